@@ -1,0 +1,1 @@
+"""Build time: from a model hub to a verified offline bundle."""

@@ -1,0 +1,48 @@
+"""The one place that imports open_clip, also where torchvision's binary does not fit the torch beside it.
+
+A CUDA build of torchvision cannot load its operators on a CPU build of torch, and then `import torchvision` dies because
+the operators it describes do not exist. open_clip needs torchvision's picture transforms only, so declaring the names of
+those operators (without an implementation) is enough. Where the binary loads, nothing is declared.
+"""
+
+import importlib
+import sys
+
+import torch
+
+_MISSING_OPERATOR = "operator torchvision::nms does not exist"
+_SCHEMAS = (
+    "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+    "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+)
+_declared: list[torch.library.Library] = []  # a Library withdraws its schemas when it is garbage collected
+
+
+def _import_torchvision() -> None:
+    try:
+        importlib.import_module("torchvision")
+    except RuntimeError as error:
+        if _MISSING_OPERATOR not in str(error):
+            raise
+        _forget_half_imported_torchvision()
+        _declare_operators()
+        importlib.import_module("torchvision")
+
+
+def _forget_half_imported_torchvision() -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
+        del sys.modules[name]
+
+
+def _declare_operators() -> None:
+    library = torch.library.Library("torchvision", "DEF")
+    for schema in _SCHEMAS:
+        library.define(schema)
+    _declared.append(library)
+
+
+_import_torchvision()
+
+import open_clip  # noqa: E402  (only after torchvision is known to import)
+
+__all__ = ["open_clip"]
