@@ -1,0 +1,96 @@
+"""Every error of the handler: what stops a start, and the one table of what a request can be answered with."""
+
+from collections.abc import Sequence
+from typing import Any
+
+# code -> HTTP status. Codes are part of the API: clients branch on them, so a row may be added but never renamed.
+STATUS = {
+    # the body
+    "invalid_json": 400,
+    "invalid_type": 400,
+    "invalid_value": 400,
+    "unknown_field": 400,
+    "unsupported_media_type": 415,
+    "body_too_large": 413,
+    # the input
+    "missing_input": 400,
+    "empty_input": 400,
+    "too_many_items": 400,
+    "token_ids_not_supported": 400,
+    "dimensions_not_supported": 400,
+    "model_not_found": 404,
+    # where a picture comes from
+    "invalid_base64": 400,
+    "url_not_supported": 400,
+    "s3_not_enabled": 400,
+    # the picture itself
+    "not_an_image": 400,
+    "truncated_image": 400,
+    "image_too_large": 413,
+    "image_too_narrow": 400,
+    "unsupported_image_format": 415,
+    # the route
+    "not_found": 404,
+    "method_not_allowed": 405,
+    # ours
+    "internal_error": 500,
+    "not_ready": 503,
+}
+
+
+class StartError(Exception):
+    """The handler cannot start as it was deployed. The message says what, where, and the mend."""
+
+
+class SettingsError(StartError):
+    """An `OPENCLIP_` variable has a value that cannot be meant."""
+
+
+class OfflineError(StartError):
+    """A library froze its network settings before `handler.offline` could set them."""
+
+
+class CacheError(StartError):
+    """The bundle's caches cannot be brought into the writable directory."""
+
+
+class BundleError(StartError):
+    """The bundle is missing, damaged, or not what this handler reads."""
+
+
+class ApiError(Exception):
+    """A request that is answered with an error. `code` is a row of STATUS; `param` names the field, as `input[3]`."""
+
+    def __init__(self, code: str, message: str, param: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.param = param
+
+    @property
+    def status(self) -> int:
+        """The HTTP status that belongs to the code."""
+        return STATUS[self.code]
+
+    def body(self) -> dict[str, Any]:
+        """Return the answer's body, in the shape of OpenAI's API."""
+        kind = "invalid_request_error" if self.status < 500 else "server_error"
+        return {"error": {"message": self.message, "type": kind, "param": self.param, "code": self.code}}
+
+
+class ModelNotFoundError(ApiError):
+    """The bundle has no model of that id."""
+
+    def __init__(self, model_id: str, known: Sequence[str]) -> None:
+        known_ids = ", ".join(known)
+        super().__init__("model_not_found", f"no model {shorten(model_id)}: this bundle has {known_ids}", "model")
+
+
+class ImageError(ApiError):
+    """A picture that cannot be embedded. The item's place in the input is added by the caller, as `param`."""
+
+
+def shorten(value: object) -> str:
+    """Quote a value from a request for a message: enough to recognise it, too little to leak or flood."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:45]}... ({len(text)} characters)"
