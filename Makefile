@@ -1,0 +1,68 @@
+# The commands people type. `make help` lists them.
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+BUNDLE := build/bundle
+RIE := build/rie/aws-lambda-rie
+PORT ?= 8080
+# On Linux, PyPI's torch brings gigabytes of CUDA. Give the CPU index that pytorch.org's "Get started" page shows.
+TORCH_INDEX_URL ?=
+PIP_INSTALL := $(PY) -m pip install --quiet $(if $(TORCH_INDEX_URL),--extra-index-url $(TORCH_INDEX_URL))
+
+.DEFAULT_GOAL := help
+.PHONY: help demo serve build verify test lint unit offline local clean
+
+help: ## List these commands
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.workstation ## Fresh machine -> embedded model built, verified offline, served, asked
+	$(PY) -m layer.demo.tour --bundle $(BUNDLE)
+
+serve: $(BUNDLE)/manifest.json ## The Lambda handler on http://127.0.0.1:8080 (PORT=...)
+	OPENCLIP_BUNDLE_DIR=$(BUNDLE) $(PY) -m handler.serve --port $(PORT)
+
+build: $(VENV)/.workstation ## The models of layer/models.toml as a verified bundle in build/bundle
+	$(PY) -m layer build
+
+verify: $(VENV)/.workstation ## Check the bundle again: hashes, offline load, golden vectors
+	$(PY) -m layer verify
+
+test: lint unit offline local ## Everything this machine can run
+
+lint: $(VENV)/.dev ## ruff, ruff format, mypy --strict
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+unit: $(VENV)/.dev ## Tests that need nothing
+	$(PY) -m pytest tests/unit
+
+offline: $(VENV)/.dev ## Tests of the shipped code in a process whose network is gone
+	$(PY) -m pytest tests/offline
+
+local: $(VENV)/.dev $(RIE) ## Tests under the real Lambda runtime client and emulator (Linux)
+	$(PY) -m pytest tests/local
+
+clean: ## Remove what was built and installed here
+	rm -rf build $(VENV) node_modules cdk.out .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(BUNDLE)/manifest.json: $(VENV)/.workstation
+	$(PY) -m layer build
+
+$(VENV)/.workstation: requirements.txt
+	$(PYTHON) -m venv $(VENV)
+	@echo "Installing torch, open_clip and the builder (one to three minutes, about 1.3 GB on disk) ..."
+	$(PIP_INSTALL) -r requirements.txt
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.workstation requirements-dev.txt
+	$(PIP_INSTALL) -r requirements-dev.txt
+	@touch $@
+
+# AWS publishes the runtime interface emulator inside the SAM CLI's wheel, of which nothing else is needed here.
+$(RIE): $(VENV)/.workstation
+	$(PIP_INSTALL) --no-deps --target build/sam aws-sam-cli==1.170.0
+	mkdir -p $(@D)
+	cp build/sam/samcli/local/rapid/aws-lambda-rie-$$(uname -m | sed s/aarch64/arm64/) $@
+	chmod +x $@
+	rm -rf build/sam

@@ -1,0 +1,67 @@
+"""The reference engine: open_clip itself, loaded offline from the cache, without copying its weights twice."""
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handler import cache
+from handler.engines.lean_load import lean_load
+from handler.engines.torchvision_ops import import_open_clip
+from handler.errors import BundleError
+from handler.manifest import Manifest, ModelEntry
+from handler.settings import Settings
+
+
+class TorchEngine:
+    """Any OpenCLIP model, as open_clip runs it."""
+
+    def __init__(self, entry: ModelEntry, manifest: Manifest, settings: Settings) -> None:
+        cache.prepare(manifest, settings)
+        open_clip = import_open_clip()
+        import torch
+
+        torch.set_num_threads(settings.threads or len(os.sched_getaffinity(0)))
+        self._tokenizer = _load_tokenizer(open_clip, entry)
+        self._model = _load_model(open_clip, entry)
+
+    def tokenize(self, texts: Sequence[str]) -> NDArray[np.int64]:
+        """Return open_clip's own token ids: int64 [N, context_length]."""
+        ids: NDArray[np.int64] = self._tokenizer(list(texts)).numpy()
+        return ids
+
+    def encode_tokens(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Embed token ids [N, context_length] as float32 [N, D]."""
+        return self._run(self._model.encode_text, ids)
+
+    def encode_images(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Embed normalised pixels, float32 [N, 3, H, W], as float32 [N, D]."""
+        return self._run(self._model.encode_image, pixels)
+
+    def _run(self, tower: Any, values: "NDArray[Any]") -> NDArray[np.float32]:  # noqa: ANN401 - a bound torch method
+        import torch
+
+        with torch.inference_mode():
+            embeddings: NDArray[np.float32] = tower(torch.from_numpy(values)).numpy()
+        return embeddings
+
+
+def _load_tokenizer(open_clip: Any, entry: ModelEntry) -> Any:  # noqa: ANN401 - open_clip is untyped
+    tokenizer = open_clip.get_tokenizer(entry.name)
+    # open_clip answers a name or a config that it cannot read with its default tokenizer, which gives other ids.
+    wanted = {"hf": open_clip.tokenizer.HFTokenizer, "simple": open_clip.tokenizer.SimpleTokenizer}
+    if not isinstance(tokenizer, wanted[entry.tokenizer["kind"]]):
+        raise BundleError(
+            f"open_clip gave {entry.id} a {type(tokenizer).__name__}, the bundle was built with a tokenizer of kind "
+            f"{entry.tokenizer['kind']!r}: run `python -m layer verify`"
+        )
+    return tokenizer
+
+
+def _load_model(open_clip: Any, entry: ModelEntry) -> Any:  # noqa: ANN401 - open_clip is untyped
+    with lean_load():
+        # ..._from_pretrained and not create_model: missing weights must be an error, never a random model.
+        model = open_clip.create_model_from_pretrained(entry.name, pretrained=entry.pretrained, return_transform=False)
+    return model.float().eval()

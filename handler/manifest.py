@@ -1,0 +1,135 @@
+"""The bundle as its manifest.json describes it: read at every start, present and of the right size, or an error."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from handler.errors import BundleError, ModelNotFoundError
+
+SCHEMA = 1
+REBUILD = "build the bundle again with `python -m layer build` and deploy that"
+
+
+@dataclass(frozen=True)
+class BundleFile:
+    """One file: `path` relative to the bundle, `size` in bytes, `sha256` as 64 hex digits."""
+
+    path: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Golden:
+    """What open_clip itself computed at build: token ids, and unit-length embeddings as base64 of float32."""
+
+    texts: list[str]
+    token_ids: list[list[int]]
+    text_embeddings: list[str]
+    images: list[str]  # PNG, base64
+    image_embeddings: list[str]
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """One model of the bundle. `name` and `pretrained` are what open_clip calls it; `id` is what clients call it."""
+
+    id: str
+    slug: str
+    name: str
+    pretrained: str | None
+    engine: str
+    precision: str
+    embed_dim: int
+    image_size: tuple[int, int]  # height, width
+    context_length: int
+    logit_scale: float
+    logit_bias: float | None
+    preprocess: Mapping[str, Any]
+    tokenizer: Mapping[str, Any]
+    sources: list[Mapping[str, Any]]
+    golden: Golden
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """manifest.json and where it was found. `sha256` is the digest of the file itself: it names the bundle."""
+
+    bundle_dir: Path
+    sha256: str
+    versions: Mapping[str, str | None]
+    models: tuple[ModelEntry, ...]
+    files: tuple[BundleFile, ...]
+
+    def model(self, model_id: str | None) -> ModelEntry:
+        """Find a model by its id; None is the bundle's first. Raises ModelNotFoundError."""
+        for entry in self.models:
+            if model_id in (None, entry.id):
+                return entry
+        raise ModelNotFoundError(model_id or "", [entry.id for entry in self.models])
+
+
+def load(bundle_dir: Path) -> Manifest:
+    """Read manifest.json and check that each of its files is there with its size (hashes: `changed_files`).
+
+    Raises BundleError naming the file and the mend.
+    """
+    path = bundle_dir / "manifest.json"
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise BundleError(
+            f"{path} cannot be read ({error.strerror}): build a bundle with `python -m layer build` "
+            "and point OPENCLIP_BUNDLE_DIR to it"
+        ) from error
+    manifest = _parse(bundle_dir, raw)
+    for file in manifest.files:
+        _check_size(bundle_dir, file)
+    return manifest
+
+
+def changed_files(manifest: Manifest) -> Iterator[str]:
+    """Hash every file and say which is not what was built. Reads the whole bundle."""
+    for file in manifest.files:
+        with (manifest.bundle_dir / file.path).open("rb") as stream:
+            found = hashlib.file_digest(stream, "sha256").hexdigest()
+        if found != file.sha256:
+            yield f"{file.path} has sha256 {found}, built was {file.sha256}: {REBUILD}"
+
+
+def _parse(bundle_dir: Path, raw: bytes) -> Manifest:
+    try:
+        data = json.loads(raw)
+        if data["schema"] != SCHEMA:
+            raise BundleError(f"manifest.json has schema {data['schema']}, this handler reads {SCHEMA}: {REBUILD}")
+        return Manifest(
+            bundle_dir=bundle_dir,
+            sha256=hashlib.sha256(raw).hexdigest(),
+            versions=data["versions"],
+            models=tuple(_entry(model) for model in data["models"]),
+            files=tuple(BundleFile(**file) for file in data["files"]),
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise BundleError(f"{bundle_dir / 'manifest.json'} is damaged ({error!r}): {REBUILD}") from error
+
+
+def _entry(data: dict[str, Any]) -> ModelEntry:
+    height, width = data["image_size"]
+    return ModelEntry(**{**data, "image_size": (height, width), "golden": Golden(**data["golden"])})
+
+
+def _check_size(bundle_dir: Path, file: BundleFile) -> None:
+    try:
+        size = (bundle_dir / file.path).stat().st_size
+    except FileNotFoundError as error:
+        raise BundleError(f"{file.path} is missing from {bundle_dir}: {REBUILD}") from error
+    except PermissionError as error:
+        raise BundleError(
+            f"{bundle_dir / file.path} may not be read by this user: make the bundle world-readable "
+            "(`chmod -R a+rX`), as `python -m layer build` does"
+        ) from error
+    if size != file.size:
+        raise BundleError(f"{file.path} has {size} bytes, built were {file.size}: {REBUILD}")

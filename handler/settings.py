@@ -1,0 +1,52 @@
+"""The runtime settings: read once from the environment, each default written here and nowhere else."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from handler.errors import SettingsError
+
+CACHE_MODES = ("link", "copy")
+MB = 1_000_000
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the environment of the function says; `infra/` writes the variables that `from_env` reads."""
+
+    bundle_dir: Path = Path("/opt/openclip")  # in a layer and in the image alike
+    cache_dir: Path = Path("/tmp/openclip")  # noqa: S108 - the one writable place in Lambda
+    cache_mode: str = "link"
+    max_body_bytes: int = 6 * MB  # Lambda's synchronous payload limit
+    max_items: int = 256  # of one request
+    max_image_pixels: int = 40 * MB  # width x height, known before decoding; 160 MB as RGBA
+    threads: int = 0  # 0: as many as the process may use
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
+        """Read the `OPENCLIP_` variables.
+
+        Raises SettingsError when one has a value that cannot be meant.
+        """
+        mode = environ.get("OPENCLIP_CACHE_MODE", cls.cache_mode)
+        if mode not in CACHE_MODES:
+            raise SettingsError(f"OPENCLIP_CACHE_MODE is {mode!r}: set it to one of {', '.join(CACHE_MODES)}")
+        return cls(
+            bundle_dir=Path(environ.get("OPENCLIP_BUNDLE_DIR", cls.bundle_dir)),
+            cache_dir=Path(environ.get("OPENCLIP_CACHE_DIR", cls.cache_dir)),
+            cache_mode=mode,
+            max_body_bytes=_positive(environ, "OPENCLIP_MAX_BODY_BYTES", cls.max_body_bytes),
+            max_items=_positive(environ, "OPENCLIP_MAX_ITEMS", cls.max_items),
+            max_image_pixels=_positive(environ, "OPENCLIP_MAX_IMAGE_PIXELS", cls.max_image_pixels),
+            threads=_positive(environ, "OPENCLIP_THREADS", cls.threads),
+        )
+
+
+def _positive(environ: Mapping[str, str], name: str, default: int) -> int:
+    value = environ.get(name)
+    if value is None:
+        return default
+    if not value.isdecimal() or int(value) == 0:
+        raise SettingsError(f"{name} is {value!r}: set it to a whole number above 0, or leave it out for {default}")
+    return int(value)

@@ -1,0 +1,79 @@
+"""The rooms of the house: who may import whom, read from the source so that a lazy import counts too."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FORBIDDEN = {
+    "handler": {"layer", "infra", "benchmarks", "tests", "aws_cdk"},
+    "layer": {"handler", "infra", "benchmarks", "tests", "aws_cdk"},
+    "infra": {"handler", "layer", "benchmarks", "tests", "torch", "open_clip", "boto3"},
+}
+# Paid for at every cold start: at module level only the engines may, and only the heavy library that they wrap.
+LATE_IN_HANDLER = {"boto3", "torch", "torchvision", "open_clip", "transformers", "huggingface_hub", "timm"}
+MAX_LINES = 250
+MAX_FUNCTION_LINES = 40
+
+
+def sources(room: str) -> list[Path]:
+    return sorted((ROOT / room).rglob("*.py"))
+
+
+def imported(nodes: Iterator[ast.AST]) -> Iterator[str]:
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"line {node.lineno}: relative import"
+            yield (node.module or "").split(".")[0]
+
+
+def parse(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+
+
+@pytest.mark.parametrize("room", FORBIDDEN)
+def test_a_room_imports_no_room_that_it_may_not(room: str) -> None:
+    broken = {
+        str(path.relative_to(ROOT)): wrong
+        for path in sources(room)
+        if (wrong := FORBIDDEN[room] & set(imported(ast.walk(parse(path)))))
+    }
+    assert broken == {}
+
+
+def test_the_handler_imports_nothing_heavy_at_module_level_outside_its_engines() -> None:
+    broken = {
+        path.name: wrong
+        for path in sources("handler")
+        if path.parent.name != "engines" and (wrong := LATE_IN_HANDLER & set(imported(iter(parse(path).body))))
+    }
+    assert broken == {}
+
+
+def test_the_first_import_of_the_handler_is_the_offline_environment() -> None:
+    imports = [
+        node for node in parse(ROOT / "handler" / "app.py").body if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
+    assert ast.unparse(imports[0]) == "from handler import offline"
+
+
+@pytest.mark.parametrize("room", ["handler", "layer", "infra", "benchmarks", "tests"])
+def test_files_and_functions_stay_small_and_say_what_they_are_for(room: str) -> None:
+    problems = []
+    for path in sources(room):
+        tree = parse(path)
+        name = path.relative_to(ROOT)
+        if (lines := len(path.read_text(encoding="utf-8").splitlines())) > MAX_LINES:
+            problems.append(f"{name}: {lines} lines")
+        if ast.get_docstring(tree) is None:
+            problems.append(f"{name}: no docstring")
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef):
+                length = (node.end_lineno or 0) - node.lineno + 1
+                if length > MAX_FUNCTION_LINES:
+                    problems.append(f"{name}: {node.name} has {length} lines")
+    assert problems == []
