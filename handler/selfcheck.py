@@ -67,7 +67,7 @@ def _compare(model: "LoadedModel") -> dict[str, Any]:
     }
 
 
-def _picture(encoded: str) -> Any:  # noqa: ANN401 - a PIL image, whose import is late
+def _picture(encoded: str) -> Any:
     from PIL import Image
 
     return Image.open(io.BytesIO(base64.b64decode(encoded)), formats=["PNG"])

@@ -40,7 +40,7 @@ class TorchEngine:
         """Embed normalised pixels, float32 [N, 3, H, W], as float32 [N, D]."""
         return self._run(self._model.encode_image, pixels)
 
-    def _run(self, tower: Any, values: "NDArray[Any]") -> NDArray[np.float32]:  # noqa: ANN401 - a bound torch method
+    def _run(self, tower: Any, values: "NDArray[Any]") -> NDArray[np.float32]:
         import torch
 
         with torch.inference_mode():
@@ -48,7 +48,7 @@ class TorchEngine:
         return embeddings
 
 
-def _load_tokenizer(open_clip: Any, entry: ModelEntry) -> Any:  # noqa: ANN401 - open_clip is untyped
+def _load_tokenizer(open_clip: Any, entry: ModelEntry) -> Any:
     tokenizer = open_clip.get_tokenizer(entry.name)
     # open_clip answers a name or a config that it cannot read with its default tokenizer, which gives other ids.
     wanted = {"hf": open_clip.tokenizer.HFTokenizer, "simple": open_clip.tokenizer.SimpleTokenizer}
@@ -60,7 +60,7 @@ def _load_tokenizer(open_clip: Any, entry: ModelEntry) -> Any:  # noqa: ANN401 -
     return tokenizer
 
 
-def _load_model(open_clip: Any, entry: ModelEntry) -> Any:  # noqa: ANN401 - open_clip is untyped
+def _load_model(open_clip: Any, entry: ModelEntry) -> Any:
     with lean_load():
         # ..._from_pretrained and not create_model: missing weights must be an error, never a random model.
         model = open_clip.create_model_from_pretrained(entry.name, pretrained=entry.pretrained, return_transform=False)
