@@ -1,0 +1,107 @@
+"""What a start finds wrong with a bundle, and how it says so."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from handler import manifest
+from handler.errors import BundleError, ModelNotFoundError
+
+MODEL: dict[str, Any] = {
+    "id": "org/a",
+    "slug": "org--a",
+    "name": "hf-hub:org/a",
+    "pretrained": None,
+    "engine": "torch",
+    "precision": "fp32",
+    "embed_dim": 2,
+    "image_size": [8, 8],
+    "context_length": 4,
+    "logit_scale": 1.0,
+    "logit_bias": None,
+    "preprocess": {},
+    "tokenizer": {},
+    "sources": [],
+    "golden": {"texts": [], "token_ids": [], "text_embeddings": [], "images": [], "image_embeddings": []},
+}
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    content = b"weights"
+    (tmp_path / "weights").write_bytes(content)
+    write(
+        tmp_path,
+        {
+            "schema": 1,
+            "versions": {},
+            "models": [MODEL, {**MODEL, "id": "org/b"}],
+            "files": [{"path": "weights", "size": 7, "sha256": hashlib.sha256(content).hexdigest()}],
+        },
+    )
+    return tmp_path
+
+
+def write(bundle: Path, data: object) -> None:
+    (bundle / "manifest.json").write_text(json.dumps(data))
+
+
+def test_a_whole_bundle_loads_and_is_named_by_the_digest_of_its_manifest(bundle: Path) -> None:
+    loaded = manifest.load(bundle)
+
+    assert loaded.sha256 == hashlib.sha256((bundle / "manifest.json").read_bytes()).hexdigest()
+    assert loaded.models[0].image_size == (8, 8)
+    assert list(manifest.changed_files(loaded)) == []
+
+
+def test_a_model_is_found_by_id_and_the_first_is_the_default(bundle: Path) -> None:
+    loaded = manifest.load(bundle)
+
+    assert (loaded.model("org/b").id, loaded.model(None).id) == ("org/b", "org/a")
+    with pytest.raises(ModelNotFoundError, match="this bundle has org/a, org/b"):
+        loaded.model("")
+
+
+def test_a_missing_bundle_names_the_command_that_makes_one(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"manifest.json cannot be read .*python -m layer build"):
+        manifest.load(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", '{"schema": 1}', '"text"', "\xff"])
+def test_a_damaged_manifest_is_an_error_with_a_mend(tmp_path: Path, content: str) -> None:
+    (tmp_path / "manifest.json").write_text(content, encoding="latin-1")
+
+    with pytest.raises(BundleError, match=r"is damaged .*build the bundle again"):
+        manifest.load(tmp_path)
+
+
+def test_another_schema_is_refused_by_number(tmp_path: Path) -> None:
+    write(tmp_path, {"schema": 99})
+
+    with pytest.raises(BundleError, match="has schema 99, this handler reads 1"):
+        manifest.load(tmp_path)
+
+
+def test_a_missing_file_is_named(bundle: Path) -> None:
+    (bundle / "weights").unlink()
+
+    with pytest.raises(BundleError, match="weights is missing from"):
+        manifest.load(bundle)
+
+
+def test_a_cut_file_is_named_with_both_sizes_without_hashing(bundle: Path) -> None:
+    (bundle / "weights").write_bytes(b"weigh")
+
+    with pytest.raises(BundleError, match="weights has 5 bytes, built were 7"):
+        manifest.load(bundle)
+
+
+def test_a_file_changed_after_the_build_is_named_with_its_hash(bundle: Path) -> None:
+    loaded = manifest.load(bundle)
+    (bundle / "weights").write_bytes(b"WEIGHTS")
+
+    found = hashlib.sha256(b"WEIGHTS").hexdigest()
+    assert f"weights has sha256 {found}" in next(manifest.changed_files(loaded))

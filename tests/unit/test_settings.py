@@ -1,0 +1,46 @@
+"""The runtime settings: every variable read, every value that cannot be meant refused by name."""
+
+from pathlib import Path
+
+import pytest
+
+from handler.errors import SettingsError
+from handler.settings import Settings
+
+
+def test_an_empty_environment_gives_the_places_of_lambda() -> None:
+    settings = Settings.from_env({})
+
+    assert (settings.bundle_dir, settings.cache_dir) == (Path("/opt/openclip"), Path("/tmp/openclip"))
+    assert settings == Settings()
+
+
+def test_each_variable_reaches_its_setting() -> None:
+    settings = Settings.from_env(
+        {
+            "OPENCLIP_BUNDLE_DIR": "/b",
+            "OPENCLIP_CACHE_DIR": "/c",
+            "OPENCLIP_CACHE_MODE": "copy",
+            "OPENCLIP_MAX_BODY_BYTES": "1",
+            "OPENCLIP_MAX_ITEMS": "2",
+            "OPENCLIP_MAX_IMAGE_PIXELS": "3",
+            "OPENCLIP_THREADS": "4",
+        }
+    )
+
+    assert settings == Settings(Path("/b"), Path("/c"), "copy", 1, 2, 3, 4)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("OPENCLIP_CACHE_MODE", "symlink"),
+        ("OPENCLIP_MAX_ITEMS", "0"),
+        ("OPENCLIP_MAX_ITEMS", "-1"),
+        ("OPENCLIP_MAX_BODY_BYTES", "6MB"),
+        ("OPENCLIP_THREADS", ""),
+    ],
+)
+def test_a_value_that_cannot_be_meant_is_refused_by_name(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=f"{name} is {value!r}"):
+        Settings.from_env({name: value})
