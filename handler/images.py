@@ -1,0 +1,90 @@
+"""Bytes from a stranger to a Pillow image: format, size and shape are checked before a pixel is decoded."""
+
+import io
+
+from PIL import BmpImagePlugin, GifImagePlugin, Image, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
+
+from handler.errors import ImageError
+
+# The only decoders that ever see a request's bytes, imported here so that Pillow does not import all of its others.
+FORMATS = tuple(
+    plugin.format
+    for plugin in (
+        PngImagePlugin.PngImageFile,
+        JpegImagePlugin.JpegImageFile,
+        WebPImagePlugin.WebPImageFile,
+        GifImagePlugin.GifImageFile,
+        BmpImagePlugin.BmpImageFile,
+    )
+)
+BMP_HEADER_SIZES = (12, 16, 40, 52, 56, 64, 108, 124)  # "BM" alone would make a picture of many a text
+OTHER_FORMATS = {
+    b"II*\0": "TIFF", b"MM\0*": "TIFF", b"II+\0": "TIFF", b"MM\0+": "TIFF",
+    b"\0\0\1\0": "ICO", b"8BPS": "PSD", b"qoif": "QOI", b"DDS ": "DDS", b"%PDF": "PDF", b"%!PS": "EPS",
+    b"\0\0\0\x0cjP  ": "JPEG 2000", b"\xff\x4f\xff\x51": "JPEG 2000",
+    b"\0\0\0\x0cJXL ": "JPEG XL", b"\xff\x0a": "JPEG XL",
+    b"<svg": "SVG", b"<?xml": "SVG",
+    b"P1\n": "PBM", b"P2\n": "PGM", b"P3\n": "PPM", b"P4\n": "PBM", b"P5\n": "PGM", b"P6\n": "PPM",
+}  # fmt: skip
+HEIF_BRANDS = {b"avif": "AVIF", b"avis": "AVIF", b"heic": "HEIC", b"heix": "HEIC", b"mif1": "HEIF", b"msf1": "HEIF"}
+
+MAX_SIDE = 65_535  # pixels, JPEG's own limit: Pillow's resize tables grow with the longer side, not with the area
+MAX_ASPECT = 2_000  # resizing the shorter side to 224 makes 448,000 of the longer one: about a second of work
+
+
+def decode(data: bytes, max_pixels: int) -> Image.Image:
+    """Decode the first frame, as `Image.open` gives it: its mode kept, its EXIF rotation not applied.
+
+    Raises ImageError: not_an_image, unsupported_image_format, truncated_image, image_too_large, image_too_narrow.
+    """
+    kind = _sniff(data)
+    try:
+        image = Image.open(io.BytesIO(data), formats=[kind])
+        _check_size(image.width, image.height, max_pixels)
+        image.load()
+    except ImageError:
+        raise
+    except (Image.DecompressionBombError, MemoryError) as error:
+        raise ImageError("image_too_large", f"a {kind} picture of more than {max_pixels:,} pixels") from error
+    except Exception as error:  # noqa: BLE001 - on damaged files Pillow's decoders raise nearly anything
+        raise ImageError("truncated_image", f"a {kind} picture that ends early or is damaged ({error})") from error
+    return image
+
+
+def _sniff(data: bytes) -> str:
+    """Tell the format from the first bytes, whatever a header or a file name said."""
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "PNG"
+    if data.startswith(b"\xff\xd8\xff"):
+        return "JPEG"
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "WEBP"
+    if data.startswith((b"GIF87a", b"GIF89a")):
+        return "GIF"
+    if data[:2] == b"BM" and int.from_bytes(data[14:18], "little") in BMP_HEADER_SIZES:
+        return "BMP"
+    raise _refusal(data)
+
+
+def _refusal(data: bytes) -> ImageError:
+    other = HEIF_BRANDS.get(data[8:12]) if data[4:8] == b"ftyp" else None
+    for signature, name in OTHER_FORMATS.items():
+        if data.startswith(signature):
+            other = name
+    known = ", ".join(FORMATS)
+    if other:
+        return ImageError("unsupported_image_format", f"{other} is not supported: convert it to one of {known}")
+    return ImageError("not_an_image", f"the {len(data):,} bytes do not start like any of {known}")
+
+
+def _check_size(width: int, height: int, max_pixels: int) -> None:
+    if width * height > max_pixels or max(width, height) > MAX_SIDE:
+        raise ImageError(
+            "image_too_large",
+            f"{width:,}x{height:,} pixels: at most {max_pixels:,} in all and {MAX_SIDE:,} a side. Scale it down; "
+            "models look at a few hundred pixels a side",
+        )
+    if max(width, height) > MAX_ASPECT * max(1, min(width, height)):
+        raise ImageError(
+            "image_too_narrow", f"{width:,}x{height:,} pixels: one side is over {MAX_ASPECT:,} times the other. Crop it"
+        )
