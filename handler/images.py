@@ -46,7 +46,7 @@ def decode(data: bytes, max_pixels: int) -> Image.Image:
         raise
     except (Image.DecompressionBombError, MemoryError) as error:
         raise ImageError("image_too_large", f"a {kind} picture of more than {max_pixels:,} pixels") from error
-    except Exception as error:  # noqa: BLE001 - on damaged files Pillow's decoders raise nearly anything
+    except Exception as error:
         raise ImageError("truncated_image", f"a {kind} picture that ends early or is damaged ({error})") from error
     return image
 
