@@ -16,6 +16,7 @@ STATUS = {
     "missing_input": 400,
     "empty_input": 400,
     "too_many_items": 400,
+    "text_too_long": 400,
     "token_ids_not_supported": 400,
     "dimensions_not_supported": 400,
     "model_not_found": 404,

@@ -2,7 +2,15 @@
 
 import io
 
-from PIL import BmpImagePlugin, GifImagePlugin, Image, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
+from PIL import (
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    JpegImagePlugin,
+    PngImagePlugin,
+    UnidentifiedImageError,
+    WebPImagePlugin,
+)
 
 from handler.errors import ImageError
 
@@ -29,6 +37,7 @@ OTHER_FORMATS = {
 HEIF_BRANDS = {b"avif": "AVIF", b"avis": "AVIF", b"heic": "HEIC", b"heix": "HEIC", b"mif1": "HEIF", b"msf1": "HEIF"}
 
 MAX_SIDE = 65_535  # pixels, JPEG's own limit: Pillow's resize tables grow with the longer side, not with the area
+MAX_SCANS = 100  # of a JPEG with the most pixels allowed: a progressive one has about 10
 MAX_ASPECT = 2_000  # resizing the shorter side to 224 makes 448,000 of the longer one: about a second of work
 
 
@@ -41,12 +50,15 @@ def decode(data: bytes, max_pixels: int) -> Image.Image:
     try:
         image = Image.open(io.BytesIO(data), formats=[kind])
         _check_size(image.width, image.height, max_pixels)
+        _check_scans(data, image.width * image.height, max_pixels)
         image.load()
     except ImageError:
         raise
     except (Image.DecompressionBombError, MemoryError) as error:
         raise ImageError("image_too_large", f"a {kind} picture of more than {max_pixels:,} pixels") from error
-    except Exception as error:
+    except UnidentifiedImageError as error:
+        raise ImageError("truncated_image", f"a {kind} picture whose header ends early or is damaged") from error
+    except Exception as error:  # on damaged files Pillow's decoders raise nearly anything
         raise ImageError("truncated_image", f"a {kind} picture that ends early or is damaged ({error})") from error
     return image
 
@@ -88,3 +100,13 @@ def _check_size(width: int, height: int, max_pixels: int) -> None:
         raise ImageError(
             "image_too_narrow", f"{width:,}x{height:,} pixels: one side is over {MAX_ASPECT:,} times the other. Crop it"
         )
+
+
+def _check_scans(data: bytes, pixels: int, max_pixels: int) -> None:
+    """Refuse a JPEG that repeats its scans: each costs a pass over all its pixels, in a few bytes of the file.
+
+    The marker can also stand in an appended preview or video by chance, so a small picture may hold more of them.
+    """
+    scans = data.count(b"\xff\xda") if data.startswith(b"\xff\xd8") else 1
+    if scans * pixels > MAX_SCANS * max_pixels:
+        raise ImageError("image_too_large", f"a JPEG of {pixels:,} pixels in {scans:,} scans. Save it anew as baseline")

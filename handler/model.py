@@ -37,6 +37,7 @@ class Models:
         self._settings = settings
         self._create = create
         self._loaded: dict[str, LoadedModel] = {}
+        self.background_error: Exception | None = None
         # One lock for all: a load patches torch for its duration, and two at once would share the same cores anyway.
         self._lock = threading.Lock()
 
@@ -81,6 +82,7 @@ class Models:
     def _load_ahead(self) -> None:
         try:
             self.get()
-        except Exception:
-            # Not lost: the first request tries again and answers with the same error.
+        except Exception as error:
+            # Not lost: the health check tells it, and the first request tries again.
+            self.background_error = error
             log.exception("loading %s in the background failed", self.manifest.models[0].id)

@@ -1,4 +1,4 @@
-"""open_clip's image transform in Pillow and numpy, bit for bit, in bounded memory: resize, crop, pad, RGB, normalise."""
+"""open_clip's image transform in Pillow and numpy, bit for bit, in bounded memory: resize, crop or pad, normalise."""
 
 from collections.abc import Mapping
 from typing import Any

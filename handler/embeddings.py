@@ -1,0 +1,143 @@
+"""`POST /v1/embeddings`: OpenAI's request and answer, for texts and pictures mixed in any order."""
+
+import base64
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handler.errors import ApiError, ImageError
+from handler.fields import check_object, choice, optional
+from handler.images import decode
+from handler.inputs import MODALITIES, Item, parse_input
+from handler.manifest import ModelEntry
+from handler.settings import Settings
+
+if TYPE_CHECKING:
+    from handler.model import LoadedModel
+
+FORMATS = ("float", "base64")
+FIELDS = ("input", "model", "modality", "encoding_format", "dimensions", "normalize", "user")
+QUERY_FIELDS = ("model", "encoding_format", "dimensions", "normalize")
+BATCH = 32  # items a run: activations grow with it, speed hardly does
+
+Vectors = NDArray[np.float32]
+V = TypeVar("V")
+
+
+@dataclass(frozen=True)
+class EmbeddingsRequest:
+    """A request that can be run: everything but the pictures' contents has been checked."""
+
+    items: Sequence[Item]
+    model: str | None = None
+    encoding_format: str = "float"
+    dimensions: int | None = None
+    normalize: bool = True
+
+
+def parse(body: Any, settings: Settings) -> EmbeddingsRequest:
+    """Check a JSON body. Raises ApiError."""
+    fields = check_object(body, FIELDS)
+    optional(fields, "user", str)  # OpenAI's: who the end user is. Taken, and not kept
+    modality = choice(fields, "modality", MODALITIES)
+    return EmbeddingsRequest(parse_input(fields, modality, settings), **_options(fields))
+
+
+def parse_picture(body: bytes, query: Mapping[str, str]) -> EmbeddingsRequest:
+    """Take a picture that is the body itself; the other fields come from the query string. Raises ApiError."""
+    fields: dict[str, Any] = dict(check_object(dict(query), QUERY_FIELDS))
+    for name in ("normalize", "dimensions"):
+        if name in fields:
+            fields[name] = _from_query(fields[name])
+    if not body:
+        raise ApiError("empty_input", "the body is a picture of no bytes")
+    return EmbeddingsRequest([Item(body, None)], **_options(fields))
+
+
+def _from_query(text: str) -> str | bool | int:
+    """Read a query parameter as the JSON value that it stands for; what is none stays text, and has a wrong type."""
+    if text in ("true", "false"):
+        return text == "true"
+    return int(text) if text.isdecimal() and len(text) < 10 else text
+
+
+def _options(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "model": optional(fields, "model", str),
+        "encoding_format": choice(fields, "encoding_format", FORMATS) or "float",
+        "dimensions": optional(fields, "dimensions", int),
+        "normalize": optional(fields, "normalize", bool) is not False,
+    }
+
+
+def check_dimensions(request: EmbeddingsRequest, entry: ModelEntry) -> None:
+    """Raise ApiError unless `dimensions` is unsaid or the model's own: these vectors cannot be cut shorter."""
+    if request.dimensions not in (None, entry.embed_dim):
+        raise ApiError(
+            "dimensions_not_supported",
+            f"{entry.id} gives {entry.embed_dim} dimensions and no others: leave `dimensions` out",
+            "dimensions",
+        )
+
+
+def run(request: EmbeddingsRequest, model: "LoadedModel", settings: Settings) -> dict[str, Any]:
+    """Embed the items and return the answer's body. Raises ImageError for a picture that cannot be embedded."""
+    vectors, tokens = embed(request.items, model, settings)
+    if request.normalize:
+        vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    if not np.isfinite(vectors).all():
+        raise FloatingPointError(f"{model.entry.id} gave a vector that is not finite")
+    encode = _base64 if request.encoding_format == "base64" else _floats
+    return {
+        "object": "list",
+        "data": [
+            {"object": "embedding", "index": index, "embedding": encode(vector)} for index, vector in enumerate(vectors)
+        ],
+        "model": model.entry.id,
+        "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
+    }
+
+
+def embed(items: Sequence[Item], model: "LoadedModel", settings: Settings) -> tuple[Vectors, int]:
+    """Embed texts together and pictures together.
+
+    Returns float32 [N, D] in the items' order, not normalised, and the number of tokens that the texts had.
+    """
+    texts = [(index, item.value) for index, item in enumerate(items) if isinstance(item.value, str)]
+    pictures = [(index, item.value) for index, item in enumerate(items) if isinstance(item.value, bytes)]
+    vectors = np.empty((len(items), model.entry.embed_dim), np.float32)
+    tokens = 0
+    for batch in _batches(texts):
+        ids = model.engine.tokenize([text for _, text in batch])
+        tokens += int((ids != model.entry.tokenizer["pad_id"]).sum())
+        vectors[[index for index, _ in batch]] = model.engine.encode_tokens(ids)
+    for some in _batches(pictures):
+        pixels = [_pixels(data, items[index].param, model, settings) for index, data in some]
+        vectors[[index for index, _ in some]] = model.engine.encode_images(np.stack(pixels))
+    return vectors, tokens
+
+
+def _batches(items: Sequence[V]) -> Iterator[Sequence[V]]:
+    for start in range(0, len(items), BATCH):
+        yield items[start : start + BATCH]
+
+
+def _pixels(data: bytes, param: str | None, model: "LoadedModel", settings: Settings) -> Vectors:
+    """Decode and preprocess one picture: of a batch, only one is ever held at its full size."""
+    try:
+        return model.preprocess(decode(data, settings.max_image_pixels))
+    except ImageError as error:
+        error.param = param
+        raise
+
+
+def _base64(vector: Vectors) -> str:
+    return base64.b64encode(vector.astype("<f4").tobytes()).decode("ascii")
+
+
+def _floats(vector: Vectors) -> list[float]:
+    """Return the numbers with the 9 digits that name a float32 exactly: JSON's 17 would double the answer's size."""
+    return [float(f"{number:.9g}") for number in vector.tolist()]

@@ -1,0 +1,115 @@
+"""One execution environment: its settings, its bundle and its models, or the reason why it has none."""
+
+import logging
+import os
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from handler import manifest, selfcheck
+from handler.errors import ApiError, StartError
+from handler.events import Answer
+from handler.model import LoadedModel, Models
+from handler.settings import Settings
+
+log = logging.getLogger(__name__)
+
+LOAD_AT_INIT = ("snap-start", "provisioned-concurrency")  # up to 15 minutes of init, which no request waits for
+
+
+class Service:
+    """What the routes need. Without a bundle it still answers, with the reason: an init that dies tells nobody."""
+
+    def __init__(self, settings: Settings, models: Models | None, problem: str | None = None) -> None:
+        self.settings = settings
+        self._models = models
+        self._problem = problem
+        self.init_seconds = 0.0  # until loading began
+
+    @classmethod
+    def start(cls, environ: Mapping[str, str] = os.environ, since: float | None = None) -> "Service":
+        """Read the settings and the bundle, and load as early as the kind of initialisation allows.
+
+        `since` is the `time.monotonic()` at which the cold start began.
+        """
+        settings = Settings()
+        try:
+            settings = Settings.from_env(environ)
+            service = cls(settings, Models(manifest.load(settings.bundle_dir), settings))
+        except StartError as error:
+            log.error("openclip cannot start: %s", error)
+            return cls(settings, None, str(error))
+        service.init_seconds = time.monotonic() - since if since else 0.0
+        service._load_ahead(environ.get("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand"))
+        return service
+
+    def _load_ahead(self, initialization: str) -> None:
+        if initialization not in LOAD_AT_INIT:
+            self.models.start_in_background()  # past 10 s of init on demand, Lambda kills the load and starts again
+            return
+        try:
+            self.models.prime()
+        except Exception as error:
+            self._problem = _reason(error)
+            log.exception("loading at init failed")
+
+    @property
+    def models(self) -> Models:
+        """The bundle's models. Raises ApiError not_ready, with the reason, where the start failed."""
+        if self._models is None:
+            raise ApiError("not_ready", self._problem or "not started")
+        return self._models
+
+    def model(self, model_id: str | None) -> LoadedModel:
+        """Return a model, loading it if need be. Raises ApiError: model_not_found, or not_ready with the reason."""
+        try:
+            model = self.models.get(model_id)
+        except ApiError:
+            raise
+        except Exception as error:
+            self._problem = _reason(error)
+            log.exception("loading %s failed", model_id or "the first model")
+            raise ApiError("not_ready", f"the model cannot be loaded: {self._problem}") from error
+        self._problem = None
+        return model
+
+    def health(self) -> Answer:
+        """Tell what runs here, 200, or why nothing does, 503. Loads nothing."""
+        problem = self._current_problem()
+        report: dict[str, Any] = {"status": "error" if problem else "ok", "reason": problem}
+        if self._models is not None:
+            entries = self._models.manifest.models
+            loaded = self._models.loaded_ids()
+            report |= {
+                "manifest_sha256": self._models.manifest.sha256,
+                "engine": entries[0].engine,
+                "models": [{"id": entry.id, "engine": entry.engine, "precision": entry.precision} for entry in entries],
+                "loaded": loaded,
+                "cold_start_seconds": self._cold_start_seconds(loaded),
+            }
+        return Answer(503 if problem else 200, report)
+
+    def deep_health(self) -> Answer:
+        """Hash the bundle and compare the golden vectors: as slow as loading everything. 503 unless all is as built."""
+        shallow = self.health()
+        if self._models is None:
+            return shallow
+        report = selfcheck.run(self._models.manifest, self._models)
+        reason = None if report["ok"] else "this is not the bundle as it was built: see changed_files and models"
+        status = {"status": "ok" if report["ok"] else "error", "reason": reason}
+        loaded = self._models.loaded_ids()
+        facts = {"loaded": loaded, "cold_start_seconds": self._cold_start_seconds(loaded)}
+        return Answer(200 if report["ok"] else 503, {**shallow.body, **report, **status, **facts})
+
+    def _current_problem(self) -> str | None:
+        if self._models and self._models.background_error and not self._models.loaded_ids():
+            return _reason(self._models.background_error)
+        return self._problem
+
+    def _cold_start_seconds(self, loaded: list[str]) -> float | None:
+        """Seconds from the start of init until the first model was ready; None before that."""
+        return round(self.init_seconds + self.models.get(loaded[0]).load_seconds, 3) if loaded else None
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, StartError) else f"{type(error).__name__}: {error}"
