@@ -1,0 +1,103 @@
+"""The real Lambda runtime interface client under the real runtime interface emulator, on this host."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+EMULATOR = ROOT / "build" / "rie" / "aws-lambda-rie"
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function that the emulator runs; one execution environment, as in Lambda."""
+
+    port: int
+
+    def invoke(self, event: object) -> Any:
+        """Send the event as the Invoke API does, and return the decoded answer."""
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}/2015-03-31/functions/function/invocations", json.dumps(event).encode()
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.load(answer)
+
+    def get(self, path: str, query: str = "") -> tuple[int, Any]:
+        """Invoke with the event that an HTTP API sends for a GET."""
+        return self._http("GET", path, query, {}, "", False)
+
+    def post(self, path: str, body: str, content_type: str, encoded: bool = False) -> tuple[int, Any]:
+        """Invoke with the event that an HTTP API sends for a POST; `encoded` says that the body is base64."""
+        return self._http("POST", path, "", {"content-type": content_type}, body, encoded)
+
+    def _http(
+        self, method: str, path: str, query: str, headers: dict[str, str], body: str, encoded: bool
+    ) -> tuple[int, Any]:
+        answer = self.invoke(
+            {
+                "version": "2.0",
+                "routeKey": "$default",
+                "rawPath": path,
+                "rawQueryString": query,
+                "headers": headers,
+                "requestContext": {"http": {"method": method, "path": path}, "stage": "$default"},
+                "body": body,
+                "isBase64Encoded": encoded,
+            }
+        )
+        return answer["statusCode"], json.loads(answer["body"])
+
+
+@contextmanager
+def running(bundle: Path, cache: Path, environ: dict[str, str]) -> Iterator[Function]:
+    """Start a function on a bundle, with more environment variables, and stop it in the end."""
+    port = _free_port()
+    command = [
+        str(EMULATOR),
+        "--log-level=error",
+        f"--runtime-interface-emulator-address=127.0.0.1:{port}",
+        f"--runtime-api-address=127.0.0.1:{_free_port()}",
+        *(sys.executable, "-m", "awslambdaric", "handler.app.lambda_handler"),
+    ]
+    fixed = {
+        "PATH": os.environ["PATH"],
+        "HOME": "/home/sbx_user1051",  # Lambda's, which is not there
+        "OPENCLIP_BUNDLE_DIR": str(bundle),
+        "OPENCLIP_CACHE_DIR": str(cache),
+    }
+    process = subprocess.Popen(command, cwd=ROOT, env={**fixed, **environ})
+    try:
+        _wait_for(port)
+        yield Function(port)
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_for(port: int) -> None:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    pytest.fail("the runtime interface emulator did not start: run `make build/rie/aws-lambda-rie`")
