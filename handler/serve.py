@@ -1,0 +1,130 @@
+"""`python -m handler.serve --port 8080`: the same lambda_handler on localhost. For a workstation, not shipped to Lambda.
+
+It behaves as an HTTP API in front of one execution environment: one request at a time, Lambda's limits on size.
+"""
+
+import argparse
+import base64
+import json
+import signal
+import sys
+import threading
+import time
+import uuid
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+MAX_GATEWAY_BYTES = 10 * 1024 * 1024  # API Gateway's payload quota
+MAX_EVENT_BYTES = 6 * 1024 * 1024  # Lambda's synchronous payload quota, base64 and envelope included
+TIMEOUT_SECONDS = 30  # of an HTTP API's integration; reported in the context, not enforced
+TEXT_TYPES = ("text/", "application/json", "application/xml", "application/javascript")  # the others travel as base64
+
+
+class Context:
+    """What a handler reads from Lambda's context object."""
+
+    function_name = "openclip"
+    function_version = "$LATEST"
+
+    def __init__(self) -> None:
+        self.aws_request_id = str(uuid.uuid4())
+        self._deadline = time.monotonic() + TIMEOUT_SECONDS
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Milliseconds until the gateway would have given up."""
+        return max(0, int((self._deadline - time.monotonic()) * 1000))
+
+
+class RequestHandler(BaseHTTPRequestHandler):
+    """One connection: each request becomes an HTTP API 2.0 event, each answer is taken out of its envelope."""
+
+    protocol_version = "HTTP/1.1"
+    timeout = 60  # of an idle connection
+    invocation = threading.Lock()  # an execution environment runs one invocation at a time
+
+    def _serve(self) -> None:
+        length = self.headers.get("content-length", "0")
+        if "transfer-encoding" in self.headers or not length.isdecimal():
+            self._close(411, "Length Required")
+            return
+        if int(length) > MAX_GATEWAY_BYTES:
+            self._close(413, "Request Entity Too Large")
+            return
+        event = self._event(self.rfile.read(int(length)))
+        if len(json.dumps(event)) > MAX_EVENT_BYTES:
+            self._close(413, "Request Entity Too Large")
+            return
+        from handler.app import lambda_handler  # imported by main; here it is only looked up
+
+        with self.invocation:
+            answer = lambda_handler(event, Context())
+        self._send(answer["statusCode"], answer["headers"], answer["body"].encode())
+
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _serve
+
+    def _event(self, body: bytes) -> dict[str, Any]:
+        path, _, query = self.path.partition("?")
+        names = dict.fromkeys(name.lower() for name in self.headers)
+        headers = {name: ",".join(self.headers.get_all(name, [])) for name in names}
+        content, encoded = _as_text(body, headers.get("content-type", ""))
+        return {
+            "version": "2.0",
+            "routeKey": "$default",
+            "rawPath": path,
+            "rawQueryString": query,
+            "headers": headers,
+            "requestContext": {
+                "stage": "$default",
+                "requestId": str(uuid.uuid4()),
+                "http": {"method": self.command, "path": path, "protocol": self.request_version},
+            },
+            "body": content,
+            "isBase64Encoded": encoded,
+        }
+
+    def _close(self, status: int, message: str) -> None:
+        """Answer as the gateway would, without calling the function; what was sent after the head stays unread."""
+        self.close_connection = True
+        headers = {"content-type": "application/json", "connection": "close"}
+        self._send(status, headers, json.dumps({"message": message}).encode())
+
+    def _send(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        self.send_response(status)
+        for name, value in {**headers, "content-length": str(len(body))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+
+def _as_text(body: bytes, content_type: str) -> tuple[str, bool]:
+    """Return the event's body, and whether it is base64: API Gateway decides by the content type."""
+    if content_type.lower().startswith(TEXT_TYPES):
+        try:
+            return body.decode(), False
+        except UnicodeDecodeError:
+            pass  # not the text that it says it is: travels as the bytes that it is
+    return base64.b64encode(body).decode("ascii"), True
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve until SIGTERM or SIGINT, letting a running invocation end."""
+    parser = argparse.ArgumentParser(prog="python -m handler.serve", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8080, help="0 takes a free one and prints it (default: 8080)")
+    options = parser.parse_args(arguments)
+    import handler.app  # noqa: F401 - after the arguments: importing it is the init phase
+
+    server = ThreadingHTTPServer((options.host, options.port), RequestHandler)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # In a thread of its own: shutdown waits for serve_forever, which runs in the one that gets the signal.
+        signal.signal(number, lambda *_: threading.Thread(target=server.shutdown).start())
+    print(f"serving on http://{options.host}:{server.server_port}", flush=True)
+    server.serve_forever(poll_interval=0.1)
+    with RequestHandler.invocation:
+        server.server_close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
