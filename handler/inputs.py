@@ -97,7 +97,7 @@ def _decode_base64(text: str, param: str, max_bytes: int) -> bytes:
     if len(text) * 3 // 4 > max_bytes:  # a direct Invoke has no body that was measured before
         raise too_large(max_bytes)
     try:
-        data = base64.b64decode("".join(text.split()), validate=True)  # encoders of mail wrap their lines
+        data = base64.b64decode("".join(text.splitlines()), validate=True)  # encoders for mail wrap their lines
     except (binascii.Error, ValueError) as error:
         raise ApiError("invalid_base64", f"{param} is not base64 ({error})", param) from error
     if not data:

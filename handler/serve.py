@@ -1,4 +1,4 @@
-"""`python -m handler.serve --port 8080`: the same lambda_handler on localhost. For a workstation, not shipped to Lambda.
+"""`python -m handler.serve --port 8080`: the same lambda_handler on localhost. Not shipped to Lambda.
 
 It behaves as an HTTP API in front of one execution environment: one request at a time, Lambda's limits on size.
 """
