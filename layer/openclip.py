@@ -1,8 +1,8 @@
 """The one place that imports open_clip, also where torchvision's binary does not fit the torch beside it.
 
-A CUDA build of torchvision cannot load its operators on a CPU build of torch, and then `import torchvision` dies because
-the operators it describes do not exist. open_clip needs torchvision's picture transforms only, so declaring the names of
-those operators (without an implementation) is enough. Where the binary loads, nothing is declared.
+A CUDA build of torchvision cannot load its operators on a CPU build of torch, and then `import torchvision` dies
+because the operators it describes do not exist. open_clip needs torchvision's picture transforms only, so declaring
+the names of those operators (without an implementation) is enough. Where the binary loads, nothing is declared.
 """
 
 import importlib
@@ -35,9 +35,9 @@ def _forget_half_imported_torchvision() -> None:
 
 
 def _declare_operators() -> None:
-    library = torch.library.Library("torchvision", "DEF")
+    library = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
     for schema in _SCHEMAS:
-        library.define(schema)
+        library.define(schema)  # type: ignore[no-untyped-call]
     _declared.append(library)
 
 

@@ -1,0 +1,7 @@
+"""`python -m layer`."""
+
+import sys
+
+from layer.cli import main
+
+sys.exit(main())

@@ -1,0 +1,86 @@
+"""The builder's command line: `python -m layer build | verify | inspect | models`."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from layer.errors import BuildError
+from layer.spec import DEFAULT_SPEC, read_spec
+
+BUNDLE = Path("build/bundle")
+CACHE = Path("build/cache")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status. An error is one message on stderr, never a traceback."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except BuildError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped: the bundle that was there is as it was, and the next build goes on", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m layer", description="OpenCLIP models as verified offline bundles.")
+    commands = parser.add_subparsers(required=True, metavar="build | verify | inspect | models")
+
+    build = commands.add_parser("build", help="make a bundle of the models in models.toml, and verify it")
+    build.add_argument("--models", type=Path, default=DEFAULT_SPEC, help="models.toml (default: %(default)s)")
+    build.add_argument("--output", type=Path, default=BUNDLE, help="default: %(default)s")
+    build.add_argument("--cache", type=Path, default=CACHE, help="keeps downloads (default: %(default)s)")
+    build.set_defaults(run=_build)
+
+    for name, run, says in (
+        ("verify", _verify, "check hashes, offline load and golden vectors of a bundle"),
+        ("inspect", _inspect, "print what is in a bundle, with sizes"),
+    ):
+        command = commands.add_parser(name, help=says)
+        command.add_argument("--bundle", type=Path, default=BUNDLE, help="default: %(default)s")
+        command.set_defaults(run=run)
+
+    models = commands.add_parser("models", help="list what models.toml names, or what open_clip's registry has")
+    models.add_argument("--models", type=Path, default=DEFAULT_SPEC, help="models.toml (default: %(default)s)")
+    models.add_argument("--all", action="store_true", help="every pair of open_clip's registry")
+    models.add_argument("--family", help="the pairs whose name contains this, as in --family siglip")
+    models.set_defaults(run=_models)
+    return parser
+
+
+# The imports are late: `--help` and a wrong models.toml need not wait for torch.
+
+
+def _build(options: argparse.Namespace) -> None:
+    spec = read_spec(options.models)
+    from layer.build import build
+    from layer.show import show_report
+
+    report = build(spec, options.output, options.cache)
+    show_report(f"built and verified {options.output}", report)
+
+
+def _verify(options: argparse.Namespace) -> None:
+    from layer.show import show_report
+    from layer.verify import verify
+
+    show_report(f"verified {options.bundle}", verify(options.bundle))
+
+
+def _inspect(options: argparse.Namespace) -> None:
+    from layer.show import show_bundle
+
+    show_bundle(options.bundle)
+
+
+def _models(options: argparse.Namespace) -> None:
+    from layer.show import show_registry, show_spec
+
+    if options.all or options.family:
+        show_registry(options.family or "")
+    else:
+        show_spec(read_spec(options.models))

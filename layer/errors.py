@@ -1,0 +1,33 @@
+"""Every error of the builder: what was wrong, where, and the mend. The command line prints the message alone."""
+
+
+class BuildError(Exception):
+    """Base of all: a build, or a check of one, that cannot go on."""
+
+
+class SpecError(BuildError):
+    """models.toml says something that cannot be meant."""
+
+
+class VersionError(BuildError):
+    """A library is installed in a version that cannot build bundles."""
+
+
+class PlanError(BuildError):
+    """It is not known which repositories a model needs, or one of them lacks what the model needs."""
+
+
+class FetchError(BuildError):
+    """The hub did not give a file."""
+
+
+class CacheLayoutError(BuildError):
+    """A cache is not one that loads offline."""
+
+
+class GoldenError(BuildError):
+    """open_clip itself cannot load the model from the cache that was built."""
+
+
+class VerifyError(BuildError):
+    """The bundle is not what its manifest says, or the shipped handler does not agree with open_clip on it."""

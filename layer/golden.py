@@ -1,0 +1,125 @@
+"""What open_clip itself says of a model: its facts, and reference token ids and embeddings.
+
+Runs as a process of its own (`python -m layer.golden`), since huggingface_hub reads the offline variables once.
+"""
+
+import argparse
+import base64
+import io
+import json
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from layer.errors import GoldenError
+
+TEXTS = (
+    "a photo of a red circle",
+    "一张红色圆形的照片",
+    "Ein naïves Café &amp; a “blue star” 🎈, THE END_of it.",
+    "long " * 100,
+)
+
+
+def compute(name: str, pretrained: str | None, hub: Path) -> dict[str, Any]:
+    """Ask open_clip, offline, with `hub` as its cache. Raises GoldenError with what open_clip said."""
+    offline = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_HUB_CACHE": str(hub)}
+    command = [sys.executable, "-m", "layer.golden", "--name", name]
+    command += ["--pretrained", pretrained] if pretrained else []
+    root = Path(__file__).parents[1]
+    run = subprocess.run(command, cwd=root, env={**os.environ, **offline}, capture_output=True, text=True, check=False)
+    if run.returncode != 0:
+        reason = run.stderr.strip().splitlines()[-1] if run.stderr.strip() else f"exit status {run.returncode}"
+        raise GoldenError(f"open_clip cannot load {name} offline from {hub}: {reason}")
+    facts: dict[str, Any] = json.loads(run.stdout)
+    return facts
+
+
+def pictures() -> list[Image.Image]:
+    """Draw what is embedded: a wide RGB gradient with noise, a tall RGBA one, and one with a palette."""
+    rng = np.random.default_rng(0)
+    ramp = np.linspace(0, 200, 96)[None, :, None] + np.zeros((40, 1, 3))
+    wide = Image.fromarray((ramp * [1.0, 0.6, 0.3] + rng.uniform(0, 50, ramp.shape)).astype(np.uint8))
+    tall = Image.fromarray(rng.integers(0, 256, (70, 30, 4), dtype=np.uint8), "RGBA")
+    palette = wide.resize((48, 48)).quantize(16)
+    return [wide, tall, palette]
+
+
+def _facts(name: str, pretrained: str | None) -> dict[str, Any]:
+    import torch
+
+    from layer.openclip import open_clip
+
+    model, transform = open_clip.create_model_from_pretrained(name, pretrained=pretrained)
+    model.eval()
+    tokenizer = open_clip.get_tokenizer(name)
+    ids = tokenizer(list(TEXTS))
+    images = pictures()
+    with torch.inference_mode():
+        texts = model.encode_text(ids, normalize=True).float().numpy()
+        seen = model.encode_image(torch.stack([transform(image) for image in images]), normalize=True).float().numpy()
+    preprocess = model.visual.preprocess_cfg
+    bias = model.logit_bias
+    return {
+        "embed_dim": int(texts.shape[1]),
+        "image_size": _pair(preprocess["size"]),
+        "context_length": int(ids.shape[1]),
+        "logit_scale": float(model.logit_scale.exp()),
+        "logit_bias": None if bias is None else float(bias),
+        "preprocess": {key: preprocess[key] for key in ("mean", "std", "interpolation", "resize_mode", "fill_color")},
+        "tokenizer": _tokenizer_facts(open_clip, name, tokenizer),
+        "golden": {
+            "texts": list(TEXTS),
+            "token_ids": ids.tolist(),
+            "text_embeddings": [_base64(vector) for vector in texts],
+            "images": [_png(image) for image in images],
+            "image_embeddings": [_base64(vector) for vector in seen],
+        },
+    }
+
+
+def _tokenizer_facts(open_clip: Any, name: str, tokenizer: Any) -> dict[str, Any]:
+    text = open_clip.factory.get_model_config(name)["text_cfg"]
+    from_hub = isinstance(tokenizer, open_clip.tokenizer.HFTokenizer)
+    return {
+        "kind": "hf" if from_hub else "simple",
+        "repo": text.get("hf_tokenizer_name") if from_hub else None,
+        "context_length": tokenizer.context_length,
+        "clean": text.get("tokenizer_kwargs", {}).get("clean", "whitespace" if from_hub else "lower"),
+        "strip_sep_token": bool(getattr(tokenizer, "strip_sep_token", False)),
+        "mode": getattr(tokenizer, "tokenizer_mode", None) or None,
+        "pad_id": int(tokenizer.tokenizer.pad_token_id) if from_hub else 0,
+    }
+
+
+def _pair(size: int | tuple[int, int]) -> list[int]:
+    return [size, size] if isinstance(size, int) else list(size)
+
+
+def _base64(vector: "np.ndarray[Any, np.dtype[np.float32]]") -> str:
+    return base64.b64encode(vector.astype("<f4").tobytes()).decode()
+
+
+def _png(image: Image.Image) -> str:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def _main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m layer.golden", description=__doc__)
+    parser.add_argument("--name", required=True)
+    parser.add_argument("--pretrained")
+    arguments = parser.parse_args()
+    logging.disable(logging.WARNING)  # stderr's last line is the reason of a failure
+    json.dump(_facts(arguments.name, arguments.pretrained), sys.stdout)
+
+
+if __name__ == "__main__":
+    _main()

@@ -1,0 +1,29 @@
+"""`python guard.py -m module ...`: run it with every socket refused, where there are no network namespaces."""
+
+import runpy
+import sys
+
+_REFUSED = (
+    "socket.connect",
+    "socket.bind",
+    "socket.sendto",
+    "socket.sendmsg",
+    "socket.getaddrinfo",
+    "socket.gethostbyname",
+)
+
+
+def _refuse(event: str, arguments: tuple[object, ...]) -> None:
+    if event in _REFUSED:
+        raise PermissionError(f"{event}{arguments[1:]} refused: this process has no network")
+
+
+if __name__ == "__main__":
+    sys.addaudithook(_refuse)
+    if sys.argv[1] == "-c":
+        code = sys.argv[2]
+        sys.argv = ["-c", *sys.argv[3:]]
+        exec(code, {"__name__": "__main__"})  # noqa: S102 - as `python -c` does
+    else:
+        sys.argv = sys.argv[2:]
+        runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)

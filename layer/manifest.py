@@ -1,0 +1,80 @@
+"""Write manifest.json, the contract with the handler: every model's facts, every file's size and hash."""
+
+import json
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from layer.errors import VerifyError
+from layer.fetch import Fetched
+from layer.progress import hash_files
+from layer.spec import ModelSpec, Spec
+
+SCHEMA = 1
+NAME = "manifest.json"
+LIBRARIES = {
+    "open_clip": "open_clip_torch",
+    "torch": "torch",
+    "transformers": "transformers",
+    "huggingface_hub": "huggingface_hub",
+    "onnxruntime": "onnxruntime",
+}
+
+
+def model_entry(model: ModelSpec, sources: list[Fetched], facts: dict[str, Any]) -> dict[str, Any]:
+    """Join what was asked for, what was fetched, and what open_clip itself said of the model."""
+    return {
+        "id": model.id,
+        "slug": model.slug,
+        "name": model.name,
+        "pretrained": model.pretrained,
+        "engine": model.engine,
+        "precision": model.precision,
+        **facts,
+        "sources": [
+            {"repo": source.repo, "revision": source.revision, "roles": source.roles, "license": source.license}
+            for source in sources
+        ],
+    }
+
+
+def write(bundle: Path, spec: Spec, models: list[dict[str, Any]]) -> None:
+    """Hash every file of the bundle and write manifest.json beside them."""
+    paths = sorted(path.relative_to(bundle) for path in bundle.rglob("*") if path.is_file())
+    files = [
+        {"path": path.as_posix(), "size": (bundle / path).stat().st_size, "sha256": digest}
+        for path, digest in hash_files(bundle, paths, "hashing")
+    ]
+    manifest = {
+        "schema": SCHEMA,
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "target": asdict(spec.target),
+        "versions": {name: installed(package) for name, package in LIBRARIES.items()},
+        "models": models,
+        "files": files,
+    }
+    (bundle / NAME).write_text(json.dumps(manifest, indent=1, ensure_ascii=False), encoding="utf-8")
+
+
+def read(bundle: Path) -> dict[str, Any]:
+    """Read manifest.json. Raises VerifyError where there is none that can be read."""
+    path = bundle / NAME
+    try:
+        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if manifest["schema"] != SCHEMA:
+            raise VerifyError(f"{path} has schema {manifest['schema']}, this builder knows {SCHEMA}: build it again")
+    except FileNotFoundError as error:
+        raise VerifyError(f"{path} is missing: build a bundle with `python -m layer build`") from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise VerifyError(f"{path} is damaged ({error!r}): build the bundle again") from error
+    return manifest
+
+
+def installed(package: str) -> str | None:
+    """Return the installed version of a distribution, None where it is not installed."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,120 @@
+"""Which repositories a model needs, and which of their files: weights, tokenizer, text-tower config, nothing else."""
+
+import json
+import posixpath
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from layer.errors import PlanError
+from layer.openclip import open_clip
+from layer.spec import ModelSpec
+
+CONFIG_FILE = "open_clip_config.json"
+DEFAULT_WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")  # in open_clip's own order
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "vocab.txt",
+    "merges.txt",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+    "tokenizer.model",
+)
+
+
+@dataclass(frozen=True)
+class Need:
+    """One repository, under the id by which open_clip will ask for it, and what of it is needed.
+
+    `files` are required, and so is the first of `weights` that the repository has; `roles` are "weights", "config"
+    (open_clip's), "tokenizer" and "text_config" (transformers').
+    """
+
+    repo: str
+    roles: tuple[str, ...]
+    weights: tuple[str, ...] = ()
+
+    def choose(self, available: Sequence[str]) -> list[str]:
+        """Pick the files to fetch from the repository's files. Raises PlanError naming what it lacks."""
+        chosen = []
+        if self.weights:
+            chosen.append(self._first(self.weights, available))
+        if "config" in self.roles:
+            chosen.append(self._first((CONFIG_FILE,), available))
+        if "tokenizer" in self.roles:
+            files = [name for name in TOKENIZER_FILES if name in available]
+            if not set(files) - {"tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"}:
+                raise PlanError(f"{self.repo} has no tokenizer: none of tokenizer.json, vocab.txt, spiece.model, ...")
+            chosen += files
+        if "text_config" in self.roles:
+            chosen.append(self._first(("config.json",), available))
+        elif "tokenizer" in self.roles and "config.json" in available:
+            chosen.append("config.json")  # transformers reads the tokenizer's class from it
+        return chosen
+
+    def _first(self, names: Sequence[str], available: Sequence[str]) -> str:
+        for name in names:
+            if name in available:
+                return name
+        raise PlanError(f"{self.repo} has no {' and no '.join(names)}: is it an OpenCLIP repository?")
+
+
+def weights_need(model: ModelSpec) -> Need:
+    """Say which repository holds the weights. Raises PlanError for a name or a tag that open_clip does not know."""
+    if model.name.startswith("hf-hub:"):
+        return Need(model.name.removeprefix("hf-hub:"), ("weights", "config"), DEFAULT_WEIGHTS)
+    if model.name not in open_clip.list_models():
+        raise PlanError(f"open_clip {open_clip.__version__} has no model {model.name!r}: see open_clip.list_models()")
+    config = open_clip.get_pretrained_cfg(model.name, model.pretrained)
+    if not config:
+        tags = ", ".join(open_clip.list_pretrained_tags_by_model(model.name)) or "none"
+        raise PlanError(f"{model.name} has no pretrained {model.pretrained!r}: its tags are {tags}")
+    if not config.get("hf_hub"):
+        raise PlanError(f"{model.id} is not on the hub: name its repository as hf-hub:<org>/<name>, if it has one")
+    repo, file = posixpath.split(config["hf_hub"])
+    return Need(repo, ("weights",), _weights_names(file))
+
+
+def text_needs(model_config: Mapping[str, Any]) -> list[Need]:
+    """Say which repositories the text side needs, from open_clip's model config; often none, often another one."""
+    text = model_config["text_cfg"]
+    needs = []
+    if tokenizer := text.get("hf_tokenizer_name"):
+        needs.append(Need(tokenizer, ("tokenizer",)))
+    if tower := text.get("hf_model_name"):
+        needs.append(Need(tower, ("text_config",)))
+    return needs
+
+
+def merge(needs: Sequence[Need]) -> list[Need]:
+    """Join needs of the same repository, in order of first mention."""
+    merged: dict[str, Need] = {}
+    for need in needs:
+        known = merged.get(need.repo, Need(need.repo, ()))
+        roles = (*known.roles, *(role for role in need.roles if role not in known.roles))
+        merged[need.repo] = Need(need.repo, roles, known.weights or need.weights)
+    return list(merged.values())
+
+
+def model_config(model: ModelSpec, config_file: Path | None) -> dict[str, Any]:
+    """Return open_clip's model config: the registry's, or the one in the repository's open_clip_config.json."""
+    if config_file is None:
+        config: dict[str, Any] = open_clip.get_model_config(model.name)
+        return config
+    try:
+        return dict(json.loads(config_file.read_text(encoding="utf-8"))["model_cfg"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise PlanError(f"{model.name}: {CONFIG_FILE} has no model_cfg ({error!r})") from error
+
+
+def _weights_names(file: str) -> tuple[str, ...]:
+    """Return the file and, before it, its safetensors sibling: what open_clip itself asks for, in its order."""
+    if not file or file == DEFAULT_WEIGHTS[1]:
+        return DEFAULT_WEIGHTS
+    stem, extension = posixpath.splitext(file)
+    return (f"{stem}.safetensors", file) if extension in (".bin", ".pth") else (file,)

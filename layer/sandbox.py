@@ -1,0 +1,64 @@
+"""Run a module as Lambda would: no network, the bundle read-only, no home. By namespaces where the system has them."""
+
+import functools
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+GUARD = Path(__file__).with_name("guard.py")
+# $1 is the bundle. A bind mount is read-only only after a remount, and root writes through mode bits, not through that.
+_ENTER = 'mount --bind "$1" "$1" && mount -o remount,ro,bind "$1" && mount -t tmpfs -o ro tmpfs /dev/shm && shift && '
+_NO_HOME = "/proc/openclip-no-home"  # nothing can be made below /proc, not even by root
+
+
+@functools.cache
+def namespaces() -> tuple[str, ...]:
+    """Return the command that enters new network and mount namespaces here; empty where the system refuses."""
+    for command in (("unshare", "--net", "--mount"), ("unshare", "--map-root-user", "--net", "--mount")):
+        try:
+            probe = subprocess.run(
+                [*command, "sh", "-c", _ENTER + "true", "probe", tempfile.gettempdir()],
+                capture_output=True,
+                check=False,
+            )
+        except FileNotFoundError:  # no unshare: macOS
+            return ()
+        if probe.returncode == 0:
+            return command
+    return ()
+
+
+def run(bundle: Path, arguments: list[str], environ: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run `python <arguments>` on a bundle without network; stdout and stderr are captured as text.
+
+    In namespaces the bundle is read-only and /dev/shm is gone too. Without them an audit hook refuses every socket.
+    """
+    with tempfile.TemporaryDirectory(prefix="openclip-") as scratch:
+        clean = {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(ROOT),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "LANG": "C.UTF-8",
+            "HOME": _NO_HOME,
+            "OPENCLIP_BUNDLE_DIR": str(bundle.resolve()),
+            "OPENCLIP_CACHE_DIR": scratch,
+        }
+        return subprocess.run(
+            command(bundle, arguments),
+            cwd=ROOT,
+            env={**clean, **(environ or {})},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+
+def command(bundle: Path, arguments: list[str]) -> list[str]:
+    """Return the whole command line that `run` starts."""
+    if enter := namespaces():
+        inside = _ENTER + 'exec "$@"'
+        return [*enter, "sh", "-c", inside, "sandbox", str(bundle.resolve()), sys.executable, *arguments]
+    return [sys.executable, str(GUARD), *arguments]

@@ -1,0 +1,80 @@
+"""What the builder prints: reports, bundles and lists of models, as tables."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from layer import manifest, sandbox
+from layer.spec import Spec
+
+MB = 1_000_000
+
+
+def show_report(title: str, report: dict[str, Any]) -> None:
+    """Print what the shipped handler said of a bundle."""
+    how = "in a new network namespace" if sandbox.namespaces() else "with every socket refused"
+    print(f"{title}: the handler ran {how}")
+    _table(
+        ("model", "token ids", "text cosine", "image cosine", "loaded in"),
+        (
+            (
+                model["id"],
+                "equal" if model["token_ids_equal"] else "different",
+                f"{model['min_text_cosine']:.6f}",
+                f"{model['min_image_cosine']:.6f}",
+                f"{model['load_seconds']:.1f} s",
+            )
+            for model in report["models"]
+        ),
+    )
+
+
+def show_bundle(bundle: Path) -> None:
+    """Print a bundle's models, files and sizes. Raises VerifyError where there is no bundle."""
+    facts = manifest.read(bundle)
+    target = facts["target"]
+    print(f"{bundle}: built {facts['created_at']}")
+    print(f"for Python {target['python']}, {target['architecture']}, package {target['package']}")
+    versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items() if version)
+    print(f"with {versions}\n")
+    for model in facts["models"]:
+        height, width = model["image_size"]
+        print(
+            f"{model['id']}: engine {model['engine']}, {model['precision']}, {model['embed_dim']} dimensions, "
+            f"pictures {width}x{height}, {model['context_length']} tokens"
+        )
+        for source in model["sources"]:
+            roles = ", ".join(source["roles"])
+            licence = source["license"] or "not stated"
+            print(f"  {source['repo']} at {source['revision'][:12]} ({roles}; licence {licence})")
+    print()
+    sizes = [(file["path"], f"{file['size'] / MB:.3f} MB", file["sha256"][:12]) for file in facts["files"]]
+    _table(("file", "size", "sha256"), sizes)
+    print(f"{len(sizes)} files, {sum(file['size'] for file in facts['files']) / MB:.1f} MB")
+
+
+def show_spec(spec: Spec) -> None:
+    """Print the models that models.toml names."""
+    _table(
+        ("model", "engine", "precision", "revision"),
+        ((model.id, model.engine, model.precision, model.revision or "default branch") for model in spec.models),
+    )
+
+
+def show_registry(family: str) -> None:
+    """Print the pairs of open_clip's registry whose name contains `family`."""
+    from layer.openclip import open_clip
+
+    pairs = [pair for pair in open_clip.list_pretrained() if family.lower() in pair[0].lower()]
+    _table(
+        ("name", "pretrained", "hub repository"),
+        ((name, tag, open_clip.get_pretrained_cfg(name, tag).get("hf_hub", "-")) for name, tag in pairs),
+    )
+    print(f"{len(pairs)} pairs")
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    lines = [header, *rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    for line in lines:
+        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())

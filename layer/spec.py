@@ -1,0 +1,119 @@
+"""models.toml: which models, for which target. Read strictly, since a misspelt key would build something else."""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from layer.errors import SpecError
+
+DEFAULT_SPEC = Path(__file__).with_name("models.toml")
+CHOICES = {
+    "architecture": ("x86_64", "arm64"),
+    "package": ("image", "layer"),
+    "engine": ("torch",),
+    "precision": ("fp32",),
+}
+PYTHONS = ("3.12", "3.13", "3.14")  # Lambda's on Amazon Linux 2023, whose glibc today's wheels need
+
+
+@dataclass(frozen=True)
+class Target:
+    """What the bundle is built for; written to the manifest, where infra/ reads it."""
+
+    python: str = "3.13"
+    architecture: str = "x86_64"
+    package: str = "image"
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """One model as open_clip names it: a registry name with its `pretrained` tag, or `hf-hub:<org>/<name>`."""
+
+    name: str
+    pretrained: str | None = None
+    revision: str | None = None
+    engine: str = "torch"
+    precision: str = "fp32"
+
+    @property
+    def id(self) -> str:
+        """What clients call the model: `<model>/<pretrained>`, or `<org>/<name>`."""
+        return f"{self.name}/{self.pretrained}" if self.pretrained else self.name.removeprefix("hf-hub:")
+
+    @property
+    def slug(self) -> str:
+        """The id as the name of a directory."""
+        return re.sub(r"[^A-Za-z0-9._-]", "--", self.id)
+
+
+@dataclass(frozen=True)
+class Spec:
+    """All of models.toml."""
+
+    target: Target
+    models: tuple[ModelSpec, ...]
+
+
+def read_spec(path: Path = DEFAULT_SPEC) -> Spec:
+    """Read models.toml. Raises SpecError naming the file, the key and the mend."""
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SpecError(f"{path} cannot be read ({error.strerror}): name another with --models") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SpecError(f"{path} is not TOML: {error}") from error
+    _refuse_unknown(path, "the file", data, ("target", "model"))
+    target = Target(**_fields(path, "[target]", data.get("target", {}), Target))
+    if target.python not in PYTHONS:
+        raise SpecError(f"{path}: python = {target.python!r} in [target]: set one of {', '.join(PYTHONS)}")
+    tables = data.get("model")
+    if not isinstance(tables, list) or not tables:
+        raise SpecError(f'{path} names no model: add a table [[model]] with name = "..."')
+    models = tuple(_model(path, number, table) for number, table in enumerate(tables, 1))
+    _refuse_twins(path, models)
+    return Spec(target, models)
+
+
+def _model(path: Path, number: int, table: Mapping[str, Any]) -> ModelSpec:
+    where = f"[[model]] number {number}"
+    if "name" not in table:
+        raise SpecError(f'{path}: {where} has no name: add name = "ViT-B-32" or name = "hf-hub:<org>/<name>"')
+    model = ModelSpec(**_fields(path, where, table, ModelSpec))
+    from_hub = model.name.startswith("hf-hub:")
+    if from_hub and not re.fullmatch(r"hf-hub:[\w.-]+/[\w.-]+", model.name):
+        raise SpecError(f"{path}: {where} has name = {model.name!r}: write hf-hub:<org>/<name>")
+    if from_hub and model.pretrained:
+        raise SpecError(f"{path}: {where} has both hf-hub: and pretrained, which open_clip ignores: drop `pretrained`")
+    if not from_hub and not model.pretrained:
+        raise SpecError(
+            f"{path}: {where} has no pretrained, which would be a random model: add one that "
+            f"`python -m layer models --family {model.name}` lists"
+        )
+    return model
+
+
+def _fields(path: Path, where: str, table: Any, kind: type) -> dict[str, str]:
+    if not isinstance(table, dict):
+        raise SpecError(f"{path}: {where} is not a table")
+    _refuse_unknown(path, where, table, tuple(kind.__dataclass_fields__))  # type: ignore[attr-defined]
+    for key, value in table.items():
+        if not isinstance(value, str) or not value:
+            raise SpecError(f'{path}: {key} = {value!r} in {where} is not a text: write {key} = "{value}"')
+        if key in CHOICES and value not in CHOICES[key]:
+            raise SpecError(f"{path}: {key} = {value!r} in {where}: set one of {', '.join(CHOICES[key])}")
+    return dict(table)
+
+
+def _refuse_unknown(path: Path, where: str, table: Mapping[str, Any], known: tuple[str, ...]) -> None:
+    if unknown := sorted(set(table) - set(known)):
+        raise SpecError(f"{path}: {where} has an unknown key {unknown[0]!r}: known are {', '.join(known)}")
+
+
+def _refuse_twins(path: Path, models: tuple[ModelSpec, ...]) -> None:
+    slugs = [model.slug for model in models]
+    for slug in slugs:
+        if slugs.count(slug) > 1:
+            raise SpecError(f"{path} names {slug} twice: drop one")
