@@ -1,0 +1,71 @@
+"""Draws training batches: turned pictures, and captions in both languages."""
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from layer.demo.captions import LANGUAGES, TEMPLATES, caption
+from layer.demo.pictures import Pictures, Scene
+from layer.demo.shapes import THINGS
+from layer.openclip import open_clip
+
+_BATCH = 96
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Pictures (float32 [N, 3, H, W]) and captions (int64 [M, context length]), with what each shows or means."""
+
+    pixels: torch.Tensor
+    scenes: list[Scene]
+    token_ids: torch.Tensor
+    meanings: list[Scene]
+
+
+class Batches:
+    """An endless supply of batches; one seed gives one sequence."""
+
+    def __init__(self, singles: Pictures, twins: Pictures, folder: Path, seed: int) -> None:
+        self._singles, self._twins = singles, twins
+        self._rng = np.random.default_rng(seed)
+        tokenizer = open_clip.get_tokenizer(f"local-dir:{folder}")
+        self._token_ids = cache(lambda text: tokenizer([text])[0])
+
+    def draw(self, with_pairs: bool) -> Batch:
+        """Draw pictures of one thing, or half of those and half twins; a caption for every class and every pair."""
+        ones = self._rng.choice(len(self._singles.scenes), _BATCH // 2 if with_pairs else _BATCH, replace=False)
+        firsts = 2 * self._rng.choice(len(self._twins.scenes) // 2, _BATCH // 4 if with_pairs else 0, replace=False)
+        twos = np.stack([firsts, firsts + 1], axis=1).ravel()
+        pairs = [self._twins.scenes[i] for i in twos]
+        meanings: list[Scene] = [*((thing,) for thing in THINGS), *pairs]
+        pixels = np.concatenate([self._singles.pixels[ones], self._twins.pixels[twos]])
+        return Batch(
+            pixels=_normalised(self._turned(pixels)),
+            scenes=[*(self._singles.scenes[i] for i in ones), *pairs],
+            token_ids=torch.stack([self._token_ids(self._caption(meaning)) for meaning in meanings]),
+            meanings=meanings,
+        )
+
+    def _caption(self, scene: Scene) -> str:
+        language = LANGUAGES[self._rng.integers(len(LANGUAGES))]
+        order = scene if self._rng.random() < 0.5 else scene[::-1]
+        return caption(order, language, int(self._rng.integers(len(TEMPLATES[language]))))
+
+    def _turned(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Turn and flip the pictures, each in one of eight ways: what they show stays the same."""
+        turned = np.empty_like(pixels)
+        ways = self._rng.integers(8, size=len(pixels))
+        for way in range(8):
+            some = pixels[ways == way]
+            turned[ways == way] = np.rot90(some[:, ::-1] if way % 2 else some, way // 2, axes=(1, 2))
+        return turned
+
+
+def _normalised(pixels: NDArray[np.uint8]) -> torch.Tensor:
+    """Scale to -1..1 (mean and deviation 0.5), as the model's own preprocessing does."""
+    scaled = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 127.5 - 1
+    return scaled.contiguous(memory_format=torch.channels_last)

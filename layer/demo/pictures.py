@@ -1,0 +1,71 @@
+"""Renders many pictures at once, on every core; a picture depends on its seed and number only, never on the order."""
+
+import multiprocessing
+import os
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from tqdm import tqdm
+
+from layer.demo.shapes import THINGS, Thing, draw, random_pair, swapped
+
+# First word of every seed: training never sees a picture that evaluation draws. Tests draw from 2 on.
+TRAINING, HELD_OUT = 0, 1
+_SINGLE, _TWIN = 0, 1
+_CHUNK = 500
+
+Scene = tuple[Thing, ...]
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Pixels, uint8 [N, side, side, 3], and what each picture shows."""
+
+    pixels: NDArray[np.uint8]
+    scenes: list[Scene]
+
+
+def single(seed: int, number: int) -> tuple[Image.Image, Scene]:
+    """Draw a picture of one thing; the numbers walk through all classes."""
+    scene = (THINGS[number % len(THINGS)],)
+    return draw(np.random.default_rng([seed, _SINGLE, number]), scene), scene
+
+
+def twins(seed: int, number: int) -> tuple[tuple[Image.Image, Scene], tuple[Image.Image, Scene]]:
+    """Draw a picture of two things and the same picture with their colours exchanged."""
+    pair = random_pair(np.random.default_rng([seed, _TWIN, number, 0]))
+    pictures = [
+        (draw(np.random.default_rng([seed, _TWIN, number, 1]), scene), scene) for scene in (pair, swapped(pair))
+    ]
+    return pictures[0], pictures[1]
+
+
+def render_singles(seed: int, count: int) -> Pictures:
+    """Render `count` pictures of one thing each."""
+    return _render("pictures of one thing", partial(_singles, seed), count)
+
+
+def render_twins(seed: int, count: int) -> Pictures:
+    """Render `count` pairs of twins: picture 2n and picture 2n + 1 differ in the exchanged colours."""
+    return _render("pictures of two things", partial(_twins, seed), count)
+
+
+def _singles(seed: int, numbers: range) -> list[tuple[NDArray[np.uint8], Scene]]:
+    return [(np.asarray(image), scene) for image, scene in (single(seed, number) for number in numbers)]
+
+
+def _twins(seed: int, numbers: range) -> list[tuple[NDArray[np.uint8], Scene]]:
+    return [(np.asarray(image), scene) for number in numbers for image, scene in twins(seed, number)]
+
+
+def _render(what: str, job: "partial[list[tuple[NDArray[np.uint8], Scene]]]", count: int) -> Pictures:
+    chunks = [range(start, min(start + _CHUNK, count)) for start in range(0, count, _CHUNK)]
+    spawn = multiprocessing.get_context("spawn")  # forking a process that has started torch's threads may hang
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=spawn) as workers:
+        done = list(tqdm(workers.map(job, chunks), desc=f"drawing {what}", total=len(chunks)))
+    drawn = [picture for chunk in done for picture in chunk]
+    return Pictures(np.stack([pixels for pixels, _ in drawn]), [scene for _, scene in drawn])
