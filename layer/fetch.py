@@ -1,12 +1,15 @@
 """Bring the needed files of a repository into a cache, pinned to one commit, with their hashes checked."""
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import huggingface_hub
 from huggingface_hub import HfApi, constants, errors
+from huggingface_hub.file_download import http_get
 
 from layer.errors import FetchError
 from layer.plan import Need
@@ -17,7 +20,7 @@ EMBEDDED = Path(__file__).parent / "demo" / "hub"  # repositories that come with
 
 @dataclass(frozen=True)
 class Fetched:
-    """A repository's needed files, all at `revision` (40 hex digits), in `folder`, a snapshot of some cache."""
+    """A repository's needed files, all at `revision` (40 hex digits), in `folder`."""
 
     repo: str
     revision: str
@@ -28,7 +31,7 @@ class Fetched:
 
 
 def fetch(need: Need, revision: str | None, cache: Path) -> Fetched:
-    """Fetch what is needed of a repository into a Hugging Face cache; what is there already is not fetched again.
+    """Fetch what is needed of a repository into `cache`; what is there already is not fetched again.
 
     `revision` is a branch, a tag or a commit, None the default branch. Raises FetchError, PlanError.
     """
@@ -56,28 +59,53 @@ def _from_hub(need: Need, revision: str | None, cache: Path) -> Fetched:
         raise FetchError(f"{where}: the hub names no commit")
     siblings = {sibling.rfilename: sibling for sibling in info.siblings or []}
     files = need.choose(list(siblings))
+    folder = cache / repo_folder(need.repo) / info.sha
     for name in files:
-        with _explained(f"{name} of {where}"):
-            path = Path(huggingface_hub.hf_hub_download(need.repo, name, revision=info.sha, cache_dir=cache))
-        lfs = siblings[name].lfs
-        _check(path, f"{name} of {where}", siblings[name].size, lfs.sha256 if lfs else None)
+        if not (folder / name).exists():
+            with _explained(f"{name} of {where}"):
+                _download(need.repo, info.sha, siblings[name], folder / name)
     license_name = info.card_data.get("license") if info.card_data else None
-    folder = cache / repo_folder(need.repo) / "snapshots" / info.sha
     return Fetched(need.repo, info.sha, need.roles, license_name, tuple(files), folder)
 
 
-def _check(path: Path, where: str, size: int | None, sha256: str | None) -> None:
-    """Compare a file with what the hub says of it; a wrong one is removed, so that the next build fetches it anew."""
-    found = path.stat().st_size
-    problem = None
-    if size is not None and found != size:
-        problem = f"has {found} bytes, the hub says {size}"
-    elif sha256 and file_sha256(path) != sha256:
-        problem = f"does not have the sha256 that the hub says, {sha256}"
+def _download(repo: str, revision: str, sibling: Any, target: Path) -> None:
+    """Download one file, going on from where an earlier try stopped; it gets its name only once its hash is right.
+
+    hf_hub_download begins each time anew (a partial file's name is its process's own), and a gigabyte is long.
+    """
+    partial = target.with_name(f"{target.name}.partial")
+    partial.parent.mkdir(parents=True, exist_ok=True)
+    url = huggingface_hub.hf_hub_url(repo, sibling.rfilename, revision=revision)
+    with partial.open("ab") as stream:
+        if stream.tell() < sibling.size:
+            headers = huggingface_hub.utils.build_hf_headers()
+            name = f"{repo}/{sibling.rfilename}"
+            http_get(
+                url,
+                stream,
+                resume_size=stream.tell(),
+                headers=headers,
+                expected_size=sibling.size,
+                displayed_filename=name,
+            )
+    problem = _difference(partial, sibling)
     if problem:
-        path.resolve().unlink()
-        path.unlink(missing_ok=True)
-        raise FetchError(f"{where} {problem}: it was removed, run `python -m layer build` again")
+        partial.unlink()
+        raise FetchError(f"{sibling.rfilename} of {repo} {problem}: it was removed, run `python -m layer build` again")
+    partial.rename(target)
+
+
+def _difference(path: Path, sibling: Any) -> str | None:
+    """Compare a file with what the hub says of it: its size, and its sha256 or, for what is in git itself, git's id."""
+    size = path.stat().st_size
+    if size != sibling.size:
+        return f"has {size} bytes, the hub says {sibling.size}"
+    if sibling.lfs:
+        found, expected = file_sha256(path), sibling.lfs.sha256
+    else:
+        found = hashlib.sha1(b"blob %d\0" % size + path.read_bytes(), usedforsecurity=False).hexdigest()
+        expected = sibling.blob_id
+    return None if found == expected else f"has the hash {found}, the hub says {expected}"
 
 
 # The first that fits: gated before missing, since huggingface_hub derives the one from the other.
