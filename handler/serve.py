@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -40,7 +41,9 @@ class RequestHandler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     timeout = 60  # of an idle connection
-    invocation = threading.Lock()  # an execution environment runs one invocation at a time
+    disable_nagle_algorithm = True  # head and body are two writes: the second would wait for the first's receipt
+    # One thread for all invocations, as in Lambda: one at a time, and torch keeps its worker threads between them.
+    environment = ThreadPoolExecutor(1, "execution-environment")
 
     def _serve(self) -> None:
         length = self.headers.get("content-length", "0")
@@ -56,8 +59,7 @@ class RequestHandler(BaseHTTPRequestHandler):
             return
         from handler.app import lambda_handler  # imported by main; here it is only looked up
 
-        with self.invocation:
-            answer = lambda_handler(event, Context())
+        answer = self.environment.submit(lambda_handler, event, Context()).result()
         self._send(answer["statusCode"], answer["headers"], answer["body"].encode())
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _serve
@@ -121,8 +123,8 @@ def main(arguments: list[str] | None = None) -> int:
         signal.signal(number, lambda *_: threading.Thread(target=server.shutdown).start())
     print(f"serving on http://{options.host}:{server.server_port}", flush=True)
     server.serve_forever(poll_interval=0.1)
-    with RequestHandler.invocation:
-        server.server_close()
+    RequestHandler.environment.shutdown()
+    server.server_close()
     return 0
 
 
