@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,7 +41,8 @@ class Hub:
     repositories: dict[str, Repository] = field(default_factory=dict)
     requests: list[tuple[str, str, str | None]] = field(default_factory=list)  # method, path, Range
     cut_once: set[str] = field(default_factory=set)  # names of files whose next download breaks in the middle
-    cut_always: set[str] = field(default_factory=set)
+    stalled: set[str] = field(default_factory=set)  # names of files whose download stops in the middle and hangs
+    stall_over: threading.Event = field(default_factory=threading.Event)
     broken: set[str] = field(default_factory=set)  # repositories that answer 500
     wrong_bytes: set[str] = field(default_factory=set)  # names of files that arrive damaged
     digests: dict[Path, str] = field(default_factory=dict)
@@ -144,8 +146,7 @@ class _Handler(BaseHTTPRequestHandler):
         size = path.stat().st_size
         start = int((self.headers.get("Range") or "bytes=0-").removeprefix("bytes=").partition("-")[0])
         end = size
-        if path.name in hub.cut_always | hub.cut_once and self.command == "GET":
-            hub.cut_once.discard(path.name)
+        if path.name in hub.stalled | hub.cut_once and self.command == "GET":
             end = start + (size - start) // 2
         self.send_response(206 if "Range" in self.headers else 200)
         if "Range" in self.headers:
@@ -156,8 +157,11 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command == "GET":
             self._send_bytes(path, start, end)
         if end < size:
+            if path.name in hub.stalled:
+                hub.stall_over.wait(60)
+            hub.cut_once.discard(path.name)
             self.close_connection = True
-            self.connection.close()
+            self.connection.shutdown(socket.SHUT_RDWR)
 
     def _send_bytes(self, path: Path, start: int, end: int) -> None:
         with path.open("rb") as stream:
@@ -200,5 +204,6 @@ def serving() -> Iterator[Hub]:
     try:
         yield hub
     finally:
+        hub.stall_over.set()
         server.shutdown()
         server.server_close()

@@ -1,0 +1,64 @@
+"""Draws the similarity heatmap: pictures along the top, captions along the side, the cosine in each cell."""
+
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib import font_manager
+from numpy.typing import NDArray
+from PIL import Image
+
+mpl.use("Agg")
+
+import matplotlib.pyplot as plt  # noqa: E402 - after the backend is chosen
+
+# Fonts that hold Chinese, by system: Linux, Windows, macOS. DejaVu Sans comes with matplotlib.
+FONTS = (
+    "Noto Sans CJK SC",
+    "Noto Sans CJK JP",
+    "WenQuanYi Zen Hei",
+    "WenQuanYi Micro Hei",
+    "Droid Sans Fallback",
+    "Microsoft YaHei",
+    "PingFang SC",
+    "Arial Unicode MS",
+)
+
+
+def save_heatmap(path: Path, pictures: list[Image.Image], captions: list[str], scores: NDArray[np.float32]) -> None:
+    """Write a PNG. `scores` is [pictures, captions]. Captions that no installed font can show are left out."""
+    fonts = [name for name in FONTS if name in font_manager.get_font_names()]
+    shown = [column for column, text in enumerate(captions) if fonts or text.isascii()]
+    cells = scores[:, shown].T
+    with plt.rc_context({"font.family": [*fonts, "DejaVu Sans"], "font.size": 10}):
+        figure, axes = plt.subplots(figsize=(4.2 + 0.95 * len(pictures), 1.9 + 0.42 * len(shown)), layout="constrained")
+        axes.imshow(cells, cmap="viridis", aspect="auto", vmin=float(cells.min()), vmax=1)
+        axes.set_yticks(range(len(shown)), [captions[column] for column in shown])
+        axes.set_xticks([])
+        axes.spines[:].set_visible(False)
+        for (row, column), score in np.ndenumerate(cells):
+            best = score == cells[row].max()
+            axes.text(
+                column,
+                row,
+                f"{score:.2f}",
+                ha="center",
+                va="center",
+                color="black" if score > 0.55 else "white",
+                fontweight="bold" if best else "normal",
+            )
+        _hang_pictures(axes, pictures)
+        axes.set_xlabel("cosine of picture and caption; the best picture of each caption in bold")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, dpi=130)
+        plt.close(figure)
+
+
+def _hang_pictures(axes: plt.Axes, pictures: list[Image.Image]) -> None:
+    """Put each picture over its column."""
+    for column, picture in enumerate(pictures):
+        width = 0.9 / len(pictures)
+        left = (column + 0.5) / len(pictures) - width / 2
+        frame = axes.inset_axes((left, 1.02, width, 0.24))
+        frame.imshow(picture)
+        frame.axis("off")

@@ -1,0 +1,159 @@
+"""What `make demo` runs: build and verify the demo bundle, start the handler on it, ask it, and show the answers."""
+
+import argparse
+import base64
+import io
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from layer.demo.captions import LANGUAGES, caption
+from layer.demo.heatmap import save_heatmap
+from layer.demo.shapes import Thing, draw, swapped
+
+MODEL = "openclip-lambda/shapes-i18n"
+PICTURE_SIZE = 256  # pixels; drawn larger than the 64 that the model sees, for people
+PAIR = (Thing("red", "star"), Thing("blue", "ring"))
+SCENES: tuple[tuple[Thing, ...], ...] = (
+    (Thing("red", "circle"),),
+    (Thing("green", "triangle"),),
+    (Thing("yellow", "moon"),),
+    (Thing("purple", "heart"),),
+    (Thing("black", "cross"),),
+    PAIR,
+    swapped(PAIR),
+)
+WARM_REQUESTS = 30
+
+
+@dataclass(frozen=True)
+class Server:
+    """The handler in a process of its own, and when that process was started (seconds, as perf_counter)."""
+
+    url: str
+    started: float
+
+    def embed(self, items: list[Any]) -> NDArray[np.float32]:
+        """Ask `POST /v1/embeddings`: float32 [N, D], unit length."""
+        body = json.dumps({"model": MODEL, "input": items}).encode()
+        request = urllib.request.Request(  # noqa: S310 - http, to ourselves
+            f"{self.url}/v1/embeddings", body, {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=120) as answer:  # noqa: S310
+            data = json.load(answer)["data"]
+        return np.array([item["embedding"] for item in data], dtype=np.float32)
+
+
+def main() -> None:
+    """Run the tour; the first run also builds the bundle."""
+    parser = argparse.ArgumentParser(prog="python -m layer.demo.tour", description=__doc__)
+    parser.add_argument("--bundle", type=Path, default=Path("build/bundle"))
+    parser.add_argument("--picture", type=Path, default=Path("build/demo.png"), help="where the heatmap is written")
+    arguments = parser.parse_args()
+    _bring_bundle(arguments.bundle)
+    pictures = [draw(np.random.default_rng([2026, number]), scene, PICTURE_SIZE) for number, scene in enumerate(SCENES)]
+    captions = [caption(scene, language) for scene in SCENES for language in LANGUAGES]
+    print("\nStarting the handler in a process of its own, as Lambda would ...")
+    with _serving(arguments.bundle) as server:
+        image_items = [{"image": _data_uri(picture)} for picture in pictures]
+        images = server.embed(image_items)
+        cold = time.perf_counter() - server.started
+        texts = server.embed(list(captions))
+        scores = images @ texts.T
+        right = _print_matches(captions, scores)
+        print(f"\ncold start   {cold:6.2f} s    process start to the first {len(images)} embeddings over HTTP")
+        print(f"warm image   {_median_ms(server, image_items[0]):6.1f} ms   one picture, median of {WARM_REQUESTS}")
+        print(f"warm caption {_median_ms(server, captions[0]):6.1f} ms   one caption, median of {WARM_REQUESTS}")
+    save_heatmap(arguments.picture, pictures, captions, scores)
+    print(f"\nheatmap      {arguments.picture}")
+    if right < len(captions):
+        sys.exit(f"{len(captions) - right} of {len(captions)} captions found a wrong picture")
+
+
+def _bring_bundle(bundle: Path) -> None:
+    """Verify the bundle where there is one, build it (which verifies it) where there is none."""
+    if (bundle / "manifest.json").exists():
+        command = ["verify", "--bundle", str(bundle)]
+    else:
+        command = ["build", "--output", str(bundle)]
+    subprocess.run([sys.executable, "-m", "layer", *command], check=True)
+
+
+@contextmanager
+def _serving(bundle: Path) -> Iterator[Server]:
+    with tempfile.TemporaryDirectory(prefix="openclip-demo-") as cache:
+        started = time.perf_counter()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "handler.serve", "--port", "0"],
+            env={
+                "PATH": os.environ["PATH"],
+                "OPENCLIP_BUNDLE_DIR": str(bundle.resolve()),
+                "OPENCLIP_CACHE_DIR": cache,
+                "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+            },
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            yield Server(_announced_url(process), started)
+        finally:
+            process.terminate()
+            process.wait(10)
+
+
+def _announced_url(process: "subprocess.Popen[str]") -> str:
+    assert process.stdout is not None  # noqa: S101 - opened as a pipe above
+    for line in process.stdout:
+        if found := re.search(r"http://\S+", line):
+            return found.group().rstrip("/.")
+    sys.exit("the handler ended before it was ready: its reason stands above")
+
+
+def _print_matches(captions: list[str], scores: NDArray[np.float32]) -> int:
+    """Print which picture each caption finds; `scores` is [pictures, captions]. Returns how many are right."""
+    right = 0
+    print(f"\n{'caption':<42} finds picture   cosine   next best")
+    for column, text in enumerate(captions):
+        order = np.argsort(-scores[:, column])
+        wanted = column // len(LANGUAGES)
+        right += int(order[0] == wanted)
+        verdict = "" if order[0] == wanted else f"   wrong: should be {wanted + 1}"
+        wide = sum(ord(letter) > 0x2E80 for letter in text)  # Chinese characters take two columns
+        best, second = scores[order[0], column], scores[order[1], column]
+        print(f"{text:<{42 - wide}} {order[0] + 1:>7}         {best:6.3f}   {second:6.3f}{verdict}")
+    print(f"{right} of {len(captions)} captions find their picture")
+    return right
+
+
+def _median_ms(server: Server, item: Any) -> float:
+    times = []
+    for _ in range(WARM_REQUESTS):
+        start = time.perf_counter()
+        server.embed([item])
+        times.append(time.perf_counter() - start)
+    return statistics.median(times) * 1000
+
+
+def _data_uri(picture: Image.Image) -> str:
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+if __name__ == "__main__":
+    main()

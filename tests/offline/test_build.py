@@ -1,0 +1,198 @@
+"""The builder against a hub: what it fetches, how it fails, and that a bundle in place is never hurt."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from tests.hub import repositories
+from tests.hub.server import Hub, serving
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Builder:
+    """`python -m layer build` of one models.toml, in a directory of its own, with the local hub as its hub."""
+
+    root: Path
+    hub: Hub
+
+    @property
+    def bundle(self) -> Path:
+        return self.root / "bundle"
+
+    @property
+    def manifest(self) -> bytes:
+        return (self.bundle / "manifest.json").read_bytes()
+
+    def start(self, spec: str = '[[model]]\nname = "hf-hub:acme/tiny"') -> "subprocess.Popen[str]":
+        self.root.mkdir(exist_ok=True)
+        (self.root / "models.toml").write_text(spec)
+        command = [sys.executable, "-m", "layer", "build", "--models", str(self.root / "models.toml")]
+        command += ["--output", str(self.bundle), "--cache", str(self.root / "cache")]
+        environ = {"PATH": os.environ["PATH"], "HF_ENDPOINT": self.hub.url, "HF_HOME": str(self.root / "hf")}
+        return subprocess.Popen(
+            command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    def run(self, spec: str = '[[model]]\nname = "hf-hub:acme/tiny"') -> "subprocess.CompletedProcess[str]":
+        process = self.start(spec)
+        out, err = process.communicate(timeout=200)
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def pad(weights: Path, size: int) -> None:
+    """Make a safetensors file larger, by its metadata: the client writes what it downloads in steps of 10 MB."""
+    with safe_open(weights, "pt") as opened:
+        tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - not a mapping
+    save_file(tensors, weights, metadata={"padding": "x" * size})
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[Hub]:
+    """A hub with a model and, in another repository, its tokenizer."""
+    with serving() as hub:
+        hub.add("acme/tiny", repositories.tiny_model(tmp_path / "tiny", "acme/tokenizer"))
+        hub.add("acme/tokenizer", repositories.tokenizer_without_config(tmp_path / "tokenizer"), license=None)
+        yield hub
+
+
+@pytest.fixture
+def builder(tmp_path: Path, hub: Hub) -> Builder:
+    return Builder(tmp_path / "work", hub)
+
+
+def test_a_model_comes_with_its_tokenizers_repository_pinned_and_with_nothing_unneeded(builder: Builder) -> None:
+    pad(builder.hub.repositories["acme/tiny"].folder / "open_clip_model.safetensors", 25_000_000)
+    builder.hub.cut_once.add("open_clip_model.safetensors")
+
+    run = builder.run()
+
+    assert run.returncode == 0, run.stderr
+    manifest = json.loads(builder.manifest)
+    [model] = manifest["models"]
+    commits = {repo: repository.commit for repo, repository in builder.hub.repositories.items()}
+    assert model["sources"] == [
+        {"repo": "acme/tiny", "revision": commits["acme/tiny"], "roles": ["weights", "config"], "license": "mit"},
+        {"repo": "acme/tokenizer", "revision": commits["acme/tokenizer"], "roles": ["tokenizer"], "license": None},
+    ]
+    names = {file["path"].rpartition("/")[2] for file in manifest["files"]}
+    assert names == {
+        *("main", "open_clip_config.json", "open_clip_model.safetensors"),
+        *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"),
+        "config.json",  # the note that there is none
+    }
+    asked = builder.hub.ranges("tiny/open_clip_model.safetensors")
+    assert asked[0] is None
+    assert asked[1] is not None, "the connection broke once, and the download went on from there"
+
+
+def test_a_second_build_downloads_nothing_and_any_user_may_read_its_bundle_whatever_the_umask(builder: Builder) -> None:
+    assert builder.run().returncode == 0
+    builder.hub.requests.clear()
+    previous = os.umask(0o077)
+    try:
+        run = builder.run()
+    finally:
+        os.umask(previous)
+
+    assert run.returncode == 0, run.stderr
+    assert not [path for method, path, _ in builder.hub.requests if method == "GET" and "/resolve/" in path]
+    modes = {path.stat().st_mode & 0o777 for path in [builder.bundle, *builder.bundle.rglob("*")]}
+    assert modes == {0o755, 0o644}
+
+
+def test_a_killed_build_leaves_the_bundle_that_was_there_and_its_download_goes_on(builder: Builder) -> None:
+    builder.bundle.mkdir(parents=True)
+    (builder.bundle / "manifest.json").write_text("the bundle of an earlier build")
+    large = builder.hub.repositories["acme/tiny"].folder / "open_clip_model.safetensors"
+    pad(large, 45_000_000)
+    builder.hub.stalled.add(large.name)
+    process = builder.start()
+    partial = f"cache/acme--tiny/hub/models--acme--tiny/*/{large.name}.partial"
+    deadline = time.monotonic() + 60
+    while not any(path.stat().st_size >= 10_000_000 for path in builder.root.glob(partial)):
+        assert time.monotonic() < deadline, "the download never came to its middle"
+        time.sleep(0.05)
+
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+
+    assert builder.manifest == b"the bundle of an earlier build"
+    builder.hub.stalled.clear()
+    builder.hub.requests.clear()
+    run = builder.run()
+    assert run.returncode == 0, run.stderr
+    [resumed] = builder.hub.ranges(large.name)[:1]
+    assert resumed is not None
+    assert int(resumed.removeprefix("bytes=").rstrip("-")) >= 10_000_000
+    assert json.loads(builder.manifest)["models"][0]["id"] == "acme/tiny"
+
+
+@pytest.mark.parametrize(
+    ("break_it", "says"),
+    [
+        (lambda hub: hub.repositories.pop("acme/tiny"), "acme/tiny .* is not there, or is private: .* HF_TOKEN"),
+        (lambda hub: hub.repositories.pop("acme/tokenizer"), "acme/tokenizer .* is not there, or is private"),
+        (lambda hub: setattr(hub.repositories["acme/tiny"], "gated", True), "acme/tiny .* is gated: accept its terms"),
+        (lambda hub: hub.broken.add("acme/tokenizer"), "acme/tokenizer .* was refused by the hub: try again later"),
+        (lambda hub: hub.wrong_bytes.add("open_clip_model.safetensors"), "has the hash .*, the hub says .* removed"),
+        (lambda hub: hub.wrong_bytes.add("tokenizer.json"), "tokenizer.json of acme/tokenizer has the hash"),
+        (
+            lambda hub: (hub.repositories["acme/tiny"].folder / "open_clip_model.safetensors").unlink(),
+            "acme/tiny has no open_clip_model.safetensors and no open_clip_pytorch_model.bin",
+        ),
+        (
+            lambda hub: (hub.repositories["acme/tokenizer"].folder / "tokenizer.json").unlink(),
+            "acme/tokenizer has no tokenizer",
+        ),
+    ],
+    ids=["no model", "no tokenizer repository", "gated", "500", "damaged LFS", "damaged", "no weights", "no tokenizer"],
+)
+def test_what_the_hub_does_not_give_is_named_with_the_mend(
+    builder: Builder, break_it: Callable[[Hub], object], says: str
+) -> None:
+    break_it(builder.hub)
+
+    run = builder.run()
+
+    assert run.returncode == 1
+    assert "Traceback" not in run.stderr
+    error = run.stderr[run.stderr.rindex("error: ") :]
+    assert re.search(says, error), error
+    assert not builder.bundle.exists()
+
+
+def test_a_revision_that_is_not_there_is_named(builder: Builder) -> None:
+    run = builder.run('[[model]]\nname = "hf-hub:acme/tiny"\nrevision = "v9"')
+
+    assert run.returncode == 1
+    assert "acme/tiny at v9" in run.stderr
+    assert "has no such revision: check `revision` in models.toml" in run.stderr
+
+
+def test_without_a_network_the_hub_is_named(builder: Builder) -> None:
+    builder.hub.url = "http://127.0.0.1:9"  # the discard port, where nothing listens
+
+    run = builder.run()
+
+    assert run.returncode == 1
+    assert "127.0.0.1:9 cannot be reached" in run.stderr
+
+
+def test_a_registry_pair_is_read_from_open_clips_registry(builder: Builder) -> None:
+    run = builder.run('[[model]]\nname = "ViT-B-32"\npretrained = "nonsense"')
+
+    assert run.returncode == 1
+    assert "ViT-B-32 has no pretrained 'nonsense': its tags are openai, laion400m_e31" in run.stderr
