@@ -1,4 +1,4 @@
-"""The shapes' outlines: polygons inside the unit circle, filled (255) or cut out (0) one after the other."""
+"""The shapes' outlines: polygons about the size of the unit circle, filled (255) or cut out (0) one after the other."""
 
 import numpy as np
 from numpy.typing import NDArray
