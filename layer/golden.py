@@ -78,7 +78,7 @@ def _facts(name: str, pretrained: str | None) -> dict[str, Any]:
             "texts": list(TEXTS),
             "token_ids": ids.tolist(),
             "text_embeddings": [_base64(vector) for vector in texts],
-            "images": [_png(image) for image in images],
+            "images": [png(image) for image in images],
             "image_embeddings": [_base64(vector) for vector in seen],
         },
     }
@@ -106,7 +106,8 @@ def _base64(vector: "np.ndarray[Any, np.dtype[np.float32]]") -> str:
     return base64.b64encode(vector.astype("<f4").tobytes()).decode()
 
 
-def _png(image: Image.Image) -> str:
+def png(image: Image.Image) -> str:
+    """Return the picture as PNG, in base64."""
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
     return base64.b64encode(buffer.getvalue()).decode()

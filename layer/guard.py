@@ -15,7 +15,8 @@ _REFUSED = (
 
 def _refuse(event: str, arguments: tuple[object, ...]) -> None:
     if event in _REFUSED:
-        raise PermissionError(f"{event}{arguments[1:]} refused: this process has no network")
+        asked = ", ".join(repr(argument) for argument in arguments if type(argument).__name__ != "socket")
+        raise PermissionError(f"{event}({asked}) refused: this process has no network")
 
 
 if __name__ == "__main__":

@@ -19,10 +19,12 @@ MAX_SHOWN = 10
 def verify(bundle: Path) -> dict[str, Any]:
     """Check everything and return the handler's own report. Raises VerifyError naming what is wrong, and the mend."""
     facts = manifest.read(bundle)
-    _refuse(bundle, list(_file_problems(bundle, facts["files"])))
+    problems = list(_misplaced(bundle, facts["files"]))
     for model in facts["models"]:
         hub = bundle / "models" / model["slug"] / "hub"
-        _refuse(bundle, layout_problems(hub) + list(_missing(hub, model, facts["files"])))
+        problems += [*layout_problems(hub), *_not_found(hub, model, facts["files"])]
+    _refuse(bundle, problems)  # before reading a gigabyte to hash it
+    _refuse(bundle, list(_changed(bundle, facts["files"])))
     return run_handler(bundle)
 
 
@@ -50,22 +52,21 @@ def _refuse(bundle: Path, problems: list[str]) -> None:
     )
 
 
-def _file_problems(bundle: Path, files: list[dict[str, Any]]) -> Iterator[str]:
-    """Presence and sizes first, since they cost nothing; hashes only of a bundle that is complete."""
-    listed = {file["path"]: file for file in files}
-    there = {path.relative_to(bundle).as_posix() for path in bundle.rglob("*") if path.is_file() or path.is_symlink()}
-    missing = sorted(listed.keys() - there)
-    yield from (f"{name} is missing" for name in missing)
-    yield from (f"{name} is not in the manifest" for name in sorted(there - listed.keys() - {manifest.NAME}))
-    if missing:
-        return
-    for path, digest in hash_files(bundle, [Path(name) for name in listed], "checking hashes"):
-        built = listed[path.as_posix()]["sha256"]
-        if digest != built:
-            yield f"{path} was changed: its sha256 is {digest}, built was {built}"
+def _misplaced(bundle: Path, files: list[dict[str, Any]]) -> Iterator[str]:
+    listed = {file["path"] for file in files}
+    there = {path.relative_to(bundle).as_posix() for path in bundle.rglob("*") if path.is_symlink() or path.is_file()}
+    yield from (f"{name} is missing" for name in sorted(listed - there))
+    yield from (f"{name} is not in the manifest" for name in sorted(there - listed - {manifest.NAME}))
 
 
-def _missing(hub: Path, model: dict[str, Any], files: list[dict[str, Any]]) -> Iterator[str]:
+def _changed(bundle: Path, files: list[dict[str, Any]]) -> Iterator[str]:
+    built = {Path(file["path"]): file["sha256"] for file in files}
+    for path, digest in hash_files(bundle, built, "checking hashes"):
+        if digest != built[path]:
+            yield f"{path} was changed: its sha256 is {digest}, built was {built[path]}"
+
+
+def _not_found(hub: Path, model: dict[str, Any], files: list[dict[str, Any]]) -> Iterator[str]:
     """Ask huggingface_hub for each file the way open_clip will, by repository and without a revision."""
     for source in model["sources"]:
         repo = source["repo"]

@@ -4,11 +4,8 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -16,40 +13,10 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from tests.hub import repositories
+from tests.hub.builder import Builder
 from tests.hub.server import Hub, serving
 
 ROOT = Path(__file__).parents[2]
-
-
-@dataclass(frozen=True)
-class Builder:
-    """`python -m layer build` of one models.toml, in a directory of its own, with the local hub as its hub."""
-
-    root: Path
-    hub: Hub
-
-    @property
-    def bundle(self) -> Path:
-        return self.root / "bundle"
-
-    @property
-    def manifest(self) -> bytes:
-        return (self.bundle / "manifest.json").read_bytes()
-
-    def start(self, spec: str = '[[model]]\nname = "hf-hub:acme/tiny"') -> "subprocess.Popen[str]":
-        self.root.mkdir(exist_ok=True)
-        (self.root / "models.toml").write_text(spec)
-        command = [sys.executable, "-m", "layer", "build", "--models", str(self.root / "models.toml")]
-        command += ["--output", str(self.bundle), "--cache", str(self.root / "cache")]
-        environ = {"PATH": os.environ["PATH"], "HF_ENDPOINT": self.hub.url, "HF_HOME": str(self.root / "hf")}
-        return subprocess.Popen(
-            command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-
-    def run(self, spec: str = '[[model]]\nname = "hf-hub:acme/tiny"') -> "subprocess.CompletedProcess[str]":
-        process = self.start(spec)
-        out, err = process.communicate(timeout=200)
-        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
 def pad(weights: Path, size: int) -> None:

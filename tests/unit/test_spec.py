@@ -1,0 +1,71 @@
+"""models.toml: what it means, and every way of getting it wrong."""
+
+from pathlib import Path
+
+import pytest
+
+from layer.errors import SpecError
+from layer.spec import ModelSpec, Target, read_spec
+
+
+def write(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "models.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_the_projects_own_names_the_embedded_model_for_lambdas_python() -> None:
+    spec = read_spec()
+
+    assert [model.id for model in spec.models] == ["openclip-lambda/shapes-i18n"]
+    assert spec.target == Target("3.13", "x86_64", "image")
+
+
+def test_a_model_has_the_id_that_clients_use_and_a_slug_for_its_directory(tmp_path: Path) -> None:
+    spec = read_spec(
+        write(
+            tmp_path,
+            '[[model]]\nname = "ViT-B-32"\npretrained = "laion2b_s34b_b79k"\n'
+            '[[model]]\nname = "hf-hub:timm/ViT-B-16-SigLIP"\nrevision = "v1"\n',
+        )
+    )
+
+    assert [(model.id, model.slug) for model in spec.models] == [
+        ("ViT-B-32/laion2b_s34b_b79k", "ViT-B-32--laion2b_s34b_b79k"),
+        ("timm/ViT-B-16-SigLIP", "timm--ViT-B-16-SigLIP"),
+    ]
+    assert spec.models[1] == ModelSpec("hf-hub:timm/ViT-B-16-SigLIP", revision="v1")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "names no model: add a table"),
+        ("model = 3", "names no model"),
+        ("[[model]", "is not TOML"),
+        ('[[model]]\npretrained = "x"', "number 1 has no name"),
+        ('[[model]]\nname = "ViT-B-32"', "has no pretrained, which would be a random model"),
+        ('[[model]]\nname = "hf-hub:x/y"\npretrained = "z"', "has both hf-hub: and pretrained"),
+        ('[[model]]\nname = "hf-hub:nonsense"', "write hf-hub:<org>/<name>"),
+        ('[[model]]\nname = "hf-hub:../../etc/passwd"', "write hf-hub:<org>/<name>"),
+        ('[[model]]\nname = "a"\npretained = "b"', "unknown key 'pretained': known are name, pretrained"),
+        ('[[model]]\nname = "hf-hub:x/y"\nengine = "tensorrt"', "engine = 'tensorrt' in .* number 1: set one of torch"),
+        ('[[model]]\nname = "hf-hub:x/y"\nprecision = "fp8"', "precision = 'fp8' .* set one of fp32"),
+        ("[[model]]\nname = 7", "name = 7 .* is not a text"),
+        ('[target]\npython = "3.9"\n[[model]]\nname = "hf-hub:x/y"', "python = '3.9' .* set one of 3.12"),
+        ('[target]\narchitecture = "amd64"\n[[model]]\nname = "hf-hub:x/y"', "architecture = 'amd64' .*x86_64, arm64"),
+        ('[targets]\npython = "3.13"', "unknown key 'targets': known are target, model"),
+        ('[[model]]\nname = "hf-hub:x/y"\n[[model]]\nname = "hf-hub:x/y"', "names x--y twice"),
+    ],
+)
+def test_a_mistake_is_named_with_its_place_and_the_mend(tmp_path: Path, text: str, says: str) -> None:
+    path = write(tmp_path, text)
+
+    with pytest.raises(SpecError, match=says) as caught:
+        read_spec(path)
+    assert str(path) in str(caught.value)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match=r"cannot be read .*name another with --models"):
+        read_spec(tmp_path / "models.toml")
