@@ -83,6 +83,10 @@ def test_embeddings_and_token_ids_are_open_clips_own(bundle: Path, tmp_path: Pat
     assert (vectors * np.array(expected["vectors"])).sum(axis=1).min() >= 0.99999
 
 
+def _table(name: str, tag: str | None) -> str:
+    return f'[[model]]\nname = "{name}"\n' + (f'pretrained = "{tag}"\n' if tag else "")
+
+
 def _handler(bundle: Path, tmp_path: Path, ask: dict[str, Any]) -> Any:
     path = tmp_path / "ask.json"
     path.write_text(json.dumps(ask))
