@@ -31,3 +31,7 @@ class GoldenError(BuildError):
 
 class VerifyError(BuildError):
     """The bundle is not what its manifest says, or the shipped handler does not agree with open_clip on it."""
+
+
+class ExportError(BuildError):
+    """A model cannot be had on a fast engine, or not as exactly as is demanded."""

@@ -1,0 +1,103 @@
+"""open_clip's tokenisation, id for id, with the `tokenizers` library alone: no transformers, no open_clip, no torch."""
+
+import re
+import string
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tokenizers
+from numpy.typing import NDArray
+
+# Printable ASCII without `&`: nothing for ftfy to mend and no entity to resolve, so neither need be imported.
+_PLAIN = re.compile(r"[\t\n -%'-~]*")
+_PUNCTUATION = str.maketrans("", "", string.punctuation)
+_SPECIAL = ("<start_of_text>", "<end_of_text>")
+
+
+class Tokenizer:
+    """A tokenizer.json with the settings that the manifest holds beside it."""
+
+    def __init__(self, path: Path, settings: Mapping[str, Any]) -> None:
+        self._tokenizer = tokenizers.Tokenizer.from_file(str(path))
+        self._clean = CLEAN[settings["clean"]]
+        self._length = int(settings["context_length"])
+        self._pad = int(settings["pad_id"])
+        self._settings = settings
+        self._encode = {"simple": self._encode_simple, "hf": self._encode_hf, "clips": self._encode_clips}[
+            settings["mode"] or settings["kind"]
+        ]
+        if self._encode == self._encode_hf:
+            self._tokenizer.enable_truncation(self._length, direction=settings["truncation_side"])
+
+    def __call__(self, texts: Sequence[str]) -> NDArray[np.int64]:
+        """Return token ids, int64 [N, context_length]."""
+        ids = np.full((len(texts), self._length), self._pad, np.int64)
+        for row, text in zip(ids, texts, strict=True):
+            self._encode(self._clean(text), row)
+        return ids
+
+    def _encode_simple(self, text: str, row: NDArray[np.int64]) -> None:
+        """Fill a row as open_clip's SimpleTokenizer does: whatever is cut off, the last token is end-of-text."""
+        start, end = self._settings["bos_id"], self._settings["eos_id"]
+        found = [start, *self._pieces(text), end]
+        row[: len(found)] = found[: self._length]
+        if len(found) > self._length:
+            row[-1] = end
+
+    def _pieces(self, text: str) -> list[int]:
+        if not any(special in text for special in _SPECIAL):
+            ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
+            return ids
+        # The specials are tokens only where the splitting leaves them alone ("<<start_of_text>" does not).
+        ids = []
+        for piece, _ in self._tokenizer.pre_tokenizer.pre_tokenize_str(text):
+            if piece in _SPECIAL:
+                ids.append(self._settings["bos_id"] if piece == _SPECIAL[0] else self._settings["eos_id"])
+            else:
+                ids += [token.id for token in self._tokenizer.model.tokenize(piece)]
+        return ids
+
+    def _encode_hf(self, text: str, row: NDArray[np.int64]) -> None:
+        """Fill a row as open_clip's HFTokenizer does, through transformers: padded on the tokenizer's own side."""
+        found = np.array(self._tokenizer.encode(text).ids, np.int64)
+        if self._settings["strip_sep_token"]:
+            found[found == self._settings["sep_id"]] = 0
+        if self._settings["padding_side"] == "left":
+            row[len(row) - len(found) :] = found
+        else:
+            row[: len(found)] = found
+
+    def _encode_clips(self, text: str, row: NDArray[np.int64]) -> None:
+        """Fill a row as HFTokenizer's mode "clips" does: the class token stands last."""
+        settings = self._settings
+        inner = self._tokenizer.encode(text, add_special_tokens=False).ids[: self._length - 3]
+        found = [settings["bos_id"], *inner, settings["eos_id"]]
+        row[: len(found)] = found
+        row[-1] = settings["cls_id"]
+
+
+def _mended(text: str) -> str:
+    if _PLAIN.fullmatch(text):
+        return text.strip()
+    import html
+
+    import ftfy  # late: 40 ms that few captions need
+
+    return html.unescape(html.unescape(ftfy.fix_text(text))).strip()
+
+
+def _whitespace(text: str) -> str:
+    return " ".join(_mended(text).split())
+
+
+def _lower(text: str) -> str:
+    return _whitespace(text).lower()
+
+
+def _canonicalize(text: str) -> str:
+    return " ".join(_mended(text).replace("_", " ").translate(_PUNCTUATION).lower().split())
+
+
+CLEAN = {"whitespace": _whitespace, "lower": _lower, "canonicalize": _canonicalize}

@@ -1,0 +1,67 @@
+"""Write open_clip's tokenizer as a tokenizer.json, with the settings by which `handler/tokenizer.py` repeats it."""
+
+import sys
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import regex
+from tokenizers import Regex, Tokenizer, models, pre_tokenizers
+
+from layer.errors import ExportError
+
+
+def export_tokenizer(tokenizer: Any, facts: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Write `folder`/tokenizer.json; `facts` are the manifest's about the tokenizer, returned with what else is needed.
+
+    Raises ExportError for a tokenizer that only transformers can run.
+    """
+    if facts["kind"] == "simple":
+        return _export_simple(tokenizer, facts, folder)
+    inner = tokenizer.tokenizer
+    if not getattr(inner, "is_fast", False):
+        raise ExportError(
+            f"{facts['repo']} has a tokenizer without a fast form ({type(inner).__name__}): "
+            'set engine = "torch" for this model in models.toml'
+        )
+    backend = Tokenizer.from_str(inner.backend_tokenizer.to_str())
+    backend.no_truncation()
+    backend.no_padding()
+    backend.save(str(folder / "tokenizer.json"), pretty=False)
+    return {
+        **facts,
+        "padding_side": inner.padding_side,
+        "truncation_side": inner.truncation_side,
+        **{f"{name}_id": getattr(inner, f"{name}_token_id") for name in ("bos", "eos", "sep", "cls")},
+    }
+
+
+def _export_simple(tokenizer: Any, facts: dict[str, Any], folder: Path) -> dict[str, Any]:
+    if tokenizer.reduction_fn is not None:
+        raise ExportError('a tokenizer with a reduction mask draws at random: set engine = "torch" for this model')
+    merges = sorted(tokenizer.bpe_ranks, key=tokenizer.bpe_ranks.__getitem__)
+    written = Tokenizer(models.BPE(vocab=tokenizer.encoder, merges=merges, end_of_word_suffix="</w>"))
+    written.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(_pattern()), behavior="removed", invert=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    written.save(str(folder / "tokenizer.json"), pretty=False)
+    return {**facts, "bos_id": tokenizer.sot_token_id, "eos_id": tokenizer.eot_token_id}
+
+
+def _pattern() -> str:
+    """Return SimpleTokenizer's pattern with its classes spelt out: the two regex engines know different Unicodes."""
+    letters, number, others = (_ranges(kind) for kind in (r"[\p{L}]", r"[\p{N}]", r"[^\s\p{L}\p{N}]"))
+    fixed = r"(?i:<start_of_text>|<end_of_text>|'s|'t|'re|'ve|'m|'ll|'d)"
+    return f"{fixed}|[{letters}]+|[{number}]|[{others}]+"
+
+
+def _ranges(kind: str) -> str:
+    """List the characters of a class of the `regex` package as ranges for a bracket expression."""
+    matches = regex.compile(kind, regex.IGNORECASE).match  # folding adds U+0345 to the letters
+    everything = (code for code in range(sys.maxunicode + 1) if not 0xD800 <= code < 0xE000)
+    codes = [code for code in everything if matches(chr(code))]
+    runs = [list(run) for _, run in groupby(enumerate(codes), lambda pair: pair[1] - pair[0])]
+    return "".join(rf"\x{{{run[0][1]:x}}}-\x{{{run[-1][1]:x}}}" for run in runs)
