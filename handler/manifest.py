@@ -52,6 +52,7 @@ class ModelEntry:
     tokenizer: Mapping[str, Any]
     sources: list[Mapping[str, Any]]
     golden: Golden
+    export: Mapping[str, Any] | None = None  # of a fast engine: how the towers were made, and how exact they are
 
 
 @dataclass(frozen=True)

@@ -31,4 +31,8 @@ def create_engine(entry: ModelEntry, manifest: Manifest, settings: Settings) -> 
         from handler.engines.torch_engine import TorchEngine  # late: torch and open_clip take seconds to import
 
         return TorchEngine(entry, manifest, settings)
+    if entry.engine == "onnx":
+        from handler.engines.onnx_engine import OnnxEngine
+
+        return OnnxEngine(entry, manifest, settings)
     raise BundleError(f"{entry.id} wants engine {entry.engine!r}, which this handler does not have: deploy both anew")

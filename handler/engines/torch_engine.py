@@ -1,6 +1,5 @@
 """The reference engine: open_clip itself, loaded offline from the cache, without copying its weights twice."""
 
-import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +8,7 @@ from numpy.typing import NDArray
 
 from handler import cache
 from handler.engines.lean_load import lean_load
+from handler.engines.threads import thread_count
 from handler.engines.torchvision_ops import import_open_clip
 from handler.errors import BundleError
 from handler.manifest import Manifest, ModelEntry
@@ -23,7 +23,7 @@ class TorchEngine:
         open_clip = import_open_clip()
         import torch
 
-        torch.set_num_threads(settings.threads or len(os.sched_getaffinity(0)))
+        torch.set_num_threads(thread_count(settings))
         self._tokenizer = _load_tokenizer(open_clip, entry)
         self._model = _load_model(open_clip, entry)
 

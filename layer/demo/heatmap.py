@@ -10,7 +10,7 @@ from PIL import Image
 
 mpl.use("Agg")
 
-import matplotlib.pyplot as plt  # noqa: E402 - after the backend is chosen
+import matplotlib.pyplot as plt
 
 # Fonts that hold Chinese, by system: Linux, Windows, macOS. DejaVu Sans comes with matplotlib.
 FONTS = (

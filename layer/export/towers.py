@@ -1,0 +1,78 @@
+"""The two towers of an OpenCLIP model as modules of one input and one output, ready to be exported."""
+
+from typing import Any
+
+import torch
+from torch import nn
+
+_POOLS_AT_END = ("argmax", "eos")
+
+
+class ImageTower(nn.Module):
+    """Pixels, float32 [N, 3, H, W], to embeddings, float32 [N, D]."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Embed pixels; not normalised."""
+        embedding: torch.Tensor = self.model.encode_image(pixels)
+        return embedding
+
+
+class TextTower(nn.Module):
+    """Token ids, int64 [N, context_length], to embeddings, float32 [N, D]."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        """Embed token ids; not normalised."""
+        embedding: torch.Tensor = self.model.encode_text(ids)
+        return embedding
+
+
+class CausalTextTower(nn.Module):
+    """The same of a tower in which no token sees a later one: ids may be cut after the last end-of-text, int64 [N, L].
+
+    open_clip's own forward refuses a shorter input, so this slices the positional embedding and the mask.
+    """
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.text = _text_part(model)
+        self.pool = getattr(self.text, "text_pool_type", None) or self.text.pool_type
+        self.eos = getattr(self.text, "text_eos_id", None) or getattr(self.text, "eos_id", None)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        """Embed token ids; not normalised."""
+        length = ids.shape[1]
+        part = self.text
+        x = part.token_embedding(ids) + part.positional_embedding[:length]
+        x = part.ln_final(part.transformer(x, attn_mask=part.attn_mask[:length, :length]))
+        end = ids.argmax(dim=-1) if self.pool == "argmax" else torch.eq(ids, self.eos).int().argmax(dim=-1)
+        x = x[torch.arange(x.shape[0]), end]
+        if isinstance(part.text_projection, nn.Linear):
+            x = part.text_projection(x)
+        elif part.text_projection is not None:
+            x = x @ part.text_projection
+        embedding: torch.Tensor = x
+        return embedding
+
+
+def is_causal(model: Any) -> bool:
+    """Tell whether padding after the end-of-text token changes nothing, so that it need not be computed."""
+    part = _text_part(model)
+    return (
+        getattr(part, "attn_mask", None) is not None
+        and getattr(part, "cls_emb", None) is None
+        and not getattr(part, "use_pad_mask", False)
+        and (getattr(part, "text_pool_type", None) or getattr(part, "pool_type", None)) in _POOLS_AT_END
+    )
+
+
+def _text_part(model: Any) -> Any:
+    """Return what holds the text tower: the model itself (CLIP), or its `text` (CustomTextCLIP and others)."""
+    return model if hasattr(model, "token_embedding") else model.text
