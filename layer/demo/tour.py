@@ -24,19 +24,18 @@ from PIL import Image
 
 from layer.demo.captions import LANGUAGES, caption
 from layer.demo.heatmap import save_heatmap
-from layer.demo.shapes import Thing, draw, swapped
+from layer.demo.shapes import Thing, draw
 
 MODEL = "openclip-lambda/shapes-i18n"
 PICTURE_SIZE = 256  # pixels; drawn larger than the 64 that the model sees, for people
-PAIR = (Thing("red", "star"), Thing("blue", "ring"))
 SCENES: tuple[tuple[Thing, ...], ...] = (
     (Thing("red", "circle"),),
     (Thing("green", "triangle"),),
     (Thing("yellow", "moon"),),
     (Thing("purple", "heart"),),
     (Thing("black", "cross"),),
-    PAIR,
-    swapped(PAIR),
+    (Thing("white", "square"),),
+    (Thing("blue", "star"), Thing("orange", "ring")),
 )
 WARM_REQUESTS = 30
 
@@ -96,7 +95,7 @@ def _bring_bundle(bundle: Path) -> None:
 
 @contextmanager
 def _serving(bundle: Path) -> Iterator[Server]:
-    with tempfile.TemporaryDirectory(prefix="openclip-demo-") as cache:
+    with tempfile.TemporaryDirectory(prefix="openclip-demo-") as cache, Path(cache, "log").open("w+") as log:
         started = time.perf_counter()
         process = subprocess.Popen(
             [sys.executable, "-m", "handler.serve", "--port", "0"],
@@ -107,21 +106,25 @@ def _serving(bundle: Path) -> Iterator[Server]:
                 "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
             },
             stdout=subprocess.PIPE,
+            stderr=log,
             text=True,
         )
         try:
-            yield Server(_announced_url(process), started)
+            if (url := _announced_url(process)) is None:
+                log.seek(0)
+                sys.exit(f"the handler ended before it was ready:\n{log.read()}")
+            yield Server(url, started)
         finally:
             process.terminate()
             process.wait(10)
 
 
-def _announced_url(process: "subprocess.Popen[str]") -> str:
+def _announced_url(process: "subprocess.Popen[str]") -> str | None:
     assert process.stdout is not None  # noqa: S101 - opened as a pipe above
     for line in process.stdout:
         if found := re.search(r"http://\S+", line):
             return found.group().rstrip("/.")
-    sys.exit("the handler ended before it was ready: its reason stands above")
+    return None
 
 
 def _print_matches(captions: list[str], scores: NDArray[np.float32]) -> int:
