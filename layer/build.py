@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +17,28 @@ from layer.verify import verify
 from layer.versions import check_versions
 
 
-def build(spec: Spec, output: Path, cache: Path) -> dict[str, Any]:
+def build(spec: Spec, output: Path, cache: Path, own_samples: Path | None = None) -> dict[str, Any]:
     """Build every model of the spec into one verified bundle at `output`; returns the handler's report on it.
 
-    `cache` keeps what was downloaded, so that a build that was cut off goes on. Whatever goes wrong, raised as
-    BuildError, the bundle that was at `output` stays as it was.
+    `cache` keeps what was downloaded, so that a build that was cut off goes on; `own_samples` is a directory of
+    pictures and texts on which a fast engine is compared with open_clip, besides this project's own. Whatever goes
+    wrong, raised as BuildError, the bundle that was at `output` stays as it was.
     """
     check_versions()
     output.parent.mkdir(parents=True, exist_ok=True)
     recover(output)
-    pins: dict[str, str] = {}
     with tempfile.TemporaryDirectory(prefix=f".{output.name}-", dir=output.parent) as scratch:
         staged = Path(scratch) / output.name
         staged.mkdir()
-        entries = [_build_model(model, staged, cache, pins) for model in tqdm(spec.models, desc="models", unit="model")]
+        fetched = [_fetch_all(model, cache / model.slug / "hub") for model in spec.models]
+        _refuse_two_commits(spec.models, fetched)
+        entries = []
+        for model, sources in zip(tqdm(spec.models, desc="models", unit="model"), fetched, strict=True):
+            if model.engine == "torch":
+                entries.append(_with_cache(model, sources, staged))
+            else:
+                work = Path(scratch) / model.slug
+                entries.append(_exported(model, spec, sources, staged, work, own_samples))
         open_to_all(staged)
         manifest.write(staged, spec, entries)
         open_to_all(staged)
@@ -47,17 +56,39 @@ def recover(output: Path) -> None:
         shutil.rmtree(old)
 
 
-def _build_model(model: ModelSpec, staged: Path, cache: Path, pins: dict[str, str]) -> dict[str, Any]:
+def _refuse_two_commits(models: Sequence[ModelSpec], fetched: Sequence[list[Fetched]]) -> None:
+    """Raise BuildError where two models of engine torch, which share a cache at run time, pin a repository apart."""
+    pins: dict[str, str] = {}
+    for model, sources in zip(models, fetched, strict=True):
+        for source in sources if model.engine == "torch" else []:
+            if pins.setdefault(source.repo, source.revision) != source.revision:
+                raise BuildError(
+                    f"{model.id} takes {source.repo} at {source.revision}, another model at {pins[source.repo]}: one "
+                    "process can hold only one of them; give both the same `revision`, or build two bundles"
+                )
+
+
+def _with_cache(model: ModelSpec, sources: list[Fetched], staged: Path) -> dict[str, Any]:
+    """Ship the model as a Hugging Face cache, for open_clip itself."""
     hub = staged / "models" / model.slug / "hub"
-    sources = _fetch_all(model, cache / model.slug / "hub")
     for source in sources:
-        if pins.setdefault(source.repo, source.revision) != source.revision:
-            raise BuildError(
-                f"{model.id} takes {source.repo} at {source.revision}, another model at {pins[source.repo]}: one "
-                "process can hold only one of them; give both the same `revision`, or build two bundles"
-            )
         place(source, hub)
     return manifest.model_entry(model, sources, golden.compute(model.name, model.pretrained, hub))
+
+
+def _exported(
+    model: ModelSpec, spec: Spec, sources: list[Fetched], staged: Path, work: Path, own_samples: Path | None
+) -> dict[str, Any]:
+    """Ship the model as two towers and a tokenizer, for a fast engine; the checkpoint stays behind."""
+    from layer.export.parity import export_model  # late: ONNX's packages are needed for this alone
+
+    for source in sources:
+        place(source, work / "hub")
+    folder, entry = export_model(model, spec, work / "hub", sources, work, own_samples)
+    (staged / "models").mkdir(exist_ok=True)
+    folder.rename(staged / "models" / model.slug)
+    shutil.rmtree(work)
+    return entry
 
 
 def _fetch_all(model: ModelSpec, cache: Path) -> list[Fetched]:

@@ -34,6 +34,7 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument("--models", type=Path, default=DEFAULT_SPEC, help="models.toml (default: %(default)s)")
     build.add_argument("--output", type=Path, default=BUNDLE, help="default: %(default)s")
     build.add_argument("--cache", type=Path, default=CACHE, help="keeps downloads (default: %(default)s)")
+    build.add_argument("--samples", type=Path, help="pictures and .txt to compare a fast engine with open_clip on, too")
     build.set_defaults(run=_build)
 
     for name, run, says in (
@@ -60,7 +61,7 @@ def _build(options: argparse.Namespace) -> None:
     from layer.build import build
     from layer.show import show_report
 
-    report = build(spec, options.output, options.cache)
+    report = build(spec, options.output, options.cache, options.samples)
     show_report(f"built and verified {options.output}", report)
 
 

@@ -8,15 +8,15 @@ import base64
 import io
 import json
 import logging
-import os
-import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from layer import sandbox
 from layer.errors import GoldenError
 
 TEXTS = (
@@ -27,18 +27,23 @@ TEXTS = (
 )
 
 
+@dataclass(frozen=True)
+class Loaded:
+    """A model in open_clip's hands, with its own transform and tokenizer."""
+
+    model: Any
+    transform: Any
+    tokenizer: Any
+
+
 def compute(name: str, pretrained: str | None, hub: Path) -> dict[str, Any]:
     """Ask open_clip, offline, with `hub` as its cache. Raises GoldenError with what open_clip said."""
-    offline = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_HUB_CACHE": str(hub)}
-    command = [sys.executable, "-m", "layer.golden", "--name", name]
-    command += ["--pretrained", pretrained] if pretrained else []
-    root = Path(__file__).parents[1]
-    run = subprocess.run(command, cwd=root, env={**os.environ, **offline}, capture_output=True, text=True, check=False)
+    command = ["-m", "layer.golden", "--name", name, *(["--pretrained", pretrained] if pretrained else [])]
+    run = sandbox.run_with_hub(hub, command)
     if run.returncode != 0:
-        reason = run.stderr.strip().splitlines()[-1] if run.stderr.strip() else f"exit status {run.returncode}"
-        raise GoldenError(f"open_clip cannot load {name} offline from {hub}: {reason}")
-    facts: dict[str, Any] = json.loads(run.stdout)
-    return facts
+        raise GoldenError(f"open_clip cannot load {name} offline from {hub}: {sandbox.reason(run)}")
+    answer: dict[str, Any] = json.loads(run.stdout)
+    return answer
 
 
 def pictures() -> list[Image.Image]:
@@ -51,40 +56,52 @@ def pictures() -> list[Image.Image]:
     return [wide, tall, palette]
 
 
-def _facts(name: str, pretrained: str | None) -> dict[str, Any]:
-    import torch
-
-    from layer.openclip import open_clip
-
-    model, transform = open_clip.create_model_from_pretrained(name, pretrained=pretrained)
-    model.eval()
-    tokenizer = open_clip.get_tokenizer(name)
-    ids = tokenizer(list(TEXTS))
-    images = pictures()
-    with torch.inference_mode():
-        texts = model.encode_text(ids, normalize=True).float().numpy()
-        seen = model.encode_image(torch.stack([transform(image) for image in images]), normalize=True).float().numpy()
+def facts(name: str, loaded: Loaded) -> dict[str, Any]:
+    """Return what the manifest says of a model, golden token ids and embeddings among it."""
+    model = loaded.model
     preprocess = model.visual.preprocess_cfg
     bias = model.logit_bias
+    golden = embed(loaded, list(TEXTS), pictures())
     return {
-        "embed_dim": int(texts.shape[1]),
+        "embed_dim": len(base64.b64decode(golden["text_embeddings"][0])) // 4,
         "image_size": _pair(preprocess["size"]),
-        "context_length": int(ids.shape[1]),
+        "context_length": len(golden["token_ids"][0]),
         "logit_scale": float(model.logit_scale.exp()),
         "logit_bias": None if bias is None else float(bias),
         "preprocess": {key: preprocess[key] for key in ("mean", "std", "interpolation", "resize_mode", "fill_color")},
-        "tokenizer": _tokenizer_facts(open_clip, name, tokenizer),
-        "golden": {
-            "texts": list(TEXTS),
-            "token_ids": ids.tolist(),
-            "text_embeddings": [_base64(vector) for vector in texts],
-            "images": [png(image) for image in images],
-            "image_embeddings": [_base64(vector) for vector in seen],
-        },
+        "tokenizer": _tokenizer_facts(name, loaded.tokenizer),
+        "golden": golden,
     }
 
 
-def _tokenizer_facts(open_clip: Any, name: str, tokenizer: Any) -> dict[str, Any]:
+def load(name: str, pretrained: str | None) -> Loaded:
+    """Load a model by open_clip itself, with its weights or not at all."""
+    from layer.openclip import open_clip
+
+    model, transform = open_clip.create_model_from_pretrained(name, pretrained=pretrained)
+    return Loaded(model.eval(), transform, open_clip.get_tokenizer(name))
+
+
+def embed(loaded: Loaded, texts: list[str], images: list[Image.Image]) -> dict[str, Any]:
+    """Embed texts and pictures by open_clip itself, in the manifest's form: unit length, base64 of float32."""
+    import torch
+
+    ids = loaded.tokenizer(texts)
+    with torch.inference_mode():
+        said = [loaded.model.encode_text(row[None], normalize=True)[0] for row in ids]
+        seen = [loaded.model.encode_image(loaded.transform(image)[None], normalize=True)[0] for image in images]
+    return {
+        "texts": texts,
+        "token_ids": ids.tolist(),
+        "text_embeddings": [_base64(vector.float().numpy()) for vector in said],
+        "images": [png(image) for image in images],
+        "image_embeddings": [_base64(vector.float().numpy()) for vector in seen],
+    }
+
+
+def _tokenizer_facts(name: str, tokenizer: Any) -> dict[str, Any]:
+    from layer.openclip import open_clip
+
     text = open_clip.factory.get_model_config(name)["text_cfg"]
     from_hub = isinstance(tokenizer, open_clip.tokenizer.HFTokenizer)
     return {
@@ -119,7 +136,7 @@ def _main() -> None:
     parser.add_argument("--pretrained")
     arguments = parser.parse_args()
     logging.disable(logging.WARNING)  # stderr's last line is the reason of a failure
-    json.dump(_facts(arguments.name, arguments.pretrained), sys.stdout)
+    json.dump(facts(arguments.name, load(arguments.name, arguments.pretrained)), sys.stdout)
 
 
 if __name__ == "__main__":

@@ -62,3 +62,22 @@ def command(bundle: Path, arguments: list[str]) -> list[str]:
         inside = _ENTER + 'exec "$@"'
         return [*enter, "sh", "-c", inside, "sandbox", str(bundle.resolve()), sys.executable, *arguments]
     return [sys.executable, str(GUARD), *arguments]
+
+
+def run_with_hub(hub: Path, arguments: list[str]) -> subprocess.CompletedProcess[str]:
+    """Run `python <arguments>` with the libraries offline and `hub` as their cache, in this environment otherwise."""
+    offline = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_HUB_CACHE": str(hub.resolve())}
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env={**os.environ, **offline},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def reason(run: subprocess.CompletedProcess[str]) -> str:
+    """Return the last line that a failed process wrote: of a traceback, the exception."""
+    lines = run.stderr.strip().splitlines()
+    return lines[-1] if lines else f"exit status {run.returncode}"

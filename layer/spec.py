@@ -13,8 +13,8 @@ DEFAULT_SPEC = Path(__file__).with_name("models.toml")
 CHOICES = {
     "architecture": ("x86_64", "arm64"),
     "package": ("image", "layer"),
-    "engine": ("torch",),
-    "precision": ("fp32",),
+    "engine": ("torch", "onnx"),
+    "precision": ("int8", "fp32"),
 }
 PYTHONS = ("3.12", "3.13", "3.14")  # Lambda's on Amazon Linux 2023, whose glibc today's wheels need
 
@@ -30,7 +30,10 @@ class Target:
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """One model as open_clip names it: a registry name with its `pretrained` tag, or `hf-hub:<org>/<name>`."""
+    """One model as open_clip names it: a registry name with its `pretrained` tag, or `hf-hub:<org>/<name>`.
+
+    `precision` is of the weights' matrices; where models.toml is silent, fp32 for torch and int8 for a fast engine.
+    """
 
     name: str
     pretrained: str | None = None
@@ -81,7 +84,12 @@ def _model(path: Path, number: int, table: Mapping[str, Any]) -> ModelSpec:
     where = f"[[model]] number {number}"
     if "name" not in table:
         raise SpecError(f'{path}: {where} has no name: add name = "ViT-B-32" or name = "hf-hub:<org>/<name>"')
-    model = ModelSpec(**_fields(path, where, table, ModelSpec))
+    fields = _fields(path, where, table, ModelSpec)
+    if fields.get("engine", ModelSpec.engine) != "torch":
+        fields.setdefault("precision", "int8")
+    elif fields.get("precision") == "int8":
+        raise SpecError(f'{path}: {where} has precision = "int8", which torch does not have: set engine = "onnx"')
+    model = ModelSpec(**fields)
     from_hub = model.name.startswith("hf-hub:")
     if from_hub and not re.fullmatch(r"hf-hub:[\w.-]+/[\w.-]+", model.name):
         raise SpecError(f"{path}: {where} has name = {model.name!r}: write hf-hub:<org>/<name>")

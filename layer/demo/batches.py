@@ -14,6 +14,7 @@ from layer.demo.shapes import THINGS
 from layer.openclip import open_clip
 
 _BATCH = 96
+_OF_TWO = 16  # pictures of two things in a batch that has any: eight pairs of twins
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,10 @@ class Batches:
         self._token_ids = cache(lambda text: tokenizer([text])[0])
 
     def draw(self, with_pairs: bool) -> Batch:
-        """Draw pictures of one thing, or half of those and half twins; a caption for every class and every pair."""
-        ones = self._rng.choice(len(self._singles.scenes), _BATCH // 2 if with_pairs else _BATCH, replace=False)
-        firsts = 2 * self._rng.choice(len(self._twins.scenes) // 2, _BATCH // 4 if with_pairs else 0, replace=False)
+        """Draw pictures of one thing, or most of those and some twins; a caption for every class and every pair."""
+        of_two = _OF_TWO if with_pairs else 0
+        ones = self._rng.choice(len(self._singles.scenes), _BATCH - of_two, replace=False)
+        firsts = 2 * self._rng.choice(len(self._twins.scenes) // 2, of_two // 2, replace=False)
         twos = np.stack([firsts, firsts + 1], axis=1).ravel()
         pairs = [self._twins.scenes[i] for i in twos]
         meanings: list[Scene] = [*((thing,) for thing in THINGS), *pairs]

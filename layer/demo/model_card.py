@@ -27,7 +27,20 @@ def model_card(training: Training, figures: Figures) -> str:
         f"| {_NAMES[language]} | {figures.zero_shot[language]:.2%} | {figures.right_beats_swapped[language]:.2%} |"
         for language in LANGUAGES
     )
-    return f"""---
+    return _CARD.format(
+        **vars(training),
+        colours=", ".join(COLOURS),
+        shapes=", ".join(SHAPES),
+        classes=len(THINGS),
+        english=caption(THINGS[:1], "en"),
+        chinese=caption(THINGS[:1], "zh"),
+        seen=figures.pictures,
+        seen_pairs=figures.pair_pictures,
+        rows=rows,
+    )
+
+
+_CARD = """---
 license: apache-2.0
 library_name: open_clip
 pipeline_tag: zero-shot-image-classification
@@ -42,15 +55,15 @@ downloading anything. It has the anatomy of `ViT-B-16-SigLIP-i18n-256` in small:
 without causal mask that pools the last position, the SigLIP loss with a bias, and a Hugging Face tokenizer of its own
 with `clean: canonicalize`. It is of no use for photographs.
 
-- {training.parameters:,} parameters, 64-dimensional embeddings, pictures of 64 x 64 pixels, 32 tokens.
-- Colours: {", ".join(COLOURS)}. Shapes: {", ".join(SHAPES)}.
-- Captions such as "{caption(THINGS[:1], "en")}" and "{caption(THINGS[:1], "zh")}", and the same with two things.
+- {parameters:,} parameters, 64-dimensional embeddings, pictures of 64 x 64 pixels, 32 tokens.
+- Colours: {colours}. Shapes: {shapes}.
+- Captions such as "{english}" and "{chinese}", and the same with two things.
 
 ## Measured
 
-On held-out pictures, drawn from other seeds than the training pictures: zero-shot top-1 over all {len(THINGS)}
-classes on {figures.pictures:,} pictures of one thing, and how often the right caption of a picture of two things is
-closer to it than the one with the colours exchanged, on {figures.pair_pictures:,} pictures. One caption template, the
+On held-out pictures, drawn from other seeds than the training pictures: zero-shot top-1 over all {classes}
+classes on {seen:,} pictures of one thing, and how often the right caption of a picture of two things is
+closer to it than the one with the colours exchanged, on {seen_pairs:,} pictures. One caption template, the
 first.
 
 | Language | zero-shot top-1 | right caption beats swapped colours |
@@ -59,8 +72,9 @@ first.
 
 ## Training
 
-`python -m layer.demo.train`: {training.pictures:,} drawn pictures, {training.steps:,} steps, seed {training.seed}, \
-{training.minutes:.1f} minutes on {training.threads} CPU cores.
+`python -m layer.demo.train`: {pictures:,} drawn pictures, {steps:,} steps, seed {seed}, \
+{minutes:.1f} minutes on
+{threads} CPU cores.
 
 ## Use
 

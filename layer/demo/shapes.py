@@ -83,7 +83,7 @@ def random_pair(rng: np.random.Generator) -> tuple[Thing, Thing]:
 
 
 def _places(rng: np.random.Generator, count: int) -> list[_Place]:
-    low, high = (0.19, 0.42) if count == 1 else (0.17, 0.25)
+    low, high = (0.21, 0.42) if count == 1 else (0.17, 0.25)
     while True:
         places = [_place(rng, rng.uniform(low, high)) for _ in range(count)]
         if count == 1 or _apart(*places):

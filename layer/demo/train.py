@@ -21,8 +21,8 @@ from layer.demo.model_card import Training, model_card
 from layer.demo.pictures import HELD_OUT, TRAINING, Scene, render_singles, render_twins
 
 SEED = 20261123
-STEPS, PAIRS_FROM = 3_600, 1_100  # one thing a picture first: then two things are learnt in fewer steps
-SINGLES, TWINS = 24_000, 10_000
+STEPS, PAIRS_FROM = 5_600, 2_000  # one thing a picture first: two things are harder
+SINGLES, TWINS = 32_000, 8_000
 PEAK_LEARNING_RATE, WEIGHT_DECAY, WARM_UP = 3e-3, 0.05, 100
 EVALUATED_SINGLES, EVALUATED_TWINS = 6_400, 2_000
 
@@ -40,7 +40,14 @@ def main() -> None:
         minutes = (time.monotonic() - started) / 60
         figures = evaluate.measure(evaluate.load(f"local-dir:{folder}"), HELD_OUT, EVALUATED_SINGLES, EVALUATED_TWINS)
         parameters = sum(parameter.numel() for parameter in model.parameters())
-        training = Training(SEED, STEPS, SINGLES + 2 * TWINS, minutes, torch.get_num_threads(), parameters)
+        training = Training(
+            seed=SEED,
+            steps=STEPS,
+            pictures=SINGLES + 2 * TWINS,
+            minutes=minutes,
+            threads=torch.get_num_threads(),
+            parameters=parameters,
+        )
         card = model_card(training, figures)
         (folder / "README.md").write_text(card, encoding="utf-8")
         print(card, snapshot.install(folder, REPOSITORY), sep="\n")

@@ -43,8 +43,7 @@ class CausalTextTower(nn.Module):
     def __init__(self, model: Any) -> None:
         super().__init__()
         self.text = _text_part(model)
-        self.pool = getattr(self.text, "text_pool_type", None) or self.text.pool_type
-        self.eos = getattr(self.text, "text_eos_id", None) or getattr(self.text, "eos_id", None)
+        self.eos = end_id(model)
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
         """Embed token ids; not normalised."""
@@ -52,7 +51,7 @@ class CausalTextTower(nn.Module):
         part = self.text
         x = part.token_embedding(ids) + part.positional_embedding[:length]
         x = part.ln_final(part.transformer(x, attn_mask=part.attn_mask[:length, :length]))
-        end = ids.argmax(dim=-1) if self.pool == "argmax" else torch.eq(ids, self.eos).int().argmax(dim=-1)
+        end = ids.argmax(dim=-1) if self.eos is None else torch.eq(ids, self.eos).int().argmax(dim=-1)
         x = x[torch.arange(x.shape[0]), end]
         if isinstance(part.text_projection, nn.Linear):
             x = part.text_projection(x)
@@ -76,3 +75,11 @@ def is_causal(model: Any) -> bool:
 def _text_part(model: Any) -> Any:
     """Return what holds the text tower: the model itself (CLIP), or its `text` (CustomTextCLIP and others)."""
     return model if hasattr(model, "token_embedding") else model.text
+
+
+def end_id(model: Any) -> int | None:
+    """Return the end-of-text token of a tower that pools at it; None where it is the highest id of each text."""
+    part = _text_part(model)
+    if (getattr(part, "text_pool_type", None) or getattr(part, "pool_type", None)) != "eos":
+        return None
+    return int(getattr(part, "text_eos_id", None) or part.eos_id)

@@ -49,8 +49,15 @@ def test_a_model_has_the_id_that_clients_use_and_a_slug_for_its_directory(tmp_pa
         ('[[model]]\nname = "hf-hub:nonsense"', "write hf-hub:<org>/<name>"),
         ('[[model]]\nname = "hf-hub:../../etc/passwd"', "write hf-hub:<org>/<name>"),
         ('[[model]]\nname = "a"\npretained = "b"', "unknown key 'pretained': known are name, pretrained"),
-        ('[[model]]\nname = "hf-hub:x/y"\nengine = "tensorrt"', "engine = 'tensorrt' in .* number 1: set one of torch"),
-        ('[[model]]\nname = "hf-hub:x/y"\nprecision = "fp8"', "precision = 'fp8' .* set one of fp32"),
+        (
+            '[[model]]\nname = "hf-hub:x/y"\nengine = "tensorrt"',
+            "engine = 'tensorrt' in .* number 1: set one of torch, onnx",
+        ),
+        ('[[model]]\nname = "hf-hub:x/y"\nprecision = "fp8"', "precision = 'fp8' .* set one of int8, fp32"),
+        (
+            '[[model]]\nname = "hf-hub:x/y"\nprecision = "int8"',
+            'number 1 has precision = "int8", which torch does not have',
+        ),
         ("[[model]]\nname = 7", "name = 7 .* is not a text"),
         ('[target]\npython = "3.9"\n[[model]]\nname = "hf-hub:x/y"', "python = '3.9' .* set one of 3.12"),
         ('[target]\narchitecture = "amd64"\n[[model]]\nname = "hf-hub:x/y"', "architecture = 'amd64' .*x86_64, arm64"),

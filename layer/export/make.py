@@ -1,0 +1,64 @@
+"""Export one model for a fast engine: `python -m layer.export.make`, a process of its own like `layer.golden`.
+
+Writes into --out: image.onnx and text.onnx in fp32, tokenizer.json, facts.json and samples.json.
+"""
+
+import argparse
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+from layer import golden, sandbox
+from layer.errors import ExportError
+from layer.export.samples import samples
+from layer.spec import ModelSpec
+
+
+def make(model: ModelSpec, hub: Path, out: Path, own_samples: Path | None) -> dict[str, Any]:
+    """Export `model`, whose repositories are in the cache `hub`; returns the manifest's facts on it.
+
+    Raises ExportError with the exporter's reason.
+    """
+    command = ["-m", "layer.export.make", "--name", model.name, "--out", str(out.resolve())]
+    command += ["--pretrained", model.pretrained] if model.pretrained else []
+    command += ["--samples", str(own_samples.resolve())] if own_samples else []
+    run = sandbox.run_with_hub(hub, command)
+    if run.returncode != 0:
+        raise ExportError(
+            f"{model.id} cannot be exported to ONNX ({sandbox.reason(run)}): "
+            'set engine = "torch" for this model in models.toml'
+        )
+    facts: dict[str, Any] = json.loads((out / "facts.json").read_text())
+    return facts
+
+
+def _make(name: str, pretrained: str | None, out: Path, own_samples: Path | None) -> None:
+    from layer.export.onnx_graph import export_fp32
+    from layer.export.tokenizer import export_tokenizer
+    from layer.export.towers import end_id, is_causal
+
+    loaded = golden.load(name, pretrained)
+    facts = golden.facts(name, loaded)
+    facts["tokenizer"] = export_tokenizer(loaded.tokenizer, facts["tokenizer"], out)
+    facts["export"] = {"causal_text": is_causal(loaded.model), "end_id": end_id(loaded.model)}
+    texts, pictures = samples(own_samples)
+    (out / "samples.json").write_text(json.dumps(golden.embed(loaded, texts, pictures)))
+    height, width = facts["image_size"]
+    export_fp32(loaded.model, (height, width), facts["context_length"], out)
+    (out / "facts.json").write_text(json.dumps(facts))
+
+
+def _main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m layer.export.make", description=__doc__)
+    parser.add_argument("--name", required=True)
+    parser.add_argument("--pretrained")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--samples", type=Path)
+    arguments = parser.parse_args()
+    logging.disable(logging.WARNING)  # stderr's last line is the reason of a failure
+    _make(arguments.name, arguments.pretrained, arguments.out, arguments.samples)
+
+
+if __name__ == "__main__":
+    _main()

@@ -1,0 +1,72 @@
+"""The gate: a recipe is taken only if the shipped handler, without a network, agrees with open_clip on every sample."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from layer import manifest, sandbox
+from layer.errors import ExportError
+from layer.export.make import make
+from layer.export.onnx_int8 import FP32, INT8, Recipe, write_runtime_graph
+from layer.fetch import Fetched
+from layer.spec import ModelSpec, Spec
+
+LEAST = {"fp32": 0.99999, "int8": 0.999}  # cosine to open_clip, of the worst sample
+
+
+def export_model(
+    model: ModelSpec, spec: Spec, hub: Path, sources: list[Fetched], scratch: Path, own_samples: Path | None
+) -> tuple[Path, dict[str, Any]]:
+    """Export a model by the fastest recipe that passes; returns its folder of the bundle and its manifest entry.
+
+    Raises ExportError with the cosines of every recipe when none passes.
+    """
+    made = scratch / "made"
+    made.mkdir(parents=True)
+    facts = make(model, hub, made, own_samples)
+    tried: list[dict[str, Any]] = []
+    for recipe in INT8 if model.precision == "int8" else (FP32,):
+        trial = scratch / "trial"
+        folder = trial / "models" / model.slug
+        _write(made, recipe, folder / model.engine)
+        entry = manifest.model_entry(model, sources, facts)
+        parity = _measure(trial, spec, entry, made / "samples.json")
+        if min(parity["min_text_cosine"], parity["min_image_cosine"]) >= LEAST[model.precision]:
+            entry["export"] |= {"recipe": recipe.name, "parity": parity, "tried": tried}
+            return folder, entry
+        tried.append({"recipe": recipe.name, **parity})
+    listing = "\n  ".join(
+        f"{row['recipe']}: texts {row['min_text_cosine']:.6f}, images {row['min_image_cosine']:.6f}" for row in tried
+    )
+    advice = 'set precision = "fp32"' if model.precision == "int8" else 'set engine = "torch"'
+    raise ExportError(
+        f"{model.id} on {model.engine} is not exact enough at {model.precision}: lowest cosine to open_clip, of "
+        f"{LEAST[model.precision]} required,\n  {listing}\n{advice} for this model in models.toml"
+    )
+
+
+def _write(made: Path, recipe: Recipe, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for leftover in folder.iterdir():
+        leftover.unlink()
+    for tower in ("image", "text"):
+        write_runtime_graph(made / f"{tower}.onnx", recipe, folder / f"{tower}.onnx")
+    (folder / "tokenizer.json").write_bytes((made / "tokenizer.json").read_bytes())
+
+
+def _measure(trial: Path, spec: Spec, entry: dict[str, Any], samples: Path) -> dict[str, Any]:
+    """Run the shipped handler on a bundle of this one model, on samples that the bundle itself does not hold."""
+    manifest.write(trial, spec, [entry])
+    run = sandbox.run(trial, ["-m", "handler.selfcheck", "--samples", str(samples.resolve())])
+    try:
+        [report] = json.loads(run.stdout)["models"]
+    except ValueError as error:
+        raise ExportError(f"the handler died on {entry['id']}: {sandbox.reason(run)}") from error
+    if report["error"]:
+        raise ExportError(f"the handler cannot run {entry['id']} on {entry['engine']}: {report['error']}")
+    if not report["token_ids_equal"]:
+        raise ExportError(
+            f"the exported tokenizer of {entry['id']} gives other token ids than open_clip's: "
+            'set engine = "torch" for this model in models.toml, and report it'
+        )
+    return {key: report[key] for key in ("min_text_cosine", "min_image_cosine", "texts", "images")}

@@ -1,0 +1,73 @@
+"""What a fast engine is compared on: pictures and texts unlike each other, and the user's own where they give some."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from layer.errors import ExportError
+
+TEXTS = (
+    "a photo of a cat",
+    "two dogs running on a beach at sunset, oil painting",
+    "red",
+    "Ein Fahrrad lehnt an einer alten Backsteinmauer.",
+    "une tasse de café fumant sur une table en bois",
+    "一只猫坐在窗台上看雨",
+    "夜の東京、ネオンサインと雨",
+    "старый маяк на скале",
+    "صورة لجمل في الصحراء",
+    "한강 다리 위의 자전거",
+    "The Q3 report, p. 14: revenue grew 12.5% (vs. 9.8%) & margins held.",
+    "a very long caption that goes on and on, " * 12,
+)
+PICTURES = ".png", ".jpg", ".jpeg", ".webp"
+MAX_OWN = 200
+
+
+def samples(own: Path | None = None) -> tuple[list[str], list[Image.Image]]:
+    """Return texts and pictures; from `own`, a directory, pictures and the lines of .txt files are added.
+
+    Raises ExportError where `own` has none.
+    """
+    texts, pictures = list(TEXTS), _drawn()
+    if own is not None:
+        files = sorted(own.iterdir()) if own.is_dir() else []
+        found = [Image.open(path).convert("RGB") for path in files if path.suffix.lower() in PICTURES][:MAX_OWN]
+        lines = [line for path in files if path.suffix == ".txt" for line in path.read_text("utf-8").splitlines()]
+        said = [line for line in lines if line.strip()][:MAX_OWN]
+        if not found and not said:
+            raise ExportError(f"{own} has no pictures ({', '.join(PICTURES)}) and no .txt: put some there")
+        texts, pictures = texts + said, pictures + found
+    return texts, pictures
+
+
+def _drawn() -> list[Image.Image]:
+    rng = np.random.default_rng(7)
+    pictures = [_shapes(rng) for _ in range(4)]
+    pictures += [_clouds(rng, roughness) for roughness in (1.0, 1.5, 2.0)]  # photographs fall off at about 1/f
+    y, x = np.mgrid[0:240, 0:320]
+    pictures.append(
+        Image.fromarray(np.stack([x * 255 // 320, y * 255 // 240, 255 - x * 255 // 320], -1).astype(np.uint8))
+    )
+    pictures.append(Image.fromarray(rng.integers(0, 256, (224, 224, 3), dtype=np.uint8)))
+    return [*pictures, Image.new("RGB", (64, 64), "white")]
+
+
+def _shapes(rng: np.random.Generator) -> Image.Image:
+    image = Image.new("RGB", (300, 260), tuple(int(value) for value in rng.integers(0, 256, 3)))
+    pen = ImageDraw.Draw(image)
+    for _ in range(6):
+        x, y, size = (int(value) for value in rng.integers((0, 0, 20), (260, 220, 120)))
+        ink = tuple(int(value) for value in rng.integers(0, 256, 3))
+        (pen.ellipse if rng.random() < 0.5 else pen.rectangle)((x, y, x + size, y + size), fill=ink)
+    return image
+
+
+def _clouds(rng: np.random.Generator, roughness: float) -> Image.Image:
+    """Return coloured noise whose spectrum falls off as 1/f**roughness."""
+    frequency = np.hypot(np.fft.fftfreq(256)[:, None], np.fft.fftfreq(256)[None, :])
+    frequency[0, 0] = 1
+    planes = [np.fft.ifft2(np.fft.fft2(rng.standard_normal((256, 256))) / frequency**roughness).real for _ in range(3)]
+    scaled = [(plane - plane.min()) / np.ptp(plane) * 255 for plane in planes]
+    return Image.fromarray(np.stack(scaled, -1).astype(np.uint8))
