@@ -25,8 +25,8 @@ FONTS = (
 )
 
 
-def save_heatmap(path: Path, pictures: list[Image.Image], captions: list[str], scores: NDArray[np.float32]) -> None:
-    """Write a PNG. `scores` is [pictures, captions]. Captions that no installed font can show are left out."""
+def save_heatmap(path: Path, pictures: list[Image.Image], captions: list[str], scores: NDArray[np.float32]) -> int:
+    """Write a PNG; `scores` is [pictures, captions]. Returns how many captions no installed font can show."""
     fonts = [name for name in FONTS if name in font_manager.get_font_names()]
     shown = [column for column, text in enumerate(captions) if fonts or text.isascii()]
     cells = scores[:, shown].T
@@ -52,6 +52,7 @@ def save_heatmap(path: Path, pictures: list[Image.Image], captions: list[str], s
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, dpi=130)
         plt.close(figure)
+    return len(captions) - len(shown)
 
 
 def _hang_pictures(axes: plt.Axes, pictures: list[Image.Image]) -> None:

@@ -61,10 +61,9 @@ with `clean: canonicalize`. It is of no use for photographs.
 
 ## Measured
 
-On held-out pictures, drawn from other seeds than the training pictures: zero-shot top-1 over all {classes}
-classes on {seen:,} pictures of one thing, and how often the right caption of a picture of two things is
-closer to it than the one with the colours exchanged, on {seen_pairs:,} pictures. One caption template, the
-first.
+On held-out pictures, drawn from other seeds than the training pictures: zero-shot top-1 over all {classes} classes on
+{seen:,} pictures of one thing, and how often the right caption of a picture of two things is closer to it than the one
+with the colours exchanged, on {seen_pairs:,} pictures (a coin would score 50%). One caption template, the first.
 
 | Language | zero-shot top-1 | right caption beats swapped colours |
 |---|---|---|
@@ -73,8 +72,7 @@ first.
 ## Training
 
 `python -m layer.demo.train`: {pictures:,} drawn pictures, {steps:,} steps, seed {seed}, \
-{minutes:.1f} minutes on
-{threads} CPU cores.
+{minutes:.1f} minutes on {threads} CPU cores.
 
 ## Use
 

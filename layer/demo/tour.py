@@ -78,8 +78,10 @@ def main() -> None:
         print(f"\ncold start   {cold:6.2f} s    process start to the first {len(images)} embeddings over HTTP")
         print(f"warm image   {_median_ms(server, image_items[0]):6.1f} ms   one picture, median of {WARM_REQUESTS}")
         print(f"warm caption {_median_ms(server, captions[0]):6.1f} ms   one caption, median of {WARM_REQUESTS}")
-    save_heatmap(arguments.picture, pictures, captions, scores)
+    left_out = save_heatmap(arguments.picture, pictures, captions, scores)
     print(f"\nheatmap      {arguments.picture}")
+    if left_out:
+        print(f"             without {left_out} Chinese captions: no font here has the characters (fonts-noto-cjk has)")
     if right < len(captions):
         sys.exit(f"{len(captions) - right} of {len(captions)} captions found a wrong picture")
 
