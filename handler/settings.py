@@ -33,8 +33,9 @@ class Settings:
         if mode not in CACHE_MODES:
             raise SettingsError(f"OPENCLIP_CACHE_MODE is {mode!r}: set it to one of {', '.join(CACHE_MODES)}")
         return cls(
-            bundle_dir=Path(environ.get("OPENCLIP_BUNDLE_DIR", cls.bundle_dir)),
-            cache_dir=Path(environ.get("OPENCLIP_CACHE_DIR", cls.cache_dir)),
+            # Absolute: links to the bundle stand in another directory, where a relative path means something else.
+            bundle_dir=Path(environ.get("OPENCLIP_BUNDLE_DIR", cls.bundle_dir)).absolute(),
+            cache_dir=Path(environ.get("OPENCLIP_CACHE_DIR", cls.cache_dir)).absolute(),
             cache_mode=mode,
             max_body_bytes=_positive(environ, "OPENCLIP_MAX_BODY_BYTES", cls.max_body_bytes),
             max_items=_positive(environ, "OPENCLIP_MAX_ITEMS", cls.max_items),

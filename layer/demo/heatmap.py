@@ -1,5 +1,6 @@
 """Draws the similarity heatmap: pictures along the top, captions along the side, the cosine in each cell."""
 
+import logging
 from pathlib import Path
 
 import matplotlib as mpl
@@ -11,6 +12,9 @@ from PIL import Image
 mpl.use("Agg")
 
 import matplotlib.pyplot as plt
+from matplotlib.patches import Rectangle
+
+logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # it warns of every weight that a font lacks
 
 # Fonts that hold Chinese, by system: Linux, Windows, macOS. DejaVu Sans comes with matplotlib.
 FONTS = (
@@ -32,23 +36,18 @@ def save_heatmap(path: Path, pictures: list[Image.Image], captions: list[str], s
     cells = scores[:, shown].T
     with plt.rc_context({"font.family": [*fonts, "DejaVu Sans"], "font.size": 10}):
         figure, axes = plt.subplots(figsize=(4.2 + 0.95 * len(pictures), 1.9 + 0.42 * len(shown)), layout="constrained")
-        axes.imshow(cells, cmap="viridis", aspect="auto", vmin=float(cells.min()), vmax=1)
+        axes.imshow(cells, cmap="viridis", aspect="auto")
+        bright = (cells.min() + 2 * cells.max()) / 3  # of the colours: where black is easier to read than white
         axes.set_yticks(range(len(shown)), [captions[column] for column in shown])
         axes.set_xticks([])
         axes.spines[:].set_visible(False)
         for (row, column), score in np.ndenumerate(cells):
-            best = score == cells[row].max()
-            axes.text(
-                column,
-                row,
-                f"{score:.2f}",
-                ha="center",
-                va="center",
-                color="black" if score > 0.55 else "white",
-                fontweight="bold" if best else "normal",
-            )
+            ink = "black" if score > bright else "white"
+            axes.text(column, row, f"{score:.2f}", ha="center", va="center", color=ink)
+        for row, column in enumerate(cells.argmax(axis=1)):
+            axes.add_patch(Rectangle((column - 0.47, row - 0.44), 0.94, 0.88, fill=False, edgecolor="black"))
         _hang_pictures(axes, pictures)
-        axes.set_xlabel("cosine of picture and caption; the best picture of each caption in bold")
+        axes.set_xlabel("cosine of picture and caption; the best picture of each caption is framed")
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, dpi=130)
         plt.close(figure)

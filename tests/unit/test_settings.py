@@ -31,6 +31,14 @@ def test_each_variable_reaches_its_setting() -> None:
     assert settings == Settings(Path("/b"), Path("/c"), "copy", 1, 2, 3, 4)
 
 
+def test_relative_directories_are_made_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    settings = Settings.from_env({"OPENCLIP_BUNDLE_DIR": "build/bundle", "OPENCLIP_CACHE_DIR": "cache"})
+
+    assert (settings.bundle_dir, settings.cache_dir) == (tmp_path / "build/bundle", tmp_path / "cache")
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
