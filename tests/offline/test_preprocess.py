@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from handler import offline  # noqa: F401 - before open_clip, or the tests of it in this process find the hub frozen
 from handler.errors import ImageError
 from handler.images import decode
 from handler.preprocess import Preprocess
