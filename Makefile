@@ -38,7 +38,7 @@ unit: $(VENV)/.dev ## Tests that need nothing
 	$(PY) -m pytest tests/unit
 
 offline: $(VENV)/.dev ## Tests of the shipped code in a process whose network is gone
-	$(PY) -m pytest tests/offline
+	$(PY) -m pytest tests/offline -n 2 --dist loadfile
 
 local: $(VENV)/.dev $(RIE) ## Tests under the real Lambda runtime client and emulator (Linux)
 	$(PY) -m pytest tests/local

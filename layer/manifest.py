@@ -20,6 +20,7 @@ LIBRARIES = {
     "transformers": "transformers",
     "huggingface_hub": "huggingface_hub",
     "onnxruntime": "onnxruntime",
+    "openvino": "openvino",
 }
 
 

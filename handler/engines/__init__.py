@@ -35,4 +35,8 @@ def create_engine(entry: ModelEntry, manifest: Manifest, settings: Settings) -> 
         from handler.engines.onnx_engine import OnnxEngine
 
         return OnnxEngine(entry, manifest, settings)
+    if entry.engine == "openvino":
+        from handler.engines.openvino_engine import OpenVinoEngine
+
+        return OpenVinoEngine(entry, manifest, settings)
     raise BundleError(f"{entry.id} wants engine {entry.engine!r}, which this handler does not have: deploy both anew")

@@ -100,7 +100,7 @@ def _serving(bundle: Path) -> Iterator[Server]:
     with tempfile.TemporaryDirectory(prefix="openclip-demo-") as cache, Path(cache, "log").open("w+") as log:
         started = time.perf_counter()
         process = subprocess.Popen(
-            [sys.executable, "-m", "handler.serve", "--port", "0"],
+            [sys.executable, "-m", *_bare(bundle), "handler.serve", "--port", "0"],
             env={
                 "PATH": os.environ["PATH"],
                 "OPENCLIP_BUNDLE_DIR": str(bundle.resolve()),
@@ -119,6 +119,12 @@ def _serving(bundle: Path) -> Iterator[Server]:
         finally:
             process.terminate()
             process.wait(10)
+
+
+def _bare(bundle: Path) -> list[str]:
+    """Hide torch from the handler, as in Lambda, unless a model of the bundle needs it."""
+    models = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))["models"]
+    return [] if any(model["engine"] == "torch" for model in models) else ["layer.runtime_only"]
 
 
 def _announced_url(process: "subprocess.Popen[str]") -> str | None:

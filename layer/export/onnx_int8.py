@@ -1,35 +1,12 @@
 """Block-wise 8-bit weights for an ONNX graph, and the graph optimised once at build instead of at every cold start."""
 
 import logging
-from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
 import onnxruntime
 
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a graph's matrices are kept: `block` weights share a scale; `activations` says in how many bits they meet."""
-
-    name: str
-    block: int = 0  # 0: fp32, nothing is quantised
-    activations: int = 32
-
-    @property
-    def accuracy_level(self) -> int:
-        """MatMulNBits' own word for it: 4 computes in 8 bits, 0 leaves activations as they are."""
-        return 4 if self.activations == 8 else 0
-
-
-FP32 = Recipe("fp32")
-# From the fastest to the most exact. Per-tensor dynamic quantisation is not among them: 0.97 on trained weights.
-INT8 = (
-    Recipe("8-bit weights in blocks of 128, 8-bit activations", 128, 8),
-    Recipe("8-bit weights in blocks of 32, 8-bit activations", 32, 8),
-    Recipe("8-bit weights in blocks of 128, fp32 activations", 128, 32),
-    Recipe("8-bit weights in blocks of 32, fp32 activations", 32, 32),
-)
+from layer.export.recipes import Recipe
 
 
 def write_runtime_graph(fp32: Path, recipe: Recipe, target: Path) -> None:
@@ -57,7 +34,7 @@ def _quantise(source: Path, recipe: Recipe, target: Path) -> None:
 
     logging.getLogger("onnxruntime.quantization.matmul_nbits_quantizer").setLevel(logging.WARNING)
     config = DefaultWeightOnlyQuantConfig(
-        block_size=recipe.block, is_symmetric=True, bits=8, accuracy_level=recipe.accuracy_level
+        block_size=recipe.block, is_symmetric=True, bits=8, accuracy_level=4 if recipe.activations == 8 else 0
     )
     quantizer = MatMulNBitsQuantizer(onnx.load(source), algo_config=config)
     quantizer.process()

@@ -7,7 +7,7 @@ from typing import Any
 from layer import manifest, sandbox
 from layer.errors import ExportError
 from layer.export.make import make
-from layer.export.onnx_int8 import FP32, INT8, Recipe, write_runtime_graph
+from layer.export.recipes import RECIPES, Recipe
 from layer.fetch import Fetched
 from layer.spec import ModelSpec, Spec
 
@@ -25,14 +25,15 @@ def export_model(
     made.mkdir(parents=True)
     facts = make(model, hub, made, own_samples)
     tried: list[dict[str, Any]] = []
-    for recipe in INT8 if model.precision == "int8" else (FP32,):
-        trial = scratch / "trial"
-        folder = trial / "models" / model.slug
-        _write(made, recipe, folder / model.engine)
+    trial = scratch / "trial"
+    folder = trial / "models" / model.slug
+    for recipe in RECIPES[model.engine, model.precision]:
+        _write(made, model.engine, recipe, folder / model.engine)
         entry = manifest.model_entry(model, sources, facts)
+        entry["export"] |= {"recipe": recipe.name, "activation_group": recipe.activation_group}
         parity = _measure(trial, spec, entry, made / "samples.json")
         if min(parity["min_text_cosine"], parity["min_image_cosine"]) >= LEAST[model.precision]:
-            entry["export"] |= {"recipe": recipe.name, "parity": parity, "tried": tried}
+            entry["export"] |= {"parity": parity, "tried": tried}
             return folder, entry
         tried.append({"recipe": recipe.name, **parity})
     listing = "\n  ".join(
@@ -45,19 +46,26 @@ def export_model(
     )
 
 
-def _write(made: Path, recipe: Recipe, folder: Path) -> None:
+def _write(made: Path, engine: str, recipe: Recipe, folder: Path) -> None:
+    from layer.export.onnx_int8 import write_runtime_graph
+    from layer.export.openvino_ir import write_ir
+
     folder.mkdir(parents=True, exist_ok=True)
     for leftover in folder.iterdir():
         leftover.unlink()
     for tower in ("image", "text"):
-        write_runtime_graph(made / f"{tower}.onnx", recipe, folder / f"{tower}.onnx")
+        if engine == "onnx":
+            write_runtime_graph(made / f"{tower}.onnx", recipe, folder / f"{tower}.onnx")
+        else:
+            write_ir(made / f"{tower}.onnx", recipe, folder / f"{tower}.xml")
     (folder / "tokenizer.json").write_bytes((made / "tokenizer.json").read_bytes())
 
 
 def _measure(trial: Path, spec: Spec, entry: dict[str, Any], samples: Path) -> dict[str, Any]:
     """Run the shipped handler on a bundle of this one model, on samples that the bundle itself does not hold."""
     manifest.write(trial, spec, [entry])
-    run = sandbox.run(trial, ["-m", "handler.selfcheck", "--samples", str(samples.resolve())])
+    check = ["layer.runtime_only", "handler.selfcheck", "--samples", str(samples.resolve())]
+    run = sandbox.run(trial, ["-m", *check])
     try:
         [report] = json.loads(run.stdout)["models"]
     except ValueError as error:

@@ -9,6 +9,7 @@ from pathlib import Path
 from tests.hub.server import Hub
 
 ROOT = Path(__file__).parents[2]
+TINY = '[[model]]\nname = "hf-hub:acme/tiny"\nengine = "torch"\n'
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Builder:
     def manifest(self) -> bytes:
         return (self.bundle / "manifest.json").read_bytes()
 
-    def start(self, spec: str = '[[model]]\nname = "hf-hub:acme/tiny"') -> "subprocess.Popen[str]":
+    def start(self, spec: str = TINY) -> "subprocess.Popen[str]":
         self.root.mkdir(exist_ok=True)
         (self.root / "models.toml").write_text(spec)
         command = [sys.executable, "-m", "layer", "build", "--models", str(self.root / "models.toml")]
@@ -36,7 +37,7 @@ class Builder:
             command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
 
-    def run(self, spec: str = '[[model]]\nname = "hf-hub:acme/tiny"') -> "subprocess.CompletedProcess[str]":
+    def run(self, spec: str = TINY) -> "subprocess.CompletedProcess[str]":
         process = self.start(spec)
         out, err = process.communicate(timeout=200)
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)

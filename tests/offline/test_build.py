@@ -13,7 +13,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from tests.hub import repositories
-from tests.hub.builder import Builder
+from tests.hub.builder import TINY, Builder
 from tests.hub.server import Hub, serving
 
 ROOT = Path(__file__).parents[2]
@@ -142,7 +142,7 @@ def test_what_the_hub_does_not_give_is_named_with_the_mend(
 
 
 def test_a_revision_that_is_not_there_is_named(builder: Builder) -> None:
-    run = builder.run('[[model]]\nname = "hf-hub:acme/tiny"\nrevision = "v9"')
+    run = builder.run(f'{TINY}revision = "v9"')
 
     assert run.returncode == 1
     assert "acme/tiny at v9" in run.stderr

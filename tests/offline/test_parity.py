@@ -108,7 +108,7 @@ def test_loading_takes_at_most_two_thirds_of_open_clips_own_time(bundle: Path) -
 
 
 def _table(name: str, tag: str | None) -> str:
-    return f'[[model]]\nname = "{name}"\n' + (f'pretrained = "{tag}"\n' if tag else "")
+    return f'[[model]]\nname = "{name}"\nengine = "torch"\n' + (f'pretrained = "{tag}"\n' if tag else "")
 
 
 def _handler(bundle: Path, tmp_path: Path, ask: dict[str, Any]) -> Any:

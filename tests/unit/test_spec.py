@@ -34,7 +34,25 @@ def test_a_model_has_the_id_that_clients_use_and_a_slug_for_its_directory(tmp_pa
         ("ViT-B-32/laion2b_s34b_b79k", "ViT-B-32--laion2b_s34b_b79k"),
         ("timm/ViT-B-16-SigLIP", "timm--ViT-B-16-SigLIP"),
     ]
-    assert spec.models[1] == ModelSpec("hf-hub:timm/ViT-B-16-SigLIP", revision="v1")
+    assert spec.models[1] == ModelSpec("hf-hub:timm/ViT-B-16-SigLIP", None, "v1", "openvino", "int8")
+
+
+@pytest.mark.parametrize(
+    ("target", "said", "meant"),
+    [
+        ("", "", ("openvino", "int8")),
+        ('architecture = "arm64"', "", ("onnx", "int8")),
+        ('package = "layer"', 'engine = "auto"\nprecision = "fp32"', ("onnx", "fp32")),
+        ('package = "layer"', 'engine = "openvino"', ("openvino", "int8")),
+        ("", 'engine = "torch"', ("torch", "fp32")),
+    ],
+)
+def test_auto_is_the_quickest_engine_that_the_target_has_room_for(
+    tmp_path: Path, target: str, said: str, meant: tuple[str, str]
+) -> None:
+    [model] = read_spec(write(tmp_path, f'[target]\n{target}\n[[model]]\nname = "hf-hub:x/y"\n{said}')).models
+
+    assert (model.engine, model.precision) == meant
 
 
 @pytest.mark.parametrize(
@@ -51,11 +69,11 @@ def test_a_model_has_the_id_that_clients_use_and_a_slug_for_its_directory(tmp_pa
         ('[[model]]\nname = "a"\npretained = "b"', "unknown key 'pretained': known are name, pretrained"),
         (
             '[[model]]\nname = "hf-hub:x/y"\nengine = "tensorrt"',
-            "engine = 'tensorrt' in .* number 1: set one of torch, onnx",
+            "engine = 'tensorrt' in .* number 1: set one of auto, onnx, openvino, torch",
         ),
         ('[[model]]\nname = "hf-hub:x/y"\nprecision = "fp8"', "precision = 'fp8' .* set one of int8, fp32"),
         (
-            '[[model]]\nname = "hf-hub:x/y"\nprecision = "int8"',
+            '[[model]]\nname = "hf-hub:x/y"\nengine = "torch"\nprecision = "int8"',
             'number 1 has precision = "int8", which torch does not have',
         ),
         ("[[model]]\nname = 7", "name = 7 .* is not a text"),

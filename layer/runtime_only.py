@@ -1,0 +1,21 @@
+"""Run a module where nothing that only the builder has can be imported: `python -m layer.runtime_only <module> ...`.
+
+A fast engine's bundle is verified this way, since in Lambda none of these packages will be there.
+"""
+
+import runpy
+import sys
+
+BUILD_ONLY = ("torch", "torchvision", "timm", "open_clip", "transformers", "huggingface_hub", "safetensors", "onnx")
+
+
+def main() -> None:
+    """Hide the packages and run the module that the command line names, as `python -m` would."""
+    for name in BUILD_ONLY:
+        sys.modules[name] = None  # type: ignore[assignment]  # importing it is now an ImportError
+    del sys.argv[0]
+    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main()

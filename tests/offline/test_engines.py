@@ -1,0 +1,74 @@
+"""Each engine, chosen by one word in models.toml, serves the trained demo model as open_clip itself does."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from layer import sandbox
+from layer.demo import evaluate
+from tests.conftest import build_demo
+from tests.hub.repositories import demo_snapshot
+
+SEED, COUNT = 3, 640  # of the pictures that the probe draws
+LEAST = {"fp32": 0.99999, "int8": 0.999}  # cosine to open_clip
+LEAST_TOGETHER = {"fp32": 0.99999, "int8": 0.9995}  # cosine of an item alone to the same in a batch
+
+
+@dataclass(frozen=True)
+class Served:
+    """A bundle of one engine, and what the probe said of it."""
+
+    engine: str
+    precision: str
+    bundle: Path
+    said: Any
+
+    @property
+    def entry(self) -> Any:
+        return json.loads((self.bundle / "manifest.json").read_text())["models"][0]
+
+
+@pytest.fixture(scope="module", params=["openvino int8", "openvino fp32", "onnx int8", "onnx fp32", "torch fp32"])
+def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Served:
+    engine, precision = request.param.split()
+    bundle = build_demo(tmp_path_factory.mktemp(engine), engine, precision)
+    bare = [] if engine == "torch" else ["layer.runtime_only"]
+    run = sandbox.run(bundle, ["-m", *bare, "tests.offline.engine_probe"])
+    assert run.returncode == 0, run.stderr
+    return Served(engine, precision, bundle, json.loads(run.stdout))
+
+
+@pytest.fixture(scope="module")
+def open_clips_own() -> dict[str, float]:
+    """Zero-shot accuracy of open_clip itself on the same pictures."""
+    return evaluate.measure(evaluate.load(f"local-dir:{demo_snapshot()}"), SEED, COUNT, 1).zero_shot
+
+
+def test_accuracy_drops_by_at_most_half_a_point(served: Served, open_clips_own: dict[str, float]) -> None:
+    for language, own in open_clips_own.items():
+        assert served.said["zero_shot"][language] >= own - 0.005
+
+
+def test_an_item_has_the_same_embedding_alone_and_in_a_batch(served: Served) -> None:
+    assert served.said["alone_or_together"] >= LEAST_TOGETHER[served.precision]
+
+
+def test_only_the_reference_engine_has_torch_and_a_checkpoint(served: Served) -> None:
+    names = {path.name for path in served.bundle.rglob("*") if path.is_file()}
+    assert served.said["torch"] == (served.engine == "torch") == ("open_clip_model.safetensors" in names)
+    if served.engine != "torch":
+        kinds = {"onnx": ("onnx", "data"), "openvino": ("xml", "bin")}[served.engine]
+        graphs = {f"{tower}.{kind}" for tower in ("image", "text") for kind in kinds}
+        assert names == {"manifest.json", "tokenizer.json", *graphs}
+
+
+def test_the_manifest_records_how_exact_the_towers_are(served: Served) -> None:
+    if served.engine == "torch":
+        pytest.skip("open_clip itself: nothing was exported")
+    parity = served.entry["export"]["parity"]
+    assert min(parity["min_text_cosine"], parity["min_image_cosine"]) >= LEAST[served.precision]
+    assert (parity["texts"], parity["images"]) == (12, 10)
+    assert served.entry["export"]["recipe"]
