@@ -72,3 +72,26 @@ def t5_tokenizer(folder: Path, size: int = 32_000) -> Path:
     (folder / "tokenizer_config.json").write_text(json.dumps(settings))
     (folder / "special_tokens_map.json").write_text(json.dumps(special))
     return folder
+
+
+def small_clip(folder: Path, **text: object) -> Path:
+    """A CLIP model of two narrow layers a tower, with random weights; `text` changes its text tower's config."""
+    import torch
+    from safetensors.torch import save_file
+
+    from layer.openclip import open_clip
+
+    folder.mkdir(parents=True)
+    custom = bool(text.pop("custom_text", False))
+    config = {
+        "embed_dim": 64,
+        "custom_text": custom,
+        "vision_cfg": {"image_size": 32, "layers": 2, "width": 64, "patch_size": 8},
+        "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 64, "heads": 2, "layers": 2, **text},
+    }
+    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": config, "preprocess_cfg": {}}))
+    torch.manual_seed(len(text))
+    model = open_clip.create_model(f"local-dir:{folder}", load_weights=False)
+    state = {key: tensor.contiguous() for key, tensor in model.state_dict().items()}
+    save_file(state, folder / "open_clip_model.safetensors", metadata={"format": "pt"})
+    return folder

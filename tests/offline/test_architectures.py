@@ -1,0 +1,81 @@
+"""Text towers of several anatomies, on both fast engines: any batch of texts has open_clip's own embeddings.
+
+SigLIP's anatomy, which sees all of a text at once, is the demo model's.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from layer import sandbox
+from layer.openclip import open_clip
+from tests.hub import repositories
+from tests.hub.builder import Builder
+from tests.hub.server import serving
+
+TOWERS: dict[str, dict[str, Any]] = {
+    "clip": {},  # causal, pools at the highest id
+    "eos": {"custom_text": True, "pool_type": "eos", "eos_id": 49407},
+    "cls": {"custom_text": True, "embed_cls": True, "pad_id": 0},  # CoCa's: a class token after the padding
+}
+TEXTS = ["red", "a photo of a cat on a mat", "word " * 90, "it's 100%", "a " * 20, "一只猫", "two dogs " * 5, "x"]
+ASK = """
+import json, sys
+from handler.app import lambda_handler
+texts = json.load(open(sys.argv[1]))
+def embed(model, some):
+    return [item["embedding"] for item in lambda_handler({"model": model, "input": some}, None)["data"]]
+json.dump(
+    {model: [embed(model, texts), [embed(model, [text])[0] for text in texts]] for model in sys.argv[2:]}, sys.stdout
+)
+"""
+
+
+@dataclass(frozen=True)
+class Small:
+    """What the handler said of every tower: embeddings of TEXTS together, and of each alone. And the repositories."""
+
+    said: dict[str, Any]
+    entries: dict[str, Any]
+    root: Path
+
+
+@pytest.fixture(scope="module", params=["openvino", "onnx"])
+def small(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Small:
+    root = tmp_path_factory.mktemp(request.param)
+    spec = ""
+    with serving() as hub:
+        for name, text in TOWERS.items():
+            hub.add(f"acme/{name}", repositories.small_clip(root / name, **text))
+            spec += f'[[model]]\nname = "hf-hub:acme/{name}"\nengine = "{request.param}"\nprecision = "fp32"\n'
+        builder = Builder(root / "work", hub)
+        run = builder.run(spec)
+    assert run.returncode == 0, run.stderr
+    (root / "texts.json").write_text(json.dumps(TEXTS))
+    asked = sandbox.run(builder.bundle, ["-c", ASK, str(root / "texts.json"), *(f"acme/{name}" for name in TOWERS)])
+    assert asked.returncode == 0, asked.stderr
+    entries = {entry["id"]: entry for entry in json.loads(builder.manifest)["models"]}
+    return Small(json.loads(asked.stdout), entries, root)
+
+
+@pytest.mark.parametrize("name", TOWERS)
+def test_texts_of_mixed_length_are_embedded_in_order_as_open_clip_does(small: Small, name: str) -> None:
+    place = f"local-dir:{small.root / name}"
+    model, _ = open_clip.create_model_from_pretrained(place)
+    with torch.inference_mode():
+        expected = model.eval().encode_text(open_clip.get_tokenizer(place)(TEXTS), normalize=True).numpy()
+
+    together, alone = (np.array(vectors) for vectors in small.said[f"acme/{name}"])
+    assert (together * expected).sum(axis=1).min() >= 0.99999
+    assert (alone * expected).sum(axis=1).min() >= 0.99999
+
+
+def test_only_towers_in_which_no_token_sees_a_later_one_are_cut_short(small: Small) -> None:
+    cut = {entry["id"] for entry in small.entries.values() if entry["export"]["causal_text"]}
+
+    assert cut == {"acme/clip", "acme/eos"}
