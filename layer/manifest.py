@@ -43,7 +43,8 @@ def model_entry(model: ModelSpec, sources: list[Fetched], facts: dict[str, Any])
 
 def write(bundle: Path, spec: Spec, models: list[dict[str, Any]]) -> None:
     """Hash every file of the bundle and write manifest.json beside them."""
-    paths = sorted(path.relative_to(bundle) for path in bundle.rglob("*") if path.is_file())
+    everything = (path.relative_to(bundle) for path in bundle.rglob("*") if path.is_file())
+    paths = sorted(path for path in everything if path != Path(NAME))  # a trial's manifest is written more than once
     files = [
         {"path": path.as_posix(), "size": (bundle / path).stat().st_size, "sha256": digest}
         for path, digest in hash_files(bundle, paths, "hashing")

@@ -11,6 +11,7 @@ FORBIDDEN = {
     "handler": {"layer", "infra", "benchmarks", "tests", "aws_cdk"},
     "layer": {"handler", "infra", "benchmarks", "tests", "aws_cdk"},
     "infra": {"handler", "layer", "benchmarks", "tests", "torch", "open_clip", "boto3"},
+    "benchmarks": {"infra", "aws_cdk"},
 }
 # Paid for at every cold start: at module level only the engines may, and only the heavy library that they wrap.
 LATE_IN_HANDLER = {"boto3", "torch", "torchvision", "open_clip", "transformers", "huggingface_hub", "timm"}

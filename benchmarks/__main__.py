@@ -1,0 +1,110 @@
+"""`python -m benchmarks`: every engine and the plain recipe, in turns, on this machine. Writes docs/benchmarks.*"""
+
+import argparse
+import base64
+import io
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from benchmarks.models import MODELS, ROOT, Model, bundles
+from benchmarks.report import Contender, Report, write
+
+ENGINES = [("torch", "fp32"), ("onnx", "fp32"), ("onnx", "int8"), ("openvino", "fp32"), ("openvino", "int8")]
+# name, pictures, texts, runs
+WORKLOADS = [["image", 1, 0, 15], ["caption", 0, 1, 30], ["image of 8", 8, 0, 3], ["image of 32", 32, 0, 2]]
+
+
+def main() -> None:
+    """Build what is missing, measure, write."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--place", type=Path, default=Path("build/bench"), help="keeps the bundles: 9 GB")
+    parser.add_argument("--output", type=Path, default=Path("docs"), help="default: %(default)s")
+    parser.add_argument("--runs", type=int, default=5, help="fresh processes of each (default: %(default)s)")
+    parser.add_argument("--engine", action="append", help="as onnx-int8; may be repeated (default: all)")
+    parser.add_argument("--model", action="append", help="may be repeated (default: all)")
+    options = parser.parse_args()
+    engines = [engine for engine in ENGINES if not options.engine or "-".join(engine) in options.engine]
+    models = [model for model in MODELS if not options.model or model.name in options.model]
+    wanted = list(dict.fromkeys([ENGINES[0], *engines]))  # the plain recipe loads from the torch bundle's cache
+    built = {model: bundles(model, wanted, options.place) for model in models}
+    contenders = {model.name: measure(model, built[model], engines, options.runs) for model in models}
+    command = " ".join(["python -m benchmarks", *sys.argv[1:]])
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    write(Report(now, command, options.runs, contenders), options.output)
+
+
+def measure(
+    model: Model, built: dict[tuple[str, str], Path], engines: list[tuple[str, str]], runs: int
+) -> dict[str, Contender]:
+    """Start every contender `runs` times, in turns, so that a slow minute of the machine is everybody's."""
+    plain = {
+        "BENCH_PLAIN": "1",
+        "BENCH_NAME": model.name,
+        "BENCH_TAG": model.tag,
+        "HF_HUB_OFFLINE": "1",
+        "HF_HUB_CACHE": str((built["torch", "fp32"] / model.hub).resolve()),
+    }
+    environs = {"plain recipe": plain}
+    environs |= {f"{e} {p}": {"OPENCLIP_BUNDLE_DIR": str(built[e, p].resolve())} for e, p in engines}
+    samples: dict[str, list[dict[str, Any]]] = {name: [] for name in environs}
+    turns = [name for _ in range(runs) for name in environs]
+    with tempfile.TemporaryDirectory(prefix="openclip-bench-") as name:
+        request = Path(name) / "request.json"
+        request.write_text(json.dumps(_request()))
+        for contender in (bar := tqdm(turns, desc=model.name, unit="start")):
+            bar.set_postfix_str(contender)
+            samples[contender].append(_start(request, {**environs[contender], "OPENCLIP_CACHE_DIR": f"{name}/cache"}))
+    return {contender: Contender.of(found) for contender, found in samples.items()}
+
+
+def _start(request: Path, environ: dict[str, str]) -> dict[str, Any]:
+    _drop_page_cache()
+    fixed = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    run = subprocess.run(
+        [sys.executable, "-m", "benchmarks.child", str(request)],
+        env={**fixed, **environ, "BENCH_STARTED": str(time.monotonic())},
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    report: dict[str, Any] = json.loads(run.stdout.splitlines()[-1])
+    return report
+
+
+def _drop_page_cache() -> None:
+    """Forget every file that was read, as a machine that never ran the function would; only root may."""
+    if os.geteuid() == 0:
+        os.sync()
+        Path("/proc/sys/vm/drop_caches").write_text("3")
+
+
+def _request() -> dict[str, Any]:
+    rng = np.random.default_rng(0)
+    return {
+        "pictures": [_picture(rng) for _ in range(32)],
+        "texts": ["a photo of a cat sitting on a windowsill"],
+        "workloads": WORKLOADS,
+    }
+
+
+def _picture(rng: np.random.Generator) -> str:
+    """Return a JPEG of 640 x 480, smooth as photographs are, in base64."""
+    coarse = Image.fromarray(rng.integers(0, 256, (30, 40, 3), dtype=np.uint8))
+    buffer = io.BytesIO()
+    coarse.resize((640, 480), Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=90)
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+if __name__ == "__main__":
+    main()

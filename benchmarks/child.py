@@ -1,0 +1,96 @@
+"""One fresh process: a cold start, then warm requests. `python -m benchmarks.child <request.json>` prints JSON.
+
+Times are in seconds, memory and reads in bytes. BENCH_STARTED is the parent's CLOCK_MONOTONIC just before it started
+this process; BENCH_PLAIN=1 runs the plain recipe instead of the handler.
+"""
+
+import json
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+Embed = Callable[[list[str], list[str]], Any]  # pictures in base64, texts
+
+
+def main() -> None:
+    """Embed one picture and one text as soon as possible, then each workload as often as it says."""
+    started = float(os.environ["BENCH_STARTED"])
+    request: dict[str, Any] = json.loads(Path(sys.argv[1]).read_text())
+    embed = _plain() if os.environ.get("BENCH_PLAIN") else _handler()
+    imported = time.monotonic()
+    embed(request["pictures"][:1], request["texts"][:1])
+    cold = time.monotonic() - started
+    report: dict[str, Any] = {
+        "cold": cold,
+        "before_load": imported - started,
+        "modules": len(sys.modules),
+        "cold_peak": _peak(),
+        "read": _bytes_read(),
+        "warm": {},
+    }
+    for name, pictures, texts, runs in request["workloads"]:
+        report["warm"][name] = _median(embed, request["pictures"][:pictures], request["texts"][:texts], runs)
+    report["peak"] = _peak()
+    print(json.dumps(report))
+
+
+def _plain() -> Embed:
+    import base64
+
+    from benchmarks import plain
+
+    return lambda pictures, texts: plain.embed([base64.b64decode(picture) for picture in pictures], texts)
+
+
+def _handler() -> Embed:
+    from handler.app import lambda_handler
+
+    def embed(pictures: list[str], texts: list[str]) -> Any:
+        body = json.dumps({"input": [*({"image": picture} for picture in pictures), *texts]})
+        event = {
+            "version": "2.0",
+            "rawPath": "/v1/embeddings",
+            "rawQueryString": "",
+            "headers": {"content-type": "application/json"},
+            "requestContext": {"http": {"method": "POST", "path": "/v1/embeddings"}},
+            "body": body,
+            "isBase64Encoded": False,
+        }
+        answer = lambda_handler(event, None)
+        if answer["statusCode"] != 200:
+            raise RuntimeError(answer["body"])
+        return answer
+
+    return embed
+
+
+def _median(embed: Embed, pictures: list[str], texts: list[str], runs: int) -> float:
+    times = []
+    for _ in range(runs + 1):
+        start = time.perf_counter()
+        embed(pictures, texts)
+        times.append(time.perf_counter() - start)
+    return statistics.median(times[1:])  # the first of a new shape may set something up
+
+
+def _bytes_read() -> int:
+    """Return what this process made the disk deliver, by reads and by touching mapped files."""
+    return int(_field("/proc/self/io", "read_bytes"))
+
+
+def _peak() -> int:
+    """Return the most memory that was ever resident. (getrusage would count the parent's, from before the exec.)"""
+    return int(_field("/proc/self/status", "VmHWM").removesuffix("kB")) * 1024
+
+
+def _field(file: str, name: str) -> str:
+    lines = Path(file).read_text().splitlines()
+    return next(line.partition(":")[2].strip() for line in lines if line.startswith(f"{name}:"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,128 @@
+"""What was measured, as a table, a JSON file and a chart; medians, and ratios to the plain recipe of the same run."""
+
+import json
+import os
+import platform
+import statistics
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+
+import matplotlib.pyplot as plt
+
+PLAIN = "plain recipe"
+
+
+@dataclass(frozen=True)
+class Contender:
+    """Medians over the fresh processes: seconds, bytes, and seconds by workload."""
+
+    cold: float
+    before_load: float
+    cold_peak: float
+    peak: float
+    read: float
+    modules: int
+    warm: dict[str, float]
+
+    @classmethod
+    def of(cls, samples: list[dict[str, Any]]) -> "Contender":
+        """Take the median of each number."""
+        median = {key: statistics.median(sample[key] for sample in samples) for key in samples[0] if key != "warm"}
+        warm = {key: statistics.median(sample["warm"][key] for sample in samples) for key in samples[0]["warm"]}
+        return cls(**median, warm=warm)
+
+
+@dataclass(frozen=True)
+class Report:
+    """One run of the benchmark: contenders by model and name."""
+
+    date: str
+    command: str
+    runs: int
+    models: dict[str, dict[str, Contender]]
+
+
+def write(report: Report, folder: Path) -> None:
+    """Write benchmarks.md, .json and .png; the files that were there stay until the new ones are whole."""
+    folder.mkdir(parents=True, exist_ok=True)
+    content = {**asdict(report), "machine": machine()}
+    _replace(folder / "benchmarks.json", json.dumps(content, indent=1).encode())
+    _replace(folder / "benchmarks.md", markdown(report).encode())
+    aside = folder / ".benchmarks.png"
+    _draw(report, aside)
+    aside.replace(folder / "benchmarks.png")
+
+
+def machine() -> str:
+    """Name the processor, what it offers, and how many of it there are."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    facts = dict(line.split(":", 1) for line in reversed(lines) if ":" in line)
+    facts = {key.strip(): value.strip() for key, value in facts.items()}
+    offers = [flag for flag in ("avx2", "avx512f", "avx512_vnni", "amx_int8") if flag in facts.get("flags", "").split()]
+    name = facts.get("model name", platform.processor() or platform.machine())
+    return f"{name} ({', '.join(offers) or 'no vector extensions named'}), {os.cpu_count()} cores"
+
+
+def markdown(report: Report) -> str:
+    """Return the page with a table for each model."""
+    parts = [
+        "# Benchmarks\n\nTimes of one machine: the ratios travel, the seconds do not. Random weights of the true "
+        f"architecture.\n\n`{report.command}`, {report.date}, on {machine()}; medians of {report.runs} fresh processes "
+        "each, in turns, page cache dropped before every start where run as root. Cold is from process start to the "
+        "first image and first text embedding through `lambda_handler`; `x` is how many times better than the plain "
+        "recipe (open_clip, eager, fp32: `benchmarks/plain.py`) in the same run.\n\n![cold start and memory]"
+        "(benchmarks.png)\n"
+    ]
+    parts += [f"\n## {model}\n\n{_table(contenders)}\n" for model, contenders in report.models.items()]
+    return "".join(parts)
+
+
+def _table(contenders: dict[str, Contender]) -> str:
+    plain = contenders[PLAIN]
+    workloads = list(plain.warm)
+    head = ["", "cold s", "x", "before load s", "peak MB (cold)", "x", "read MB", "x"]
+    head += [cell for name in workloads for cell in (f"{name} ms", "x")]
+    rows = [head, ["---"] * len(head)]
+    for name, one in contenders.items():
+        row = [name, f"{one.cold:.2f}", _ratio(plain.cold, one.cold), f"{one.before_load:.2f}"]
+        row += [f"{one.cold_peak / 1e6:.0f}", _ratio(plain.cold_peak, one.cold_peak)]
+        row += [f"{one.read / 1e6:.0f}", _ratio(plain.read, one.read)]
+        for workload in workloads:
+            items = int(workload.rpartition(" ")[2]) if workload[-1].isdigit() else 1
+            row += [f"{one.warm[workload] / items * 1000:.1f}", _ratio(plain.warm[workload], one.warm[workload])]
+        rows.append(row)
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _ratio(plain: float, ours: float) -> str:
+    return f"{plain / ours:.1f}" if ours else "-"
+
+
+def _draw(report: Report, path: Path) -> None:
+    figure, axes = plt.subplots(len(report.models), 2, figsize=(10, 3.2 * len(report.models)), squeeze=False)
+    for (model, contenders), (left, right) in zip(report.models.items(), axes, strict=True):
+        names = list(contenders)
+        for axis, values, unit in (
+            (left, [one.cold for one in contenders.values()], "cold start, s"),
+            (right, [one.cold_peak / 1e6 for one in contenders.values()], "peak memory of a cold start, MB"),
+        ):
+            bars = axis.barh(names, values, color=["#999999", *["#2a7ab8"] * (len(names) - 1)])
+            axis.bar_label(bars, fmt="%.2f" if unit[-1] == "s" else "%.0f", padding=3)
+            axis.invert_yaxis()
+            axis.set_xlim(0, max(values) * 1.15)
+            axis.spines[["top", "right"]].set_visible(False)
+            axis.set_title(f"{model}: {unit}", loc="left", fontsize=10)
+    figure.tight_layout()
+    figure.savefig(path, dpi=120, format="png")
+    plt.close(figure)
+
+
+def _replace(path: Path, content: bytes) -> None:
+    aside = path.with_name(f".{path.name}")
+    aside.write_bytes(content)
+    aside.replace(path)
