@@ -109,7 +109,7 @@ def _draw(report: Report, path: Path) -> None:
         names = list(contenders)
         for axis, values, unit in (
             (left, [one.cold for one in contenders.values()], "cold start, s"),
-            (right, [one.cold_peak / 1e6 for one in contenders.values()], "peak memory of a cold start, MB"),
+            (right, [one.cold_peak / 1e6 for one in contenders.values()], "peak memory, MB"),
         ):
             bars = axis.barh(names, values, color=["#999999", *["#2a7ab8"] * (len(names) - 1)])
             axis.bar_label(bars, fmt="%.2f" if unit[-1] == "s" else "%.0f", padding=3)

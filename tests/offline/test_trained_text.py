@@ -35,7 +35,8 @@ def repositories(root: Path) -> dict[str, Path]:
     assert found.origin
     package = Path(found.origin).parent / "model"
     tower, model = root / "minilm", root / "clip"
-    tower.mkdir(), model.mkdir()
+    tower.mkdir()
+    model.mkdir()
     for name in ("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"):
         shutil.copy(package / name, tower)
     write_config(model, str(tower))
