@@ -27,7 +27,7 @@ build: $(VENV)/.workstation ## The models of layer/models.toml as a verified bun
 verify: $(VENV)/.workstation ## Check the bundle again: hashes, offline load, golden vectors
 	$(PY) -m layer verify
 
-bench: $(VENV)/.workstation ## Every engine beside the plain recipe, on this machine (an hour, 9 GB): docs/benchmarks.*
+bench: $(VENV)/.workstation ## Every engine beside the plain recipe, on this machine: docs/benchmarks.*
 	$(PY) -m benchmarks
 
 test: lint unit offline local ## Everything this machine can run

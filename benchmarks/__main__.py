@@ -28,7 +28,7 @@ WORKLOADS = [["image", 1, 0, 15], ["caption", 0, 1, 30], ["image of 8", 8, 0, 3]
 def main() -> None:
     """Build what is missing, measure, write."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--place", type=Path, default=Path("build/bench"), help="keeps the bundles: 9 GB")
+    parser.add_argument("--place", type=Path, default=Path("build/bench"), help="default: %(default)s")
     parser.add_argument("--output", type=Path, default=Path("docs"), help="default: %(default)s")
     parser.add_argument("--runs", type=int, default=5, help="fresh processes of each (default: %(default)s)")
     parser.add_argument("--engine", action="append", help="as onnx-int8; may be repeated (default: all)")
