@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from handler.engines.lengths import run_by_length
 from handler.engines.threads import thread_count
+from handler.engines.token_table import TokenTable, text_inputs
 from handler.manifest import Manifest, ModelEntry
 from handler.settings import Settings
 from handler.tokenizer import Tokenizer
@@ -28,6 +29,8 @@ class OnnxEngine:
             self._image = _session(folder / "image.onnx", threads)
             self._text, self._tokenizer = text.result(), tokenizer.result()
         self._export = entry.export or {}
+        self._table = TokenTable(folder) if self._export["token_table"] else None
+        self._inputs = {port.name for port in self._text.get_inputs()}
 
     def tokenize(self, texts: Sequence[str]) -> NDArray[np.int64]:
         """Return open_clip's own token ids: int64 [N, context_length]."""
@@ -45,7 +48,8 @@ class OnnxEngine:
         return vectors
 
     def _embed_ids(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
-        vectors: NDArray[np.float32] = self._text.run(None, {"ids": np.ascontiguousarray(ids)})[0]
+        feed = text_inputs(ids, self._table, self._inputs)
+        vectors: NDArray[np.float32] = self._text.run(None, feed)[0]
         return vectors
 
 

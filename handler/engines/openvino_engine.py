@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from handler.engines.lengths import run_by_length
 from handler.engines.threads import thread_count
+from handler.engines.token_table import TokenTable, text_inputs
 from handler.manifest import Manifest, ModelEntry
 from handler.settings import Settings
 from handler.tokenizer import Tokenizer
@@ -34,6 +35,7 @@ class OpenVinoEngine:
             text = pool.submit(Tower, core, folder / "text.xml", ways)
             self._image = Tower(core, folder / "image.xml", ways)
             self._text, self._tokenizer = text.result(), tokenizer.result()
+        self._table = TokenTable(folder) if self._export["token_table"] else None
 
     def tokenize(self, texts: Sequence[str]) -> NDArray[np.int64]:
         """Return open_clip's own token ids: int64 [N, context_length]."""
@@ -42,12 +44,15 @@ class OpenVinoEngine:
     def encode_tokens(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
         """Embed token ids [N, context_length] as float32 [N, D]."""
         if not self._export["causal_text"]:
-            return self._text(ids)
-        return run_by_length(ids, self._export["end_id"], self._text)
+            return self._embed_ids(ids)
+        return run_by_length(ids, self._export["end_id"], self._embed_ids)
 
     def encode_images(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
         """Embed normalised pixels, float32 [N, 3, H, W], as float32 [N, D]."""
-        return self._image(pixels)
+        return self._image({"pixels": np.ascontiguousarray(pixels)})
+
+    def _embed_ids(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
+        return self._text(text_inputs(ids, self._table, self._text.inputs))
 
 
 def ways_to_run(group: int, threads: int) -> list[dict[str, Any]]:
@@ -68,11 +73,16 @@ class Tower:
         self._ways = list(ways)
         self._request = self._next()
 
-    def __call__(self, values: "NDArray[Any]") -> NDArray[np.float32]:
+    @property
+    def inputs(self) -> set[str]:
+        """What the tower is to be given, by name."""
+        return {port.any_name for port in self._request.model_inputs}
+
+    def __call__(self, feed: "Mapping[str, NDArray[Any]]") -> NDArray[np.float32]:
         """Run the tower on a batch; returns float32 [N, D]."""
         while True:
             try:
-                vectors: NDArray[np.float32] = self._request.infer([np.ascontiguousarray(values)])[0]
+                vectors: NDArray[np.float32] = self._request.infer(feed, share_inputs=True)[0]
             except RuntimeError as error:
                 if not self._ways:
                     raise

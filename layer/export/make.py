@@ -1,6 +1,7 @@
 """Export one model for a fast engine: `python -m layer.export.make`, a process of its own like `layer.golden`.
 
-Writes into --out: image.onnx and text.onnx in fp32, tokenizer.json, facts.json and samples.json.
+Writes into --out: image.onnx and text.onnx in fp32, table.npy (the text tower's token table, where it comes apart),
+tokenizer.json, facts.json and samples.json.
 """
 
 import argparse
@@ -35,6 +36,7 @@ def make(model: ModelSpec, hub: Path, out: Path, own_samples: Path | None) -> di
 
 def _make(name: str, pretrained: str | None, out: Path, own_samples: Path | None) -> None:
     from layer.export.onnx_graph import export_fp32
+    from layer.export.token_table import detach
     from layer.export.tokenizer import export_tokenizer
     from layer.export.towers import end_id, is_causal
 
@@ -46,6 +48,7 @@ def _make(name: str, pretrained: str | None, out: Path, own_samples: Path | None
     (out / "samples.json").write_text(json.dumps(golden.embed(loaded, texts, pictures)))
     height, width = facts["image_size"]
     export_fp32(loaded.model, (height, width), facts["context_length"], out)
+    facts["export"]["token_table"] = detach(out / "text.onnx")
     (out / "facts.json").write_text(json.dumps(facts))
 
 

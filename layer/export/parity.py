@@ -49,6 +49,7 @@ def export_model(
 def _write(made: Path, engine: str, recipe: Recipe, folder: Path) -> None:
     from layer.export.onnx_int8 import write_runtime_graph
     from layer.export.openvino_ir import write_ir
+    from layer.export.token_table import write_table
 
     folder.mkdir(parents=True, exist_ok=True)
     for leftover in folder.iterdir():
@@ -58,6 +59,8 @@ def _write(made: Path, engine: str, recipe: Recipe, folder: Path) -> None:
             write_runtime_graph(made / f"{tower}.onnx", recipe, folder / f"{tower}.onnx")
         else:
             write_ir(made / f"{tower}.onnx", recipe, folder / f"{tower}.xml")
+    if (made / "table.npy").exists():
+        write_table(made / "table.npy", recipe, folder)
     (folder / "tokenizer.json").write_bytes((made / "tokenizer.json").read_bytes())
 
 

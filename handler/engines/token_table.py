@@ -1,0 +1,34 @@
+"""The token table of a text tower, outside its graph: mapped into memory, so that only the rows of a text are read."""
+
+from collections.abc import Container
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class TokenTable:
+    """One row a token of the vocabulary: float32 [V, D], or int8 with a scale for each block of a row."""
+
+    def __init__(self, folder: Path) -> None:
+        self._rows = np.load(folder / "table.npy", mmap_mode="r")
+        scales = folder / "table.scales.npy"
+        self._scales = np.load(scales, mmap_mode="r") if scales.exists() else None
+
+    def __call__(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return the rows of token ids [N, L] as float32 [N, L, D]."""
+        rows = np.asarray(self._rows[ids])
+        if self._scales is None:
+            return rows
+        blocks = rows.reshape(*ids.shape, self._scales.shape[1], -1)
+        scaled: NDArray[np.float32] = blocks * np.asarray(self._scales[ids])[..., None]
+        return scaled.reshape(rows.shape)
+
+
+def text_inputs(ids: NDArray[np.int64], table: TokenTable | None, inputs: Container[str]) -> "dict[str, NDArray[Any]]":
+    """Return what a text graph is to be given for ids [N, L]: themselves, their rows, or both, as `inputs` names."""
+    feed: dict[str, NDArray[Any]] = {"ids": np.ascontiguousarray(ids)} if "ids" in inputs else {}
+    if table is not None:
+        feed["rows"] = table(ids)
+    return feed
