@@ -12,7 +12,7 @@ from layer.fetch import Fetched
 from layer.progress import hash_files
 from layer.spec import ModelSpec, Spec
 
-SCHEMA = 1
+SCHEMA = 2
 NAME = "manifest.json"
 LIBRARIES = {
     "open_clip": "open_clip_torch",

@@ -72,17 +72,13 @@ class Tower:
         self._core, self._path = core, path
         self._ways = list(ways)
         self._request = self._next()
-
-    @property
-    def inputs(self) -> set[str]:
-        """What the tower is to be given, by name."""
-        return {port.any_name for port in self._request.model_inputs}
+        self.inputs = {port.any_name for port in self._request.model_inputs}
 
     def __call__(self, feed: "Mapping[str, NDArray[Any]]") -> NDArray[np.float32]:
-        """Run the tower on a batch; returns float32 [N, D]."""
+        """Run the tower on a batch, given by the names in `inputs`; returns float32 [N, D]."""
         while True:
             try:
-                vectors: NDArray[np.float32] = self._request.infer(feed, share_inputs=True)[0]
+                vectors: NDArray[np.float32] = self._request.infer(feed)[0]
             except RuntimeError as error:
                 if not self._ways:
                     raise

@@ -12,9 +12,9 @@ class TokenTable:
     """One row a token of the vocabulary: float32 [V, D], or int8 with a scale for each block of a row."""
 
     def __init__(self, folder: Path) -> None:
-        self._rows = np.load(folder / "table.npy", mmap_mode="r")
-        scales = folder / "table.scales.npy"
-        self._scales = np.load(scales, mmap_mode="r") if scales.exists() else None
+        self._rows = np.load(folder / "text.table.npy", mmap_mode="r")
+        in_8_bits = self._rows.dtype == np.int8
+        self._scales = np.load(folder / "text.table.scales.npy", mmap_mode="r") if in_8_bits else None
 
     def __call__(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the rows of token ids [N, L] as float32 [N, L, D]."""

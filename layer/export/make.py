@@ -1,6 +1,6 @@
 """Export one model for a fast engine: `python -m layer.export.make`, a process of its own like `layer.golden`.
 
-Writes into --out: image.onnx and text.onnx in fp32, table.npy (the text tower's token table, where it comes apart),
+Writes into --out: image.onnx and text.onnx in fp32, text.table.npy (the token table, where it comes apart),
 tokenizer.json, facts.json and samples.json.
 """
 

@@ -59,8 +59,8 @@ def _write(made: Path, engine: str, recipe: Recipe, folder: Path) -> None:
             write_runtime_graph(made / f"{tower}.onnx", recipe, folder / f"{tower}.onnx")
         else:
             write_ir(made / f"{tower}.onnx", recipe, folder / f"{tower}.xml")
-    if (made / "table.npy").exists():
-        write_table(made / "table.npy", recipe, folder)
+    if (made / "text.table.npy").exists():
+        write_table(made / "text.table.npy", recipe, folder)
     (folder / "tokenizer.json").write_bytes((made / "tokenizer.json").read_bytes())
 
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
 
 from layer.export.recipes import Recipe
 
@@ -14,7 +13,7 @@ CHUNK = 8192  # rows that are held in memory at a time
 
 
 def detach(graph: Path) -> bool:
-    """Rewrite `graph` to take the rows of its ids as input "rows"; the table goes to table.npy, float32, beside it.
+    """Rewrite `graph` to take the rows of its ids as input "rows"; the table goes to text.table.npy, float32.
 
     Returns False, and changes nothing, where the ids do not go straight into one table.
     """
@@ -25,7 +24,7 @@ def detach(graph: Path) -> bool:
         return False
     [lookup] = lookups
     table = tensors[lookup.input[0]]
-    _save_table(table, graph.parent)
+    np.save(graph.parent / "text.table.npy", onnx.numpy_helper.to_array(table, str(graph.parent)))
     [ids] = model.graph.input
     axes = [axis.dim_param or axis.dim_value for axis in ids.type.tensor_type.shape.dim]
     rows = onnx.helper.make_tensor_value_info("rows", onnx.TensorProto.FLOAT, [*axes, table.dims[1]])
@@ -45,13 +44,13 @@ def detach(graph: Path) -> bool:
 def write_table(source: Path, recipe: Recipe, folder: Path) -> None:
     """Write `source`, a table in float32, into `folder` as the recipe keeps it: as it is, or in 8 bits by block."""
     if not recipe.block:
-        shutil.copyfile(source, folder / "table.npy")
+        shutil.copyfile(source, folder / "text.table.npy")
         return
     table = np.load(source, mmap_mode="r")
     count, width = table.shape
     block = BLOCK if width % BLOCK == 0 else width
-    numbers = np.lib.format.open_memmap(folder / "table.npy", "w+", np.int8, (count, width))
-    scales = np.lib.format.open_memmap(folder / "table.scales.npy", "w+", np.float32, (count, width // block))
+    numbers = np.lib.format.open_memmap(folder / "text.table.npy", "w+", np.int8, (count, width))
+    scales = np.lib.format.open_memmap(folder / "text.table.scales.npy", "w+", np.float32, (count, width // block))
     for start in range(0, count, CHUNK):
         part = slice(start, start + CHUNK)
         blocks = table[part].reshape(-1, width // block, block)
@@ -59,17 +58,6 @@ def write_table(source: Path, recipe: Recipe, folder: Path) -> None:
         numbers[part] = np.rint(blocks / scales[part][..., None]).reshape(-1, width)
     numbers.flush()
     scales.flush()
-
-
-def _save_table(tensor: onnx.TensorProto, folder: Path) -> None:
-    place = {entry.key: entry.value for entry in tensor.external_data}
-    table: NDArray[np.float32]
-    if place:  # too large to be read as a whole
-        file, offset = folder / place["location"], int(place.get("offset", 0))
-        table = np.memmap(file, np.float32, "r", offset, tuple(tensor.dims))
-    else:
-        table = onnx.numpy_helper.to_array(tensor)
-    np.save(folder / "table.npy", table)
 
 
 def _uses(graph: onnx.GraphProto, name: str) -> int:

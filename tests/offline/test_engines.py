@@ -62,7 +62,7 @@ def test_only_the_reference_engine_has_torch_and_a_checkpoint(served: Served) ->
     if served.engine != "torch":
         kinds = {"onnx": ("onnx", "data"), "openvino": ("xml", "bin")}[served.engine]
         graphs = {f"{tower}.{kind}" for tower in ("image", "text") for kind in kinds}
-        table = {"table.npy", *(["table.scales.npy"] if served.precision == "int8" else [])}
+        table = {"text.table.npy", *(["text.table.scales.npy"] if served.precision == "int8" else [])}
         assert names == {"manifest.json", "tokenizer.json", *graphs, *table}
 
 

@@ -21,21 +21,21 @@ def _table(width: int) -> "np.ndarray[tuple[int, int], np.dtype[np.float32]]":
 
 def test_in_fp32_the_rows_are_the_tables_own(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
-    np.save(tmp_path / "table.npy", _table(48))
-    write_table(tmp_path / "table.npy", FP32, tmp_path / "out")
+    np.save(tmp_path / "text.table.npy", _table(48))
+    write_table(tmp_path / "text.table.npy", FP32, tmp_path / "out")
     np.testing.assert_array_equal(TokenTable(tmp_path / "out")(IDS), _table(48)[IDS])
 
 
 @pytest.mark.parametrize("width", [64, 48], ids=["blocks", "a width that blocks do not divide"])
 def test_in_8_bits_a_number_is_off_by_half_a_step_of_its_row_at_most(tmp_path: Path, width: int) -> None:
     (tmp_path / "out").mkdir()
-    np.save(tmp_path / "table.npy", _table(width))
-    write_table(tmp_path / "table.npy", Recipe("int8", 128, 8), tmp_path / "out")
+    np.save(tmp_path / "text.table.npy", _table(width))
+    write_table(tmp_path / "text.table.npy", Recipe("int8", 128, 8), tmp_path / "out")
     rows = TokenTable(tmp_path / "out")(IDS)
     half_step = np.abs(_table(width)[IDS]).max(axis=2, keepdims=True) / 127 / 2
     assert rows.dtype == np.float32
     assert (np.abs(rows - _table(width)[IDS]) <= half_step * 1.001).all()
-    assert (tmp_path / "out" / "table.npy").stat().st_size < 9_001 * width * 1.1
+    assert (tmp_path / "out" / "text.table.npy").stat().st_size < 9_001 * width * 1.1
 
 
 @pytest.mark.parametrize("ids_are_used_again", [True, False])
