@@ -66,7 +66,10 @@ def read(bundle: Path) -> dict[str, Any]:
     try:
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if manifest["schema"] != SCHEMA:
-            raise VerifyError(f"{path} has schema {manifest['schema']}, this builder knows {SCHEMA}: build it again")
+            raise VerifyError(
+                f"{path} has schema {manifest['schema']}, this builder knows {SCHEMA}: "
+                "build the bundle again with `python -m layer build`"
+            )
     except FileNotFoundError as error:
         raise VerifyError(f"{path} is missing: build a bundle with `python -m layer build`") from error
     except (OSError, ValueError, KeyError, TypeError) as error:

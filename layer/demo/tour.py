@@ -92,7 +92,9 @@ def _bring_bundle(bundle: Path) -> None:
         command = ["verify", "--bundle", str(bundle)]
     else:
         command = ["build", "--output", str(bundle)]
-    subprocess.run([sys.executable, "-m", "layer", *command], check=True)
+    run = subprocess.run([sys.executable, "-m", "layer", *command], check=False)
+    if run.returncode:
+        sys.exit(run.returncode)  # it said why, and the mend
 
 
 @contextmanager
