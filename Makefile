@@ -10,7 +10,7 @@ TORCH_INDEX_URL ?=
 PIP_INSTALL := $(PY) -m pip install --quiet $(if $(TORCH_INDEX_URL),--extra-index-url $(TORCH_INDEX_URL))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve build verify bench test lint unit offline local clean
+.PHONY: help demo serve build verify package bench test lint unit offline local clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ build: $(VENV)/.workstation ## The models of layer/models.toml as a verified bun
 
 verify: $(VENV)/.workstation ## Check the bundle again: hashes, offline load, golden vectors
 	$(PY) -m layer verify
+
+package: $(BUNDLE)/manifest.json ## The bundle as an image's build context, or as zips for a function and its layers
+	$(PY) -m layer package $(if $(TORCH_INDEX_URL),--torch-index-url $(TORCH_INDEX_URL))
 
 bench: $(VENV)/.workstation ## Every engine beside the plain recipe, on this machine: docs/benchmarks.*
 	$(PY) -m benchmarks

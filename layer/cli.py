@@ -1,4 +1,4 @@
-"""The builder's command line: `python -m layer build | verify | inspect | models`."""
+"""The builder's command line: `python -m layer build | verify | inspect | package | models`."""
 
 import argparse
 import sys
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m layer", description="OpenCLIP models as verified offline bundles.")
-    commands = parser.add_subparsers(required=True, metavar="build | verify | inspect | models")
+    commands = parser.add_subparsers(required=True, metavar="build | verify | inspect | package | models")
 
     build = commands.add_parser("build", help="make a bundle of the models in models.toml, and verify it")
     build.add_argument("--models", type=Path, default=DEFAULT_SPEC, help="models.toml (default: %(default)s)")
@@ -44,6 +44,12 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=says)
         command.add_argument("--bundle", type=Path, default=BUNDLE, help="default: %(default)s")
         command.set_defaults(run=run)
+
+    package = commands.add_parser("package", help="make the image's context, or the zips, of a bundle's target")
+    package.add_argument("--bundle", type=Path, default=BUNDLE, help="default: %(default)s")
+    package.add_argument("--output", type=Path, default=BUNDLE.parent, help="default: %(default)s")
+    package.add_argument("--torch-index-url", help="where torch's CPU builds are; for engine torch alone")
+    package.set_defaults(run=_package)
 
     models = commands.add_parser("models", help="list what models.toml names, or what open_clip's registry has")
     models.add_argument("--models", type=Path, default=DEFAULT_SPEC, help="models.toml (default: %(default)s)")
@@ -76,6 +82,13 @@ def _inspect(options: argparse.Namespace) -> None:
     from layer.show import show_bundle
 
     show_bundle(options.bundle)
+
+
+def _package(options: argparse.Namespace) -> None:
+    from layer.package.make import package
+    from layer.show import show_package
+
+    show_package(options.output, package(options.bundle, options.output, options.torch_index_url))
 
 
 def _models(options: argparse.Namespace) -> None:

@@ -35,3 +35,7 @@ class VerifyError(BuildError):
 
 class ExportError(BuildError):
     """A model cannot be had on a fast engine, or not as exactly as is demanded."""
+
+
+class PackageError(BuildError):
+    """A bundle cannot be packaged for its target, or would not fit what Lambda takes."""

@@ -53,6 +53,22 @@ def show_bundle(bundle: Path) -> None:
     print(f"{len(sizes)} files, {sum(file['size'] for file in facts['files']) / MB:.1f} MB")
 
 
+def show_package(output: Path, contract: dict[str, Any]) -> None:
+    """Print what was packaged, with sizes."""
+    _table(
+        ("packaged", "to upload", "unzipped", "sha256"),
+        (
+            (
+                str(output / made["path"]),
+                f"{made['bytes'] / MB:.1f} MB",
+                f"{made['unzipped_bytes'] / MB:.1f} MB",
+                made["sha256"][:12],
+            )
+            for made in contract["artefacts"]
+        ),
+    )
+
+
 def show_spec(spec: Spec) -> None:
     """Print the models that models.toml names."""
     _table(

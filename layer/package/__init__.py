@@ -1,0 +1,1 @@
+"""From a verified bundle to what Lambda takes: an image's build context, or a function's zip with its layers."""

@@ -1,0 +1,11 @@
+"""The image's build context: a Dockerfile that only COPYs, and the three trees that it copies."""
+
+from pathlib import Path
+
+TEMPLATE = Path(__file__).with_name("Dockerfile")
+
+
+def write_dockerfile(context: Path, python: str) -> None:
+    """Write the Dockerfile for the target's Python; another base goes in by `--build-arg BASE=...`."""
+    text = TEMPLATE.read_text(encoding="utf-8").format(python=python)
+    (context / "Dockerfile").write_text(text, encoding="utf-8")

@@ -1,0 +1,89 @@
+"""`python -m layer package`: everything is made aside and checked, and only then put in place."""
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from layer import manifest
+from layer.package import archive, image, runtime, tree
+from layer.package.digest import tree_sha256
+from layer.progress import file_sha256
+
+HANDLER = Path(__file__).parents[2] / "handler"
+SCHEMA = 1
+CONTRACT = "package.json"
+OUTPUTS = ("image", "function.zip", "layer.zip", "layer-deps.zip")
+
+
+def package(bundle: Path, output: Path, torch_index_url: str | None = None) -> dict[str, Any]:
+    """Package a bundle in the shape that its manifest names, into `output`; returns what package.json says.
+
+    Raises PackageError or VerifyError; what was in `output` then stays as it was.
+    """
+    facts = manifest.read(bundle)
+    target = facts["target"]
+    output.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".package-", dir=output) as scratch:
+        trees, staged = Path(scratch) / "trees", Path(scratch) / "staged"
+        staged.mkdir()
+        engines = {model["engine"] for model in facts["models"]}
+        runtime.install(engines, target, trees / "dependencies", torch_index_url)
+        tree.copy(bundle, trees / "bundle")
+        tree.copy(HANDLER, trees / "handler")
+        tree.settle(trees)
+        handler_sha256 = tree_sha256(trees / "handler")
+        make = _image if target["package"] == "image" else _layers
+        contract = {
+            "schema": SCHEMA,
+            "manifest_sha256": file_sha256(trees / "bundle" / manifest.NAME),
+            "handler_sha256": handler_sha256,
+            "artefacts": make(trees, staged, target["python"]),
+        }
+        (staged / CONTRACT).write_text(json.dumps(contract, indent=1) + "\n", encoding="utf-8")
+        _swap(staged, output)
+    return contract
+
+
+def _image(trees: Path, staged: Path, python: str) -> list[dict[str, Any]]:
+    context = staged / "image"
+    trees.rename(context)
+    image.write_dockerfile(context, python)
+    tree.settle(context)
+    size = tree.size(context)
+    return [{"role": "image", "path": "image", "sha256": tree_sha256(context), "bytes": size, "unzipped_bytes": size}]
+
+
+def _layers(trees: Path, staged: Path, python: str) -> list[dict[str, Any]]:
+    artefacts = []
+    for role, path, name, root in (
+        ("function", "function.zip", "handler", trees / "handler"),
+        ("models", "layer.zip", "openclip", trees / "bundle"),
+        ("dependencies", "layer-deps.zip", "python", trees / "dependencies"),
+    ):
+        archive.write(staged / path, {name: root})
+        artefacts.append(
+            {
+                "role": role,
+                "path": path,
+                "sha256": file_sha256(staged / path),
+                "bytes": (staged / path).stat().st_size,
+                "unzipped_bytes": tree.size(root),
+            }
+        )
+    return artefacts
+
+
+def _swap(staged: Path, output: Path) -> None:
+    """Replace the old artefacts. package.json goes first and comes last: without it there is no package."""
+    (output / CONTRACT).unlink(missing_ok=True)
+    for name in OUTPUTS:
+        old = output / name
+        if old.is_dir():
+            shutil.rmtree(old)
+        else:
+            old.unlink(missing_ok=True)
+        if (staged / name).exists():
+            (staged / name).rename(old)
+    (staged / CONTRACT).rename(output / CONTRACT)

@@ -1,0 +1,30 @@
+"""Lay out files so that they are the same bytes on every machine: real files, modes for any user, one fixed time."""
+
+import os
+import shutil
+from pathlib import Path
+
+from layer.normalise import open_to_all
+from layer.package.digest import files
+
+MTIME = 315_532_800  # 1980-01-01, the earliest that a zip can hold; bytes that did not change must not look changed
+
+
+def copy(source: Path, target: Path) -> None:
+    """Copy a tree without compiled bytecode, links as the files that they lead to."""
+    for path in files(source):
+        place = target / path.relative_to(source)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, place)
+
+
+def settle(root: Path) -> None:
+    """Give a tree its modes and its time."""
+    open_to_all(root)
+    for path in (*root.rglob("*"), root):
+        os.utime(path, (MTIME, MTIME))
+
+
+def size(root: Path) -> int:
+    """Return the bytes of all files below `root`, as Lambda counts them unzipped."""
+    return sum(path.stat().st_size for path in root.rglob("*") if path.is_file())
