@@ -1,6 +1,8 @@
 """The builder's command line: `python -m layer build | verify | inspect | package | models`."""
 
 import argparse
+import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +19,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         options.run(options)
+        sys.stdout.flush()
+    except BrokenPipeError:  # `... | head` has read what it wanted
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains at its end
+        return 128 + signal.SIGPIPE
     except BuildError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -53,8 +59,9 @@ def _parser() -> argparse.ArgumentParser:
 
     models = commands.add_parser("models", help="list what models.toml names, or what open_clip's registry has")
     models.add_argument("--models", type=Path, default=DEFAULT_SPEC, help="models.toml (default: %(default)s)")
-    models.add_argument("--all", action="store_true", help="every pair of open_clip's registry")
-    models.add_argument("--family", help="the pairs whose name contains this, as in --family siglip")
+    models.add_argument("--all", action="store_true", help="every pair of open_clip's registry, with its sizes")
+    models.add_argument("--family", help="the pairs whose name contains this, as in --family siglip2")
+    models.add_argument("--fits", choices=("layer", "image"), help="the pairs that this package shape has room for")
     models.set_defaults(run=_models)
     return parser
 
@@ -94,7 +101,7 @@ def _package(options: argparse.Namespace) -> None:
 def _models(options: argparse.Namespace) -> None:
     from layer.show import show_registry, show_spec
 
-    if options.all or options.family:
-        show_registry(options.family or "")
+    if options.all or options.family or options.fits:
+        show_registry(options.family or "", options.fits)
     else:
         show_spec(read_spec(options.models))

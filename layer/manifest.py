@@ -5,12 +5,14 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from layer.errors import VerifyError
-from layer.fetch import Fetched
 from layer.progress import hash_files
 from layer.spec import ModelSpec, Spec
+
+if TYPE_CHECKING:
+    from layer.fetch import Fetched  # which imports torch: reading a manifest need not
 
 SCHEMA = 2
 NAME = "manifest.json"
@@ -24,7 +26,7 @@ LIBRARIES = {
 }
 
 
-def model_entry(model: ModelSpec, sources: list[Fetched], facts: dict[str, Any]) -> dict[str, Any]:
+def model_entry(model: ModelSpec, sources: "list[Fetched]", facts: dict[str, Any]) -> dict[str, Any]:
     """Join what was asked for, what was fetched, and what open_clip itself said of the model."""
     return {
         "id": model.id,

@@ -1,4 +1,4 @@
-"""Which repositories a model needs, and which of their files: weights, tokenizer, text-tower config, nothing else."""
+"""What a model is made of: which repositories, which of their files, and where else its weights are served from."""
 
 import json
 import posixpath
@@ -64,20 +64,77 @@ class Need:
         raise PlanError(f"{self.repo} has no {' and no '.join(names)}: is it an OpenCLIP repository?")
 
 
+@dataclass(frozen=True)
+class Direct:
+    """Weights served from outside the hub; `sha256` is what the registry says of them: all of it, a prefix, or ""."""
+
+    url: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class SourcePlan:
+    """All that one model takes. Without a repository of weights, `direct` is where they come from.
+
+    `advice` says what the registry itself gets wrong for this pair.
+    """
+
+    model_id: str
+    needs: tuple[Need, ...]
+    direct: Direct | None
+    advice: str | None
+
+
+def source_plan(model: ModelSpec) -> SourcePlan:
+    """Plan a pair of open_clip's registry. Raises PlanError for a name or a tag that open_clip does not know."""
+    pair = _pretrained_cfg(model)
+    weights = [weights_need(model)] if pair.get("hf_hub") else []
+    config = model_config(model, None)
+    direct = Direct(pair["url"], checksum(pair["url"])) if pair.get("url") else None
+    return SourcePlan(model.id, tuple(merge([*weights, *text_needs(config)])), direct, _advice(model, pair, config))
+
+
+def checksum(url: str) -> str:
+    """Return the sha256, or its beginning, that a URL of the registry carries; "" where it carries none."""
+    parts = posixpath.splitext(url)[0].split("/")
+    if "openaipublic" in url:
+        return parts[-2]
+    return parts[-1].rpartition("-")[2] if "/mlfoundations/" in url else ""
+
+
+def _advice(model: ModelSpec, pair: Mapping[str, Any], config: Mapping[str, Any]) -> str | None:
+    """Tell where open_clip computes a model with another activation than it was trained with, and only warns."""
+    trained, computed = bool(pair.get("quick_gelu")), bool(config.get("quick_gelu"))
+    if trained == computed:
+        return None
+    other = f"{model.name}-quickgelu"
+    if trained and other in open_clip.list_models():
+        return f'{model.id} was trained with QuickGELU, and open_clip computes this name with GELU: name = "{other}"'
+    return f"{model.id}: open_clip's registry is not at one with itself on QuickGELU; compare with its own results"
+
+
 def weights_need(model: ModelSpec) -> Need:
     """Say which repository holds the weights. Raises PlanError for a name or a tag that open_clip does not know."""
     if model.name.startswith("hf-hub:"):
         return Need(model.name.removeprefix("hf-hub:"), ("weights", "config"), DEFAULT_WEIGHTS)
+    config = _pretrained_cfg(model)
+    if not config.get("hf_hub"):
+        raise PlanError(
+            f"{model.id} is not on the hub: name its repository as hf-hub:<org>/<name>, if it has one, or its file "
+            f"as checkpoint = {config['url']!r} with config = {model.id!r}"
+        )
+    repo, file = posixpath.split(config["hf_hub"])
+    return Need(repo, ("weights",), _weights_names(file))
+
+
+def _pretrained_cfg(model: ModelSpec) -> dict[str, Any]:
     if model.name not in open_clip.list_models():
         raise PlanError(f"open_clip {open_clip.__version__} has no model {model.name!r}: see open_clip.list_models()")
-    config = open_clip.get_pretrained_cfg(model.name, model.pretrained)
+    config: dict[str, Any] = open_clip.get_pretrained_cfg(model.name, model.pretrained)
     if not config:
         tags = ", ".join(open_clip.list_pretrained_tags_by_model(model.name)) or "none"
         raise PlanError(f"{model.name} has no pretrained {model.pretrained!r}: its tags are {tags}")
-    if not config.get("hf_hub"):
-        raise PlanError(f"{model.id} is not on the hub: name its repository as hf-hub:<org>/<name>, if it has one")
-    repo, file = posixpath.split(config["hf_hub"])
-    return Need(repo, ("weights",), _weights_names(file))
+    return config
 
 
 def text_needs(model_config: Mapping[str, Any]) -> list[Need]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from layer import manifest, sandbox
+from layer import manifest, registry, sandbox
 from layer.spec import Spec
 
 MB = 1_000_000
@@ -77,16 +77,30 @@ def show_spec(spec: Spec) -> None:
     )
 
 
-def show_registry(family: str) -> None:
-    """Print the pairs of open_clip's registry whose name contains `family`."""
-    from layer.openclip import open_clip
+def show_registry(family: str, fits: str | None) -> None:
+    """Print the pairs of open_clip's registry whose name contains `family`, and that fit a package shape."""
+    listed = list(registry.pairs(family, fits))
+    header = ("name", "pretrained", "parameters", "torch fp32", "fp32", "int8", "dim", "pictures", "tokens", "fits")
+    _table((*header, "repositories"), (_registry_row(pair) for pair in listed))
+    print(f"{len(listed)} pairs. Sizes are of the weights, in MB: torch's checkpoint, then the fast engines'.")
+    if misnamed := [pair for pair in listed if pair.advice]:
+        print(f"(*) {len(misnamed)} would be computed with another activation than they were trained with:")
+        for pair in misnamed:
+            print(f"  {pair.advice}")
 
-    pairs = [pair for pair in open_clip.list_pretrained() if family.lower() in pair[0].lower()]
-    _table(
-        ("name", "pretrained", "hub repository"),
-        ((name, tag, open_clip.get_pretrained_cfg(name, tag).get("hf_hub", "-")) for name, tag in pairs),
+
+def _registry_row(pair: registry.Pair) -> tuple[str, ...]:
+    return (
+        pair.name,
+        pair.pretrained + (" (*)" if pair.advice else ""),
+        f"{pair.parameters / MB:.1f} M",
+        *(f"{pair.sizes[kind] / MB:.0f}" for kind in ("torch fp32", "fp32", "int8")),
+        str(pair.embed_dim),
+        f"{pair.image_size[1]}x{pair.image_size[0]}",
+        str(pair.context_length),
+        ", ".join(pair.fits) or "neither",
+        ", ".join(dict.fromkeys((pair.weights or pair.url or "-", *pair.text))),
     )
-    print(f"{len(pairs)} pairs")
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

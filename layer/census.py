@@ -1,0 +1,109 @@
+"""Count what open_clip's models are made of, on torch's meta device: nothing is downloaded, nothing is allocated.
+
+`python -m layer.census` writes registry.json, from which `python -m layer models` reads without importing torch.
+"""
+
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from layer.openclip import open_clip
+from layer.plan import source_plan
+from layer.registry import TABLE
+from layer.spec import ModelSpec
+
+TEXT_TOWERS = Path(__file__).with_name("text_towers.json")  # the published configs of the registry's text towers
+INT8 = 1 + 4 / 128  # bytes a weight: a scale in fp32 for each block of 128
+INT8_TABLE = 1 + 4 / 32  # bytes a number of the token table, whose blocks are smaller
+IN_MATRICES = (
+    "in_proj_weight",
+    "proj",
+    "text_projection",
+)  # parameters of no nn.Linear that are multiplied all the same
+
+
+def count(name: str) -> dict[str, Any]:
+    """Return one model's row: its towers' parameters, and the bytes of its weights by engine and precision."""
+    with on_meta() as create:
+        model = create(name)
+    parameters = {"image": 0, "text": 0}
+    sizes = {"torch fp32": 0.0, "fp32": 0.0, "int8": 0.0}
+    for key, tensor, kept in _weights(model):
+        sizes["torch fp32"] += tensor.numel() * 4
+        if key.startswith(("text_decoder.", "text.text_decoder.")):
+            continue  # CoCa's captioner: a checkpoint has it, an embedding does not pass it
+        sizes["fp32"] += tensor.numel() * 4
+        sizes["int8"] += tensor.numel() * kept
+        parameters["image" if key.startswith("visual.") else "text"] += tensor.numel()
+    size = model.visual.image_size
+    return {
+        "embed_dim": open_clip.get_model_config(name)["embed_dim"],
+        "image_size": [size, size] if isinstance(size, int) else list(size),
+        "context_length": open_clip.get_model_config(name)["text_cfg"].get("context_length", 77),
+        "parameters": parameters,
+        "bytes": {key: round(value) for key, value in sizes.items()},
+    }
+
+
+def _weights(model: nn.Module) -> Iterator[tuple[str, torch.Tensor, float]]:
+    """Yield each weight with its name and the bytes that one number of it takes in an 8-bit graph."""
+    for prefix, module in model.named_modules():
+        for name, tensor in [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]:
+            if tensor is None or (name not in module.state_dict() and name != "weight"):
+                continue  # a buffer that is made, not stored
+            matrix = tensor.ndim == 2 and (isinstance(module, nn.Linear) or name in IN_MATRICES)
+            table = isinstance(module, nn.Embedding) and tensor.shape[0] > 1000
+            yield f"{prefix}.{name}".lstrip("."), tensor, INT8 if matrix else INT8_TABLE if table else 4
+
+
+@contextmanager
+def on_meta() -> Iterator[Any]:
+    """Give a function that creates a registry model on the meta device, text towers of transformers included."""
+    from transformers import AutoConfig
+
+    towers = json.loads(TEXT_TOWERS.read_text(encoding="utf-8"))
+
+    def published(repo: str) -> Any:
+        return AutoConfig.for_model(**towers[repo])
+
+    def create(name: str) -> Any:
+        return open_clip.create_model(name, device="meta", load_weights=False, pretrained_text=False)
+
+    with torch.device("meta"), patch("open_clip.hf_model.AutoConfig.from_pretrained", published):
+        yield create
+
+
+def pairs() -> list[dict[str, Any]]:
+    """Return every pair of the installed registry with where its weights, tokenizer and text config come from."""
+    rows = []
+    for name, tag in open_clip.list_pretrained():
+        plan = source_plan(ModelSpec(name, tag))
+        weights = [need.repo for need in plan.needs if "weights" in need.roles]
+        rows.append({"name": name, "pretrained": tag, "weights": weights[0] if weights else None})
+        rows[-1]["text"] = [need.repo for need in plan.needs if set(need.roles) & {"tokenizer", "text_config"}]
+        rows[-1]["url"] = plan.direct.url if plan.direct else None
+        rows[-1]["advice"] = plan.advice
+    return rows
+
+
+def _main() -> None:
+    logging.disable(logging.WARNING)
+    models = {name: count(name) for name in tqdm(open_clip.list_models(), unit="model")}
+    lines = [
+        f' "open_clip": "{open_clip.__version__}"',
+        ' "models": {\n  ' + ",\n  ".join(f"{json.dumps(k)}: {json.dumps(v)}" for k, v in models.items()) + "\n }",
+        ' "pairs": [\n  ' + ",\n  ".join(json.dumps(row) for row in pairs()) + "\n ]",
+    ]
+    TABLE.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    _main()

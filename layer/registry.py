@@ -1,0 +1,65 @@
+"""open_clip's registry as a table: every pair with its sizes, and the package shapes that it fits."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from layer.budget import shapes
+from layer.manifest import installed
+
+TABLE = Path(__file__).with_name("registry.json")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One (name, pretrained) of the registry. `sizes` are bytes of weights: "torch fp32", "fp32", "int8"."""
+
+    name: str
+    pretrained: str
+    weights: str | None  # the hub's repository
+    text: tuple[str, ...]  # repositories of tokenizer and text-tower config, where they are not built in
+    url: str | None
+    advice: str | None
+    parameters: int
+    sizes: dict[str, int]
+    embed_dim: int
+    image_size: tuple[int, int]
+    context_length: int
+
+    @property
+    def fits(self) -> list[str]:
+        """Name the package shapes with room for the model at 8 bits, the smallest that it comes in."""
+        return shapes(self.sizes["int8"])
+
+
+def pairs(family: str = "", fits: str | None = None) -> Iterator[Pair]:
+    """Yield the pairs whose name contains `family`, any case, and that fit the package shape."""
+    table = _table(family)
+    for row in table["pairs"]:
+        if family.lower() not in row["name"].lower():
+            continue
+        facts = table["models"][row["name"]]
+        pair = Pair(
+            **{**row, "text": tuple(row["text"])},
+            parameters=sum(facts["parameters"].values()),
+            sizes=facts["bytes"],
+            embed_dim=facts["embed_dim"],
+            image_size=(facts["image_size"][0], facts["image_size"][1]),
+            context_length=facts["context_length"],
+        )
+        if fits is None or fits in pair.fits:
+            yield pair
+
+
+def _table(family: str) -> dict[str, Any]:
+    """Read the table that was made of the pinned open_clip; of another version's registry, count anew."""
+    table: dict[str, Any] = json.loads(TABLE.read_text(encoding="utf-8"))
+    if installed("open_clip_torch") == table["open_clip"]:
+        return table
+    from layer import census  # late: torch, and a fifth of a second a model
+
+    found = census.pairs()
+    names = {row["name"] for row in found if family.lower() in row["name"].lower()}
+    return {"pairs": found, "models": {name: census.count(name) for name in sorted(names)}}
