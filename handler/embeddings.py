@@ -2,25 +2,26 @@
 
 import base64
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from handler.bodies import EMBEDDINGS, OPTIONS
 from handler.errors import ApiError, ImageError
-from handler.fields import check_object, choice, optional
-from handler.images import decode
-from handler.inputs import MODALITIES, Item, parse_input
+from handler.images import decode, read_header
+from handler.inputs import MODALITIES, Item
+from handler.limits import check_answer_size, check_pixels
 from handler.manifest import ModelEntry
+from handler.rules import Body
 from handler.settings import Settings
 
 if TYPE_CHECKING:
     from handler.model import LoadedModel
 
-FORMATS = ("float", "base64")
-FIELDS = ("input", "model", "modality", "encoding_format", "dimensions", "normalize", "user")
-QUERY_FIELDS = ("model", "encoding_format", "dimensions", "normalize")
+QUERY = Body("PictureQuery", "The options of a picture that is the body itself", OPTIONS)
 BATCH = 32  # items a run: activations grow with it, speed hardly does
 
 Vectors = NDArray[np.float32]
@@ -40,21 +41,19 @@ class EmbeddingsRequest:
 
 def parse(body: Any, settings: Settings) -> EmbeddingsRequest:
     """Check a JSON body. Raises ApiError."""
-    fields = check_object(body, FIELDS)
-    optional(fields, "user", str)  # OpenAI's: who the end user is. Taken, and not kept
-    modality = choice(fields, "modality", MODALITIES)
-    return EmbeddingsRequest(parse_input(fields, modality, settings), **_options(fields))
+    modality = body.get("modality") if isinstance(body, dict) else None
+    form = EMBEDDINGS[modality] if modality in MODALITIES else EMBEDDINGS[None]
+    fields = form.read(body, settings)
+    return EmbeddingsRequest(fields["input"], **{name: fields[name] for name in OPTIONS})
 
 
-def parse_picture(body: bytes, query: Mapping[str, str]) -> EmbeddingsRequest:
+def parse_picture(body: bytes, query: Mapping[str, str], settings: Settings) -> EmbeddingsRequest:
     """Take a picture that is the body itself; the other fields come from the query string. Raises ApiError."""
-    fields: dict[str, Any] = dict(check_object(dict(query), QUERY_FIELDS))
-    for name in ("normalize", "dimensions"):
-        if name in fields:
-            fields[name] = _from_query(fields[name])
+    given = {name: _from_query(text) if name in ("normalize", "dimensions") else text for name, text in query.items()}
+    fields = QUERY.read(given, settings)
     if not body:
         raise ApiError("empty_input", "the body is a picture of no bytes")
-    return EmbeddingsRequest([Item(body, None)], **_options(fields))
+    return EmbeddingsRequest([Item(body, None)], **fields)
 
 
 def _from_query(text: str) -> str | bool | int:
@@ -64,32 +63,22 @@ def _from_query(text: str) -> str | bool | int:
     return int(text) if text.isdecimal() and len(text) < 10 else text
 
 
-def _options(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "model": optional(fields, "model", str),
-        "encoding_format": choice(fields, "encoding_format", FORMATS) or "float",
-        "dimensions": optional(fields, "dimensions", int),
-        "normalize": optional(fields, "normalize", bool) is not False,
-    }
-
-
-def check_dimensions(request: EmbeddingsRequest, entry: ModelEntry) -> None:
-    """Raise ApiError unless `dimensions` is unsaid or the model's own: these vectors cannot be cut shorter."""
+def check(request: EmbeddingsRequest, entry: ModelEntry) -> None:
+    """Raise ApiError for what this model cannot answer: other dimensions, or more than an answer may hold."""
     if request.dimensions not in (None, entry.embed_dim):
         raise ApiError(
             "dimensions_not_supported",
             f"{entry.id} gives {entry.embed_dim} dimensions and no others: leave `dimensions` out",
             "dimensions",
         )
+    check_answer_size(len(request.items), entry.embed_dim, request.encoding_format)
 
 
 def run(request: EmbeddingsRequest, model: "LoadedModel", settings: Settings) -> dict[str, Any]:
     """Embed the items and return the answer's body. Raises ImageError for a picture that cannot be embedded."""
     vectors, tokens = embed(request.items, model, settings)
     if request.normalize:
-        vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-    if not np.isfinite(vectors).all():
-        raise FloatingPointError(f"{model.entry.id} gave a vector that is not finite")
+        vectors = unit(vectors)
     encode = _base64 if request.encoding_format == "base64" else _floats
     return {
         "object": "list",
@@ -108,6 +97,7 @@ def embed(items: Sequence[Item], model: "LoadedModel", settings: Settings) -> tu
     """
     texts = [(index, item.value) for index, item in enumerate(items) if isinstance(item.value, str)]
     pictures = [(index, item.value) for index, item in enumerate(items) if isinstance(item.value, bytes)]
+    _check_headers(pictures, items, settings)
     vectors = np.empty((len(items), model.entry.embed_dim), np.float32)
     tokens = 0
     for batch in _batches(texts):
@@ -117,7 +107,27 @@ def embed(items: Sequence[Item], model: "LoadedModel", settings: Settings) -> tu
     for some in _batches(pictures):
         pixels = [_pixels(data, items[index].param, model, settings) for index, data in some]
         vectors[[index for index, _ in some]] = model.engine.encode_images(np.stack(pixels))
+    if not np.isfinite(vectors).all():
+        raise FloatingPointError(f"{model.entry.id} gave a vector that is not finite")
     return vectors, tokens
+
+
+def unit(vectors: Vectors) -> Vectors:
+    """Bring vectors [N, D] to unit length, as torch's `normalize` does: zeros stay zeros."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.maximum(lengths, np.float32(1e-12)), np.float32)
+
+
+def _check_headers(pictures: Sequence[tuple[int, bytes]], items: Sequence[Item], settings: Settings) -> None:
+    """Read every picture's header before the first is decoded: a batch that will be refused costs next to nothing."""
+    if len(pictures) < 2:
+        return  # the one has its own limit
+    total = 0
+    for index, data in pictures:
+        with _at(items[index].param):
+            image = read_header(data, settings.max_image_pixels)
+        total += image.width * image.height
+    check_pixels(total, len(pictures), settings.max_request_pixels)
 
 
 def _batches(items: Sequence[V]) -> Iterator[Sequence[V]]:
@@ -127,8 +137,15 @@ def _batches(items: Sequence[V]) -> Iterator[Sequence[V]]:
 
 def _pixels(data: bytes, param: str | None, model: "LoadedModel", settings: Settings) -> Vectors:
     """Decode and preprocess one picture: of a batch, only one is ever held at its full size."""
-    try:
+    with _at(param):
         return model.preprocess(decode(data, settings.max_image_pixels))
+
+
+@contextmanager
+def _at(param: str | None) -> Iterator[None]:
+    """Let an ImageError name the item's place in the input."""
+    try:
+        yield
     except ImageError as error:
         error.param = param
         raise

@@ -19,6 +19,7 @@ STATUS = {
     "text_too_long": 400,
     "token_ids_not_supported": 400,
     "dimensions_not_supported": 400,
+    "answer_too_large": 413,
     "model_not_found": 404,
     # where a picture comes from
     "invalid_base64": 400,
@@ -31,6 +32,7 @@ STATUS = {
     "image_too_narrow": 400,
     "unsupported_image_format": 415,
     # the route
+    "invalid_event": 400,
     "not_found": 404,
     "method_not_allowed": 405,
     # ours

@@ -2,16 +2,19 @@
 
 import base64
 import binascii
+import gzip
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl, unquote, unquote_plus
 
 from handler.errors import ApiError
 
 Event = Mapping[str, Any]
+WORTH_COMPRESSING = 1_000  # bytes
 
 
 @dataclass(frozen=True)
@@ -22,21 +25,45 @@ class Request:
     path: str
     headers: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
-    body: bytes = b""
+    text: str = ""
+    encoded: bool = False
+    max_body_bytes: int = 0
 
     @property
     def media_type(self) -> str:
         """The content type without its parameters, lower case; empty when there is none."""
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
+    @cached_property
+    def body(self) -> bytes:
+        """The body's bytes. Raises ApiError body_too_large, or invalid_base64 for one that is not what its flag says.
+
+        Read when it is asked for, and not with the event: so that its error is answered as any other is.
+        """
+        size = len(self.text) * 3 // 4 - 2 if self.encoded else len(self.text)
+        if size > self.max_body_bytes:
+            raise too_large(self.max_body_bytes)
+        try:
+            body = (
+                base64.b64decode(self.text, validate=True)
+                if self.encoded
+                else self.text.encode("utf-8", "surrogatepass")
+            )
+        except (binascii.Error, ValueError) as error:
+            raise ApiError("invalid_base64", "the event says that its body is base64, but it is not") from error
+        if len(body) > self.max_body_bytes:
+            raise too_large(self.max_body_bytes)
+        return body
+
 
 @dataclass(frozen=True)
 class Answer:
-    """A status, a JSON body and, where they matter, headers."""
+    """A status, a JSON body or a text of its own media type, and, where they matter, headers."""
 
     status: int
-    body: Mapping[str, Any]
+    body: Mapping[str, Any] | str
     headers: Mapping[str, str] = field(default_factory=dict)
+    media_type: str = "application/json"
 
 
 def is_http(event: Any) -> bool:
@@ -48,29 +75,36 @@ def is_http(event: Any) -> bool:
 def parse(event: Event, max_body_bytes: int) -> Request:
     """Read an event of API Gateway (HTTP API 2.0, REST API 1.0), of a Function URL (2.0) or of a load balancer.
 
-    Raises ApiError body_too_large, or invalid_base64 for a body that is not what its flag says.
+    Raises ApiError invalid_event for an envelope that none of them sends.
     """
     context = event["requestContext"]
     headers = {name.lower(): value for name, value in _merged(event, "headers", "multiValueHeaders").items()}
-    body = _body(event, max_body_bytes)
     if "http" in context:
-        query = dict(parse_qsl(event.get("rawQueryString") or "", keep_blank_values=True))
-        path = _without_stage(event.get("rawPath") or "/", context.get("stage"))
-        return Request(context["http"]["method"].upper(), unquote(path), headers, query, body)
-    query = _merged(event, "queryStringParameters", "multiValueQueryStringParameters")
-    if "elb" in context:  # a load balancer passes the query on as it came
-        query = {unquote(name.replace("+", " ")): unquote(value.replace("+", " ")) for name, value in query.items()}
-    return Request(event["httpMethod"].upper(), unquote(event.get("path") or "/"), headers, query, body)
+        method = _text(_object(context, "http"), "method", "GET")
+        # As the client sent it, still encoded.
+        query = dict(parse_qsl(_text(event, "rawQueryString", ""), keep_blank_values=True))
+        path = _without_stage(_text(event, "rawPath", "/"), _text(context, "stage", ""))
+    else:
+        method = _text(event, "httpMethod", "GET")
+        query = _merged(event, "queryStringParameters", "multiValueQueryStringParameters")
+        if "elb" in context:  # a load balancer passes the query on as it came; a REST API decodes it
+            query = {unquote_plus(name): unquote_plus(value) for name, value in query.items()}
+        path = _text(event, "path", "/")
+    body = _text(event, "body", "")
+    return Request(
+        method.upper(), unquote(path), headers, query, body, bool(event.get("isBase64Encoded")), max_body_bytes
+    )
 
 
-def shape(answer: Answer, event: Event) -> dict[str, Any]:
+def shape(answer: Answer, event: Event, request: Request | None) -> dict[str, Any]:
     """Put an answer into the envelope that the event's sender reads."""
-    headers = {"content-type": "application/json", **answer.headers}
+    content, encoded, more = _content(answer, request)
+    headers = {**more, **answer.headers}
     envelope: dict[str, Any] = {
         "statusCode": answer.status,
         "headers": headers,
-        "body": json.dumps(answer.body, allow_nan=False, separators=(",", ":")),
-        "isBase64Encoded": False,
+        "body": content,
+        "isBase64Encoded": encoded,
     }
     if "elb" in event["requestContext"]:
         envelope["statusDescription"] = f"{answer.status} {HTTPStatus(answer.status).phrase}"
@@ -80,29 +114,54 @@ def shape(answer: Answer, event: Event) -> dict[str, Any]:
     return envelope
 
 
+def _content(answer: Answer, request: Request | None) -> tuple[str, bool, dict[str, str]]:
+    """Return the body, whether it is base64, and the headers that say what it is."""
+    if answer.status == HTTPStatus.NO_CONTENT:
+        return "", False, {}
+    headers = {"content-type": answer.media_type}
+    if request and request.method == "HEAD":  # what a GET would have said of itself, and no body
+        return "", False, headers
+    if not isinstance(answer.body, str):
+        return json.dumps(answer.body, allow_nan=False, separators=(",", ":")), False, headers
+    accepted = request.headers.get("accept-encoding", "").lower() if request else ""
+    if "gzip" not in accepted or len(answer.body) < WORTH_COMPRESSING:
+        return answer.body, False, headers
+    headers |= {"content-encoding": "gzip", "vary": "accept-encoding"}
+    return base64.b64encode(gzip.compress(answer.body.encode(), 6, mtime=0)).decode("ascii"), True, headers
+
+
+def _object(holder: Event, name: str) -> Event:
+    """Return an object of the envelope; absent and null are the empty one."""
+    value = holder.get(name)
+    if value is not None and not isinstance(value, Mapping):
+        raise _odd(name)
+    return value or {}
+
+
+def _text(holder: Event, name: str, default: str) -> str:
+    """Return a string of the envelope; absent, null and empty are the default."""
+    value = holder.get(name)
+    if value is not None and not isinstance(value, str):
+        raise _odd(name)
+    return value or default
+
+
+def _odd(name: str) -> ApiError:
+    return ApiError("invalid_event", f"{name} of the event is not what API Gateway or a load balancer sends", name)
+
+
 def _merged(event: Event, single: str, multiple: str) -> dict[str, str]:
-    values = {name: value[-1] for name, value in (event.get(multiple) or {}).items() if value}
-    return {**values, **(event.get(single) or {})}
+    """Return the headers or parameters of either form; of several values the last counts."""
+    lists = _object(event, multiple)
+    last = {name: values[-1] for name, values in lists.items() if isinstance(values, list) and values}
+    merged = {**last, **_object(event, single)}
+    return {str(name): value for name, value in merged.items() if isinstance(value, str)}
 
 
-def _without_stage(path: str, stage: str | None) -> str:
+def _without_stage(path: str, stage: str) -> str:
     """Drop the stage: HTTP APIs put it in front of the path unless it is `$default`."""
     prefix = f"/{stage}"
     return path[len(prefix) :] or "/" if stage and (path == prefix or path.startswith(prefix + "/")) else path
-
-
-def _body(event: Event, max_body_bytes: int) -> bytes:
-    text = event.get("body") or ""
-    encoded = bool(event.get("isBase64Encoded"))
-    if (len(text) * 3 // 4 - 2 if encoded else len(text)) > max_body_bytes:
-        raise too_large(max_body_bytes)
-    try:
-        body = base64.b64decode(text, validate=True) if encoded else text.encode("utf-8", "surrogatepass")
-    except (binascii.Error, ValueError) as error:
-        raise ApiError("invalid_base64", "the event says that its body is base64, but it is not") from error
-    if len(body) > max_body_bytes:
-        raise too_large(max_body_bytes)
-    return body
 
 
 def too_large(max_body_bytes: int) -> ApiError:

@@ -1,6 +1,8 @@
 """Bytes from a stranger to a Pillow image: format, size and shape are checked before a pixel is decoded."""
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from PIL import (
     BmpImagePlugin,
@@ -46,12 +48,26 @@ def decode(data: bytes, max_pixels: int) -> Image.Image:
 
     Raises ImageError: not_an_image, unsupported_image_format, truncated_image, image_too_large, image_too_narrow.
     """
+    image = read_header(data, max_pixels)
+    with _told_of(image.format or "", max_pixels):
+        image.load()
+    return image
+
+
+def read_header(data: bytes, max_pixels: int) -> Image.Image:
+    """Read a picture's format and size, and refuse what must not be decoded; no pixel is. Raises as `decode` does."""
     kind = _sniff(data)
-    try:
+    with _told_of(kind, max_pixels):
         image = Image.open(io.BytesIO(data), formats=[kind])
         _check_size(image.width, image.height, max_pixels)
         _check_scans(data, image.width * image.height, max_pixels)
-        image.load()
+    return image
+
+
+@contextmanager
+def _told_of(kind: str, max_pixels: int) -> Iterator[None]:
+    try:
+        yield
     except ImageError:
         raise
     except (Image.DecompressionBombError, MemoryError) as error:
@@ -60,7 +76,6 @@ def decode(data: bytes, max_pixels: int) -> Image.Image:
         raise ImageError("truncated_image", f"a {kind} picture whose header ends early or is damaged") from error
     except Exception as error:  # on damaged files Pillow's decoders raise nearly anything
         raise ImageError("truncated_image", f"a {kind} picture that ends early or is damaged ({error})") from error
-    return image
 
 
 def _sniff(data: bytes) -> str:

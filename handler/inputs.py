@@ -1,4 +1,4 @@
-"""The `input` of a request as a flat list of texts and pictures, each knowing its place for an error to name it."""
+"""The rules for texts and pictures: what may be embedded, and where a picture may come from."""
 
 import base64
 import binascii
@@ -7,7 +7,7 @@ from typing import Any
 
 from handler.errors import ApiError, shorten
 from handler.events import too_large
-from handler.fields import check_object, wrong_type
+from handler.rules import check_object, wrong_type
 from handler.settings import Settings
 
 MODALITIES = ("text", "image")
@@ -22,63 +22,108 @@ class Item:
     param: str | None
 
 
-def parse_input(body: Any, modality: str | None, settings: Settings) -> list[Item]:
-    """Read `input`: a string, an object with `text` or `image`, or a list of these.
+@dataclass(frozen=True)
+class Text:
+    """A text of at least one character and at most `limit`."""
 
-    `modality` says what plain strings are; None leaves that to each string. Raises ApiError.
+    limit: int = MAX_TEXT_CHARACTERS
+
+    def read(self, value: Any, param: str, settings: Settings) -> Item:
+        """Return the text as an item. Raises ApiError."""
+        if not isinstance(value, str):
+            raise wrong_type(value, "a string", param)
+        if not value:
+            raise ApiError("empty_input", f"{param} is an empty string", param)
+        if len(value) > self.limit:
+            raise ApiError("text_too_long", f"{len(value):,} characters: send at most {self.limit:,}", param)
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise ApiError(
+                "invalid_value", f"{param} is not Unicode: half a surrogate pair ({error})", param
+            ) from error
+        return Item(value, param)
+
+    def schema(self, settings: Settings) -> dict[str, Any]:
+        """Describe it."""
+        return {"type": "string", "minLength": 1, "maxLength": self.limit}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture as a data URI or as plain base64. Nothing is ever fetched from the network."""
+
+    def read(self, value: Any, param: str, settings: Settings) -> Item:
+        """Return the picture's bytes as an item. Raises ApiError."""
+        if not isinstance(value, str):
+            raise wrong_type(value, "a string", param)
+        return Item(_picture(value, param, settings), param)
+
+    def schema(self, settings: Settings) -> dict[str, Any]:
+        """Describe it. The format is ours: JSON Schema has none for a picture."""
+        about = "A picture, as a data URI with `;base64,` or as base64: PNG, JPEG, WebP, GIF or BMP"
+        return {"type": "string", "format": "picture", "minLength": 1, "description": about}
+
+
+@dataclass(frozen=True)
+class Either:
+    """A plain string, `{"text": ...}` or `{"image": ...}`.
+
+    `strings` says what plain strings are; None leaves that to each: one that starts with `data:image/` is a picture.
+    `kinds` are the keys that an object may have.
     """
-    if "input" not in body:
-        raise ApiError("missing_input", "send `input`: a string, or a list of strings", "input")
-    value = body["input"]
-    if not isinstance(value, list):
-        return [_item(value, "input", modality, settings)]
-    if not value:
-        raise ApiError("empty_input", "`input` is an empty list: send at least one item", "input")
-    _refuse_token_ids(value[0])
-    if len(value) > settings.max_items:
-        raise ApiError("too_many_items", f"{len(value):,} items: send at most {settings.max_items:,} at once", "input")
-    return [_item(item, f"input[{index}]", modality, settings) for index, item in enumerate(value)]
+
+    strings: str | None = None
+    kinds: tuple[str, ...] = MODALITIES
+
+    def read(self, value: Any, param: str, settings: Settings) -> Item:
+        """Return the item. Raises ApiError."""
+        if isinstance(value, str):
+            is_picture = self.strings == "image" or (not self.strings and value[:11].lower() == "data:image/")
+            return (PICTURE if is_picture else TEXT).read(value, param, settings)
+        if not isinstance(value, dict):
+            forms = " or ".join(f'{{"{kind}": ...}}' for kind in self.kinds)
+            raise wrong_type(value, f"a string, {forms}", param)
+        fields = check_object(value, self.kinds, param)
+        if len(fields) != 1:
+            raise ApiError("invalid_value", f"{param} must have one of `{'`, `'.join(self.kinds)}`", param)
+        [(kind, content)] = fields.items()
+        if not isinstance(content, str):
+            raise wrong_type(content, "a string", f"{param}.{kind}")
+        return (PICTURE if kind == "image" else TEXT).read(content, param, settings)
+
+    def schema(self, settings: Settings) -> dict[str, Any]:
+        """Describe it."""
+        rules: dict[str, Text | Picture] = {"text": TEXT, "image": PICTURE}
+        plain = rules["image" if self.strings == "image" else "text"]
+        objects = [
+            {
+                "type": "object",
+                "properties": {kind: rules[kind].schema(settings)},
+                "required": [kind],
+                "additionalProperties": False,
+            }
+            for kind in self.kinds
+        ]
+        return {"anyOf": [plain.schema(settings), *objects]}
 
 
-def _item(value: Any, param: str, modality: str | None, settings: Settings) -> Item:
-    if isinstance(value, str):
-        is_picture = modality == "image" or (not modality and value[:11].lower() == "data:image/")
-        return Item(_picture(value, param, settings) if is_picture else _text(value, param), param)
-    if not isinstance(value, dict):
-        raise wrong_type(value, 'a string, {"text": ...} or {"image": ...}', param)
-    fields = check_object(value, MODALITIES, param)
-    if len(fields) != 1:
-        raise ApiError("invalid_value", f"{param} must have `text` or `image`, one of the two", param)
-    [(kind, content)] = fields.items()
-    if not isinstance(content, str):
-        raise wrong_type(content, "a string", f"{param}.{kind}")
-    return Item(_picture(content, param, settings) if kind == "image" else _text(content, param), param)
+TEXT = Text()
+PICTURE = Picture()
 
 
-def _refuse_token_ids(first: Any) -> None:
+def refuse_token_ids(first: Any, param: str) -> None:
+    """Raise ApiError for a list that starts as LangChain's token ids do: they must never be embedded as if texts."""
     if type(first) is int or isinstance(first, list):
         raise ApiError(
             "token_ids_not_supported",
-            "`input` holds token ids of another model's tokenizer: send strings. "
+            f"`{param}` holds token ids of another model's tokenizer: send strings. "
             "In LangChain's OpenAIEmbeddings, set check_embedding_ctx_length=False",
-            "input",
+            param,
         )
 
 
-def _text(value: str, param: str) -> str:
-    if not value:
-        raise ApiError("empty_input", f"{param} is an empty string", param)
-    if len(value) > MAX_TEXT_CHARACTERS:
-        raise ApiError("text_too_long", f"{len(value):,} characters: send at most {MAX_TEXT_CHARACTERS:,}", param)
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:
-        raise ApiError("invalid_value", f"{param} is not Unicode: half a surrogate pair ({error})", param) from error
-    return value
-
-
 def _picture(reference: str, param: str, settings: Settings) -> bytes:
-    """Return a picture's bytes from a data URI or from plain base64. Nothing is ever fetched from the network."""
     scheme = reference[:8].lower()
     if scheme.startswith(("http://", "https://")):
         raise ApiError("url_not_supported", "URLs are not fetched: send the picture as a data URI or as base64", param)

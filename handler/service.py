@@ -75,6 +75,10 @@ class Service:
 
     def health(self) -> Answer:
         """Tell what runs here, 200, or why nothing does, 503. Loads nothing."""
+        report = self._report()
+        return Answer(503 if report["reason"] else 200, report)
+
+    def _report(self) -> dict[str, Any]:
         problem = self._current_problem()
         report: dict[str, Any] = {"status": "error" if problem else "ok", "reason": problem}
         if self._models is not None:
@@ -87,19 +91,16 @@ class Service:
                 "loaded": loaded,
                 "cold_start_seconds": self._cold_start_seconds(loaded),
             }
-        return Answer(503 if problem else 200, report)
+        return report
 
     def deep_health(self) -> Answer:
         """Hash the bundle and compare the golden vectors: as slow as loading everything. 503 unless all is as built."""
-        shallow = self.health()
         if self._models is None:
-            return shallow
+            return self.health()
         report = selfcheck.run(self._models.manifest, self._models)
         reason = None if report["ok"] else "this is not the bundle as it was built: see changed_files and models"
         status = {"status": "ok" if report["ok"] else "error", "reason": reason}
-        loaded = self._models.loaded_ids()
-        facts = {"loaded": loaded, "cold_start_seconds": self._cold_start_seconds(loaded)}
-        return Answer(200 if report["ok"] else 503, {**shallow.body, **report, **status, **facts})
+        return Answer(200 if report["ok"] else 503, {**self._report(), **report, **status})
 
     def _current_problem(self) -> str | None:
         if self._models and self._models.background_error and not self._models.loaded_ids():

@@ -21,6 +21,8 @@ class Settings:
     max_body_bytes: int = 6 * MB  # Lambda's synchronous payload limit
     max_items: int = 256  # of one request
     max_image_pixels: int = 40 * MB  # width x height, known before decoding; 160 MB as RGBA
+    max_request_pixels: int = 400 * MB  # of all pictures of one request: some ten seconds of decoding
+    cors_origins: tuple[str, ...] = ()  # of pages that may call from a browser; "*" is every one
     threads: int = 0  # 0: as many as the process may use
 
     @classmethod
@@ -40,6 +42,8 @@ class Settings:
             max_body_bytes=_positive(environ, "OPENCLIP_MAX_BODY_BYTES", cls.max_body_bytes),
             max_items=_positive(environ, "OPENCLIP_MAX_ITEMS", cls.max_items),
             max_image_pixels=_positive(environ, "OPENCLIP_MAX_IMAGE_PIXELS", cls.max_image_pixels),
+            max_request_pixels=_positive(environ, "OPENCLIP_MAX_REQUEST_PIXELS", cls.max_request_pixels),
+            cors_origins=_names(environ, "OPENCLIP_CORS_ORIGINS"),
             threads=_positive(environ, "OPENCLIP_THREADS", cls.threads),
         )
 
@@ -51,3 +55,8 @@ def _positive(environ: Mapping[str, str], name: str, default: int) -> int:
     if not value.isdecimal() or int(value) == 0:
         raise SettingsError(f"{name} is {value!r}: set it to a whole number above 0, or leave it out for {default}")
     return int(value)
+
+
+def _names(environ: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """Read names that are separated by commas."""
+    return tuple(part for part in (word.strip() for word in environ.get(name, "").split(",")) if part)

@@ -106,9 +106,9 @@ class Loader:
 class FakeFunction:
     """A deployed function: `invoke` directly, or `post` and `get` through an HTTP API."""
 
-    def __init__(self, bundle_dir: Path, **limits: int) -> None:
+    def __init__(self, bundle_dir: Path, **settings_: Any) -> None:
         self.loader = Loader()
-        settings = Settings(bundle_dir=write(bundle_dir), **limits)  # type: ignore[arg-type]
+        settings = Settings(bundle_dir=write(bundle_dir), **settings_)
         self.service = Service(settings, Models(manifest.load(bundle_dir), settings, self.loader))
 
     def invoke(self, event: Any) -> dict[str, Any]:

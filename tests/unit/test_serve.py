@@ -66,7 +66,7 @@ def test_one_connection_serves_good_and_bad_requests(server: subprocess.Popen[st
         assert ask(connection, "POST", "/v1/embeddings", body, **json_type)[1]["error"]["code"] == "invalid_json"
     assert ask(connection, "POST", "/v1/embeddings", b'{"input": ""}', **json_type)[0] == 400
     assert ask(connection, "GET", "/nowhere?a=b")[0] == 404
-    assert ask(connection, "HEAD", "/v1/models")[0] == 405
+    assert ask(connection, "HEAD", "/v1/models") == (200, None)
     assert (
         ask(connection, "POST", "/v1/embeddings", b"x" * 100_001, **json_type)[1]["error"]["code"] == "body_too_large"
     )

@@ -24,11 +24,14 @@ def test_each_variable_reaches_its_setting() -> None:
             "OPENCLIP_MAX_BODY_BYTES": "1",
             "OPENCLIP_MAX_ITEMS": "2",
             "OPENCLIP_MAX_IMAGE_PIXELS": "3",
-            "OPENCLIP_THREADS": "4",
+            "OPENCLIP_MAX_REQUEST_PIXELS": "4",
+            "OPENCLIP_CORS_ORIGINS": "https://a.example, https://b.example,",
+            "OPENCLIP_THREADS": "5",
         }
     )
 
-    assert settings == Settings(Path("/b"), Path("/c"), "copy", 1, 2, 3, 4)
+    origins = ("https://a.example", "https://b.example")
+    assert settings == Settings(Path("/b"), Path("/c"), "copy", 1, 2, 3, 4, origins, 5)
 
 
 def test_relative_directories_are_made_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,0 +1,89 @@
+"""The routes: each takes the service and a request, and returns an answer or raises ApiError."""
+
+from collections.abc import Callable
+from typing import Any
+
+from handler import embeddings
+from handler.bodies import CLASSIFY, SIMILARITY
+from handler.errors import ApiError, shorten
+from handler.events import Answer, Request
+from handler.limits import check_matrix_size
+from handler.rules import parse_json
+from handler.service import Service
+
+
+def invoke(service: Service, event: Any) -> Answer:
+    """Answer a direct Invoke: `POST /v1/embeddings` without HTTP around it."""
+    return _embed(service, embeddings.parse(event, service.settings))
+
+
+def _json(request: Request, otherwise: str = "application/json") -> Any:
+    """Read a JSON body. Raises ApiError unsupported_media_type or invalid_json."""
+    kind = request.media_type
+    if kind and kind != "application/json" and not kind.endswith("+json"):
+        raise ApiError(
+            "unsupported_media_type",
+            f"content-type is {shorten(kind)}: send {otherwise} (curl needs -H 'content-type: application/json')",
+        )
+    return parse_json(request.body)
+
+
+def _post_embeddings(service: Service, request: Request) -> Answer:
+    if request.media_type.startswith("image/"):
+        return _embed(service, embeddings.parse_picture(request.body, request.query, service.settings))
+    body = _json(request, "application/json, or a picture as image/*")
+    return _embed(service, embeddings.parse(body, service.settings))
+
+
+def _embed(service: Service, request: embeddings.EmbeddingsRequest) -> Answer:
+    embeddings.check(request, service.models.manifest.model(request.model))
+    return Answer(200, embeddings.run(request, service.model(request.model), service.settings))
+
+
+def _post_classify(service: Service, request: Request) -> Answer:
+    from handler import zero_shot
+
+    fields = CLASSIFY.read(_json(request), service.settings)
+    zero_shot.check_classes(fields)
+    return Answer(200, zero_shot.classify(fields, service.model(fields["model"]), service.settings))
+
+
+def _post_similarity(service: Service, request: Request) -> Answer:
+    from handler import zero_shot
+
+    fields = SIMILARITY.read(_json(request), service.settings)
+    check_matrix_size(len(fields["images"]), len(fields["texts"]), 0, "images")
+    return Answer(200, zero_shot.similarity(fields, service.model(fields["model"]), service.settings))
+
+
+def _get_models(service: Service, _: Request) -> Answer:
+    data = [
+        {
+            "id": entry.id,
+            "object": "model",
+            "created": 0,  # OpenAI's clients want the field; the day of a build is no property of the model
+            "owned_by": entry.name.removeprefix("hf-hub:").partition("/")[0],
+            "embed_dim": entry.embed_dim,
+            "context_length": entry.context_length,
+            "image_size": list(entry.image_size),
+            "modalities": ["text", "image"],
+        }
+        for entry in service.models.manifest.models
+    ]
+    return Answer(200, {"object": "list", "data": data})
+
+
+def _get_health(service: Service, request: Request) -> Answer:
+    deep = request.query.get("deep", "false")
+    if deep not in ("true", "false"):
+        raise ApiError("invalid_value", f"deep is {shorten(deep)}: set it to true or false", "deep")
+    return service.deep_health() if deep == "true" else service.health()
+
+
+ROUTES: dict[str, dict[str, Callable[[Service, Request], Answer]]] = {
+    "/v1/embeddings": {"POST": _post_embeddings},
+    "/v1/classify": {"POST": _post_classify},
+    "/v1/similarity": {"POST": _post_similarity},
+    "/v1/models": {"GET": _get_models},
+    "/health": {"GET": _get_health},
+}
