@@ -7,10 +7,11 @@ RIE := build/rie/aws-lambda-rie
 PORT ?= 8080
 # On Linux, PyPI's torch brings gigabytes of CUDA. Give the CPU index that pytorch.org's "Get started" page shows.
 TORCH_INDEX_URL ?=
+PYTEST = $(PY) -m pytest --junitxml build/tests/$@.xml
 PIP_INSTALL := $(PY) -m pip install --quiet $(if $(TORCH_INDEX_URL),--extra-index-url $(TORCH_INDEX_URL))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve build verify package bench test lint unit offline local clean
+.PHONY: help demo serve build verify package bench test lint unit offline local e2e clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +35,8 @@ bench: $(VENV)/.workstation ## Every engine beside the plain recipe, on this mac
 	$(PY) -m benchmarks
 
 test: lint unit offline local ## Everything this machine can run
+	@if $(PY) -m tests.e2e.engine; then $(MAKE) e2e; fi
+	@$(PY) -m tests.count
 
 lint: $(VENV)/.dev ## ruff, ruff format, mypy --strict
 	$(VENV)/bin/ruff check .
@@ -41,13 +44,16 @@ lint: $(VENV)/.dev ## ruff, ruff format, mypy --strict
 	$(VENV)/bin/mypy
 
 unit: $(VENV)/.dev ## Tests that need nothing
-	$(PY) -m pytest tests/unit
+	$(PYTEST) tests/unit
 
 offline: $(VENV)/.dev ## Tests of the shipped code in a process whose network is gone
-	$(PY) -m pytest tests/offline -n 2 --dist loadfile
+	$(PYTEST) tests/offline -n 2 --dist loadfile
 
 local: $(VENV)/.dev $(RIE) ## Tests under the real Lambda runtime client and emulator (Linux)
-	$(PY) -m pytest tests/local
+	$(PYTEST) tests/local
+
+e2e: $(VENV)/.dev $(RIE) ## Tests of what is deployed, in containers as Lambda runs them (a Docker engine; Debian, root)
+	$(PYTEST) tests/e2e
 
 clean: ## Remove what was built and installed here
 	rm -rf build $(VENV) node_modules cdk.out .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,5 +1,6 @@
 """The real Lambda runtime interface client under the real runtime interface emulator, on this host."""
 
+import functools
 import json
 import os
 import socket
@@ -7,7 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,23 +16,23 @@ from typing import Any
 
 import pytest
 
+INVOKE = "/2015-03-31/functions/function/invocations"
 ROOT = Path(__file__).parents[2]
 EMULATOR = ROOT / "build" / "rie" / "aws-lambda-rie"
 
 
 @dataclass(frozen=True)
 class Function:
-    """A function that the emulator runs; one execution environment, as in Lambda."""
+    """A function that an emulator runs; one execution environment, as in Lambda.
 
-    port: int
+    `send` brings the bytes of an event to the emulator's Invoke API, and returns the bytes of the answer.
+    """
+
+    send: Callable[[bytes], bytes]
 
     def invoke(self, event: object) -> Any:
-        """Send the event as the Invoke API does, and return the decoded answer."""
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.port}/2015-03-31/functions/function/invocations", json.dumps(event).encode()
-        )
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return json.load(answer)
+        """Invoke with the event, and return the decoded answer."""
+        return json.loads(self.send(json.dumps(event).encode()))
 
     def get(self, path: str, query: str = "") -> tuple[int, Any]:
         """Invoke with the event that an HTTP API sends for a GET."""
@@ -79,10 +80,16 @@ def running(bundle: Path, cache: Path, environ: dict[str, str]) -> Iterator[Func
     process = subprocess.Popen(command, cwd=ROOT, env={**fixed, **environ})
     try:
         _wait_for(port)
-        yield Function(port)
+        yield Function(functools.partial(_post, port))
     finally:
         process.terminate()
         process.wait(20)
+
+
+def _post(port: int, event: bytes) -> bytes:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{INVOKE}", event, timeout=60) as answer:
+        said: bytes = answer.read()
+        return said
 
 
 def _free_port() -> int:
