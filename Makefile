@@ -11,7 +11,7 @@ PYTEST = $(PY) -m pytest --junitxml build/tests/$@.xml
 PIP_INSTALL := $(PY) -m pip install --quiet $(if $(TORCH_INDEX_URL),--extra-index-url $(TORCH_INDEX_URL))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve build verify package bench test lint unit offline local e2e clean
+.PHONY: help demo serve build verify package synth deploy destroy bench test lint unit infra offline local e2e clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,10 +31,23 @@ verify: $(VENV)/.workstation ## Check the bundle again: hashes, offline load, go
 package: $(BUNDLE)/manifest.json ## The bundle as an image's build context, or as zips for a function and its layers
 	$(PY) -m layer package $(if $(TORCH_INDEX_URL),--torch-index-url $(TORCH_INDEX_URL))
 
+# Arguments for the CDK CLI: make deploy ARGS="-c memory=2048"
+ARGS ?=
+CDK := PATH="$(CURDIR)/$(VENV)/bin:$$PATH" node_modules/.bin/cdk
+
+synth: $(VENV)/.workstation node_modules ## The CloudFormation template in cdk.out, checked by cdk-nag; needs no account
+	$(CDK) synth --quiet $(ARGS)
+
+deploy: $(VENV)/.workstation node_modules ## What `make package` wrote, to the AWS account of your environment
+	$(CDK) deploy $(ARGS)
+
+destroy: $(VENV)/.workstation node_modules ## All of it gone again
+	$(CDK) destroy $(ARGS)
+
 bench: $(VENV)/.workstation ## Every engine beside the plain recipe, on this machine: docs/benchmarks.*
 	$(PY) -m benchmarks
 
-test: lint unit offline local ## Everything this machine can run
+test: lint unit infra offline local ## Everything this machine can run
 	@if $(PY) -m tests.e2e.engine; then $(MAKE) e2e; fi
 	@$(PY) -m tests.count
 
@@ -45,6 +58,9 @@ lint: $(VENV)/.dev ## ruff, ruff format, mypy --strict
 
 unit: $(VENV)/.dev ## Tests that need nothing
 	$(PYTEST) tests/unit
+
+infra: $(VENV)/.dev node_modules ## Tests of the CDK app: synth, cdk-nag, what the template promises
+	$(PYTEST) tests/infra
 
 offline: $(VENV)/.dev ## Tests of the shipped code in a process whose network is gone
 	$(PYTEST) tests/offline -n 2 --dist loadfile
@@ -60,6 +76,10 @@ clean: ## Remove what was built and installed here
 
 $(BUNDLE)/manifest.json: $(VENV)/.workstation
 	$(PY) -m layer build
+
+node_modules: package.json package-lock.json
+	npm ci --no-audit --no-fund --silent
+	@touch $@
 
 $(VENV)/.workstation: requirements.txt
 	$(PYTHON) -m venv $(VENV)

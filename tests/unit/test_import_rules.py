@@ -1,6 +1,7 @@
 """The rooms of the house: who may import whom, read from the source so that a lazy import counts too."""
 
 import ast
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,8 +11,14 @@ ROOT = Path(__file__).parents[2]
 FORBIDDEN = {
     "handler": {"layer", "infra", "benchmarks", "tests", "aws_cdk"},
     "layer": {"handler", "infra", "benchmarks", "tests", "aws_cdk"},
-    "infra": {"handler", "layer", "benchmarks", "tests", "torch", "open_clip", "boto3"},
+    "infra": {"handler", "layer", "benchmarks", "tests", "torch", "open_clip"},
     "benchmarks": {"infra", "aws_cdk"},
+}
+# All that these may import besides the standard library. The deployment's own functions have Lambda's Python alone.
+ALLOWED = {
+    "app.py": {"infra", "aws_cdk"},
+    "infra": {"infra", "aws_cdk", "constructs", "cdk_nag", "pydantic", "boto3", "botocore"},
+    "infra/functions": {"boto3", "botocore"},
 }
 # Paid for at every cold start: at module level only the engines may, and only the heavy library that they wrap.
 LATE_IN_HANDLER = {"boto3", "torch", "torchvision", "open_clip", "transformers", "huggingface_hub", "timm"}
@@ -44,6 +51,30 @@ def test_a_room_imports_no_room_that_it_may_not(room: str) -> None:
         if (wrong := FORBIDDEN[room] & set(imported(ast.walk(parse(path)))))
     }
     assert broken == {}
+
+
+@pytest.mark.parametrize("room", ALLOWED)
+def test_a_room_of_the_deployment_imports_what_it_needs_and_no_more(room: str) -> None:
+    paths = [ROOT / room] if room.endswith(".py") else sources(room)
+    broken = {
+        str(path.relative_to(ROOT)): wrong
+        for path in paths
+        if (wrong := set(imported(ast.walk(parse(path)))) - ALLOWED[room] - sys.stdlib_module_names)
+    }
+    assert broken == {}
+
+
+def test_boto3_is_for_the_deployments_own_functions_alone() -> None:
+    broken = [
+        path.name
+        for path in sources("infra")
+        if "functions" not in path.parts and {"boto3", "botocore"} & set(imported(ast.walk(parse(path))))
+    ]
+    assert broken == []
+
+
+def test_the_app_is_settings_stacks_synth_in_under_25_lines() -> None:
+    assert len((ROOT / "app.py").read_text(encoding="utf-8").splitlines()) < 25
 
 
 def test_the_handler_imports_nothing_heavy_at_module_level_outside_its_engines() -> None:

@@ -1,0 +1,94 @@
+"""The HTTP API in front of the alias: routes, credentials, throttle, CORS, access log."""
+
+import json
+
+from aws_cdk import Duration
+from aws_cdk import aws_apigatewayv2 as api
+from aws_cdk import aws_apigatewayv2_integrations as integrations
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from infra.nag import acknowledge
+from infra.settings import StackSettings
+
+# What the handler answers. A path that is not here ends at the gateway, which costs no invocation.
+ROUTES = {
+    "/": (api.HttpMethod.GET,),
+    "/health": (api.HttpMethod.GET,),
+    "/openapi.json": (api.HttpMethod.GET,),
+    "/v1/classify": (api.HttpMethod.POST,),
+    "/v1/embeddings": (api.HttpMethod.POST,),
+    "/v1/models": (api.HttpMethod.GET,),
+}
+INTEGRATION_TIMEOUT = Duration.seconds(29)  # an HTTP API gives up at 30 in any case
+ACCESS_LOG = {  # no header and no query: a credential could be in either
+    "time": "$context.requestTime",
+    "requestId": "$context.requestId",
+    "route": "$context.routeKey",
+    "status": "$context.status",
+    "sourceIp": "$context.identity.sourceIp",
+    "responseLatency": "$context.responseLatency",
+    "integrationLatency": "$context.integrationLatency",
+    "integrationError": "$context.integrationErrorMessage",
+    "authorizerError": "$context.authorizer.error",
+}
+
+
+class HttpApi(Construct):
+    """The API and its one stage."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        alias: lambda_.IAlias,
+        authorizer: api.IHttpRouteAuthorizer,
+        settings: StackSettings,
+        log_group: logs.ILogGroup,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self.api = api.HttpApi(
+            self,
+            "Api",
+            api_name=settings.stack_name,
+            description="OpenCLIP embeddings",
+            create_default_stage=False,
+            default_authorizer=authorizer,
+            cors_preflight=_cors(settings.cors_origins),
+        )
+        self.stage = api.HttpStage(
+            self,
+            "Stage",
+            http_api=self.api,
+            stage_name="$default",
+            auto_deploy=True,
+            throttle=api.ThrottleSettings(rate_limit=settings.throttle_rate, burst_limit=settings.throttle_burst),
+            detailed_metrics_enabled=True,
+        )
+        # CDK's own property is an interface that Python cannot implement.
+        self.stage.node.default_child.access_log_settings = api.CfnStage.AccessLogSettingsProperty(
+            destination_arn=log_group.log_group_arn, format=json.dumps(ACCESS_LOG)
+        )
+        integration = integrations.HttpLambdaIntegration("Live", alias, timeout=INTEGRATION_TIMEOUT)
+        for path, methods in ROUTES.items():
+            self.api.add_routes(path=path, methods=list(methods), integration=integration)
+        if settings.auth == "none":
+            acknowledge(self, "APIG4", "auth=none was written out: whoever reaches the API may call it")
+
+    @property
+    def url(self) -> str:
+        """The API's address, without a slash at its end."""
+        return str(self.api.api_endpoint)
+
+
+def _cors(origins: tuple[str, ...]) -> api.CorsPreflightOptions | None:
+    if not origins:
+        return None
+    return api.CorsPreflightOptions(
+        allow_origins=list(origins),
+        allow_methods=[api.CorsHttpMethod.GET, api.CorsHttpMethod.POST],
+        allow_headers=["authorization", "content-type"],
+        max_age=Duration.hours(1),
+    )

@@ -1,0 +1,20 @@
+"""One CDK app: its context becomes settings, the build directory a package, and both the stack, checked by cdk-nag."""
+
+from pathlib import Path
+
+from aws_cdk import App, Validations
+from cdk_nag import AwsSolutionsChecks
+
+from infra.package import read_package
+from infra.settings import StackSettings
+from infra.stack import OpenClipStack
+
+HANDLER = Path(__file__).parents[1] / "handler"
+
+
+def assemble(app: App) -> OpenClipStack:
+    """Add the stack to the app. Raises SettingsError or PackageError, naming the mend."""
+    settings = StackSettings.from_context(app.node.get_all_context())
+    stack = OpenClipStack(app, package=read_package(settings.build_dir, HANDLER), settings=settings)
+    Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+    return stack

@@ -1,0 +1,102 @@
+"""Who may call: an API key, IAM, a JWT, or, written out, anybody."""
+
+from collections.abc import Mapping
+
+from aws_cdk import (
+    Duration,
+    RemovalPolicy,
+    Stack,
+)
+from aws_cdk import (
+    aws_apigatewayv2 as api,
+)
+from aws_cdk import (
+    aws_apigatewayv2_authorizers as authorizers,
+)
+from aws_cdk import (
+    aws_kms as kms,
+)
+from aws_cdk import (
+    aws_lambda as lambda_,
+)
+from aws_cdk import (
+    aws_logs as logs,
+)
+from aws_cdk import (
+    aws_secretsmanager as secrets,
+)
+from constructs import Construct
+
+from infra.function import HELPERS_PYTHON, log_only_role, source
+from infra.nag import acknowledge
+from infra.settings import StackSettings
+
+CACHE = Duration.seconds(60)  # of API Gateway's own: an answer is kept per Authorization header
+KEY_LENGTH = 48  # letters and digits: 285 bits
+
+
+class ApiKey(Construct):
+    """A generated key in Secrets Manager, and the authorizer that compares with it."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, log_group: logs.ILogGroup, key: kms.IKey) -> None:
+        super().__init__(scope, construct_id)
+        self.secret = secrets.Secret(
+            self,
+            "Secret",
+            description="The API key of OpenCLIP's embeddings API: send it as Authorization: Bearer",
+            encryption_key=key,
+            generate_secret_string=secrets.SecretStringGenerator(exclude_punctuation=True, password_length=KEY_LENGTH),
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+        role = log_only_role(self, "Role", log_group)
+        self.secret.grant_read(role)
+        self.function = lambda_.Function(
+            self,
+            "Authorizer",
+            **source("authorizer"),
+            description="Compares the bearer token with the API key",
+            memory_size=256,  # boto3's import is most of its cold start, and memory buys processor time
+            timeout=Duration.seconds(10),
+            environment={"SECRET_ARN": self.secret.secret_arn},
+            role=role,
+            log_group=log_group,
+        )
+        acknowledge(self.function, "L1", HELPERS_PYTHON)
+        acknowledge(self.secret, "SMG4", "clients hold the key too: rotating it is theirs to time, and is one command")
+
+    def authorizer(self) -> api.IHttpRouteAuthorizer:
+        """Authorize by the Authorization header: without one the gateway answers 401 and calls nothing."""
+        return authorizers.HttpLambdaAuthorizer(
+            "ApiKey",
+            self.function,
+            response_types=[authorizers.HttpLambdaResponseType.SIMPLE],
+            identity_source=["$request.header.Authorization"],
+            results_cache_ttl=CACHE,
+        )
+
+
+def other_authorizer(settings: StackSettings) -> api.IHttpRouteAuthorizer:
+    """Authorize by what the settings say, which is not `api_key`."""
+    if settings.auth == "iam":
+        return authorizers.HttpIamAuthorizer()
+    if settings.auth == "jwt":
+        issuer = settings.jwt_issuer or ""
+        return authorizers.HttpJwtAuthorizer("Jwt", issuer, jwt_audience=list(settings.jwt_audience))
+    return api.HttpNoneAuthorizer()
+
+
+def curl(scope: Construct, url: str, auth: str, secret_arn: str | None) -> str:
+    """Write the command that asks the deployed API, credentials included as the shell finds them."""
+    stack = Stack.of(scope)
+    credentials: Mapping[str, str] = {
+        "api_key": '-H "authorization: Bearer $(aws secretsmanager get-secret-value --query SecretString '
+        f'--output text --secret-id {secret_arn})" ',
+        "iam": f'--aws-sigv4 "aws:amz:{stack.region}:execute-api" --user "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY" '
+        '-H "x-amz-security-token: $AWS_SESSION_TOKEN" ',
+        "jwt": '-H "authorization: Bearer $TOKEN" ',
+        "none": "",
+    }
+    return (
+        f"curl -s {url}/v1/embeddings {credentials[auth]}"
+        """-H 'content-type: application/json' -d '{"input": "a red circle"}'"""
+    )

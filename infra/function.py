@@ -1,0 +1,130 @@
+"""The embedding function: the package's code, a role of its own, and one published version of it."""
+
+from pathlib import Path
+from typing import Any
+
+from aws_cdk import (
+    Acknowledgment,
+    Aws,
+    Duration,
+    RemovalPolicy,
+    Size,
+    Validations,
+)
+from aws_cdk import (
+    aws_iam as iam,
+)
+from aws_cdk import (
+    aws_lambda as lambda_,
+)
+from aws_cdk import (
+    aws_logs as logs,
+)
+from constructs import Construct
+
+from infra.environment import environment
+from infra.nag import acknowledge, objects_of
+from infra.network import Network
+from infra.package import Package
+from infra.settings import StackSettings
+
+HANDLER = "handler.app.lambda_handler"
+HELPERS_PYTHON = "tested on Python 3.13, which AWS maintains; the newest is taken when the tests run on it"
+HELPERS = Path(__file__).with_name("functions")
+ARCHITECTURES = {"x86_64": lambda_.Architecture.X86_64, "arm64": lambda_.Architecture.ARM_64}
+
+
+def python(version: str) -> lambda_.Runtime:
+    """Lambda's runtime for a Python, as "3.13"."""
+    return lambda_.Runtime(f"python{version}", lambda_.RuntimeFamily.PYTHON, supports_snap_start=True)
+
+
+def log_only_role(scope: Construct, construct_id: str, log_group: logs.ILogGroup) -> iam.Role:
+    """Make a role that a function may take and that writes to one log group; AWS's managed policy names all of them."""
+    role = iam.Role(scope, construct_id, assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+    log_group.grant_write(role)
+    return role
+
+
+def source(name: str) -> dict[str, Any]:
+    """Code of one of the deployment's own small functions: on Lambda's Python as it is, no part of the bundle."""
+    code = lambda_.Code.from_asset(str(HELPERS / name))
+    return {"code": code, "handler": "index.handler", "runtime": lambda_.Runtime.PYTHON_3_13}
+
+
+class EmbeddingFunction(Construct):
+    """The function, its role and the version that this deployment publishes."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        package: Package,
+        settings: StackSettings,
+        log_group: logs.ILogGroup,
+        role: iam.Role,
+        network: Network | None,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        if settings.allowed_buckets:
+            arns = [f"arn:{Aws.PARTITION}:s3:::{name}/*" for name in settings.allowed_buckets]
+            role.add_to_policy(iam.PolicyStatement(actions=["s3:GetObject"], resources=arns))
+        self.function = lambda_.Function(
+            self,
+            "Function",
+            **_code(self, package),
+            description=f"OpenCLIP embeddings, bundle {package.manifest_sha256[:12]}",
+            architecture=ARCHITECTURES[package.architecture],
+            memory_size=settings.memory,
+            timeout=Duration.seconds(settings.timeout),
+            ephemeral_storage_size=Size.mebibytes(settings.ephemeral_storage),
+            environment=environment(settings),
+            role=role,
+            log_group=log_group,
+            logging_format=lambda_.LoggingFormat.JSON,  # platform.report as fields, which the alarms count
+            tracing=lambda_.Tracing.ACTIVE,
+            snap_start=lambda_.SnapStartConf.ON_PUBLISHED_VERSIONS if settings.snap_start else None,
+            reserved_concurrent_executions=settings.reserved_concurrency,
+            vpc=network.vpc if network else None,
+            security_groups=[network.security_group] if network else None,
+            # A version that nothing points to goes: SnapStart bills for every snapshot that is kept.
+            current_version_options=lambda_.VersionOptions(removal_policy=RemovalPolicy.DESTROY),
+        )
+        _explain_to_nag(self.function, role, settings)
+
+
+def _code(scope: Construct, package: Package) -> dict[str, Any]:
+    if package.shape == "image":
+        code = lambda_.Code.from_asset_image(str(package.artefacts["image"]))
+        return {"code": code, "handler": lambda_.Handler.FROM_IMAGE, "runtime": lambda_.Runtime.FROM_IMAGE}
+    layers = [
+        lambda_.LayerVersion(
+            scope,
+            role.capitalize(),
+            code=lambda_.Code.from_asset(str(package.artefacts[role])),
+            description=f"OpenCLIP {role}, bundle {package.manifest_sha256[:12]}",
+            compatible_architectures=[ARCHITECTURES[package.architecture]],
+            compatible_runtimes=[python(package.python)],
+        )
+        for role in ("models", "dependencies")
+        if role in package.artefacts
+    ]
+    return {
+        "code": lambda_.Code.from_asset(str(package.artefacts["function"])),
+        "handler": HANDLER,
+        "runtime": python(package.python),
+        "layers": layers,
+    }
+
+
+def _explain_to_nag(function: lambda_.Function, role: iam.Role, settings: StackSettings) -> None:
+    acknowledge(role, "IAM5[Resource::*]", "X-Ray and network interfaces have no resource that a policy could name")
+    for name in settings.allowed_buckets:
+        acknowledge(role, objects_of(name), "reading any picture of this bucket is what the setting grants")
+    acknowledge(function, "L1", "the bundle's wheels are built for the Python that its manifest names")
+    annotation = Acknowledgment(
+        id="Annotation::@aws-cdk/aws-lambda:snapStartRequirePublish",
+        reason="a version is published with every deployment, and the alias that the API calls points to it",
+    )
+    Validations.of(function).acknowledge(annotation)

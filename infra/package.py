@@ -1,0 +1,80 @@
+"""What `make package` wrote, read as data: which artefacts there are, and that they are of this bundle and handler."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from infra.errors import PackageError
+
+SCHEMA = 1
+MEND = "run `make package`"
+ROLES = {"image": ("image",), "layer": ("function", "models")}  # what each shape cannot do without
+
+
+@dataclass(frozen=True)
+class Package:
+    """One deployable package. `python` is as "3.13"; `architecture` x86_64 or arm64; `shape` image or layer."""
+
+    shape: str
+    python: str
+    architecture: str
+    manifest_sha256: str
+    artefacts: dict[str, Path]  # by role: image (a directory), or function, models, dependencies (zip files)
+
+
+def read_package(build: Path, handler: Path) -> Package:
+    """Read `build/package.json` and the manifest of `build/bundle`.
+
+    Raises PackageError where one is missing, or where bundle, handler or artefacts have changed since.
+    """
+    if not (build / "bundle" / "manifest.json").is_file():
+        raise PackageError(f"{build / 'bundle'} holds no bundle: run `make build`, then `make package`")
+    manifest_bytes = (build / "bundle" / "manifest.json").read_bytes()
+    target = json.loads(manifest_bytes)["target"]
+    package = _read(build / "package.json")
+    manifest_sha256 = hashlib.sha256(manifest_bytes).hexdigest()
+    if package["manifest_sha256"] != manifest_sha256:
+        raise PackageError(f"{build / 'package.json'} is of another bundle than {build / 'bundle'}: {MEND}")
+    if package["handler_sha256"] != tree_sha256(handler):
+        raise PackageError(f"{handler} has changed since it was packaged: {MEND}")
+    artefacts = {row["role"]: _artefact(build, row) for row in package["artefacts"]}
+    if missing := [role for role in ROLES[target["package"]] if role not in artefacts]:
+        raise PackageError(
+            f"the bundle is for package {target['package']!r}, but {build / 'package.json'} has no {missing[0]}: {MEND}"
+        )
+    return Package(target["package"], target["python"], target["architecture"], manifest_sha256, artefacts)
+
+
+def tree_sha256(root: Path) -> str:
+    """Digest of a tree, as the packager takes it: of a line for each file, its path with `root`'s name, NUL, sha256."""
+    files = (path for path in root.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    names = {path.relative_to(root.parent).as_posix().encode(): path for path in files}
+    digest = hashlib.sha256()
+    for name in sorted(names):
+        digest.update(name + b"\0" + hashlib.sha256(names[name].read_bytes()).hexdigest().encode() + b"\n")
+    return digest.hexdigest()
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        package: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise PackageError(f"{path} is missing, so there is nothing to deploy: {MEND}") from error
+    except ValueError as error:
+        raise PackageError(f"{path} is damaged ({error}): {MEND}") from error
+    if package.get("schema") != SCHEMA:
+        raise PackageError(f"{path} has schema {package.get('schema')}, this app reads {SCHEMA}: {MEND}")
+    return package
+
+
+def _artefact(build: Path, row: Mapping[str, Any]) -> Path:
+    path = build / str(row["path"])
+    if row["role"] == "image":
+        if not (path / "Dockerfile").is_file():
+            raise PackageError(f"{path} has no Dockerfile: {MEND}")
+    elif not path.is_file() or path.stat().st_size != row["bytes"]:
+        raise PackageError(f"{path} is missing, or not of {row['bytes']:,} bytes as it was packaged: {MEND}")
+    return path

@@ -1,0 +1,124 @@
+"""The stack's settings: `context` of cdk.json, or `-c name=value`; each default is written here and nowhere else."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from infra.errors import SettingsError
+
+Names = Annotated[tuple[str, ...], BeforeValidator(lambda value: _split(value))]
+Bucket = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
+Buckets = Annotated[tuple[Bucket, ...], BeforeValidator(lambda value: _split(value))]
+# Ours are plain names; CDK's own keys hold a colon, an @ or a hyphen.
+OUR_KEYS = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+# CloudWatch Logs takes these and no other (PutRetentionPolicy).
+RETENTION_DAYS = (
+    1,
+    3,
+    5,
+    7,
+    14,
+    30,
+    60,
+    90,
+    120,
+    150,
+    180,
+    365,
+    400,
+    545,
+    731,
+    1096,
+    1827,
+    2192,
+    2557,
+    2922,
+    3288,
+    3653,
+)
+
+
+class StackSettings(BaseModel):
+    """What may differ between two deployments of one package."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    stack_name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9-]{0,100}$")] = "openclip"
+    build_dir: Path = Path("build")  # where `make package` wrote
+
+    memory: int = Field(default=3008, ge=512, le=10240)  # MB; 1,769 buy one vCPU, and a new account may have 3,008
+    timeout: int = Field(default=60, ge=10, le=900)  # seconds; the HTTP API gives up at 30, a direct Invoke does not
+    ephemeral_storage: int = Field(
+        default=512, ge=512, le=10240
+    )  # MB of /tmp; over 512 only with OPENCLIP_CACHE_MODE=copy
+    threads: int | None = Field(default=None, ge=1, le=6)  # of the engine; None: what the memory buys
+    cache_mode: Literal["link", "copy"] = "link"
+    snap_start: bool = True
+    reserved_concurrency: int | None = Field(
+        default=None, ge=1
+    )  # no more than this at once; None: what the account has left
+    provisioned_concurrency: int | None = Field(default=None, ge=1)  # kept warm, and paid for by the hour
+
+    auth: Literal["api_key", "iam", "jwt", "none"] = "api_key"
+    jwt_issuer: Annotated[str, StringConstraints(pattern=r"^https://")] | None = None
+    jwt_audience: Names = ()
+    throttle_rate: float = Field(default=50, gt=0)  # requests per second, of all callers together
+    throttle_burst: int = Field(default=100, ge=1)
+    cors_origins: Names = ()  # none: no browser on another origin may call
+
+    allowed_buckets: Buckets = ()  # what s3:// inputs may name
+    vpc: Literal["none", "isolated"] = "none"
+    log_retention: int = 30  # days
+
+    alarm_topic_arn: Annotated[str, StringConstraints(pattern=r"^arn:[^:]+:sns:")] | None = None
+    alarm_p99: float = Field(default=10, gt=0)  # seconds
+    alarm_cold_start: float = Field(default=8, gt=0)  # seconds of restore or init; past 10 Lambda starts an init again
+
+    @classmethod
+    def from_context(cls, context: Mapping[str, Any]) -> Self:
+        """Read what is ours in CDK's context. Values of `-c` are texts: `true`, `2048`, `a,b`.
+
+        Raises SettingsError naming the key, its value and what may stand there.
+        """
+        ours = {key: value for key, value in context.items() if OUR_KEYS.fullmatch(key)}
+        if unknown := sorted(set(ours) - set(cls.model_fields)):
+            raise SettingsError(f"{unknown[0]} is no setting: there are {', '.join(sorted(cls.model_fields))}")
+        try:
+            return cls(**ours)
+        except ValidationError as error:
+            raise SettingsError("\n".join(_explain(problem) for problem in error.errors())) from error
+
+    @model_validator(mode="after")
+    def _check_what_goes_together(self) -> Self:
+        if self.snap_start and self.provisioned_concurrency:
+            raise ValueError(
+                "snap_start and provisioned_concurrency exclude each other on Lambda: set snap_start=false"
+            )
+        if self.snap_start and self.ephemeral_storage > 512:
+            raise ValueError("snap_start takes 512 MB of ephemeral_storage and no more: set snap_start=false")
+        if self.auth == "jwt" and not (self.jwt_issuer and self.jwt_audience):
+            raise ValueError("auth=jwt needs jwt_issuer=https://... and jwt_audience=...")
+        if self.auth != "jwt" and (self.jwt_issuer or self.jwt_audience):
+            raise ValueError(f"jwt_issuer and jwt_audience mean nothing with auth={self.auth}: set auth=jwt")
+        reserved, provisioned = self.reserved_concurrency, self.provisioned_concurrency
+        if reserved and provisioned and provisioned > reserved:
+            raise ValueError(f"provisioned_concurrency={provisioned} is more than reserved_concurrency={reserved}")
+        if self.log_retention not in RETENTION_DAYS:
+            raise ValueError(
+                f"log_retention={self.log_retention}: CloudWatch takes {', '.join(map(str, RETENTION_DAYS))}"
+            )
+        return self
+
+
+def _split(value: Any) -> Any:
+    return [item.strip() for item in value.split(",") if item.strip()] if isinstance(value, str) else value
+
+
+def _explain(problem: Any) -> str:
+    where = ".".join(map(str, problem["loc"]))
+    if not where:  # of what goes together: the message names the settings itself
+        return str(problem["ctx"]["error"])
+    return f"{where}={problem['input']}: {problem['msg']} (in cdk.json's context, or given with -c)"

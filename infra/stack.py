@@ -1,0 +1,47 @@
+"""The one stack: the package behind an HTTP API."""
+
+from aws_cdk import CfnOutput, Stack
+from constructs import Construct
+
+from infra import network
+from infra.api import HttpApi
+from infra.auth import ApiKey, curl, other_authorizer
+from infra.function import EmbeddingFunction, log_only_role
+from infra.logging import LogGroups
+from infra.monitoring import Monitoring
+from infra.package import Package
+from infra.rollout import Rollout
+from infra.settings import StackSettings
+
+
+class OpenClipStack(Stack):
+    """API Gateway -> alias `live` -> a published version of the function, with what guards and watches them."""
+
+    def __init__(self, scope: Construct, *, package: Package, settings: StackSettings) -> None:
+        super().__init__(scope, settings.stack_name, description="OpenCLIP embeddings from a verified offline bundle")
+        groups = LogGroups(self, "Logs", retention_days=settings.log_retention)
+        function_log, helpers_log = groups.group("Function"), groups.group("Helpers")
+        role = log_only_role(self, "Role", function_log)
+        net = None
+        if settings.vpc == "isolated":
+            net = network.isolated(self, log_group=helpers_log, role=role, buckets=settings.allowed_buckets)
+        function = EmbeddingFunction(
+            self, "OpenClip", package=package, settings=settings, log_group=function_log, role=role, network=net
+        ).function
+        rollout = Rollout(self, "Rollout", function=function, package=package, settings=settings, log_group=helpers_log)
+        api_key = ApiKey(self, "ApiKey", log_group=helpers_log, key=groups.key) if settings.auth == "api_key" else None
+        http = HttpApi(
+            self,
+            "Http",
+            alias=rollout.alias,
+            authorizer=api_key.authorizer() if api_key else other_authorizer(settings),
+            settings=settings,
+            log_group=groups.group("Access"),
+        )
+        Monitoring(self, "Monitoring", alias=rollout.alias, stage=http.stage, log_group=function_log, settings=settings)
+        secret_arn = api_key.secret.secret_arn if api_key else None
+        CfnOutput(self, "Url", value=http.url)
+        CfnOutput(self, "Curl", value=curl(self, http.url, settings.auth, secret_arn))
+        CfnOutput(self, "FunctionName", value=function.function_name)
+        if secret_arn:
+            CfnOutput(self, "ApiKeySecretArn", value=secret_arn)

@@ -1,0 +1,56 @@
+"""Templates synthesised in this process: one jsii kernel for all of them."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.infra import fake_build
+
+Template = dict[str, Any]
+Synth = Callable[..., Template]
+
+
+@pytest.fixture(scope="session")
+def build_dir(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Path]:
+    """Builds by shape and architecture, each written once."""
+    root = tmp_path_factory.mktemp("builds")
+
+    def of(shape: str, architecture: str) -> Path:
+        path = root / f"{shape}-{architecture}"
+        return path if path.exists() else fake_build.write(path, shape, architecture)
+
+    return of
+
+
+@pytest.fixture
+def synth(build_dir: Callable[[str, str], Path], tmp_path: Path) -> Synth:
+    """Synthesise as app.py does, cdk-nag included; keyword arguments are context. Returns the template."""
+
+    def run(shape: str = "image", architecture: str = "x86_64", out: str = "cdk.out", **context: Any) -> Template:
+        from aws_cdk import App
+
+        from infra.assembly import assemble
+
+        directory = tmp_path / out
+        app = App(context={"build_dir": str(build_dir(shape, architecture)), **context}, outdir=str(directory))
+        stack = assemble(app)
+        app.synth()
+        template: Template = json.loads((directory / f"{stack.stack_name}.template.json").read_text())
+        return template
+
+    return run
+
+
+def resources(template: Template, kind: str) -> list[dict[str, Any]]:
+    """The properties of a template's resources of one type."""
+    return [item["Properties"] for item in template["Resources"].values() if item["Type"] == kind]
+
+
+def the_function(template: Template) -> dict[str, Any]:
+    """The embedding function among the deployment's own small ones."""
+    described = resources(template, "AWS::Lambda::Function")
+    (found,) = [item for item in described if item["Description"].startswith("OpenCLIP embeddings")]
+    return found

@@ -1,0 +1,49 @@
+"""A build directory as `make package` leaves it, a few bytes large: synth reads names, sizes and hashes only."""
+
+import hashlib
+import json
+import zipfile
+from pathlib import Path
+
+from infra.package import tree_sha256
+from tests.unit import fake_bundle
+
+ROOT = Path(__file__).parents[2]
+ZIPS = {"function": "function.zip", "models": "layer.zip", "dependencies": "layer-deps.zip"}
+
+
+def write(build: Path, shape: str = "image", architecture: str = "x86_64", python: str = "3.13") -> Path:
+    """Write bundle, artefacts and package.json for a target, and return the directory."""
+    manifest = fake_bundle.write(build / "bundle") / "manifest.json"
+    content = json.loads(manifest.read_text())
+    content["target"] = {"python": python, "architecture": architecture, "package": shape}
+    manifest.write_text(json.dumps(content))
+    artefacts = [_image(build)] if shape == "image" else [_zip(build, role) for role in ZIPS]
+    package = {
+        "schema": 1,
+        "manifest_sha256": hashlib.sha256(manifest.read_bytes()).hexdigest(),
+        "handler_sha256": tree_sha256(ROOT / "handler"),
+        "artefacts": artefacts,
+    }
+    (build / "package.json").write_text(json.dumps(package))
+    return build
+
+
+def _image(build: Path) -> dict[str, object]:
+    (build / "image").mkdir()
+    (build / "image" / "Dockerfile").write_text("FROM public.ecr.aws/lambda/python:3.13\n")
+    return {"role": "image", "path": "image", "sha256": "0" * 64, "bytes": 40, "unzipped_bytes": 40}
+
+
+def _zip(build: Path, role: str) -> dict[str, object]:
+    path = build / ZIPS[role]
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(zipfile.ZipInfo(f"{role}.txt"), role)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return {
+        "role": role,
+        "path": path.name,
+        "sha256": digest,
+        "bytes": path.stat().st_size,
+        "unzipped_bytes": len(role),
+    }

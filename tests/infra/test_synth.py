@@ -1,0 +1,45 @@
+"""Every combination synthesises, passes cdk-nag, and says of Lambda and API Gateway what was asked for."""
+
+import itertools
+from typing import Any
+
+import pytest
+
+from tests.infra.conftest import Synth, resources, the_function
+
+AUTH: dict[str, dict[str, Any]] = {
+    "api_key": {},
+    "iam": {},
+    "jwt": {"jwt_issuer": "https://issuer.example", "jwt_audience": "embeddings"},
+    "none": {},
+}
+# What CloudFormation's AWS::ApiGatewayV2::Route calls each, and its authorizer's type.
+ROUTE_AUTH = {"api_key": ("CUSTOM", "REQUEST"), "iam": ("AWS_IAM", None), "jwt": ("JWT", "JWT"), "none": ("NONE", None)}
+COMBINATIONS = list(itertools.product(("image", "layer"), AUTH, ("x86_64", "arm64"), (True, False)))
+
+
+@pytest.mark.parametrize(("shape", "auth", "architecture", "snap_start"), COMBINATIONS)
+def test_every_combination_synthesises_and_passes_cdk_nag(
+    synth: Synth, shape: str, auth: str, architecture: str, snap_start: bool
+) -> None:
+    template = synth(shape, architecture, auth=auth, snap_start=snap_start, **AUTH[auth])
+
+    function = the_function(template)
+    assert function["PackageType" if shape == "image" else "Runtime"] == ("Image" if shape == "image" else "python3.13")
+    assert function["Architectures"] == [architecture]
+    assert function.get("SnapStart") == ({"ApplyOn": "PublishedVersions"} if snap_start else None)
+    kind, authorizer = ROUTE_AUTH[auth]
+    assert {route["AuthorizationType"] for route in resources(template, "AWS::ApiGatewayV2::Route")} == {kind}
+    found = [item["AuthorizerType"] for item in resources(template, "AWS::ApiGatewayV2::Authorizer")]
+    assert found == ([authorizer] if authorizer else [])
+
+
+def test_a_violation_of_cdk_nag_fails_the_synth(synth: Synth, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("infra.auth.acknowledge", lambda *_: None)
+
+    with pytest.raises(RuntimeError, match="AwsSolutions-SMG4"):
+        synth()
+
+
+def test_the_same_input_gives_the_same_template(synth: Synth) -> None:
+    assert synth(out="first") == synth(out="second")

@@ -1,0 +1,174 @@
+"""What the synthesised template promises: read as CloudFormation will read it."""
+
+import json
+from typing import Any
+
+import pytest
+
+from handler import api as handler_api
+from handler import offline
+from handler.settings import Settings
+from tests.infra.conftest import Synth, Template, resources, the_function
+
+# DESIGN: the offline set and the writable-directory set.
+OFFLINE = {"HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE", "HF_HUB_DISABLE_TELEMETRY"}
+WRITABLE = {"HOME", "XDG_CACHE_HOME", "TORCH_HOME", "MPLCONFIGDIR", "NUMBA_CACHE_DIR", "HF_HOME", "HF_HUB_CACHE"}
+
+
+def test_the_handler_reads_the_environment_that_the_stack_writes(synth: Synth) -> None:
+    variables = the_function(synth(cache_mode="copy", threads="2"))["Environment"]["Variables"]
+
+    settings = Settings.from_env(variables)
+
+    assert (settings.cache_mode, settings.threads) == ("copy", 2)
+    assert str(settings.bundle_dir) == "/opt/openclip"
+    assert offline.environment(settings.cache_dir).items() <= variables.items()
+
+
+def test_the_environment_is_offline_writable_and_within_what_lambda_takes(synth: Synth) -> None:
+    variables = the_function(synth(allowed_buckets="pictures"))["Environment"]["Variables"]
+
+    assert {variables[name] for name in OFFLINE} == {"1"}
+    assert all(variables[name].startswith("/tmp/") for name in WRITABLE)
+    assert sum(len(name) + len(value) for name, value in variables.items()) < 4096
+
+
+def test_every_variable_of_ours_is_one_that_the_handler_reads(synth: Synth) -> None:
+    variables = the_function(synth(threads="2"))["Environment"]["Variables"]
+    read: set[str] = set()
+
+    class Recorder(dict[str, str]):
+        def get(self, key: str, default: Any = None) -> Any:
+            read.add(key)
+            return super().get(key, default)
+
+    Settings.from_env(Recorder())
+    assert {name for name in variables if name.startswith("OPENCLIP_")} <= read
+
+
+def test_the_gateway_has_the_routes_that_the_handler_answers(synth: Synth) -> None:
+    keys = {route["RouteKey"] for route in resources(synth(), "AWS::ApiGatewayV2::Route")}
+
+    assert {f"{method} {path}" for path, methods in handler_api.ROUTES.items() for method in methods} <= keys
+
+
+def test_the_api_calls_the_alias_and_the_alias_waits_for_the_health_gate(synth: Synth) -> None:
+    template = synth()
+    aliases = {name: item for name, item in template["Resources"].items() if item["Type"] == "AWS::Lambda::Alias"}
+    ((alias, described),) = aliases.items()
+
+    assert described["Properties"]["Name"] == "live"
+    uris = [item["IntegrationUri"] for item in resources(template, "AWS::ApiGatewayV2::Integration")]
+    assert uris == [{"Ref": alias}]
+    callers = [item["FunctionName"] for item in resources(template, "AWS::Lambda::Permission")]
+    assert callers.count({"Ref": alias}) == len(resources(template, "AWS::ApiGatewayV2::Route"))
+    (gate,) = [name for name, item in template["Resources"].items() if item["Type"] == "Custom::HealthGate"]
+    assert gate in described["DependsOn"]
+    version = template["Resources"][gate]["Properties"]["FunctionVersion"]["Ref"]
+    assert template["Resources"][version]["Type"] == "AWS::Lambda::Version"
+    assert described["Properties"]["FunctionVersion"]["Fn::GetAtt"][0] == version
+
+
+def test_the_function_may_log_trace_and_read_the_named_buckets_and_nothing_else(synth: Synth) -> None:
+    assert actions_of(synth()) == {
+        "logs:CreateLogStream",
+        "logs:PutLogEvents",
+        "xray:PutTelemetryRecords",
+        "xray:PutTraceSegments",
+    }
+    template = synth(allowed_buckets="pictures,other-pictures", out="buckets")
+    assert actions_of(template) == {*actions_of(synth(out="again")), "s3:GetObject"}
+    (statement,) = [item for item in statements_of(template) if item["Action"] == "s3:GetObject"]
+    arns = [
+        "".join(part if isinstance(part, str) else "aws" for part in arn["Fn::Join"][1])
+        for arn in statement["Resource"]
+    ]
+    assert arns == ["arn:aws:s3:::pictures/*", "arn:aws:s3:::other-pictures/*"]
+
+
+def test_the_isolated_network_has_no_way_out_but_to_the_buckets(synth: Synth) -> None:
+    template = synth(vpc="isolated")
+    assert resources(template, "AWS::EC2::InternetGateway") == []
+    assert resources(template, "AWS::EC2::NatGateway") == []
+    assert resources(template, "AWS::EC2::Route") == []
+    assert len(the_function(template)["VpcConfig"]["SubnetIds"]) == 2
+    (endpoint,) = resources(synth(vpc="isolated", allowed_buckets="pictures", out="s3"), "AWS::EC2::VPCEndpoint")
+    assert endpoint["VpcEndpointType"] == "Gateway"
+
+
+def test_log_groups_are_encrypted_and_kept_as_long_as_the_setting_says(synth: Synth) -> None:
+    groups = resources(synth(log_retention="90"), "AWS::Logs::LogGroup")
+
+    assert len(groups) == 3
+    assert {group["RetentionInDays"] for group in groups} == {90}
+    assert all("KmsKeyId" in group for group in groups)
+
+
+def test_the_stage_throttles_and_its_access_log_holds_no_credential(synth: Synth) -> None:
+    (stage,) = resources(synth(throttle_rate="7.5", throttle_burst="9"), "AWS::ApiGatewayV2::Stage")
+
+    limits = stage["DefaultRouteSettings"]
+    assert (limits["ThrottlingRateLimit"], limits["ThrottlingBurstLimit"]) == (7.5, 9)
+    fields = set(json.loads(stage["AccessLogSettings"]["Format"]).values())
+    assert "$context.requestId" in fields  # or API Gateway refuses the format
+    assert not any("header" in field or "query" in field.lower() for field in fields)
+
+
+def test_cors_is_off_until_an_origin_is_named(synth: Synth) -> None:
+    (closed,) = resources(synth(), "AWS::ApiGatewayV2::Api")
+    assert "CorsConfiguration" not in closed
+    (opened,) = resources(
+        synth(cors_origins="https://a.example,https://b.example", out="cors"), "AWS::ApiGatewayV2::Api"
+    )
+    assert opened["CorsConfiguration"]["AllowOrigins"] == ["https://a.example", "https://b.example"]
+
+
+def test_concurrency_is_reserved_on_the_function_and_provisioned_on_the_alias(synth: Synth) -> None:
+    template = synth(reserved_concurrency="4", provisioned_concurrency="2", snap_start="false")
+
+    assert the_function(template)["ReservedConcurrentExecutions"] == 4
+    (alias,) = resources(template, "AWS::Lambda::Alias")
+    assert alias["ProvisionedConcurrencyConfig"] == {"ProvisionedConcurrentExecutions": 2}
+
+
+@pytest.mark.parametrize(("snap_start", "field"), [(True, "restoreDurationMs"), (False, "initDurationMs")])
+def test_alarms_watch_errors_throttles_slow_requests_and_slow_starts(
+    synth: Synth, snap_start: bool, field: str
+) -> None:
+    template = synth(snap_start=snap_start, alarm_topic_arn="arn:aws:sns:eu-west-1:111122223333:alarms")
+    alarms = resources(template, "AWS::CloudWatch::Alarm")
+    (filtered,) = resources(template, "AWS::Logs::MetricFilter")
+    (slow_start,) = [alarm for alarm in alarms if alarm["Namespace"] == "OpenCLIP"]
+
+    assert {alarm["MetricName"] for alarm in alarms} - {slow_start["MetricName"]} == {"Errors", "Throttles", "Duration"}
+    (p99,) = [alarm for alarm in alarms if alarm["MetricName"] == "Duration"]
+    assert (p99["ExtendedStatistic"], p99["Threshold"]) == ("p99", 10_000)
+    assert slow_start["MetricName"] == filtered["MetricTransformations"][0]["MetricName"]
+    assert filtered["MetricTransformations"][0]["MetricValue"] == f"$.record.metrics.{field}"
+    assert all(alarm["AlarmActions"] == ["arn:aws:sns:eu-west-1:111122223333:alarms"] for alarm in alarms)
+    assert len(resources(template, "AWS::CloudWatch::Dashboard")) == 1
+
+
+def test_a_layer_function_has_the_models_and_the_dependencies_as_layers(synth: Synth) -> None:
+    template = synth("layer", "arm64")
+
+    function = the_function(template)
+    assert function["Handler"] == "handler.app.lambda_handler"
+    assert len(function["Layers"]) == 2
+    layers = resources(template, "AWS::Lambda::LayerVersion")
+    assert {tuple(layer["CompatibleArchitectures"]) for layer in layers} == {("arm64",)}
+
+
+def statements_of(template: Template) -> list[dict[str, Any]]:
+    """The policy statements of the embedding function's role."""
+    role = the_function(template)["Role"]["Fn::GetAtt"][0]
+    policies = [item for item in resources(template, "AWS::IAM::Policy") if item["Roles"] == [{"Ref": role}]]
+    assert "ManagedPolicyArns" not in template["Resources"][role]["Properties"]
+    return [statement for policy in policies for statement in policy["PolicyDocument"]["Statement"]]
+
+
+def actions_of(template: Template) -> set[str]:
+    found: set[str] = set()
+    for statement in statements_of(template):
+        found.update([statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"])
+    return found

@@ -1,0 +1,68 @@
+"""The stack's settings: what may stand in cdk.json and behind -c, and what is said where it may not."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.errors import SettingsError
+from infra.settings import StackSettings
+
+
+def test_values_of_the_command_line_are_texts() -> None:
+    context = {"memory": "2048", "snap_start": "false", "allowed_buckets": "pictures, more", "throttle_rate": "2.5"}
+
+    settings = StackSettings.from_context(context)
+
+    assert (settings.memory, settings.snap_start, settings.throttle_rate) == (2048, False, 2.5)
+    assert settings.allowed_buckets == ("pictures", "more")
+
+
+def test_values_of_cdk_json_may_be_lists() -> None:
+    assert StackSettings.from_context({"cors_origins": ["https://a.example"]}).cors_origins == ("https://a.example",)
+
+
+def test_cdks_own_context_is_none_of_ours() -> None:
+    context = {"@aws-cdk/core:flag": True, "aws:cdk:bundling-stacks": ["**"], "availability-zones:account=1": []}
+
+    assert StackSettings.from_context(context) == StackSettings()
+
+
+def test_the_default_is_closed_and_fast() -> None:
+    settings = StackSettings()
+
+    assert (settings.auth, settings.snap_start, settings.allowed_buckets, settings.cors_origins) == (
+        "api_key",
+        True,
+        (),
+        (),
+    )
+    assert settings.build_dir == Path("build")
+
+
+@pytest.mark.parametrize(
+    ("context", "says"),
+    [
+        ({"memroy": "2048"}, "memroy is no setting: there are alarm_cold_start"),
+        ({"memory": "64"}, "memory=64"),
+        ({"memory": "lots"}, "memory=lots"),
+        ({"auth": "apikey"}, "auth=apikey"),
+        ({"snap_start": "perhaps"}, "snap_start=perhaps"),
+        ({"allowed_buckets": "Pictures_1"}, "allowed_buckets.0=Pictures_1"),
+        ({"auth": "jwt"}, "auth=jwt needs jwt_issuer"),
+        ({"jwt_issuer": "https://a.example"}, "mean nothing with auth=api_key"),
+        ({"auth": "jwt", "jwt_issuer": "http://a.example", "jwt_audience": "a"}, "jwt_issuer=http://a.example"),
+        ({"provisioned_concurrency": "2"}, "exclude each other"),
+        ({"ephemeral_storage": "1024"}, "set snap_start=false"),
+        ({"snap_start": "false", "reserved_concurrency": 1, "provisioned_concurrency": 2}, "is more than"),
+        ({"log_retention": "31"}, "log_retention=31: CloudWatch takes 1, 3"),
+        ({"timeout": "901"}, "timeout=901"),
+        ({"vpc": "vpc-123"}, "vpc=vpc-123"),
+        ({"stack_name": "1st"}, "stack_name=1st"),
+    ],
+)
+def test_what_cannot_be_meant_is_named_with_its_value(context: dict[str, Any], says: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        StackSettings.from_context(context)
+
+    assert says in str(caught.value)
