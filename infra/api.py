@@ -20,6 +20,7 @@ ROUTES = {
     "/v1/classify": (api.HttpMethod.POST,),
     "/v1/embeddings": (api.HttpMethod.POST,),
     "/v1/models": (api.HttpMethod.GET,),
+    "/v1/similarity": (api.HttpMethod.POST,),
 }
 INTEGRATION_TIMEOUT = Duration.seconds(29)  # an HTTP API gives up at 30 in any case
 ACCESS_LOG = {  # no header and no query: a credential could be in either
