@@ -1,50 +1,47 @@
-"""Build a bundle: fetch, normalise, golden, verify, and only then put it in place."""
+"""Build a bundle: fetch, normalise, golden, verify, and only then put it in place; nothing finished is made again."""
 
+import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from layer import golden, manifest, plan
+from layer import built, manifest
+from layer import lock as locks
+from layer.built import Built
 from layer.errors import BuildError
-from layer.fetch import Fetched, fetch
-from layer.normalise import open_to_all, place
 from layer.spec import ModelSpec, Spec
-from layer.verify import verify
-from layer.versions import check_versions
+
+if TYPE_CHECKING:
+    from layer.fetch import Fetched  # and others late: a build with nothing to do takes no second to say so
 
 
-def build(spec: Spec, output: Path, cache: Path, own_samples: Path | None = None) -> dict[str, Any]:
-    """Build every model of the spec into one verified bundle at `output`; returns the handler's report on it.
+def build(
+    spec: Spec, output: Path, cache: Path, own_samples: Path | None = None, lock: Path | None = None, mode: str = "keep"
+) -> dict[str, Any]:
+    """Build every model of the spec into one verified bundle at `output`; returns the handler's reports on them.
 
-    `cache` keeps what was downloaded, so that a build that was cut off goes on; `own_samples` is a directory of
-    pictures and texts on which a fast engine is compared with open_clip, besides this project's own. Whatever goes
-    wrong, raised as BuildError, the bundle that was at `output` stays as it was.
+    `cache` keeps what was downloaded and finished, so that a build that was cut off goes on; `own_samples` is a
+    directory of pictures and texts on which a fast engine is compared with open_clip, besides this project's own.
+    `lock` is models.lock: `mode` "keep" stays with it where it has a model, "locked" raises LockError where the hub
+    has moved on, "update" takes what is there now and shows what changed. Whatever goes wrong, raised as BuildError,
+    the bundle that was at `output` stays as it was.
     """
-    check_versions()
     output.parent.mkdir(parents=True, exist_ok=True)
     recover(output)
-    with tempfile.TemporaryDirectory(prefix=f".{output.name}-", dir=output.parent) as scratch:
-        staged = Path(scratch) / output.name
-        staged.mkdir()
-        fetched = [_fetch_all(model, cache / model.slug / "hub") for model in spec.models]
-        _refuse_two_commits(spec.models, fetched)
-        entries = []
-        for model, sources in zip(tqdm(spec.models, desc="models", unit="model"), fetched, strict=True):
-            if model.engine == "torch":
-                entries.append(_with_cache(model, sources, staged))
-            else:
-                work = Path(scratch) / model.slug
-                entries.append(_exported(model, spec, sources, staged, work, own_samples))
-        open_to_all(staged)
-        manifest.write(staged, spec, entries)
-        open_to_all(staged)
-        report = verify(staged)
-        _swap(staged, output)
-    return report
+    pins = locks.read(lock) if lock else {}
+    if mode == "locked":
+        from layer.drift import refuse_drift
+
+        refuse_drift(spec.models, pins)
+    finished = None if mode == "update" else _all_finished(spec, cache, pins, own_samples)
+    parts = finished or _make_all(spec, cache, pins, own_samples, lock, mode)
+    _put_in_place(spec, parts, output)
+    return {"ok": True, "models": [model for part in parts for model in part.report["models"]]}
 
 
 def recover(output: Path) -> None:
@@ -56,7 +53,73 @@ def recover(output: Path) -> None:
         shutil.rmtree(old)
 
 
-def _refuse_two_commits(models: Sequence[ModelSpec], fetched: Sequence[list[Fetched]]) -> None:
+def _all_finished(spec: Spec, cache: Path, pins: locks.Lock, own_samples: Path | None) -> list[Built] | None:
+    """Return every model's bundle where nothing is to be done: by the lock and the cache alone, without the hub."""
+    if any(model.id not in pins for model in spec.models):
+        return None
+    found = [built.find(cache, m, built.fingerprint(m, pins[m.id], own_samples)) for m in spec.models]
+    whole = [one for one in found if one]
+    return whole if len(whole) == len(found) else None
+
+
+def _make_all(
+    spec: Spec, cache: Path, pins: locks.Lock, own_samples: Path | None, lock: Path | None, mode: str
+) -> list[Built]:
+    from layer.gather import gather
+    from layer.versions import check_versions
+
+    check_versions()
+    _advise(spec.models)
+    fetched = gather(spec.models, cache, {} if mode == "update" else pins)
+    _refuse_two_commits(spec.models, fetched)
+    found = {
+        model.id: tuple(source.locked() for source in sources)
+        for model, sources in zip(spec.models, fetched, strict=True)
+    }
+    if lock and mode != "locked":
+        for line in locks.changes(pins, found):
+            print(line, file=sys.stderr)
+        locks.write(lock, found)
+    parts = []
+    for model, sources in zip(tqdm(spec.models, desc="models", unit="model"), fetched, strict=True):
+        digest = built.fingerprint(model, found[model.id], own_samples)
+        ready = built.find(cache, model, digest)
+        parts.append(ready or _make(model, spec, sources, cache, digest, own_samples))
+    return parts
+
+
+def _make(
+    model: ModelSpec, spec: Spec, sources: "list[Fetched]", cache: Path, digest: str, own_samples: Path | None
+) -> Built:
+    """Make a bundle of one model, verify it by the shipped handler, and keep it."""
+    from layer.normalise import open_to_all
+    from layer.verify import verify
+
+    scratch = cache / "making" / model.slug
+    shutil.rmtree(scratch, ignore_errors=True)  # of a build that was killed
+    bundle = scratch / "bundle"
+    bundle.mkdir(parents=True)
+    if model.engine == "torch":
+        entry = _with_cache(model, sources, bundle)
+    else:
+        entry = _exported(model, spec, sources, bundle, scratch / "work", own_samples)
+    open_to_all(bundle)
+    manifest.write(bundle, spec, [entry])
+    open_to_all(bundle)
+    kept = built.keep(cache, model, digest, bundle, verify(bundle))
+    shutil.rmtree(scratch)
+    return kept
+
+
+def _advise(models: Sequence[ModelSpec]) -> None:
+    from layer import plan
+
+    for model in models:
+        if not model.name.startswith("hf-hub:") and (advice := plan.source_plan(model).advice):
+            print(f"note: {advice}", file=sys.stderr)
+
+
+def _refuse_two_commits(models: Sequence[ModelSpec], fetched: "Sequence[list[Fetched]]") -> None:
     """Raise BuildError where two models of engine torch, which share a cache at run time, pin a repository apart."""
     pins: dict[str, str] = {}
     for model, sources in zip(models, fetched, strict=True):
@@ -68,38 +131,53 @@ def _refuse_two_commits(models: Sequence[ModelSpec], fetched: Sequence[list[Fetc
                 )
 
 
-def _with_cache(model: ModelSpec, sources: list[Fetched], staged: Path) -> dict[str, Any]:
+def _with_cache(model: ModelSpec, sources: "list[Fetched]", bundle: Path) -> dict[str, Any]:
     """Ship the model as a Hugging Face cache, for open_clip itself."""
-    hub = staged / "models" / model.slug / "hub"
+    from layer import golden
+    from layer.normalise import place
+
+    hub = bundle / "models" / model.slug / "hub"
     for source in sources:
         place(source, hub)
     return manifest.model_entry(model, sources, golden.compute(model.name, model.pretrained, hub))
 
 
 def _exported(
-    model: ModelSpec, spec: Spec, sources: list[Fetched], staged: Path, work: Path, own_samples: Path | None
+    model: ModelSpec, spec: Spec, sources: "list[Fetched]", bundle: Path, work: Path, own_samples: Path | None
 ) -> dict[str, Any]:
     """Ship the model as two towers and a tokenizer, for a fast engine; the checkpoint stays behind."""
     from layer.export.parity import export_model  # late: ONNX's packages are needed for this alone
+    from layer.normalise import place
 
     for source in sources:
         place(source, work / "hub")
     folder, entry = export_model(model, spec, work / "hub", sources, work, own_samples)
-    (staged / "models").mkdir(exist_ok=True)
-    folder.rename(staged / "models" / model.slug)
-    shutil.rmtree(work)
+    (bundle / "models").mkdir()
+    folder.rename(bundle / "models" / model.slug)
     return entry
 
 
-def _fetch_all(model: ModelSpec, cache: Path) -> list[Fetched]:
-    """Fetch the weights' repository, then those that its config says the text side needs."""
-    weights = plan.weights_need(model)
-    config_file = None
-    if "config" in weights.roles:
-        config = fetch(plan.Need(weights.repo, ("config",)), model.revision, cache)
-        config_file = config.folder / plan.CONFIG_FILE
-    needs = plan.merge([weights, *plan.text_needs(plan.model_config(model, config_file))])
-    return [fetch(need, model.revision if need.repo == weights.repo else None, cache) for need in needs]
+def _put_in_place(spec: Spec, parts: list[Built], output: Path) -> None:
+    """Join the models' bundles into one, by links where the file system has them; leave one that is the same alone."""
+    facts = manifest.joined(spec, [part.facts for part in parts])
+    if built.untouched(output) and manifest.same(manifest.read(output), facts):
+        return
+    with tempfile.TemporaryDirectory(prefix=f".{output.name}-", dir=output.parent) as scratch:
+        staged = Path(scratch) / output.name
+        for part in parts:
+            shutil.copytree(part.bundle / "models", staged / "models", copy_function=_link, dirs_exist_ok=True)
+        manifest.write_facts(staged, facts)
+        for folder in (staged, *(path for path in staged.rglob("*") if path.is_dir())):
+            folder.chmod(0o755)
+        (staged / manifest.NAME).chmod(0o644)
+        _swap(staged, output)
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another disk, or a file system without links
+        shutil.copy2(source, target)
 
 
 def _swap(staged: Path, output: Path) -> None:

@@ -41,6 +41,9 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument("--output", type=Path, default=BUNDLE, help="default: %(default)s")
     build.add_argument("--cache", type=Path, default=CACHE, help="keeps downloads (default: %(default)s)")
     build.add_argument("--samples", type=Path, help="pictures and .txt to compare a fast engine with open_clip on, too")
+    pins = build.add_mutually_exclusive_group()
+    pins.add_argument("--locked", action="store_true", help="fail where a commit or a hash is not models.lock's")
+    pins.add_argument("--update", action="store_true", help="take what the hub has now, and show what changed")
     build.set_defaults(run=_build)
 
     for name, run, says in (
@@ -72,9 +75,11 @@ def _parser() -> argparse.ArgumentParser:
 def _build(options: argparse.Namespace) -> None:
     spec = read_spec(options.models)
     from layer.build import build
+    from layer.lock import lock_path
     from layer.show import show_report
 
-    report = build(spec, options.output, options.cache, options.samples)
+    mode = "locked" if options.locked else "update" if options.update else "keep"
+    report = build(spec, options.output, options.cache, options.samples, lock_path(options.models), mode)
     show_report(f"built and verified {options.output}", report)
 
 

@@ -39,3 +39,11 @@ class ExportError(BuildError):
 
 class PackageError(BuildError):
     """A bundle cannot be packaged for its target, or would not fit what Lambda takes."""
+
+
+class LockError(BuildError):
+    """models.lock is not what the build finds, or not a lock at all."""
+
+
+class CheckpointError(BuildError):
+    """A checkpoint of the user's own, or its config, is not what open_clip can load."""

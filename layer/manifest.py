@@ -51,7 +51,28 @@ def write(bundle: Path, spec: Spec, models: list[dict[str, Any]]) -> None:
         {"path": path.as_posix(), "size": (bundle / path).stat().st_size, "sha256": digest}
         for path, digest in hash_files(bundle, paths, "hashing")
     ]
-    manifest = {
+    write_facts(bundle, _facts(spec, models, files))
+
+
+def joined(spec: Spec, parts: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the manifest of one bundle of the models of several, whose files were hashed when each was built."""
+    models = [model for part in parts for model in part["models"]]
+    files = sorted((file for part in parts for file in part["files"]), key=lambda file: str(file["path"]))
+    return _facts(spec, models, files)
+
+
+def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Tell whether two manifests say the same but for when."""
+    return json.dumps({**one, "created_at": ""}) == json.dumps({**other, "created_at": ""})
+
+
+def write_facts(bundle: Path, facts: dict[str, Any]) -> None:
+    """Write manifest.json into a bundle, the last of its files."""
+    (bundle / NAME).write_text(json.dumps(facts, indent=1, ensure_ascii=False), encoding="utf-8")
+
+
+def _facts(spec: Spec, models: list[dict[str, Any]], files: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
         "schema": SCHEMA,
         "created_at": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         "target": asdict(spec.target),
@@ -59,7 +80,6 @@ def write(bundle: Path, spec: Spec, models: list[dict[str, Any]]) -> None:
         "models": models,
         "files": files,
     }
-    (bundle / NAME).write_text(json.dumps(manifest, indent=1, ensure_ascii=False), encoding="utf-8")
 
 
 def read(bundle: Path) -> dict[str, Any]:

@@ -32,7 +32,8 @@ class Target:
 class ModelSpec:
     """One model as open_clip names it: a registry name with its `pretrained` tag, or `hf-hub:<org>/<name>`.
 
-    `engine` is never "auto" here; `precision` is of the weights' matrices.
+    `engine` is never "auto" here; `precision` is of the weights' matrices. A model of one's own has `checkpoint`, a
+    directory, a file or a URL, and `config`, what it was made from: a pair of the registry or an open_clip_config.json.
     """
 
     name: str
@@ -40,6 +41,8 @@ class ModelSpec:
     revision: str | None = None
     engine: str = "onnx"
     precision: str = "int8"
+    checkpoint: str | None = None
+    config: str | None = None
 
     @property
     def id(self) -> str:
@@ -89,6 +92,8 @@ def _model(path: Path, number: int, table: Mapping[str, Any], target: Target) ->
         fields["engine"] = _quickest(target)
     if fields["engine"] == "torch" and fields.setdefault("precision", "fp32") == "int8":
         raise SpecError(f'{path}: {where} has precision = "int8", which torch does not have: set engine = "onnx"')
+    if "checkpoint" in fields or "config" in fields:
+        return _own(path, where, fields)
     model = ModelSpec(**fields)
     from_hub = model.name.startswith("hf-hub:")
     if from_hub and not re.fullmatch(r"hf-hub:[\w.-]+/[\w.-]+", model.name):
@@ -101,6 +106,23 @@ def _model(path: Path, number: int, table: Mapping[str, Any], target: Target) ->
             f"`python -m layer models --family {model.name}` lists"
         )
     return model
+
+
+def _own(path: Path, where: str, fields: dict[str, str]) -> ModelSpec:
+    """Read a model of the user's own, whose name is what clients call it; paths are relative to models.toml."""
+    if "checkpoint" not in fields:
+        raise SpecError(f"{path}: {where} has config but no checkpoint: name the file or directory of the weights")
+    if wrong := {"pretrained", "revision"} & set(fields):
+        raise SpecError(f"{path}: {where} has a checkpoint and {wrong.pop()}: the checkpoint is all of it, drop that")
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", fields["name"]):
+        raise SpecError(f'{path}: {where} has name = {fields["name"]!r}: a model of your own is called "<you>/<name>"')
+    for key in ("checkpoint", "config"):
+        value = fields.get(key, "")
+        if value and "://" not in value and (key == "checkpoint" or value.endswith(".json")):
+            fields[key] = str(path.parent / value)
+    if not fields["checkpoint"].startswith("https://") and "://" in fields["checkpoint"]:
+        raise SpecError(f"{path}: {where} has checkpoint = {fields['checkpoint']!r}: only https:// is fetched")
+    return ModelSpec(**{**fields, "name": f"hf-hub:{fields['name']}"})
 
 
 def _quickest(target: Target) -> str:

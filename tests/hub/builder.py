@@ -27,17 +27,17 @@ class Builder:
     def manifest(self) -> bytes:
         return (self.bundle / "manifest.json").read_bytes()
 
-    def start(self, spec: str = TINY) -> "subprocess.Popen[str]":
+    def start(self, spec: str = TINY, *options: str) -> "subprocess.Popen[str]":
         self.root.mkdir(exist_ok=True)
         (self.root / "models.toml").write_text(spec)
         command = [sys.executable, "-m", "layer", "build", "--models", str(self.root / "models.toml")]
-        command += ["--output", str(self.bundle), "--cache", str(self.root / "cache")]
+        command += ["--output", str(self.bundle), "--cache", str(self.root / "cache"), *options]
         environ = {"PATH": os.environ["PATH"], "HF_ENDPOINT": self.hub.url, "HF_HOME": str(self.root / "hf")}
         return subprocess.Popen(
             command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
 
-    def run(self, spec: str = TINY) -> "subprocess.CompletedProcess[str]":
-        process = self.start(spec)
+    def run(self, spec: str = TINY, *options: str) -> "subprocess.CompletedProcess[str]":
+        process = self.start(spec, *options)
         out, err = process.communicate(timeout=200)
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)

@@ -87,7 +87,7 @@ def test_a_killed_build_leaves_the_bundle_that_was_there_and_its_download_goes_o
     pad(large, 45_000_000)
     builder.hub.stalled.add(large.name)
     process = builder.start()
-    partial = f"cache/acme--tiny/hub/models--acme--tiny/*/{large.name}.partial"
+    partial = f"cache/hub/models--acme--tiny/*/{large.name}.partial"
     deadline = time.monotonic() + 60
     while not any(path.stat().st_size >= 10_000_000 for path in builder.root.glob(partial)):
         assert time.monotonic() < deadline, "the download never came to its middle"

@@ -1,0 +1,199 @@
+"""models.lock and rebuilds: pinned until told otherwise, nothing made twice, never a bundle that does not verify."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from layer import built, lock, manifest
+from layer.spec import ModelSpec, read_spec
+from layer.verify import verify
+from tests.hub import repositories
+from tests.hub.builder import ROOT, TINY, Builder
+from tests.hub.server import Hub, serving
+
+TWO = TINY + TINY.replace("acme/tiny", "acme/second")
+
+
+@pytest.fixture(scope="module")
+def builder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Builder]:
+    """A build of two models that share their tokenizer's repository; the tests here go on from it in order."""
+    root = tmp_path_factory.mktemp("lock")
+    with serving() as hub:
+        hub.add("acme/tiny", repositories.tiny_model(root / "tiny", "acme/tokenizer"))
+        hub.add("acme/second", repositories.tiny_model(root / "second", "acme/tokenizer"), license=None)
+        hub.add("acme/tokenizer", repositories.tokenizer_without_config(root / "tokenizer"))
+        yield Builder(root / "work", hub)
+
+
+def downloads(hub: Hub) -> list[str]:
+    return [path for method, path, _ in hub.requests if method == "GET" and "/resolve/" in path]
+
+
+def made(builder: Builder) -> dict[str, int]:
+    """When each model's bundle was made."""
+    places = builder.root.glob("cache/built/*/*/report.json")
+    return {place.parents[1].name: place.stat().st_mtime_ns for place in places}
+
+
+def test_a_build_killed_after_its_first_model_goes_on_with_the_second(builder: Builder) -> None:
+    process = builder.start(TWO)
+    deadline = time.monotonic() + 120
+    while not made(builder):
+        assert time.monotonic() < deadline, "the first model was never finished"
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    first = made(builder)
+    assert list(first) == ["acme--tiny"]
+    assert not builder.bundle.exists()
+
+    run = builder.run(TWO)
+
+    assert run.returncode == 0, run.stderr
+    assert made(builder)["acme--tiny"] == first["acme--tiny"]
+    assert [model["id"] for model in json.loads(builder.manifest)["models"]] == ["acme/tiny", "acme/second"]
+    assert verify(builder.bundle)["ok"]
+
+
+def test_the_lock_holds_commit_size_and_hash_of_every_file_and_shared_repositories_come_once(builder: Builder) -> None:
+    pins = lock.read(builder.root / "models.lock")
+
+    assert list(pins) == ["acme/second", "acme/tiny"]
+    for sources in pins.values():
+        for source in sources:
+            repository = builder.hub.repositories[source.repo]
+            assert (source.asked, source.revision, source.license) == (None, repository.commit, repository.license)
+            for name, file in source.files.items():
+                path = repository.folder / name
+                assert (file.size, file.sha256) == (path.stat().st_size, builder.hub.sha256(path))
+    assert len([path for path in downloads(builder.hub) if path.endswith("/tokenizer.json")]) == 1
+
+
+def test_a_second_build_asks_nobody_and_changes_nothing(builder: Builder) -> None:
+    before, finished, url = builder.manifest, made(builder), builder.hub.url
+    builder.hub.url = "http://127.0.0.1:9"  # where nothing listens
+
+    start = time.monotonic()
+    run = builder.run(TWO)
+    seconds = time.monotonic() - start
+
+    builder.hub.url = url
+    assert run.returncode == 0, run.stderr
+    assert (builder.manifest, made(builder)) == (before, finished)
+    assert seconds < 3
+
+
+def test_a_model_more_leaves_the_others_alone_and_one_less_too(builder: Builder) -> None:
+    finished = made(builder)
+
+    less = builder.run(TINY)
+
+    assert less.returncode == 0, less.stderr
+    assert [model["id"] for model in json.loads(builder.manifest)["models"]] == ["acme/tiny"]
+    assert verify(builder.bundle)["ok"]
+    assert builder.run(TWO).returncode == 0
+    assert made(builder) == finished
+
+
+def test_a_file_changed_in_the_bundle_is_made_good_again(builder: Builder) -> None:
+    [config] = builder.bundle.glob("models/acme--tiny/hub/models--acme--tiny/snapshots/*/open_clip_config.json")
+    config.write_text(config.read_text() + " ")
+
+    run = builder.run(TWO)
+
+    assert run.returncode == 0, run.stderr
+    assert verify(builder.bundle)["ok"]
+
+
+def test_a_branch_that_moved_is_not_taken_until_update_which_shows_what_changed(builder: Builder) -> None:
+    config = builder.hub.repositories["acme/second"].folder / "open_clip_config.json"
+    old = builder.hub.repositories["acme/second"].commit
+    config.write_text(config.read_text() + "\n")
+    builder.hub.digests.clear()
+    new = builder.hub.repositories["acme/second"].commit
+    builder.hub.requests.clear()
+    finished = made(builder)
+
+    kept, locked = builder.run(TWO), builder.run(TWO, "--locked")
+    assert kept.returncode == 0, kept.stderr
+    assert made(builder) == finished
+    assert locked.returncode == 1
+    assert f"acme/second is at {new}, models.lock has {old}" in locked.stderr
+    assert "`python -m layer build --update` takes what is there now" in locked.stderr
+
+    updated = builder.run(TWO, "--update")
+    assert updated.returncode == 0, updated.stderr
+    assert f"acme/second: acme/second {old[:12]} -> {new[:12]}" in updated.stderr
+    size = config.stat().st_size
+    assert f"  open_clip_config.json: {size - 1} bytes, sha256 " in updated.stderr
+    assert f" -> {size} bytes, sha256 {builder.hub.sha256(config)[:12]}" in updated.stderr
+    assert downloads(builder.hub) == [f"/acme/second/resolve/{new}/{config.name}"]
+    assert made(builder)["acme--tiny"] == finished["acme--tiny"]
+    assert builder.run(TWO, "--locked").returncode == 0
+
+
+def test_other_bytes_at_the_same_commit_are_refused(builder: Builder) -> None:
+    table = builder.hub.repositories["acme/tokenizer"].folder / "special_tokens_map.json"
+    commit = builder.hub.repositories["acme/tokenizer"].commit
+    table.write_text(table.read_text().replace(" ", "\t", 1))
+    assert builder.hub.repositories["acme/tokenizer"].commit == commit, "the test hub's commits are of names and sizes"
+    elsewhere = Builder(builder.root.parent / "fresh", builder.hub)
+    elsewhere.root.mkdir()
+    (elsewhere.root / "models.lock").write_bytes((builder.root / "models.lock").read_bytes())
+
+    run = elsewhere.run(TWO, "--locked")
+
+    assert run.returncode == 1
+    assert "special_tokens_map.json of acme/tokenizer, for acme/tiny, has sha256" in run.stderr
+    assert "somebody changed it" in run.stderr
+
+
+def test_a_lock_that_lacks_a_model_or_is_damaged_is_named(builder: Builder, tmp_path: Path) -> None:
+    elsewhere = Builder(tmp_path, builder.hub)
+
+    assert "models.lock has no acme/tiny: run `python -m layer build` once" in elsewhere.run(TINY, "--locked").stderr
+    (tmp_path / "models.lock").write_text("<<<<<<< HEAD")
+    assert "models.lock is damaged" in elsewhere.run(TINY).stderr
+
+
+def test_ten_finished_models_take_under_three_seconds(tmp_path: Path) -> None:
+    (tmp_path / "models.toml").write_text(
+        "".join(f'[[model]]\nname = "hf-hub:acme/m{number}"\n' for number in range(10))
+    )
+    spec = read_spec(tmp_path / "models.toml")
+    pins: lock.Lock = {model.id: (_source(model),) for model in spec.models}
+    lock.write(tmp_path / "models.lock", pins)
+    for model in spec.models:
+        bundle = tmp_path / "bundle-of-one"
+        folder = bundle / "models" / model.slug / "openvino"
+        folder.mkdir(parents=True)
+        with (folder / "image.bin").open("wb") as weights:
+            weights.truncate(100_000_000)  # a hole: as large as a real one to stat, nothing to hash twice
+        report = {"id": model.id, "token_ids_equal": True, "min_text_cosine": 1.0, "min_image_cosine": 1.0}
+        facts = manifest.joined(spec, [{"models": [], "files": []}])
+        path = f"models/{model.slug}/openvino/image.bin"
+        manifest.write_facts(bundle, {**facts, "files": [{"path": path, "size": 100_000_000, "sha256": "0" * 64}]})
+        digest = built.fingerprint(model, pins[model.id], None)
+        built.keep(tmp_path / "cache", model, digest, bundle, {"models": [{**report, "load_seconds": 0.1}]})
+    command = [sys.executable, "-m", "layer", "build", "--models", str(tmp_path / "models.toml")]
+    command += ["--output", str(tmp_path / "out"), "--cache", str(tmp_path / "cache")]
+
+    seconds = []
+    for _ in range(2):
+        start = time.monotonic()
+        run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env={**os.environ}, check=False)
+        seconds.append(time.monotonic() - start)
+        assert run.returncode == 0, run.stderr
+    assert max(seconds) < 3, seconds
+    assert len(json.loads((tmp_path / "out" / "manifest.json").read_text())["files"]) == 10
+
+
+def _source(model: ModelSpec) -> lock.LockedSource:
+    return lock.LockedSource(model.name, None, "a" * 40, ("weights",), None, {})
