@@ -8,7 +8,6 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
-
 SPEC = '[[model]]\nname = "hf-hub:openclip-lambda/shapes-i18n"\nengine = "{engine}"\nprecision = "{precision}"\n'
 
 

@@ -45,6 +45,7 @@ def _make(name: str, pretrained: str | None, out: Path, own_samples: Path | None
     facts["tokenizer"] = export_tokenizer(loaded.tokenizer, facts["tokenizer"], out)
     facts["export"] = {"causal_text": is_causal(loaded.model), "end_id": end_id(loaded.model)}
     texts, pictures = samples(own_samples)
+    texts, pictures = [*texts, *golden.TEXTS], [*pictures, *golden.pictures()]  # `verify` will ask for these too
     (out / "samples.json").write_text(json.dumps(golden.embed(loaded, texts, pictures)))
     height, width = facts["image_size"]
     export_fp32(loaded.model, (height, width), facts["context_length"], out)

@@ -5,16 +5,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Recipe:
-    """`block` numbers share a scale (0: nothing is quantised); `activations` is in how many bits they meet weights."""
+    """`block` weights share a scale (0: nothing is quantised); `activations` is in how many bits they meet weights."""
 
     name: str
     block: int = 0
     activations: int = 32
+    group: int = 0  # of activations, where smaller than the block
 
     @property
     def activation_group(self) -> int:
         """How many activations share a scale at run time; 0 where they stay as they are."""
-        return self.block if self.activations == 8 else 0
+        return (self.group or self.block) if self.activations == 8 else 0
 
 
 FP32 = Recipe("fp32")
@@ -28,10 +29,10 @@ RECIPES: dict[tuple[str, str], tuple[Recipe, ...]] = {
         Recipe("8-bit weights in blocks of 32, fp32 activations", 32),
     ),
     ("openvino", "fp32"): (FP32,),
-    ("openvino", "int8"): (  # a row of weights shares a scale; the block is of the activations
-        Recipe("8-bit weights by row, 8-bit activations in groups of 128", 128, 8),
-        Recipe("8-bit weights by row, 8-bit activations in groups of 64", 64, 8),
-        Recipe("8-bit weights by row, 8-bit activations in groups of 32", 32, 8),
-        Recipe("8-bit weights by row, fp32 activations", 1),
+    ("openvino", "int8"): (
+        Recipe("8-bit weights in blocks of 128, 8-bit activations", 128, 8),
+        Recipe("8-bit weights in blocks of 128, 8-bit activations in groups of 64", 128, 8, 64),
+        Recipe("8-bit weights in blocks of 32, 8-bit activations", 32, 8),
+        Recipe("8-bit weights in blocks of 32, fp32 activations", 32),
     ),
 }

@@ -72,7 +72,7 @@ def test_the_manifest_records_how_exact_the_towers_are(served: Served) -> None:
         return
     parity = served.entry["export"]["parity"]
     assert min(parity["min_text_cosine"], parity["min_image_cosine"]) >= LEAST[served.precision]
-    assert (parity["texts"], parity["images"]) == (12, 10)
+    assert (parity["texts"], parity["images"]) == (16, 13)
     assert served.entry["export"]["recipe"]
 
 
