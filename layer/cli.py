@@ -1,4 +1,4 @@
-"""The builder's command line: `python -m layer build | verify | inspect | package | models`."""
+"""The builder's command line: `python -m layer build | verify | inspect | package | models | doctor`."""
 
 import argparse
 import os
@@ -18,7 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status. An error is one message on stderr, never a traceback."""
     options = _parser().parse_args(arguments)
     try:
-        options.run(options)
+        status: int | None = options.run(options)
         sys.stdout.flush()
     except BrokenPipeError:  # `... | head` has read what it wanted
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains at its end
@@ -29,12 +29,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("stopped: the bundle that was there is as it was, and the next build goes on", file=sys.stderr)
         return 130
-    return 0
+    return status or 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m layer", description="OpenCLIP models as verified offline bundles.")
-    commands = parser.add_subparsers(required=True, metavar="build | verify | inspect | package | models")
+    commands = parser.add_subparsers(required=True, metavar="build | verify | inspect | package | models | doctor")
 
     build = commands.add_parser("build", help="make a bundle of the models in models.toml, and verify it")
     build.add_argument("--models", type=Path, default=DEFAULT_SPEC, help="models.toml (default: %(default)s)")
@@ -60,13 +60,20 @@ def _parser() -> argparse.ArgumentParser:
     package.add_argument("--torch-index-url", help="where torch's CPU builds are; for engine torch alone")
     package.set_defaults(run=_package)
 
+    _add_models(commands)
+    doctor = commands.add_parser("doctor", help="say what is wrong with what somebody else made, and the mend")
+    doctor.add_argument("what", help="a directory, an image (by name, or saved), a zip, a log, or a function's address")
+    doctor.set_defaults(run=_doctor)
+    return parser
+
+
+def _add_models(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     models = commands.add_parser("models", help="list what models.toml names, or what open_clip's registry has")
     models.add_argument("--models", type=Path, default=DEFAULT_SPEC, help="models.toml (default: %(default)s)")
     models.add_argument("--all", action="store_true", help="every pair of open_clip's registry, with its sizes")
     models.add_argument("--family", help="the pairs whose name contains this, as in --family siglip2")
     models.add_argument("--fits", choices=("layer", "image"), help="the pairs that this package shape has room for")
     models.set_defaults(run=_models)
-    return parser
 
 
 # The imports are late: `--help` and a wrong models.toml need not wait for torch.
@@ -101,6 +108,15 @@ def _package(options: argparse.Namespace) -> None:
     from layer.show import show_package
 
     show_package(options.output, package(options.bundle, options.output, options.torch_index_url))
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from layer.doctor.examine import examine
+    from layer.doctor.show import show
+
+    findings = examine(options.what)
+    show(options.what, findings)
+    return 1 if any(finding.fatal for finding in findings) else 0
 
 
 def _models(options: argparse.Namespace) -> None:

@@ -47,3 +47,7 @@ class LockError(BuildError):
 
 class CheckpointError(BuildError):
     """A checkpoint of the user's own, or its config, is not what open_clip can load."""
+
+
+class DoctorError(BuildError):
+    """What the doctor was pointed to cannot be examined."""
