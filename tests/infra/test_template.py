@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from handler import api as handler_api
-from handler import offline
+from handler import offline, routes
 from handler.settings import Settings
 from tests.infra.conftest import Synth, Template, resources, the_function
 
@@ -49,7 +48,7 @@ def test_every_variable_of_ours_is_one_that_the_handler_reads(synth: Synth) -> N
 def test_the_gateway_has_the_routes_that_the_handler_answers(synth: Synth) -> None:
     keys = {route["RouteKey"] for route in resources(synth(), "AWS::ApiGatewayV2::Route")}
 
-    assert {f"{method} {path}" for path, methods in handler_api.ROUTES.items() for method in methods} <= keys
+    assert {f"{method} {path}" for path, methods in routes.ROUTES.items() for method in methods} <= keys
 
 
 def test_the_api_calls_the_alias_and_the_alias_waits_for_the_health_gate(synth: Synth) -> None:
