@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 BUNDLE := build/bundle
+DEMO_BUNDLE := build/demo-bundle
+CLIENTS := build/clients
 RIE := build/rie/aws-lambda-rie
 PORT ?= 8080
 # On Linux, PyPI's torch brings gigabytes of CUDA. Give the CPU index that pytorch.org's "Get started" page shows.
@@ -11,7 +13,7 @@ PYTEST = $(PY) -m pytest --junitxml build/tests/$@.xml
 PIP_INSTALL := $(PY) -m pip install --quiet $(if $(TORCH_INDEX_URL),--extra-index-url $(TORCH_INDEX_URL))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve build verify package synth deploy destroy bench test lint unit infra offline local e2e clean
+.PHONY: help demo serve build verify package synth deploy destroy bench test lint unit infra offline local clients e2e clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,7 +49,7 @@ destroy: $(VENV)/.workstation node_modules ## All of it gone again
 bench: $(VENV)/.workstation ## Every engine beside the plain recipe, on this machine: docs/benchmarks.*
 	$(PY) -m benchmarks
 
-test: lint unit infra offline local ## Everything this machine can run
+test: lint unit infra offline local clients ## Everything this machine can run
 	@if $(PY) -m tests.e2e.engine; then $(MAKE) e2e; fi
 	@$(PY) -m tests.count
 
@@ -68,6 +70,10 @@ offline: $(VENV)/.dev ## Tests of the shipped code in a process whose network is
 local: $(VENV)/.dev $(RIE) ## Tests under the real Lambda runtime client and emulator (Linux)
 	$(PYTEST) tests/local
 
+clients: $(CLIENTS)/.installed $(VENV)/.dev $(RIE) $(DEMO_BUNDLE)/manifest.json ## Real clients: openai, LangChain, a browser, ... (Chromium)
+	OPENCLIP_DEMO_BUNDLE=$(DEMO_BUNDLE) FUNCTION_PYTHON=$(CURDIR)/$(PY) \
+		$(CLIENTS)/bin/python -m pytest --junitxml build/tests/$@.xml tests/clients
+
 e2e: $(VENV)/.dev $(RIE) ## Tests of what is deployed, in containers as Lambda runs them (a Docker engine; Debian, root)
 	$(PYTEST) tests/e2e
 
@@ -76,6 +82,15 @@ clean: ## Remove what was built and installed here
 
 $(BUNDLE)/manifest.json: $(VENV)/.workstation
 	$(PY) -m layer build
+
+# Built anew when the builder or the model is another.
+$(DEMO_BUNDLE)/manifest.json: $(VENV)/.workstation $(wildcard layer/*.py layer/export/*.py) tests/clients/models.toml
+	$(PY) -m layer build --models tests/clients/models.toml --output $(DEMO_BUNDLE)
+
+$(CLIENTS)/.installed: requirements-clients.txt
+	$(PYTHON) -m venv $(CLIENTS)
+	$(CLIENTS)/bin/python -m pip install --quiet -r requirements-clients.txt
+	@touch $@
 
 node_modules: package.json package-lock.json
 	npm ci --no-audit --no-fund --silent

@@ -3,9 +3,11 @@
 import logging
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from handler import cors
+from handler.call import Call, active, current
 from handler.errors import ApiError, shorten
 from handler.events import Answer, Request, is_http, parse, shape
 from handler.routes import ROUTES, invoke
@@ -20,9 +22,24 @@ def handle(service: Service, event: Any, context: Any) -> dict[str, Any]:
     No exception leaves: a direct Invoke that fails returns the error's body too, so that a caller has one thing to
     look at, and so that a client's mistake neither counts as a fault of the function nor is retried by Lambda.
     """
+    call = Call(getattr(context, "aws_request_id", "unknown"), cold=service.served == 0)
+    service.served += 1
+    with active(call):
+        if is_http(event):
+            answer, request = _http(service, event, context)
+            call.route = request.path if request and request.path in ROUTES else "unknown"
+        else:
+            answer, request = _guard(lambda: invoke(service, event), context), None
+    call.status = answer.status
     if not is_http(event):
-        answer = _guard(lambda: invoke(service, event), context)
         return dict(answer.body) if not isinstance(answer.body, str) else {}
+    if call.model:
+        timing = {"server-timing": call.server_timing(), "x-openclip-cold": str(call.cold).lower()}
+        answer = replace(answer, headers={**answer.headers, **timing})
+    return shape(answer, event, request)
+
+
+def _http(service: Service, event: Any, context: Any) -> tuple[Answer, Request | None]:
     request: Request | None = None
 
     def respond() -> Answer:
@@ -31,15 +48,14 @@ def handle(service: Service, event: Any, context: Any) -> dict[str, Any]:
         return _route(service, request)
 
     answer = _guard(respond, context)
-    if request:
-        answer = cors.add(answer, request, service.settings)
-    return shape(answer, event, request)
+    return (cors.add(answer, request, service.settings) if request else answer), request
 
 
 def _guard(respond: Callable[[], Answer], context: Any) -> Answer:
     try:
         return respond()
     except ApiError as error:
+        current().code = error.code
         return Answer(error.status, error.body())
     except Exception as error:  # noqa: BLE001 - logged below, without its message
         request_id = getattr(context, "aws_request_id", "unknown")
@@ -47,6 +63,7 @@ def _guard(respond: Callable[[], Answer], context: Any) -> Answer:
         frames = "".join(traceback.format_tb(error.__traceback__))
         log.error("request %s failed with %s\n%s", request_id, type(error).__name__, frames)
         failure = ApiError("internal_error", f"an error of ours: look for request {request_id} in the function's log")
+        current().code = failure.code
         return Answer(failure.status, failure.body())
 
 

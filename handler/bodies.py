@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from handler.errors import ApiError
-from handler.inputs import MAX_TEXT_CHARACTERS, MODALITIES, TEXT, Either, Text, refuse_token_ids
+from handler.inputs import MAX_TEXT_CHARACTERS, MODALITIES, PICTURE, TEXT, Either, Text, refuse_token_ids
 from handler.rules import Body, Field, ListOf, Rule, Scalar
 from handler.settings import Settings
 
@@ -23,13 +23,27 @@ OPTIONS = {
 }
 
 
-def _embeddings(name: str, strings: str | None, about: str, example: Any) -> Body:
-    modality = Scalar(str, MODALITIES if strings is None else (strings,))
-    rule = ListOf(Either(strings), or_one=True, refuse=refuse_token_ids)
+class Unsaid:
+    """`modality` where it is absent: of the two that it may have, each has a body of its own."""
+
+    def read(self, value: Any, param: str, settings: Settings) -> Any:
+        """Raise ApiError: a value that is one of the two never gets here."""
+        return Scalar(str, MODALITIES).read(value, param, settings)
+
+    def schema(self, settings: Settings) -> dict[str, Any]:
+        """Describe it."""
+        return {"type": "null"}
+
+
+def _embeddings(name: str, strings: str | None, about: str) -> Body:
     fields = {
         "user": Field(Scalar(str), "OpenAI's: who the end user is. Taken, and not kept"),
-        "modality": Field(modality, "What plain strings are", required=strings is not None),
-        "input": Field(rule, "a text or a picture, or a list of them in any order", True, examples=(example,)),
+        "modality": Field(Scalar(str, (strings,)) if strings else Unsaid(), "What plain strings are", bool(strings)),
+        "input": Field(
+            ListOf(Either(strings), or_one=True, refuse=refuse_token_ids),
+            "a text or a picture, or a list of them in any order",
+            required=True,
+        ),
         **OPTIONS,
     }
     return Body(name, about, fields)
@@ -40,10 +54,9 @@ EMBEDDINGS = {
         "EmbeddingsRequest",
         None,
         "Texts and pictures in any order; a string that starts with `data:image/` is a picture",
-        ["a red circle", {"text": "一个红色的圆形"}],
     ),
-    "text": _embeddings("TextEmbeddingsRequest", "text", "Every plain string is a text", "a red circle"),
-    "image": _embeddings("PictureEmbeddingsRequest", "image", "Every plain string is a picture", None),
+    "text": _embeddings("TextEmbeddingsRequest", "text", "Every plain string is a text"),
+    "image": _embeddings("PictureEmbeddingsRequest", "image", "Every plain string is a picture"),
 }
 
 
@@ -85,12 +98,11 @@ CLASSIFY = Body(
     "Zero-shot classification of pictures",
     {
         "input": Field(ListOf(PICTURES, or_one=True), "a picture, or a list of pictures", True),
-        "labels": Field(ListOf(LABEL), "a list of what a picture may show", True, examples=(["circle", "square"],)),
+        "labels": Field(ListOf(LABEL), "a list of what a picture may show", True),
         "template": Field(
             Templates(),
             "What each label is put into, at `{}`. Of several, the prompts' embeddings are averaged",
             default=[TEMPLATE],
-            examples=(TEMPLATE, [TEMPLATE, "a drawing of a {}"]),
         ),
         "model": MODEL,
     },
@@ -101,7 +113,15 @@ SIMILARITY = Body(
     "Every picture against every text",
     {
         "images": Field(ListOf(PICTURES), "a list of pictures: the rows of the answer", True),
-        "texts": Field(ListOf(TEXT), "a list of texts: the columns of the answer", True, examples=(["a red circle"],)),
+        "texts": Field(ListOf(TEXT), "a list of texts: the columns of the answer", True),
         "model": MODEL,
+    },
+)
+VECTORIZE = Body(
+    "VectorizeRequest",
+    "The request of Weaviate's multi2vec-clip module",
+    {
+        "texts": Field(ListOf(TEXT, or_none=True), "texts to embed", default=[]),
+        "images": Field(ListOf(PICTURE, or_none=True), "pictures to embed, as base64", default=[]),
     },
 )

@@ -35,6 +35,7 @@ def add(answer: Answer, request: Request, settings: Settings) -> Answer:
     everybody = "*" in settings.cors_origins
     headers = {} if everybody else {"vary": "origin"}
     if _permits(request, settings):
+        headers["access-control-expose-headers"] = "server-timing, x-openclip-cold"
         headers["access-control-allow-origin"] = "*" if everybody else request.headers["origin"]
     return replace(answer, headers={**answer.headers, **headers})
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handler.bodies import EMBEDDINGS, OPTIONS
+from handler.call import current, stage
 from handler.errors import ApiError, ImageError
 from handler.images import decode, read_header
 from handler.inputs import MODALITIES, Item
@@ -39,21 +40,27 @@ class EmbeddingsRequest:
     normalize: bool = True
 
 
-def parse(body: Any, settings: Settings) -> EmbeddingsRequest:
-    """Check a JSON body. Raises ApiError."""
+def parse(body: Any, settings: Settings, query: Mapping[str, str] | None = None) -> EmbeddingsRequest:
+    """Check a JSON body; options that it leaves out may stand in the query string. Raises ApiError."""
+    known = {name: text for name, text in (query or {}).items() if name in OPTIONS}
+    defaults = QUERY.read(_typed(known), settings)
     modality = body.get("modality") if isinstance(body, dict) else None
     form = EMBEDDINGS[modality] if modality in MODALITIES else EMBEDDINGS[None]
     fields = form.read(body, settings)
-    return EmbeddingsRequest(fields["input"], **{name: fields[name] for name in OPTIONS})
+    options = {name: fields[name] if body.get(name) is not None else defaults[name] for name in OPTIONS}
+    return EmbeddingsRequest(fields["input"], **options)
 
 
 def parse_picture(body: bytes, query: Mapping[str, str], settings: Settings) -> EmbeddingsRequest:
     """Take a picture that is the body itself; the other fields come from the query string. Raises ApiError."""
-    given = {name: _from_query(text) if name in ("normalize", "dimensions") else text for name, text in query.items()}
-    fields = QUERY.read(given, settings)
+    options = QUERY.read(_typed(query), settings)
     if not body:
         raise ApiError("empty_input", "the body is a picture of no bytes")
-    return EmbeddingsRequest([Item(body, None)], **fields)
+    return EmbeddingsRequest([Item(body, None)], **options)
+
+
+def _typed(query: Mapping[str, str]) -> dict[str, Any]:
+    return {name: _from_query(text) if name in ("normalize", "dimensions") else text for name, text in query.items()}
 
 
 def _from_query(text: str) -> str | bool | int:
@@ -79,7 +86,7 @@ def run(request: EmbeddingsRequest, model: "LoadedModel", settings: Settings) ->
     vectors, tokens = embed(request.items, model, settings)
     if request.normalize:
         vectors = unit(vectors)
-    encode = _base64 if request.encoding_format == "base64" else _floats
+    encode = _base64 if request.encoding_format == "base64" else floats
     return {
         "object": "list",
         "data": [
@@ -97,19 +104,28 @@ def embed(items: Sequence[Item], model: "LoadedModel", settings: Settings) -> tu
     """
     texts = [(index, item.value) for index, item in enumerate(items) if isinstance(item.value, str)]
     pictures = [(index, item.value) for index, item in enumerate(items) if isinstance(item.value, bytes)]
+    _record(len(texts), len(pictures), model.entry.id)
     _check_headers(pictures, items, settings)
     vectors = np.empty((len(items), model.entry.embed_dim), np.float32)
     tokens = 0
     for batch in _batches(texts):
-        ids = model.engine.tokenize([text for _, text in batch])
+        with stage("tokenize"):
+            ids = model.engine.tokenize([text for _, text in batch])
         tokens += int((ids != model.entry.tokenizer["pad_id"]).sum())
-        vectors[[index for index, _ in batch]] = model.engine.encode_tokens(ids)
+        with stage("inference"):
+            vectors[[index for index, _ in batch]] = model.engine.encode_tokens(ids)
     for some in _batches(pictures):
         pixels = [_pixels(data, items[index].param, model, settings) for index, data in some]
-        vectors[[index for index, _ in some]] = model.engine.encode_images(np.stack(pixels))
+        with stage("inference"):
+            vectors[[index for index, _ in some]] = model.engine.encode_images(np.stack(pixels))
     if not np.isfinite(vectors).all():
         raise FloatingPointError(f"{model.entry.id} gave a vector that is not finite")
     return vectors, tokens
+
+
+def _record(texts: int, pictures: int, model_id: str) -> None:
+    call = current()
+    call.texts, call.pictures, call.model = call.texts + texts, call.pictures + pictures, model_id
 
 
 def unit(vectors: Vectors) -> Vectors:
@@ -138,7 +154,10 @@ def _batches(items: Sequence[V]) -> Iterator[Sequence[V]]:
 def _pixels(data: bytes, param: str | None, model: "LoadedModel", settings: Settings) -> Vectors:
     """Decode and preprocess one picture: of a batch, only one is ever held at its full size."""
     with _at(param):
-        return model.preprocess(decode(data, settings.max_image_pixels))
+        with stage("decode"):
+            image = decode(data, settings.max_image_pixels)
+        with stage("preprocess"):
+            return model.preprocess(image)
 
 
 @contextmanager
@@ -155,6 +174,6 @@ def _base64(vector: Vectors) -> str:
     return base64.b64encode(vector.astype("<f4").tobytes()).decode("ascii")
 
 
-def _floats(vector: Vectors) -> list[float]:
+def floats(vector: Vectors) -> list[float]:
     """Return the numbers with the 9 digits that name a float32 exactly: JSON's 17 would double the answer's size."""
     return [float(f"{number:.9g}") for number in vector.tolist()]

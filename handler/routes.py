@@ -32,7 +32,7 @@ def _post_embeddings(service: Service, request: Request) -> Answer:
     if request.media_type.startswith("image/"):
         return _embed(service, embeddings.parse_picture(request.body, request.query, service.settings))
     body = _json(request, "application/json, or a picture as image/*")
-    return _embed(service, embeddings.parse(body, service.settings))
+    return _embed(service, embeddings.parse(body, service.settings, request.query))
 
 
 def _embed(service: Service, request: embeddings.EmbeddingsRequest) -> Answer:
@@ -80,10 +80,51 @@ def _get_health(service: Service, request: Request) -> Answer:
     return service.deep_health() if deep == "true" else service.health()
 
 
+def _post_vectorize(service: Service, request: Request) -> Answer:
+    from handler import weaviate
+
+    return weaviate.vectorize(service, lambda: _json(request))
+
+
+def _get_ready(service: Service, _: Request) -> Answer:
+    return Answer(204, {}) if service.health().status == 200 else service.health()
+
+
+def _get_meta(service: Service, _: Request) -> Answer:
+    from handler import weaviate
+
+    return Answer(200, weaviate.meta(service.models.manifest))
+
+
+def _get_openapi(service: Service, _: Request) -> Answer:
+    from handler import openapi
+
+    return Answer(200, openapi.text(service), {"cache-control": "no-cache"}, "application/json")
+
+
+def _get_playground(service: Service, _: Request) -> Answer:
+    from handler import pages
+
+    return pages.playground()
+
+
+def _get_docs(service: Service, _: Request) -> Answer:
+    from handler import pages
+
+    return pages.docs(service)
+
+
 ROUTES: dict[str, dict[str, Callable[[Service, Request], Answer]]] = {
     "/v1/embeddings": {"POST": _post_embeddings},
     "/v1/classify": {"POST": _post_classify},
     "/v1/similarity": {"POST": _post_similarity},
     "/v1/models": {"GET": _get_models},
     "/health": {"GET": _get_health},
+    "/openapi.json": {"GET": _get_openapi},
+    "/": {"GET": _get_playground},
+    "/docs": {"GET": _get_docs},
+    "/vectorize": {"POST": _post_vectorize},
+    "/meta": {"GET": _get_meta},
+    "/.well-known/ready": {"GET": _get_ready},
+    "/.well-known/live": {"GET": _get_ready},
 }

@@ -53,7 +53,6 @@ class Field:
     about: str
     required: bool = False
     default: Any = None
-    examples: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -79,13 +78,35 @@ class Body:
         self.check(values, settings)
         return values
 
+    def schema(self, settings: Settings) -> dict[str, Any]:
+        """Describe it."""
+        return {
+            "type": "object",
+            "description": self.about,
+            "properties": {name: _describe(one, settings) for name, one in self.fields.items()},
+            "required": [name for name, one in self.fields.items() if one.required],
+            "additionalProperties": False,
+        }
+
+
+def _describe(one: Field, settings: Settings) -> dict[str, Any]:
+    schema = one.rule.schema(settings)
+    if not one.required and schema.get("type") != "null":
+        schema = {"anyOf": [*schema.get("anyOf", [schema]), {"type": "null"}]}
+    default = {} if one.default is None else {"default": one.default}
+    return {**schema, "description": one.about, **default}
+
 
 @dataclass(frozen=True)
 class ListOf:
-    """A list of at least one thing and at most `OPENCLIP_MAX_ITEMS`, or one thing alone where `or_one` says so."""
+    """A list of at least one thing and at most `OPENCLIP_MAX_ITEMS`.
+
+    `or_one` takes one thing alone too, `or_none` an empty list. `refuse` looks at the first item before all else.
+    """
 
     rule: Rule
     or_one: bool = False
+    or_none: bool = False
     refuse: Callable[[Any, str], None] = field(default=lambda first, param: None)
 
     def read(self, value: Any, param: str, settings: Settings) -> list[Any]:
@@ -95,6 +116,8 @@ class ListOf:
                 raise wrong_type(value, "a list", param)
             return [self.rule.read(value, param, settings)]
         if not value:
+            if self.or_none:
+                return []
             raise ApiError("empty_input", f"`{param}` is an empty list: send at least one item", param)
         self.refuse(value[0], param)
         if len(value) > settings.max_items:
@@ -106,7 +129,7 @@ class ListOf:
     def schema(self, settings: Settings) -> dict[str, Any]:
         """Describe it."""
         one = self.rule.schema(settings)
-        many = {"type": "array", "items": one, "minItems": 1, "maxItems": settings.max_items}
+        many = {"type": "array", "items": one, "minItems": 0 if self.or_none else 1, "maxItems": settings.max_items}
         return {"anyOf": [*one.get("anyOf", [one]), many]} if self.or_one else many
 
 

@@ -5,6 +5,7 @@ It behaves as an HTTP API in front of one execution environment: one request at 
 
 import argparse
 import base64
+import hmac
 import json
 import signal
 import sys
@@ -18,6 +19,7 @@ from typing import Any
 MAX_GATEWAY_BYTES = 10 * 1024 * 1024  # API Gateway's payload quota
 MAX_EVENT_BYTES = 6 * 1024 * 1024  # Lambda's synchronous payload quota, base64 and envelope included
 TIMEOUT_SECONDS = 30  # of an HTTP API's integration; reported in the context, not enforced
+OPEN_PATHS = ("/", "/docs", "/openapi.json")  # pages, which a browser opens without a key
 TEXT_TYPES = ("text/", "application/json", "application/xml", "application/javascript")  # the others travel as base64
 
 
@@ -43,6 +45,7 @@ class RequestHandler(BaseHTTPRequestHandler):
     timeout = 60  # of an idle connection
     disable_nagle_algorithm = True  # head and body are two writes: the second would wait for the first's receipt
     # One thread for all invocations, as in Lambda: one at a time, and torch keeps its worker threads between them.
+    api_key = ""
     environment = ThreadPoolExecutor(1, "execution-environment")
 
     def _serve(self) -> None:
@@ -57,12 +60,36 @@ class RequestHandler(BaseHTTPRequestHandler):
         if len(json.dumps(event)) > MAX_EVENT_BYTES:
             self._close(413, "Request Entity Too Large")
             return
+        if refusal := self._refusal():
+            self._close(*refusal)
+            return
+        answer = self.environment.submit(self.invoke, event).result()
+        body = answer["body"].encode()
+        self._send(
+            answer["statusCode"], answer["headers"], base64.b64decode(body) if answer["isBase64Encoded"] else body
+        )
+
+    def invoke(self, event: dict[str, Any]) -> dict[str, Any]:
+        """Call the function."""
         from handler.app import lambda_handler  # imported by main; here it is only looked up
 
-        answer = self.environment.submit(lambda_handler, event, Context()).result()
-        self._send(answer["statusCode"], answer["headers"], answer["body"].encode())
+        return lambda_handler(event, Context())
 
-    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _serve
+    def _refusal(self) -> tuple[int, str] | None:
+        """Say what an HTTP API with a key answers to a request without the right one."""
+        if not self.api_key or (self.command in ("GET", "HEAD") and self.path in OPEN_PATHS):
+            return None
+        given = self.headers.get("authorization")
+        if given is None:
+            return 401, "Unauthorized"
+        right = hmac.compare_digest(given.encode(), f"Bearer {self.api_key}".encode())
+        return None if right else (403, "Forbidden")
+
+    def __getattr__(self, name: str) -> Any:
+        """Serve every method, also those that the standard library has never heard of: the function says 405."""
+        if name.startswith("do_"):
+            return self._serve
+        raise AttributeError(name)
 
     def _event(self, body: bytes) -> dict[str, Any]:
         path, _, query = self.path.partition("?")
@@ -114,7 +141,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m handler.serve", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8080, help="0 takes a free one and prints it (default: 8080)")
+    parser.add_argument("--api-key", default="", help="ask for `Authorization: Bearer ...` as a deployed API does")
     options = parser.parse_args(arguments)
+    RequestHandler.api_key = options.api_key
     import handler.app  # noqa: F401 - after the arguments: importing it is the init phase
 
     server = ThreadingHTTPServer((options.host, options.port), RequestHandler)
@@ -122,6 +151,7 @@ def main(arguments: list[str] | None = None) -> int:
         # In a thread of its own: shutdown waits for serve_forever, which runs in the one that gets the signal.
         signal.signal(number, lambda *_: threading.Thread(target=server.shutdown).start())
     print(f"serving on http://{options.host}:{server.server_port}", flush=True)
+    print("open it in a browser for the playground; /docs describes the API", flush=True)
     server.serve_forever(poll_interval=0.1)
     RequestHandler.environment.shutdown()
     server.server_close()

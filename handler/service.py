@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from handler import manifest, selfcheck
+from handler.call import stage
 from handler.errors import ApiError, StartError
 from handler.events import Answer
 from handler.model import LoadedModel, Models
@@ -25,6 +26,7 @@ class Service:
         self._models = models
         self._problem = problem
         self.init_seconds = 0.0  # until loading began
+        self.served = 0  # calls; before the first, this environment is cold
 
     @classmethod
     def start(cls, environ: Mapping[str, str] = os.environ, since: float | None = None) -> "Service":
@@ -63,7 +65,8 @@ class Service:
     def model(self, model_id: str | None) -> LoadedModel:
         """Return a model, loading it if need be. Raises ApiError: model_not_found, or not_ready with the reason."""
         try:
-            model = self.models.get(model_id)
+            with stage("load"):
+                model = self.models.get(model_id)
         except ApiError:
             raise
         except Exception as error:

@@ -15,13 +15,20 @@ from infra.settings import StackSettings
 # What the handler answers. A path that is not here ends at the gateway, which costs no invocation.
 ROUTES = {
     "/": (api.HttpMethod.GET,),
+    "/.well-known/live": (api.HttpMethod.GET,),
+    "/.well-known/ready": (api.HttpMethod.GET,),
+    "/docs": (api.HttpMethod.GET,),
     "/health": (api.HttpMethod.GET,),
+    "/meta": (api.HttpMethod.GET,),
     "/openapi.json": (api.HttpMethod.GET,),
     "/v1/classify": (api.HttpMethod.POST,),
     "/v1/embeddings": (api.HttpMethod.POST,),
     "/v1/models": (api.HttpMethod.GET,),
     "/v1/similarity": (api.HttpMethod.POST,),
+    "/vectorize": (api.HttpMethod.POST,),
 }
+# A browser that opens a page can send no credential. These hold no data: what they ask for needs one.
+PAGES = ("/", "/docs", "/openapi.json")
 INTEGRATION_TIMEOUT = Duration.seconds(29)  # an HTTP API gives up at 30 in any case
 ACCESS_LOG = {  # no header and no query: a credential could be in either
     "time": "$context.requestTime",
@@ -74,9 +81,17 @@ class HttpApi(Construct):
         )
         integration = integrations.HttpLambdaIntegration("Live", alias, timeout=INTEGRATION_TIMEOUT)
         for path, methods in ROUTES.items():
-            self.api.add_routes(path=path, methods=list(methods), integration=integration)
+            self._add_route(path, methods, integration)
         if settings.auth == "none":
             acknowledge(self, "APIG4", "auth=none was written out: whoever reaches the API may call it")
+
+    def _add_route(
+        self, path: str, methods: tuple[api.HttpMethod, ...], integration: integrations.HttpLambdaIntegration
+    ) -> None:
+        page = {"authorizer": api.HttpNoneAuthorizer()} if path in PAGES else {}
+        for route in self.api.add_routes(path=path, methods=list(methods), integration=integration, **page):
+            if page:
+                acknowledge(route, "APIG4", "a page without data, which a browser opens without a credential")
 
     @property
     def url(self) -> str:

@@ -29,7 +29,10 @@ def test_every_combination_synthesises_and_passes_cdk_nag(
     assert function["Architectures"] == [architecture]
     assert function.get("SnapStart") == ({"ApplyOn": "PublishedVersions"} if snap_start else None)
     kind, authorizer = ROUTE_AUTH[auth]
-    assert {route["AuthorizationType"] for route in resources(template, "AWS::ApiGatewayV2::Route")} == {kind}
+    routes = {route["RouteKey"]: route for route in resources(template, "AWS::ApiGatewayV2::Route")}
+    pages = [routes.pop(f"GET {path}") for path in ("/", "/docs", "/openapi.json")]  # which a browser opens
+    assert {page["AuthorizationType"] for page in pages} == {"NONE"}
+    assert {route["AuthorizationType"] for route in routes.values()} == {kind}
     found = [item["AuthorizerType"] for item in resources(template, "AWS::ApiGatewayV2::Authorizer")]
     assert found == ([authorizer] if authorizer else [])
 

@@ -19,6 +19,8 @@ import pytest
 INVOKE = "/2015-03-31/functions/function/invocations"
 ROOT = Path(__file__).parents[2]
 EMULATOR = ROOT / "build" / "rie" / "aws-lambda-rie"
+# What runs the function, where the test itself runs in an environment of its own.
+PYTHON = os.environ.get("FUNCTION_PYTHON", sys.executable)
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def running(bundle: Path, cache: Path, environ: dict[str, str]) -> Iterator[Func
         "--log-level=error",
         f"--runtime-interface-emulator-address=127.0.0.1:{port}",
         f"--runtime-api-address=127.0.0.1:{_free_port()}",
-        *(sys.executable, "-m", "awslambdaric", "handler.app.lambda_handler"),
+        *(PYTHON, "-m", "awslambdaric", "handler.app.lambda_handler"),
     ]
     fixed = {
         "PATH": os.environ["PATH"],

@@ -93,6 +93,12 @@ def test_the_first_import_of_the_handler_is_the_offline_environment() -> None:
     assert ast.unparse(imports[0]) == "from handler import offline"
 
 
+def test_the_pages_files_stay_small_too() -> None:
+    pages = [path for path in (ROOT / "handler" / "playground").iterdir() if path.suffix in (".html", ".css", ".js")]
+    assert len(pages) > 5
+    assert {path.name for path in pages if len(path.read_text(encoding="utf-8").splitlines()) > MAX_LINES} == set()
+
+
 @pytest.mark.parametrize("room", ["handler", "layer", "infra", "benchmarks", "tests"])
 def test_files_and_functions_stay_small_and_say_what_they_are_for(room: str) -> None:
     problems = []

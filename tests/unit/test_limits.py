@@ -49,7 +49,7 @@ def test_the_most_that_is_let_through_fits(dimensions: int, encoding: str) -> No
                 check_answer_size(most + step, dimensions, encoding)
                 most += step
     row = np.full(dimensions, -1.2345678e-05, np.float32)
-    encode: Any = embeddings._base64 if encoding == "base64" else embeddings._floats
+    encode: Any = embeddings._base64 if encoding == "base64" else embeddings.floats
     item = json.dumps({"object": "embedding", "index": most, "embedding": encode(row)}, separators=(",", ":"))
     in_envelope = len(json.dumps(item)) - 2 + 1  # inside the envelope's string, with its comma
 

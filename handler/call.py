@@ -1,0 +1,77 @@
+"""One call's record: what it was about, how it ended, and where its time went. Never what was in it."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+STAGES = ("load", "decode", "preprocess", "tokenize", "inference")
+
+
+@dataclass
+class Stage:
+    """Seconds spent in one kind of work, and between which seconds of `time.time()`."""
+
+    seconds: float
+    first: float
+    last: float
+
+
+@dataclass
+class Call:
+    """One invocation. `code` is an error's, None where all went well."""
+
+    request_id: str = "unknown"
+    cold: bool = False
+    started: float = field(default_factory=time.time)
+    route: str = "invoke"
+    status: int = 0
+    code: str | None = None
+    model: str | None = None
+    texts: int = 0
+    pictures: int = 0
+    seconds: float = 0.0
+    stages: dict[str, Stage] = field(default_factory=dict)
+
+    def add(self, name: str, seconds: float) -> None:
+        """Count work that ended just now."""
+        now = time.time()
+        known = self.stages.setdefault(name, Stage(0.0, now - seconds, now))
+        known.seconds += seconds
+        known.last = now
+
+    def server_timing(self) -> str:
+        """Say where the time went as browsers read it: milliseconds."""
+        parts = [f"{name};dur={stage.seconds * 1000:.1f}" for name, stage in self.stages.items()]
+        return ", ".join([*parts, f"total;dur={self.seconds * 1000:.1f}"])
+
+
+_current: ContextVar[Call | None] = ContextVar("call", default=None)
+
+
+@contextmanager
+def active(call: Call) -> Iterator[None]:
+    """Make it the call that `stage` and `current` are about, and measure it."""
+    token, start = _current.set(call), time.perf_counter()
+    try:
+        yield
+    finally:
+        call.seconds = time.perf_counter() - start
+        _current.reset(token)
+
+
+@contextmanager
+def stage(name: str) -> Iterator[None]:
+    """Count the time of the work inside as one of STAGES; outside of a call nothing is kept."""
+    start = time.perf_counter()
+    try:
+        yield
+    finally:
+        if call := _current.get():
+            call.add(name, time.perf_counter() - start)
+
+
+def current() -> Call:
+    """Return the call that is going on; outside of one, a record that nobody reads."""
+    return _current.get() or Call()

@@ -1,0 +1,77 @@
+// The heatmap: a row for each caption, a column for each picture, the number in the cell as the API gave it.
+
+const LIGHT = [[243, 244, 255], [199, 204, 254], [129, 133, 248], [79, 70, 229], [49, 46, 129]];
+const DARK = [[30, 30, 44], [49, 46, 110], [79, 70, 200], [129, 140, 248], [208, 214, 255]];
+const dark = matchMedia("(prefers-color-scheme: dark)");
+
+function shade(share) {
+  const stops = dark.matches ? DARK : LIGHT;
+  const place = Math.min(Math.max(share, 0), 1) * (stops.length - 1);
+  const below = Math.min(Math.floor(place), stops.length - 2);
+  return stops[below].map((value, channel) => value + (stops[below + 1][channel] - value) * (place - below));
+}
+
+function paint(cell, share) {
+  const [red, green, blue] = shade(share);
+  cell.style.background = `rgb(${red} ${green} ${blue})`;
+  cell.style.color = 0.299 * red + 0.587 * green + 0.114 * blue > 140 ? "#17172b" : "#fff";
+}
+
+// The probabilities that the model was trained to give: over the captions of a picture, or of each pair alone.
+function probabilities({ scores, logit_scale: scale, logit_bias: bias, activation }) {
+  return scores.map((row) => {
+    const logits = row.map((cosine) => scale * cosine + (bias ?? 0));
+    if (activation === "sigmoid") return logits.map((logit) => 1 / (1 + Math.exp(-logit)));
+    const highest = Math.max(...logits);
+    const powers = logits.map((logit) => Math.exp(logit - highest));
+    const sum = powers.reduce((total, power) => total + power, 0);
+    return powers.map((power) => power / sum);
+  });
+}
+
+function number(value, asProbability) {
+  if (!asProbability) return value.toFixed(3);
+  if (value === 0) return "0%";
+  if (value < 0.0001) return "<0.01%";
+  return `${(100 * value).toFixed(value >= 0.0995 ? 0 : value >= 0.00995 ? 1 : 2)}%`;
+}
+
+function showHeatmap({ shown, texts, answer, asProbability }) {
+  const values = asProbability ? probabilities(answer) : answer.scores;
+  const flat = values.flat();
+  const [low, high] = asProbability ? [0, 1] : [Math.min(...flat), Math.max(...flat)];
+  const head = element("tr", "", element("td"));
+  for (const picture of shown) {
+    const cell = element("th", "", image(picture));
+    cell.scope = "col";
+    head.append(cell);
+  }
+  const rows = texts.map((text, column) => {
+    const title = element("th", "", text);
+    title.scope = "row";
+    const best = Math.max(...values.map((row) => row[column]));
+    const cells = values.map((row) => {
+      const cell = element("td", row[column] === best ? "best" : "", number(row[column], asProbability));
+      paint(cell, high > low ? (row[column] - low) / (high - low) : 1);
+      cell.title = `cosine ${answer.scores[values.indexOf(row)][column]}`;
+      return cell;
+    });
+    return element("tr", "", title, ...cells);
+  });
+  document.querySelector("#heatmap").replaceChildren(element("thead", "", head), element("tbody", "", ...rows));
+  document.querySelector("#legend").replaceChildren(...legend(low, high, asProbability, answer));
+}
+
+function legend(low, high, asProbability, answer) {
+  const ramp = element("span", "ramp");
+  for (let step = 0; step < 9; step += 1) {
+    const block = element("i");
+    paint(block, step / 8);
+    ramp.append(block);
+  }
+  const kind = answer.activation === "softmax" ? "softmax over the captions of a picture" : "sigmoid of each pair";
+  const what = asProbability ? `probability: ${kind}, with the model's own scale` : "cosine similarity";
+  const scale = element("span", "range", number(low, asProbability), ramp, number(high, asProbability));
+  const best = element("span", "range", element("span", "ring"), "best picture for a caption");
+  return [scale, element("span", "", what), best];
+}

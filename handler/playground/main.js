@@ -1,0 +1,239 @@
+// What the page does: pictures and captions in, one request, three views of its answer.
+
+const $ = (selector) => document.querySelector(selector);
+let models = [];
+let last = null; // {path, body, shown, texts, answer}: what the heatmap and the matches show
+let classified = null;
+let lastRequest = null; // for curl: the view that is open
+let waiting = 0; // number of the request whose answer counts
+
+function chosenModel() {
+  return models.length > 1 ? { model: $("#model").value } : {};
+}
+
+function captions() {
+  return $("#captions").value.split("\n").map((line) => line.trim()).filter(Boolean);
+}
+
+function changed() {
+  showThumbs(changed);
+  $("#picture-count").textContent = pictures.length || "";
+  $("#caption-count").textContent = captions().length || "";
+  $("#clear").hidden = !pictures.length;
+  $("#results").classList.toggle("stale", Boolean(last) && !isCurrent());
+}
+
+function isCurrent() {
+  return last && last.key === keyOf(captions());
+}
+
+function keyOf(texts) {
+  return JSON.stringify([chosenModel(), texts, pictures.map((picture) => picture.uri)]);
+}
+
+function showError(error) {
+  const box = $("#error");
+  box.hidden = !error;
+  if (!error) return;
+  const code = error.code && error.code !== "key" ? [element("code", "", error.code)] : [];
+  box.replaceChildren(...code, error.message);
+  if (error.code === "key") openKeyPanel(true);
+}
+
+function showStatus(timing) {
+  const chip = (text, kind) => element("span", `chip ${kind ?? ""}`, text);
+  const { stages, milliseconds, cold } = timing;
+  const inside = ["load", "inference"]
+    .filter((name) => stages[name] >= 0.5)
+    .map((name) => chip(`${name} ${stages[name].toFixed(stages[name] < 10 ? 1 : 0)} ms`));
+  $("#status").replaceChildren(
+    chip(cold ? "cold container" : "warm container", cold ? "cold" : "warm"),
+    chip(`request ${milliseconds.toFixed(0)} ms`),
+    ...inside,
+  );
+  $("#status").title = Object.entries(stages).map(([name, time]) => `${name} ${time} ms`).join(", ");
+}
+
+// Asks and shows; an answer that a later request has overtaken is dropped.
+async function request(button, path, body, show) {
+  const turn = (waiting += 1);
+  showError(null);
+  button.disabled = true;
+  $("#status").replaceChildren("asking …");
+  try {
+    const { body: answer, timing } = await ask(path, body);
+    if (turn !== waiting) return;
+    lastRequest = { path, body };
+    $("#copy-curl").hidden = false;
+    showStatus(timing);
+    show(answer);
+  } catch (error) {
+    if (turn !== waiting) return;
+    $("#status").replaceChildren();
+    showError(error);
+  } finally {
+    button.disabled = false;
+  }
+}
+
+async function compare() {
+  const texts = captions();
+  if (!pictures.length || !texts.length) {
+    const missing = pictures.length ? "Write a caption" : texts.length ? "Add a picture" : "Add a picture and a caption";
+    showError(new ApiProblem(0, "", `${missing} first, or try the drawn shapes.`));
+    return;
+  }
+  const shown = [...pictures];
+  const key = keyOf(texts);
+  const body = { ...chosenModel(), images: shown.map((picture) => picture.uri), texts };
+  await request($("#run"), "v1/similarity", body, (answer) => {
+    last = { shown, texts, answer, key };
+    $("#results").hidden = false;
+    $("#empty").hidden = true;
+    showScores();
+    changed();
+  });
+  if (last && !$("#view-zero-shot").hidden) await classify();
+}
+
+function showScores() {
+  if (!last) return;
+  const view = { ...last, asProbability: $("#as-probability").checked };
+  showHeatmap(view);
+  showMatches(view);
+}
+
+async function classify() {
+  const shown = [...pictures];
+  const body = zeroShotRequest();
+  await request($("#zero-shot-form button"), "v1/classify", body, (answer) => {
+    classified = keyOf([]);
+    showClassified(shown, answer);
+  });
+}
+
+function choose(tab) {
+  for (const one of document.querySelectorAll("[role=tab]")) {
+    const chosen = one === tab;
+    one.setAttribute("aria-selected", String(chosen));
+    one.tabIndex = chosen ? 0 : -1;
+    document.getElementById(one.getAttribute("aria-controls")).hidden = !chosen;
+  }
+  $("#scale-label").hidden = tab.id === "tab-zero-shot";
+  if (tab.id !== "tab-zero-shot") return;
+  if (!$("#labels").value) $("#labels").value = captions().join(", ");
+  if (classified !== keyOf([])) classify();
+}
+
+function openKeyPanel(open) {
+  $("#key-panel").hidden = !open;
+  $("#key-button").setAttribute("aria-expanded", String(open));
+  if (open) $("#key").focus();
+}
+
+async function loadModels() {
+  try {
+    const { body } = await ask("v1/models");
+    models = body.data;
+    $("#model").replaceChildren(...models.map(({ id }) => element("option", "", id)));
+    $(".model").hidden = models.length < 2;
+    showFacts();
+  } catch (error) {
+    $("#facts").textContent = "";
+    showError(error);
+  }
+}
+
+function showFacts() {
+  const model = models.find(({ id }) => models.length === 1 || id === $("#model").value);
+  const [height, width] = model.image_size;
+  const name = models.length > 1 ? "" : `${model.id} · `;
+  $("#facts").textContent = `${name}${model.embed_dim} dimensions · pictures ${width}×${height} · ${model.context_length} tokens`;
+}
+
+async function take(files) {
+  const problems = await addFiles(files);
+  changed();
+  showError(problems.length ? new ApiProblem(0, "", problems.join(" ")) : null);
+}
+
+const dropped = (event) => [...(event.dataTransfer ?? event.clipboardData).files];
+const carriesFiles = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
+
+for (const name of ["dragenter", "dragover", "dragleave", "drop"]) {
+  document.addEventListener(name, (event) => {
+    if (!carriesFiles(event)) return;
+    event.preventDefault();
+    $("#drop").classList.toggle("over", name === "dragenter" || name === "dragover");
+    if (name === "drop") take(dropped(event));
+  });
+}
+document.addEventListener("paste", (event) => {
+  if (dropped(event).length) take(dropped(event));
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) compare();
+});
+$("#add").addEventListener("click", () => $("#files").click());
+$("#files").addEventListener("change", async ({ target }) => {
+  await take([...target.files]);
+  target.value = "";
+});
+$("#clear").addEventListener("click", () => {
+  pictures.length = 0;
+  changed();
+});
+$("#captions").addEventListener("input", changed);
+$("#model").addEventListener("change", () => {
+  showFacts();
+  changed();
+});
+$("#run").addEventListener("click", compare);
+$("#examples").addEventListener("click", () => {
+  pictures.splice(0, pictures.length, ...drawnShapes());
+  $("#captions").value = EXAMPLE_CAPTIONS.join("\n");
+  $("#labels").value = EXAMPLE_LABELS;
+  changed();
+  compare();
+});
+$("#as-probability").addEventListener("change", showScores);
+dark.addEventListener("change", showScores);
+$("#copy-curl").addEventListener("click", async ({ target }) => {
+  const said = target.textContent;
+  try {
+    await navigator.clipboard.writeText(asCurl(lastRequest.path, lastRequest.body));
+    target.textContent = "Copied";
+  } catch {
+    target.textContent = "The browser did not allow it";
+  }
+  setTimeout(() => (target.textContent = said), 1500);
+});
+$(".tabs").addEventListener("click", ({ target }) => target.role === "tab" && choose(target));
+$(".tabs").addEventListener("keydown", (event) => {
+  const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+  const tabs = [...document.querySelectorAll("[role=tab]")];
+  if (!step || !tabs.includes(event.target)) return;
+  const next = tabs.at((tabs.indexOf(event.target) + step) % tabs.length);
+  choose(next);
+  next.focus();
+});
+$("#zero-shot-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  classify();
+});
+$("#key-button").addEventListener("click", () => openKeyPanel($("#key-panel").hidden));
+$("#key-panel").addEventListener("submit", (event) => {
+  event.preventDefault();
+  sessionStorage.setItem(KEY, $("#key").value.trim());
+  $("#key").value = "";
+  openKeyPanel(false);
+  showError(null);
+  loadModels();
+});
+$("#key-forget").addEventListener("click", () => {
+  sessionStorage.removeItem(KEY);
+  openKeyPanel(false);
+});
+$("#ghost").append(...ghost());
+if (/Mac|iPhone|iPad/.test(navigator.platform)) $("#shortcut").textContent = "⌘ ↵";
+loadModels();

@@ -1,0 +1,80 @@
+// The pictures: taken in, kept as they are where they are small, scaled down where Lambda's 6 MB would not take them.
+
+const LARGE_BYTES = 700_000; // of one file; models look at a few hundred pixels a side
+const LARGE_SIDE = 1024;
+const MOST_PICTURES = 24; // a page of them; the API takes more
+
+const pictures = []; // {name, uri, url, file}: what is sent, what is shown, and what it was as a file
+
+async function addFiles(files) {
+  const problems = [];
+  for (const file of files) {
+    if (pictures.length >= MOST_PICTURES) {
+      problems.push(`Only the first ${MOST_PICTURES} pictures are kept.`);
+      break;
+    }
+    try {
+      pictures.push(await toPicture(file));
+    } catch {
+      problems.push(`${file.name || "The file"} is not a picture that this browser can read.`);
+    }
+  }
+  return problems;
+}
+
+async function toPicture(file) {
+  const bitmap = await createImageBitmap(file);
+  const small = file.size <= LARGE_BYTES && /^image\/(png|jpeg|webp|gif|bmp)$/.test(file.type);
+  const uri = small ? await asDataUri(file) : scaledDown(bitmap);
+  bitmap.close();
+  return { name: file.name || "pasted.png", uri, file: small && file.name ? file.name : null, scaled: !small };
+}
+
+function asDataUri(file) {
+  return new Promise((resolve, reject) => {
+    const reader = new FileReader();
+    reader.onload = () => resolve(reader.result);
+    reader.onerror = () => reject(reader.error);
+    reader.readAsDataURL(file);
+  });
+}
+
+function scaledDown(bitmap) {
+  const factor = Math.min(1, LARGE_SIDE / Math.max(bitmap.width, bitmap.height));
+  const canvas = document.createElement("canvas");
+  canvas.width = Math.max(1, Math.round(bitmap.width * factor));
+  canvas.height = Math.max(1, Math.round(bitmap.height * factor));
+  const context = canvas.getContext("2d");
+  context.imageSmoothingQuality = "high";
+  context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+  return canvas.toDataURL("image/jpeg", 0.92);
+}
+
+function image(picture) {
+  const element = document.createElement("img");
+  element.src = picture.uri;
+  element.alt = picture.name;
+  element.title = picture.name;
+  return element;
+}
+
+function element(tag, className, ...content) {
+  const made = document.createElement(tag);
+  if (className) made.className = className;
+  made.append(...content);
+  return made;
+}
+
+function showThumbs(onChange) {
+  const rows = pictures.map((picture, index) => {
+    const remove = element("button", "", "×");
+    remove.type = "button";
+    remove.setAttribute("aria-label", `Remove ${picture.name}`);
+    remove.addEventListener("click", () => {
+      pictures.splice(index, 1);
+      onChange();
+    });
+    return element("li", "", image(picture), remove);
+  });
+  document.querySelector("#thumbs").replaceChildren(...rows);
+}

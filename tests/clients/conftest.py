@@ -1,0 +1,51 @@
+"""The demo model's function under the emulator, with and without a key, and pictures that it knows."""
+
+import base64
+import io
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image, ImageDraw
+
+from tests.clients.gateway import KEY, Gateway, serving
+
+MODEL = "openclip-lambda/shapes-i18n"
+
+
+@pytest.fixture(scope="session")
+def bundle() -> Path:
+    """The bundle that the Makefile built."""
+    return Path(os.environ["OPENCLIP_DEMO_BUNDLE"]).resolve()
+
+
+@pytest.fixture(scope="session")
+def gateway(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """An API that anybody may call."""
+    with serving(bundle, tmp_path_factory.mktemp("open")) as api:
+        yield api
+
+
+@pytest.fixture(scope="session")
+def guarded(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """An API that asks for a key."""
+    with serving(bundle, tmp_path_factory.mktemp("guarded"), KEY) as api:
+        yield api
+
+
+def drawn(color: str, kind: str = "PNG") -> bytes:
+    """A circle of that colour on white."""
+    image = Image.new("RGB", (128, 128), "white")
+    ImageDraw.Draw(image).ellipse((30, 30, 98, 98), fill=color)
+    buffer = io.BytesIO()
+    image.save(buffer, kind)
+    return buffer.getvalue()
+
+
+def as_base64(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
+
+
+def data_uri(data: bytes) -> str:
+    return f"data:image/png;base64,{as_base64(data)}"

@@ -1,0 +1,241 @@
+"""The playground in a real browser: drop, type, look; its numbers are the API's, and it talks to nobody else."""
+
+import base64
+import json
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from selenium.webdriver.common.keys import Keys
+
+from tests.clients.browser import DESKTOP, PHONE, Browser, chromium
+from tests.clients.conftest import drawn
+from tests.clients.gateway import KEY, Gateway
+
+CAPTIONS = ["a photo of a red circle", "一个蓝色的圆形的照片", "a photo of a green circle"]
+
+
+@pytest.fixture(scope="module")
+def chrome() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def browser(chrome: Browser, gateway: Gateway, guarded: Gateway) -> Iterator[Browser]:
+    """A tab that, in the end, has had no error on its console and has asked no other host."""
+    yield chrome
+    assert chrome.console() == []
+    assert chrome.hosts() <= {gateway.url.removeprefix("http://"), guarded.url.removeprefix("http://")}
+    chrome.driver.get("about:blank")
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[Path]:
+    """A red and a blue circle; one name is awkward for a shell."""
+    pictures = {"red one's $HOME.png": drawn("red"), "blue.jpg": drawn("blue", "JPEG")}
+    for name, data in pictures.items():
+        (tmp_path / name).write_bytes(data)
+    return [tmp_path / name for name in pictures]
+
+
+def api(gateway: Gateway, path: str, body: Any) -> Any:
+    request = urllib.request.Request(
+        gateway.url + path, json.dumps(body).encode(), {"content-type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return json.load(answer)
+
+
+def fill(browser: Browser, files: list[Path]) -> None:
+    browser.drop("#drop", *files)
+    browser.wait(lambda: len(browser.all("#thumbs img")) == len(files), "a thumbnail for each picture")
+    browser.find("#captions").send_keys("\n".join(CAPTIONS))
+
+
+def compare(browser: Browser, files: list[Path]) -> None:
+    fill(browser, files)
+    browser.find("#run").click()
+    browser.wait(lambda: browser.all("#heatmap td.best"), "the heatmap")
+
+
+TEXTS_OF = "return [...arguments[0].querySelectorAll(arguments[1])].map((one) => one.textContent)"
+BEST_COLUMNS = """return [...document.querySelectorAll('#heatmap tbody tr')]
+    .map((row) => [...row.querySelectorAll('td')].findIndex((cell) => cell.className === 'best'))"""
+SMALL_BUTTONS = """return [...document.querySelectorAll('button')]
+    .filter((one) => one.offsetParent && one.offsetHeight < 24).length"""
+
+
+def cells(browser: Browser) -> list[list[str]]:
+    return [browser.run(TEXTS_OF, row, "td") for row in browser.all("#heatmap tbody tr")]
+
+
+def encoded(files: list[Path]) -> list[str]:
+    return [base64.b64encode(file.read_bytes()).decode("ascii") for file in files]
+
+
+def test_dropped_pictures_and_typed_captions_give_the_api_s_own_numbers(
+    browser: Browser, gateway: Gateway, files: list[Path]
+) -> None:
+    browser.open(gateway.url)
+    compare(browser, files)
+
+    expected = np.array(api(gateway, "/v1/similarity", {"images": encoded(files), "texts": CAPTIONS})["scores"]).T
+    assert cells(browser) == [[f"{score:.3f}" for score in row] for row in expected]
+    assert browser.run(BEST_COLUMNS) == expected.argmax(axis=1).tolist()
+    assert browser.run(TEXTS_OF, browser.find("#heatmap"), "tbody th") == CAPTIONS
+    status = browser.find("#status").text
+    assert "container" in status
+    assert "request" in status
+    assert " ms" in status
+
+
+def test_matches_are_ranked_and_zero_shot_bars_are_the_api_s(
+    browser: Browser, gateway: Gateway, files: list[Path]
+) -> None:
+    browser.open(gateway.url)
+    compare(browser, files)
+    browser.find("#tab-matches").click()
+    first = browser.find("#matches li .ranked li img").get_attribute("alt")
+    assert first == files[0].name
+
+    browser.find("#tab-zero-shot").click()
+    browser.find("#labels").clear()
+    browser.find("#labels").send_keys("red circle, blue circle, black star", Keys.ENTER)
+    browser.wait(lambda: len(browser.all("#classified figure:first-child .shot")) == 3, "three bars a picture")
+
+    labels = ["red circle", "blue circle", "black star"]
+    answer = api(gateway, "/v1/classify", {"input": encoded(files), "labels": labels})
+    for figure, row in zip(browser.all("#classified figure"), answer["data"], strict=True):
+        scores = {one["label"]: one["score"] for one in row["predictions"]}
+        shown = [name.text for name in figure.find_elements("css selector", ".name")]
+        assert shown == sorted(labels, key=lambda label: -scores[label])
+        percent = figure.find_element("css selector", ".number").text
+        assert float(percent.strip("%<")) == pytest.approx(100 * max(scores.values()), abs=0.51)
+
+
+def test_the_api_s_error_is_shown_with_its_code_and_goes_away(
+    browser: Browser, gateway: Gateway, files: list[Path]
+) -> None:
+    browser.open(gateway.url)
+    fill(browser, files)
+    browser.run("document.querySelector('#captions').value = 'x'.repeat(10001)")
+    browser.find("#run").click()
+    browser.wait(lambda: browser.find("#error").is_displayed(), "the error")
+
+    assert browser.find("#error code").text == "text_too_long"
+    assert "texts[0]: 10,001 characters: send at most 10,000" in browser.find("#error").text
+    [said] = browser.console()  # Chromium itself notes a request that failed
+    assert "status of 400" in said
+    browser.find("#captions").clear()
+    browser.find("#captions").send_keys("a")
+    browser.find("#run").click()
+    browser.wait(lambda: browser.all("#heatmap td"), "the heatmap")
+    assert not browser.find("#error").is_displayed()
+
+
+def test_what_is_no_picture_is_told_and_left_out(browser: Browser, gateway: Gateway, tmp_path: Path) -> None:
+    (tmp_path / "notes.png").write_text("no picture")
+    browser.open(gateway.url)
+    browser.drop("#drop", tmp_path / "notes.png")
+    browser.wait(lambda: "notes.png is not a picture" in browser.find("#error").text, "what was wrong")
+    assert browser.all("#thumbs img") == []
+
+
+def test_a_picture_is_pasted(browser: Browser, gateway: Gateway) -> None:
+    browser.open(gateway.url)
+    browser.run(
+        """const bytes = Uint8Array.from(atob(arguments[0]), (letter) => letter.charCodeAt(0));
+        const data = new DataTransfer();
+        data.items.add(new File([bytes], "image.png", { type: "image/png" }));
+        document.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true }));""",
+        base64.b64encode(drawn("red")).decode("ascii"),
+    )
+    browser.wait(lambda: len(browser.all("#thumbs img")) == 1, "the pasted picture")
+
+
+def test_behind_a_key_it_asks_for_it_keeps_it_in_the_tab_and_uses_it(
+    browser: Browser, guarded: Gateway, files: list[Path]
+) -> None:
+    browser.open(guarded.url)
+    browser.wait(lambda: "asks for a key" in browser.find("#error").text, "that a key is needed")
+    for key, said in (("wrong", "does not take this key"), (KEY, "")):
+        browser.find("#key").send_keys(key, Keys.ENTER)
+        browser.wait(lambda said=said: said in browser.find("#error").text, said or "no error")
+    browser.wait(lambda: "64 dimensions" in browser.find("#facts").text, "the model's facts")
+    assert [message for message in browser.console() if "status of 40" not in message] == []
+    compare(browser, files)
+
+    assert browser.run("return [{...sessionStorage}, {...localStorage}, document.cookie]") == [
+        {"openclip-api-key": KEY},
+        {},
+        "",
+    ]
+
+
+def test_it_is_used_with_the_keyboard_alone(browser: Browser, gateway: Gateway, files: list[Path]) -> None:
+    browser.open(gateway.url)
+    browser.drop("#drop", *files)
+    browser.wait(lambda: len(browser.all("#thumbs img")) == 2, "the pictures")
+    reached = []
+    for _ in range(14):
+        browser.press(Keys.TAB)
+        reached.append(browser.run("return document.activeElement.id || document.activeElement.ariaLabel"))
+    assert {"key-button", "clear", "add", "captions", "run", "examples", "Remove blue.jpg"} <= set(reached), reached
+
+    browser.run("document.querySelector('#captions').focus()")
+    browser.press("a photo of a red circle")
+    browser.press(Keys.ENTER, control=True)
+    browser.wait(lambda: browser.all("#heatmap td.best"), "the heatmap")
+    browser.run("document.querySelector('#tab-heatmap').focus()")
+    browser.press(Keys.ARROW_RIGHT)
+    assert browser.find("#view-matches").is_displayed()
+    assert browser.run("return document.activeElement.id") == "tab-matches"
+
+
+def test_copied_as_curl_it_is_the_same_request(
+    browser: Browser, gateway: Gateway, files: list[Path], tmp_path: Path
+) -> None:
+    browser.open(gateway.url)
+    origin = {"origin": gateway.url}
+    browser.command("Browser.grantPermissions", permissions=["clipboardReadWrite", "clipboardSanitizedWrite"], **origin)
+    compare(browser, files)
+    browser.find("#copy-curl").click()
+    browser.wait(lambda: browser.find("#copy-curl").text == "Copied", "that it was copied")
+    command = browser.run("return navigator.clipboard.readText()")
+
+    assert "base64 <" in command
+    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=True)
+    expected = api(gateway, "/v1/similarity", {"images": encoded(files), "texts": CAPTIONS})
+    np.testing.assert_allclose(json.loads(done.stdout)["scores"], expected["scores"], atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_it_is_readable_on_every_screen(browser: Browser, gateway: Gateway, size: tuple[int, int], dark: bool) -> None:
+    name = f"{'phone' if size == PHONE else 'desktop'}-{'dark' if dark else 'light'}"
+    browser.open(gateway.url, dark, size)
+    browser.find("#examples").click()
+    browser.wait(lambda: len(browser.all("#heatmap td.best")) == 6, "six captions matched")
+    browser.screenshot(f"{name}-heatmap", size)
+    assert browser.run("return document.documentElement.scrollWidth") <= size[0]
+    assert browser.run("return getComputedStyle(document.body).backgroundColor") == (
+        "rgb(16, 16, 24)" if dark else "rgb(246, 246, 251)"
+    )
+    assert browser.run(SMALL_BUTTONS) == 0
+    for tab in ("matches", "zero-shot"):
+        browser.find(f"#tab-{tab}").click()
+        browser.wait(lambda tab=tab: browser.all(f"#view-{tab} img"), tab)
+        browser.screenshot(f"{name}-{tab}", size)
+        assert browser.run("return document.documentElement.scrollWidth") <= size[0]
+
+
+def test_the_documentation_page_needs_no_script_and_no_other_host(browser: Browser, gateway: Gateway) -> None:
+    browser.open(f"{gateway.url}/docs")
+    assert browser.run("return document.scripts.length") == 0
+    assert "POST /v1/embeddings" in browser.find("main").text
+    browser.screenshot("docs")
