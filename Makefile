@@ -5,6 +5,8 @@ PY := $(VENV)/bin/python
 BUNDLE := build/bundle
 DEMO_BUNDLE := build/demo-bundle
 CLIENTS := build/clients
+CLIENTS_ARGS ?= tests/clients
+export SCHEMATHESIS_EXAMPLES
 RIE := build/rie/aws-lambda-rie
 PORT ?= 8080
 # On Linux, PyPI's torch brings gigabytes of CUDA. Give the CPU index that pytorch.org's "Get started" page shows.
@@ -13,7 +15,7 @@ PYTEST = $(PY) -m pytest --junitxml build/tests/$@.xml
 PIP_INSTALL := $(PY) -m pip install --quiet $(if $(TORCH_INDEX_URL),--extra-index-url $(TORCH_INDEX_URL))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve build verify package synth deploy destroy bench test lint unit infra offline local clients e2e clean
+.PHONY: help demo serve build verify package synth deploy destroy bench test lint unit infra offline local clients fuzz e2e clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,7 +74,10 @@ local: $(VENV)/.dev $(RIE) ## Tests under the real Lambda runtime client and emu
 
 clients: $(CLIENTS)/.installed $(VENV)/.dev $(RIE) $(DEMO_BUNDLE)/manifest.json ## Real clients: openai, LangChain, a browser, ... (Chromium)
 	OPENCLIP_DEMO_BUNDLE=$(DEMO_BUNDLE) FUNCTION_PYTHON=$(CURDIR)/$(PY) \
-		$(CLIENTS)/bin/python -m pytest --junitxml build/tests/$@.xml tests/clients
+		$(CLIENTS)/bin/python -m pytest --junitxml build/tests/$@.xml $(CLIENTS_ARGS)
+
+fuzz: ## The same, for longer: 5,000 requests and over by schemathesis; pictures and events for FUZZ_SECONDS each
+	$(MAKE) clients SCHEMATHESIS_EXAMPLES=1200 CLIENTS_ARGS="tests/clients/test_document.py -s --timeout 3600"
 
 e2e: $(VENV)/.dev $(RIE) ## Tests of what is deployed, in containers as Lambda runs them (a Docker engine; Debian, root)
 	$(PYTEST) tests/e2e
