@@ -1,4 +1,4 @@
-"""schemathesis reads /openapi.json and holds the function to it: what it allows is taken, what it forbids is refused."""
+"""schemathesis reads /openapi.json and holds the function to it: what it allows is taken, what it forbids refused."""
 
 import os
 import re
