@@ -1,0 +1,33 @@
+"""Compile a tree's modules for the Python that runs this: `python3 bytecode.py <tree> [<where it will stand>]`.
+
+In Lambda the file system is read-only: what is not compiled before is compiled at every cold start again. The bytecode
+is not checked against its source and has one fixed time, so that the same tree gives the same bytes. Runs alone, inside
+the target's base image or under its interpreter: imports the standard library and nothing else.
+"""
+
+import compileall
+import os
+import py_compile
+import sys
+from pathlib import Path
+
+MTIME = 315_532_800  # tree.py's
+
+
+def compile_tree(root: Path, stands_at: str) -> None:
+    """Write `__pycache__` for every module below `root`; a module of another Python's syntax stays as it is."""
+    compileall.compile_dir(
+        root,
+        maxlevels=100,
+        stripdir=str(root),
+        prependdir=stands_at,
+        quiet=2,
+        workers=0,
+        invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+    )
+    for path in (*root.rglob("*"), root):
+        os.utime(path, (MTIME, MTIME))
+
+
+if __name__ == "__main__":
+    compile_tree(Path(sys.argv[1]), sys.argv[-1])
