@@ -2,10 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from layer import manifest, registry, sandbox
 from layer.spec import Spec
+
+if TYPE_CHECKING:
+    from layer.package.make import Packaged
 
 MB = 1_000_000
 
@@ -53,8 +56,9 @@ def show_bundle(bundle: Path) -> None:
     print(f"{len(sizes)} files, {sum(file['size'] for file in facts['files']) / MB:.1f} MB")
 
 
-def show_package(output: Path, contract: dict[str, Any]) -> None:
-    """Print what was packaged, with sizes."""
+def show_package(output: Path, packaged: "Packaged") -> None:
+    """Print what was packaged, with sizes: of the parts, then of what is uploaded."""
+    print("\n".join(packaged.table))
     _table(
         ("packaged", "to upload", "unzipped", "sha256"),
         (
@@ -64,9 +68,11 @@ def show_package(output: Path, contract: dict[str, Any]) -> None:
                 f"{made['unzipped_bytes'] / MB:.1f} MB",
                 made["sha256"][:12],
             )
-            for made in contract["artefacts"]
+            for made in packaged.contract["artefacts"]
         ),
     )
+    for note in packaged.notes:
+        print(f"note: {note}")
 
 
 def show_spec(spec: Spec) -> None:

@@ -3,11 +3,13 @@
 import json
 import shutil
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from layer import manifest
-from layer.package import archive, image, runtime, tree
+from layer.package import archive, fit, image, runtime, tree
+from layer.package.compiled import compile_for
 from layer.package.digest import tree_sha256
 from layer.progress import file_sha256
 
@@ -17,10 +19,20 @@ CONTRACT = "package.json"
 OUTPUTS = ("image", "function.zip", "layer.zip", "layer-deps.zip")
 
 
-def package(bundle: Path, output: Path, torch_index_url: str | None = None) -> dict[str, Any]:
-    """Package a bundle in the shape that its manifest names, into `output`; returns what package.json says.
+@dataclass(frozen=True)
+class Packaged:
+    """What was made: `contract` as package.json has it, the size of each part, and what else is good to know."""
 
-    Raises PackageError or VerifyError; what was in `output` then stays as it was.
+    contract: dict[str, Any]
+    table: list[str]
+    notes: list[str]
+
+
+def package(bundle: Path, output: Path, torch_index_url: str | None = None) -> Packaged:
+    """Package a bundle in the shape that its manifest names, into `output`.
+
+    Raises PackageError, with the sizes where they are over a limit, or VerifyError where there is no bundle; what was
+    in `output` then stays as it was.
     """
     facts = manifest.read(bundle)
     target = facts["target"]
@@ -28,34 +40,41 @@ def package(bundle: Path, output: Path, torch_index_url: str | None = None) -> d
     with tempfile.TemporaryDirectory(prefix=".package-", dir=output) as scratch:
         trees, staged = Path(scratch) / "trees", Path(scratch) / "staged"
         staged.mkdir()
-        engines = {model["engine"] for model in facts["models"]}
-        runtime.install(engines, target, trees / "dependencies", torch_index_url)
-        tree.copy(bundle, trees / "bundle")
+        runtime.install({model["engine"] for model in facts["models"]}, target, trees / "dependencies", torch_index_url)
         tree.copy(HANDLER, trees / "handler")
-        tree.settle(trees)
         handler_sha256 = tree_sha256(trees / "handler")
-        make = _image if target["package"] == "image" else _layers
-        contract = {
+        # An image compiles while it is built, for the Python of its base.
+        compiled = target["package"] == "image" or compile_for(target["python"], _places(trees))
+        sizes = {name: tree.size(trees / name) for name in ("handler", "dependencies")}
+        fit.check(facts, {**sizes, "bundle": tree.size(bundle)})
+        tree.copy(bundle, trees / "bundle")
+        tree.settle(trees)
+        contract: dict[str, Any] = {
             "schema": SCHEMA,
             "manifest_sha256": file_sha256(trees / "bundle" / manifest.NAME),
             "handler_sha256": handler_sha256,
-            "artefacts": make(trees, staged, target["python"]),
+            "artefacts": _image(trees, staged, target) if target["package"] == "image" else _layers(trees, staged),
         }
         (staged / CONTRACT).write_text(json.dumps(contract, indent=1) + "\n", encoding="utf-8")
         _swap(staged, output)
-    return contract
+    zips = {made["path"]: made["bytes"] for made in contract["artefacts"] if made["role"] != "image"}
+    return Packaged(contract, fit.size_table(facts, sizes), list(fit.notes(facts, zips, compiled)))
 
 
-def _image(trees: Path, staged: Path, python: str) -> list[dict[str, Any]]:
+def _places(trees: Path) -> dict[Path, str]:
+    return {trees / "dependencies": "/opt/python", trees / "handler": "/var/task/handler"}
+
+
+def _image(trees: Path, staged: Path, target: dict[str, str]) -> list[dict[str, Any]]:
     context = staged / "image"
     trees.rename(context)
-    image.write_dockerfile(context, python)
+    image.write_dockerfile(context, target["python"])
     tree.settle(context)
     size = tree.size(context)
     return [{"role": "image", "path": "image", "sha256": tree_sha256(context), "bytes": size, "unzipped_bytes": size}]
 
 
-def _layers(trees: Path, staged: Path, python: str) -> list[dict[str, Any]]:
+def _layers(trees: Path, staged: Path) -> list[dict[str, Any]]:
     artefacts = []
     for role, path, name, root in (
         ("function", "function.zip", "handler", trees / "handler"),

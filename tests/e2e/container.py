@@ -1,9 +1,16 @@
 """A container held as Lambda holds one: no network, nothing to write on but /tmp, no privileges, its memory."""
 
 import functools
+import hashlib
+import io
+import re
+import subprocess
+import tarfile
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import cast
 
 from tests.e2e.engine import EngineError, docker
 from tests.local.emulator import INVOKE, Function
@@ -42,6 +49,32 @@ def running(name: str, memory_mb: int, environ: dict[str, str] | None = None) ->
         yield Function(functools.partial(_send, container))
     finally:
         docker("rm", "--force", container)
+
+
+def layers(name: str) -> dict[str, int]:
+    """Return the image's layers: the digest of each, with the bytes of its archive, uncompressed."""
+    with tempfile.TemporaryFile() as stream:
+        subprocess.run(["docker", "save", name], stdout=stream, check=True)
+        stream.seek(0)
+        with tarfile.open(fileobj=stream) as saved:
+            members = [one for one in saved if one.name.endswith(".tar")]
+            return {_digest(saved, one): one.size for one in members}
+
+
+def _digest(saved: tarfile.TarFile, member: tarfile.TarInfo) -> str:
+    with cast(io.BufferedReader, saved.extractfile(member)) as layer:
+        return hashlib.file_digest(layer, "sha256").hexdigest()
+
+
+def bytes_over(name: str, base: str) -> int:
+    """Return how many bytes an image adds to its base."""
+    below = layers(base)
+    return sum(size for digest, size in layers(name).items() if digest not in below)
+
+
+def newest_glibc(library: Path) -> int:
+    """Return the newest 2.x of glibc whose symbols a library asks for; 0 where it asks for none."""
+    return max((int(minor) for minor in re.findall(rb"GLIBC_2\.(\d+)", library.read_bytes())), default=0)
 
 
 def _send(container: str, event: bytes) -> bytes:

@@ -1,0 +1,79 @@
+"""Hold a package to Lambda's limits before any of it is written, and say what would fit."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from layer import budget
+from layer.errors import PackageError
+
+MB = 1_000_000
+
+
+def check(facts: Mapping[str, Any], sizes: Mapping[str, int]) -> None:
+    """Raise PackageError with the size table where a package is over its shape's limit.
+
+    `facts` is the bundle's manifest; `sizes` are bytes unzipped: "handler", "dependencies", "bundle".
+    """
+    shape = facts["target"]["package"]
+    limit = budget.LAYER_BYTES if shape == "layer" else budget.IMAGE_BYTES - budget.BASE_IMAGE_BYTES
+    total = sum(sizes.values())
+    if total <= limit:
+        return
+    what = "a function and its layers together" if shape == "layer" else "an image beside its base"
+    raise PackageError(
+        "\n".join(
+            [
+                f"the bundle does not fit: {total:,} bytes unzipped, Lambda takes {limit:,} of {what}",
+                *size_table(facts, sizes),
+                f"Beside this code {(limit - sizes['handler'] - sizes['dependencies']) / MB:.1f} MB of models "
+                "would fit. In layer/models.toml:",
+                *_mends(facts, shape),
+            ]
+        )
+    )
+
+
+def size_table(facts: Mapping[str, Any], sizes: Mapping[str, int]) -> list[str]:
+    """Return one line for each part, the models' each for itself, in MB unzipped."""
+    rows = [("handler", sizes["handler"]), ("dependencies", sizes["dependencies"])]
+    for model in facts["models"]:
+        prefix = f"models/{model['slug']}/"
+        own = sum(file["size"] for file in facts["files"] if file["path"].startswith(prefix))
+        rows.append((f"{model['id']} ({model['engine']}, {model['precision']})", own))
+    width = max(len(name) for name, _ in rows)
+    return [f"  {name:{width}} {size / MB:9.1f} MB" for name, size in rows]
+
+
+def notes(facts: Mapping[str, Any], zips: Mapping[str, int], compiled: bool) -> Iterator[str]:
+    """Yield what is no error, and good to know: of uploads, of /tmp, of a Python that is not here."""
+    target = facts["target"]
+    for name, size in zips.items():
+        if size > budget.DIRECT_UPLOAD_BYTES:
+            yield f"{name} is over 50 MB: it goes by way of S3, as `cdk deploy` does by itself"
+    if not compiled:
+        yield (
+            f"no python{target['python']} on this machine: the zips hold no bytecode, and every cold start has "
+            "to compile its modules; install it, or package as an image, which compiles while it is built"
+        )
+    copied = sum(file["size"] for file in facts["files"] if "/hub/" in file["path"])
+    if copied > budget.SNAPSTART_TMP_BYTES:
+        yield (
+            f"OPENCLIP_CACHE_MODE=copy would take {copied / MB:.0f} MB of /tmp, and SnapStart allows 512: leave it at "
+            "link, the default, which takes none"
+        )
+
+
+def _mends(facts: Mapping[str, Any], shape: str) -> Iterator[str]:
+    engines = {model["engine"] for model in facts["models"]}
+    code = {name: size / MB for name, size in budget.CODE_BYTES.items()}
+    if "torch" in engines:
+        yield f'  engine = "onnx": {code["onnx"]:.0f} MB of code instead of {code["torch"]:.0f}'
+    if any(model["precision"] == "fp32" for model in facts["models"]):
+        yield '  precision = "int8": the matrices take a quarter'
+    if shape == "layer" and "openvino" in engines:
+        yield f'  engine = "onnx": {code["onnx"]:.0f} MB of code instead of {code["openvino"]:.0f}'
+    if shape == "layer":
+        yield '  package = "image" in [target]: images take up to 10 GB'
+    if len(facts["models"]) > 1:
+        yield "  fewer models in one bundle"
+    yield f"  a smaller model: `python -m layer models --fits {shape}` lists them"

@@ -1,0 +1,65 @@
+"""Packages held to AWS's limits: what is said of one that is too large, and what is only good to know."""
+
+from typing import Any
+
+import pytest
+
+from layer import budget
+from layer.errors import PackageError
+from layer.package import fit
+
+SIZES = {"handler": 300_000, "dependencies": 118_000_000}
+
+
+def facts(shape: str, engine: str, precision: str, *sizes: int) -> dict[str, Any]:
+    """A manifest as far as sizes go: one model for each size."""
+    slugs = [f"m{number}" for number in range(len(sizes))]
+    kind = "hub/models--a--b/snapshots/1" if engine == "torch" else engine
+    files = [{"path": f"models/{slug}/{kind}/x", "size": size} for slug, size in zip(slugs, sizes, strict=True)]
+    models = [{"id": f"org/{slug}", "slug": slug, "engine": engine, "precision": precision} for slug in slugs]
+    return {"target": {"package": shape, "python": "3.13"}, "models": models, "files": files}
+
+
+def test_a_layer_takes_262_144_000_bytes_and_not_one_more() -> None:
+    room = 262_144_000 - sum(SIZES.values())  # AWS: "Unzipped size must be smaller than 262144000 bytes"
+
+    fit.check(facts("layer", "onnx", "int8", room), {**SIZES, "bundle": room})
+    with pytest.raises(PackageError, match="does not fit: 262,144,001 bytes unzipped, Lambda takes 262,144,000"):
+        fit.check(facts("layer", "onnx", "int8", room + 1), {**SIZES, "bundle": room + 1})
+
+
+def test_the_error_shows_every_part_and_what_would_fit() -> None:
+    with pytest.raises(PackageError) as caught:
+        fit.check(facts("layer", "openvino", "fp32", 605_000_000, 9_000_000), {**SIZES, "bundle": 614_000_000})
+
+    said = str(caught.value)
+    table = {tuple(line.rsplit(maxsplit=2)) for line in said.splitlines()}
+    assert {("  dependencies", "118.0", "MB"), ("  org/m0 (openvino, fp32)", "605.0", "MB")} <= table
+    assert "143.8 MB of models would fit" in said
+    for mend in ('precision = "int8"', 'engine = "onnx"', 'package = "image"', "fewer models", "models --fits layer"):
+        assert mend in said
+
+
+def test_an_image_that_is_too_large_is_not_told_to_become_an_image() -> None:
+    with pytest.raises(PackageError) as caught:
+        fit.check(facts("image", "torch", "fp32", 12_000_000_000), {**SIZES, "bundle": 12_000_000_000})
+
+    assert "an image beside its base" in str(caught.value)
+    assert 'package = "image"' not in str(caught.value)
+    assert 'engine = "onnx"' in str(caught.value)
+
+
+def test_large_uploads_a_missing_python_and_copies_into_tmp_are_notes_not_errors() -> None:
+    small = list(fit.notes(facts("layer", "onnx", "int8", 9), {"layer.zip": 50_000_000}, compiled=True))
+    large = list(fit.notes(facts("layer", "torch", "fp32", 600_000_000), {"layer.zip": 50_000_001}, compiled=False))
+
+    assert small == []
+    for note, says in zip(large, ("layer.zip is over 50 MB", "no python3.13", "SnapStart allows 512"), strict=True):
+        assert says in note
+
+
+def test_room_is_counted_beside_the_code_of_every_engine_in_the_bundle() -> None:
+    assert budget.room("layer", ["onnx"]) == 262_144_000 - budget.CODE_BYTES["onnx"]
+    assert budget.room("layer", ["onnx", "torch"]) < 0
+    assert budget.shapes(budget.room("layer", ["onnx"])) == ["layer", "image"]
+    assert budget.shapes(budget.room("layer", ["onnx"]) + 1) == ["image"]
