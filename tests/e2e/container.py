@@ -7,7 +7,8 @@ import re
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import cast
@@ -24,6 +25,16 @@ _SEND = (
 )
 
 
+def unzip(archives: Sequence[Path], target: Path) -> Path:
+    """Unpack zips into one directory as Lambda does: with the modes that they hold, one over the other."""
+    for archive in archives:
+        with zipfile.ZipFile(archive) as members:
+            for member in members.infolist():
+                path = Path(members.extract(member, target))
+                path.chmod(member.external_attr >> 16)
+    return target
+
+
 @contextmanager
 def image(context: Path, base: str, name: str) -> Iterator[str]:
     """Build a packaged context on a base image; the image is removed in the end, its layers stay for the next one."""
@@ -35,15 +46,22 @@ def image(context: Path, base: str, name: str) -> Iterator[str]:
 
 
 @contextmanager
-def running(name: str, memory_mb: int, environ: dict[str, str] | None = None) -> Iterator[Function]:
-    """Start the image's function under the emulator of its base, and remove it in the end."""
+def running(
+    name: str, memory_mb: int, environ: dict[str, str] | None = None, zips: Mapping[str, Path] | None = None
+) -> Iterator[Function]:
+    """Start an image's function under the emulator of its base, and remove it in the end.
+
+    With `zips`, directories by the place where they stand, it is a function of the zip kind on the bare base image.
+    """
     variables = {"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(memory_mb), **(environ or {})}
     container = docker(
         *("run", "--detach", "--network", "none", "--read-only", "--ipc", "none", "--cap-drop", "ALL"),
         *("--security-opt", "no-new-privileges", "--user", USER, "--tmpfs", f"/tmp:size={TMP_MB}m,mode=1777"),
         *("--memory", f"{memory_mb}m", "--memory-swap", f"{memory_mb}m"),
         *(part for item in variables.items() for part in ("--env", "=".join(item))),
+        *(part for place, folder in (zips or {}).items() for part in ("--volume", f"{folder}:{place}:ro")),
         name,
+        *(("handler.app.lambda_handler",) if zips else ()),
     ).strip()
     try:
         yield Function(functools.partial(_send, container))

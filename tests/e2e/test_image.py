@@ -1,27 +1,22 @@
 """The image of each engine, built without a network and run as Lambda would run it."""
 
-import base64
-import io
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from infra.settings import StackSettings
 from tests.conftest import build_demo
 from tests.e2e import container
-from tests.e2e.conftest import package
+from tests.e2e.ask import assert_as_open_clip, assert_takes_every_kind
+from tests.e2e.packages import package, retarget
 from tests.e2e.stand_in import base_image
 from tests.local.emulator import Function
-from tests.local.test_emulator import decoded, golden, vectors
 
 MEMORY_MB: int = StackSettings.model_fields["memory"].default  # as deployed
-LEAST = {"int8": 0.999, "fp32": 0.99999}  # cosine to open_clip
 # Our part on top of the base image, without the model.
 MOST_BYTES = {"onnx": 190_000_000, "openvino": 260_000_000, "torch": 1_100_000_000}
 # torch's CPU build for 3.13 is on PyTorch's own index alone; its build for 3.11 can be had wherever the builder was.
@@ -56,46 +51,12 @@ def function(packaged: Packaged) -> Iterator[Function]:
         yield running
 
 
-def retarget(bundle: Path, **target: str) -> None:
-    """Change what a bundle is built for: nothing in it but this entry depends on it."""
-    path = bundle / "manifest.json"
-    facts = json.loads(path.read_text(encoding="utf-8"))
-    facts["target"] |= target
-    path.unlink()  # may be linked to the builder's cache
-    path.write_text(json.dumps(facts), encoding="utf-8")
-
-
-def picture(kind: str, mode: str) -> dict[str, str]:
-    pixels = np.random.default_rng(7).integers(0, 255, (61, 83, 4), np.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(pixels, "RGBA").convert(mode).save(buffer, kind)
-    return {"image": base64.b64encode(buffer.getvalue()).decode()}
-
-
 def test_the_image_serves_what_open_clip_computed(packaged: Packaged, function: Function) -> None:
-    expected = golden(packaged.bundle)
-    pictures = [{"image": picture} for picture in expected["images"]]
-
-    status, answer = function.post(
-        "/v1/embeddings", json.dumps({"input": [*expected["texts"], *pictures]}), "application/json"
-    )
-
-    assert status == 200, answer
-    wanted = decoded(expected["text_embeddings"] + expected["image_embeddings"])
-    assert (vectors(answer) * wanted).sum(axis=1).min() >= LEAST[packaged.precision]
-    np.testing.assert_allclose(np.linalg.norm(vectors(answer), axis=1), 1, atol=1e-6)
+    assert_as_open_clip(function, packaged.bundle)
 
 
-def test_what_was_trimmed_away_is_missed_by_no_caption_and_no_picture(packaged: Packaged, function: Function) -> None:
-    texts = ["“a red circle”", "a red circle &amp; a star", "Ã©toile rouge", "一个红色的圆形", "x" * 500, "🟥 ｆｕｌｌ"]
-    kinds = [("PNG", "RGBA"), ("PNG", "P"), ("JPEG", "RGB"), ("JPEG", "CMYK"), ("WEBP", "RGBA"), ("GIF", "P"),
-             ("BMP", "RGB"), ("PNG", "L"), ("PNG", "LA")]  # fmt: skip
-    pictures = [picture(kind, mode) for kind, mode in kinds]
-
-    status, answer = function.post("/v1/embeddings", json.dumps({"input": [*texts, *pictures]}), "application/json")
-
-    assert status == 200, answer
-    assert len(answer["data"]) == len(texts) + len(kinds)
+def test_what_was_trimmed_away_is_missed_by_no_caption_and_no_picture(function: Function) -> None:
+    assert_takes_every_kind(function)
 
 
 def test_the_deep_health_check_passes_inside(packaged: Packaged, function: Function) -> None:

@@ -1,0 +1,108 @@
+"""Function and layers as zips, unpacked where Lambda has them, and run as Lambda would on the bare base image."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.environment import environment
+from infra.settings import StackSettings
+from tests.conftest import build_demo
+from tests.e2e import container
+from tests.e2e.ask import assert_as_open_clip, assert_takes_every_kind
+from tests.e2e.packages import package, retarget
+from tests.e2e.stand_in import base_image
+from tests.hub import repositories
+from tests.hub.builder import Builder
+from tests.hub.server import serving
+from tests.local.emulator import Function
+
+PYTHON = "3.13"
+LIMIT = 262_144_000  # AWS: "Unzipped size must be smaller than 262144000 bytes"
+FULL_SIZE = '[[model]]\nname = "MobileCLIP2-S0"\npretrained = "dfndr2b"\nengine = "onnx"\nprecision = "int8"\n'
+
+
+@dataclass(frozen=True)
+class Zipped:
+    """A bundle, its zips, and what package.json says of them."""
+
+    bundle: Path
+    output: Path
+
+    @property
+    def artefacts(self) -> dict[str, Any]:
+        rows = json.loads((self.output / "package.json").read_text())["artefacts"]
+        return {row["role"]: row for row in rows}
+
+    def paths(self, *roles: str) -> list[Path]:
+        return [self.output / self.artefacts[role]["path"] for role in roles]
+
+
+def demo(root: Path) -> Path:
+    return build_demo(root, "onnx", "int8")
+
+
+def full_size(root: Path) -> Path:
+    """A model of 75 million parameters, the architecture of the registry, with random weights."""
+    repositories.random_weights(root / "repository", "MobileCLIP2-S0")
+    with serving() as hub:
+        hub.add("timm/MobileCLIP2-S0-OpenCLIP", root / "repository")
+        builder = Builder(root / "work", hub)
+        run = builder.run(FULL_SIZE)
+    assert run.returncode == 0, run.stderr
+    return builder.bundle
+
+
+@pytest.fixture(scope="module", params=[demo, full_size], ids=["demo", "MobileCLIP2-S0"])
+def zipped(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Zipped:
+    root = tmp_path_factory.mktemp("zips")
+    bundle = request.param(root)
+    retarget(bundle, python=PYTHON, package="layer")
+    return Zipped(bundle, package(bundle, root / "packaged"))
+
+
+@pytest.fixture(scope="module")
+def function(zipped: Zipped, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Function]:
+    root = tmp_path_factory.mktemp("unzipped")
+    places = {
+        "/var/task": container.unzip(zipped.paths("function"), root / "task"),
+        "/opt": container.unzip(zipped.paths("models", "dependencies"), root / "opt"),
+    }
+    settings = StackSettings()
+    for folder in (root, *root.parents[:1]):
+        folder.chmod(0o755)  # pytest's are its user's alone
+    with container.running(base_image(PYTHON), settings.memory, environment(settings), places) as running:
+        yield running
+
+
+def test_function_and_layers_are_under_the_limit_together(zipped: Zipped) -> None:
+    sizes = {role: row["unzipped_bytes"] for role, row in zipped.artefacts.items()}
+
+    print(f"{sizes}, {sum(sizes.values()):,} of {LIMIT:,}")
+    assert set(sizes) == {"function", "models", "dependencies"}
+    assert sum(sizes.values()) < LIMIT
+
+
+def test_they_serve_what_open_clip_computed(zipped: Zipped, function: Function) -> None:
+    assert_as_open_clip(function, zipped.bundle)
+
+
+def test_what_was_trimmed_away_is_missed_by_no_caption_and_no_picture(function: Function) -> None:
+    assert_takes_every_kind(function)
+
+
+def test_the_deep_health_check_passes_inside(zipped: Zipped, function: Function) -> None:
+    status, report = function.get("/health", "deep=true")
+
+    assert status == 200, report
+    contract = json.loads((zipped.output / "package.json").read_text())
+    assert report["manifest_sha256"] == contract["manifest_sha256"]
+
+
+def test_packaging_again_gives_the_same_bytes(zipped: Zipped, tmp_path: Path) -> None:
+    again = package(zipped.bundle, tmp_path)
+
+    assert (again / "package.json").read_bytes() == (zipped.output / "package.json").read_bytes()
