@@ -32,8 +32,23 @@ IN_MATRICES = (
 
 def count(name: str) -> dict[str, Any]:
     """Return one model's row: its towers' parameters, and the bytes of its weights by engine and precision."""
-    with on_meta() as create:
+    with on_meta(towers()) as create:
         model = create(name)
+    return _row(model, open_clip.get_model_config(name))
+
+
+def count_config(config: dict[str, Any], towers: dict[str, Any], scratch: Path) -> dict[str, Any]:
+    """Return the row of a model that is not in the registry, from open_clip's config of it.
+
+    `towers` are transformers' configs of text towers; `scratch` is a file, whose stem names the model meanwhile.
+    """
+    scratch.write_text(json.dumps(config), encoding="utf-8")
+    open_clip.add_model_config(scratch)
+    with on_meta(towers) as create:
+        return _row(create(scratch.stem), config)
+
+
+def _row(model: Any, config: dict[str, Any]) -> dict[str, Any]:
     parameters = {"image": 0, "text": 0}
     sizes = {"torch fp32": 0.0, "fp32": 0.0, "int8": 0.0}
     for key, tensor, kept in _weights(model):
@@ -45,9 +60,9 @@ def count(name: str) -> dict[str, Any]:
         parameters["image" if key.startswith("visual.") else "text"] += tensor.numel()
     size = model.visual.image_size
     return {
-        "embed_dim": open_clip.get_model_config(name)["embed_dim"],
+        "embed_dim": config["embed_dim"],
         "image_size": [size, size] if isinstance(size, int) else list(size),
-        "context_length": open_clip.get_model_config(name)["text_cfg"].get("context_length", 77),
+        "context_length": config["text_cfg"].get("context_length", 77),
         "parameters": parameters,
         "bytes": {key: round(value) for key, value in sizes.items()},
     }
@@ -64,12 +79,16 @@ def _weights(model: nn.Module) -> Iterator[tuple[str, torch.Tensor, float]]:
             yield f"{prefix}.{name}".lstrip("."), tensor, INT8 if matrix else INT8_TABLE if table else 4
 
 
+def towers() -> dict[str, Any]:
+    """Return transformers' configs of the registry's text towers, by repository."""
+    known: dict[str, Any] = json.loads(TEXT_TOWERS.read_text(encoding="utf-8"))
+    return known
+
+
 @contextmanager
-def on_meta() -> Iterator[Any]:
+def on_meta(towers: dict[str, Any]) -> Iterator[Any]:
     """Give a function that creates a registry model on the meta device, text towers of transformers included."""
     from transformers import AutoConfig
-
-    towers = json.loads(TEXT_TOWERS.read_text(encoding="utf-8"))
 
     def published(repo: str) -> Any:
         return AutoConfig.for_model(**towers[repo])

@@ -46,13 +46,17 @@ def _parser() -> argparse.ArgumentParser:
     pins.add_argument("--update", action="store_true", help="take what the hub has now, and show what changed")
     build.set_defaults(run=_build)
 
-    for name, run, says in (
-        ("verify", _verify, "check hashes, offline load and golden vectors of a bundle"),
-        ("inspect", _inspect, "print what is in a bundle, with sizes"),
-    ):
-        command = commands.add_parser(name, help=says)
-        command.add_argument("--bundle", type=Path, default=BUNDLE, help="default: %(default)s")
-        command.set_defaults(run=run)
+    verify = commands.add_parser("verify", help="check hashes, offline load and golden vectors of a bundle")
+    verify.add_argument("--bundle", type=Path, default=BUNDLE, help="default: %(default)s")
+    verify.set_defaults(run=_verify)
+
+    inspect = commands.add_parser("inspect", help="print what is in a bundle, or would be in one, with sizes")
+    inspect.add_argument("--bundle", type=Path, default=BUNDLE, help="default: %(default)s")
+    inspect.add_argument(
+        "--models", type=Path, nargs="?", const=DEFAULT_SPEC, help="what this models.toml would take and fit, unbuilt"
+    )
+    inspect.add_argument("--cache", type=Path, default=CACHE, help="keeps downloads (default: %(default)s)")
+    inspect.set_defaults(run=_inspect)
 
     package = commands.add_parser("package", help="make the image's context, or the zips, of a bundle's target")
     package.add_argument("--bundle", type=Path, default=BUNDLE, help="default: %(default)s")
@@ -98,9 +102,15 @@ def _verify(options: argparse.Namespace) -> None:
 
 
 def _inspect(options: argparse.Namespace) -> None:
-    from layer.show import show_bundle
+    from layer.show import show_bundle, show_estimate
 
-    show_bundle(options.bundle)
+    if options.models:
+        from layer.estimate import estimate
+
+        spec = read_spec(options.models)
+        show_estimate(spec, estimate(spec, options.cache))
+    else:
+        show_bundle(options.bundle)
 
 
 def _package(options: argparse.Namespace) -> None:

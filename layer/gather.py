@@ -18,7 +18,7 @@ def gather(models: Sequence[ModelSpec], cache: Path, pins: Lock, quiet: bool = F
     """Fetch every model's repositories, at the commits of `pins` where they have some. Raises FetchError, PlanError."""
     hub = cache / "hub"
     with ThreadPoolExecutor(WORKERS) as pool:
-        found = list(pool.map(lambda model: _locate(model, cache, pins.get(model.id, ())), models))
+        found = list(pool.map(lambda model: locate_all(model, cache, pins.get(model.id, ())), models))
     for one in (one for sources in found for one in sources):
         one.take_over()
     located = {(one.folder, name): one for sources in found for one in sources for name in one.missing()}
@@ -29,7 +29,7 @@ def gather(models: Sequence[ModelSpec], cache: Path, pins: Lock, quiet: bool = F
     return fetched
 
 
-def _locate(model: ModelSpec, cache: Path, pins: Sequence[LockedSource]) -> list[Located]:
+def locate_all(model: ModelSpec, cache: Path, pins: Sequence[LockedSource]) -> list[Located]:
     """Find the weights' repository, then those that its config says the text side needs."""
     hub = cache / "hub"
     if model.checkpoint:

@@ -53,6 +53,13 @@ def pairs(family: str = "", fits: str | None = None) -> Iterator[Pair]:
             yield pair
 
 
+def sizes(name: str) -> dict[str, int]:
+    """Return the bytes of a model's weights, as `Pair.sizes` has them."""
+    table: dict[str, Any] = _table(name)["models"]
+    found: dict[str, int] = table[name]["bytes"]
+    return found
+
+
 def _table(family: str) -> dict[str, Any]:
     """Read the table that was made of the pinned open_clip; of another version's registry, count anew."""
     table: dict[str, Any] = json.loads(TABLE.read_text(encoding="utf-8"))

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from layer import manifest, registry, sandbox
+from layer import budget, manifest, registry, sandbox
+from layer.estimate import Estimate, fits
 from layer.spec import Spec
 
 if TYPE_CHECKING:
@@ -54,6 +55,30 @@ def show_bundle(bundle: Path) -> None:
     sizes = [(file["path"], f"{file['size'] / MB:.3f} MB", file["sha256"][:12]) for file in facts["files"]]
     _table(("file", "size", "sha256"), sizes)
     print(f"{len(sizes)} files, {sum(file['size'] for file in facts['files']) / MB:.1f} MB")
+
+
+def show_estimate(spec: Spec, estimates: "Sequence[Estimate]") -> None:
+    """Print what the models of models.toml would take, and which package shapes have room for them."""
+    print(f"for Python {spec.target.python}, {spec.target.architecture}, package {spec.target.package}; not built yet")
+    _table(
+        ("model", "engine", "precision", "weights", "tokenizer, at most"),
+        (
+            (
+                one.model.id,
+                one.model.engine,
+                one.model.precision,
+                f"{one.weights / MB:.1f} MB",
+                f"{one.tokenizer / MB:.1f} MB",
+            )
+            for one in estimates
+        ),
+    )
+    for engine in sorted({one.model.engine for one in estimates}):
+        print(f"code of {engine}: {budget.CODE_BYTES[engine] / MB:.0f} MB")
+    for shape, left in fits(spec, list(estimates)).items():
+        print(
+            f"{shape}: " + (f"fits, with {left / MB:.1f} MB to spare" if left >= 0 else f"{-left / MB:.1f} MB too much")
+        )
 
 
 def show_package(output: Path, packaged: "Packaged") -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from layer import budget
+from layer import budget, sizes
 from layer.errors import PackageError
 from layer.package import fit
 
@@ -63,3 +63,7 @@ def test_room_is_counted_beside_the_code_of_every_engine_in_the_bundle() -> None
     assert budget.room("layer", ["onnx", "torch"]) < 0
     assert budget.shapes(budget.room("layer", ["onnx"])) == ["layer", "image"]
     assert budget.shapes(budget.room("layer", ["onnx"]) + 1) == ["image"]
+
+
+def test_the_page_of_sizes_is_what_its_command_writes() -> None:
+    assert sizes.PAGE.read_text(encoding="utf-8") == sizes.page(), "run `python -m layer.sizes`"

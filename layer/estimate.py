@@ -1,0 +1,89 @@
+"""Say what a model will take before it is built: its parameters, counted on the meta device, in its engine's form."""
+
+import json
+import logging
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from layer import budget, registry
+from layer.spec import ModelSpec, Spec
+
+TOKEN_BYTES = 135  # of a tokenizer.json for each entry: Gemma's has 134, XLM-RoBERTa's 68, CLIP's 45
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """One model's share: `weights` and `tokenizer` in bytes, unzipped."""
+
+    model: ModelSpec
+    weights: int
+    tokenizer: int
+
+
+def estimate(spec: Spec, cache: Path) -> list[Estimate]:
+    """Estimate every model of models.toml. Only a config is fetched, of a model that the registry does not know.
+
+    Raises PlanError, FetchError or CheckpointError as a build would.
+    """
+    return [_one(model, cache) for model in spec.models]
+
+
+def fits(spec: Spec, estimates: list[Estimate]) -> dict[str, int]:
+    """Return for each package shape the bytes that it has left beside code and models; below 0 it does not fit."""
+    engines = {model.engine for model in spec.models}
+    total = sum(one.weights + one.tokenizer for one in estimates)
+    return {shape: budget.room(shape, engines) - total for shape in ("layer", "image")}
+
+
+def _one(model: ModelSpec, cache: Path) -> Estimate:
+    from layer import census, plan  # late: they import torch and open_clip
+
+    form = "torch fp32" if model.engine == "torch" else model.precision
+    if not model.name.startswith("hf-hub:"):
+        plan.source_plan(model)  # a name or a tag that nobody knows
+        config, towers = plan.model_config(model, None), census.towers()
+        sizes = registry.sizes(model.name)
+    else:
+        config, towers = _fetched(model, cache)
+        with tempfile.TemporaryDirectory() as scratch, _no_warnings():
+            sizes = census.count_config(config, towers, Path(scratch) / "estimated.json")["bytes"]
+    return Estimate(model, sizes[form], TOKEN_BYTES * _vocabulary(config["text_cfg"], towers))
+
+
+def _fetched(model: ModelSpec, cache: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return open_clip's config of a repository, and transformers' configs by the names that it may go by."""
+    from layer import census, plan
+    from layer.fetch import download
+    from layer.gather import locate_all
+
+    towers = census.towers()
+    config: dict[str, Any] = {}
+    for located in locate_all(model, cache, ()):
+        for name in located.missing():
+            if name in (plan.CONFIG_FILE, "config.json"):
+                download(located, name, lambda _: None)
+        if "config" in located.need.roles:
+            config = plan.model_config(model, located.folder / plan.CONFIG_FILE)
+        if "text_config" in located.need.roles:
+            towers[located.need.repo] = json.loads((located.folder / "config.json").read_text(encoding="utf-8"))
+    return config, towers
+
+
+@contextmanager
+def _no_warnings() -> Iterator[None]:
+    """Keep open_clip from warning that the weights are random: there are none."""
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def _vocabulary(text: Mapping[str, Any], towers: Mapping[str, Any]) -> int:
+    if tower := text.get("hf_model_name"):
+        return int(towers[tower]["vocab_size"])
+    return int(text.get("vocab_size", 49408))  # open_clip's own, CLIPTextCfg

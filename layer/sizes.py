@@ -1,0 +1,47 @@
+"""The table of docs/model-sizes.md: what open_clip's models take, and which package shapes have room for them.
+
+`python -m layer.sizes` writes it anew.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from layer import budget, registry
+from layer.show import MB
+
+PAGE = Path(__file__).parents[1] / "docs" / "model-sizes.md"
+
+
+def page() -> str:
+    """Return the page as Markdown, one row for each model that has published weights, the smallest first."""
+    pairs = {pair.name: pair for pair in registry.pairs()}
+    rows = sorted(pairs.values(), key=lambda pair: (pair.sizes["int8"], pair.name))
+    return "\n".join([*_head(), *(_row(pair) for pair in rows)]) + "\n"
+
+
+def _head() -> Iterator[str]:
+    yield "# Which models fit what"
+    yield ""
+    yield "Written by `python -m layer.sizes`, not by hand. MB (1,000,000 bytes) of weights, counted from each"
+    yield "architecture; a tokenizer comes on top: 2 MB for CLIP's, up to 35 MB for one of 256,000 entries."
+    code = ", ".join(f"{name} {size / MB:.0f} MB" for name, size in budget.CODE_BYTES.items())
+    yield f"Code beside it, bytecode included: {code}."
+    yield ""
+    layer = budget.room("layer", ["onnx"]) / MB
+    yield f"A layer has room for {layer:.0f} MB of models on ONNX Runtime, an image for several GB."
+    yield "`python -m layer inspect --models` says it of a `models.toml`, `python -m layer models --fits layer` lists"
+    yield "pairs with their tags."
+    yield ""
+    yield "| model | parameters | 8-bit | fp32 | pictures | layer, 8-bit | image, 8-bit |"
+    yield "|---|--:|--:|--:|--:|---|---|"
+
+
+def _row(pair: registry.Pair) -> str:
+    fits = ("yes" if shape in pair.fits else "no" for shape in ("layer", "image"))
+    sizes = f"{pair.sizes['int8'] / MB:,.0f} | {pair.sizes['fp32'] / MB:,.0f}"
+    height, width = pair.image_size
+    return f"| {pair.name} | {pair.parameters / MB:,.0f} M | {sizes} | {width}x{height} | {' | '.join(fits)} |"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")

@@ -1,0 +1,50 @@
+"""What `inspect --models` says before a build, held to the files that there are."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from layer.estimate import estimate, fits
+from layer.spec import read_spec
+from tests.hub.repositories import demo_snapshot
+
+ROOT = Path(__file__).parents[2]
+
+
+def write(folder: Path, *models: str, target: str = "") -> Path:
+    path = folder / "models.toml"
+    path.write_text(f"[target]\n{target}\n" + "".join(f"[[model]]\n{model}\n" for model in models))
+    return path
+
+
+def test_a_checkpoint_is_estimated_at_its_own_size(tmp_path: Path) -> None:
+    spec = read_spec(write(tmp_path, 'name = "hf-hub:openclip-lambda/shapes-i18n"\nengine = "torch"'))
+
+    [demo] = estimate(spec, tmp_path / "cache")
+
+    checkpoint = (demo_snapshot() / "open_clip_model.safetensors").stat().st_size
+    assert 0.98 * checkpoint < demo.weights <= checkpoint  # its header, and batch norms' counters in 8 bytes
+    assert (demo_snapshot() / "tokenizer.json").stat().st_size <= demo.tokenizer
+
+
+def test_it_says_what_fits_before_anything_is_built(tmp_path: Path) -> None:
+    small, large = 'name = "MobileCLIP2-S0"\npretrained = "dfndr2b"', 'name = "ViT-L-14"\npretrained = "openai"'
+    layer = 'package = "layer"'
+
+    for models, fit in (([small], {"layer", "image"}), ([large], {"image"}), ([small, large], {"image"})):
+        spec = read_spec(write(tmp_path, *models, target=layer))
+        left = fits(spec, estimate(spec, tmp_path / "cache"))
+        assert {shape for shape, spare in left.items() if spare >= 0} == fit
+
+
+def test_the_command_prints_sizes_and_the_answer(tmp_path: Path) -> None:
+    path = write(tmp_path, 'name = "ViT-B-32"\npretrained = "laion2b_s34b_b79k"', target='package = "layer"')
+
+    run = subprocess.run(
+        [sys.executable, "-m", "layer", "inspect", "--models", str(path)], cwd=ROOT, capture_output=True, text=True
+    )
+
+    assert (run.returncode, run.stderr) == (0, "")
+    assert "package layer; not built yet" in run.stdout
+    assert "MB too much" in run.stdout.split("layer:", 1)[1].splitlines()[0]
+    assert "image: fits" in run.stdout
