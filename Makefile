@@ -15,7 +15,7 @@ PYTEST = $(PY) -m pytest --junitxml build/tests/$@.xml
 PIP_INSTALL := $(PY) -m pip install --quiet $(if $(TORCH_INDEX_URL),--extra-index-url $(TORCH_INDEX_URL))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve build verify package synth deploy destroy bench test lint unit infra offline local clients fuzz e2e clean
+.PHONY: help demo serve build verify package synth deploy destroy bench models test lint unit infra offline local clients fuzz e2e clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ deploy: $(VENV)/.workstation node_modules ## What `make package` wrote, to the A
 
 destroy: $(VENV)/.workstation node_modules ## All of it gone again
 	$(CDK) destroy $(ARGS)
+
+models: $(VENV)/.dev ## Every architecture family at its true size, on every engine: docs/coverage.* (two hours)
+	$(PY) -m pytest tests/families
 
 bench: $(VENV)/.workstation ## Every engine beside the plain recipe, on this machine: docs/benchmarks.*
 	$(PY) -m benchmarks

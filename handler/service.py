@@ -92,7 +92,7 @@ class Service:
                 "engine": entries[0].engine,
                 "models": [{"id": entry.id, "engine": entry.engine, "precision": entry.precision} for entry in entries],
                 "loaded": loaded,
-                "cold_start_seconds": self._cold_start_seconds(loaded),
+                "cold_start_seconds": self._cold_start_seconds(),
             }
         return report
 
@@ -110,9 +110,10 @@ class Service:
             return _reason(self._models.background_error)
         return self._problem
 
-    def _cold_start_seconds(self, loaded: list[str]) -> float | None:
+    def _cold_start_seconds(self) -> float | None:
         """Seconds from the start of init until the first model was ready; None before that."""
-        return round(self.init_seconds + self.models.get(loaded[0]).load_seconds, 3) if loaded else None
+        load = self.models.first_load_seconds
+        return None if load is None else round(self.init_seconds + load, 3)
 
 
 def _reason(error: Exception) -> str:

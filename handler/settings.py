@@ -24,6 +24,7 @@ class Settings:
     max_request_pixels: int = 400 * MB  # of all pictures of one request: some ten seconds of decoding
     cors_origins: tuple[str, ...] = ()  # of pages that may call from a browser; "*" is every one
     threads: int = 0  # 0: as many as the process may use
+    model_memory_mb: int = 0  # of the files of all loaded models, beyond which the least recently used go; 0: no limit
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
@@ -45,6 +46,7 @@ class Settings:
             max_request_pixels=_positive(environ, "OPENCLIP_MAX_REQUEST_PIXELS", cls.max_request_pixels),
             cors_origins=_names(environ, "OPENCLIP_CORS_ORIGINS"),
             threads=_positive(environ, "OPENCLIP_THREADS", cls.threads),
+            model_memory_mb=_positive(environ, "OPENCLIP_MODEL_MEMORY_MB", cls.model_memory_mb),
         )
 
 

@@ -88,16 +88,24 @@ def towers() -> dict[str, Any]:
 @contextmanager
 def on_meta(towers: dict[str, Any]) -> Iterator[Any]:
     """Give a function that creates a registry model on the meta device, text towers of transformers included."""
+
+    def create(name: str) -> Any:
+        return open_clip.create_model(name, device="meta", load_weights=False, pretrained_text=False)
+
+    with torch.device("meta"), text_towers_known(towers):
+        yield create
+
+
+@contextmanager
+def text_towers_known(towers: dict[str, dict[str, Any]]) -> Iterator[None]:
+    """Let open_clip take the configs of transformers' text towers from `towers` instead of from the hub."""
     from transformers import AutoConfig
 
     def published(repo: str) -> Any:
         return AutoConfig.for_model(**towers[repo])
 
-    def create(name: str) -> Any:
-        return open_clip.create_model(name, device="meta", load_weights=False, pretrained_text=False)
-
-    with torch.device("meta"), patch("open_clip.hf_model.AutoConfig.from_pretrained", published):
-        yield create
+    with patch("open_clip.hf_model.AutoConfig.from_pretrained", published):
+        yield
 
 
 def pairs() -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 import threading
 import time
+import weakref
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from handler.errors import ModelNotFoundError
-from handler.manifest import Golden, Manifest, ModelEntry
+from handler.manifest import BundleFile, Golden, Manifest, ModelEntry
 from handler.model import Models
 from handler.settings import Settings
 
@@ -67,7 +68,8 @@ def manifest_of(*ids: str) -> Manifest:
         )
         for model_id in ids
     ]
-    return Manifest(Path(), "0" * 64, {}, tuple(entries), ())
+    files = [BundleFile(f"models/{model_id}/weights", 40_000_000, "0" * 64) for model_id in ids]
+    return Manifest(Path(), "0" * 64, {}, tuple(entries), tuple(files))
 
 
 def test_many_first_requests_share_one_load() -> None:
@@ -140,3 +142,60 @@ def test_an_unknown_model_loads_nothing() -> None:
     with pytest.raises(ModelNotFoundError, match="no model 'c': this bundle has a, b"):
         Models(manifest_of("a", "b"), Settings(), loads).get("c")
     assert loads.names == []
+
+
+def test_without_a_limit_every_model_stays() -> None:
+    models = Models(manifest_of("a", "b", "c"), Settings(), Loads())
+
+    for name in "abc":
+        models.get(name)
+
+    assert models.loaded_ids() == ["a", "b", "c"]
+
+
+def test_past_the_limit_the_least_recently_used_model_goes_and_comes_back_when_asked_for() -> None:
+    loads = Loads()
+    models = Models(manifest_of("a", "b", "c"), Settings(model_memory_mb=100), loads)
+    models.get("a")
+    models.get("b")
+    models.get("a")
+
+    models.get("c")
+
+    assert models.loaded_ids() == ["a", "c"]
+    models.get("b")
+    assert models.loaded_ids() == ["c", "b"]
+    assert loads.names == ["a", "b", "c", "b"]
+
+
+def test_a_model_that_goes_is_let_go_of_before_the_next_is_loaded_and_frees_its_memory() -> None:
+    freed: list[bool] = []
+
+    def load(entry: ModelEntry, manifest: Manifest, settings: Settings) -> FakeEngine:
+        if entry.id == "b":
+            freed.append(first() is None)
+        return FakeEngine()
+
+    models = Models(manifest_of("a", "b"), Settings(model_memory_mb=50), load)
+    first = weakref.ref(models.get("a").engine)
+
+    models.get("b")
+
+    assert freed == [True]
+
+
+def test_a_model_larger_than_the_limit_is_loaded_alone() -> None:
+    models = Models(manifest_of("a", "b"), Settings(model_memory_mb=10), Loads())
+
+    models.get("a")
+    models.get("b")
+
+    assert models.loaded_ids() == ["b"]
+
+
+def test_priming_stops_where_the_memory_does() -> None:
+    models = Models(manifest_of("a", "b", "c"), Settings(model_memory_mb=90), Loads())
+
+    models.prime()
+
+    assert models.loaded_ids() == ["a", "b"]

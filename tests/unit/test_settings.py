@@ -27,11 +27,12 @@ def test_each_variable_reaches_its_setting() -> None:
             "OPENCLIP_MAX_REQUEST_PIXELS": "4",
             "OPENCLIP_CORS_ORIGINS": "https://a.example, https://b.example,",
             "OPENCLIP_THREADS": "5",
+            "OPENCLIP_MODEL_MEMORY_MB": "6",
         }
     )
 
     origins = ("https://a.example", "https://b.example")
-    assert settings == Settings(Path("/b"), Path("/c"), "copy", 1, 2, 3, 4, origins, 5)
+    assert settings == Settings(Path("/b"), Path("/c"), "copy", 1, 2, 3, 4, origins, 5, 6)
 
 
 def test_relative_directories_are_made_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
