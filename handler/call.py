@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
-STAGES = ("load", "decode", "preprocess", "tokenize", "inference")
+STAGES = ("load", "fetch", "decode", "preprocess", "tokenize", "inference")
 
 
 @dataclass

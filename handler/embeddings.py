@@ -17,6 +17,7 @@ from handler.inputs import MODALITIES, Item
 from handler.limits import check_answer_size, check_pixels
 from handler.manifest import ModelEntry
 from handler.rules import Body
+from handler.s3 import S3Object, fetch
 from handler.settings import Settings
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ def embed(items: Sequence[Item], model: "LoadedModel", settings: Settings) -> tu
 
     Returns float32 [N, D] in the items' order, not normalised, and the number of tokens that the texts had.
     """
+    items = _fetched(items, settings)
     texts = [(index, item.value) for index, item in enumerate(items) if isinstance(item.value, str)]
     pictures = [(index, item.value) for index, item in enumerate(items) if isinstance(item.value, bytes)]
     _record(len(texts), len(pictures), model.entry.id)
@@ -121,6 +123,16 @@ def embed(items: Sequence[Item], model: "LoadedModel", settings: Settings) -> tu
     if not np.isfinite(vectors).all():
         raise FloatingPointError(f"{model.entry.id} gave a vector that is not finite")
     return vectors, tokens
+
+
+def _fetched(items: Sequence[Item], settings: Settings) -> Sequence[Item]:
+    """Put the bytes in the place of what lies in S3."""
+    wanted = [(item.value, item.param or "") for item in items if isinstance(item.value, S3Object)]
+    if not wanted:
+        return items
+    with stage("fetch"):
+        found = fetch(wanted, settings)
+    return [Item(found[item.value], item.param) if isinstance(item.value, S3Object) else item for item in items]
 
 
 def _record(texts: int, pictures: int, model_id: str) -> None:

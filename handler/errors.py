@@ -25,6 +25,11 @@ STATUS = {
     "invalid_base64": 400,
     "url_not_supported": 400,
     "s3_not_enabled": 400,
+    "bucket_not_allowed": 403,
+    "object_not_found": 404,
+    "object_not_readable": 403,
+    "object_too_large": 413,
+    "s3_unavailable": 503,
     # the picture itself
     "not_an_image": 400,
     "truncated_image": 400,

@@ -5,9 +5,11 @@ import binascii
 from dataclasses import dataclass
 from typing import Any
 
+from handler import s3
 from handler.errors import ApiError, shorten
 from handler.events import too_large
 from handler.rules import check_object, wrong_type
+from handler.s3 import S3Object
 from handler.settings import Settings
 
 MODALITIES = ("text", "image")
@@ -16,9 +18,9 @@ MAX_TEXT_CHARACTERS = 10_000  # models read the first few hundred; CLIP's tokeni
 
 @dataclass(frozen=True)
 class Item:
-    """One thing to embed: a text, or the bytes of a picture. `param` is its place, as `input[3]`."""
+    """One thing to embed: a text, or a picture's bytes or place in S3. `param` is where it stood, as `input[3]`."""
 
-    value: str | bytes
+    value: str | bytes | S3Object
     param: str | None
 
 
@@ -51,7 +53,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture as a data URI or as plain base64. Nothing is ever fetched from the network."""
+    """A picture as a data URI, as plain base64, or in an allowed bucket of S3. No URL is ever fetched."""
 
     def read(self, value: Any, param: str, settings: Settings) -> Item:
         """Return the picture's bytes as an item. Raises ApiError."""
@@ -61,7 +63,8 @@ class Picture:
 
     def schema(self, settings: Settings) -> dict[str, Any]:
         """Describe it. The format is ours: JSON Schema has none for a picture."""
-        about = "A picture, as a data URI with `;base64,` or as base64: PNG, JPEG, WebP, GIF or BMP"
+        where = " or s3://bucket/key[?versionId=...]" if settings.allowed_buckets else ""
+        about = f"A picture, as a data URI with `;base64,` or as base64{where}: PNG, JPEG, WebP, GIF or BMP"
         return {"type": "string", "format": "picture", "minLength": 1, "description": about}
 
 
@@ -123,14 +126,12 @@ def refuse_token_ids(first: Any, param: str) -> None:
         )
 
 
-def _picture(reference: str, param: str, settings: Settings) -> bytes:
+def _picture(reference: str, param: str, settings: Settings) -> bytes | S3Object:
     scheme = reference[:8].lower()
     if scheme.startswith(("http://", "https://")):
         raise ApiError("url_not_supported", "URLs are not fetched: send the picture as a data URI or as base64", param)
-    if scheme.startswith("s3://"):
-        raise ApiError(
-            "s3_not_enabled", "s3:// is not enabled here: send the picture as a data URI or as base64", param
-        )
+    if scheme.startswith(s3.SCHEME):
+        return s3.parse(reference, param, settings)
     if scheme.startswith("data:"):
         head, comma, reference = reference.partition(",")
         if not comma or not head.lower().endswith(";base64"):

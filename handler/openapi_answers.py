@@ -105,7 +105,8 @@ SCHEMAS: dict[str, Any] = {
 }
 MEANING = {
     400: "The request is wrong",
-    404: "The bundle has no such model",
+    403: "What is not allowed here",
+    404: "The bundle has no such model, the bucket no such object",
     413: "Too large to be taken, decoded or answered",
     415: "A content type or a picture's format that is not supported",
     500: "An error of ours",

@@ -23,6 +23,8 @@ class Settings:
     max_image_pixels: int = 40 * MB  # width x height, known before decoding; 160 MB as RGBA
     max_request_pixels: int = 400 * MB  # of all pictures of one request: some ten seconds of decoding
     cors_origins: tuple[str, ...] = ()  # of pages that may call from a browser; "*" is every one
+    allowed_buckets: tuple[str, ...] = ()  # of s3:// references; no other bucket is ever read
+    max_object_bytes: int = 25 * MB  # of one object in S3
     threads: int = 0  # 0: as many as the process may use
     model_memory_mb: int = 0  # of the files of all loaded models, beyond which the least recently used go; 0: no limit
 
@@ -45,6 +47,8 @@ class Settings:
             max_image_pixels=_positive(environ, "OPENCLIP_MAX_IMAGE_PIXELS", cls.max_image_pixels),
             max_request_pixels=_positive(environ, "OPENCLIP_MAX_REQUEST_PIXELS", cls.max_request_pixels),
             cors_origins=_names(environ, "OPENCLIP_CORS_ORIGINS"),
+            allowed_buckets=_names(environ, "OPENCLIP_ALLOWED_BUCKETS"),
+            max_object_bytes=_positive(environ, "OPENCLIP_MAX_OBJECT_BYTES", cls.max_object_bytes),
             threads=_positive(environ, "OPENCLIP_THREADS", cls.threads),
             model_memory_mb=_positive(environ, "OPENCLIP_MODEL_MEMORY_MB", cls.model_memory_mb),
         )
