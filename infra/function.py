@@ -69,7 +69,7 @@ class EmbeddingFunction(Construct):
         super().__init__(scope, construct_id)
         if settings.allowed_buckets:
             arns = [f"arn:{Aws.PARTITION}:s3:::{name}/*" for name in settings.allowed_buckets]
-            role.add_to_policy(iam.PolicyStatement(actions=["s3:GetObject"], resources=arns))
+            role.add_to_policy(iam.PolicyStatement(actions=["s3:GetObject", "s3:GetObjectVersion"], resources=arns))
         self.function = lambda_.Function(
             self,
             "Function",

@@ -68,6 +68,9 @@ def test_the_api_calls_the_alias_and_the_alias_waits_for_the_health_gate(synth: 
     assert described["Properties"]["FunctionVersion"]["Fn::GetAtt"][0] == version
 
 
+READ = ["s3:GetObject", "s3:GetObjectVersion"]  # the second for `?versionId=`
+
+
 def test_the_function_may_log_trace_and_read_the_named_buckets_and_nothing_else(synth: Synth) -> None:
     assert actions_of(synth()) == {
         "logs:CreateLogStream",
@@ -76,8 +79,8 @@ def test_the_function_may_log_trace_and_read_the_named_buckets_and_nothing_else(
         "xray:PutTraceSegments",
     }
     template = synth(allowed_buckets="pictures,other-pictures", out="buckets")
-    assert actions_of(template) == {*actions_of(synth(out="again")), "s3:GetObject"}
-    (statement,) = [item for item in statements_of(template) if item["Action"] == "s3:GetObject"]
+    assert actions_of(template) == {*actions_of(synth(out="again")), *READ}
+    (statement,) = [item for item in statements_of(template) if item["Action"] == READ]
     arns = [
         "".join(part if isinstance(part, str) else "aws" for part in arn["Fn::Join"][1])
         for arn in statement["Resource"]

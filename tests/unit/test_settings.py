@@ -26,23 +26,15 @@ def test_each_variable_reaches_its_setting() -> None:
             "OPENCLIP_MAX_IMAGE_PIXELS": "3",
             "OPENCLIP_MAX_REQUEST_PIXELS": "4",
             "OPENCLIP_CORS_ORIGINS": "https://a.example, https://b.example,",
-<<<<<<< HEAD
-            "OPENCLIP_THREADS": "5",
-            "OPENCLIP_MODEL_MEMORY_MB": "6",
-=======
             "OPENCLIP_ALLOWED_BUCKETS": "photos,more.photos",
             "OPENCLIP_MAX_OBJECT_BYTES": "5",
             "OPENCLIP_THREADS": "6",
->>>>>>> 4e4a7c2 (Read pictures from allowed buckets of S3, together, within limits, each error with its item)
+            "OPENCLIP_MODEL_MEMORY_MB": "7",
         }
     )
 
     origins = ("https://a.example", "https://b.example")
-<<<<<<< HEAD
-    assert settings == Settings(Path("/b"), Path("/c"), "copy", 1, 2, 3, 4, origins, 5, 6)
-=======
-    assert settings == Settings(Path("/b"), Path("/c"), "copy", 1, 2, 3, 4, origins, ("photos", "more.photos"), 5, 6)
->>>>>>> 4e4a7c2 (Read pictures from allowed buckets of S3, together, within limits, each error with its item)
+    assert settings == Settings(Path("/b"), Path("/c"), "copy", 1, 2, 3, 4, origins, ("photos", "more.photos"), 5, 6, 7)
 
 
 def test_relative_directories_are_made_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
