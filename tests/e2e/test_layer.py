@@ -10,6 +10,8 @@ import pytest
 
 from infra.environment import environment
 from infra.settings import StackSettings
+from layer.estimate import estimate
+from layer.spec import ModelSpec, Spec, Target
 from tests.conftest import build_demo
 from tests.e2e import container
 from tests.e2e.ask import assert_as_open_clip, assert_takes_every_kind
@@ -84,6 +86,17 @@ def test_function_and_layers_are_under_the_limit_together(zipped: Zipped) -> Non
     print(f"{sizes}, {sum(sizes.values()):,} of {LIMIT:,}")
     assert set(sizes) == {"function", "models", "dependencies"}
     assert sum(sizes.values()) < LIMIT
+
+
+def test_what_was_estimated_before_the_build_was_right(zipped: Zipped, tmp_path: Path) -> None:
+    [entry] = json.loads((zipped.bundle / "manifest.json").read_text())["models"]
+    model = ModelSpec(entry["name"], entry["pretrained"], None, entry["engine"], entry["precision"])
+
+    [said] = estimate(Spec(Target(), (model,)), tmp_path)
+
+    built = zipped.artefacts["models"]["unzipped_bytes"] - (zipped.bundle / "manifest.json").stat().st_size
+    print(f"estimated {said.weights + said.tokenizer:,}, built {built:,}")
+    assert built == pytest.approx(said.weights + said.tokenizer, rel=0.15)
 
 
 def test_they_serve_what_open_clip_computed(zipped: Zipped, function: Function) -> None:
