@@ -19,14 +19,31 @@ def install(engines: Iterable[str], target: dict[str, str], tree: Path, torch_in
 
     Raises PackageError where a wheel cannot be had, or torch came with CUDA.
     """
+    _pip(
+        [
+            *("--target", str(tree)),
+            *(part for engine in sorted(engines) for part in ("-r", str(REQUIREMENTS / f"{engine}.txt"))),
+            *(("--extra-index-url", torch_index_url) if torch_index_url else ()),
+        ],
+        target,
+    )
+    if any(tree.rglob("libtorch_cuda.so")):
+        raise PackageError(
+            "pip took a torch with CUDA, which is useless in Lambda and ten times too large: give --torch-index-url "
+            'the CPU index that pytorch.org\'s "Get started" page shows'
+        )
+    trim(tree)
+
+
+def _pip(arguments: Iterable[str], target: dict[str, str]) -> None:
+    """Install wheels of the target, and nothing that they name: the requirements are complete."""
     machine = _MACHINE[target["architecture"]]
     command = [
         *(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
-        *("--target", str(tree), "--no-compile", "--no-deps", "--only-binary=:all:"),
+        *("--no-compile", "--no-deps", "--only-binary=:all:"),
         *("--implementation", "cp", "--python-version", target["python"]),
         *(part for tag in _GLIBC for part in ("--platform", f"{tag}_{machine}")),
-        *(part for engine in sorted(engines) for part in ("-r", str(REQUIREMENTS / f"{engine}.txt"))),
-        *(("--extra-index-url", torch_index_url) if torch_index_url else ()),
+        *arguments,
     ]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     if run.returncode != 0:
@@ -34,9 +51,3 @@ def install(engines: Iterable[str], target: dict[str, str], tree: Path, torch_in
             f"pip found no wheels for Python {target['python']} on {machine} (layer/package/requirements):\n"
             f"{run.stderr.strip()}"
         )
-    if any(tree.rglob("libtorch_cuda.so")):
-        raise PackageError(
-            "pip took a torch with CUDA, which is useless in Lambda and ten times too large: give --torch-index-url "
-            'the CPU index that pytorch.org\'s "Get started" page shows'
-        )
-    trim(tree)

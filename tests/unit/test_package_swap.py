@@ -1,0 +1,121 @@
+"""What stands in `build/` when packaging fails, is killed, or changes shape. pip is replaced, all else is real."""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from layer import budget, manifest
+from layer.errors import PackageError
+from layer.package import compiled, make, runtime
+
+
+@pytest.fixture
+def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    def install(engines: set[str], target: dict[str, str], tree: Path, index: str | None) -> None:
+        tree.mkdir(parents=True)
+        (tree / "package.py").write_text("x = 1\n")
+
+    monkeypatch.setattr(runtime, "install", install)
+    root = tmp_path / "bundle"
+    (root / "models").mkdir(parents=True)
+    (root / "models" / "text.bin").write_bytes(b"weights")
+    write_manifest(root, "image")
+    return root
+
+
+def write_manifest(bundle: Path, shape: str) -> None:
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    facts = {
+        "schema": manifest.SCHEMA,
+        "target": {"python": python, "architecture": "x86_64", "package": shape},
+        "models": [{"id": "a/b", "slug": "a--b", "engine": "onnx", "precision": "int8"}],
+        "files": [{"path": "models/text.bin", "size": 7, "sha256": ""}],
+    }
+    (bundle / "manifest.json").write_text(json.dumps(facts))
+
+
+def everything(root: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def test_a_package_that_does_not_fit_leaves_the_last_one_as_it_was(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make.package(bundle, tmp_path / "build")
+    before = everything(tmp_path / "build")
+    write_manifest(bundle, "layer")
+    monkeypatch.setattr(budget, "LAYER_BYTES", 1000)
+
+    with pytest.raises(PackageError, match="does not fit"):
+        make.package(bundle, tmp_path / "build")
+
+    assert everything(tmp_path / "build") == before
+
+
+def test_another_shape_leaves_nothing_of_the_last_one(bundle: Path, tmp_path: Path) -> None:
+    make.package(bundle, tmp_path / "build")
+    write_manifest(bundle, "layer")
+    packaged = make.package(bundle, tmp_path / "build")
+
+    names = {path.name for path in (tmp_path / "build").iterdir()}
+    assert names == {"package.json", "function.zip", "layer.zip", "layer-deps.zip"}
+    assert packaged.notes == []
+    contract = json.loads((tmp_path / "build" / "package.json").read_text())
+    assert [(row["role"], row["path"]) for row in contract["artefacts"]] == [
+        ("function", "function.zip"),
+        ("models", "layer.zip"),
+        ("dependencies", "layer-deps.zip"),
+    ]
+    for row in contract["artefacts"]:
+        assert row["bytes"] == (tmp_path / "build" / row["path"]).stat().st_size
+
+
+def test_a_swap_that_is_cut_off_leaves_no_package_that_claims_to_be_whole(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make.package(bundle, tmp_path / "build")
+
+    def killed(path: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(shutil, "rmtree", killed)
+    with pytest.raises(KeyboardInterrupt):
+        make._swap(tmp_path / "staged", tmp_path / "build")
+    monkeypatch.undo()
+
+    assert not (tmp_path / "build" / "package.json").exists()
+
+
+def test_a_python_that_is_not_here_compiles_nothing_and_says_so(tmp_path: Path) -> None:
+    (tmp_path / "module.py").write_text("x = 1\n")
+
+    assert compiled.compile_for("3.2", {tmp_path: "/opt/python"}) is False
+    assert [path.name for path in tmp_path.iterdir()] == ["module.py"]
+
+
+def test_bytecode_names_the_place_where_it_will_run(tmp_path: Path) -> None:
+    (tmp_path / "module.py").write_text("def where():\n    return where.__code__.co_filename\n")
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+    assert compiled.compile_for(version, {tmp_path: "/opt/python"}) is True
+
+    [bytecode] = tmp_path.rglob("*.pyc")
+    assert b"/opt/python/module.py" in bytecode.read_bytes()
+    assert str(tmp_path).encode() not in bytecode.read_bytes()
+
+
+def test_a_torch_with_cuda_is_refused_with_the_mend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "torch" / "lib").mkdir(parents=True)
+    (tmp_path / "torch" / "lib" / "libtorch_cuda.so").touch()
+    monkeypatch.setattr(runtime, "_pip", lambda arguments, target: None)
+
+    with pytest.raises(PackageError, match=r"torch with CUDA.*--torch-index-url"):
+        runtime.install(["torch"], {"python": "3.13", "architecture": "x86_64"}, tmp_path, None)
+
+
+def test_a_version_without_wheels_is_named_with_the_target(tmp_path: Path) -> None:
+    with pytest.raises(PackageError, match=r"pip found no wheels for Python 3\.5 on aarch64"):
+        runtime._pip(["--no-index", "nothing-of-this-name"], {"python": "3.5", "architecture": "arm64"})
