@@ -32,7 +32,9 @@ def isolated(scope: Construct, *, log_group: logs.ILogGroup, role: iam.IGrantabl
         endpoint = vpc.add_gateway_endpoint("S3", service=ec2.GatewayVpcEndpointAwsService.S3)
         arns = [f"arn:{Aws.PARTITION}:s3:::{bucket}/*" for bucket in buckets]
         endpoint.add_to_policy(
-            iam.PolicyStatement(principals=[iam.AnyPrincipal()], actions=["s3:GetObject", "s3:GetObjectVersion"], resources=arns)
+            iam.PolicyStatement(
+                principals=[iam.AnyPrincipal()], actions=["s3:GetObject", "s3:GetObjectVersion"], resources=arns
+            )
         )
     group = ec2.SecurityGroup(
         scope,
