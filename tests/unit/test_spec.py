@@ -37,6 +37,26 @@ def test_a_model_has_the_id_that_clients_use_and_a_slug_for_its_directory(tmp_pa
     assert spec.models[1] == ModelSpec("hf-hub:timm/ViT-B-16-SigLIP", None, "v1", "openvino", "int8")
 
 
+def test_a_model_of_ones_own_is_called_as_it_says_and_its_paths_start_at_models_toml(tmp_path: Path) -> None:
+    spec = read_spec(
+        write(
+            tmp_path,
+            '[[model]]\nname = "acme/own"\ncheckpoint = "runs/epoch.pt"\nconfig = "runs/open_clip_config.json"\n'
+            '[[model]]\nname = "acme/clip"\ncheckpoint = "https://a.example/w.pt"\nconfig = "ViT-B-32/openai"\n',
+        )
+    )
+
+    assert [(model.id, model.slug, model.name) for model in spec.models] == [
+        ("acme/own", "acme--own", "hf-hub:acme/own"),
+        ("acme/clip", "acme--clip", "hf-hub:acme/clip"),
+    ]
+    assert (spec.models[0].checkpoint, spec.models[0].config) == (
+        str(tmp_path / "runs/epoch.pt"),
+        str(tmp_path / "runs/open_clip_config.json"),
+    )
+    assert (spec.models[1].checkpoint, spec.models[1].config) == ("https://a.example/w.pt", "ViT-B-32/openai")
+
+
 @pytest.mark.parametrize(
     ("target", "said", "meant"),
     [
@@ -76,6 +96,10 @@ def test_auto_is_the_quickest_engine_that_the_target_has_room_for(
             '[[model]]\nname = "hf-hub:x/y"\nengine = "torch"\nprecision = "int8"',
             'number 1 has precision = "int8", which torch does not have',
         ),
+        ('[[model]]\nname = "a/b"\nconfig = "c/d"', "has config but no checkpoint"),
+        ('[[model]]\nname = "own"\ncheckpoint = "w.pt"', 'a model of your own is called "<you>/<name>"'),
+        ('[[model]]\nname = "a/b"\ncheckpoint = "w.pt"\nrevision = "v1"', "has a checkpoint and revision"),
+        ('[[model]]\nname = "a/b"\ncheckpoint = "ftp://a.example/w.pt"', "only https:// is fetched"),
         ("[[model]]\nname = 7", "name = 7 .* is not a text"),
         ('[target]\npython = "3.9"\n[[model]]\nname = "hf-hub:x/y"', "python = '3.9' .* set one of 3.12"),
         ('[target]\narchitecture = "amd64"\n[[model]]\nname = "hf-hub:x/y"', "architecture = 'amd64' .*x86_64, arm64"),
