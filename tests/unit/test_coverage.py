@@ -1,0 +1,29 @@
+"""The coverage page is what its results say, and no name of the registry is without a family."""
+
+import json
+
+import pytest
+
+from layer import registry
+from tests.families import coverage
+from tests.families.families import FAMILIES, family_of
+
+TABLE = json.loads(registry.TABLE.read_text())
+
+
+@pytest.mark.parametrize("name", TABLE["models"])
+def test_every_name_of_the_registry_has_a_family(name: str) -> None:
+    assert family_of(name), f"{name} is new: give tests/families/families.py a family for it, and run `make models`"
+
+
+def test_each_family_is_represented_by_one_of_its_own_at_the_size_that_was_promised() -> None:
+    pairs = {(row["name"], row["pretrained"]) for row in TABLE["pairs"]}
+    for family in FAMILIES:
+        assert family_of(family.model) is family
+        assert family.tag is None or (family.model, family.tag) in pairs
+        whole = sum(TABLE["models"][family.model]["parameters"].values())
+        assert whole < 400_000_000 or family.shrunk or family.tower, f"{family.name} takes {whole} parameters"
+
+
+def test_the_page_says_what_the_results_say() -> None:
+    assert coverage.PAGE.read_text() == coverage.render(coverage.read()), "run `python -m tests.families.coverage`"
