@@ -1,12 +1,13 @@
 """From event to answer: a direct Invoke or a route, and the one place where an error becomes an answer."""
 
 import logging
+import os
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from handler import cors
+from handler import cors, metrics, tracing
 from handler.call import Call, active, current
 from handler.errors import ApiError, shorten
 from handler.events import Answer, Request, is_http, parse, shape
@@ -31,6 +32,8 @@ def handle(service: Service, event: Any, context: Any) -> dict[str, Any]:
         else:
             answer, request = _guard(lambda: invoke(service, event), context), None
     call.status = answer.status
+    metrics.emit(call, os.environ, service.cold_start_seconds())
+    tracing.send(call, os.environ)
     if not is_http(event):
         return dict(answer.body) if not isinstance(answer.body, str) else {}
     if call.model:

@@ -92,7 +92,7 @@ class Service:
                 "engine": entries[0].engine,
                 "models": [{"id": entry.id, "engine": entry.engine, "precision": entry.precision} for entry in entries],
                 "loaded": loaded,
-                "cold_start_seconds": self._cold_start_seconds(),
+                "cold_start_seconds": self.cold_start_seconds(),
             }
         return report
 
@@ -110,9 +110,9 @@ class Service:
             return _reason(self._models.background_error)
         return self._problem
 
-    def _cold_start_seconds(self) -> float | None:
+    def cold_start_seconds(self) -> float | None:
         """Seconds from the start of init until the first model was ready; None before that."""
-        load = self.models.first_load_seconds
+        load = self._models.first_load_seconds if self._models else None
         return None if load is None else round(self.init_seconds + load, 3)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from handler.bodies import VECTORIZE
+from handler.call import current
 from handler.embeddings import embed, floats, unit
 from handler.errors import ApiError
 from handler.events import Answer
@@ -20,6 +21,7 @@ def vectorize(service: Service, read: Callable[[], Any]) -> Answer:
     try:
         return Answer(200, _vectors(service, read()))
     except ApiError as error:
+        current().code = error.code
         return Answer(error.status, {"error": f"{error.code}: {error.message}"})
 
 
