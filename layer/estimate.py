@@ -46,7 +46,7 @@ def _one(model: ModelSpec, cache: Path) -> Estimate:
     if not model.name.startswith("hf-hub:"):
         plan.source_plan(model)  # a name or a tag that nobody knows
         config, towers = plan.model_config(model, None), census.towers()
-        sizes = registry.sizes(model.name)
+        sizes = registry.known(model.name) or census.count(model.name)["bytes"]
     else:
         config, towers = _fetched(model, cache)
         with tempfile.TemporaryDirectory() as scratch, _no_warnings():

@@ -53,11 +53,10 @@ def pairs(family: str = "", fits: str | None = None) -> Iterator[Pair]:
             yield pair
 
 
-def sizes(name: str) -> dict[str, int]:
-    """Return the bytes of a model's weights, as `Pair.sizes` has them."""
-    table: dict[str, Any] = _table(name)["models"]
-    found: dict[str, int] = table[name]["bytes"]
-    return found
+def known(name: str) -> dict[str, int] | None:
+    """Return the bytes of a model's weights, as `Pair.sizes` has them; None for a model not in the registry."""
+    row = _table(name)["models"].get(name)
+    return row["bytes"] if row else None
 
 
 def _table(family: str) -> dict[str, Any]:

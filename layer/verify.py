@@ -18,6 +18,12 @@ MAX_SHOWN = 10
 
 def verify(bundle: Path) -> dict[str, Any]:
     """Check everything and return the handler's own report. Raises VerifyError naming what is wrong, and the mend."""
+    facts = check_files(bundle)
+    return run_handler(bundle, needs_torch=any(model["engine"] == "torch" for model in facts["models"]))
+
+
+def check_files(bundle: Path) -> dict[str, Any]:
+    """Check that every file is there as it was built, and return the manifest. Raises VerifyError."""
     facts = manifest.read(bundle)
     problems = list(_misplaced(bundle, facts["files"]))
     for model in facts["models"]:
@@ -27,7 +33,7 @@ def verify(bundle: Path) -> dict[str, Any]:
         problems += [*layout_problems(hub), *_not_found(hub, model, facts["files"])]
     _refuse(bundle, problems)  # before reading a gigabyte to hash it
     _refuse(bundle, list(_changed(bundle, facts["files"])))
-    return run_handler(bundle, needs_torch=any(model["engine"] == "torch" for model in facts["models"]))
+    return facts
 
 
 def run_handler(bundle: Path, needs_torch: bool = True) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from layer import budget
+from layer import budget, registry
 from layer.errors import PackageError
 
 MB = 1_000_000
@@ -64,16 +64,21 @@ def notes(facts: Mapping[str, Any], zips: Mapping[str, int], compiled: bool) -> 
 
 
 def _mends(facts: Mapping[str, Any], shape: str) -> Iterator[str]:
+    """Yield what to change in models.toml, what helps most first."""
     engines = {model["engine"] for model in facts["models"]}
-    code = {name: size / MB for name, size in budget.CODE_BYTES.items()}
-    if "torch" in engines:
-        yield f'  engine = "onnx": {code["onnx"]:.0f} MB of code instead of {code["torch"]:.0f}'
-    if any(model["precision"] == "fp32" for model in facts["models"]):
-        yield '  precision = "int8": the matrices take a quarter'
-    if shape == "layer" and "openvino" in engines:
-        yield f'  engine = "onnx": {code["onnx"]:.0f} MB of code instead of {code["openvino"]:.0f}'
+    for engine in sorted(engines - {"onnx"}):
+        code = (budget.CODE_BYTES[name] / MB for name in ("onnx", engine))
+        yield '  engine = "onnx": {:.0f} MB of code instead of {:.0f}'.format(*code)
+    for model in facts["models"]:
+        if model["precision"] == "fp32":
+            yield f'  precision = "int8" for {model["id"]}: {_in_8_bits(model)}'
     if shape == "layer":
         yield '  package = "image" in [target]: images take up to 10 GB'
     if len(facts["models"]) > 1:
         yield "  fewer models in one bundle"
     yield f"  a smaller model: `python -m layer models --fits {shape}` lists them"
+
+
+def _in_8_bits(model: Mapping[str, Any]) -> str:
+    sizes = registry.known(model["name"])
+    return f"{sizes['int8'] / MB:.0f} MB of weights" if sizes else "its matrices take a quarter"

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from layer.package import archive, fit, image, runtime, tree
 from layer.package.compiled import compile_for
 from layer.package.digest import tree_sha256
 from layer.progress import file_sha256
+from layer.verify import check_files
 
 HANDLER = Path(__file__).parents[2] / "handler"
 SCHEMA = 1
@@ -31,16 +33,18 @@ class Packaged:
 def package(bundle: Path, output: Path, torch_index_url: str | None = None) -> Packaged:
     """Package a bundle in the shape that its manifest names, into `output`.
 
-    Raises PackageError, with the sizes where they are over a limit, or VerifyError where there is no bundle; what was
-    in `output` then stays as it was.
+    Raises PackageError, with the sizes where they are over a limit, or VerifyError where the bundle is not as it was
+    built; what was in `output` then stays as it was.
     """
-    facts = manifest.read(bundle)
-    target = facts["target"]
+    facts = check_files(bundle)
+    target, engines = facts["target"], {model["engine"] for model in facts["models"]}
     output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".package-", dir=output) as scratch:
         trees, staged = Path(scratch) / "trees", Path(scratch) / "staged"
         staged.mkdir()
-        runtime.install({model["engine"] for model in facts["models"]}, target, trees / "dependencies", torch_index_url)
+        said = f"{', '.join(sorted(engines))} for Python {target['python']}, {target['architecture']}"
+        print(f"installing the runtime of {said} ...", file=sys.stderr)
+        runtime.install(engines, target, trees / "dependencies", torch_index_url)
         tree.copy(HANDLER, trees / "handler")
         handler_sha256 = tree_sha256(trees / "handler")
         # An image compiles while it is built, for the Python of its base.

@@ -17,6 +17,7 @@ from tests.e2e.packages import package, retarget
 from tests.e2e.stand_in import base_image
 from tests.local.emulator import Function
 
+pytestmark = pytest.mark.timeout(900)  # torch's image is a gigabyte to copy, on a machine with other things to do
 MEMORY_MB: int = StackSettings.model_fields["memory"].default  # as deployed
 # Our part on top of the base image, without the model.
 MOST_BYTES = {"onnx": 190_000_000, "openvino": 260_000_000, "torch": 1_100_000_000}

@@ -1,6 +1,8 @@
 """Function and layers as zips, unpacked where Lambda has them, and run as Lambda would on the bare base image."""
 
 import json
+import shutil
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +26,8 @@ from tests.local.emulator import Function
 
 PYTHON = "3.13"
 LIMIT = 262_144_000  # AWS: "Unzipped size must be smaller than 262144000 bytes"
+SECONDS = 600  # for the export of a full-size model on a machine that has other things to do; a quiet one takes 60
+pytestmark = pytest.mark.timeout(SECONDS + 300)
 FULL_SIZE = '[[model]]\nname = "MobileCLIP2-S0"\npretrained = "dfndr2b"\nengine = "onnx"\nprecision = "int8"\n'
 
 
@@ -53,8 +57,9 @@ def full_size(root: Path) -> Path:
     with serving() as hub:
         hub.add("timm/MobileCLIP2-S0-OpenCLIP", root / "repository")
         builder = Builder(root / "work", hub)
-        run = builder.run(FULL_SIZE)
-    assert run.returncode == 0, run.stderr
+        process = builder.start(FULL_SIZE)
+        said = process.communicate(timeout=SECONDS)
+    assert process.returncode == 0, said[1]
     return builder.bundle
 
 
@@ -119,3 +124,16 @@ def test_packaging_again_gives_the_same_bytes(zipped: Zipped, tmp_path: Path) ->
     again = package(zipped.bundle, tmp_path)
 
     assert (again / "package.json").read_bytes() == (zipped.output / "package.json").read_bytes()
+
+
+@pytest.mark.parametrize("zipped", [demo], ids=["demo"], indirect=True)
+def test_a_package_for_arm64_holds_its_libraries_and_no_other(zipped: Zipped, tmp_path: Path) -> None:
+    shutil.copytree(zipped.bundle, tmp_path / "bundle")
+    retarget(tmp_path / "bundle", architecture="arm64")
+    output = package(tmp_path / "bundle", tmp_path / "packaged")
+
+    with zipfile.ZipFile(output / "layer-deps.zip") as archive:
+        names = [name for name in archive.namelist() if ".so" in Path(name).name]
+        machines = {name: int.from_bytes(archive.read(name)[18:20], "little") for name in names}
+    assert len(machines) > 10
+    assert set(machines.values()) == {183}, machines  # EM_AARCH64 in the ELF specification

@@ -16,7 +16,8 @@ def facts(shape: str, engine: str, precision: str, *sizes: int) -> dict[str, Any
     slugs = [f"m{number}" for number in range(len(sizes))]
     kind = "hub/models--a--b/snapshots/1" if engine == "torch" else engine
     files = [{"path": f"models/{slug}/{kind}/x", "size": size} for slug, size in zip(slugs, sizes, strict=True)]
-    models = [{"id": f"org/{slug}", "slug": slug, "engine": engine, "precision": precision} for slug in slugs]
+    given = {"name": "ViT-B-32", "engine": engine, "precision": precision}
+    models = [{"id": f"org/{slug}", "slug": slug, **given} for slug in slugs]
     return {"target": {"package": shape, "python": "3.13"}, "models": models, "files": files}
 
 
@@ -36,7 +37,13 @@ def test_the_error_shows_every_part_and_what_would_fit() -> None:
     table = {tuple(line.rsplit(maxsplit=2)) for line in said.splitlines()}
     assert {("  dependencies", "118.0", "MB"), ("  org/m0 (openvino, fp32)", "605.0", "MB")} <= table
     assert "143.8 MB of models would fit" in said
-    for mend in ('precision = "int8"', 'engine = "onnx"', 'package = "image"', "fewer models", "models --fits layer"):
+    for mend in (
+        'precision = "int8" for org/m0: 166 MB of weights',
+        'engine = "onnx"',
+        'package = "image"',
+        "fewer models",
+        "models --fits layer",
+    ):
         assert mend in said
 
 

@@ -1,5 +1,6 @@
 """What stands in `build/` when packaging fails, is killed, or changes shape. pip is replaced, all else is real."""
 
+import hashlib
 import json
 import shutil
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from layer import budget, manifest
-from layer.errors import PackageError
+from layer.errors import PackageError, VerifyError
 from layer.package import compiled, make, runtime
 
 
@@ -31,8 +32,8 @@ def write_manifest(bundle: Path, shape: str) -> None:
     facts = {
         "schema": manifest.SCHEMA,
         "target": {"python": python, "architecture": "x86_64", "package": shape},
-        "models": [{"id": "a/b", "slug": "a--b", "engine": "onnx", "precision": "int8"}],
-        "files": [{"path": "models/text.bin", "size": 7, "sha256": ""}],
+        "models": [{"id": "a/b", "name": "hf-hub:a/b", "slug": "a--b", "engine": "onnx", "precision": "int8"}],
+        "files": [{"path": "models/text.bin", "size": 7, "sha256": hashlib.sha256(b"weights").hexdigest()}],
     }
     (bundle / "manifest.json").write_text(json.dumps(facts))
 
@@ -53,6 +54,15 @@ def test_a_package_that_does_not_fit_leaves_the_last_one_as_it_was(
         make.package(bundle, tmp_path / "build")
 
     assert everything(tmp_path / "build") == before
+
+
+def test_a_bundle_that_was_changed_is_not_packaged(bundle: Path, tmp_path: Path) -> None:
+    (bundle / "models" / "text.bin").write_bytes(b"weightz")
+
+    with pytest.raises(VerifyError, match=r"models/text\.bin was changed"):
+        make.package(bundle, tmp_path / "build")
+
+    assert not (tmp_path / "build").exists()
 
 
 def test_another_shape_leaves_nothing_of_the_last_one(bundle: Path, tmp_path: Path) -> None:
