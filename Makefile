@@ -8,6 +8,7 @@ CLIENTS := build/clients
 CLIENTS_ARGS ?= tests/clients
 export SCHEMATHESIS_EXAMPLES
 RIE := build/rie/aws-lambda-rie
+EMULATOR := build/emulator/.installed
 PORT ?= 8080
 # On Linux, PyPI's torch brings gigabytes of CUDA. Give the CPU index that pytorch.org's "Get started" page shows.
 TORCH_INDEX_URL ?=
@@ -82,7 +83,7 @@ clients: $(CLIENTS)/.installed $(VENV)/.dev $(RIE) $(DEMO_BUNDLE)/manifest.json 
 fuzz: ## The same, for longer: 5,000 requests and over by schemathesis; pictures and events for FUZZ_SECONDS each
 	$(MAKE) clients SCHEMATHESIS_EXAMPLES=1200 CLIENTS_ARGS="tests/clients/test_document.py -s --timeout 3600"
 
-e2e: $(VENV)/.dev $(RIE) ## Tests of what is deployed, in containers as Lambda runs them (a Docker engine; Debian, root)
+e2e: $(VENV)/.dev $(RIE) $(EMULATOR) node_modules ## Tests of what is deployed, in containers as Lambda runs them (a Docker engine; Debian, root)
 	$(PYTEST) tests/e2e
 
 clean: ## Remove what was built and installed here
@@ -98,6 +99,12 @@ $(DEMO_BUNDLE)/manifest.json: $(VENV)/.workstation $(wildcard layer/*.py layer/e
 $(CLIENTS)/.installed: requirements-clients.txt
 	$(PYTHON) -m venv $(CLIENTS)
 	$(CLIENTS)/bin/python -m pip install --quiet -r requirements-clients.txt
+	@touch $@
+
+# The emulator of AWS pins libraries of its own, so it has an environment of its own.
+$(EMULATOR): tests/e2e/requirements-emulator.txt
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet -r $<
 	@touch $@
 
 node_modules: package.json package-lock.json

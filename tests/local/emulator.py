@@ -65,12 +65,12 @@ class Function:
 @contextmanager
 def running(bundle: Path, cache: Path, environ: dict[str, str]) -> Iterator[Function]:
     """Start a function on a bundle, with more environment variables, and stop it in the end."""
-    port = _free_port()
+    port = free_port()
     command = [
         str(EMULATOR),
         "--log-level=error",
         f"--runtime-interface-emulator-address=127.0.0.1:{port}",
-        f"--runtime-api-address=127.0.0.1:{_free_port()}",
+        f"--runtime-api-address=127.0.0.1:{free_port()}",
         *(PYTHON, "-m", "awslambdaric", "handler.app.lambda_handler"),
     ]
     fixed = {
@@ -94,7 +94,8 @@ def _post(port: int, event: bytes) -> bytes:
         return said
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -1,0 +1,146 @@
+"""One stack in the emulated account: deployed as people do it, called over HTTP through API Gateway."""
+
+import json
+import urllib.error
+import urllib.request
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.aws import ACCOUNT, REGION, RUNTIME, Aws
+from tests.e2e.engine import docker
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What an HTTP request was answered."""
+
+    status: int
+    body: bytes
+
+    def json(self) -> Any:
+        """The body, decoded."""
+        return json.loads(self.body)
+
+
+@dataclass
+class Deployment:
+    """A stack by its name. `outputs` are those of the last deployment that succeeded."""
+
+    aws: Aws
+    name: str
+    shape: str
+    scratch: Path
+    outputs: dict[str, str] = field(default_factory=dict)
+    images: list[str] = field(default_factory=list)
+    count: int = 0
+
+    def deploy(self, build: Path, succeeds: bool = True, **context: str) -> str:
+        """Synthesise and deploy a build; returns what the CDK CLI said."""
+        self.count += 1
+        out, results = self.scratch / f"cdk.out-{self.count}", self.scratch / f"outputs-{self.count}.json"
+        settings = {"stack_name": self.name, "build_dir": str(build), **context}
+        _synthesise(settings, out)
+        self._push(out)
+        ends = ("--require-approval", "never", "--outputs-file", str(results))
+        run = self.aws.cdk("deploy", "--app", str(out), *ends, check=succeeds)
+        assert (run.returncode == 0) == succeeds, run.stdout + run.stderr
+        if succeeds:
+            self.outputs = json.loads(results.read_text())[self.name]
+            self._name_the_secret()
+        return run.stdout + run.stderr
+
+    def destroy(self) -> None:
+        """Run `cdk destroy`, and remove the images that were made for the stack."""
+        self.aws.cdk("destroy", "--app", str(self.scratch / f"cdk.out-{self.count}"), "--force")
+        while self.images:
+            docker("rmi", "--force", "--no-prune", self.images.pop())
+
+    def key(self) -> str:
+        """The API key, read where the stack's output says that it is."""
+        secrets = self.aws.client("secretsmanager")
+        return str(secrets.get_secret_value(SecretId=self.outputs["ApiKeySecretArn"])["SecretString"])
+
+    def bearer(self) -> dict[str, str]:
+        """The header that carries the API key."""
+        return {"authorization": f"Bearer {self.key()}"}
+
+    def call(self, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Reply:
+        """Send a request to the deployed API: GET, or POST of JSON, or of bytes as they are."""
+        data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+        # Names under localhost are not resolved everywhere, so the address is plain and the name a header.
+        host = self.outputs["Url"].removeprefix("http://").partition(":")[0]
+        sent = {"content-type": "application/json", **(headers or {}), "host": host}
+        request = urllib.request.Request(f"http://127.0.0.1:{self.aws.port}{path}", data, sent)
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return Reply(answer.status, answer.read())
+        except urllib.error.HTTPError as error:
+            return Reply(error.code, error.read())
+
+    def live(self) -> dict[str, Any]:
+        """Ask the function behind the alias for its health. (The emulator keeps the path /health for itself.)"""
+        question = {
+            "version": "2.0",
+            "rawPath": "/health",
+            "requestContext": {"http": {"method": "GET", "path": "/health"}, "stage": "$default"},
+        }
+        answer = self.aws.client("lambda").invoke(
+            FunctionName=self.outputs["FunctionName"], Qualifier="live", Payload=json.dumps(question)
+        )
+        report: dict[str, Any] = json.loads(json.loads(answer["Payload"].read())["body"])
+        return report
+
+    def invocations(self) -> int:
+        """Count how often the function ran, by the START lines in its log group."""
+        client, total = self.aws.client("logs"), 0
+        configuration = self.aws.client("lambda").get_function_configuration(FunctionName=self.outputs["FunctionName"])
+        pages = client.get_paginator("filter_log_events").paginate(
+            logGroupName=configuration["LoggingConfig"]["LogGroup"]
+        )
+        for page in pages:
+            total += sum(event["message"].startswith("START RequestId") for event in page["events"])
+        return total
+
+    def destroyed(self) -> bool:
+        """Tell whether the account has no such stack, or none any more."""
+        stacks = self.aws.client("cloudformation").describe_stacks()["Stacks"]
+        return self.name not in [item["StackName"] for item in stacks if item["StackStatus"] != "DELETE_COMPLETE"]
+
+    def _push(self, out: Path) -> None:
+        """Build the image assets under their names in ECR: the emulator reports any image as there already."""
+        assets = json.loads((out / f"{self.name}.assets.json").read_text())["dockerImages"]
+        for asset in assets.values():
+            (target,) = asset["destinations"].values()
+            repository = target["repositoryName"].replace("${AWS::AccountId}", ACCOUNT)
+            repository = repository.replace("${AWS::Region}", REGION)
+            name = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/{repository}:{target['imageTag']}"
+            context = out / asset["source"]["directory"]
+            docker("build", "--quiet", "--network", "none", "--build-arg", f"BASE={RUNTIME}", "-t", name, str(context))
+            self.images.append(name)
+
+    def _name_the_secret(self) -> None:
+        """Put the secret's ARN where the template's `Ref` stands for it: the emulator's Ref is only a name."""
+        if "ApiKeySecretArn" not in self.outputs:
+            return
+        name = self.outputs["ApiKeySecretArn"]
+        arn = self.aws.client("secretsmanager").describe_secret(SecretId=name)["ARN"]
+        iam = self.aws.client("iam")
+        for role in iam.list_roles()["Roles"]:
+            for policy in iam.list_role_policies(RoleName=role["RoleName"])["PolicyNames"]:
+                document = iam.get_role_policy(RoleName=role["RoleName"], PolicyName=policy)["PolicyDocument"]
+                text = json.dumps(document)
+                if f'"{name}"' in text:
+                    mended = text.replace(f'"{name}"', f'"{arn}"')
+                    iam.put_role_policy(RoleName=role["RoleName"], PolicyName=policy, PolicyDocument=mended)
+
+
+def _synthesise(settings: dict[str, str], out: Path) -> None:
+    """Do what `cdk synth` does (tests/infra shows that it does), in this process: its start is most of its time."""
+    from aws_cdk import App
+
+    from infra.assembly import assemble
+
+    app = App(context=settings, outdir=str(out))
+    assemble(app)
+    app.synth()

@@ -1,0 +1,66 @@
+"""A real `cdk deploy` of both shapes to an emulated account, called through API Gateway. test_update.py goes on."""
+
+import base64
+import subprocess
+
+import pytest
+
+from tests.e2e.builds import Builds, manifest_sha256
+from tests.e2e.deployment import Deployment
+from tests.local.test_emulator import decoded, golden, vectors
+
+LEAST_COSINE = 0.999  # to open_clip, of 8-bit weights
+QUESTION = {"input": "a red circle"}
+
+
+def test_texts_and_pictures_come_out_as_open_clip_embeds_them(stack: Deployment, build: Builds) -> None:
+    expected = golden(build("image", "int8") / "bundle")
+    pictures = [{"image": picture} for picture in expected["images"]]
+
+    reply = stack.call("/v1/embeddings", {"input": [*expected["texts"], *pictures]}, stack.bearer())
+
+    assert reply.status == 200, reply.body
+    wanted = decoded(expected["text_embeddings"] + expected["image_embeddings"])
+    assert (vectors(reply.json()) * wanted).sum(axis=1).min() > LEAST_COSINE
+
+
+def test_a_picture_may_be_the_body(stack: Deployment, build: Builds) -> None:
+    expected = golden(build("image", "int8") / "bundle")
+    picture = base64.b64decode(expected["images"][0])
+
+    reply = stack.call("/v1/embeddings", picture, {**stack.bearer(), "content-type": "image/png"})
+
+    assert reply.status == 200, reply.body
+    assert (vectors(reply.json()) * decoded(expected["image_embeddings"][:1])).sum() > LEAST_COSINE
+
+
+def test_the_live_version_serves_the_bundle_that_was_deployed(stack: Deployment, build: Builds) -> None:
+    assert stack.live()["manifest_sha256"] == manifest_sha256(build(stack.shape, "int8"))
+
+
+@pytest.mark.parametrize("authorization", [None, "", "Bearer", "Bearer wrong", "Basic {key}", "Bearer {key}x"])
+def test_without_the_key_a_request_never_reaches_the_function(stack: Deployment, authorization: str | None) -> None:
+    before = stack.invocations()
+    headers = {} if authorization is None else {"authorization": authorization.format(key=stack.key())}
+
+    reply = stack.call("/v1/embeddings", QUESTION, headers)
+
+    assert reply.status == (403 if authorization else 401)
+    assert stack.invocations() == before
+
+
+def test_an_unknown_path_ends_at_the_gateway(stack: Deployment) -> None:
+    before = stack.invocations()
+
+    assert stack.call("/v2/anything", headers=stack.bearer()).status == 404
+    assert stack.invocations() == before
+
+
+def test_the_curl_of_the_outputs_works_as_it_is(stack: Deployment) -> None:
+    # curl resolves names under localhost itself; the aws command is not installed here, and only fetches the key.
+    script = f'aws() {{ echo "$OPENCLIP_KEY"; }}\n{stack.outputs["Curl"]}'
+    run = subprocess.run(
+        ["bash", "-c", script], env={**stack.aws.environ, "OPENCLIP_KEY": stack.key()}, capture_output=True, check=True
+    )
+
+    assert b'"object":"embedding"' in run.stdout

@@ -1,0 +1,30 @@
+"""Requests that go on while something else happens, and what became of each."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from tests.e2e.deployment import Reply
+
+
+@contextmanager
+def under_way(ask: Callable[[], Reply], clients: int = 2) -> Iterator[list[Reply]]:
+    """Ask again and again from some threads, until the block ends. Yields the replies as they come."""
+    replies: list[Reply] = []
+    stop = threading.Event()
+
+    def run() -> None:
+        while not stop.is_set():
+            replies.append(ask())  # appending is atomic; an exception ends the thread, and pytest fails the test for it
+            time.sleep(0.05)
+
+    threads = [threading.Thread(target=run) for _ in range(clients)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield replies
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(90)
