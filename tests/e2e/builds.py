@@ -5,7 +5,7 @@ import hashlib
 import json
 import shutil
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from tests.conftest import build_demo
@@ -34,19 +34,32 @@ def factory(root: Path) -> Builds:
 
 
 def broken(build: Path, copy: Path) -> Path:
-    """Copy a build and damage its weights as a bad disk would: same size, other bytes, everything else consistent."""
-    shutil.copytree(build / "bundle", copy / "bundle")
-    weights = max((copy / "bundle" / "models").rglob("*"), key=lambda path: path.stat().st_size)
-    content = bytearray(weights.read_bytes())
-    middle = len(content) // 2
-    content[middle : middle + 64] = bytes(byte ^ 0xFF for byte in content[middle : middle + 64])
-    weights.write_bytes(content)
-    package(copy / "bundle", copy)
-    dockerfile = copy / "image" / "Dockerfile"
-    if dockerfile.exists():  # without its last step, which would find the damage when the image is built
+    """Copy a build and damage the weights that it ships as a bad disk would: same size, other bytes, else consistent."""
+    shutil.copytree(build, copy)
+    if (copy / "image").exists():
+        weights = _largest((copy / "image" / "bundle" / "models").rglob("*"))
+        weights.write_bytes(_damaged(weights.read_bytes()))
+        # Without the step that would find the damage when the image is built.
+        dockerfile = copy / "image" / "Dockerfile"
         steps = dockerfile.read_text().splitlines(keepends=True)
         dockerfile.write_text("".join(step for step in steps if "handler.selfcheck" not in step))
+        return copy
+    with zipfile.ZipFile(build / "layer.zip") as good, zipfile.ZipFile(copy / "layer.zip", "w") as bad:
+        largest = max(good.infolist(), key=lambda member: member.file_size)
+        for member in good.infolist():
+            content = good.read(member)
+            bad.writestr(member, _damaged(content) if member is largest else content)
+    _size(copy, "models", copy / "layer.zip")
     return _told_apart(copy)
+
+
+def _largest(paths: Iterable[Path]) -> Path:
+    return max(paths, key=lambda path: path.stat().st_size)
+
+
+def _damaged(content: bytes) -> bytes:
+    middle = len(content) // 2
+    return content[:middle] + bytes(byte ^ 0xFF for byte in content[middle : middle + 64]) + content[middle + 64 :]
 
 
 def _told_apart(build: Path) -> Path:
@@ -54,15 +67,19 @@ def _told_apart(build: Path) -> Path:
 
     The emulator keeps one pool of execution environments for a function's zip, whatever the layers of its versions.
     """
-    archive, contract = build / "function.zip", build / "package.json"
+    archive = build / "function.zip"
     if archive.exists():
         with zipfile.ZipFile(archive, "a") as opened:
-            opened.writestr("emulator.txt", str(build))
-        content = json.loads(contract.read_text())
-        row = next(row for row in content["artefacts"] if row["role"] == "function")
-        row["bytes"] = archive.stat().st_size
-        contract.write_text(json.dumps(content))
+            opened.writestr(f"emulator-{build.name}.txt", "")
+        _size(build, "function", archive)
     return build
+
+
+def _size(build: Path, role: str, archive: Path) -> None:
+    contract = build / "package.json"
+    content = json.loads(contract.read_text())
+    next(row for row in content["artefacts"] if row["role"] == role)["bytes"] = archive.stat().st_size
+    contract.write_text(json.dumps(content))
 
 
 def manifest_sha256(build: Path) -> str:
