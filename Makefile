@@ -6,7 +6,8 @@ BUNDLE := build/bundle
 DEMO_BUNDLE := build/demo-bundle
 CLIENTS := build/clients
 CLIENTS_ARGS ?= tests/clients
-export SCHEMATHESIS_EXAMPLES
+FUZZ_SECONDS ?= 600
+export SCHEMATHESIS_EXAMPLES HOSTILE_REPEATS
 RIE := build/rie/aws-lambda-rie
 EMULATOR := build/emulator/.installed
 PORT ?= 8080
@@ -80,8 +81,10 @@ clients: $(CLIENTS)/.installed $(VENV)/.dev $(RIE) $(DEMO_BUNDLE)/manifest.json 
 	OPENCLIP_DEMO_BUNDLE=$(DEMO_BUNDLE) FUNCTION_PYTHON=$(CURDIR)/$(PY) \
 		$(CLIENTS)/bin/python -m pytest --junitxml build/tests/$@.xml $(CLIENTS_ARGS)
 
-fuzz: ## The same, for longer: 5,000 requests and over by schemathesis; pictures and events for FUZZ_SECONDS each
-	$(MAKE) clients SCHEMATHESIS_EXAMPLES=1200 CLIENTS_ARGS="tests/clients/test_document.py -s --timeout 3600"
+fuzz: ## The fuzzers for longer: over 5,000 requests; pictures and events, FUZZ_SECONDS each; hostile clients
+	$(MAKE) clients SCHEMATHESIS_EXAMPLES=1200 HOSTILE_REPEATS=100 \
+		CLIENTS_ARGS="tests/clients/test_document.py tests/clients/test_hostile.py -s --timeout 3600"
+	FUZZ_SECONDS=$(FUZZ_SECONDS) $(PY) -m pytest tests/unit/test_fuzz.py -s --timeout 7200
 
 e2e: $(VENV)/.dev $(RIE) $(EMULATOR) node_modules ## Tests of what is deployed, in containers as Lambda runs them (a Docker engine; Debian, root)
 	$(PYTEST) tests/e2e

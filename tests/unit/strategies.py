@@ -1,0 +1,92 @@
+"""What strangers send: bytes that nearly are pictures, events that nearly are events."""
+
+import random
+from typing import Any
+
+from hypothesis import strategies as st
+from PIL import Image
+
+from tests.unit.fake_bundle import encoded
+from tests.unit.test_events import HTTP_API, LOAD_BALANCER, MULTI_VALUE, REST_API
+
+
+def picture(kind: str, mode: str, seed: int) -> bytes:
+    """A picture of noise, in one of the formats and modes that there are; some with frames, some progressive."""
+    chance = random.Random(seed)  # noqa: S311 - pictures, not secrets
+    size = (chance.randint(1, 40), chance.randint(1, 40))
+    image = Image.frombytes("RGBA", size, chance.randbytes(4 * size[0] * size[1])).convert(mode)
+    options: dict[str, Any] = {}
+    if kind in ("GIF", "WEBP") and chance.random() < 0.3:
+        options = {"save_all": True, "append_images": [image.copy()]}
+    if kind == "JPEG":
+        options = {"progressive": chance.random() < 0.5, "exif": b"Exif\0\0" + chance.randbytes(40)}
+    return encoded(image, kind, **options)
+
+
+MODES = {"PNG": ("1", "L", "P", "RGB", "RGBA", "LA"), "JPEG": ("L", "RGB", "CMYK"), "WEBP": ("RGB", "RGBA"),
+         "GIF": ("L", "P"), "BMP": ("1", "L", "P", "RGB")}  # fmt: skip
+pictures = st.builds(
+    lambda pair, seed: picture(pair[0], pair[1], seed),
+    st.sampled_from([(kind, mode) for kind, modes in MODES.items() for mode in modes]),
+    st.integers(0, 2**32),
+)
+
+
+@st.composite
+def damaged(draw: st.DrawFn) -> bytes:
+    """A picture with bytes changed, cut out, doubled, or of another picture put in."""
+    data = bytearray(draw(pictures))
+    for _ in range(draw(st.integers(0, 6))):
+        place = draw(st.integers(0, len(data)))
+        match draw(st.sampled_from(["change", "cut", "insert", "double", "splice", "length"])):
+            case "change" if place < len(data):
+                data[place] = draw(st.integers(0, 255))
+            case "cut":
+                del data[place : place + draw(st.integers(1, 40))]
+            case "insert":
+                data[place:place] = draw(st.binary(max_size=20))
+            case "double":
+                data[place:place] = data[place : place + draw(st.integers(1, 200))]
+            case "splice":
+                data[place:] = draw(pictures)[place:]
+            case "length":  # where formats keep sizes
+                data[place : place + 4] = draw(st.sampled_from([b"\xff\xff\xff\xff", b"\0\0\0\0", b"\x7f\xff\xff\xff"]))
+    return bytes(data)
+
+
+odd = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+TEXT = st.text(max_size=30)
+PATHS = ["/", "/health", "/v1/embeddings", "/v1/classify", "/openapi.json", "/docs", "//", "/%2e%2e/", "/v1"]
+BODIES = ['{"input": "a"}', '{"input": [1]}', "{", "", "\x00", '{"input": {"image": "////"}}', "/9j/", "W10="]
+HEADERS = ["Content-Type", "content-type", "ORIGIN", "accept-encoding"]
+parts: dict[str, st.SearchStrategy[Any]] = {
+    "rawPath": st.sampled_from(PATHS),
+    "path": st.sampled_from(PATHS),
+    "body": st.sampled_from(BODIES),
+    "isBase64Encoded": st.booleans(),
+    "rawQueryString": TEXT,
+    "httpMethod": st.sampled_from(["GET", "POST", "HEAD", "OPTIONS", "", "get"]),
+    "headers": st.dictionaries(st.sampled_from(HEADERS), TEXT),
+    "queryStringParameters": st.dictionaries(st.sampled_from(["deep", "model", "x"]), TEXT),
+    "multiValueHeaders": st.dictionaries(st.just("content-type"), st.lists(TEXT, max_size=2)),
+}
+
+
+@st.composite
+def events(draw: st.DrawFn) -> dict[str, Any]:
+    """An event of AWS with some of its parts changed for likely ones, and some for anything."""
+    event: dict[str, Any] = dict(draw(st.sampled_from([HTTP_API, REST_API, LOAD_BALANCER, MULTI_VALUE])))
+    for name in draw(st.sets(st.sampled_from(list(parts)), max_size=4)):
+        event[name] = draw(parts[name])
+    for name in draw(st.sets(st.sampled_from([*parts, "version", "cookies"]), max_size=2)):
+        event[name] = draw(odd)
+    if draw(st.booleans()):
+        context = {"http": {"method": draw(st.sampled_from(["GET", "POST", "HEAD"])), "path": draw(odd)}}
+        event["requestContext"] = draw(
+            st.sampled_from([context, {"elb": {}}, {"http": draw(odd)}, {"stage": draw(odd)}])
+        )
+    return event

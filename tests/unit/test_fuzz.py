@@ -1,0 +1,90 @@
+"""Hypothesis sends bytes that nearly are pictures and events that nearly are events, for some time.
+
+FUZZ_SECONDS says how long each goes on (`make fuzz` sets more); what came of it is an answer, or an ImageError.
+"""
+
+import os
+import resource
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from handler.errors import STATUS, ImageError
+from handler.images import decode
+from handler.manifest import load
+from handler.preprocess import Preprocess
+from tests.unit.fake_bundle import FakeFunction, write
+from tests.unit.strategies import damaged, events
+
+SECONDS = float(os.environ.get("FUZZ_SECONDS") or 10)
+MAX_PIXELS = 250_000
+CASES = 200  # of a round
+ROUND = settings(deadline=None, database=None, max_examples=CASES, suppress_health_check=list(HealthCheck))
+
+
+def go_on(one_round: Callable[[], None]) -> None:
+    """Repeat a property, each round from another seed, and see that memory has come to rest."""
+    deadline, peak, rounds = time.monotonic() + SECONDS, 0, 0
+    while time.monotonic() < deadline or rounds < 2:
+        one_round()
+        rounds += 1
+        if rounds == 2:
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / peak - 1
+    print(f"{rounds * CASES} cases, peak memory grew by {grown:.1%}")
+    assert grown < 0.05 or SECONDS < 60  # a short run has not warmed up
+
+
+def test_bytes_that_are_nearly_a_picture_are_decoded_or_refused(tmp_path: Path) -> None:
+    entry = load(write(tmp_path)).models[0]
+    preprocess = Preprocess(entry.preprocess, entry.image_size)
+    seen: set[str] = set()
+
+    @ROUND
+    @given(st.one_of(damaged(), st.binary(max_size=300)))
+    def one_round(data: bytes) -> None:
+        try:
+            pixels = preprocess(decode(data, MAX_PIXELS))
+        except ImageError as error:
+            code, message = error.code, error.message
+        else:
+            code, message = "decoded", ""
+            assert pixels.shape == (3, *entry.image_size)
+        assert code == "decoded" or code in STATUS
+        assert len(message) < 500
+        seen.add(code)
+
+    go_on(one_round)
+    assert {"decoded", "truncated_image", "not_an_image"} <= seen
+
+
+def test_events_that_are_nearly_aws_s_get_an_answer_and_never_a_5xx(tmp_path: Path) -> None:
+    function = FakeFunction(tmp_path / "bundle")
+    seen: set[int] = set()
+
+    @ROUND
+    @given(events())
+    def one_round(event: dict[str, Any]) -> None:
+        answer = function.invoke(event)
+        if "statusCode" in answer:
+            seen.add(answer["statusCode"])
+            assert answer["statusCode"] < 500, (event, answer)
+            assert isinstance(answer["body"], str)
+            headers = answer.get("headers") or answer["multiValueHeaders"]
+            assert all("\n" not in str(value) and "\r" not in str(value) for value in headers.values())
+        else:
+            assert "error" not in answer or STATUS[answer["error"]["code"]] < 500, (event, answer)
+
+    go_on(one_round)
+    assert {200, 204, 400, 404, 405} <= seen
+
+
+@pytest.mark.parametrize("data", [b"", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"BM" + b"\0" * 60, b"RIFF\0\0\0\0WEBPVP8 "])
+def test_signatures_alone_are_no_pictures(data: bytes) -> None:
+    with pytest.raises(ImageError):
+        decode(data, MAX_PIXELS)
