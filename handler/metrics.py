@@ -12,6 +12,7 @@ from typing import Any, TextIO
 from handler.call import STAGES, Call
 
 NAMESPACE = "OpenCLIP"
+OF_MODEL = ("Texts", "Pictures", "Inference")  # counted for each model too; every such metric costs money
 MILLISECONDS, COUNT = "Milliseconds", "Count"
 
 
@@ -44,7 +45,8 @@ def describe(call: Call, function: str, cold_start_seconds: float | None) -> dic
     dimensions = {"FunctionName": function}
     if call.model:
         dimensions["Model"] = call.model
-        directives.append(_directive(["FunctionName", "Model"], values))
+        of_model = {name: values[name] for name in OF_MODEL if name in values}
+        directives.append(_directive(["FunctionName", "Model"], of_model))
     if call.code:
         dimensions["Code"] = call.code
         values["Rejected"] = (1, COUNT)

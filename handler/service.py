@@ -65,8 +65,7 @@ class Service:
     def model(self, model_id: str | None) -> LoadedModel:
         """Return a model, loading it if need be. Raises ApiError: model_not_found, or not_ready with the reason."""
         try:
-            with stage("load"):
-                model = self.models.get(model_id)
+            model = self._get(model_id)
         except ApiError:
             raise
         except Exception as error:
@@ -75,6 +74,12 @@ class Service:
             raise ApiError("not_ready", f"the model cannot be loaded: {self._problem}") from error
         self._problem = None
         return model
+
+    def _get(self, model_id: str | None) -> LoadedModel:
+        if self.models.manifest.model(model_id).id in self.models.loaded_ids():
+            return self.models.get(model_id)
+        with stage("load"):
+            return self.models.get(model_id)
 
     def health(self) -> Answer:
         """Tell what runs here, 200, or why nothing does, 503. Loads nothing."""
