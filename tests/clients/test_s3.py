@@ -17,7 +17,7 @@ from botocore.session import Session
 
 from tests.clients.conftest import as_base64, drawn
 from tests.clients.gateway import Gateway, serving
-from tests.local.emulator import free_port as free_port
+from tests.local.emulator import free_port
 
 LIMIT = 200_000
 
