@@ -77,8 +77,8 @@ def _image(image: Image, what: str) -> Iterator[Finding]:
     yield from environment_problems(image.environ, what, sets_offline(image.tree))
     yield from _place_problems(image.tree, image.environ, what)
     # An image's own system holds files that are root's alone by intent: the model's and the function's are looked at.
-    own = {path: node for path, node in image.tree.nodes.items() if path.startswith(("var/task", "opt", "models"))}
-    own |= {path: n for path, n in image.tree.nodes.items() for hub in caches(image.tree) if path.startswith(f"{hub}/")}
+    places = ("var/task/", "opt/", *(f"{hub}/" for hub in caches(image.tree)))
+    own = {path: node for path, node in image.tree.nodes.items() if path.startswith(places)}
     yield from _tree(image.tree, what, Tree(nodes=own))
 
 

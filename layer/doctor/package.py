@@ -8,6 +8,7 @@ from layer.doctor.finding import Finding
 from layer.doctor.tree import Tree
 from layer.versions import BROKEN, LEAST
 
+KNOWN = {*LEAST, *(name for name, _ in BROKEN)}
 METADATA = re.compile(r"(?:^|/)([A-Za-z0-9_.]+)-([^/]+)\.dist-info/METADATA$")
 
 
@@ -72,7 +73,8 @@ def library_problems(tree: Tree, where: str) -> Iterator[Finding]:
     from packaging.version import Version
 
     found = {match[1].lower(): match[2] for path in tree.nodes if (match := METADATA.search(path))}
-    for name, version in found.items():
+    for name in sorted(KNOWN & set(found)):  # of others, any spelling of a version may be there
+        version = found[name]
         if reason := BROKEN.get((name, Version(version).public)):
             yield Finding("broken-library", where, f"{name} {version}: {reason}", f"install another {name}")
         least, reason = LEAST.get(name, ("0", ""))
