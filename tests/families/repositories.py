@@ -1,6 +1,7 @@
 """A family's repositories for the local hub: random weights of its architecture, tokenizer and text tower's config."""
 
 import json
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,15 @@ from tests.families.families import BIOMED_BERT, BIOMED_CONFIG, BIOMEDCLIP, TOKE
 from tests.hub.server import Hub
 
 
-def serve(hub: Hub, family: Family, root: Path) -> tuple[str, int]:
-    """Put the family's repositories on the hub; returns the model's lines for models.toml, and its parameters."""
-    config = _config(family)
+def serve(hub: Hub, family: Family, root: Path, quick: bool = False) -> tuple[str, int]:
+    """Put the family's repositories on the hub; returns the model's lines for models.toml, and its parameters.
+
+    `quick` shrinks every tower to two layers, where its config says how many it has.
+    """
+    config = _config(family, quick)
     text = config["text_cfg"]
-    towers = json.loads(census.TEXT_TOWERS.read_text()) | {text.get("hf_model_name"): _tower(family, text)}
-    if family.tag:
+    towers = json.loads(census.TEXT_TOWERS.read_text()) | {text.get("hf_model_name"): _tower(family, text, quick)}
+    if family.tag and not quick:
         [weights] = [need for need in plan.source_plan(ModelSpec(family.model, family.tag)).needs if need.weights]
         repo, name = weights.repo, weights.weights[0]
         spec = f'name = "{family.model}"\npretrained = "{family.tag}"'
@@ -41,17 +45,25 @@ def serve(hub: Hub, family: Family, root: Path) -> tuple[str, int]:
     return spec, parameters
 
 
-def _config(family: Family) -> dict[str, Any]:
-    config: dict[str, Any] = BIOMED_CONFIG if family is BIOMEDCLIP else open_clip.get_model_config(family.model)
+def _config(family: Family, quick: bool) -> dict[str, Any]:
+    config: dict[str, Any] = (
+        deepcopy(BIOMED_CONFIG) if family is BIOMEDCLIP else open_clip.get_model_config(family.model)
+    )
     for path, value in family.shrunk.items():
         section, key = path.split(".")
         config[section][key] = value
+    for section in ("vision_cfg", "text_cfg", "multimodal_cfg") if quick else ():
+        layers = config.get(section, {}).get("layers")
+        if layers is not None:  # a ResNet has four numbers
+            config[section]["layers"] = [1, 1, 1, 1] if isinstance(layers, list) else 2
     return config
 
 
-def _tower(family: Family, text: dict[str, Any]) -> dict[str, Any]:
+def _tower(family: Family, text: dict[str, Any], quick: bool) -> dict[str, Any]:
     known: dict[str, Any] = json.loads(census.TEXT_TOWERS.read_text())
-    return {**known.get(text.get("hf_model_name", ""), BIOMED_BERT), **family.tower}
+    layers = ("num_hidden_layers", "num_layers", "num_decoder_layers", "encoder_layers", "decoder_layers")
+    tower = {**known.get(text.get("hf_model_name", ""), BIOMED_BERT), **family.tower}
+    return tower | ({name: 2 for name in layers if name in tower or name == layers[0]} if quick else {})
 
 
 def _random_weights(folder: Path, name: str) -> int:
