@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from layer.errors import ExportError
 from layer.export.towers import CausalTextTower, ImageTower, TextTower, is_causal
 
 INPUTS = {"image": "pixels", "text": "ids"}
@@ -30,15 +31,20 @@ def _export(tower: torch.nn.Module, example: torch.Tensor, dynamic: dict[int, An
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of torch's exporter about itself
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-        program = torch.onnx.export(
-            tower.eval(),
-            (example,),
-            dynamo=True,
-            external_data=True,
-            dynamic_shapes=(dynamic,),
-            input_names=[INPUTS[name]],
-            output_names=["vectors"],  # "embedding" is what the exporter calls the table
-            verbose=False,
-        )
+        try:
+            program = torch.onnx.export(
+                tower.eval(),
+                (example,),
+                dynamo=True,
+                external_data=True,
+                dynamic_shapes=(dynamic,),
+                input_names=[INPUTS[name]],
+                output_names=["vectors"],  # "embedding" is what the exporter calls the table
+                verbose=False,
+            )
+        except torch.onnx.errors.OnnxExporterError as error:
+            cause = error.__cause__ or error  # its own message is an essay, without the reason in its last line
+            reason = str(cause).strip().partition("\n")[0]
+            raise ExportError(f"the {name} tower: {type(cause).__name__}: {reason}") from error
     assert program is not None  # noqa: S101 - with dynamo it is
     program.save(str(folder / f"{name}.onnx"), external_data=True)

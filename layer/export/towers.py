@@ -27,6 +27,10 @@ class TextTower(nn.Module):
     def __init__(self, model: Any) -> None:
         super().__init__()
         self.model = model
+        inner = getattr(getattr(model, "text", None), "transformer", None)
+        if inner is not None and hasattr(inner, "set_attn_implementation"):
+            # transformers' own: its fused attention leaves strides that the exporter cannot view through (mT5, NLLB).
+            inner.set_attn_implementation("eager")
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
         """Embed token ids; not normalised."""
