@@ -57,8 +57,11 @@ def full_size(root: Path) -> Path:
     with serving() as hub:
         hub.add("timm/MobileCLIP2-S0-OpenCLIP", root / "repository")
         builder = Builder(root / "work", hub)
-        process = builder.start(FULL_SIZE)
-        said = process.communicate(timeout=SECONDS)
+        with builder.start(FULL_SIZE) as process:
+            try:
+                said = process.communicate(timeout=SECONDS)
+            finally:
+                process.kill()
     assert process.returncode == 0, said[1]
     return builder.bundle
 
@@ -120,6 +123,7 @@ def test_the_deep_health_check_passes_inside(zipped: Zipped, function: Function)
     assert report["manifest_sha256"] == contract["manifest_sha256"]
 
 
+@pytest.mark.parametrize("zipped", [demo], ids=["demo"], indirect=True)
 def test_packaging_again_gives_the_same_bytes(zipped: Zipped, tmp_path: Path) -> None:
     again = package(zipped.bundle, tmp_path)
 
