@@ -61,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     package = commands.add_parser("package", help="make the image's context, or the zips, of a bundle's target")
     package.add_argument("--bundle", type=Path, default=BUNDLE, help="default: %(default)s")
     package.add_argument("--output", type=Path, default=BUNDLE.parent, help="default: %(default)s")
+    package.add_argument("--cache", type=Path, default=CACHE, help="keeps what was installed (default: %(default)s)")
     package.add_argument("--torch-index-url", help="where torch's CPU builds are; for engine torch alone")
     package.set_defaults(run=_package)
 
@@ -117,7 +118,7 @@ def _package(options: argparse.Namespace) -> None:
     from layer.package.make import package
     from layer.show import show_package
 
-    show_package(options.output, package(options.bundle, options.output, options.torch_index_url))
+    show_package(options.output, package(options.bundle, options.output, options.cache, options.torch_index_url))
 
 
 def _doctor(options: argparse.Namespace) -> int:

@@ -2,14 +2,13 @@
 
 import json
 import shutil
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from layer import manifest
-from layer.package import archive, fit, image, runtime, tree
+from layer.package import archive, cached, fit, image, tree
 from layer.package.compiled import compile_for
 from layer.package.digest import tree_sha256
 from layer.progress import file_sha256
@@ -30,8 +29,8 @@ class Packaged:
     notes: list[str]
 
 
-def package(bundle: Path, output: Path, torch_index_url: str | None = None) -> Packaged:
-    """Package a bundle in the shape that its manifest names, into `output`.
+def package(bundle: Path, output: Path, cache: Path, torch_index_url: str | None = None) -> Packaged:
+    """Package a bundle in the shape that its manifest names, into `output`; `cache` keeps what was installed.
 
     Raises PackageError, with the sizes where they are over a limit, or VerifyError where the bundle is not as it was
     built; what was in `output` then stays as it was.
@@ -42,9 +41,7 @@ def package(bundle: Path, output: Path, torch_index_url: str | None = None) -> P
     with tempfile.TemporaryDirectory(prefix=".package-", dir=output) as scratch:
         trees, staged = Path(scratch) / "trees", Path(scratch) / "staged"
         staged.mkdir()
-        said = f"{', '.join(sorted(engines))} for Python {target['python']}, {target['architecture']}"
-        print(f"installing the runtime of {said} ...", file=sys.stderr)
-        runtime.install(engines, target, trees / "dependencies", torch_index_url)
+        cached.bring(engines, target, trees / "dependencies", torch_index_url, cache)
         tree.copy(HANDLER, trees / "handler")
         handler_sha256 = tree_sha256(trees / "handler")
         # An image compiles while it is built, for the Python of its base.

@@ -12,12 +12,15 @@ from layer import budget, manifest
 from layer.errors import PackageError, VerifyError
 from layer.package import compiled, make, runtime
 
+INSTALLED: list[list[str]] = []  # the engines of each installation
+
 
 @pytest.fixture
 def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    def install(engines: set[str], target: dict[str, str], tree: Path, index: str | None) -> None:
+    def install(engines: list[str], target: dict[str, str], tree: Path, index: str | None) -> None:
         tree.mkdir(parents=True)
         (tree / "package.py").write_text("x = 1\n")
+        INSTALLED.append(engines)
 
     monkeypatch.setattr(runtime, "install", install)
     root = tmp_path / "bundle"
@@ -45,13 +48,13 @@ def everything(root: Path) -> dict[str, bytes]:
 def test_a_package_that_does_not_fit_leaves_the_last_one_as_it_was(
     bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make.package(bundle, tmp_path / "build")
+    make.package(bundle, tmp_path / "build", tmp_path / "cache")
     before = everything(tmp_path / "build")
     write_manifest(bundle, "layer")
     monkeypatch.setattr(budget, "LAYER_BYTES", 1000)
 
     with pytest.raises(PackageError, match="does not fit"):
-        make.package(bundle, tmp_path / "build")
+        make.package(bundle, tmp_path / "build", tmp_path / "cache")
 
     assert everything(tmp_path / "build") == before
 
@@ -60,15 +63,32 @@ def test_a_bundle_that_was_changed_is_not_packaged(bundle: Path, tmp_path: Path)
     (bundle / "models" / "text.bin").write_bytes(b"weightz")
 
     with pytest.raises(VerifyError, match=r"models/text\.bin was changed"):
-        make.package(bundle, tmp_path / "build")
+        make.package(bundle, tmp_path / "build", tmp_path / "cache")
 
     assert not (tmp_path / "build").exists()
 
 
+def test_the_runtime_is_installed_again_only_where_it_would_be_another_one(bundle: Path, tmp_path: Path) -> None:
+    INSTALLED.clear()
+    for _ in range(2):
+        make.package(bundle, tmp_path / "build", tmp_path / "cache")
+    assert INSTALLED == [["onnx"]]
+
+    [kept] = (tmp_path / "cache" / "runtime").rglob("package.py")
+    kept.write_text("x = 2\n")
+    make.package(bundle, tmp_path / "build", tmp_path / "cache")
+    assert INSTALLED == [["onnx"], ["onnx"]]
+    assert (tmp_path / "build" / "image" / "dependencies" / "package.py").read_text() == "x = 1\n"
+
+    make.package(bundle, tmp_path / "build", tmp_path / "cache", "https://download.example/cpu")
+    assert len(INSTALLED) == 3
+    assert len(list((tmp_path / "cache" / "runtime").iterdir())) == 1
+
+
 def test_another_shape_leaves_nothing_of_the_last_one(bundle: Path, tmp_path: Path) -> None:
-    make.package(bundle, tmp_path / "build")
+    make.package(bundle, tmp_path / "build", tmp_path / "cache")
     write_manifest(bundle, "layer")
-    packaged = make.package(bundle, tmp_path / "build")
+    packaged = make.package(bundle, tmp_path / "build", tmp_path / "cache")
 
     names = {path.name for path in (tmp_path / "build").iterdir()}
     assert names == {"package.json", "function.zip", "layer.zip", "layer-deps.zip"}
@@ -86,7 +106,7 @@ def test_another_shape_leaves_nothing_of_the_last_one(bundle: Path, tmp_path: Pa
 def test_a_swap_that_is_cut_off_leaves_no_package_that_claims_to_be_whole(
     bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make.package(bundle, tmp_path / "build")
+    make.package(bundle, tmp_path / "build", tmp_path / "cache")
 
     def killed(path: Path) -> None:
         raise KeyboardInterrupt
