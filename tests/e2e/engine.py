@@ -1,6 +1,6 @@
 """A Docker engine for the tests: the one that runs here, or one that is started for them where this user may.
 
-`python -m tests.e2e.engine` says whether the tests can have one, by its exit status and one line.
+`python -m tests.e2e.engine` says whether this machine can run the tests, by its exit status and one line.
 """
 
 import os
@@ -72,8 +72,14 @@ def _quiet(*command: str) -> int:
     return subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False).returncode
 
 
+def _obstacle() -> str | None:
+    """Say what keeps this machine from running the tests here; None where nothing does."""
+    if not (answers() or can_start()):
+        return f"no Docker engine answers here: {MEND}"
+    if os.geteuid() != 0 or shutil.which("mmdebstrap") is None:
+        return "a base image is made by root with Debian's mmdebstrap: `apt-get install mmdebstrap`"
+    return None
+
+
 if __name__ == "__main__":
-    if answers() or can_start():
-        print("a Docker engine runs here, or can be started")
-    else:
-        sys.exit(f"no Docker engine answers here: {MEND}")
+    sys.exit((obstacle := _obstacle()) and f"tests/e2e is left out: {obstacle}")
