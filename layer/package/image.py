@@ -1,4 +1,4 @@
-"""The image's build context: a Dockerfile that only COPYs, and the three trees that it copies."""
+"""The image's build context: a Dockerfile, and the three trees that it copies."""
 
 import shutil
 from pathlib import Path

@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import io
+import json
 import re
 import subprocess
 import tarfile
@@ -75,13 +76,18 @@ def layers(name: str) -> dict[str, int]:
         subprocess.run(["docker", "save", name], stdout=stream, check=True)
         stream.seek(0)
         with tarfile.open(fileobj=stream) as saved:
-            members = [one for one in saved if one.name.endswith(".tar")]
-            return {_digest(saved, one): one.size for one in members}
+            [image] = json.load(_member(saved, "manifest.json"))
+            names = image["Layers"]
+            return {_digest(saved, name): saved.getmember(name).size for name in names}
 
 
-def _digest(saved: tarfile.TarFile, member: tarfile.TarInfo) -> str:
-    with cast(io.BufferedReader, saved.extractfile(member)) as layer:
+def _digest(saved: tarfile.TarFile, name: str) -> str:
+    with _member(saved, name) as layer:
         return hashlib.file_digest(layer, "sha256").hexdigest()
+
+
+def _member(saved: tarfile.TarFile, name: str) -> io.BufferedReader:
+    return cast(io.BufferedReader, saved.extractfile(name))
 
 
 def bytes_over(name: str, base: str) -> int:

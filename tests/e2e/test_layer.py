@@ -125,7 +125,7 @@ def test_the_deep_health_check_passes_inside(zipped: Zipped, function: Function)
 
 @pytest.mark.parametrize("zipped", [demo], ids=["demo"], indirect=True)
 def test_packaging_again_gives_the_same_bytes(zipped: Zipped, tmp_path: Path) -> None:
-    again = package(zipped.bundle, tmp_path)
+    again = package(zipped.bundle, tmp_path / "again", "--cache", str(tmp_path / "cache"))  # installed anew, too
 
     assert (again / "package.json").read_bytes() == (zipped.output / "package.json").read_bytes()
 
