@@ -10,6 +10,7 @@ FUZZ_SECONDS ?= 600
 export SCHEMATHESIS_EXAMPLES HOSTILE_REPEATS
 RIE := build/rie/aws-lambda-rie
 EMULATOR := build/emulator/.installed
+SAM := build/sam-cli/.installed
 PORT ?= 8080
 # On Linux, PyPI's torch brings gigabytes of CUDA. Give the CPU index that pytorch.org's "Get started" page shows.
 TORCH_INDEX_URL ?=
@@ -86,7 +87,7 @@ fuzz: ## The fuzzers for longer: over 5,000 requests; pictures and events, FUZZ_
 		CLIENTS_ARGS="tests/clients/test_document.py tests/clients/test_hostile.py -s --timeout 3600"
 	FUZZ_SECONDS=$(FUZZ_SECONDS) $(PY) -m pytest tests/unit/test_fuzz.py -s --timeout 7200
 
-e2e: $(VENV)/.dev $(RIE) $(EMULATOR) node_modules ## Tests of what is deployed, in containers as Lambda runs them (a Docker engine; Debian, root)
+e2e: $(VENV)/.dev $(RIE) $(EMULATOR) $(SAM) node_modules ## Tests of what is deployed, in containers as Lambda runs them (a Docker engine; Debian, root)
 	$(PYTEST) tests/e2e
 
 clean: ## Remove what was built and installed here
@@ -104,8 +105,10 @@ $(CLIENTS)/.installed: requirements-clients.txt
 	$(CLIENTS)/bin/python -m pip install --quiet -r requirements-clients.txt
 	@touch $@
 
-# The emulator of AWS pins libraries of its own, so it has an environment of its own.
+# The emulator of AWS and the SAM CLI pin libraries of their own, so each has an environment of its own.
 $(EMULATOR): tests/e2e/requirements-emulator.txt
+$(SAM): tests/e2e/requirements-sam.txt
+$(EMULATOR) $(SAM):
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/python -m pip install --quiet -r $<
 	@touch $@

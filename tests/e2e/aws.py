@@ -72,7 +72,7 @@ def running(base: str, log: Path, certificates: Path) -> Iterator[Aws]:
         "MINISTACK_REGION": REGION,
         "SSL_CERT_FILE": str(certificates),
     }
-    with _tagged(base, RUNTIME), log.open("wb") as output:
+    with tagged(base, RUNTIME), log.open("wb") as output:
         process = subprocess.Popen(command, env=server, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
         try:
             _wait_for(port, process, log)
@@ -122,7 +122,7 @@ def _instance(port: int) -> str:
 
 
 @contextmanager
-def _tagged(image: str, name: str) -> Iterator[None]:
+def tagged(image: str, name: str) -> Iterator[None]:
     """Give an image a second name for a while; one that has the name already keeps it."""
     if docker("image", "ls", "--quiet", name).strip():
         yield

@@ -34,7 +34,7 @@ def factory(root: Path) -> Builds:
 
 
 def broken(build: Path, copy: Path) -> Path:
-    """Copy a build and damage the weights that it ships as a bad disk would: same size, other bytes, else consistent."""
+    """Copy a build and damage the weights that it ships as a bad disk would: same size, other bytes, else as it was."""
     shutil.copytree(build, copy)
     if (copy / "image").exists():
         weights = _largest((copy / "image" / "bundle" / "models").rglob("*"))

@@ -1,11 +1,14 @@
 """One stack in the emulated account: deployed as people do it, called over HTTP through API Gateway."""
 
 import json
+import socket
 import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from tests.e2e.aws import ACCOUNT, REGION, RUNTIME, Aws
 from tests.e2e.engine import docker
@@ -133,6 +136,16 @@ class Deployment:
                 if f'"{name}"' in text:
                     mended = text.replace(f'"{name}"', f'"{arn}"')
                     iam.put_role_policy(RoleName=role["RoleName"], PolicyName=policy, PolicyDocument=mended)
+
+
+def resolve_localhost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every name under localhost be this machine, which browsers and curl do and the C library does not."""
+    ask = socket.getaddrinfo
+
+    def resolve(host: Any, *arguments: Any, **options: Any) -> Any:
+        return ask("127.0.0.1" if str(host).endswith(".localhost") else host, *arguments, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
 
 
 def _synthesise(settings: dict[str, str], out: Path) -> None:

@@ -2,11 +2,14 @@
 
 import base64
 import subprocess
+from pathlib import Path
 
+import numpy as np
 import pytest
 
+from client import cli
 from tests.e2e.builds import Builds, manifest_sha256
-from tests.e2e.deployment import Deployment
+from tests.e2e.deployment import Deployment, resolve_localhost
 from tests.local.test_emulator import decoded, golden, vectors
 
 LEAST_COSINE = 0.999  # to open_clip, of 8-bit weights
@@ -64,3 +67,17 @@ def test_the_curl_of_the_outputs_works_as_it_is(stack: Deployment) -> None:
     )
 
     assert b'"object":"embedding"' in run.stdout
+
+
+def test_the_client_embeds_with_the_key(
+    stack: Deployment, build: Builds, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    expected = golden(build("image", "int8") / "bundle")
+    (tmp_path / "picture.png").write_bytes(base64.b64decode(expected["images"][0]))
+    resolve_localhost(monkeypatch)
+    where = ("--url", stack.outputs["Url"], "--api-key", stack.key(), "--output", str(tmp_path / "out.npy"))
+
+    assert cli.main(["embed", "--text", expected["texts"][0], str(tmp_path / "picture.png"), *where]) == 0
+
+    wanted = decoded([expected["text_embeddings"][0], expected["image_embeddings"][0]])
+    assert (np.load(tmp_path / "out.npy") * wanted).sum(axis=1).min() > LEAST_COSINE

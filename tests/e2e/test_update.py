@@ -4,15 +4,17 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from client import cli
 from tests.e2e import builds, traffic
 from tests.e2e.aws import REGION, Aws
 from tests.e2e.builds import Builds, manifest_sha256
-from tests.e2e.deployment import Deployment
+from tests.e2e.deployment import Deployment, resolve_localhost
 from tests.e2e.issuer import Issuer
 
 QUESTION = {"input": "a red circle"}
@@ -52,7 +54,7 @@ def test_a_new_bundle_goes_live_and_no_request_fails_meanwhile(stack: Deployment
 def test_a_broken_bundle_never_goes_live_and_the_old_version_serves_on(
     stack: Deployment, build: Builds, tmp_path: Path
 ) -> None:
-    headers, before = stack.bearer(), version(stack)
+    headers, before, served = stack.bearer(), version(stack), stack.live()["manifest_sha256"]
     damaged = builds.broken(build(stack.shape, "int8"), tmp_path / "damaged")
 
     with traffic.under_way(lambda: stack.call("/v1/embeddings", QUESTION, headers)) as replies:
@@ -60,13 +62,14 @@ def test_a_broken_bundle_never_goes_live_and_the_old_version_serves_on(
 
     assert "this is not the bundle as it was built" in refusal(stack)
     assert {(reply.status, reply.body) for reply in replies} == {(200, replies[0].body)}
-    assert version(stack) == before
-    assert stack.live()["manifest_sha256"] == manifest_sha256(build(stack.shape, "fp32"))
+    assert (version(stack), stack.live()["manifest_sha256"]) == (before, served)
     (described,) = stack.aws.client("cloudformation").describe_stacks(StackName=stack.name)["Stacks"]
     assert described["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
 
 
-def test_with_iam_a_signature_of_somebody_who_may_is_needed(stack: Deployment, build: Builds) -> None:
+def test_with_iam_a_signature_of_somebody_who_may_is_needed(
+    stack: Deployment, build: Builds, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stack.deploy(build(stack.shape, "fp32"), auth="iam")
     iam = stack.aws.client("iam")
     allowed, stranger = (user(iam, f"{name}-{stack.shape}") for name in ("allowed", "stranger"))
@@ -74,6 +77,10 @@ def test_with_iam_a_signature_of_somebody_who_may_is_needed(stack: Deployment, b
     iam.put_user_policy(UserName=f"allowed-{stack.shape}", PolicyName="call", PolicyDocument=permit)
 
     assert stack.call("/v1/embeddings", QUESTION, signed(stack, allowed)).status == 200
+    resolve_localhost(monkeypatch)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", allowed.access_key)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", allowed.secret_key)
+    assert cli.main(["embed", "--text", "a", "--sigv4", "--region", REGION, "--url", stack.outputs["Url"]]) == 0
     before = stack.invocations()
     forged = Credentials(allowed.access_key, "another" + allowed.secret_key)
     refused = {
