@@ -1,7 +1,6 @@
 """The small engine: ONNX Runtime on graphs that were optimised at build, with their weights mapped into memory."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from handler.engines.lengths import run_by_length
 from handler.engines.threads import thread_count
+from handler.engines.together import load_together
 from handler.engines.token_table import TokenTable, text_inputs
 from handler.manifest import Manifest, ModelEntry
 from handler.settings import Settings
@@ -23,11 +23,11 @@ class OnnxEngine:
     def __init__(self, entry: ModelEntry, manifest: Manifest, settings: Settings) -> None:
         folder = manifest.bundle_dir / "models" / entry.slug / "onnx"
         threads = thread_count(settings)
-        with ThreadPoolExecutor(2) as pool:  # a large vocabulary takes as long to read as a tower
-            tokenizer = pool.submit(Tokenizer, folder / "tokenizer.json", entry.tokenizer)
-            text = pool.submit(_session, folder / "text.onnx", threads)
-            self._image = _session(folder / "image.onnx", threads)
-            self._text, self._tokenizer = text.result(), tokenizer.result()
+        self._image, self._text, self._tokenizer = load_together(
+            lambda: _session(folder / "image.onnx", threads),
+            lambda: _session(folder / "text.onnx", threads),
+            lambda: Tokenizer(folder / "tokenizer.json", entry.tokenizer),
+        )
         self._export = entry.export or {}
         self._table = TokenTable(folder) if self._export["token_table"] else None
         self._inputs = {port.name for port in self._text.get_inputs()}

@@ -1,21 +1,27 @@
 """The quick engine on x86_64: OpenVINO, on towers whose weights are mapped into memory."""
 
 import logging
+import sys
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import openvino
 from numpy.typing import NDArray
 
 from handler.engines.lengths import run_by_length
+from handler.engines.mapped import let_go, map_ahead
 from handler.engines.threads import thread_count
+from handler.engines.together import load_together
 from handler.engines.token_table import TokenTable, text_inputs
 from handler.manifest import Manifest, ModelEntry
 from handler.settings import Settings
 from handler.tokenizer import Tokenizer
+
+# Where the wheel was not trimmed, openvino imports its model converter: 140 modules and a front end, never used here.
+sys.modules.setdefault("openvino.tools.ovc", None)  # type: ignore[arg-type]
+
+import openvino  # noqa: E402
 
 log = logging.getLogger(__name__)
 
@@ -30,11 +36,12 @@ class OpenVinoEngine:
         self._export = entry.export or {}
         core = openvino.Core()
         ways = ways_to_run(self._export["activation_group"], thread_count(settings))
-        with ThreadPoolExecutor(2) as pool:  # a large vocabulary takes as long to read as a tower
-            tokenizer = pool.submit(Tokenizer, folder / "tokenizer.json", entry.tokenizer)
-            text = pool.submit(Tower, core, folder / "text.xml", ways)
-            self._image = Tower(core, folder / "image.xml", ways)
-            self._text, self._tokenizer = text.result(), tokenizer.result()
+        self._image, self._text, self._tokenizer = load_together(
+            lambda: Tower(core, folder / "image.xml", ways).packed(),
+            lambda: Tower(core, folder / "text.xml", ways),
+            lambda: Tokenizer(folder / "tokenizer.json", entry.tokenizer),
+        )
+        self._text.packed()  # after the other: never are both in memory twice
         self._table = TokenTable(folder) if self._export["token_table"] else None
 
     def tokenize(self, texts: Sequence[str]) -> NDArray[np.int64]:
@@ -61,6 +68,7 @@ def ways_to_run(group: int, threads: int) -> list[dict[str, Any]]:
     `group` activations share a scale where they meet the weights in 8 bits; 0 leaves activations as they are.
     """
     common = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"}
+    common["SNIPPETS_MODE"] = "DISABLE"  # fused attention takes a quarter of the compilation, and gains little
     groups = dict.fromkeys((group, 0))
     return [*({**common, GROUP: size} for size in groups), {"INFERENCE_PRECISION_HINT": "f32"}]
 
@@ -71,6 +79,7 @@ class Tower:
     def __init__(self, core: Any, path: Path, ways: Sequence[Mapping[str, Any]]) -> None:
         self._core, self._path = core, path
         self._ways = list(ways)
+        self._weights = map_ahead(path.with_suffix(".bin"))
         self._request = self._next()
         self.inputs = {port.any_name for port in self._request.model_inputs}
 
@@ -87,11 +96,23 @@ class Tower:
             else:
                 return vectors
 
+    def packed(self) -> "Tower":
+        """Run once, since the first use packs the weights for this processor, and forget the pages they came from."""
+        feed = {}
+        for port in self._request.model_inputs:  # one item, of 8 positions where any number will do
+            shape = [1, *(8 if size.is_dynamic else size.get_length() for size in list(port.partial_shape)[1:])]
+            feed[port.any_name] = np.zeros(shape, port.element_type.to_dtype())
+        self(feed)
+        let_go(self._weights)
+        return self
+
     def _next(self) -> Any:
         while True:
             way = self._ways.pop(0)
             try:
-                return self._core.compile_model(self._path, "CPU", way).create_infer_request()
+                weights = openvino.Tensor(np.frombuffer(self._weights, np.uint8), shared_memory=True)
+                model = self._core.read_model(self._path.read_bytes(), weights)
+                return self._core.compile_model(model, "CPU", way).create_infer_request()
             except RuntimeError as error:
                 if not self._ways:
                     raise
