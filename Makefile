@@ -18,7 +18,7 @@ PYTEST = $(PY) -m pytest --junitxml build/tests/$@.xml
 PIP_INSTALL := $(PY) -m pip install --quiet $(if $(TORCH_INDEX_URL),--extra-index-url $(TORCH_INDEX_URL))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve build verify package synth deploy destroy bench models test lint unit infra offline local clients fuzz e2e clean
+.PHONY: help demo serve build verify package synth bootstrap deploy destroy bench models test lint unit infra offline local clients fuzz e2e clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ CDK := PATH="$(CURDIR)/$(VENV)/bin:$$PATH" node_modules/.bin/cdk
 
 synth: $(VENV)/.workstation node_modules ## The CloudFormation template in cdk.out, checked by cdk-nag; needs no account
 	$(CDK) synth --quiet $(ARGS)
+
+bootstrap: $(VENV)/.workstation node_modules ## What CDK needs in an AWS account and region, once
+	$(CDK) bootstrap $(ARGS)
 
 deploy: $(VENV)/.workstation node_modules ## What `make package` wrote, to the AWS account of your environment
 	$(CDK) deploy $(ARGS)
