@@ -1,5 +1,6 @@
 """One call's record: what it was about, how it ended, and where its time went. Never what was in it."""
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,13 +34,15 @@ class Call:
     pictures: int = 0
     seconds: float = 0.0
     stages: dict[str, Stage] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)  # pictures are decoded several at once
 
     def add(self, name: str, seconds: float) -> None:
         """Count work that ended just now."""
         now = time.time()
-        known = self.stages.setdefault(name, Stage(0.0, now - seconds, now))
-        known.seconds += seconds
-        known.last = now
+        with self._lock:
+            known = self.stages.setdefault(name, Stage(0.0, now - seconds, now))
+            known.seconds += seconds
+            known.last = now
 
     def server_timing(self) -> str:
         """Say where the time went as browsers read it: milliseconds."""

@@ -2,7 +2,6 @@
 
 import base64
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -11,10 +10,10 @@ from numpy.typing import NDArray
 
 from handler.bodies import EMBEDDINGS, OPTIONS
 from handler.call import current, stage
-from handler.errors import ApiError, ImageError
-from handler.images import decode, read_header
+from handler.decoding import batches, check_headers
+from handler.errors import ApiError
 from handler.inputs import MODALITIES, Item
-from handler.limits import check_answer_size, check_pixels
+from handler.limits import check_answer_size
 from handler.manifest import ModelEntry
 from handler.rules import Body
 from handler.s3 import S3Object, fetch
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from handler.model import LoadedModel
 
 QUERY = Body("PictureQuery", "The options of a picture that is the body itself", OPTIONS)
-BATCH = 32  # items a run: activations grow with it, speed hardly does
+BATCH = 32  # texts a run: activations grow with it, speed hardly does
 
 Vectors = NDArray[np.float32]
 V = TypeVar("V")
@@ -105,9 +104,9 @@ def embed(items: Sequence[Item], model: "LoadedModel", settings: Settings) -> tu
     """
     items = _fetched(items, settings)
     texts = [(index, item.value) for index, item in enumerate(items) if isinstance(item.value, str)]
-    pictures = [(index, item.value) for index, item in enumerate(items) if isinstance(item.value, bytes)]
+    pictures = [(index, item.value, item.param) for index, item in enumerate(items) if isinstance(item.value, bytes)]
     _record(len(texts), len(pictures), model.entry.id)
-    _check_headers(pictures, items, settings)
+    check_headers(pictures, settings)
     vectors = np.empty((len(items), model.entry.embed_dim), np.float32)
     tokens = 0
     for batch in _batches(texts):
@@ -116,10 +115,9 @@ def embed(items: Sequence[Item], model: "LoadedModel", settings: Settings) -> tu
         tokens += int((ids != model.entry.tokenizer["pad_id"]).sum())
         with stage("inference"):
             vectors[[index for index, _ in batch]] = model.engine.encode_tokens(ids)
-    for some in _batches(pictures):
-        pixels = [_pixels(data, items[index].param, model, settings) for index, data in some]
+    for places, pixels in batches(pictures, model, settings):
         with stage("inference"):
-            vectors[[index for index, _ in some]] = model.engine.encode_images(np.stack(pixels))
+            vectors[places] = model.engine.encode_images(pixels)
     if not np.isfinite(vectors).all():
         raise FloatingPointError(f"{model.entry.id} gave a vector that is not finite")
     return vectors, tokens
@@ -146,40 +144,9 @@ def unit(vectors: Vectors) -> Vectors:
     return np.asarray(vectors / np.maximum(lengths, np.float32(1e-12)), np.float32)
 
 
-def _check_headers(pictures: Sequence[tuple[int, bytes]], items: Sequence[Item], settings: Settings) -> None:
-    """Read every picture's header before the first is decoded: a batch that will be refused costs next to nothing."""
-    if len(pictures) < 2:
-        return  # the one has its own limit
-    total = 0
-    for index, data in pictures:
-        with _at(items[index].param):
-            image = read_header(data, settings.max_image_pixels)
-        total += image.width * image.height
-    check_pixels(total, len(pictures), settings.max_request_pixels)
-
-
 def _batches(items: Sequence[V]) -> Iterator[Sequence[V]]:
     for start in range(0, len(items), BATCH):
         yield items[start : start + BATCH]
-
-
-def _pixels(data: bytes, param: str | None, model: "LoadedModel", settings: Settings) -> Vectors:
-    """Decode and preprocess one picture: of a batch, only one is ever held at its full size."""
-    with _at(param):
-        with stage("decode"):
-            image = decode(data, settings.max_image_pixels)
-        with stage("preprocess"):
-            return model.preprocess(image)
-
-
-@contextmanager
-def _at(param: str | None) -> Iterator[None]:
-    """Let an ImageError name the item's place in the input."""
-    try:
-        yield
-    except ImageError as error:
-        error.param = param
-        raise
 
 
 def _base64(vector: Vectors) -> str:

@@ -94,3 +94,13 @@ def test_a_setting_that_the_processor_refuses_gives_way_to_the_next(served: Serv
     assert min(report["min_text_cosine"], report["min_image_cosine"]) >= LEAST[served.precision]
     if (served.engine, served.precision) == ("openvino", "int8"):  # AVX2 alone has none of its 8-bit activations
         assert "this processor refuses a setting, the next is tried" in run.stderr
+
+
+@pytest.mark.parametrize("processors", [1, 2])
+def test_no_more_threads_compute_than_there_are_processors(served: Served, processors: int) -> None:
+    run = sandbox.run(served.bundle, ["-m", "tests.offline.threads_probe", str(processors), "20"])
+    assert run.returncode == 0, run.stderr
+
+    said = json.loads(run.stdout)
+    assert said["seconds"] > 0.1, "too little work to count"
+    assert said["busy"] <= processors
