@@ -127,7 +127,8 @@ def _refuse_two_commits(models: Sequence[ModelSpec], fetched: "Sequence[list[Fet
             if pins.setdefault(source.repo, source.revision) != source.revision:
                 raise BuildError(
                     f"{model.id} takes {source.repo} at {source.revision}, another model at {pins[source.repo]}: one "
-                    "process can hold only one of them; give both the same `revision`, or build two bundles"
+                    "process can hold only one of them; give both the same `revision`, run `python -m layer build "
+                    "--update`, or build two bundles"
                 )
 
 

@@ -17,8 +17,10 @@ from layer.spec import ModelSpec
 def gather(models: Sequence[ModelSpec], cache: Path, pins: Lock, quiet: bool = False) -> list[list[Fetched]]:
     """Fetch every model's repositories, at the commits of `pins` where they have some. Raises FetchError, PlanError."""
     hub = cache / "hub"
+    # A new model takes a repository that others have at their commit: one process can hold only one.
+    every = [source for sources in pins.values() for source in sources]
     with ThreadPoolExecutor(WORKERS) as pool:
-        found = list(pool.map(lambda model: locate_all(model, cache, pins.get(model.id, ())), models))
+        found = list(pool.map(lambda model: locate_all(model, cache, [*pins.get(model.id, ()), *every]), models))
     for one in (one for sources in found for one in sources):
         one.take_over()
     located = {(one.folder, name): one for sources in found for one in sources for name in one.missing()}

@@ -139,6 +139,22 @@ def test_a_branch_that_moved_is_not_taken_until_update_which_shows_what_changed(
     assert builder.run(TWO, "--locked").returncode == 0
 
 
+def test_a_model_added_later_takes_a_shared_repository_at_the_commit_that_the_others_have(builder: Builder) -> None:
+    tokenizer = builder.hub.repositories["acme/tokenizer"]
+    old = tokenizer.commit
+    builder.hub.add("acme/third", repositories.tiny_model(builder.root.parent / "third", "acme/tokenizer"))
+    (tokenizer.folder / "added_tokens.json").write_text("{}")
+    assert tokenizer.commit != old
+
+    run = builder.run(TWO + TINY.replace("acme/tiny", "acme/third"))
+
+    (tokenizer.folder / "added_tokens.json").unlink()
+    assert run.returncode == 0, run.stderr
+    pins = lock.read(builder.root / "models.lock")
+    commits = {s.revision for sources in pins.values() for s in sources if s.repo == "acme/tokenizer"}
+    assert (len(pins), commits) == (3, {old})
+
+
 def test_other_bytes_at_the_same_commit_are_refused(builder: Builder) -> None:
     table = builder.hub.repositories["acme/tokenizer"].folder / "special_tokens_map.json"
     commit = builder.hub.repositories["acme/tokenizer"].commit
