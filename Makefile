@@ -90,7 +90,7 @@ fuzz: ## The fuzzers for longer: over 5,000 requests; pictures and events, FUZZ_
 		CLIENTS_ARGS="tests/clients/test_document.py tests/clients/test_hostile.py -s --timeout 3600"
 	FUZZ_SECONDS=$(FUZZ_SECONDS) $(PY) -m pytest tests/unit/test_fuzz.py -s --timeout 7200
 
-e2e: $(VENV)/.dev $(RIE) $(EMULATOR) $(SAM) node_modules ## Tests of what is deployed, in containers as Lambda runs them (a Docker engine; Debian, root)
+e2e: $(VENV)/.dev $(RIE) $(EMULATOR) $(SAM) $(CLIENTS)/.installed node_modules ## Tests of what is deployed, in containers as Lambda runs them (a Docker engine; Debian, root)
 	$(PYTEST) tests/e2e
 
 clean: ## Remove what was built and installed here

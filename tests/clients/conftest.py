@@ -4,11 +4,13 @@ import base64
 import io
 import os
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 from PIL import Image, ImageDraw
 
+from tests.clients import deployed
 from tests.clients.gateway import KEY, Gateway, serving
 
 MODEL = "openclip-lambda/shapes-i18n"
@@ -21,17 +23,24 @@ def bundle() -> Path:
 
 
 @pytest.fixture(scope="session")
-def gateway(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+def gateway(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """An API that anybody may call."""
-    with serving(bundle, tmp_path_factory.mktemp("open")) as api:
+    with _api(request, tmp_path_factory.mktemp("open"), "") as api:
         yield api
 
 
 @pytest.fixture(scope="session")
-def guarded(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+def guarded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """An API that asks for a key."""
-    with serving(bundle, tmp_path_factory.mktemp("guarded"), KEY) as api:
+    with _api(request, tmp_path_factory.mktemp("guarded"), KEY) as api:
         yield api
+
+
+def _api(request: pytest.FixtureRequest, cache: Path, key: str) -> AbstractContextManager[Gateway]:
+    """Start a function, unless one is deployed."""
+    if there := deployed.found():
+        return deployed.forwarding(there, guarded=bool(key))
+    return serving(request.getfixturevalue("bundle"), cache, key)
 
 
 def drawn(color: str, kind: str = "PNG") -> bytes:
