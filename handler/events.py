@@ -100,6 +100,8 @@ def shape(answer: Answer, event: Event, request: Request | None) -> dict[str, An
     """Put an answer into the envelope that the event's sender reads."""
     content, encoded, more = _content(answer, request)
     headers = {**more, **answer.headers}
+    if both := [some["vary"] for some in (more, answer.headers) if "vary" in some]:
+        headers["vary"] = ", ".join(both)
     envelope: dict[str, Any] = {
         "statusCode": answer.status,
         "headers": headers,

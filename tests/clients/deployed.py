@@ -3,13 +3,12 @@
 import http.client
 import json
 import os
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
-from tests.clients.gateway import KEY, Gateway
+from tests.clients.gateway import KEY, Gateway, listening
 
 # JSON: `port` on this machine, `host` as the gateway knows the API, `key` as it was generated.
 VARIABLE = "OPENCLIP_DEPLOYED"
@@ -62,13 +61,5 @@ def forwarding(api: dict[str, Any], guarded: bool) -> Iterator[Gateway]:
         def log_message(self, *_: object) -> None:
             """Say nothing: a test's output is its own."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Forward)
-    gateway = Gateway(server.server_port)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
+    with listening(Forward) as gateway:
         yield gateway
-    finally:
-        server.shutdown()
-        thread.join(10)
-        server.server_close()

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from http.server import ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -50,14 +50,20 @@ def serving(bundle: Path, cache: Path, key: str = "", **environ: str) -> Iterato
             def log_message(self, *_: object) -> None:
                 """Say nothing: a test's output is its own."""
 
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Front)
-        gateway = Gateway(server.server_port)
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        try:
+        with listening(Front) as gateway:
             yield gateway
-        finally:
-            server.shutdown()
-            thread.join(10)
-            server.server_close()
-            Front.environment.shutdown()
+        Front.environment.shutdown()
+
+
+@contextmanager
+def listening(front: type[BaseHTTPRequestHandler]) -> Iterator[Gateway]:
+    """Answer requests with that class, each in a thread of its own."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), front)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        yield Gateway(server.server_port)
+    finally:
+        server.shutdown()
+        thread.join(10)
+        server.server_close()

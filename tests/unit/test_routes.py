@@ -78,6 +78,11 @@ def test_a_page_of_another_origin_reads_nothing(open_function: FakeFunction) -> 
         assert answer["headers"]["vary"] == "origin"  # or a cache would hand one origin's answer to another
 
 
+def test_a_page_that_is_compressed_varies_by_both(open_function: FakeFunction) -> None:
+    answer = call(open_function, "GET", "/docs", origin=ORIGIN, accept_encoding="gzip")
+    assert answer["headers"]["vary"] == "accept-encoding, origin"
+
+
 def test_a_star_lets_every_page_in(tmp_path: Path) -> None:
     function = FakeFunction(tmp_path / "bundle", cors_origins=("*",))
     assert call(function, "GET", "/v1/models", origin=ORIGIN)["headers"]["access-control-allow-origin"] == "*"
