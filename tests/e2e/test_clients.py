@@ -5,6 +5,8 @@ import os
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.e2e.deployment import Deployment
 
 ROOT = Path(__file__).parents[2]
@@ -28,3 +30,13 @@ def test_the_clients_pass_their_tests_through_the_deployed_api(stack: Deployment
     assert run.returncode == 0, run.stdout[-8000:] + run.stderr
     assert " passed" in run.stdout
     assert "skipped" not in run.stdout
+
+
+PAGES = {"/": b"<!doctype html>", "/docs": b"<!doctype html>", "/openapi.json": b"{"}
+
+
+@pytest.mark.parametrize(("path", "start"), PAGES.items())
+def test_a_browser_opens_the_pages_without_a_credential(stack: Deployment, path: str, start: bytes) -> None:
+    reply = stack.call(path)
+    assert reply.status == 200, reply.body
+    assert reply.body.startswith(start)
