@@ -30,7 +30,7 @@ def forwarding(api: dict[str, Any], guarded: bool) -> Iterator[Gateway]:
             body = self.rfile.read(int(self.headers.get("content-length", "0")))
             if gateway.throttle:  # the emulated gateway does not throttle: what the real one answers
                 gateway.throttle -= 1
-                self._send(429, {"content-type": "application/json"}, b'{"message": "Too Many Requests"}')
+                _answer(self, 429, {"content-type": "application/json"}, b'{"message": "Too Many Requests"}')
                 return
             connection = http.client.HTTPConnection("127.0.0.1", api["port"], timeout=120)
             connection.request(self.command, self.path, body, self._headers())
@@ -40,7 +40,7 @@ def forwarding(api: dict[str, Any], guarded: bool) -> Iterator[Gateway]:
             kept = {
                 name: value for name, value in answer.getheaders() if name.lower() in ("content-type", "retry-after")
             }
-            self._send(answer.status, kept, answer.read())
+            _answer(self, answer.status, kept, answer.read())
             connection.close()
 
         do_GET = do_POST = _serve
@@ -51,15 +51,16 @@ def forwarding(api: dict[str, Any], guarded: bool) -> Iterator[Gateway]:
                 headers["authorization"] = f"Bearer {api['key']}"
             return headers
 
-        def _send(self, status: int, headers: dict[str, str], body: bytes) -> None:
-            self.send_response(status)
-            for name, value in {**headers, "content-length": str(len(body))}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(body)
-
         def log_message(self, *_: object) -> None:
             """Say nothing: a test's output is its own."""
 
     with listening(Forward) as gateway:
         yield gateway
+
+
+def _answer(handler: BaseHTTPRequestHandler, status: int, headers: dict[str, str], body: bytes) -> None:
+    handler.send_response(status)
+    for name, value in {**headers, "content-length": str(len(body))}.items():
+        handler.send_header(name, value)
+    handler.end_headers()
+    handler.wfile.write(body)
