@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -43,11 +44,11 @@ class Aws:
             aws_secret_access_key="test",
         )
 
-    def cdk(self, *arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
+    def cdk(self, *arguments: str, check: bool = True, cwd: Path = ROOT) -> "subprocess.CompletedProcess[str]":
         """Run the pinned CDK CLI. Raises AssertionError with what it said, unless a failure is what is looked for."""
         command = [str(ROOT / "node_modules" / ".bin" / "cdk"), *arguments]
         run = subprocess.run(
-            command, cwd=ROOT, env=self.environ, capture_output=True, text=True, timeout=DEADLINE, check=False
+            command, cwd=cwd, env=self.environ, capture_output=True, text=True, timeout=DEADLINE, check=False
         )
         assert not check or run.returncode == 0, f"cdk {' '.join(arguments)}\n{run.stdout}\n{run.stderr}"
         return run
@@ -90,7 +91,8 @@ def bootstrap(aws: Aws) -> None:
     It serves http, which the staging bucket's policy refuses, and does not find the publishing roles' own policies.
     These are CDK's resources; none of this project's is touched.
     """
-    aws.cdk("bootstrap", "--app", "true", f"aws://{ACCOUNT}/{REGION}")
+    with tempfile.TemporaryDirectory() as nowhere:  # where no cdk.json names an app, which would have to synthesise
+        aws.cdk("bootstrap", f"aws://{ACCOUNT}/{REGION}", cwd=Path(nowhere))
     aws.client("s3").delete_bucket_policy(Bucket=f"cdk-hnb659fds-assets-{ACCOUNT}-{REGION}")
     everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
     policy = json.dumps({"Version": "2012-10-17", "Statement": [everything]})
