@@ -85,7 +85,10 @@ def _cell(result: dict[str, Any] | None) -> str:
 def _layer(family: Family, row: dict[str, Any], table: dict[str, Any]) -> str:
     if "bytes" not in row.get("onnx", {}):
         return "no"
-    size = table["models"][family.model]["bytes"]["int8"] if row["shrunk"] else row["onnx"]["bytes"]
+    true = table["models"].get(family.model)
+    if row["shrunk"] and not true:
+        return "not known"  # of no registry: its true size was not seen
+    size = true["bytes"]["int8"] if row["shrunk"] else row["onnx"]["bytes"]
     return f"{'yes' if 'layer' in shapes(size) else 'no'} ({size / 1e6:.0f} MB)"
 
 
