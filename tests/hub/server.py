@@ -83,7 +83,7 @@ class _Handler(BaseHTTPRequestHandler):
         if parts[:2] == ["api", "models"]:
             self._model_info("/".join(parts[2:4]), parts[5] if len(parts) > 5 else None)
         elif parts[0] == "cdn":
-            self._send_file(hub.repositories["/".join(parts[1:3])].folder / parts[3], {})
+            self._send_file(hub.repositories["/".join(parts[1:-1])].folder / parts[-1], {})
         elif "resolve" in parts:
             at = parts.index("resolve")
             self._resolve("/".join(parts[:at]), parts[at + 1], "/".join(parts[at + 2 :]))
