@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.aws import ACCOUNT, REGION, RUNTIME, Aws
+from tests.e2e.aws import ACCOUNT, REGION, Aws
 from tests.e2e.engine import docker
+from tests.e2e.stand_in import base_image
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,17 @@ class Deployment:
             repository = repository.replace("${AWS::Region}", REGION)
             name = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/{repository}:{target['imageTag']}"
             context = out / asset["source"]["directory"]
-            docker("build", "--quiet", "--network", "none", "--build-arg", f"BASE={RUNTIME}", "-t", name, str(context))
+            docker(
+                "build",
+                "--quiet",
+                "--network",
+                "none",
+                "--build-arg",
+                f"BASE={base_image('3.13')}",
+                "-t",
+                name,
+                str(context),
+            )
             self.images.append(name)
 
     def _name_the_secret(self) -> None:
