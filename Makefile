@@ -91,7 +91,7 @@ fuzz: ## The fuzzers for longer: over 5,000 requests; pictures and events, FUZZ_
 	FUZZ_SECONDS=$(FUZZ_SECONDS) $(PY) -m pytest tests/unit/test_fuzz.py -s --timeout 7200
 
 e2e: $(VENV)/.dev $(RIE) $(EMULATOR) $(SAM) $(CLIENTS)/.installed node_modules ## Tests of what is deployed, in containers as Lambda runs them (a Docker engine; Debian, root)
-	$(PYTEST) tests/e2e
+	$(PYTEST) tests/e2e --timeout 900
 
 clean: ## Remove what was built and installed here
 	rm -rf build $(VENV) node_modules cdk.out .mypy_cache .ruff_cache .pytest_cache .hypothesis
