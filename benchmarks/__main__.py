@@ -18,11 +18,13 @@ from PIL import Image
 from tqdm import tqdm
 
 from benchmarks.models import MODELS, ROOT, Model, bundles
+from benchmarks.peak import image_operations, matrix_peak
 from benchmarks.report import Contender, Report, write
 
 ENGINES = [("torch", "fp32"), ("onnx", "fp32"), ("onnx", "int8"), ("openvino", "fp32"), ("openvino", "int8")]
 # name, pictures, texts, runs
-WORKLOADS = [["image", 1, 0, 15], ["caption", 0, 1, 30], ["image of 8", 8, 0, 3], ["image of 32", 32, 0, 2]]
+ONE_BY_ONE = [["image", 1, 0, 8], ["caption", 0, 1, 12]]
+WORKLOADS = [*ONE_BY_ONE, ["image of 8", 8, 0, 1], ["image of 32", 32, 0, 1], ["caption of 32", 0, 32, 1]]
 
 
 def main() -> None:
@@ -39,9 +41,10 @@ def main() -> None:
     wanted = list(dict.fromkeys([ENGINES[0], *engines]))  # the plain recipe loads from the torch bundle's cache
     built = {model: bundles(model, wanted, options.place) for model in models}
     contenders = {model.name: measure(model, built[model], engines, options.runs) for model in models}
+    work = {model.name: image_operations(model.name) for model in models}
     command = " ".join(["python -m benchmarks", *sys.argv[1:]])
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    write(Report(now, command, options.runs, contenders), options.output)
+    write(Report(now, command, options.runs, contenders, work, matrix_peak()), options.output)
 
 
 def measure(
@@ -58,14 +61,22 @@ def measure(
     environs = {"plain recipe": plain}
     environs |= {f"{e} {p}": {"OPENCLIP_BUNDLE_DIR": str(built[e, p].resolve())} for e, p in engines}
     samples: dict[str, list[dict[str, Any]]] = {name: [] for name in environs}
-    turns = [name for _ in range(runs) for name in environs]
+    turns: list[tuple[str, int | None]] = [(name, None) for _ in range(runs) for name in environs]
+    turns += [(name, 1) for name in environs]  # a memory setting that buys one processor
+    on_one: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory(prefix="openclip-bench-") as name:
-        request = Path(name) / "request.json"
-        request.write_text(json.dumps(_request()))
-        for contender in (bar := tqdm(turns, desc=model.name, unit="start")):
+        requests = {}
+        for cpus, workloads in ((None, WORKLOADS), (1, ONE_BY_ONE)):
+            requests[cpus] = Path(name) / f"request-{cpus}.json"
+            requests[cpus].write_text(json.dumps(_request(workloads)))
+        for contender, cpus in (bar := tqdm(turns, desc=model.name, unit="start")):
             bar.set_postfix_str(contender)
-            samples[contender].append(_start(request, {**environs[contender], "OPENCLIP_CACHE_DIR": f"{name}/cache"}))
-    return {contender: Contender.of(found) for contender, found in samples.items()}
+            environ = {**environs[contender], "OPENCLIP_CACHE_DIR": f"{name}/cache"}
+            if cpus is None:
+                samples[contender].append(_start(requests[cpus], environ))
+            else:
+                on_one[contender] = _start(requests[cpus], {**environ, "BENCH_CPUS": str(cpus)})["warm"]
+    return {contender: Contender.of(found, on_one[contender]) for contender, found in samples.items()}
 
 
 def _start(request: Path, environ: dict[str, str]) -> dict[str, Any]:
@@ -89,12 +100,12 @@ def _drop_page_cache() -> None:
         Path("/proc/sys/vm/drop_caches").write_text("3")
 
 
-def _request() -> dict[str, Any]:
+def _request(workloads: list[list[Any]]) -> dict[str, Any]:
     rng = np.random.default_rng(0)
     return {
         "pictures": [_picture(rng) for _ in range(32)],
-        "texts": ["a photo of a cat sitting on a windowsill"],
-        "workloads": WORKLOADS,
+        "texts": ["a photo of a cat sitting on a windowsill"] * 32,
+        "workloads": workloads,
     }
 
 

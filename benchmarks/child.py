@@ -1,7 +1,7 @@
 """One fresh process: a cold start, then warm requests. `python -m benchmarks.child <request.json>` prints JSON.
 
 Times are in seconds, memory and reads in bytes. BENCH_STARTED is the parent's CLOCK_MONOTONIC just before it started
-this process; BENCH_PLAIN=1 runs the plain recipe instead of the handler.
+this process; BENCH_PLAIN=1 runs the plain recipe instead of the handler; BENCH_CPUS is how many processors it may use.
 """
 
 import json
@@ -19,6 +19,8 @@ Embed = Callable[[list[str], list[str]], Any]  # pictures in base64, texts
 def main() -> None:
     """Embed one picture and one text as soon as possible, then each workload as often as it says."""
     started = float(os.environ["BENCH_STARTED"])
+    if cpus := os.environ.get("BENCH_CPUS"):
+        os.sched_setaffinity(0, range(int(cpus)))
     request: dict[str, Any] = json.loads(Path(sys.argv[1]).read_text())
     embed = _plain() if os.environ.get("BENCH_PLAIN") else _handler()
     imported = time.monotonic()

@@ -10,6 +10,8 @@ from typing import Any
 
 import matplotlib as mpl
 
+from benchmarks.cost import TITAN_DOLLARS_PER_MILLION_IMAGES, dollars_per_million
+
 mpl.use("Agg")
 
 import matplotlib.pyplot as plt
@@ -28,13 +30,14 @@ class Contender:
     read: float
     modules: int
     warm: dict[str, float]
+    warm_on_one: dict[str, float]  # the same with one processor
 
     @classmethod
-    def of(cls, samples: list[dict[str, Any]]) -> "Contender":
+    def of(cls, samples: list[dict[str, Any]], on_one: dict[str, float]) -> "Contender":
         """Take the median of each number."""
         median = {key: statistics.median(sample[key] for sample in samples) for key in samples[0] if key != "warm"}
         warm = {key: statistics.median(sample["warm"][key] for sample in samples) for key in samples[0]["warm"]}
-        return cls(**median, warm=warm)
+        return cls(**median, warm=warm, warm_on_one=on_one)
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,8 @@ class Report:
     command: str
     runs: int
     models: dict[str, dict[str, Contender]]
+    operations: dict[str, int]  # floating-point, of one picture
+    matrix_peak: float  # of this machine, in such operations a second
 
 
 def write(report: Report, folder: Path) -> None:
@@ -75,11 +80,32 @@ def markdown(report: Report) -> str:
         f"architecture.\n\n`{report.command}`, {report.date}, on {machine()}; medians of {report.runs} fresh processes "
         "each, in turns, page cache dropped before every start where run as root. Cold is from process start to the "
         "first image and first text embedding through `lambda_handler`; `x` is how many times better than the plain "
-        "recipe (open_clip, eager, fp32: `benchmarks/plain.py`) in the same run.\n\n![cold start and memory]"
+        "recipe (open_clip, eager, fp32: `benchmarks/plain.py`) in the same run. Dollars are Lambda's list price in "
+        "us-east-1 for warm requests of one item, at the cheaper of one and all processors (1,769 MB each) that holds "
+        "the peak.\n\n![cold start and memory]"
         "(benchmarks.png)\n"
     ]
-    parts += [f"\n## {model}\n\n{_table(contenders)}\n" for model, contenders in report.models.items()]
+    for model, contenders in report.models.items():
+        parts += [f"\n## {model}\n\n{_table(contenders)}\n\n{_costs(contenders)}\n"]
+        parts += [
+            f"\nShare of this machine's {report.matrix_peak / 1e9:.0f} GFLOP/s in float32 products, one picture: "
+        ]
+        shares = {n: report.operations[model] / one.warm["image"] / report.matrix_peak for n, one in contenders.items()}
+        parts += [", ".join(f"{name} {share:.0%}" for name, share in shares.items()) + ".\n"]
     return "".join(parts)
+
+
+def _costs(contenders: dict[str, Contender]) -> str:
+    rows = [["", "$ a million images", "at MB", "$ a million captions", "at MB"], ["---"] * 5]
+    for name, one in contenders.items():
+        row = [name]
+        for workload in ("image", "caption"):
+            seconds = {1: one.warm_on_one[workload], os.cpu_count() or 1: one.warm[workload]}
+            found = dollars_per_million(seconds, one.peak)
+            row += [f"{found[0]:.2f}", str(found[1])] if found else ["-", "-"]
+        rows.append(row)
+    rows.append(["Amazon Bedrock Titan Multimodal, list price", f"{TITAN_DOLLARS_PER_MILLION_IMAGES:.2f}", "", "", ""])
+    return _markdown_table(rows)
 
 
 def _table(contenders: dict[str, Contender]) -> str:
@@ -96,6 +122,10 @@ def _table(contenders: dict[str, Contender]) -> str:
             items = int(workload.rpartition(" ")[2]) if workload[-1].isdigit() else 1
             row += [f"{one.warm[workload] / items * 1000:.1f}", _ratio(plain.warm[workload], one.warm[workload])]
         rows.append(row)
+    return _markdown_table(rows)
+
+
+def _markdown_table(rows: list[list[str]]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
