@@ -1,7 +1,8 @@
-"""Hashing files with a progress bar: a gigabyte takes seconds, and silence looks like a hang."""
+"""Progress on long work: a gigabyte takes seconds to hash and minutes to export, and silence looks like a hang."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tqdm import tqdm
@@ -26,3 +27,16 @@ def hash_files(root: Path, paths: Iterable[Path], title: str) -> Iterator[tuple[
     with tqdm(total=total, desc=title, unit="B", unit_scale=True) as bar:
         for path in listed:
             yield path, file_sha256(root / path, bar.update)
+
+
+@contextmanager
+def steps(title: str) -> Iterator[Callable[[str], None]]:
+    """Show which step is under way, how many came before it, and how long all took. How many follow is not known."""
+    with tqdm(desc=title, unit="step", bar_format="{desc}: step {n_fmt} [{elapsed}]{postfix}", leave=False) as bar:
+
+        def step(name: str) -> None:
+            bar.set_postfix_str(name, refresh=False)
+            bar.update()
+            bar.refresh()
+
+        yield step

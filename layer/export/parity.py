@@ -1,6 +1,7 @@
 """The gate: a recipe is taken only if the shipped handler, without a network, agrees with open_clip on every sample."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from layer.errors import ExportError
 from layer.export.make import make
 from layer.export.recipes import RECIPES, Recipe
 from layer.fetch import Fetched
+from layer.progress import steps
 from layer.spec import ModelSpec, Spec
 
 LEAST = {"fp32": 0.99999, "int8": 0.999}  # cosine to open_clip, of the worst sample
@@ -23,19 +25,22 @@ def export_model(
     """
     made = scratch / "made"
     made.mkdir(parents=True)
-    facts = make(model, hub, made, own_samples)
     tried: list[dict[str, Any]] = []
     trial = scratch / "trial"
     folder = trial / "models" / model.slug
-    for recipe in RECIPES[model.engine, model.precision]:
-        _write(made, model.engine, recipe, folder / model.engine)
-        entry = manifest.model_entry(model, sources, facts)
-        entry["export"] |= {"recipe": recipe.name, "activation_group": recipe.activation_group}
-        parity = _measure(trial, spec, entry, made / "samples.json")
-        if min(parity["min_text_cosine"], parity["min_image_cosine"]) >= LEAST[model.precision]:
-            entry["export"] |= {"parity": parity, "tried": tried}
-            return folder, entry
-        tried.append({"recipe": recipe.name, **parity})
+    with steps(model.slug) as step:
+        step("open_clip to ONNX")
+        facts = make(model, hub, made, own_samples)
+        for recipe in RECIPES[model.engine, model.precision]:
+            _write(made, model.engine, recipe, folder / model.engine, step)
+            entry = manifest.model_entry(model, sources, facts)
+            entry["export"] |= {"recipe": recipe.name, "activation_group": recipe.activation_group}
+            step(f"comparing with open_clip: {recipe.name}")
+            parity = _measure(trial, spec, entry, made / "samples.json")
+            if min(parity["min_text_cosine"], parity["min_image_cosine"]) >= LEAST[model.precision]:
+                entry["export"] |= {"parity": parity, "tried": tried}
+                return folder, entry
+            tried.append({"recipe": recipe.name, **parity})
     listing = "\n  ".join(
         f"{row['recipe']}: texts {row['min_text_cosine']:.6f}, images {row['min_image_cosine']:.6f}" for row in tried
     )
@@ -46,7 +51,7 @@ def export_model(
     )
 
 
-def _write(made: Path, engine: str, recipe: Recipe, folder: Path) -> None:
+def _write(made: Path, engine: str, recipe: Recipe, folder: Path, step: Callable[[str], None]) -> None:
     from layer.export.onnx_int8 import write_runtime_graph
     from layer.export.openvino_ir import write_ir
     from layer.export.token_table import write_table
@@ -55,6 +60,7 @@ def _write(made: Path, engine: str, recipe: Recipe, folder: Path) -> None:
     for leftover in folder.iterdir():
         leftover.unlink()
     for tower in ("image", "text"):
+        step(f"{tower} tower: {recipe.name}")
         if engine == "onnx":
             write_runtime_graph(made / f"{tower}.onnx", recipe, folder / f"{tower}.onnx")
         else:
