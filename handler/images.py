@@ -1,6 +1,7 @@
 """Bytes from a stranger to a Pillow image: format, size and shape are checked before a pixel is decoded."""
 
 import io
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -37,6 +38,9 @@ OTHER_FORMATS = {
     b"P1\n": "PBM", b"P2\n": "PGM", b"P3\n": "PPM", b"P4\n": "PBM", b"P5\n": "PGM", b"P6\n": "PPM",
 }  # fmt: skip
 HEIF_BRANDS = {b"avif": "AVIF", b"avis": "AVIF", b"heic": "HEIC", b"heix": "HEIC", b"mif1": "HEIF", b"msf1": "HEIF"}
+
+# Told of each size anew, and Python keeps every warning that it showed: memory for whoever sends many sizes.
+warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 
 MAX_SIDE = 65_535  # pixels, JPEG's own limit: Pillow's resize tables grow with the longer side, not with the area
 MAX_SCANS = 100  # of a JPEG with the most pixels allowed: a progressive one has about 10
