@@ -49,7 +49,7 @@ def come_to_rest(one_call: Callable[[random.Random], None]) -> None:
             baseline = resident_pages()
     grown = resident_pages() / baseline - 1
     print(f"{calls} calls, memory grew by {grown:.1%}")
-    assert grown < 0.05 or SECONDS < 60  # a short run has not warmed up
+    assert grown < 0.05
 
 
 def resident_pages() -> int:
@@ -102,6 +102,7 @@ def test_events_that_are_nearly_aws_s_get_an_answer_and_never_a_5xx(tmp_path: Pa
     assert {200, 400, 404} <= seen
 
 
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")  # as handler.images does; pytest resets that
 def test_damaged_pictures_and_odd_events_leave_no_memory_behind(tmp_path: Path) -> None:
     function = FakeFunction(tmp_path / "bundle", max_image_pixels=MAX_PIXELS)
     bodies = [picture(kind, mode, seed) for kind, modes in MODES.items() for mode in modes for seed in range(20)]
