@@ -12,12 +12,14 @@ from collections.abc import Mapping
 
 os.environ["OPENCLIP_BUNDLE_DIR"] = sys.argv[1]
 
-from handler import app  # noqa: I001 - sets the offline environment, before open_clip is imported
+from handler import app  # sets the offline environment, before open_clip is imported
 
-import torch
+app.SERVICE.model(None)  # both import open_clip: at once, one would meet half of it
 
-from layer.demo import pictures
-from layer.openclip import open_clip
+import torch  # noqa: E402
+
+from layer.demo import pictures  # noqa: E402
+from layer.openclip import open_clip  # noqa: E402
 
 NAME = "hf-hub:openclip-lambda/shapes-i18n"
 LABELS = ["red circle", "green triangle", "蓝色的星星", "white square", "blue star"]
