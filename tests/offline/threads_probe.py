@@ -24,7 +24,10 @@ def ticks() -> dict[str, int]:
     """Processor time of each thread so far, in hundredths of a second."""
     found = {}
     for task in Path("/proc/self/task").iterdir():
-        fields = (task / "stat").read_text().rpartition(")")[2].split()
+        try:
+            fields = (task / "stat").read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):  # it ended after it was listed
+            continue
         found[task.name] = int(fields[11]) + int(fields[12])
     return found
 
