@@ -12,18 +12,19 @@ from constructs import Construct
 from infra.nag import acknowledge
 from infra.settings import StackSettings
 
+READ = (api.HttpMethod.GET, api.HttpMethod.HEAD)  # what only looks, a monitor looks at with HEAD
 # What the handler answers. A path that is not here ends at the gateway, which costs no invocation.
 ROUTES = {
-    "/": (api.HttpMethod.GET,),
-    "/.well-known/live": (api.HttpMethod.GET,),
-    "/.well-known/ready": (api.HttpMethod.GET,),
-    "/docs": (api.HttpMethod.GET,),
-    "/health": (api.HttpMethod.GET,),
-    "/meta": (api.HttpMethod.GET,),
-    "/openapi.json": (api.HttpMethod.GET,),
+    "/": READ,
+    "/.well-known/live": READ,
+    "/.well-known/ready": READ,
+    "/docs": READ,
+    "/health": READ,
+    "/meta": READ,
+    "/openapi.json": READ,
     "/v1/classify": (api.HttpMethod.POST,),
     "/v1/embeddings": (api.HttpMethod.POST,),
-    "/v1/models": (api.HttpMethod.GET,),
+    "/v1/models": READ,
     "/v1/similarity": (api.HttpMethod.POST,),
     "/vectorize": (api.HttpMethod.POST,),
 }
@@ -100,11 +101,17 @@ class HttpApi(Construct):
 
 
 def _cors(origins: tuple[str, ...]) -> api.CorsPreflightOptions | None:
+    """Let pages of these origins call and read the answers.
+
+    All of it stands here: with a CORS configuration API Gateway answers OPTIONS itself, drops what the integration says
+    of CORS, and adds it to its own 401, 403 and 429, which the function never sees.
+    """
     if not origins:
         return None
     return api.CorsPreflightOptions(
         allow_origins=list(origins),
-        allow_methods=[api.CorsHttpMethod.GET, api.CorsHttpMethod.POST],
-        allow_headers=["authorization", "content-type"],
-        max_age=Duration.hours(1),
+        allow_methods=[api.CorsHttpMethod.GET, api.CorsHttpMethod.HEAD, api.CorsHttpMethod.POST],
+        allow_headers=["authorization", "content-type", "x-api-key"],
+        expose_headers=["server-timing", "x-openclip-cold"],
+        max_age=Duration.hours(2),  # the most that Chromium keeps
     )

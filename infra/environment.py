@@ -3,15 +3,22 @@
 The handler sets the offline part itself, first of all; here it stands too, for whatever is imported before the handler.
 """
 
+import json
+
+from infra.errors import SettingsError
 from infra.settings import StackSettings
 
 BUNDLE_DIR = "/opt/openclip"  # where image and layer alike have it
 CACHE_DIR = "/tmp/openclip"  # noqa: S108 - the one writable place in Lambda
+LIMIT_BYTES = 4096  # Lambda's, of all variables as JSON
 
 
 def environment(settings: StackSettings) -> dict[str, str]:
-    """Return the variables of the function; Lambda takes 4 KB of them in all."""
-    return {
+    """Return the variables of the function. Raises SettingsError where they are more than Lambda takes.
+
+    CORS is none of them: the gateway answers for it (api.py).
+    """
+    variables = {
         "OPENCLIP_BUNDLE_DIR": BUNDLE_DIR,
         "OPENCLIP_CACHE_DIR": CACHE_DIR,
         "OPENCLIP_CACHE_MODE": settings.cache_mode,
@@ -29,3 +36,10 @@ def environment(settings: StackSettings) -> dict[str, str]:
         "MPLCONFIGDIR": f"{CACHE_DIR}/matplotlib",
         "NUMBA_CACHE_DIR": f"{CACHE_DIR}/numba",
     }
+    size = len(json.dumps(variables, separators=(",", ":")))
+    if size > LIMIT_BYTES:
+        raise SettingsError(
+            f"allowed_buckets: with {len(settings.allowed_buckets)} of them the function's environment takes {size:,} "
+            f"bytes, and Lambda takes {LIMIT_BYTES:,}: name fewer buckets, or spread them over two stacks"
+        )
+    return variables

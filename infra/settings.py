@@ -11,6 +11,9 @@ from infra.errors import SettingsError
 
 Names = Annotated[tuple[str, ...], BeforeValidator(lambda value: _split(value))]
 Bucket = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
+# As a browser writes one: without a slash at its end, or it would never match.
+Origin = Annotated[str, StringConstraints(pattern=r"^(\*|https?://[^/\s]+)$")]
+Origins = Annotated[tuple[Origin, ...], BeforeValidator(lambda value: _split(value))]
 Buckets = Annotated[tuple[Bucket, ...], BeforeValidator(lambda value: _split(value))]
 # Ours are plain names; CDK's own keys hold a colon, an @ or a hyphen.
 OUR_KEYS = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
@@ -67,7 +70,7 @@ class StackSettings(BaseModel):
     jwt_audience: Names = ()
     throttle_rate: float = Field(default=50, gt=0)  # requests per second, of all callers together
     throttle_burst: int = Field(default=100, ge=1)
-    cors_origins: Names = ()  # none: no browser on another origin may call
+    cors_origins: Origins = ()  # none: no browser on another origin may call
 
     allowed_buckets: Buckets = ()  # what s3:// inputs may name
     vpc: Literal["none", "isolated"] = "none"

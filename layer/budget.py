@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 LAYER_BYTES = 262_144_000  # of function and layers together, unzipped
 IMAGE_BYTES = 10_000_000_000  # of an image, uncompressed
+LAYERS = 5  # of one function
 DIRECT_UPLOAD_BYTES = 50_000_000  # of one zip; a larger one goes by way of S3
 SNAPSTART_TMP_BYTES = 512_000_000  # of /tmp, where SnapStart is on
 

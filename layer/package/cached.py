@@ -1,6 +1,7 @@
 """The runtime tree of the last time, where nothing has changed that it is made of: a second package takes seconds."""
 
 import hashlib
+import json
 import shutil
 import sys
 import tempfile
@@ -12,36 +13,43 @@ from layer.package.digest import tree_sha256
 
 
 def bring(engines: Iterable[str], target: dict[str, str], place: Path, index: str | None, cache: Path) -> None:
-    """Put the engines' runtime tree at `place`: the one in `cache` if it is whole, else installed, and kept there.
+    """Put the engines' runtime tree at `place`: see `kept`."""
+    tree.copy(kept(engines, target, index, cache) / "tree", place)
 
+
+def kept(engines: Iterable[str], target: dict[str, str], index: str | None, cache: Path) -> Path:
+    """Return the directory of `cache` with the engines' runtime: the one there if it is whole, else installed anew.
+
+    In it are `tree`, its `sha256`, and `trimmed.json`: how many files each rule of the trimming took.
     `index` is where torch's CPU builds are. Raises PackageError as the installation does.
     """
     names = sorted(engines)
     stem = "-".join((*names, target["python"], target["architecture"]))
-    kept = cache / "runtime" / f"{stem}-{_key(names, index)}"
-    if not _whole(kept):
+    place = cache / "runtime" / f"{stem}-{_key(names, index)}"
+    if not _whole(place):
         print(f"installing the runtime of {stem} ...", file=sys.stderr)
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".making-", dir=kept.parent) as scratch:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".making-", dir=place.parent) as scratch:
             made = Path(scratch) / "kept"
-            runtime.install(names, target, made / "tree", index)
+            trimmed = runtime.install(names, target, made / "tree", index)
+            (made / "trimmed.json").write_text(json.dumps(trimmed, indent=1), encoding="utf-8")
             (made / "sha256").write_text(tree_sha256(made / "tree"))
-            for older in kept.parent.glob(f"{stem}-*"):
+            for older in place.parent.glob(f"{stem}-*"):
                 shutil.rmtree(older)
-            made.rename(kept)
-    tree.copy(kept / "tree", place)
+            made.rename(place)
+    return place
 
 
 def _key(engines: list[str], index: str | None) -> str:
     """Digest what the tree depends on: every pin, every trimming rule, where torch comes from, how pip is asked."""
     digest = hashlib.sha256(repr((engines, index)).encode())
-    for path in (*sorted(runtime.REQUIREMENTS.iterdir()), trim.RULES, Path(runtime.__file__)):
+    for path in (*sorted(runtime.REQUIREMENTS.iterdir()), trim.RULES, Path(trim.__file__), Path(runtime.__file__)):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
 
 
-def _whole(kept: Path) -> bool:
+def _whole(place: Path) -> bool:
     try:
-        return (kept / "sha256").read_text() == tree_sha256(kept / "tree")
+        return (place / "sha256").read_text() == tree_sha256(place / "tree")
     except FileNotFoundError:
         return False

@@ -9,12 +9,18 @@ from layer.errors import PackageError
 MB = 1_000_000
 
 
-def check(facts: Mapping[str, Any], sizes: Mapping[str, int]) -> None:
+def check(facts: Mapping[str, Any], sizes: Mapping[str, int], layers: int) -> None:
     """Raise PackageError with the size table where a package is over its shape's limit.
 
-    `facts` is the bundle's manifest; `sizes` are bytes unzipped: "handler", "dependencies", "bundle".
+    `facts` is the bundle's manifest; `sizes` are bytes unzipped: "handler", "dependencies", "bundle"; `layers` is how
+    many a function would have.
     """
     shape = facts["target"]["package"]
+    if shape == "layer" and layers > budget.LAYERS:
+        raise PackageError(
+            f"the package would be {layers} layers, and a function takes {budget.LAYERS}: "
+            'set package = "image" in [target] of layer/models.toml'
+        )
     limit = budget.LAYER_BYTES if shape == "layer" else budget.IMAGE_BYTES - budget.BASE_IMAGE_BYTES
     total = sum(sizes.values())
     if total <= limit:

@@ -17,7 +17,12 @@ from layer.verify import check_files
 HANDLER = Path(__file__).parents[2] / "handler"
 SCHEMA = 1
 CONTRACT = "package.json"
-OUTPUTS = ("image", "function.zip", "layer.zip", "layer-deps.zip")
+ZIPS = (  # role in package.json, file, directory in it, tree
+    ("function", "function.zip", "handler", "handler"),
+    ("models", "layer.zip", "openclip", "bundle"),
+    ("dependencies", "layer-deps.zip", "python", "dependencies"),
+)
+OUTPUTS = ("image", *(path for _, path, _, _ in ZIPS))
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,7 @@ def package(bundle: Path, output: Path, cache: Path, torch_index_url: str | None
         # An image compiles while it is built, for the Python of its base.
         compiled = target["package"] == "image" or compile_for(target["python"], _places(trees))
         sizes = {name: tree.size(trees / name) for name in ("handler", "dependencies")}
-        fit.check(facts, {**sizes, "bundle": tree.size(bundle)})
+        fit.check(facts, {**sizes, "bundle": tree.size(bundle)}, layers=len(ZIPS) - 1)
         tree.copy(bundle, trees / "bundle")
         tree.settle(trees)
         contract: dict[str, Any] = {
@@ -77,19 +82,15 @@ def _image(trees: Path, staged: Path, target: dict[str, str]) -> list[dict[str, 
 
 def _layers(trees: Path, staged: Path) -> list[dict[str, Any]]:
     artefacts = []
-    for role, path, name, root in (
-        ("function", "function.zip", "handler", trees / "handler"),
-        ("models", "layer.zip", "openclip", trees / "bundle"),
-        ("dependencies", "layer-deps.zip", "python", trees / "dependencies"),
-    ):
-        archive.write(staged / path, {name: root})
+    for role, path, name, source in ZIPS:
+        archive.write(staged / path, {name: trees / source})
         artefacts.append(
             {
                 "role": role,
                 "path": path,
                 "sha256": file_sha256(staged / path),
                 "bytes": (staged / path).stat().st_size,
-                "unzipped_bytes": tree.size(root),
+                "unzipped_bytes": tree.size(trees / source),
             }
         )
     return artefacts

@@ -14,8 +14,10 @@ _GLIBC = (*(f"manylinux_2_{minor}" for minor in range(34, 16, -1)), "manylinux20
 _MACHINE = {"x86_64": "x86_64", "arm64": "aarch64"}
 
 
-def install(engines: Iterable[str], target: dict[str, str], tree: Path, torch_index_url: str | None) -> None:
+def install(engines: Iterable[str], target: dict[str, str], tree: Path, torch_index_url: str | None) -> dict[str, int]:
     """Install what the engines need at run time into `tree`, for the manifest's target, and trim it.
+
+    Returns how many files went by each rule of the trimming.
 
     Raises PackageError where a wheel cannot be had, or torch came with CUDA.
     """
@@ -32,7 +34,7 @@ def install(engines: Iterable[str], target: dict[str, str], tree: Path, torch_in
             "pip took a torch with CUDA, which is useless in Lambda and ten times too large: give --torch-index-url "
             'the CPU index that pytorch.org\'s "Get started" page shows'
         )
-    trim(tree)
+    return trim(tree)
 
 
 def _pip(arguments: Iterable[str], target: dict[str, str]) -> None:

@@ -7,16 +7,26 @@ from pathlib import Path
 RULES = Path(__file__).with_name("trim.toml")
 
 
-def trim(tree: Path) -> None:
-    """Delete what the rules match. A rule that matches nothing is none of this tree's packages."""
-    for pattern in rules():
-        for path in sorted(tree.glob(pattern)):
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)  # a directory before it may have held it
+def trim(tree: Path) -> dict[str, int]:
+    """Delete what the rules match; returns how many files went by each rule.
+
+    A rule that matches nothing is of another engine's packages.
+    """
+    return {pattern: sum(_delete(path) for path in sorted(tree.glob(pattern))) for pattern in rules()}
 
 
 def rules() -> dict[str, str]:
     """Return each pattern (of pathlib, relative to the tree) with the reason why what it matches never runs."""
     return {rule["path"]: rule["reason"] for rule in tomllib.loads(RULES.read_text(encoding="utf-8"))["rule"]}
+
+
+def _delete(path: Path) -> int:
+    """Delete a file or a directory, and return how many files are gone."""
+    if not path.exists():  # a directory before it held it
+        return 0
+    if path.is_dir():
+        count = sum(1 for below in path.rglob("*") if below.is_file())
+        shutil.rmtree(path)
+        return count
+    path.unlink()
+    return 1

@@ -30,7 +30,8 @@ def test_every_combination_synthesises_and_passes_cdk_nag(
     assert function.get("SnapStart") == ({"ApplyOn": "PublishedVersions"} if snap_start else None)
     kind, authorizer = ROUTE_AUTH[auth]
     routes = {route["RouteKey"]: route for route in resources(template, "AWS::ApiGatewayV2::Route")}
-    pages = [routes.pop(f"GET {path}") for path in ("/", "/docs", "/openapi.json")]  # which a browser opens
+    opened = itertools.product(("GET", "HEAD"), ("/", "/docs", "/openapi.json"))  # by a browser
+    pages = [routes.pop(f"{method} {path}") for method, path in opened]
     assert {page["AuthorizationType"] for page in pages} == {"NONE"}
     assert {route["AuthorizationType"] for route in routes.values()} == {kind}
     found = [item["AuthorizerType"] for item in resources(template, "AWS::ApiGatewayV2::Authorizer")]

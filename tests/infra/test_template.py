@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
-from handler import offline, routes
+from handler import cors, offline, routes
+from handler.events import Request
 from handler.settings import Settings
+from infra.errors import SettingsError
 from tests.infra.conftest import Synth, Template, resources, the_function
 
 # DESIGN: the offline set and the writable-directory set.
@@ -29,7 +31,14 @@ def test_the_environment_is_offline_writable_and_within_what_lambda_takes(synth:
 
     assert {variables[name] for name in OFFLINE} == {"1"}
     assert all(variables[name].startswith("/tmp/") for name in WRITABLE)
-    assert sum(len(name) + len(value) for name, value in variables.items()) < 4096
+    assert len(json.dumps(variables, separators=(",", ":"))) <= 4096  # as Lambda's own error quotes it
+
+
+def test_an_environment_over_what_lambda_takes_stops_the_synth(synth: Synth) -> None:
+    names = [f"pictures-{number:03}-{'x' * 20}" for number in range(120)]
+
+    with pytest.raises(SettingsError, match=r"with 120 of them the function's environment takes .* Lambda takes 4,096"):
+        synth(allowed_buckets=",".join(names))
 
 
 def test_every_variable_of_ours_is_one_that_the_handler_reads(synth: Synth) -> None:
@@ -45,10 +54,12 @@ def test_every_variable_of_ours_is_one_that_the_handler_reads(synth: Synth) -> N
     assert {name for name in variables if name.startswith("OPENCLIP_")} <= read
 
 
-def test_the_gateway_has_the_routes_that_the_handler_answers(synth: Synth) -> None:
+def test_the_gateway_has_the_routes_that_the_handler_answers_and_no_other(synth: Synth) -> None:
     keys = {route["RouteKey"] for route in resources(synth(), "AWS::ApiGatewayV2::Route")}
 
-    assert {f"{method} {path}" for path, methods in routes.ROUTES.items() for method in methods} <= keys
+    answered = {(method, path) for path, methods in routes.ROUTES.items() for method in methods}
+    heads = {("HEAD", path) for method, path in answered if method == "GET"}
+    assert {f"{method} {path}" for method, path in answered | heads} == keys
 
 
 def test_the_api_calls_the_alias_and_the_alias_waits_for_the_health_gate(synth: Synth) -> None:
@@ -123,6 +134,20 @@ def test_cors_is_off_until_an_origin_is_named(synth: Synth) -> None:
         synth(cors_origins="https://a.example,https://b.example", out="cors"), "AWS::ApiGatewayV2::Api"
     )
     assert opened["CorsConfiguration"]["AllowOrigins"] == ["https://a.example", "https://b.example"]
+
+
+def test_the_gateway_says_of_cors_what_the_handler_says_where_no_gateway_stands_before_it(synth: Synth) -> None:
+    (api,) = resources(synth(cors_origins="https://a.example"), "AWS::ApiGatewayV2::Api")
+    request = Request("OPTIONS", "/", {"origin": "https://a.example", "access-control-request-method": "POST"})
+    settings = Settings(cors_origins=("https://a.example",))
+
+    said = cors.add(cors.preflight(request, ("GET", "POST"), settings), request, settings).headers
+
+    gateway = api["CorsConfiguration"]
+    assert gateway["AllowHeaders"] == said["access-control-allow-headers"].split(", ")
+    assert gateway["ExposeHeaders"] == said["access-control-expose-headers"].split(", ")
+    assert {*gateway["AllowMethods"], "OPTIONS"} == set(said["access-control-allow-methods"].split(", "))
+    assert gateway["MaxAge"] == int(said["access-control-max-age"])
 
 
 def test_concurrency_is_reserved_on_the_function_and_provisioned_on_the_alias(synth: Synth) -> None:

@@ -24,14 +24,22 @@ def facts(shape: str, engine: str, precision: str, *sizes: int) -> dict[str, Any
 def test_a_layer_takes_262_144_000_bytes_and_not_one_more() -> None:
     room = 262_144_000 - sum(SIZES.values())  # AWS: "Unzipped size must be smaller than 262144000 bytes"
 
-    fit.check(facts("layer", "onnx", "int8", room), {**SIZES, "bundle": room})
+    fit.check(facts("layer", "onnx", "int8", room), {**SIZES, "bundle": room}, 2)
     with pytest.raises(PackageError, match="does not fit: 262,144,001 bytes unzipped, Lambda takes 262,144,000"):
-        fit.check(facts("layer", "onnx", "int8", room + 1), {**SIZES, "bundle": room + 1})
+        fit.check(facts("layer", "onnx", "int8", room + 1), {**SIZES, "bundle": room + 1}, 2)
+
+
+def test_a_function_takes_five_layers_and_not_one_more() -> None:
+    small = facts("layer", "onnx", "int8", 9)
+
+    fit.check(small, {**SIZES, "bundle": 9}, 5)
+    with pytest.raises(PackageError, match="would be 6 layers, and a function takes 5: set package"):
+        fit.check(small, {**SIZES, "bundle": 9}, 6)
 
 
 def test_the_error_shows_every_part_and_what_would_fit() -> None:
     with pytest.raises(PackageError) as caught:
-        fit.check(facts("layer", "openvino", "fp32", 605_000_000, 9_000_000), {**SIZES, "bundle": 614_000_000})
+        fit.check(facts("layer", "openvino", "fp32", 605_000_000, 9_000_000), {**SIZES, "bundle": 614_000_000}, 2)
 
     said = str(caught.value)
     table = {tuple(line.rsplit(maxsplit=2)) for line in said.splitlines()}
@@ -49,7 +57,7 @@ def test_the_error_shows_every_part_and_what_would_fit() -> None:
 
 def test_an_image_that_is_too_large_is_not_told_to_become_an_image() -> None:
     with pytest.raises(PackageError) as caught:
-        fit.check(facts("image", "torch", "fp32", 12_000_000_000), {**SIZES, "bundle": 12_000_000_000})
+        fit.check(facts("image", "torch", "fp32", 12_000_000_000), {**SIZES, "bundle": 12_000_000_000}, 0)
 
     assert "an image beside its base" in str(caught.value)
     assert 'package = "image"' not in str(caught.value)

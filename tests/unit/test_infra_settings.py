@@ -50,6 +50,8 @@ def test_the_default_is_closed_and_fast() -> None:
         ({"snap_start": "perhaps"}, "snap_start=perhaps"),
         ({"allowed_buckets": "Pictures_1"}, "allowed_buckets.0=Pictures_1"),
         ({"auth": "jwt"}, "auth=jwt needs jwt_issuer"),
+        ({"cors_origins": "https://a.example/"}, "cors_origins.0=https://a.example/"),
+        ({"cors_origins": "a.example"}, "cors_origins.0=a.example"),
         ({"jwt_issuer": "https://a.example"}, "mean nothing with auth=api_key"),
         ({"auth": "jwt", "jwt_issuer": "http://a.example", "jwt_audience": "a"}, "jwt_issuer=http://a.example"),
         ({"provisioned_concurrency": "2"}, "exclude each other"),

@@ -92,6 +92,17 @@ def test_what_ships_has_the_versions_that_the_bundle_was_built_and_verified_with
     assert {name: pin for name, pin in shipped.items() if workstation.get(name, pin) != pin} == {}
 
 
+def test_trimming_says_how_many_files_went_by_each_rule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("kept.py", "bin/one", "bin/tests/two", "tests/three", "stubs.pyi"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("")
+    reasons = {"bin": "a", "**/tests": "what is left of them", "*.pyi": "b", "**/*.pxd": "none here"}
+    monkeypatch.setattr(trim, "rules", lambda: reasons)
+
+    assert trim.trim(tmp_path) == {"bin": 2, "**/tests": 1, "*.pyi": 1, "**/*.pxd": 0}
+    assert [path.name for path in tmp_path.iterdir()] == ["kept.py"]
+
+
 def test_every_line_of_the_trimming_list_says_why() -> None:
     assert [pattern for pattern, reason in trim.rules().items() if len(reason.split()) < 2] == []
     assert not [pattern for pattern in trim.rules() if pattern.startswith("/") or ".." in pattern]
