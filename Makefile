@@ -7,6 +7,8 @@ DEMO_BUNDLE := build/demo-bundle
 CLIENTS := build/clients
 CLIENTS_ARGS ?= tests/clients
 FUZZ_SECONDS ?= 600
+E2E_ARGS ?= tests/e2e
+LOAD_SECONDS ?= 60
 export SCHEMATHESIS_EXAMPLES HOSTILE_REPEATS
 RIE := build/rie/aws-lambda-rie
 EMULATOR := build/emulator/.installed
@@ -18,7 +20,7 @@ PYTEST = $(PY) -m pytest --junitxml build/tests/$@.xml
 PIP_INSTALL := $(PY) -m pip install --quiet $(if $(TORCH_INDEX_URL),--extra-index-url $(TORCH_INDEX_URL))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve build verify package synth bootstrap deploy destroy bench models test lint unit infra offline local clients fuzz e2e clean
+.PHONY: help demo serve build verify package synth bootstrap deploy destroy bench models test lint unit infra offline local clients fuzz e2e load clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -91,7 +93,10 @@ fuzz: ## The fuzzers for longer: over 5,000 requests; pictures and events, FUZZ_
 	FUZZ_SECONDS=$(FUZZ_SECONDS) $(PY) -m pytest tests/unit/test_fuzz.py -s --timeout 7200
 
 e2e: $(VENV)/.dev $(RIE) $(EMULATOR) $(SAM) $(CLIENTS)/.installed node_modules ## Tests of what is deployed, in containers as Lambda runs them (a Docker engine; Debian, root)
-	$(PYTEST) tests/e2e --timeout 900
+	$(PYTEST) $(E2E_ARGS) --timeout 900
+
+load: ## 50 clients of openai's package against a reserved concurrency of 4, for LOAD_SECONDS (60), both shapes
+	LOAD_SECONDS=$(LOAD_SECONDS) $(MAKE) e2e E2E_ARGS="tests/e2e/test_update.py -k fifty_clients -s"
 
 clean: ## Remove what was built and installed here
 	rm -rf build $(VENV) node_modules cdk.out .mypy_cache .ruff_cache .pytest_cache .hypothesis

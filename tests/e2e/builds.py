@@ -1,8 +1,9 @@
-"""Builds of the embedded model as `make build package` leaves them, each made once per run."""
+"""Builds as `make build package` leaves them, each made once per run: of the embedded model and one of full size."""
 
 import functools
 import hashlib
 import json
+import os
 import shutil
 import zipfile
 from collections.abc import Callable, Iterable
@@ -10,27 +11,51 @@ from pathlib import Path
 
 from tests.conftest import build_demo
 from tests.e2e.packages import package, retarget
+from tests.hub import repositories
+from tests.hub.builder import Builder
+from tests.hub.server import serving
 
 Builds = Callable[[str, str], Path]
+FULL_SIZE = "MobileCLIP2-S0"
+FULL_SIZE_SPEC = f'[[model]]\nname = "{FULL_SIZE}"\npretrained = "dfndr2b"\nengine = "onnx"\nprecision = "int8"\n'
+EXPORT_SECONDS = 600  # on a machine that has other things to do; a quiet one takes 60
 
 
 def factory(root: Path) -> Builds:
-    """Return what makes a build directory by shape and precision, with the bundle in it, for ONNX Runtime."""
+    """Return what makes a build directory by shape and model, with the bundle in it, for ONNX Runtime.
+
+    The model is the embedded one as "int8" or "fp32", or FULL_SIZE.
+    """
 
     @functools.cache
-    def bundle(precision: str) -> Path:
-        directory = root / f"bundle-{precision}"
+    def bundle(model: str) -> Path:
+        directory = root / f"bundle-{model}"
         directory.mkdir()
-        return build_demo(directory, "onnx", precision)
+        return full_size(directory) if model == FULL_SIZE else build_demo(directory, "onnx", model)
 
     @functools.cache
-    def build(shape: str, precision: str) -> Path:
-        directory = root / f"{shape}-{precision}"
-        shutil.copytree(bundle(precision), directory / "bundle")
+    def build(shape: str, model: str) -> Path:
+        directory = root / f"{shape}-{model}"
+        shutil.copytree(bundle(model), directory / "bundle", copy_function=os.link)
         retarget(directory / "bundle", package=shape)
-        return _told_apart(package(directory / "bundle", directory))
+        return package(directory / "bundle", directory)
 
     return build
+
+
+def full_size(root: Path) -> Path:
+    """Build a bundle of 75 million parameters: the architecture of the registry, with random weights."""
+    repositories.random_weights(root / "repository", FULL_SIZE)
+    with serving() as hub:
+        hub.add("timm/MobileCLIP2-S0-OpenCLIP", root / "repository")
+        builder = Builder(root / "work", hub)
+        with builder.start(FULL_SIZE_SPEC) as process:
+            try:
+                said = process.communicate(timeout=EXPORT_SECONDS)
+            finally:
+                process.kill()
+    assert process.returncode == 0, said[1]
+    return builder.bundle
 
 
 def broken(build: Path, copy: Path) -> Path:
@@ -50,7 +75,7 @@ def broken(build: Path, copy: Path) -> Path:
             content = good.read(member)
             bad.writestr(member, _damaged(content) if member is largest else content)
     _size(copy, "models", copy / "layer.zip")
-    return _told_apart(copy)
+    return copy
 
 
 def _largest(paths: Iterable[Path]) -> Path:
@@ -62,17 +87,20 @@ def _damaged(content: bytes) -> bytes:
     return content[:middle] + bytes(byte ^ 0xFF for byte in content[middle : middle + 64]) + content[middle + 64 :]
 
 
-def _told_apart(build: Path) -> Path:
-    """Give each layer build a function.zip of its own.
+def told_apart(build: Path) -> Path:
+    """Return a copy of a layer build with a function.zip of its own, made once; an image build as it is.
 
     The emulator keeps one pool of execution environments for a function's zip, whatever the layers of its versions.
     """
-    archive = build / "function.zip"
-    if archive.exists():
-        with zipfile.ZipFile(archive, "a") as opened:
+    if not (build / "function.zip").exists():
+        return build
+    copy = build.with_name(f"{build.name}-told-apart")
+    if not copy.exists():
+        shutil.copytree(build, copy)
+        with zipfile.ZipFile(copy / "function.zip", "a") as opened:
             opened.writestr(f"emulator-{build.name}.txt", "")
-        _size(build, "function", archive)
-    return build
+        _size(copy, "function", copy / "function.zip")
+    return copy
 
 
 def _size(build: Path, role: str, archive: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.aws import ACCOUNT, REGION, Aws
+from tests.e2e.builds import told_apart
 from tests.e2e.engine import docker
 from tests.e2e.stand_in import base_image
 
@@ -43,7 +44,7 @@ class Deployment:
         """Synthesise and deploy a build; returns what the CDK CLI said."""
         self.count += 1
         out, results = self.scratch / f"cdk.out-{self.count}", self.scratch / f"outputs-{self.count}.json"
-        settings = {"stack_name": self.name, "build_dir": str(build), **context}
+        settings = {"stack_name": self.name, "build_dir": str(told_apart(build)), **context}
         _synthesise(settings, out)
         self._push(out)
         ends = ("--require-approval", "never", "--outputs-file", str(results))
@@ -52,6 +53,7 @@ class Deployment:
         if succeeds:
             self.outputs = json.loads(results.read_text())[self.name]
             self._name_the_secret()
+            self._reserve_concurrency(out)
         return run.stdout + run.stderr
 
     def destroy(self) -> None:
@@ -147,6 +149,15 @@ class Deployment:
                 if f'"{name}"' in text:
                     mended = text.replace(f'"{name}"', f'"{arn}"')
                     iam.put_role_policy(RoleName=role["RoleName"], PolicyName=policy, PolicyDocument=mended)
+
+    def _reserve_concurrency(self, out: Path) -> None:
+        """Reserve what the template reserves: the emulator's Lambda holds to it, its CloudFormation overlooks it."""
+        described = json.loads((out / f"{self.name}.template.json").read_text())["Resources"].values()
+        for properties in (item["Properties"] for item in described if item["Type"] == "AWS::Lambda::Function"):
+            if places := properties.get("ReservedConcurrentExecutions"):
+                self.aws.client("lambda").put_function_concurrency(
+                    FunctionName=self.outputs["FunctionName"], ReservedConcurrentExecutions=places
+                )
 
 
 def resolve_localhost(monkeypatch: pytest.MonkeyPatch) -> None:

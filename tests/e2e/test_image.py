@@ -1,6 +1,7 @@
 """The image of each engine, built without a network and run as Lambda would run it."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +11,12 @@ import pytest
 
 from infra.settings import StackSettings
 from layer.budget import CODE_BYTES
+from layer.cli import CACHE
+from layer.package import cached, trim
 from tests.conftest import build_demo
 from tests.e2e import container
 from tests.e2e.ask import assert_as_open_clip, assert_takes_every_kind
+from tests.e2e.builds import Builds
 from tests.e2e.packages import package, retarget
 from tests.e2e.stand_in import base_image
 from tests.local.emulator import Function
@@ -37,14 +41,22 @@ class Packaged:
 
 
 @pytest.fixture(scope="module", params=["openvino int8", "onnx int8", "torch fp32"])
-def packaged(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Packaged]:
+def packaged(
+    request: pytest.FixtureRequest, build: Builds, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Packaged]:
     engine, precision = request.param.split()
-    root = tmp_path_factory.mktemp(engine)
+    output = (
+        build("image", precision) if engine == "onnx" else other(engine, precision, tmp_path_factory.mktemp(engine))
+    )
+    with container.image(output / "image", base_image(PYTHONS[engine]), f"openclip-lambda-test:{engine}") as image:
+        yield Packaged(engine, precision, output / "bundle", output, image)
+
+
+def other(engine: str, precision: str, root: Path) -> Path:
+    """Build and package the embedded model for an engine of which nothing else here needs a build."""
     bundle = build_demo(root, engine, precision)
     retarget(bundle, python=PYTHONS[engine])
-    output = package(bundle, root / "packaged")
-    with container.image(output / "image", base_image(PYTHONS[engine]), f"openclip-lambda-test:{engine}") as image:
-        yield Packaged(engine, precision, bundle, output, image)
+    return package(bundle, root)
 
 
 @pytest.fixture(scope="module")
@@ -104,3 +116,13 @@ def test_the_libraries_ask_for_no_newer_glibc_than_amazon_linux_2023_has(package
 
     assert any(asked.values())
     assert {name: minor for name, minor in asked.items() if minor > 34} == {}
+
+
+def test_no_line_of_the_trimming_list_is_dead() -> None:
+    taken: Counter[str] = Counter()
+    for engine, python in PYTHONS.items():  # the trees that were installed for the images above
+        target = {"python": python, "architecture": "x86_64"}
+        taken.update(json.loads((cached.kept([engine], target, None, CACHE) / "trimmed.json").read_text()))
+
+    assert set(taken) == set(trim.rules())
+    assert [rule for rule, files in taken.items() if files == 0] == []

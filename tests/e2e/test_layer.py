@@ -14,21 +14,16 @@ from infra.environment import environment
 from infra.settings import StackSettings
 from layer.estimate import estimate
 from layer.spec import ModelSpec, Spec, Target
-from tests.conftest import build_demo
 from tests.e2e import container
 from tests.e2e.ask import assert_as_open_clip, assert_takes_every_kind
+from tests.e2e.builds import EXPORT_SECONDS, FULL_SIZE, Builds
 from tests.e2e.packages import package, retarget
 from tests.e2e.stand_in import base_image
-from tests.hub import repositories
-from tests.hub.builder import Builder
-from tests.hub.server import serving
 from tests.local.emulator import Function
 
 PYTHON = "3.13"
 LIMIT = 262_144_000  # AWS: "Unzipped size must be smaller than 262144000 bytes"
-SECONDS = 600  # for the export of a full-size model on a machine that has other things to do; a quiet one takes 60
-pytestmark = pytest.mark.timeout(SECONDS + 300)
-FULL_SIZE = '[[model]]\nname = "MobileCLIP2-S0"\npretrained = "dfndr2b"\nengine = "onnx"\nprecision = "int8"\n'
+pytestmark = pytest.mark.timeout(EXPORT_SECONDS + 300)
 
 
 @dataclass(frozen=True)
@@ -47,31 +42,10 @@ class Zipped:
         return [self.output / self.artefacts[role]["path"] for role in roles]
 
 
-def demo(root: Path) -> Path:
-    return build_demo(root, "onnx", "int8")
-
-
-def full_size(root: Path) -> Path:
-    """A model of 75 million parameters, the architecture of the registry, with random weights."""
-    repositories.random_weights(root / "repository", "MobileCLIP2-S0")
-    with serving() as hub:
-        hub.add("timm/MobileCLIP2-S0-OpenCLIP", root / "repository")
-        builder = Builder(root / "work", hub)
-        with builder.start(FULL_SIZE) as process:
-            try:
-                said = process.communicate(timeout=SECONDS)
-            finally:
-                process.kill()
-    assert process.returncode == 0, said[1]
-    return builder.bundle
-
-
-@pytest.fixture(scope="module", params=[demo, full_size], ids=["demo", "MobileCLIP2-S0"])
-def zipped(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Zipped:
-    root = tmp_path_factory.mktemp("zips")
-    bundle = request.param(root)
-    retarget(bundle, python=PYTHON, package="layer")
-    return Zipped(bundle, package(bundle, root / "packaged"))
+@pytest.fixture(scope="module", params=["int8", FULL_SIZE], ids=["demo", FULL_SIZE])
+def zipped(request: pytest.FixtureRequest, build: Builds) -> Zipped:
+    output = build("layer", request.param)
+    return Zipped(output / "bundle", output)
 
 
 @pytest.fixture(scope="module")
@@ -123,14 +97,14 @@ def test_the_deep_health_check_passes_inside(zipped: Zipped, function: Function)
     assert report["manifest_sha256"] == contract["manifest_sha256"]
 
 
-@pytest.mark.parametrize("zipped", [demo], ids=["demo"], indirect=True)
+@pytest.mark.parametrize("zipped", ["int8"], ids=["demo"], indirect=True)
 def test_packaging_again_gives_the_same_bytes(zipped: Zipped, tmp_path: Path) -> None:
     again = package(zipped.bundle, tmp_path / "again", "--cache", str(tmp_path / "cache"))  # installed anew, too
 
     assert (again / "package.json").read_bytes() == (zipped.output / "package.json").read_bytes()
 
 
-@pytest.mark.parametrize("zipped", [demo], ids=["demo"], indirect=True)
+@pytest.mark.parametrize("zipped", ["int8"], ids=["demo"], indirect=True)
 def test_a_package_for_arm64_holds_its_libraries_and_no_other(zipped: Zipped, tmp_path: Path) -> None:
     shutil.copytree(zipped.bundle, tmp_path / "bundle")
     retarget(tmp_path / "bundle", architecture="arm64")

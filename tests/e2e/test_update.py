@@ -1,5 +1,8 @@
 """What happens to a deployed stack: a new bundle, a broken one, other credentials, the end. In this order."""
 
+import json
+import os
+import subprocess
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -12,13 +15,19 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from client import cli
 from tests.e2e import builds, traffic
-from tests.e2e.aws import REGION, Aws
+from tests.e2e.aws import REGION, ROOT, Aws
 from tests.e2e.builds import Builds, manifest_sha256
 from tests.e2e.deployment import Deployment, resolve_localhost
 from tests.e2e.issuer import Issuer
+from tests.local.test_emulator import decoded, golden, vectors
 
 QUESTION = {"input": "a red circle"}
 AUDIENCE = "embeddings"
+LAST = {"image": "fp32", "layer": builds.FULL_SIZE}
+PLACES = 4  # of reserved concurrency
+CLIENTS = 50
+RETRIES = 12  # openai's default is 2, which is for a service that is never this short of places
+LOAD_SECONDS = float(os.environ.get("LOAD_SECONDS", "6"))
 
 
 def version(stack: Deployment) -> str:
@@ -120,10 +129,50 @@ def test_with_jwt_a_token_of_the_issuer_for_the_audience_is_needed(
     assert stack.invocations() == before
 
 
-def test_with_none_anybody_may_call(stack: Deployment, build: Builds) -> None:
-    stack.deploy(build(stack.shape, "fp32"), auth="none")
+@pytest.fixture(scope="module")
+def opened(stack: Deployment, build: Builds) -> Path:
+    """Deploy the stack for anybody, with few places; layers with a model of full size. Returns what was deployed."""
+    last = build(stack.shape, LAST[stack.shape])
+    stack.deploy(last, auth="none", reserved_concurrency=str(PLACES))
+    return last
 
-    assert stack.call("/v1/models").status == 200
+
+def test_with_none_anybody_may_call_and_a_model_of_full_size_fits_layers(stack: Deployment, opened: Path) -> None:
+    expected = golden(opened / "bundle")
+    pictures = [{"image": picture} for picture in expected["images"]]
+
+    reply = stack.call("/v1/embeddings", {"input": [*expected["texts"], *pictures]})
+
+    assert reply.status == 200, reply.body
+    wanted = decoded(expected["text_embeddings"] + expected["image_embeddings"])
+    assert (vectors(reply.json()) * wanted).sum(axis=1).min() > 0.999
+    assert stack.live()["manifest_sha256"] == manifest_sha256(opened)
+
+
+def test_fifty_clients_on_four_places_are_throttled_and_every_request_comes_home(
+    stack: Deployment, opened: Path
+) -> None:
+    report = fifty_clients(stack)
+
+    print(f"{stack.shape}, {LAST[stack.shape]}: {json.dumps(report)}")
+    assert report["requests"] >= CLIENTS
+    assert (report["failures"], report["wrong"]) == ({}, {})
+    # The emulated gateway answers a throttled call with 429, so nothing may be a 5xx. AWS may make it a 500 or 503,
+    # which the client tries again likewise.
+    assert set(report["statuses"]) == {"200", "429"}
+
+
+def fifty_clients(stack: Deployment) -> Any:
+    """Run load.py where the openai package is; returns its report."""
+    host = stack.outputs["Url"].removeprefix("http://").partition(":")[0]
+    url = f"http://127.0.0.1:{stack.aws.port}"
+    asked = {"url": url, "host": host, "clients": CLIENTS, "seconds": LOAD_SECONDS, "retries": RETRIES}
+    run = subprocess.run(
+        [str(ROOT / "build" / "clients" / "bin" / "python"), "-m", "tests.clients.load", json.dumps(asked)],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    return json.loads(run.stdout)
 
 
 def test_destroying_the_stack_leaves_nothing_behind(stack: Deployment) -> None:
