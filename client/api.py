@@ -10,7 +10,9 @@ from typing import Any
 from client.credentials import Sign, nobody
 from client.errors import AnswerError, ClientError
 
-AGAIN = (429, 502, 503, 504)  # throttled, or a cold start that took longer than the gateway waits
+# Throttled (429 by the gateway; 500 or 503 where the function had no place left), or a cold start that took longer than
+# the gateway waits.
+AGAIN = (429, 500, 502, 503, 504)
 PAUSES = (0.5, 1.0, 2.0, 4.0)  # seconds before each further try
 SECONDS = 35  # of one request: the gateway gives up at 30
 

@@ -127,7 +127,7 @@ def test_the_key_travels_as_a_bearer_token_and_may_come_from_the_environment(
     assert Recorder.seen == ["Bearer secret", "Bearer from-the-environment"]
 
 
-@pytest.mark.parametrize("status", [429, 503, 504])
+@pytest.mark.parametrize("status", [429, 500, 503, 504])
 def test_a_busy_api_is_asked_again(run: Run, status: int) -> None:
     Recorder.refusals[:] = [status, status]
 
