@@ -39,8 +39,9 @@ OTHER_FORMATS = {
 }  # fmt: skip
 HEIF_BRANDS = {b"avif": "AVIF", b"avis": "AVIF", b"heic": "HEIC", b"heix": "HEIC", b"mif1": "HEIF", b"msf1": "HEIF"}
 
-# Told of each size anew, and Python keeps every warning that it showed: memory for whoever sends many sizes.
-warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+# Pillow warns of what is odd in a file in words that hold sizes and tags of the file, and Python keeps every text that
+# it showed: log and memory for whoever sends many kinds of damage. What matters of it is an ImageError.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 
 MAX_SIDE = 65_535  # pixels, JPEG's own limit: Pillow's resize tables grow with the longer side, not with the area
 MAX_SCANS = 100  # of a JPEG with the most pixels allowed: a progressive one has about 10

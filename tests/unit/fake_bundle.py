@@ -1,6 +1,7 @@
 """A bundle with a manifest and no weights, and an engine whose vectors a reader can work out: no torch."""
 
 import base64
+import hashlib
 import io
 import json
 import threading
@@ -65,7 +66,13 @@ def model_json(model_id: str) -> dict[str, Any]:
         },
         "tokenizer": {"kind": "hf", "repo": model_id, "pad_id": 0},
         "sources": [],
-        "golden": {"texts": [], "token_ids": [], "text_embeddings": [], "images": [], "image_embeddings": []},
+        "golden": {
+            "texts": ["abc"],
+            "token_ids": [[ord(letter) for letter in "abc"]],
+            "text_embeddings": [little_endian([1, 1, 1, 0])],
+            "images": [as_base64(picture())],
+            "image_embeddings": [little_endian([1, 0, 0, 1])],
+        },
     }
 
 
@@ -79,7 +86,7 @@ def write(bundle_dir: Path) -> Path:
         "target": {"python": "3.13", "architecture": "x86_64", "package": "image"},
         "versions": {},
         "models": [model_json(FIRST), model_json(SECOND)],
-        "files": [{"path": "weights", "size": 5, "sha256": "0" * 64}],
+        "files": [{"path": "weights", "size": 5, "sha256": hashlib.sha256(b"12345").hexdigest()}],
     }
     (bundle_dir / "manifest.json").write_text(json.dumps(content))
     return bundle_dir
@@ -150,6 +157,10 @@ def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
 
 def as_base64(data: bytes) -> str:
     return base64.b64encode(data).decode("ascii")
+
+
+def little_endian(numbers: Sequence[float]) -> str:
+    return as_base64(np.array(numbers, "<f4").tobytes())
 
 
 def data_uri(data: bytes, media_type: str = "image/png") -> str:

@@ -1,6 +1,8 @@
 """What strangers send: bytes that nearly are pictures, events that nearly are events."""
 
+import json
 import random
+import struct
 from typing import Any
 
 from hypothesis import strategies as st
@@ -19,8 +21,21 @@ def picture(kind: str, mode: str, seed: int) -> bytes:
     if kind in ("GIF", "WEBP") and chance.random() < 0.3:
         options = {"save_all": True, "append_images": [image.copy()]}
     if kind == "JPEG":
-        options = {"progressive": chance.random() < 0.5, "exif": b"Exif\0\0" + chance.randbytes(40)}
+        options = {"progressive": chance.random() < 0.5, "exif": _exif(chance)}
     return encoded(image, kind, **options)
+
+
+def _exif(chance: random.Random) -> bytes:
+    """A directory of one to four tags, each of which may be anything, and may say that its value is anywhere."""
+    tags = chance.randint(1, 4)
+    places = (chance.randrange(100), chance.randrange(2**32))
+    rows = [
+        struct.pack(
+            "<HHII", chance.randrange(2**16), chance.randint(1, 13), chance.randint(0, 9), chance.choice(places)
+        )
+        for _ in range(tags)
+    ]
+    return b"Exif\0\0II*\0" + struct.pack("<IH", 8, tags) + b"".join(rows) + chance.randbytes(40)
 
 
 MODES = {"PNG": ("1", "L", "P", "RGB", "RGBA", "LA"), "JPEG": ("L", "RGB", "CMYK"), "WEBP": ("RGB", "RGBA"),
@@ -60,33 +75,39 @@ odd = st.recursive(
     max_leaves=6,
 )
 TEXT = st.text(max_size=30)
-PATHS = ["/", "/health", "/v1/embeddings", "/v1/classify", "/openapi.json", "/docs", "//", "/%2e%2e/", "/v1"]
-BODIES = ['{"input": "a"}', '{"input": [1]}', "{", "", "\x00", '{"input": {"image": "////"}}', "/9j/", "W10="]
+PATHS = ["/", "/health", "/v1/embeddings", "/v1/classify", "/v1/similarity", "/vectorize", "/openapi.json", "/docs"]
+ODD_PATHS = ["//", "/%2e%2e/", "/v1", "/.well-known/live"]
+METHODS = ["GET", "POST", "HEAD", "OPTIONS", "PUT", "", "get"]
+BODIES = [*(json.dumps({"input": one}) for one in ("a", [1], {"image": "////"})), "{", "", "\x00", "/9j/", "W10="]
 HEADERS = ["Content-Type", "content-type", "ORIGIN", "accept-encoding"]
+PARAMETERS = ["deep", "model", "x"]
 parts: dict[str, st.SearchStrategy[Any]] = {
-    "rawPath": st.sampled_from(PATHS),
-    "path": st.sampled_from(PATHS),
     "body": st.sampled_from(BODIES),
     "isBase64Encoded": st.booleans(),
-    "rawQueryString": TEXT,
-    "httpMethod": st.sampled_from(["GET", "POST", "HEAD", "OPTIONS", "", "get"]),
+    "rawQueryString": st.sampled_from(["deep=true", "deep=1&x", "model=tests%2Fother"]) | TEXT,
     "headers": st.dictionaries(st.sampled_from(HEADERS), TEXT),
-    "queryStringParameters": st.dictionaries(st.sampled_from(["deep", "model", "x"]), TEXT),
+    "queryStringParameters": st.dictionaries(st.sampled_from(PARAMETERS), st.just("true") | TEXT),
     "multiValueHeaders": st.dictionaries(st.just("content-type"), st.lists(TEXT, max_size=2)),
 }
 
 
 @st.composite
 def events(draw: st.DrawFn) -> dict[str, Any]:
-    """An event of AWS with some of its parts changed for likely ones, and some for anything."""
+    """An event of AWS, for any method and path, with some of its parts changed for likely ones, some for anything."""
     event: dict[str, Any] = dict(draw(st.sampled_from([HTTP_API, REST_API, LOAD_BALANCER, MULTI_VALUE])))
+    if draw(st.booleans()):
+        method, path = draw(st.sampled_from(METHODS)), draw(st.sampled_from([*PATHS, *ODD_PATHS]))
+        if "httpMethod" in event:
+            event |= {"httpMethod": method, "path": path}
+        else:
+            event |= {"rawPath": path, "requestContext": {"http": {"method": method, "path": path}}}
     for name in draw(st.sets(st.sampled_from(list(parts)), max_size=4)):
         event[name] = draw(parts[name])
-    for name in draw(st.sets(st.sampled_from([*parts, "version", "cookies"]), max_size=2)):
+    for name in draw(
+        st.sets(st.sampled_from([*parts, "httpMethod", "path", "rawPath", "version", "cookies"]), max_size=2)
+    ):
         event[name] = draw(odd)
-    if draw(st.booleans()):
-        context = {"http": {"method": draw(st.sampled_from(["GET", "POST", "HEAD"])), "path": draw(odd)}}
-        event["requestContext"] = draw(
-            st.sampled_from([context, {"elb": {}}, {"http": draw(odd)}, {"stage": draw(odd)}])
-        )
+    if draw(st.booleans()) and draw(st.booleans()):
+        odd_context = st.sampled_from([{"elb": {}}, {"http": draw(odd)}, {"stage": draw(odd)}])
+        event["requestContext"] = draw(odd_context)
     return event

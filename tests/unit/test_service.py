@@ -174,10 +174,14 @@ def test_a_load_that_failed_at_init_is_told_by_health(loader: Loader, tmp_path: 
     assert (status, report["reason"]) == (503, "RuntimeError: Missing key(s) in state_dict")
 
 
-def test_deep_health_is_503_and_names_the_file_when_the_bundle_was_changed(function: FakeFunction) -> None:
+def test_deep_health_is_503_and_names_the_file_when_the_bundle_was_changed(
+    function: FakeFunction,
+) -> None:
+    assert function.get("/health", "deep=true")[0] == 200
+    (function.service.settings.bundle_dir / "weights").write_bytes(b"54321")
     status, report = function.get("/health", "deep=true")
     assert (status, report["status"], report["ok"]) == (503, "error", False)
-    assert "weights has sha256 5994471abb01112afcc18159f6cc74b4" in report["changed_files"][0]
+    assert "weights has sha256 20f3765880a5c269b747e1e906054a4b" in report["changed_files"][0]
 
 
 class Invocation:
