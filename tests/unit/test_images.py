@@ -5,7 +5,7 @@ import struct
 import zlib
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -177,7 +177,7 @@ edits = st.lists(
 )
 
 
-@settings(max_examples=1500, deadline=2000, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=1500)
 @given(name=st.sampled_from(sorted(FILES)), changes=edits)
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::PIL.Image.DecompressionBombWarning")
 def test_a_damaged_file_gives_a_picture_within_the_limit_or_an_image_error(
