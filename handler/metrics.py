@@ -12,7 +12,8 @@ from typing import Any, TextIO
 from handler.call import STAGES, Call
 
 NAMESPACE = "OpenCLIP"
-OF_MODEL = ("Texts", "Pictures", "Inference")  # counted for each model too; every such metric costs money
+# Counted for each model too, of which every metric costs money. Load: with a memory budget, models come and go.
+OF_MODEL = ("Texts", "Pictures", "Inference", "Load")
 MILLISECONDS, COUNT = "Milliseconds", "Count"
 
 

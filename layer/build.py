@@ -1,6 +1,5 @@
 """Build a bundle: fetch, normalise, golden, verify, and only then put it in place; nothing finished is made again."""
 
-import os
 import shutil
 import sys
 import tempfile
@@ -102,7 +101,7 @@ def _make(
     if model.engine == "torch":
         entry = _with_cache(model, sources, bundle)
     else:
-        entry = _exported(model, spec, sources, bundle, scratch / "work", own_samples)
+        entry = _exported(model, spec, sources, bundle, cache, scratch / "work", own_samples)
     open_to_all(bundle)
     manifest.write(bundle, spec, [entry])
     open_to_all(bundle)
@@ -144,15 +143,18 @@ def _with_cache(model: ModelSpec, sources: "list[Fetched]", bundle: Path) -> dic
 
 
 def _exported(
-    model: ModelSpec, spec: Spec, sources: "list[Fetched]", bundle: Path, work: Path, own_samples: Path | None
+    model: ModelSpec,
+    spec: Spec,
+    sources: "list[Fetched]",
+    bundle: Path,
+    cache: Path,
+    work: Path,
+    own_samples: Path | None,
 ) -> dict[str, Any]:
     """Ship the model as two towers and a tokenizer, for a fast engine; the checkpoint stays behind."""
     from layer.export.parity import export_model  # late: ONNX's packages are needed for this alone
-    from layer.normalise import place
 
-    for source in sources:
-        place(source, work / "hub")
-    folder, entry = export_model(model, spec, work / "hub", sources, work, own_samples)
+    folder, entry = export_model(model, spec, sources, cache, work, own_samples)
     (bundle / "models").mkdir()
     folder.rename(bundle / "models" / model.slug)
     return entry
@@ -166,19 +168,12 @@ def _put_in_place(spec: Spec, parts: list[Built], output: Path) -> None:
     with tempfile.TemporaryDirectory(prefix=f".{output.name}-", dir=output.parent) as scratch:
         staged = Path(scratch) / output.name
         for part in parts:
-            shutil.copytree(part.bundle / "models", staged / "models", copy_function=_link, dirs_exist_ok=True)
+            shutil.copytree(part.bundle / "models", staged / "models", copy_function=built.link, dirs_exist_ok=True)
         manifest.write_facts(staged, facts)
         for folder in (staged, *(path for path in staged.rglob("*") if path.is_dir())):
             folder.chmod(0o755)
         (staged / manifest.NAME).chmod(0o644)
         _swap(staged, output)
-
-
-def _link(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # another disk, or a file system without links
-        shutil.copy2(source, target)
 
 
 def _swap(staged: Path, output: Path) -> None:

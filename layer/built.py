@@ -6,6 +6,7 @@ exports and computes it, and the samples that it was compared on.
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -43,7 +44,7 @@ def fingerprint(model: ModelSpec, sources: Sequence[LockedSource], own_samples: 
         "sources": [{**asdict(source), "files": {n: f.sha256 for n, f in source.files.items()}} for source in sources],
         "versions": {name: manifest.installed(package) for name, package in manifest.LIBRARIES.items()},
         "schema": manifest.SCHEMA,
-        "code": _code(),
+        "code": code_digest(),
         "samples": [(path.name, hashlib.sha256(path.read_bytes()).hexdigest()) for path in samples],
         "own": [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in own],  # may be gigabytes
     }
@@ -88,11 +89,20 @@ def untouched(bundle: Path) -> bool:
     return names == len(files) + 1 and all(stat.st_size == size and stat.st_mtime_ns <= written for stat, size in stats)
 
 
+def link(source: str | Path, target: str | Path) -> None:
+    """Put a file that is only read in a second place, by a hard link where the file system has them."""
+    try:
+        os.link(source, target)
+    except OSError:  # another disk, or a file system without links
+        shutil.copy2(source, target)
+
+
 def _place(cache: Path, model: ModelSpec, digest: str) -> Path:
     return cache / "built" / model.slug / digest
 
 
-def _code() -> str:
+def code_digest() -> str:
+    """Return the digest of the code that exports and computes models, in hex."""
     digest = hashlib.sha256()
     for path in _code_files():
         digest.update(path.read_bytes())

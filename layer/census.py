@@ -5,7 +5,8 @@
 
 import json
 import logging
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,17 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
+from layer.export.recipes import RECIPES
 from layer.openclip import open_clip
 from layer.plan import source_plan
 from layer.registry import TABLE
 from layer.spec import ModelSpec
 
 TEXT_TOWERS = Path(__file__).with_name("text_towers.json")  # the published configs of the registry's text towers
-INT8 = 1 + 4 / 128  # bytes a weight: a scale in fp32 for each block of 128
-INT8_TABLE = 1 + 4 / 32  # bytes a number of the token table, whose blocks are smaller
+BLOCK = RECIPES["onnx", "int8"][0].block
+SCALE_BYTES = 4  # of a block's
+# Bytes of a tokenizer.json for each entry: open_clip's own has 1.7 MB; others at most, with long pieces and merges.
+OWN_TOKEN_BYTES, TOKEN_BYTES = 35, 135
 IN_MATRICES = (
     "in_proj_weight",
     "proj",
@@ -34,7 +38,7 @@ def count(name: str) -> dict[str, Any]:
     """Return one model's row: its towers' parameters, and the bytes of its weights by engine and precision."""
     with on_meta(towers()) as create:
         model = create(name)
-    return _row(model, open_clip.get_model_config(name))
+    return _row(model, open_clip.get_model_config(name), towers())
 
 
 def count_config(config: dict[str, Any], towers: dict[str, Any], scratch: Path) -> dict[str, Any]:
@@ -45,18 +49,18 @@ def count_config(config: dict[str, Any], towers: dict[str, Any], scratch: Path) 
     scratch.write_text(json.dumps(config), encoding="utf-8")
     open_clip.add_model_config(scratch)
     with on_meta(towers) as create:
-        return _row(create(scratch.stem), config)
+        return _row(create(scratch.stem), config, towers)
 
 
-def _row(model: Any, config: dict[str, Any]) -> dict[str, Any]:
+def _row(model: Any, config: dict[str, Any], towers: dict[str, Any]) -> dict[str, Any]:
     parameters = {"image": 0, "text": 0}
-    sizes = {"torch fp32": 0.0, "fp32": 0.0, "int8": 0.0}
-    for key, tensor, kept in _weights(model):
+    sizes = {"torch fp32": 0, "fp32": 0, "int8": 0}
+    for key, tensor, in_8_bits in _weights(model):
         sizes["torch fp32"] += tensor.numel() * 4
         if key.startswith(("text_decoder.", "text.text_decoder.")):
             continue  # CoCa's captioner: a checkpoint has it, an embedding does not pass it
         sizes["fp32"] += tensor.numel() * 4
-        sizes["int8"] += tensor.numel() * kept
+        sizes["int8"] += in_8_bits
         parameters["image" if key.startswith("visual.") else "text"] += tensor.numel()
     size = model.visual.image_size
     return {
@@ -64,19 +68,38 @@ def _row(model: Any, config: dict[str, Any]) -> dict[str, Any]:
         "image_size": [size, size] if isinstance(size, int) else list(size),
         "context_length": config["text_cfg"].get("context_length", 77),
         "parameters": parameters,
-        "bytes": {key: round(value) for key, value in sizes.items()},
+        "bytes": sizes,
+        "tokenizer": _tokenizer_bytes(config["text_cfg"], towers),
     }
 
 
-def _weights(model: nn.Module) -> Iterator[tuple[str, torch.Tensor, float]]:
-    """Yield each weight with its name and the bytes that one number of it takes in an 8-bit graph."""
+def _weights(model: nn.Module) -> Iterator[tuple[str, torch.Tensor, int]]:
+    """Yield each weight with its name and the bytes that it takes in an 8-bit graph of ONNX Runtime."""
     for prefix, module in model.named_modules():
         for name, tensor in [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]:
             if tensor is None or (name not in module.state_dict() and name != "weight"):
                 continue  # a buffer that is made, not stored
-            matrix = tensor.ndim == 2 and (isinstance(module, nn.Linear) or name in IN_MATRICES)
-            table = isinstance(module, nn.Embedding) and tensor.shape[0] > 1000
-            yield f"{prefix}.{name}".lstrip("."), tensor, INT8 if matrix else INT8_TABLE if table else 4
+            yield f"{prefix}.{name}".lstrip("."), tensor, _in_8_bits(module, name, tensor)
+
+
+def _in_8_bits(module: nn.Module, name: str, tensor: torch.Tensor) -> int:
+    """Bytes of a weight: a matrix has its inputs padded to whole blocks, a token table a scale each few numbers."""
+    if tensor.ndim == 2 and (isinstance(module, nn.Linear) or name in IN_MATRICES):
+        from_left = name in ("proj", "text_projection")  # [inputs, outputs]: vectors @ proj
+        inputs, outputs = tensor.shape if from_left else tensor.shape[::-1]
+        return int(outputs) * math.ceil(inputs / BLOCK) * (BLOCK + SCALE_BYTES)
+    if isinstance(module, nn.Embedding) and tensor.shape[0] > 1000:
+        rows, width = tensor.shape
+        return int(rows) * (width + SCALE_BYTES * (width // 32 if width % 32 == 0 else 1))
+    return tensor.numel() * 4
+
+
+def _tokenizer_bytes(text: Mapping[str, Any], towers: Mapping[str, Any]) -> int:
+    """Bytes of a tokenizer.json, at most."""
+    if tower := text.get("hf_model_name"):
+        return TOKEN_BYTES * int(towers[tower]["vocab_size"])
+    entry = TOKEN_BYTES if text.get("hf_tokenizer_name") else OWN_TOKEN_BYTES
+    return entry * int(text.get("vocab_size", 49408))  # open_clip's own, CLIPTextCfg
 
 
 def towers() -> dict[str, Any]:

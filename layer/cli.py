@@ -131,9 +131,10 @@ def _doctor(options: argparse.Namespace) -> int:
 
 
 def _models(options: argparse.Namespace) -> None:
+    from layer import lock
     from layer.show import show_registry, show_spec
 
     if options.all or options.family or options.fits:
         show_registry(options.family or "", options.fits)
     else:
-        show_spec(read_spec(options.models))
+        show_spec(read_spec(options.models), lock.read(lock.lock_path(options.models)))

@@ -3,7 +3,7 @@
 import json
 import logging
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +11,6 @@ from typing import Any
 
 from layer import budget, registry
 from layer.spec import ModelSpec, Spec
-
-TOKEN_BYTES = 135  # allowed for each entry of a tokenizer.json: open_clip's own takes 35, long pieces and merges more
 
 
 @dataclass(frozen=True)
@@ -45,13 +43,12 @@ def _one(model: ModelSpec, cache: Path) -> Estimate:
     form = "torch fp32" if model.engine == "torch" else model.precision
     if not model.name.startswith("hf-hub:"):
         plan.source_plan(model)  # a name or a tag that nobody knows
-        config, towers = plan.model_config(model, None), census.towers()
-        sizes = registry.known(model.name) or census.count(model.name)["bytes"]
+        row = registry.known(model.name) or census.count(model.name)
     else:
         config, towers = _fetched(model, cache)
         with tempfile.TemporaryDirectory() as scratch, _no_warnings():
-            sizes = census.count_config(config, towers, Path(scratch) / "estimated.json")["bytes"]
-    return Estimate(model, sizes[form], TOKEN_BYTES * _vocabulary(config["text_cfg"], towers))
+            row = census.count_config(config, towers, Path(scratch) / "estimated.json")
+    return Estimate(model, row["bytes"][form], row["tokenizer"])
 
 
 def _fetched(model: ModelSpec, cache: Path) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -81,9 +78,3 @@ def _no_warnings() -> Iterator[None]:
         yield
     finally:
         logging.disable(logging.NOTSET)
-
-
-def _vocabulary(text: Mapping[str, Any], towers: Mapping[str, Any]) -> int:
-    if tower := text.get("hf_model_name"):
-        return int(towers[tower]["vocab_size"])
-    return int(text.get("vocab_size", 49408))  # open_clip's own, CLIPTextCfg

@@ -1,6 +1,7 @@
 """A cache that loads anywhere: real files, refs, readable by any user, and nothing that is not needed."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from layer.errors import CacheLayoutError
@@ -10,8 +11,8 @@ DIRECTORY_MODE = 0o755
 FILE_MODE = 0o644
 
 
-def place(fetched: Fetched, hub: Path) -> None:
-    """Write the repository into `hub` (made if need be) in Hugging Face cache layout.
+def place(fetched: Fetched, hub: Path, write: Callable[[Path, Path], object] = shutil.copyfile) -> None:
+    """Write the repository into `hub` (made if need be) in Hugging Face cache layout, each file by `write`.
 
     Raises CacheLayoutError for a link that leads nowhere.
     """
@@ -25,7 +26,7 @@ def place(fetched: Fetched, hub: Path) -> None:
             )
         target = repo / "snapshots" / fetched.revision / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, target)  # follows links: a bundle is copied about, links out of it would dangle
+        write(source.resolve(), target)  # no link: a bundle is copied about, links out of it would dangle
     refs = repo / "refs" / "main"
     refs.parent.mkdir(parents=True, exist_ok=True)
     refs.write_text(fetched.revision)  # no newline: offline, huggingface_hub takes the file's whole content

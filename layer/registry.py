@@ -24,6 +24,7 @@ class Pair:
     advice: str | None
     parameters: int
     sizes: dict[str, int]
+    tokenizer: int  # bytes beside the weights of a fast engine, at most
     embed_dim: int
     image_size: tuple[int, int]
     context_length: int
@@ -31,7 +32,7 @@ class Pair:
     @property
     def fits(self) -> list[str]:
         """Name the package shapes with room for the model at 8 bits, the smallest that it comes in."""
-        return shapes(self.sizes["int8"])
+        return shapes(self.sizes["int8"] + self.tokenizer)
 
 
 def pairs(family: str = "", fits: str | None = None) -> Iterator[Pair]:
@@ -45,6 +46,7 @@ def pairs(family: str = "", fits: str | None = None) -> Iterator[Pair]:
             **{**row, "text": tuple(row["text"])},
             parameters=sum(facts["parameters"].values()),
             sizes=facts["bytes"],
+            tokenizer=facts["tokenizer"],
             embed_dim=facts["embed_dim"],
             image_size=(facts["image_size"][0], facts["image_size"][1]),
             context_length=facts["context_length"],
@@ -53,10 +55,10 @@ def pairs(family: str = "", fits: str | None = None) -> Iterator[Pair]:
             yield pair
 
 
-def known(name: str) -> dict[str, int] | None:
-    """Return the bytes of a model's weights, as `Pair.sizes` has them; None for a model not in the registry."""
-    row = _table(name)["models"].get(name)
-    return row["bytes"] if row else None
+def known(name: str) -> dict[str, Any] | None:
+    """Return a model's row, as `layer.census.count` makes it; None for a model not in the registry."""
+    row: dict[str, Any] | None = _table(name)["models"].get(name)
+    return row
 
 
 def _table(family: str) -> dict[str, Any]:

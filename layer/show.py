@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from layer import budget, manifest, registry, sandbox
 from layer.estimate import Estimate, fits
+from layer.lock import Lock, LockedSource
 from layer.spec import Spec
 
 if TYPE_CHECKING:
@@ -100,12 +101,21 @@ def show_package(output: Path, packaged: "Packaged") -> None:
         print(f"note: {note}")
 
 
-def show_spec(spec: Spec) -> None:
-    """Print the models that models.toml names."""
+def show_spec(spec: Spec, pins: Lock) -> None:
+    """Print the models that models.toml names, with the licences that the hub stated when models.lock was written."""
     _table(
-        ("model", "engine", "precision", "revision"),
-        ((model.id, model.engine, model.precision, model.revision or "default branch") for model in spec.models),
+        ("model", "engine", "precision", "revision", "licence"),
+        (
+            (model.id, model.engine, model.precision, model.revision or "default branch", _licences(pins.get(model.id)))
+            for model in spec.models
+        ),
     )
+
+
+def _licences(sources: Sequence[LockedSource] | None) -> str:
+    if sources is None:
+        return "known once built"
+    return ", ".join(dict.fromkeys(source.license or "not stated" for source in sources))
 
 
 def show_registry(family: str, fits: str | None) -> None:
@@ -114,6 +124,7 @@ def show_registry(family: str, fits: str | None) -> None:
     header = ("name", "pretrained", "parameters", "torch fp32", "fp32", "int8", "dim", "pictures", "tokens", "fits")
     _table((*header, "repositories"), (_registry_row(pair) for pair in listed))
     print(f"{len(listed)} pairs. Sizes are of the weights, in MB: torch's checkpoint, then the fast engines'.")
+    print("Licences are stated on the repositories' pages; a build notes them in models.lock and the manifest.")
     if misnamed := [pair for pair in listed if pair.advice]:
         print(f"(*) {len(misnamed)} would be computed with another activation than they were trained with:")
         for pair in misnamed:

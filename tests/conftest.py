@@ -18,11 +18,14 @@ def demo_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def build_demo(root: Path, engine: str, precision: str) -> Path:
-    """Build the embedded model's bundle for one engine by the real command; returns its directory."""
+    """Build the embedded model's bundle for one engine by the real command; returns its directory.
+
+    Builds beside each other share a cache, and so the model's export.
+    """
     (root / "models.toml").write_text(SPEC.format(engine=engine, precision=precision))
     command = [sys.executable, "-m", "layer", "build", "--models", str(root / "models.toml")]
     run = subprocess.run(
-        [*command, "--output", str(root / "bundle"), "--cache", str(root / "cache")],
+        [*command, "--output", str(root / "bundle"), "--cache", str(root.parent / "demo-cache")],
         cwd=ROOT,
         capture_output=True,
         text=True,

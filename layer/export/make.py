@@ -8,7 +8,6 @@ import argparse
 import json
 import logging
 from pathlib import Path
-from typing import Any
 
 from layer import golden, sandbox
 from layer.errors import ExportError
@@ -16,8 +15,8 @@ from layer.export.samples import samples
 from layer.spec import ModelSpec
 
 
-def make(model: ModelSpec, hub: Path, out: Path, own_samples: Path | None) -> dict[str, Any]:
-    """Export `model`, whose repositories are in the cache `hub`; returns the manifest's facts on it.
+def make(model: ModelSpec, hub: Path, out: Path, own_samples: Path | None) -> None:
+    """Export `model`, whose repositories are in the cache `hub`, into `out`; facts.json is the manifest's on it.
 
     Raises ExportError with the exporter's reason.
     """
@@ -30,8 +29,6 @@ def make(model: ModelSpec, hub: Path, out: Path, own_samples: Path | None) -> di
             f"{model.id} cannot be exported to ONNX ({sandbox.reason(run)}): "
             'set engine = "torch" for this model in models.toml'
         )
-    facts: dict[str, Any] = json.loads((out / "facts.json").read_text())
-    return facts
 
 
 def _make(name: str, pretrained: str | None, out: Path, own_samples: Path | None) -> None:

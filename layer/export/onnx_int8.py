@@ -3,6 +3,7 @@
 import logging
 from pathlib import Path
 
+import numpy as np
 import onnx
 import onnxruntime
 
@@ -36,12 +37,42 @@ def _quantise(source: Path, recipe: Recipe, target: Path) -> None:
     config = DefaultWeightOnlyQuantConfig(
         block_size=recipe.block, is_symmetric=True, bits=8, accuracy_level=4 if recipe.activations == 8 else 0
     )
-    quantizer = MatMulNBitsQuantizer(onnx.load(source), algo_config=config)
+    model = onnx.load(source)
+    _spell_out_gemm(model.graph)
+    quantizer = MatMulNBitsQuantizer(model, algo_config=config)
     quantizer.process()
     _data(target).unlink(missing_ok=True)
     onnx.save_model(
         quantizer.model.model, target, save_as_external_data=True, location=_data(target).name, size_threshold=1024
     )
+
+
+def _spell_out_gemm(graph: onnx.GraphProto) -> None:
+    """Make each linear layer of pooled vectors a product and a sum: the quantiser takes no Gemm."""
+    weights = {tensor.name: tensor for tensor in graph.initializer}
+    nodes = []
+    for node in graph.node:
+        settings = {"alpha": 1.0, "beta": 1.0, "transA": 0, "transB": 0}
+        settings |= {field.name: onnx.helper.get_attribute_value(field) for field in node.attribute}
+        plain = (settings["alpha"], settings["beta"], settings["transA"]) == (1.0, 1.0, 0)
+        if node.op_type != "Gemm" or node.input[1] not in weights or not plain:
+            nodes.append(node)
+            continue
+        matrix = onnx.numpy_helper.to_array(weights[node.input[1]])
+        nodes += _product_and_sum(node, f"{node.output[0]}.matrix")
+        stored = np.ascontiguousarray(matrix.T if settings["transB"] else matrix)
+        graph.initializer.append(onnx.numpy_helper.from_array(stored, f"{node.output[0]}.matrix"))
+    del graph.node[:]
+    graph.node.extend(nodes)
+
+
+def _product_and_sum(gemm: onnx.NodeProto, matrix: str) -> list[onnx.NodeProto]:
+    bias = [name for name in gemm.input[2:] if name]
+    product = f"{gemm.output[0]}.product" if bias else gemm.output[0]
+    nodes = [onnx.helper.make_node("MatMul", [gemm.input[0], matrix], [product], name=f"{gemm.name}.product")]
+    if bias:
+        nodes.append(onnx.helper.make_node("Add", [product, *bias], [gemm.output[0]], name=f"{gemm.name}.sum"))
+    return nodes
 
 
 def _data(graph: Path) -> Path:

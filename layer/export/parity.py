@@ -7,7 +7,7 @@ from typing import Any
 
 from layer import manifest, sandbox
 from layer.errors import ExportError
-from layer.export.make import make
+from layer.export.kept import exported
 from layer.export.recipes import RECIPES, Recipe
 from layer.fetch import Fetched
 from layer.progress import steps
@@ -17,20 +17,19 @@ LEAST = {"fp32": 0.99999, "int8": 0.999}  # cosine to open_clip, of the worst sa
 
 
 def export_model(
-    model: ModelSpec, spec: Spec, hub: Path, sources: list[Fetched], scratch: Path, own_samples: Path | None
+    model: ModelSpec, spec: Spec, sources: list[Fetched], cache: Path, scratch: Path, own_samples: Path | None
 ) -> tuple[Path, dict[str, Any]]:
     """Export a model by the fastest recipe that passes; returns its folder of the bundle and its manifest entry.
 
     Raises ExportError with the cosines of every recipe when none passes.
     """
-    made = scratch / "made"
-    made.mkdir(parents=True)
     tried: list[dict[str, Any]] = []
     trial = scratch / "trial"
     folder = trial / "models" / model.slug
     with steps(model.slug) as step:
         step("open_clip to ONNX")
-        facts = make(model, hub, made, own_samples)
+        made = exported(model, sources, cache, own_samples)
+        facts = json.loads((made / "facts.json").read_text())
         for recipe in RECIPES[model.engine, model.precision]:
             _write(made, model.engine, recipe, folder / model.engine, step)
             entry = manifest.model_entry(model, sources, facts)

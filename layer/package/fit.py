@@ -86,5 +86,5 @@ def _mends(facts: Mapping[str, Any], shape: str) -> Iterator[str]:
 
 
 def _in_8_bits(model: Mapping[str, Any]) -> str:
-    sizes = registry.known(model["name"])
-    return f"{sizes['int8'] / MB:.0f} MB of weights" if sizes else "its matrices take a quarter"
+    row = registry.known(model["name"])
+    return f"{row['bytes']['int8'] / MB:.0f} MB of weights" if row else "its matrices take a quarter"

@@ -3,13 +3,14 @@
 docs/coverage.json holds the results; `python -m tests.families.coverage` renders them.
 """
 
+import hashlib
 import json
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from layer import manifest, registry
+from layer import built, manifest, registry
 from layer.budget import shapes
 from tests.families.families import BIOMEDCLIP, FAMILIES, Family, family_of
 
@@ -20,7 +21,8 @@ INTRODUCTION = """# Coverage: every model of open_clip's registry
 
 Written by the tests (`make models`; `tests/families`), last changed by a run on {date} with open_clip {open_clip},
 torch {torch}, onnxruntime {onnxruntime} and openvino {openvino}. {pairs} of {pairs} pairs of the registry have a plan
-of their sources, which `tests/offline/test_registry.py` holds to what open_clip itself asks for.
+of their sources, which `tests/offline/test_registry.py` holds to what open_clip itself asks for. {seen} of {families}
+families were run on all three engines.
 
 Each family is built from a hub with **random weights** of the architecture named, and served by the shipped handler in
 a process without a network. The cosines are the lowest to open_clip's own embeddings, texts / images, over the golden
@@ -33,17 +35,35 @@ model fits one beside the code of ONNX Runtime; a shrunk one is counted at its t
 """
 
 
-def record(family: str, row: dict[str, Any]) -> None:
-    """Keep a family's result, of the engines that were run, and render the page anew."""
+def known(family: str, engine: str, shrunk: bool) -> dict[str, Any] | None:
+    """Return what an earlier run saw of a family on an engine; None where the code or a library is another by now."""
+    row = read()["families"].get(family, {})
+    result: dict[str, Any] | None = row.get(engine)
+    if result is None or row["shrunk"] > shrunk or result.get("made_by") != made_by():
+        return None
+    return result
+
+
+def made_by() -> str:
+    """Return a digest of what a result hangs on: the code that exports and computes, and the libraries."""
+    versions = json.dumps({name: manifest.installed(package) for name, package in manifest.LIBRARIES.items()})
+    return hashlib.sha256(f"{built.code_digest()} {versions}".encode()).hexdigest()[:12]
+
+
+def record(family: str, model: dict[str, Any], engine: str, result: dict[str, Any]) -> None:
+    """Keep what was seen of a family's model on one engine, and render the page anew."""
     results = read()
-    known = results["families"].get(family, {})
-    if row["shrunk"] and known and not known["shrunk"]:
+    row = results["families"].get(family, {})
+    if row and model["shrunk"] and not row["shrunk"]:
         return  # what was seen at the true size says more
-    results["families"][family] = (known if known.get("shrunk") == row["shrunk"] else {}) | row
+    row = (row if row.get("shrunk") == model["shrunk"] else {}) | model
+    results["families"][family] = row | {engine: result | {"made_by": made_by()}}
     results["date"] = datetime.now(UTC).strftime("%Y-%m-%d")
     results["versions"] = {name: manifest.installed(package) for name, package in manifest.LIBRARIES.items()}
-    RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    PAGE.write_text(render(results), encoding="utf-8")
+    for path, text in ((RESULTS, json.dumps(results, indent=1, ensure_ascii=False) + "\n"), (PAGE, render(results))):
+        aside = path.with_suffix(".new")
+        aside.write_text(text, encoding="utf-8")
+        aside.replace(path)  # a run that is killed leaves whole files
 
 
 def read() -> dict[str, Any]:
@@ -68,10 +88,12 @@ def render(results: dict[str, Any]) -> str:
             continue
         cells = [_cell(row.get(engine)) for engine in ENGINES]
         name = row["model"] + (" (s)" if row["shrunk"] else "")
-        told = (family.name, str(pairs[family.name]), name, f"{row['parameters'] / 1e6:.0f}M", *cells)
-        lines.append("| " + " | ".join((*told, _layer(family, row, table))) + " |")
+        shown = (family.name, str(pairs[family.name]), name, f"{row['parameters'] / 1e6:.0f}M", *cells)
+        lines.append("| " + " | ".join((*shown, _layer(family, row, table))) + " |")
         refused += [f"- {family.name}, {e}: {row[e]['refused']}" for e in ENGINES if "refused" in row.get(e, {})]
-    start = INTRODUCTION.format(date=results["date"], pairs=len(table["pairs"]), **results["versions"])
+    seen = sum(all(engine in row for engine in ENGINES) for row in results["families"].values())
+    told = {"pairs": len(table["pairs"]), "seen": seen, "families": len(FAMILIES) + 1}
+    start = INTRODUCTION.format(date=results["date"], **told, **results["versions"])
     tail = "\nRefused, in the build's own words:\n\n" + "\n".join(refused) + "\n" if refused else ""
     return start + "\n".join(lines) + "\n" + tail
 
@@ -88,7 +110,7 @@ def _layer(family: Family, row: dict[str, Any], table: dict[str, Any]) -> str:
     true = table["models"].get(family.model)
     if row["shrunk"] and not true:
         return "not known"  # of no registry: its true size was not seen
-    size = true["bytes"]["int8"] if row["shrunk"] else row["onnx"]["bytes"]
+    size = true["bytes"]["int8"] + true["tokenizer"] if row["shrunk"] else row["onnx"]["bytes"]
     return f"{'yes' if 'layer' in shapes(size) else 'no'} ({size / 1e6:.0f} MB)"
 
 

@@ -54,6 +54,7 @@ BIOMED_CONFIG = {
 FAMILIES = (
     Family("ViTamin", "vitamin", "ViTamin-S", "datacomp1b"),
     Family("PE", "pe-core", "PE-Core-T-16-384", "meta"),
+    Family("MobileCLIP, a ViT with a stem of convolutions", "mobileclip2?-b", "MobileCLIP-B", "datacompdr"),
     Family("MobileCLIP2", "mobileclip2", "MobileCLIP2-S0", "dfndr2b"),
     Family("MobileCLIP", "mobileclip", "MobileCLIP-S1", "datacompdr"),
     Family("SigLIP i18n", "siglip-i18n", "ViT-B-16-SigLIP-i18n-256", "webli"),
@@ -79,7 +80,9 @@ FAMILIES = (
     Family("mT5 text tower", "mt5", "mt5-base-ViT-B-32"),
     Family("ViT, QuickGELU (OpenAI, DFN, MetaCLIP)", "vit-.*quickgelu", "ViT-B-32-quickgelu", "openai"),
     Family("ViT (LAION, DataComp)", "^vit-", "ViT-B-32", "laion2b_s34b_b79k"),
-    Family("other timm image towers", "swin|vit_", "vit_medium_patch16_gap_256"),
+    Family("Swin", "swin", "swin_base_patch4_window7_224"),
+    Family("ViT with relative positions", "vit_relpos", "vit_relpos_medium_patch16_cls_224"),
+    Family("other timm image towers", "vit_", "vit_medium_patch16_gap_256"),
 )  # fmt: skip
 # Not of the registry: a repository with an open_clip_config.json of its own.
 BIOMEDCLIP = Family("BiomedCLIP and others of the hub", "$^", "BiomedCLIP")

@@ -1,6 +1,7 @@
 """Runs `python -m layer build` as a user does, with the local hub as its hub."""
 
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -34,10 +35,27 @@ class Builder:
         command += ["--output", str(self.bundle), "--cache", str(self.root / "cache"), *options]
         environ = {"PATH": os.environ["PATH"], "HF_ENDPOINT": self.hub.url, "HF_HOME": str(self.root / "hf")}
         return subprocess.Popen(
-            command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command,
+            cwd=ROOT,
+            env=environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,  # a group of its own, for `kill`
         )
 
-    def run(self, spec: str = TINY, *options: str) -> "subprocess.CompletedProcess[str]":
+    def run(self, spec: str = TINY, *options: str, timeout: float = 200) -> "subprocess.CompletedProcess[str]":
+        """Build to the end; past `timeout` seconds, or when the test is stopped, it is killed."""
         process = self.start(spec, *options)
-        out, err = process.communicate(timeout=200)
+        try:
+            out, err = process.communicate(timeout=timeout)
+        except BaseException:
+            kill(process)
+            raise
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def kill(process: "subprocess.Popen[str]") -> None:
+    """Kill a build and all that it has started, and wait until it is gone."""
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()

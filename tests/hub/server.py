@@ -46,6 +46,10 @@ class Hub:
     broken: set[str] = field(default_factory=set)  # repositories that answer 500
     wrong_bytes: set[str] = field(default_factory=set)  # names of files that arrive damaged
     digests: dict[Path, str] = field(default_factory=dict)
+    wait_for: int = 1  # every download of a large file waits until so many were under way at one time
+    at_once: int = 0
+    most_at_once: int = 0
+    changed: threading.Condition = field(default_factory=threading.Condition)
 
     def add(self, repo: str, folder: Path, **facts: Any) -> Repository:
         self.repositories[repo] = Repository(folder, **facts)
@@ -56,6 +60,20 @@ class Hub:
             with path.open("rb") as stream:
                 self.digests[path] = hashlib.file_digest(stream, "sha256").hexdigest()
         return self.digests[path]
+
+    @contextmanager
+    def download(self) -> Iterator[None]:
+        """Count a download of a large file; where others never come, it goes on after 30 s."""
+        with self.changed:
+            self.at_once += 1
+            self.most_at_once = max(self.most_at_once, self.at_once)
+            self.changed.notify_all()
+            self.changed.wait_for(lambda: self.most_at_once >= self.wait_for, 30)
+        try:
+            yield
+        finally:
+            with self.changed:
+                self.at_once -= 1
 
     def ranges(self, name: str) -> list[str | None]:
         """The Range headers of the downloads of one file, in order."""
@@ -83,7 +101,8 @@ class _Handler(BaseHTTPRequestHandler):
         if parts[:2] == ["api", "models"]:
             self._model_info("/".join(parts[2:4]), parts[5] if len(parts) > 5 else None)
         elif parts[0] == "cdn":
-            self._send_file(hub.repositories["/".join(parts[1:-1])].folder / parts[-1], {})
+            with hub.download():
+                self._send_file(hub.repositories["/".join(parts[1:-1])].folder / parts[-1], {})
         elif "resolve" in parts:
             at = parts.index("resolve")
             self._resolve("/".join(parts[:at]), parts[at + 1], "/".join(parts[at + 2 :]))

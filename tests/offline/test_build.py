@@ -3,7 +3,8 @@
 import json
 import os
 import re
-import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,8 +13,9 @@ import pytest
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from layer.fetch import WORKERS
 from tests.hub import repositories
-from tests.hub.builder import TINY, Builder
+from tests.hub.builder import TINY, Builder, kill
 from tests.hub.server import Hub, serving
 
 ROOT = Path(__file__).parents[2]
@@ -24,6 +26,16 @@ def pad(weights: Path, size: int) -> None:
     with safe_open(weights, "pt") as opened:
         tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - not a mapping
     save_file(tensors, weights, metadata={"padding": "x" * size})
+
+
+# What a build does first, for all of its models.
+GATHER = """
+import sys
+from pathlib import Path
+from layer.gather import gather
+from layer.spec import read_spec
+print(len(gather(read_spec(Path(sys.argv[1])).models, Path(sys.argv[2]), {})))
+"""
 
 
 @pytest.fixture
@@ -93,8 +105,7 @@ def test_a_killed_build_leaves_the_bundle_that_was_there_and_its_download_goes_o
         assert time.monotonic() < deadline, "the download never came to its middle"
         time.sleep(0.05)
 
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    kill(process)
 
     assert builder.manifest == b"the bundle of an earlier build"
     builder.hub.stalled.clear()
@@ -105,6 +116,31 @@ def test_a_killed_build_leaves_the_bundle_that_was_there_and_its_download_goes_o
     assert resumed is not None
     assert int(resumed.removeprefix("bytes=").rstrip("-")) >= 10_000_000
     assert json.loads(builder.manifest)["models"][0]["id"] == "acme/tiny"
+
+
+def test_ten_models_are_downloaded_several_at_a_time_under_one_bar(tmp_path: Path, hub: Hub) -> None:
+    names = [f"acme/number-{number}" for number in range(10)]
+    for name in names:
+        hub.add(name, repositories.tiny_model(tmp_path / name, "acme/tokenizer"))
+    (tmp_path / "models.toml").write_text("".join(TINY.replace("acme/tiny", name) for name in names))
+    hub.wait_for = WORKERS  # a client that takes one after the other keeps the first waiting in vain
+
+    run = subprocess.run(
+        [sys.executable, "-c", GATHER, str(tmp_path / "models.toml"), str(tmp_path / "cache")],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "hf")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (run.returncode, run.stdout) == (0, "10\n"), run.stderr
+    assert hub.most_at_once >= WORKERS
+    weights = [path for method, path, _ in hub.requests if method == "GET" and path.startswith("/cdn/")]
+    assert sorted(weights) == sorted(f"/cdn/{name}/open_clip_model.safetensors" for name in names)
+    bars = {view.partition(":")[0] for view in re.split(r"[\r\n]+", run.stderr) if view.strip()}
+    assert bars == {"downloading 13 files"}, run.stderr
+    assert "100%" in run.stderr
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -15,7 +14,7 @@ from layer import built, lock, manifest
 from layer.spec import ModelSpec, read_spec
 from layer.verify import verify
 from tests.hub import repositories
-from tests.hub.builder import ROOT, TINY, Builder
+from tests.hub.builder import ROOT, TINY, Builder, kill
 from tests.hub.server import Hub, serving
 
 TWO = TINY + TINY.replace("acme/tiny", "acme/second")
@@ -48,8 +47,7 @@ def test_a_build_killed_after_its_first_model_goes_on_with_the_second(builder: B
     while not made(builder):
         assert time.monotonic() < deadline, "the first model was never finished"
         time.sleep(0.05)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    kill(process)
     first = made(builder)
     assert list(first) == ["acme--tiny"]
     assert not builder.bundle.exists()

@@ -68,24 +68,45 @@ class Built:
     bundle: Path
 
 
-def build(engine: str, root: Path, hosted: dict[str, Path]) -> Built:
+@dataclass(frozen=True)
+class Hosted:
+    """Repositories by their ids, and the directory in which they are built for one engine after the other."""
+
+    root: Path
+    folders: dict[str, Path]
+
+    def build(self, engine: str) -> Built:
+        (self.root / "models.toml").write_text(f'[[model]]\nname = "hf-hub:acme/clip"\nengine = "{engine}"\n')
+        places = {"models": "models.toml", "output": f"{engine}/bundle", "cache": "cache", "samples": "samples"}
+        options = [word for name, place in places.items() for word in (f"--{name}", str(self.root / place))]
+        with serving() as hub:
+            for repository, folder in self.folders.items():
+                hub.add(repository, folder)
+            environ = {"PATH": os.environ["PATH"], "HF_ENDPOINT": hub.url, "HF_HOME": str(self.root / "hf")}
+            command = [sys.executable, "-m", "layer", "build", *options]
+            run = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
+        return Built(run, self.root / engine / "bundle")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Hosted:
+    root = tmp_path_factory.mktemp("trained")
     (root / "samples").mkdir()
     (root / "samples" / "sentences.txt").write_text("\n".join(" ".join(pair) for pair in product(WHO, WHAT)))
-    (root / "models.toml").write_text(f'[[model]]\nname = "hf-hub:acme/clip"\nengine = "{engine}"\n')
-    places = {"models": "models.toml", "output": "bundle", "cache": "cache", "samples": "samples"}
-    options = [word for name, place in places.items() for word in (f"--{name}", str(root / place))]
-    with serving() as hub:
-        for repository, folder in hosted.items():
-            hub.add(repository, folder)
-        environ = {"PATH": os.environ["PATH"], "HF_ENDPOINT": hub.url, "HF_HOME": str(root / "hf")}
-        command = [sys.executable, "-m", "layer", "build", *options]
-        run = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
-    return Built(run, root / "bundle")
+    return Hosted(root, repositories(root))
+
+
+@pytest.fixture(scope="module")
+def coarse(tmp_path_factory: pytest.TempPathFactory) -> Hosted:
+    root = tmp_path_factory.mktemp("coarse")
+    (root / "samples").mkdir()
+    (root / "samples" / "sentences.txt").write_text("\n".join(WHAT))
+    return Hosted(root, {"acme/clip": with_outliers(root / "clip")})
 
 
 @pytest.mark.parametrize("engine", ["onnx", "openvino"])
-def test_the_recipe_taken_is_exact_and_faster_ones_that_are_not_are_refused(tmp_path: Path, engine: str) -> None:
-    built = build(engine, tmp_path, repositories(tmp_path))
+def test_the_recipe_taken_is_exact_and_faster_ones_that_are_not_are_refused(trained: Hosted, engine: str) -> None:
+    built = trained.build(engine)
 
     assert built.run.returncode == 0, built.run.stderr
     [entry] = json.loads((built.bundle / "manifest.json").read_text())["models"]
@@ -98,9 +119,9 @@ def test_the_recipe_taken_is_exact_and_faster_ones_that_are_not_are_refused(tmp_
 
 @pytest.mark.parametrize("engine", ["onnx", "openvino"])
 def test_where_no_recipe_is_exact_enough_the_build_fails_with_the_cosines_and_the_advice(
-    tmp_path: Path, engine: str
+    coarse: Hosted, engine: str
 ) -> None:
-    built = build(engine, tmp_path, {"acme/clip": with_outliers(tmp_path / "clip")})
+    built = coarse.build(engine)
 
     assert built.run.returncode == 1
     assert f"acme/clip on {engine} is not exact enough at int8" in built.run.stderr

@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
-from tests.unit.fake_bundle import FIRST, FakeFunction, as_base64, picture
+from tests.unit.fake_bundle import FIRST, SECOND, FakeFunction, as_base64, picture
 
 ROOT = Path(__file__).parents[2]
 TRACE = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1"
+COUNTS = {"Texts", "Pictures", "Inference"}
 SECRET = "my private caption"
 
 
@@ -41,6 +42,24 @@ def test_each_call_writes_one_line_with_counts_times_and_whether_it_was_cold(
     assert {"Decode", "Preprocess", "Tokenize", "Inference", "Duration", "Load", "ColdStart"} <= set(first)
     assert first["Duration"] >= first["Inference"]
     assert (second["cold"], "ColdStart" in second, "Decode" in second) == (False, False, False)
+
+
+def test_each_model_has_metrics_of_its_own_and_a_name_that_no_client_can_make_up(
+    function: FakeFunction, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for model in (FIRST, SECOND, SECOND, "made/up"):
+        function.post({"input": ["a", "b"], "model": model})
+    first, second, again, unknown = lines(capsys)
+
+    assert [line.get("Model") for line in (first, second, again, unknown)] == [FIRST, SECOND, SECOND, None]
+    told = [of_model(line) for line in (first, second, again, unknown)]
+    assert told == [{*COUNTS, "Load"}, {*COUNTS, "Load"}, COUNTS, set()]
+
+
+def of_model(line: dict[str, Any]) -> set[str]:
+    """Names of the metrics by function and model."""
+    directives = line["_aws"]["CloudWatchMetrics"]
+    return {m["Name"] for d in directives if d["Dimensions"] == [["FunctionName", "Model"]] for m in d["Metrics"]}
 
 
 def test_a_refused_call_is_counted_by_its_code(function: FakeFunction, capsys: pytest.CaptureFixture[str]) -> None:

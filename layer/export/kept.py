@@ -1,0 +1,33 @@
+"""The last fp32 export of each model, kept: another engine or precision begins there, and a build that was cut off."""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from layer import built
+from layer.export.make import make
+from layer.fetch import Fetched
+from layer.normalise import place
+from layer.spec import ModelSpec
+
+
+def exported(model: ModelSpec, sources: Sequence[Fetched], cache: Path, own_samples: Path | None) -> Path:
+    """Return the folder of the model's export, as `layer.export.make` wrote it, made now if need be.
+
+    Raises ExportError with the exporter's reason.
+    """
+    whatever_engine = replace(model, engine="onnx", precision="fp32")
+    digest = built.fingerprint(whatever_engine, [source.locked() for source in sources], own_samples)
+    folder = cache / "exported" / model.slug / digest
+    if folder.is_dir():
+        return folder
+    shutil.rmtree(folder.parent, ignore_errors=True)  # of other weights or libraries, or cut off
+    making = folder.with_name("making")
+    making.mkdir(parents=True)
+    for source in sources:
+        place(source, making / "hub", built.link)
+    make(model, making / "hub", making, own_samples)
+    shutil.rmtree(making / "hub")
+    making.rename(folder)
+    return folder
