@@ -12,6 +12,9 @@ from aws_cdk import (
     Validations,
 )
 from aws_cdk import (
+    aws_ecr_assets as ecr_assets,
+)
+from aws_cdk import (
     aws_iam as iam,
 )
 from aws_cdk import (
@@ -32,6 +35,7 @@ HANDLER = "handler.app.lambda_handler"
 HELPERS_PYTHON = "tested on Python 3.13, which AWS maintains; the newest is taken when the tests run on it"
 HELPERS = Path(__file__).with_name("functions")
 ARCHITECTURES = {"x86_64": lambda_.Architecture.X86_64, "arm64": lambda_.Architecture.ARM_64}
+PLATFORMS = {"x86_64": ecr_assets.Platform.LINUX_AMD64, "arm64": ecr_assets.Platform.LINUX_ARM64}
 
 
 def python(version: str) -> lambda_.Runtime:
@@ -96,7 +100,9 @@ class EmbeddingFunction(Construct):
 
 def _code(scope: Construct, package: Package) -> dict[str, Any]:
     if package.shape == "image":
-        code = lambda_.Code.from_asset_image(str(package.artefacts["image"]))
+        # Without it Docker builds for the machine that deploys: a Mac's arm64, with the wheels of x86_64 in it.
+        platform = PLATFORMS[package.architecture]
+        code = lambda_.Code.from_asset_image(str(package.artefacts["image"]), platform=platform)
         return {"code": code, "handler": lambda_.Handler.FROM_IMAGE, "runtime": lambda_.Runtime.FROM_IMAGE}
     layers = [
         lambda_.LayerVersion(

@@ -1,6 +1,7 @@
 """What the synthesised template promises: read as CloudFormation will read it."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -174,6 +175,16 @@ def test_alarms_watch_errors_throttles_slow_requests_and_slow_starts(
     assert filtered["MetricTransformations"][0]["MetricValue"] == f"$.record.metrics.{field}"
     assert all(alarm["AlarmActions"] == ["arn:aws:sns:eu-west-1:111122223333:alarms"] for alarm in alarms)
     assert len(resources(template, "AWS::CloudWatch::Dashboard")) == 1
+
+
+@pytest.mark.parametrize(("architecture", "platform"), [("x86_64", "linux/amd64"), ("arm64", "linux/arm64")])
+def test_docker_is_told_the_platform_of_the_target(
+    synth: Synth, tmp_path: Path, architecture: str, platform: str
+) -> None:
+    synth("image", architecture)
+
+    images = json.loads((tmp_path / "cdk.out" / "openclip.assets.json").read_text())["dockerImages"]
+    assert [image["source"]["platform"] for image in images.values()] == [platform]
 
 
 def test_a_layer_function_has_the_models_and_the_dependencies_as_layers(synth: Synth) -> None:
