@@ -152,6 +152,8 @@ def test_with_none_anybody_may_call_and_a_model_of_full_size_fits_layers(stack: 
 def test_fifty_clients_on_four_places_are_throttled_and_every_request_comes_home(
     stack: Deployment, opened: Path
 ) -> None:
+    stack.hold_to_reserved_concurrency()
+
     report = fifty_clients(stack)
 
     print(f"{stack.shape}, {LAST[stack.shape]}: {json.dumps(report)}")
