@@ -95,7 +95,7 @@ fuzz: ## The fuzzers for longer: over 5,000 requests; pictures and events, FUZZ_
 e2e: $(VENV)/.dev $(RIE) $(EMULATOR) $(SAM) $(CLIENTS)/.installed node_modules ## Tests of what is deployed, in containers as Lambda runs them (a Docker engine; Debian, root)
 	$(PYTEST) $(E2E_ARGS) --timeout 900
 
-load: ## 50 clients of openai's package against a reserved concurrency of 4, for LOAD_SECONDS (60), both shapes
+load: ## 50 clients of openai's package against a reserved concurrency of 4, for LOAD_SECONDS (60)
 	LOAD_SECONDS=$(LOAD_SECONDS) $(MAKE) e2e E2E_ARGS="tests/e2e/test_update.py -k fifty_clients -s"
 
 clean: ## Remove what was built and installed here

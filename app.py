@@ -2,14 +2,10 @@
 
 import sys
 
-from aws_cdk import App
-
-from infra.assembly import assemble
+from infra.assembly import synthesise
 from infra.errors import InfraError
 
-app = App()
 try:
-    assemble(app)
+    synthesise()
 except InfraError as error:
     sys.exit(f"error: {error}")
-app.synth()

@@ -12,6 +12,13 @@ from infra.stack import OpenClipStack
 HANDLER = Path(__file__).parents[1] / "handler"
 
 
+def synthesise() -> None:
+    """Synthesise with the context that the CDK CLI hands on. Raises what `assemble` raises."""
+    app = App()
+    assemble(app)
+    app.synth()
+
+
 def assemble(app: App) -> OpenClipStack:
     """Add the stack to the app. Raises SettingsError or PackageError, naming the mend."""
     settings = StackSettings.from_context(app.node.get_all_context())

@@ -26,7 +26,9 @@ AUDIENCE = "embeddings"
 LAST = {"image": "fp32", "layer": builds.FULL_SIZE}
 PLACES = 4  # of reserved concurrency
 CLIENTS = 50
-RETRIES = 12  # openai's default is 2, which is for a service that is never this short of places
+# What each client may try again, every 8 s at most: enough for a slow machine, too. openai's own default is 2, which is
+# for a service that is never this short of places; the report says how many were needed.
+RETRIES = 50
 LOAD_SECONDS = float(os.environ.get("LOAD_SECONDS", "6"))
 
 
@@ -149,6 +151,7 @@ def test_with_none_anybody_may_call_and_a_model_of_full_size_fits_layers(stack: 
     assert stack.live()["manifest_sha256"] == manifest_sha256(opened)
 
 
+@pytest.mark.parametrize("stack", ["image"], indirect=True)  # the shape makes no difference, and it takes its time
 def test_fifty_clients_on_four_places_are_throttled_and_every_request_comes_home(
     stack: Deployment, opened: Path
 ) -> None:
@@ -156,7 +159,7 @@ def test_fifty_clients_on_four_places_are_throttled_and_every_request_comes_home
 
     report = fifty_clients(stack)
 
-    print(f"{stack.shape}, {LAST[stack.shape]}: {json.dumps(report)}")
+    print(json.dumps(report))
     assert report["requests"] >= CLIENTS
     assert (report["failures"], report["wrong"]) == ({}, {})
     # The emulated gateway answers a throttled call with 429, so nothing may be a 5xx. AWS may make it a 500 or 503,

@@ -8,12 +8,13 @@ from pathlib import Path
 from tests.infra import fake_build
 
 ROOT = Path(__file__).parents[2]
+GONE = ("AWS_", "CDK_", "DOCKER_", "JSII_")  # of the environment; the last are those that importing infra set here
 
 
 def synth(build: Path, out: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the CLI with nothing of AWS in its environment, and Docker out of its reach."""
     command = [str(ROOT / "node_modules" / ".bin" / "cdk"), "synth", "--quiet", "--output", str(out)]
-    environ = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "CDK_", "DOCKER_"))}
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(GONE)}
     nowhere = {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "HOME": str(out.parent),

@@ -16,7 +16,7 @@ FORBIDDEN = {
 }
 # All that these may import besides the standard library. The deployment's own functions have Lambda's Python alone.
 ALLOWED = {
-    "app.py": {"infra", "aws_cdk"},
+    "app.py": {"infra"},
     "infra": {"infra", "aws_cdk", "constructs", "cdk_nag", "pydantic", "boto3", "botocore"},
     "infra/functions": {"boto3", "botocore"},
     "client": {"client", "botocore", "numpy", "tqdm"},  # nothing of the rooms: it knows the HTTP API
