@@ -1,20 +1,34 @@
 // The heatmap: a row for each caption, a column for each picture, the number in the cell as the API gave it.
 
-const LIGHT = [[243, 244, 255], [199, 204, 254], [129, 133, 248], [79, 70, 229], [49, 46, 129]];
-const DARK = [[30, 30, 44], [49, 46, 110], [79, 70, 200], [129, 140, 248], [208, 214, 255]];
+// Most pairs do not fit: the lower half of each scale stays close to the ground, the middle is passed quickly.
+const LIGHT = [[244, 245, 255], [222, 225, 254], [176, 181, 252], [79, 70, 229], [42, 38, 118]];
+const DARK = [[30, 30, 44], [42, 41, 84], [63, 56, 150], [136, 146, 249], [214, 219, 255]];
+const INKS = [[0, 0, 0], [255, 255, 255]]; // of these two one has a contrast of 4.5 and more on any colour
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
 function shade(share) {
   const stops = dark.matches ? DARK : LIGHT;
   const place = Math.min(Math.max(share, 0), 1) * (stops.length - 1);
   const below = Math.min(Math.floor(place), stops.length - 2);
-  return stops[below].map((value, channel) => value + (stops[below + 1][channel] - value) * (place - below));
+  return stops[below].map((value, channel) => Math.round(value + (stops[below + 1][channel] - value) * (place - below)));
+}
+
+// Relative luminance and contrast, as WCAG 2.2 defines them.
+function luminance(color) {
+  const [red, green, blue] = color.map((value) => (value <= 10 ? value / 3294.6 : ((value / 255 + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+}
+
+function contrast(one, other) {
+  const [darker, lighter] = [luminance(one), luminance(other)].sort((a, b) => a - b);
+  return (lighter + 0.05) / (darker + 0.05);
 }
 
 function paint(cell, share) {
-  const [red, green, blue] = shade(share);
-  cell.style.background = `rgb(${red} ${green} ${blue})`;
-  cell.style.color = 0.299 * red + 0.587 * green + 0.114 * blue > 140 ? "#17172b" : "#fff";
+  const ground = shade(share);
+  const ink = contrast(INKS[0], ground) > contrast(INKS[1], ground) ? INKS[0] : INKS[1];
+  cell.style.background = `rgb(${ground.join(" ")})`;
+  cell.style.color = `rgb(${ink.join(" ")})`;
 }
 
 // The probabilities that the model was trained to give: over the captions of a picture, or of each pair alone.
@@ -33,7 +47,8 @@ function number(value, asProbability) {
   if (!asProbability) return value.toFixed(3);
   if (value === 0) return "0%";
   if (value < 0.0001) return "<0.01%";
-  return `${(100 * value).toFixed(value >= 0.0995 ? 0 : value >= 0.00995 ? 1 : 2)}%`;
+  if (value >= 0.9995 && value < 1) return ">99.9%";
+  return `${(100 * value).toFixed(value >= 0.0995 && value < 0.995 ? 0 : value >= 0.00995 ? 1 : 2)}%`;
 }
 
 function showHeatmap({ shown, texts, answer, asProbability }) {

@@ -21,6 +21,12 @@ FLAGS = (  # the last of them keep it from calling its maker, which would be a r
     "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run", "--disable-quic",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 )  # fmt: skip
+AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
+AUDIT = """const done = arguments[0];
+axe.run({ runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }).then(
+    ({ violations, incomplete }) => done([...violations, ...incomplete.filter(({ id }) => id === "color-contrast")]
+        .flatMap(({ id, nodes }) => nodes.map(({ target, failureSummary, any }) =>
+            `${id}: ${target}: ${failureSummary ?? ""} ${any.map(({ message }) => message).join("; ")}`))));"""
 DESKTOP, PHONE = (1280, 900), (390, 844)
 
 
@@ -83,6 +89,12 @@ class Browser:
         data = {"items": [], "files": [str(file) for file in files], "dragOperationsMask": 1}
         for kind in ("dragEnter", "dragOver", "drop"):
             self.command("Input.dispatchDragEvent", type=kind, data=data, **place)
+
+    def faults(self) -> list[str]:
+        """Return what axe-core finds wrong by WCAG 2.2 AA with the page as it is shown now: contrast, names, roles."""
+        self.run(AXE.read_text(encoding="utf-8"))
+        found: list[str] = self.driver.execute_async_script(AUDIT)
+        return found
 
     def screenshot(self, name: str, size: tuple[int, int] = DESKTOP) -> Path:
         """Keep the whole page as a picture in build/screenshots."""

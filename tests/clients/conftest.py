@@ -11,6 +11,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from tests.clients import deployed
+from tests.clients.browser import Browser, chromium
 from tests.clients.gateway import KEY, Gateway, serving
 
 MODEL = "openclip-lambda/shapes-i18n"
@@ -41,6 +42,21 @@ def _api(request: pytest.FixtureRequest, cache: Path, key: str) -> AbstractConte
     if there := deployed.found():
         return deployed.forwarding(there, guarded=bool(key))
     return serving(request.getfixturevalue("bundle"), cache, key)
+
+
+@pytest.fixture(scope="session")
+def chrome() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def browser(chrome: Browser, gateway: Gateway, guarded: Gateway) -> Iterator[Browser]:
+    """A tab that, in the end, has had no error on its console and has asked no other host."""
+    yield chrome
+    assert chrome.console() == []
+    assert chrome.hosts() <= {gateway.url.removeprefix("http://"), guarded.url.removeprefix("http://")}
+    chrome.driver.get("about:blank")
 
 
 def drawn(color: str, kind: str = "PNG") -> bytes:

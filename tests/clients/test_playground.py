@@ -4,7 +4,6 @@ import base64
 import json
 import subprocess
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,26 +11,11 @@ import numpy as np
 import pytest
 from selenium.webdriver.common.keys import Keys
 
-from tests.clients.browser import DESKTOP, PHONE, Browser, chromium
+from tests.clients.browser import Browser
 from tests.clients.conftest import drawn
 from tests.clients.gateway import KEY, Gateway
 
 CAPTIONS = ["a photo of a red circle", "一个蓝色的圆形的照片", "a photo of a green circle"]
-
-
-@pytest.fixture(scope="module")
-def chrome() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture
-def browser(chrome: Browser, gateway: Gateway, guarded: Gateway) -> Iterator[Browser]:
-    """A tab that, in the end, has had no error on its console and has asked no other host."""
-    yield chrome
-    assert chrome.console() == []
-    assert chrome.hosts() <= {gateway.url.removeprefix("http://"), guarded.url.removeprefix("http://")}
-    chrome.driver.get("about:blank")
 
 
 @pytest.fixture
@@ -66,8 +50,6 @@ def compare(browser: Browser, files: list[Path]) -> None:
 TEXTS_OF = "return [...arguments[0].querySelectorAll(arguments[1])].map((one) => one.textContent)"
 BEST_COLUMNS = """return [...document.querySelectorAll('#heatmap tbody tr')]
     .map((row) => [...row.querySelectorAll('td')].findIndex((cell) => cell.className === 'best'))"""
-SMALL_BUTTONS = """return [...document.querySelectorAll('button')]
-    .filter((one) => one.offsetParent && one.offsetHeight < 24).length"""
 
 
 def cells(browser: Browser) -> list[list[str]]:
@@ -115,7 +97,7 @@ def test_matches_are_ranked_and_zero_shot_bars_are_the_api_s(
         shown = [name.text for name in figure.find_elements("css selector", ".name")]
         assert shown == sorted(labels, key=lambda label: -scores[label])
         percent = figure.find_element("css selector", ".number").text
-        assert float(percent.strip("%<")) == pytest.approx(100 * max(scores.values()), abs=0.51)
+        assert float(percent.strip("%<>")) == pytest.approx(100 * max(scores.values()), abs=0.51)
 
 
 def test_the_api_s_error_is_shown_with_its_code_and_goes_away(
@@ -214,28 +196,9 @@ def test_copied_as_curl_it_is_the_same_request(
     np.testing.assert_allclose(json.loads(done.stdout)["scores"], expected["scores"], atol=1e-6)
 
 
-@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_it_is_readable_on_every_screen(browser: Browser, gateway: Gateway, size: tuple[int, int], dark: bool) -> None:
-    name = f"{'phone' if size == PHONE else 'desktop'}-{'dark' if dark else 'light'}"
-    browser.open(gateway.url, dark, size)
-    browser.find("#examples").click()
-    browser.wait(lambda: len(browser.all("#heatmap td.best")) == 6, "six captions matched")
-    browser.screenshot(f"{name}-heatmap", size)
-    assert browser.run("return document.documentElement.scrollWidth") <= size[0]
-    assert browser.run("return getComputedStyle(document.body).backgroundColor") == (
-        "rgb(16, 16, 24)" if dark else "rgb(246, 246, 251)"
-    )
-    assert browser.run(SMALL_BUTTONS) == 0
-    for tab in ("matches", "zero-shot"):
-        browser.find(f"#tab-{tab}").click()
-        browser.wait(lambda tab=tab: browser.all(f"#view-{tab} img"), tab)
-        browser.screenshot(f"{name}-{tab}", size)
-        assert browser.run("return document.documentElement.scrollWidth") <= size[0]
-
-
 def test_the_documentation_page_needs_no_script_and_no_other_host(browser: Browser, gateway: Gateway) -> None:
     browser.open(f"{gateway.url}/docs")
     assert browser.run("return document.scripts.length") == 0
     assert "POST /v1/embeddings" in browser.find("main").text
     browser.screenshot("docs")
+    assert browser.faults() == []
