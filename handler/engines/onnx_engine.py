@@ -1,5 +1,6 @@
 """The small engine: ONNX Runtime on graphs that were optimised at build, with their weights mapped into memory."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from handler.manifest import Manifest, ModelEntry
 from handler.settings import Settings
 from handler.tokenizer import Tokenizer
 
+log = logging.getLogger(__name__)
+
 
 class OnnxEngine:
     """Any model that could be exported, at fp32 or with 8-bit weights. Neither torch nor open_clip is needed."""
@@ -23,9 +26,10 @@ class OnnxEngine:
     def __init__(self, entry: ModelEntry, manifest: Manifest, settings: Settings) -> None:
         folder = manifest.bundle_dir / "models" / entry.slug / "onnx"
         threads = thread_count(settings)
+        image, text = graphs(folder)
         self._image, self._text, self._tokenizer = load_together(
-            lambda: _session(folder / "image.onnx", threads),
-            lambda: _session(folder / "text.onnx", threads),
+            lambda: session(image, threads),
+            lambda: session(text, threads),
             lambda: Tokenizer(folder / "tokenizer.json", entry.tokenizer),
         )
         self._export = entry.export or {}
@@ -53,7 +57,24 @@ class OnnxEngine:
         return vectors
 
 
-def _session(path: Path, threads: int) -> Any:
+def graphs(folder: Path) -> list[Path]:
+    """Return the image and the text graph; wide ones, where there are some, on a processor that needs them."""
+    probe = folder / "probe.onnx"
+    if not probe.exists() or multiplies_exactly(probe):
+        return [folder / "image.onnx", folder / "text.onnx"]
+    log.warning("this processor's 8-bit products saturate (it has no VNNI): they are computed in two halves")
+    wide = [folder / "image.wide.onnx", folder / "text.wide.onnx"]
+    return [path if path.exists() else folder / path.name.replace(".wide", "") for path in wide]
+
+
+def multiplies_exactly(probe: Path) -> bool:
+    """Try a product of 8-bit numbers whose sums of two do not fit 16 bits."""
+    numbers = np.full((2, 8), 255, np.uint8)
+    return bool((session(probe, 1).run(None, {"numbers": numbers})[0] == 8 * 255 * 127).all())
+
+
+def session(path: Path, threads: int) -> Any:
+    """Load a graph that was optimised at build."""
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL  # done at build
     options.intra_op_num_threads = threads

@@ -69,12 +69,12 @@ def ways_to_run(group: int, threads: int) -> list[dict[str, Any]]:
     """
     common = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"}
     common["SNIPPETS_MODE"] = "DISABLE"  # fused attention takes a quarter of the compilation, and gains little
-    groups = dict.fromkeys((group, 0))
-    return [*({**common, GROUP: size} for size in groups), {"INFERENCE_PRECISION_HINT": "f32"}]
+    exact = {"INFERENCE_PRECISION_HINT": "f32", "LP_TRANSFORMS_MODE": "NO"}  # no product of integers
+    return [{**common, GROUP: group}, {**common, **exact, GROUP: 0}, exact]
 
 
 class Tower:
-    """One compiled tower. A setting that this processor refuses gives way to the next, here or at its first use."""
+    """One compiled tower. A setting that this processor refuses, or is inexact with, gives way to the next."""
 
     def __init__(self, core: Any, path: Path, ways: Sequence[Mapping[str, Any]]) -> None:
         self._core, self._path = core, path
@@ -87,13 +87,15 @@ class Tower:
         """Run the tower on a batch, given by the names in `inputs`; returns float32 [N, D]."""
         while True:
             try:
-                vectors: NDArray[np.float32] = self._request.infer(feed)[0]
+                found = self._request.infer(feed)
+                _check_proof(found)
             except RuntimeError as error:
                 if not self._ways:
                     raise
                 log.warning("%s: this processor refuses a setting, the next is tried: %s", self._path.name, error)
                 self._request = self._next()
             else:
+                vectors: NDArray[np.float32] = found[0]
                 return vectors
 
     def packed(self) -> "Tower":
@@ -117,3 +119,9 @@ class Tower:
                 if not self._ways:
                     raise
                 log.warning("%s: this processor refuses %s, the next is tried: %s", self._path.name, way, error)
+
+
+def _check_proof(found: Any) -> None:
+    """Raise RuntimeError where a tower's products of integers, if it has such, came out wrong."""
+    if len(found) > 1 and not np.allclose(found[1], 1):
+        raise RuntimeError("its 8-bit products saturate: it has no VNNI")

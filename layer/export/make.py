@@ -1,7 +1,7 @@
 """Export one model for a fast engine: `python -m layer.export.make`, a process of its own like `layer.golden`.
 
 Writes into --out: image.onnx and text.onnx in fp32, text.table.npy (the token table, where it comes apart),
-tokenizer.json, facts.json and samples.json.
+tokenizer.json, facts.json, samples.json, and inputs.npz, what the towers are given where activations are measured.
 """
 
 import argparse
@@ -9,10 +9,15 @@ import json
 import logging
 from pathlib import Path
 
+import numpy as np
+from PIL import Image
+
 from layer import golden, sandbox
 from layer.errors import ExportError
 from layer.export.samples import samples
 from layer.spec import ModelSpec
+
+MAX_INPUTS = 32
 
 
 def make(model: ModelSpec, hub: Path, out: Path, own_samples: Path | None) -> None:
@@ -42,12 +47,21 @@ def _make(name: str, pretrained: str | None, out: Path, own_samples: Path | None
     facts["tokenizer"] = export_tokenizer(loaded.tokenizer, facts["tokenizer"], out)
     facts["export"] = {"causal_text": is_causal(loaded.model), "end_id": end_id(loaded.model)}
     texts, pictures = samples(own_samples)
-    texts, pictures = [*texts, *golden.TEXTS], [*pictures, *golden.pictures()]  # `verify` will ask for these too
-    (out / "samples.json").write_text(json.dumps(golden.embed(loaded, texts, pictures)))
+    asked = [*texts, *golden.TEXTS], [*pictures, *golden.pictures()]  # `verify` will ask for the golden ones too
+    (out / "samples.json").write_text(json.dumps(golden.embed(loaded, *asked)))
     height, width = facts["image_size"]
     export_fp32(loaded.model, (height, width), facts["context_length"], out)
     facts["export"]["token_table"] = detach(out / "text.onnx")
+    _keep_inputs(loaded, texts[:MAX_INPUTS], pictures[:MAX_INPUTS], out)
     (out / "facts.json").write_text(json.dumps(facts))
+
+
+def _keep_inputs(loaded: golden.Loaded, texts: list[str], pictures: list[Image.Image], out: Path) -> None:
+    ids = loaded.tokenizer(texts).numpy()
+    inputs = {"pixels": np.stack([loaded.transform(picture).numpy() for picture in pictures]), "ids": ids}
+    if (out / "text.table.npy").exists():
+        inputs["rows"] = np.load(out / "text.table.npy", mmap_mode="r")[ids]
+    np.savez(out / "inputs.npz", **inputs)
 
 
 def _main() -> None:

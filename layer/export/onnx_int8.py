@@ -1,4 +1,4 @@
-"""Block-wise 8-bit weights for an ONNX graph, and the graph optimised once at build instead of at every cold start."""
+"""An ONNX graph in 8 bits as a recipe has it, and optimised once at build instead of at every cold start."""
 
 import logging
 from pathlib import Path
@@ -7,15 +7,19 @@ import numpy as np
 import onnx
 import onnxruntime
 
+from layer.export.onnx_by_token import multiply_by_token, write_probe, write_wide
 from layer.export.recipes import Recipe
 
 
-def write_runtime_graph(fp32: Path, recipe: Recipe, target: Path) -> None:
-    """Write `target` (and its .data) from an fp32 graph: quantised, then optimised as far as any host can use it."""
+def write_runtime_graph(fp32: Path, recipe: Recipe, target: Path, *, by_token: bool = False) -> None:
+    """Write `target` (and its .data) from an fp32 graph: quantised, then optimised as far as any host can use it.
+
+    Beside products `by_token` a second graph is written, for processors that saturate.
+    """
     quantised = fp32
     if recipe.block:
         quantised = target.with_suffix(".quantised.onnx")
-        _quantise(fp32, recipe, quantised)
+        _quantise(fp32, recipe, quantised, by_token=by_token)
     options = onnxruntime.SessionOptions()
     # EXTENDED and not ALL: the layouts that ALL chooses fit the processor of the building machine alone.
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
@@ -28,9 +32,12 @@ def write_runtime_graph(fp32: Path, recipe: Recipe, target: Path) -> None:
     if recipe.block:
         quantised.unlink()
         _data(quantised).unlink()
+    if by_token:
+        write_wide(target, target.with_suffix(".wide.onnx"))
+        write_probe(target.with_name("probe.onnx"))
 
 
-def _quantise(source: Path, recipe: Recipe, target: Path) -> None:
+def _quantise(source: Path, recipe: Recipe, target: Path, *, by_token: bool) -> None:
     from onnxruntime.quantization.matmul_nbits_quantizer import DefaultWeightOnlyQuantConfig, MatMulNBitsQuantizer
 
     logging.getLogger("onnxruntime.quantization.matmul_nbits_quantizer").setLevel(logging.WARNING)
@@ -39,6 +46,8 @@ def _quantise(source: Path, recipe: Recipe, target: Path) -> None:
     )
     model = onnx.load(source)
     _spell_out_gemm(model.graph)
+    if by_token:
+        multiply_by_token(model)
     quantizer = MatMulNBitsQuantizer(model, algo_config=config)
     quantizer.process()
     _data(target).unlink(missing_ok=True)

@@ -11,18 +11,21 @@ from openvino import opset13 as ops
 from layer.export.recipes import Recipe
 
 TINY = np.finfo(np.float32).tiny
+PROOF = "proof"  # the output by which the handler sees that this processor's products in 8 bits are exact
 
 
-def write_ir(fp32: Path, recipe: Recipe, target: Path) -> None:
+def write_ir(fp32: Path, recipe: Recipe, target: Path, *, by_token: bool = False) -> None:
     """Write `target` (.xml) and its .bin from an fp32 ONNX graph; nothing in it depends on this host's processor."""
     model = openvino.Core().read_model(fp32)
     if recipe.block:
-        _quantise(model, recipe.block)
+        _quantise(model, 0 if by_token else recipe.block)
+    if by_token:
+        _add_proof(model)
     openvino.save_model(model, target, compress_to_fp16=False)
 
 
 def _quantise(model: Any, block: int) -> None:
-    """Give each matrix that is multiplied with activations in 8 bits.
+    """Give each matrix that is multiplied with activations in 8 bits; those too, by token, where `block` is 0.
 
     OpenVINO's CPU plugin knows Constant -> Convert -> Multiply -> Reshape -> MatMul, and never makes the fp32 matrix.
     nncf, the usual tool, has one scale a row in 8 bits: too coarse for trained weights.
@@ -35,9 +38,42 @@ def _quantise(model: Any, block: int) -> None:
             continue
         attributes = node.get_attributes()
         matrix = weights.data if attributes["transpose_b"] else weights.data.T
-        product = ops.matmul(node.input_value(0), _in_8_bits(matrix, block), attributes["transpose_a"], True)
+        entering = node.input_value(0)
+        if block or attributes["transpose_a"]:
+            product = ops.matmul(entering, _in_8_bits(matrix, block or 32), attributes["transpose_a"], True)
+        else:
+            product = _by_token(entering, matrix)
         product.set_friendly_name(node.get_friendly_name())
         node.output(0).replace(product.output(0))
+
+
+def _by_token(entering: Any, matrix: NDArray[np.float32]) -> Any:
+    """Return the product of activations [..., inputs] and `matrix` [outputs, inputs], both in 8 bits.
+
+    A FakeQuantize of fixed range, on activations that were divided by a scale of their token, is what the plugin
+    turns into a product of integers.
+    """
+    reach = ops.reduce_max(ops.abs(entering), ops.constant(np.array([-1])), True)
+    scale = ops.multiply(ops.maximum(reach, ops.constant(np.float32(1e-6))), ops.constant(np.float32(1 / 127)))
+    scales = np.maximum(np.abs(matrix).max(axis=1, keepdims=True) / 127, TINY)
+    numbers = np.rint(matrix / scales).astype(np.int8)
+    return ops.multiply(_integers(ops.divide(entering, scale), numbers, scales), scale)
+
+
+def _integers(entering: Any, numbers: NDArray[np.int8], scales: NDArray[np.float32]) -> Any:
+    low, high = ops.constant(np.float32(-128)), ops.constant(np.float32(127))
+    matrix = ops.multiply(ops.convert(ops.constant(numbers), "f32"), ops.constant(scales))
+    return ops.matmul(ops.fake_quantize(entering, low, high, low, high, 256), matrix, False, True)
+
+
+def _add_proof(model: Any) -> None:
+    """Add the output "proof" [N, 8], 1 where products are exact: x86 without VNNI lets sums of two saturate."""
+    count = ops.gather(ops.shape_of(model.inputs[0]), ops.constant([0]), ops.constant(0))
+    shape = ops.concat([count, ops.constant(np.array([64]))], 0)
+    scales = np.full((8, 1), 1 / (64 * 127 * 127), np.float32)
+    proof = _integers(ops.broadcast(ops.constant(np.float32(127)), shape), np.full((8, 64), 127, np.int8), scales)
+    proof.output(0).set_names({PROOF})
+    model.add_results([ops.result(proof)])
 
 
 def _in_8_bits(matrix: NDArray[np.float32], block: int) -> Any:

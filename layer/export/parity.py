@@ -1,7 +1,7 @@
 """The gate: a recipe is taken only if the shipped handler, without a network, agrees with open_clip on every sample."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from layer.fetch import Fetched
 from layer.progress import steps
 from layer.spec import ModelSpec, Spec
 
+TOWERS = ("image", "text")
 LEAST = {"fp32": 0.99999, "int8": 0.999}  # cosine to open_clip, of the worst sample
 
 
@@ -30,12 +31,15 @@ def export_model(
         step("open_clip to ONNX")
         made = exported(model, sources, cache, own_samples)
         facts = json.loads((made / "facts.json").read_text())
+        source = _sources(made, model.precision, scratch / "even", step)
         for recipe in RECIPES[model.engine, model.precision]:
-            _write(made, model.engine, recipe, folder / model.engine, step)
+            by_token = _by_token(recipe, facts)
+            _write(made, source, model.engine, recipe, by_token, folder / model.engine, step)
             entry = manifest.model_entry(model, sources, facts)
             entry["export"] |= {"recipe": recipe.name, "activation_group": recipe.activation_group}
             step(f"comparing with open_clip: {recipe.name}")
-            parity = _measure(trial, spec, entry, made / "samples.json")
+            manifest.write(trial, spec, [entry])
+            parity = _measure(trial, entry, made / "samples.json")
             if min(parity["min_text_cosine"], parity["min_image_cosine"]) >= LEAST[model.precision]:
                 entry["export"] |= {"parity": parity, "tried": tried}
                 return folder, entry
@@ -50,7 +54,33 @@ def export_model(
     )
 
 
-def _write(made: Path, engine: str, recipe: Recipe, folder: Path, step: Callable[[str], None]) -> None:
+def _sources(made: Path, precision: str, even: Path, step: Callable[[str], None]) -> dict[str, Path]:
+    """Return the fp32 graph of each tower that its recipes begin with."""
+    if precision == "fp32":
+        return {tower: made / f"{tower}.onnx" for tower in TOWERS}
+    from layer.export.even import write_even
+
+    even.mkdir()
+    for tower in TOWERS:
+        step(f"{tower} tower: evening out its channels")
+        write_even(made / f"{tower}.onnx", made / "inputs.npz", even / f"{tower}.onnx")
+    return {tower: even / f"{tower}.onnx" for tower in TOWERS}
+
+
+def _by_token(recipe: Recipe, facts: dict[str, Any]) -> dict[str, bool]:
+    """Tell which towers multiply by token. The few tokens of one caption, of a causal tower, are quicker in blocks."""
+    return {"image": recipe.by_token, "text": recipe.by_token and not facts["export"]["causal_text"]}
+
+
+def _write(
+    made: Path,
+    sources: Mapping[str, Path],
+    engine: str,
+    recipe: Recipe,
+    by_token: Mapping[str, bool],
+    folder: Path,
+    step: Callable[[str], None],
+) -> None:
     from layer.export.onnx_int8 import write_runtime_graph
     from layer.export.openvino_ir import write_ir
     from layer.export.token_table import write_table
@@ -58,20 +88,17 @@ def _write(made: Path, engine: str, recipe: Recipe, folder: Path, step: Callable
     folder.mkdir(parents=True, exist_ok=True)
     for leftover in folder.iterdir():
         leftover.unlink()
-    for tower in ("image", "text"):
+    write, kind = (write_runtime_graph, "onnx") if engine == "onnx" else (write_ir, "xml")
+    for tower, source in sources.items():
         step(f"{tower} tower: {recipe.name}")
-        if engine == "onnx":
-            write_runtime_graph(made / f"{tower}.onnx", recipe, folder / f"{tower}.onnx")
-        else:
-            write_ir(made / f"{tower}.onnx", recipe, folder / f"{tower}.xml")
+        write(source, recipe, folder / f"{tower}.{kind}", by_token=by_token[tower])
     if (made / "text.table.npy").exists():
         write_table(made / "text.table.npy", recipe, folder)
     (folder / "tokenizer.json").write_bytes((made / "tokenizer.json").read_bytes())
 
 
-def _measure(trial: Path, spec: Spec, entry: dict[str, Any], samples: Path) -> dict[str, Any]:
+def _measure(trial: Path, entry: dict[str, Any], samples: Path) -> dict[str, Any]:
     """Run the shipped handler on a bundle of this one model, on samples that the bundle itself does not hold."""
-    manifest.write(trial, spec, [entry])
     check = ["layer.runtime_only", "handler.selfcheck", "--samples", str(samples.resolve())]
     run = sandbox.run(trial, ["-m", *check])
     try:
