@@ -48,30 +48,27 @@ def _quantise(model: Any, block: int) -> None:
 
 
 def _by_token(entering: Any, matrix: NDArray[np.float32]) -> Any:
-    """Return the product of activations [..., inputs] and `matrix` [outputs, inputs], both in 8 bits.
-
-    A FakeQuantize of fixed range, on activations that were divided by a scale of their token, is what the plugin
-    turns into a product of integers.
-    """
+    """Return the product of activations [..., inputs] and `matrix` [outputs, inputs], both in 8 bits."""
     reach = ops.reduce_max(ops.abs(entering), ops.constant(np.array([-1])), True)
-    scale = ops.multiply(ops.maximum(reach, ops.constant(np.float32(1e-6))), ops.constant(np.float32(1 / 127)))
+    reach = ops.maximum(reach, ops.constant(np.float32(1e-6)))
     scales = np.maximum(np.abs(matrix).max(axis=1, keepdims=True) / 127, TINY)
     numbers = np.rint(matrix / scales).astype(np.int8)
-    return ops.multiply(_integers(ops.divide(entering, scale), numbers, scales), scale)
+    return ops.multiply(_integers(ops.divide(entering, reach), numbers, scales), reach)
 
 
 def _integers(entering: Any, numbers: NDArray[np.int8], scales: NDArray[np.float32]) -> Any:
-    low, high = ops.constant(np.float32(-128)), ops.constant(np.float32(127))
+    """Multiply activations from -1 to 1: the plugin turns a FakeQuantize of fixed range into a product of integers."""
+    low, high = ops.constant(np.float32(-1)), ops.constant(np.float32(1))
     matrix = ops.multiply(ops.convert(ops.constant(numbers), "f32"), ops.constant(scales))
-    return ops.matmul(ops.fake_quantize(entering, low, high, low, high, 256), matrix, False, True)
+    return ops.matmul(ops.fake_quantize(entering, low, high, low, high, 255), matrix, False, True)
 
 
 def _add_proof(model: Any) -> None:
     """Add the output "proof" [N, 8], 1 where products are exact: x86 without VNNI lets sums of two saturate."""
     count = ops.gather(ops.shape_of(model.inputs[0]), ops.constant([0]), ops.constant(0))
     shape = ops.concat([count, ops.constant(np.array([64]))], 0)
-    scales = np.full((8, 1), 1 / (64 * 127 * 127), np.float32)
-    proof = _integers(ops.broadcast(ops.constant(np.float32(127)), shape), np.full((8, 64), 127, np.int8), scales)
+    scales = np.full((8, 1), 1 / (64 * 127), np.float32)
+    proof = _integers(ops.broadcast(ops.constant(np.float32(1)), shape), np.full((8, 64), 127, np.int8), scales)
     proof.output(0).set_names({PROOF})
     model.add_results([ops.result(proof)])
 
