@@ -1,6 +1,7 @@
 """Each engine, chosen by one word in models.toml, serves the trained demo model as open_clip itself does."""
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,9 @@ def test_only_the_reference_engine_has_torch_and_a_checkpoint(served: Served) ->
         kinds = {"onnx": ("onnx", "data"), "openvino": ("xml", "bin")}[served.engine]
         graphs = {f"{tower}.{kind}" for tower in ("image", "text") for kind in kinds}
         table = {"text.table.npy", *(["text.table.scales.npy"] if served.precision == "int8" else [])}
-        assert names == {"manifest.json", "tokenizer.json", *graphs, *table}
+        by_token = {"image.wide.onnx", "text.wide.onnx", "probe.onnx"}
+        wide = by_token if (served.engine, served.precision) == ("onnx", "int8") else set()
+        assert names == {"manifest.json", "tokenizer.json", *graphs, *table, *wide}
 
 
 def test_the_manifest_records_how_exact_the_towers_are(served: Served) -> None:
@@ -92,8 +95,25 @@ def test_a_setting_that_the_processor_refuses_gives_way_to_the_next(served: Serv
     assert run.returncode == 0, run.stdout
     [report] = json.loads(run.stdout)["models"]
     assert min(report["min_text_cosine"], report["min_image_cosine"]) >= LEAST[served.precision]
-    if (served.engine, served.precision) == ("openvino", "int8"):  # AVX2 alone has none of its 8-bit activations
-        assert "this processor refuses a setting, the next is tried" in run.stderr
+    if (served.engine, served.precision) == ("openvino", "int8"):
+        assert "this processor refuses a setting, the next is tried: its 8-bit products saturate" in run.stderr
+
+
+def test_the_graphs_for_processors_that_saturate_are_as_exact(served: Served, tmp_path: Path) -> None:
+    if (served.engine, served.precision) != ("onnx", "int8"):
+        assert not list(served.bundle.rglob("*.wide.onnx"))
+        return
+    bundle = tmp_path / "bundle"
+    shutil.copytree(served.bundle, bundle)
+    [probe] = bundle.rglob("probe.onnx")
+    # Sums that are too small, as such a processor's are.
+    probe.write_bytes(probe.read_bytes().replace(b"\x7f" * 64, b"\x7e" * 64))
+
+    run = sandbox.run(bundle, ["-m", "handler.selfcheck"])
+
+    assert "8-bit products saturate" in run.stderr
+    [report] = json.loads(run.stdout)["models"]
+    assert min(report["min_text_cosine"], report["min_image_cosine"]) >= LEAST[served.precision]
 
 
 @pytest.mark.parametrize("processors", [1, 2])

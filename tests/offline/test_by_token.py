@@ -1,0 +1,118 @@
+"""Products in 8 bits on both sides, beside torch's own: on a block with a channel that outgrows all others."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from handler.engines import onnx_engine
+from layer.export.even import write_even
+from layer.export.onnx_by_token import multiply_by_token, write_probe, write_wide
+
+SHAPE = (2, 7, 64)  # batch, tokens, channels
+FAR = 200
+
+
+class Block(nn.Module):
+    """The second half of a transformer's layer. What channel 3 reaches too far, its weights are too small."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm, self.wide, self.narrow = nn.LayerNorm(64), nn.Linear(64, 256), nn.Linear(256, 64)
+        with torch.no_grad():
+            self.norm.weight[3] *= FAR
+            self.wide.weight[:, 3] /= FAR
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        inner: torch.Tensor = self.narrow(nn.functional.gelu(self.wide(self.norm(x))))
+        return inner
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """fp32.onnx; even.onnx from it; plain.onnx, fast.onnx and wide.onnx in 8 bits; x.npy and expected.npy."""
+    folder = tmp_path_factory.mktemp("block")
+    torch.manual_seed(0)
+    block, x = Block().eval(), torch.randn(SHAPE)
+    batch = torch.export.Dim("batch", min=1, max=8)
+    program = torch.onnx.export(block, (x,), dynamo=True, input_names=["x"], dynamic_shapes=({0: batch},))
+    assert program is not None
+    program.save(str(folder / "fp32.onnx"))
+    np.savez(folder / "inputs.npz", x=torch.randn(SHAPE).numpy())
+    write_even(folder / "fp32.onnx", folder / "inputs.npz", folder / "even.onnx")
+    for source, target in (("fp32", "plain"), ("even", "fast")):
+        model = onnx.load(folder / f"{source}.onnx")
+        multiply_by_token(model)
+        onnx.save(model, folder / f"{target}.onnx")
+    write_wide(folder / "fast.onnx", folder / "wide.onnx")
+    np.save(folder / "x.npy", x.numpy())
+    np.save(folder / "expected.npy", block(x).detach().numpy())
+    return folder
+
+
+def run(folder: Path, name: str) -> NDArray[np.float32]:
+    session = onnxruntime.InferenceSession(str(folder / f"{name}.onnx"), providers=["CPUExecutionProvider"])
+    found: NDArray[np.float32] = session.run(None, {"x": np.load(folder / "x.npy")})[0]
+    return found
+
+
+def worst_cosine(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
+    lengths = np.linalg.norm(found, axis=-1) * np.linalg.norm(expected, axis=-1)
+    return float(((found * expected).sum(-1) / lengths).min())
+
+
+def test_evening_out_changes_nothing_of_what_is_computed(folder: Path) -> None:
+    assert run(folder, "even") == pytest.approx(np.load(folder / "expected.npy"), abs=1e-5)
+
+
+def test_evening_out_costs_no_operation_behind_a_normalisation(folder: Path) -> None:
+    before, after = (len(onnx.load(folder / f"{name}.onnx").graph.node) for name in ("fp32", "even"))
+    assert after - before == 1, "only the product behind the activation function has its own division"
+
+
+def test_one_far_channel_spoils_8_bits_until_it_is_evened_out(folder: Path) -> None:
+    expected = np.load(folder / "expected.npy")
+    assert worst_cosine(run(folder, "plain"), expected) < 0.99
+    assert worst_cosine(run(folder, "fast"), expected) > 0.9995
+
+
+def test_the_wide_graph_computes_the_same_and_no_sum_of_two_products_leaves_16_bits(folder: Path) -> None:
+    assert run(folder, "wide") == pytest.approx(run(folder, "fast"), abs=1e-4)
+
+    model = onnx.load(folder / "wide.onnx")
+    entering = {node.input[0] for node in model.graph.node if node.op_type == "MatMulIntegerToFloat"}
+    for name in entering:
+        model.graph.output.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.UINT8, None))
+    onnx.save(model, folder / "watched.onnx")
+    session = onnxruntime.InferenceSession(str(folder / "watched.onnx"), providers=["CPUExecutionProvider"])
+    seen = session.run(sorted(entering), {"x": np.load(folder / "x.npy")})
+    assert max(int(numbers.max()) for numbers in seen) > 64  # of two products each, with weights up to 127
+    assert max(int(numbers.max()) for numbers in seen) * 127 * 2 <= np.iinfo(np.int16).max
+
+
+def test_a_processor_that_saturates_gets_the_wide_graphs(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("image", "text"):
+        (tmp_path / f"{name}.onnx").touch()
+    (tmp_path / "image.wide.onnx").touch()
+    write_probe(tmp_path / "probe.onnx")
+    assert [path.name for path in onnx_engine.graphs(tmp_path)] == ["image.onnx", "text.onnx"]
+
+    # No processor without VNNI is at hand, and ONNX Runtime cannot be told to do without: its sums are made up.
+    monkeypatch.setattr(onnx_engine, "session", lambda *_: Saturating())
+    assert [path.name for path in onnx_engine.graphs(tmp_path)] == ["image.wide.onnx", "text.onnx"]
+    assert "8-bit products saturate" in caplog.text
+
+
+class Saturating:
+    """Answers as an x86 processor without VNNI: each sum of two products is cut off at 32,767."""
+
+    def run(self, _: object, feed: dict[str, NDArray[np.uint8]]) -> list[NDArray[np.int32]]:
+        pairs = (feed["numbers"].astype(np.int32) * 127).reshape(2, 4, 2).sum(axis=2)
+        return [np.minimum(pairs, np.iinfo(np.int16).max).sum(axis=1, keepdims=True).repeat(8, axis=1)]
