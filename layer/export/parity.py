@@ -60,7 +60,7 @@ def _sources(made: Path, precision: str, even: Path, step: Callable[[str], None]
         return {tower: made / f"{tower}.onnx" for tower in TOWERS}
     from layer.export.even import write_even
 
-    even.mkdir()
+    even.mkdir(parents=True)
     for tower in TOWERS:
         step(f"{tower} tower: evening out its channels")
         write_even(made / f"{tower}.onnx", made / "inputs.npz", even / f"{tower}.onnx")
