@@ -77,8 +77,9 @@ unit: $(VENV)/.dev ## Tests that need nothing
 infra: $(VENV)/.dev node_modules ## Tests of the CDK app: synth, cdk-nag, what the template promises
 	$(PYTEST) tests/infra
 
+# In the order of their names, or the longest file, which has one test, begins when all others are done.
 offline: $(VENV)/.dev ## Tests of the shipped code in a process whose network is gone
-	$(PYTEST) tests/offline -n 2 --dist loadfile
+	$(PYTEST) tests/offline -n 2 --dist loadfile --no-loadscope-reorder
 
 local: $(VENV)/.dev $(RIE) ## Tests under the real Lambda runtime client and emulator (Linux)
 	$(PYTEST) tests/local

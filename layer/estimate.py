@@ -2,7 +2,6 @@
 
 import json
 import logging
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -46,8 +45,8 @@ def _one(model: ModelSpec, cache: Path) -> Estimate:
         row = registry.known(model.name) or census.count(model.name)
     else:
         config, towers = _fetched(model, cache)
-        with tempfile.TemporaryDirectory() as scratch, _no_warnings():
-            row = census.count_config(config, towers, Path(scratch) / "estimated.json")
+        with _no_warnings():
+            row = census.count_config(config, towers)
     return Estimate(model, row["bytes"][form], row["tokenizer"])
 
 

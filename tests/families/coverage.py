@@ -105,7 +105,9 @@ def _cell(result: dict[str, Any] | None) -> str:
 
 
 def _layer(family: Family, row: dict[str, Any], table: dict[str, Any]) -> str:
-    if "bytes" not in row.get("onnx", {}):
+    if "onnx" not in row:
+        return "not known"
+    if "refused" in row["onnx"]:
         return "no"
     true = table["models"].get(family.model)
     if row["shrunk"] and not true:

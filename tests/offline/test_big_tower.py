@@ -10,12 +10,14 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from layer import census
 from layer.openclip import open_clip
 from tests.hub.server import serving
 
 ROOT = Path(__file__).parents[2]
 VISION = {"image_size": 32, "layers": 11, "width": 2048, "patch_size": 8, "head_width": 128}
 TEXT = {"context_length": 77, "vocab_size": 49408, "width": 64, "heads": 2, "layers": 2}
+CONFIG = {"embed_dim": 64, "vision_cfg": VISION, "text_cfg": TEXT}
 # A small process of its own: the peak that the system tells of a child counts its parent's memory before the exec.
 BUILD = """
 import resource, subprocess, sys
@@ -28,8 +30,7 @@ sys.exit(status)
 def random_weights(folder: Path) -> int:
     """A repository of the model; returns the bytes of its float32 weights."""
     folder.mkdir()
-    config = {"embed_dim": 64, "vision_cfg": VISION, "text_cfg": TEXT}
-    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": config, "preprocess_cfg": {}}))
+    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": CONFIG, "preprocess_cfg": {}}))
     torch.manual_seed(0)
     model = open_clip.create_model(f"local-dir:{folder}", load_weights=False)
     state = {key: tensor.contiguous() for key, tensor in model.state_dict().items()}
@@ -58,3 +59,6 @@ def test_a_tower_over_2_gb_is_exported_within_two_and_a_half_times_its_weights(t
     [entry] = json.loads((tmp_path / "bundle" / "manifest.json").read_text())["models"]
     assert entry["export"]["parity"]["min_image_cosine"] >= 0.999
     assert int(run.stdout.split()[-1]) <= 2.5 * weights, run.stdout
+    estimated = census.count_config(CONFIG, {})["bytes"]["int8"]
+    built = [path for path in tmp_path.glob("bundle/models/*/onnx/*") if path.name != "tokenizer.json"]
+    assert estimated == pytest.approx(sum(path.stat().st_size for path in built), rel=0.01)

@@ -25,5 +25,21 @@ def test_each_family_is_represented_by_one_of_its_own_at_the_size_that_was_promi
         assert whole < 400_000_000 or family.shrunk or family.tower, f"{family.name} takes {whole} parameters"
 
 
+def test_a_model_is_estimated_within_a_hundredth_of_the_bundles_that_were_built() -> None:
+    rows = {name: row for name, row in coverage.read()["families"].items() if row["model"] in TABLE["models"]}
+    built = {
+        row["model"]: row["onnx"]
+        for row in rows.values()
+        if not row["shrunk"] and "tokenizer_bytes" in row.get("onnx", {})
+    }
+    share = {
+        model: TABLE["models"][model]["bytes"]["int8"] / (result["bytes"] - result["tokenizer_bytes"])
+        for model, result in built.items()
+    }
+
+    assert len(share) >= 2
+    assert {model: ratio for model, ratio in share.items() if abs(ratio - 1) > 0.01} == {}
+
+
 def test_the_page_says_what_the_results_say() -> None:
     assert coverage.PAGE.read_text() == coverage.render(coverage.read()), "run `python -m tests.families.coverage`"
