@@ -116,6 +116,14 @@ def test_the_graphs_for_processors_that_saturate_are_as_exact(served: Served, tm
     assert min(report["min_text_cosine"], report["min_image_cosine"]) >= LEAST[served.precision]
 
 
+def test_one_caption_through_the_handler_costs_at_most_3_ms_over_the_engine(served: Served) -> None:
+    run = sandbox.run(served.bundle, ["-m", "tests.offline.overhead_probe"])
+    assert run.returncode == 0, run.stderr
+
+    median = json.loads(run.stdout)
+    assert median["handler"] - median["engine"] <= 3, median
+
+
 @pytest.mark.parametrize("processors", [1, 2])
 def test_no_more_threads_compute_than_there_are_processors(served: Served, processors: int) -> None:
     run = sandbox.run(served.bundle, ["-m", "tests.offline.threads_probe", str(processors), "20"])
