@@ -1,6 +1,5 @@
 """How many threads pay: the processors that this process may use, or the share of them that Lambda's memory buys."""
 
-import math
 import os
 from collections.abc import Mapping
 
@@ -14,7 +13,7 @@ def thread_count(settings: Settings, environ: Mapping[str, str] = os.environ) ->
     if settings.threads:
         return settings.threads
     # A small function sees two processors and may use a fraction of one: a second thread would only wait for the first.
-    # (sched_getaffinity is Linux only.)
+    # It pays from one and a half processors on. (sched_getaffinity is Linux only.)
     visible = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     memory = environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "")
-    return min(visible, math.ceil(int(memory) / MB_PER_VCPU)) if memory.isdecimal() else visible
+    return min(visible, max(1, round(int(memory) / MB_PER_VCPU))) if memory.isdecimal() else visible
