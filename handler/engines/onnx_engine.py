@@ -1,7 +1,7 @@
 """The small engine: ONNX Runtime on graphs that were optimised at build, with their weights mapped into memory."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,51 +9,34 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from handler.engines.lengths import run_by_length
+from handler.engines.exported import ExportedEngine
 from handler.engines.threads import thread_count
-from handler.engines.together import load_together
-from handler.engines.token_table import TokenTable, text_inputs
 from handler.manifest import Manifest, ModelEntry
 from handler.settings import Settings
-from handler.tokenizer import Tokenizer
 
 log = logging.getLogger(__name__)
 
 
-class OnnxEngine:
-    """Any model that could be exported, at fp32 or with 8-bit weights. Neither torch nor open_clip is needed."""
+class OnnxEngine(ExportedEngine["Tower"]):
+    """An exported model in ONNX Runtime."""
 
     def __init__(self, entry: ModelEntry, manifest: Manifest, settings: Settings) -> None:
         folder = manifest.bundle_dir / "models" / entry.slug / "onnx"
         threads = thread_count(settings)
         image, text = graphs(folder)
-        self._image, self._text, self._tokenizer = load_together(
-            lambda: session(image, threads),
-            lambda: session(text, threads),
-            lambda: Tokenizer(folder / "tokenizer.json", entry.tokenizer),
-        )
-        self._export = entry.export or {}
-        self._table = TokenTable(folder) if self._export["token_table"] else None
-        self._inputs = {port.name for port in self._text.get_inputs()}
+        super().__init__(entry, folder, lambda: Tower(image, threads), lambda: Tower(text, threads))
 
-    def tokenize(self, texts: Sequence[str]) -> NDArray[np.int64]:
-        """Return open_clip's own token ids: int64 [N, context_length]."""
-        return self._tokenizer(texts)
 
-    def encode_tokens(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Embed token ids [N, context_length] as float32 [N, D]."""
-        if not self._export["causal_text"]:
-            return self._embed_ids(ids)
-        return run_by_length(ids, self._export["end_id"], self._embed_ids)
+class Tower:
+    """One tower in a session of its own."""
 
-    def encode_images(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Embed normalised pixels, float32 [N, 3, H, W], as float32 [N, D]."""
-        vectors: NDArray[np.float32] = self._image.run(None, {"pixels": pixels})[0]
-        return vectors
+    def __init__(self, path: Path, threads: int) -> None:
+        self._session = session(path, threads)
+        self.inputs = {port.name for port in self._session.get_inputs()}
 
-    def _embed_ids(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
-        feed = text_inputs(ids, self._table, self._inputs)
-        vectors: NDArray[np.float32] = self._text.run(None, feed)[0]
+    def __call__(self, feed: "Mapping[str, NDArray[Any]]") -> NDArray[np.float32]:
+        """Run the tower on a batch, given by the names in `inputs`; returns float32 [N, D]."""
+        vectors: NDArray[np.float32] = self._session.run(None, feed)[0]
         return vectors
 
 

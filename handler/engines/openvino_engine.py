@@ -9,14 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from handler.engines.lengths import run_by_length
+from handler.engines.exported import ExportedEngine
 from handler.engines.mapped import let_go, map_ahead
 from handler.engines.threads import thread_count
-from handler.engines.together import load_together
-from handler.engines.token_table import TokenTable, text_inputs
 from handler.manifest import Manifest, ModelEntry
 from handler.settings import Settings
-from handler.tokenizer import Tokenizer
 
 # Where the wheel was not trimmed, openvino imports its model converter: 140 modules and a front end, never used here.
 sys.modules.setdefault("openvino.tools.ovc", None)  # type: ignore[arg-type]
@@ -28,38 +25,20 @@ log = logging.getLogger(__name__)
 GROUP = "DYNAMIC_QUANTIZATION_GROUP_SIZE"
 
 
-class OpenVinoEngine:
-    """Any model that could be exported, at fp32 or with 8-bit weights. Neither torch nor open_clip is needed."""
+class OpenVinoEngine(ExportedEngine["Tower"]):
+    """An exported model in OpenVINO."""
 
     def __init__(self, entry: ModelEntry, manifest: Manifest, settings: Settings) -> None:
         folder = manifest.bundle_dir / "models" / entry.slug / "openvino"
-        self._export = entry.export or {}
         core = openvino.Core()
-        ways = ways_to_run(self._export["activation_group"], thread_count(settings))
-        self._image, self._text, self._tokenizer = load_together(
+        ways = ways_to_run((entry.export or {})["activation_group"], thread_count(settings))
+        super().__init__(
+            entry,
+            folder,
             lambda: Tower(core, folder / "image.xml", ways).packed(),
             lambda: Tower(core, folder / "text.xml", ways),
-            lambda: Tokenizer(folder / "tokenizer.json", entry.tokenizer),
         )
         self._text.packed()  # after the other: never are both in memory twice
-        self._table = TokenTable(folder) if self._export["token_table"] else None
-
-    def tokenize(self, texts: Sequence[str]) -> NDArray[np.int64]:
-        """Return open_clip's own token ids: int64 [N, context_length]."""
-        return self._tokenizer(texts)
-
-    def encode_tokens(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Embed token ids [N, context_length] as float32 [N, D]."""
-        if not self._export["causal_text"]:
-            return self._embed_ids(ids)
-        return run_by_length(ids, self._export["end_id"], self._embed_ids)
-
-    def encode_images(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Embed normalised pixels, float32 [N, 3, H, W], as float32 [N, D]."""
-        return self._image({"pixels": np.ascontiguousarray(pixels)})
-
-    def _embed_ids(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
-        return self._text(text_inputs(ids, self._table, self._text.inputs))
 
 
 def ways_to_run(group: int, threads: int) -> list[dict[str, Any]]:
