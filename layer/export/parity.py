@@ -33,7 +33,7 @@ def export_model(
         facts = json.loads((made / "facts.json").read_text())
         source = _sources(made, model.precision, scratch / "even", step)
         for recipe in RECIPES[model.engine, model.precision]:
-            by_token = _by_token(recipe, facts)
+            by_token = _by_token(recipe, model.engine, facts)
             _write(made, source, model.engine, recipe, by_token, folder / model.engine, step)
             entry = manifest.model_entry(model, sources, facts)
             entry["export"] |= {"recipe": recipe.name, "activation_group": recipe.activation_group}
@@ -67,9 +67,13 @@ def _sources(made: Path, precision: str, even: Path, step: Callable[[str], None]
     return {tower: even / f"{tower}.onnx" for tower in TOWERS}
 
 
-def _by_token(recipe: Recipe, facts: dict[str, Any]) -> dict[str, bool]:
-    """Tell which towers multiply by token. The few tokens of one caption, of a causal tower, are quicker in blocks."""
-    return {"image": recipe.by_token, "text": recipe.by_token and not facts["export"]["causal_text"]}
+def _by_token(recipe: Recipe, engine: str, facts: dict[str, Any]) -> dict[str, bool]:
+    """Tell which towers multiply by token.
+
+    For the few tokens of one caption OpenVINO is as quick in blocks, which compile in half the time.
+    """
+    blocks = engine == "openvino" and facts["export"]["causal_text"]
+    return {"image": recipe.by_token, "text": recipe.by_token and not blocks}
 
 
 def _write(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 class Recipe:
     """`block` weights share a scale (0: nothing is quantised); `activations` is in how many bits they meet weights.
 
-    `by_token`: products are in integers, with a scale for each token and each output, where many tokens are multiplied.
+    `by_token`: products are in integers, with a scale for each token and each output.
     """
 
     name: str
