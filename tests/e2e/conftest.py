@@ -52,6 +52,7 @@ def stack(
     deployment = Deployment(account, f"openclip-{request.param}", request.param, tmp_path_factory.mktemp(request.param))
     try:
         deployment.deploy(build(request.param, "int8"))
+        deployment.warm()
         yield deployment
     finally:
         if not deployment.destroyed():
