@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 EMULATOR = ROOT / "build" / "emulator" / "bin" / "ministack"
 REGION, ACCOUNT = "eu-west-1", "000000000000"
 RUNTIME = "public.ecr.aws/lambda/python:3.13"  # the image in which the emulator runs zip functions
-DEADLINE = 180  # seconds of any one CDK command: a custom resource that never answers would hold it for an hour
+DEADLINE = 600  # seconds of any one CDK command: a custom resource that never answers would hold it for an hour
 
 
 @dataclass(frozen=True)

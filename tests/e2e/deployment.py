@@ -78,7 +78,7 @@ class Deployment:
         sent = {"content-type": "application/json", **(headers or {}), "host": host}
         request = urllib.request.Request(f"http://127.0.0.1:{self.aws.port}{path}", data, sent)
         try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
+            with urllib.request.urlopen(request, timeout=300) as answer:
                 return Reply(answer.status, answer.read())
         except urllib.error.HTTPError as error:
             return Reply(error.code, error.read())
