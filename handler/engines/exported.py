@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Container, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,21 +17,18 @@ from handler.tokenizer import Tokenizer
 class Tower(Protocol):
     """One of the two, in the hands of an engine."""
 
-    inputs: Container[str]
+    @property
+    def inputs(self) -> Container[str]:
+        """The names of what it takes."""
 
     def __call__(self, feed: "Mapping[str, NDArray[Any]]") -> NDArray[np.float32]:
         """Run the tower on a batch, given by the names in `inputs`; returns float32 [N, D]."""
 
 
-AnyTower = TypeVar("AnyTower", bound=Tower)
-
-
-class ExportedEngine(Generic[AnyTower]):
+class ExportedEngine:
     """Any model that could be exported, at fp32 or with 8-bit weights. Neither torch nor open_clip is needed."""
 
-    def __init__(
-        self, entry: ModelEntry, folder: Path, image: Callable[[], AnyTower], text: Callable[[], AnyTower]
-    ) -> None:
+    def __init__(self, entry: ModelEntry, folder: Path, image: Callable[[], Tower], text: Callable[[], Tower]) -> None:
         self._export = entry.export or {}
         self._image, self._text, self._tokenizer = load_together(
             image, text, lambda: Tokenizer(folder / "tokenizer.json", entry.tokenizer)

@@ -17,7 +17,7 @@ from handler.settings import Settings
 log = logging.getLogger(__name__)
 
 
-class OnnxEngine(ExportedEngine["Tower"]):
+class OnnxEngine(ExportedEngine):
     """An exported model in ONNX Runtime."""
 
     def __init__(self, entry: ModelEntry, manifest: Manifest, settings: Settings) -> None:

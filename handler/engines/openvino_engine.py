@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,20 +26,20 @@ log = logging.getLogger(__name__)
 GROUP = "DYNAMIC_QUANTIZATION_GROUP_SIZE"
 
 
-class OpenVinoEngine(ExportedEngine["Tower"]):
+class OpenVinoEngine(ExportedEngine):
     """An exported model in OpenVINO."""
 
     def __init__(self, entry: ModelEntry, manifest: Manifest, settings: Settings) -> None:
         folder = manifest.bundle_dir / "models" / entry.slug / "openvino"
         core = openvino.Core()
         ways = ways_to_run((entry.export or {})["activation_group"], thread_count(settings))
+        one_by_one = threading.Lock()  # never are both in memory twice
         super().__init__(
             entry,
             folder,
-            lambda: Tower(core, folder / "image.xml", ways).packed(),
-            lambda: Tower(core, folder / "text.xml", ways),
+            lambda: Tower(core, folder / "image.xml", ways).packed(one_by_one),
+            lambda: Tower(core, folder / "text.xml", ways).packed(one_by_one),
         )
-        self._text.packed()  # after the other: never are both in memory twice
 
 
 def ways_to_run(group: int, threads: int) -> list[dict[str, Any]]:
@@ -77,14 +78,15 @@ class Tower:
                 vectors: NDArray[np.float32] = found[0]
                 return vectors
 
-    def packed(self) -> "Tower":
+    def packed(self, one_by_one: threading.Lock) -> "Tower":
         """Run once, since the first use packs the weights for this processor, and forget the pages they came from."""
         feed = {}
         for port in self._request.model_inputs:  # one item, of 8 positions where any number will do
             shape = [1, *(8 if size.is_dynamic else size.get_length() for size in list(port.partial_shape)[1:])]
             feed[port.any_name] = np.zeros(shape, port.element_type.to_dtype())
-        self(feed)
-        let_go(self._weights)
+        with one_by_one:
+            self(feed)
+            let_go(self._weights)
         return self
 
     def _next(self) -> Any:
