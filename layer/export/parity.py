@@ -110,7 +110,10 @@ def _measure(trial: Path, entry: dict[str, Any], samples: Path) -> dict[str, Any
     except ValueError as error:
         raise ExportError(f"the handler died on {entry['id']}: {sandbox.reason(run)}") from error
     if report["error"]:
-        raise ExportError(f"the handler cannot run {entry['id']} on {entry['engine']}: {report['error']}")
+        raise ExportError(
+            f"the handler cannot run {entry['id']} on {entry['engine']}: {report['error'].strip()}: "
+            'set another engine for this model in models.toml; every one runs with engine = "torch"'
+        )
     if not report["token_ids_equal"]:
         raise ExportError(
             f"the exported tokenizer of {entry['id']} gives other token ids than open_clip's: "
