@@ -121,7 +121,7 @@ def test_one_caption_through_the_handler_costs_at_most_3_ms_over_the_engine(serv
     assert run.returncode == 0, run.stderr
 
     median = json.loads(run.stdout)
-    assert median["handler"] - median["engine"] <= 3, median
+    assert 0 < median["over"] <= 3, median
 
 
 @pytest.mark.parametrize("processors", [1, 2])
