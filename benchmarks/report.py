@@ -76,7 +76,8 @@ def machine() -> str:
 def markdown(report: Report) -> str:
     """Return the page with a table for each model."""
     parts = [
-        "# Benchmarks\n\nTimes of one machine: the ratios travel, the seconds do not. Random weights of the true "
+        "# Benchmarks\n\nTimes of one machine: the ratios travel, those of warm requests between like processors only. "
+        "Random weights of the true "
         f"architecture.\n\n`{report.command}`, {report.date}, on {machine()}; medians of {report.runs} fresh processes "
         "each, in turns, page cache dropped before every start where run as root. Cold is from process start to the "
         "first image and first text embedding through `lambda_handler`; `x` is how many times better than the plain "
