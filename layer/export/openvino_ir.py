@@ -7,6 +7,7 @@ import numpy as np
 import openvino
 from numpy.typing import NDArray
 from openvino import opset13 as ops
+from openvino.passes import ConstantFolding, Manager
 
 from layer.export.recipes import Recipe
 
@@ -18,10 +19,18 @@ def write_ir(fp32: Path, recipe: Recipe, target: Path, *, by_token: bool = False
     """Write `target` (.xml) and its .bin from an fp32 ONNX graph; nothing in it depends on this host's processor."""
     model = openvino.Core().read_model(fp32)
     if recipe.block:
+        _fold(model)
         _quantise(model, 0 if by_token else recipe.block)
     if by_token:
         _add_proof(model)
     openvino.save_model(model, target, compress_to_fp16=False)
+
+
+def _fold(model: Any) -> None:
+    """Compute what hangs on no input, as relative positions do: OpenVINO cannot, once its products are in 8 bits."""
+    folding = Manager()
+    folding.register_pass(ConstantFolding())
+    folding.run_passes(model)
 
 
 def _quantise(model: Any, block: int) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime
+import openvino
 import pytest
 import torch
 from numpy.typing import NDArray
@@ -13,6 +14,8 @@ from torch import nn
 from handler.engines import onnx_engine
 from layer.export.even import write_even
 from layer.export.onnx_by_token import multiply_by_token, write_probe, write_wide
+from layer.export.openvino_ir import write_ir
+from layer.export.recipes import RECIPES, Recipe
 
 SHAPE = (2, 7, 64)  # batch, tokens, channels
 FAR = 200
@@ -31,6 +34,19 @@ class Block(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         inner: torch.Tensor = self.narrow(nn.functional.gelu(self.wide(self.norm(x))))
         return inner
+
+
+class Placed(nn.Module):
+    """Tokens with a bias that an inner network computes from their places, as timm's relative positions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.inner = nn.Linear(64, 64), nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 64))
+        self.register_buffer("places", torch.rand(SHAPE[1], 64) * 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        placed: torch.Tensor = self.layer(x + self.inner(self.places))
+        return placed
 
 
 @pytest.fixture(scope="module")
@@ -116,3 +132,18 @@ class Saturating:
     def run(self, _: object, feed: dict[str, NDArray[np.uint8]]) -> list[NDArray[np.int32]]:
         pairs = (feed["numbers"].astype(np.int32) * 127).reshape(2, 4, 2).sum(axis=2)
         return [np.minimum(pairs, np.iinfo(np.int16).max).sum(axis=1, keepdims=True).repeat(8, axis=1)]
+
+
+@pytest.mark.parametrize("recipe", RECIPES["openvino", "int8"][:2], ids=lambda recipe: recipe.name)
+def test_openvino_takes_a_product_that_hangs_on_no_input(tmp_path: Path, recipe: Recipe) -> None:
+    torch.manual_seed(0)
+    placed, x = Placed().eval(), torch.randn(SHAPE)
+    batch = torch.export.Dim("batch", min=1, max=8)
+    program = torch.onnx.export(placed, (x,), dynamo=True, optimize=False, dynamic_shapes=({0: batch},))
+    assert program is not None
+    program.save(str(tmp_path / "fp32.onnx"))
+
+    write_ir(tmp_path / "fp32.onnx", recipe, tmp_path / "tower.xml", by_token=recipe.by_token)
+
+    run = openvino.Core().compile_model(tmp_path / "tower.xml", "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    assert worst_cosine(run(x.numpy())[0], placed(x).detach().numpy()) > 0.999
