@@ -5,7 +5,6 @@
 
 import json
 import logging
-import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,15 +15,14 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from layer.export.recipes import RECIPES
 from layer.openclip import open_clip
 from layer.plan import source_plan
 from layer.registry import TABLE
 from layer.spec import ModelSpec
 
 TEXT_TOWERS = Path(__file__).with_name("text_towers.json")  # the published configs of the registry's text towers
-BLOCK = RECIPES["onnx", "int8"][0].block
-SCALE_BYTES = 4  # of a block's
+SCALE_BYTES = 4  # of an output, of an input that was evened out, of a token table's block
+PRODUCT_BYTES = 5_000  # of a product's nodes in the two graphs that ONNX Runtime has of a tower
 # Bytes of a tokenizer.json for each entry: open_clip's own has 1.7 MB; others at most, with long pieces and merges.
 OWN_TOKEN_BYTES, TOKEN_BYTES = 35, 135
 IN_MATRICES = (
@@ -82,11 +80,11 @@ def _weights(model: nn.Module) -> Iterator[tuple[str, torch.Tensor, int]]:
 
 
 def _in_8_bits(module: nn.Module, name: str, tensor: torch.Tensor) -> int:
-    """Bytes of a weight: a matrix has its inputs padded to whole blocks, a token table a scale each few numbers."""
+    """Bytes of a weight: a matrix multiplied by token has scales and nodes beside it, a token table scales alone."""
     if tensor.ndim == 2 and (isinstance(module, nn.Linear) or name in IN_MATRICES):
         from_left = name in ("proj", "text_projection")  # [inputs, outputs]: vectors @ proj
         inputs, outputs = tensor.shape if from_left else tensor.shape[::-1]
-        return int(outputs) * math.ceil(inputs / BLOCK) * (BLOCK + SCALE_BYTES)
+        return int(inputs) * int(outputs) + SCALE_BYTES * (int(inputs) + int(outputs)) + PRODUCT_BYTES
     if isinstance(module, nn.Embedding) and tensor.shape[0] > 1000:
         rows, width = tensor.shape
         return int(rows) * (width + SCALE_BYTES * (width // 32 if width % 32 == 0 else 1))
