@@ -3,6 +3,8 @@
 import ast
 from collections.abc import Iterator
 
+from layer import registry
+from layer.doctor.environment import too_many_threads
 from layer.doctor.finding import Finding
 from layer.doctor.tree import Tree
 
@@ -55,6 +57,11 @@ def _call_problems(path: str, call: ast.Call) -> Iterator[Finding]:
     if name in CREATE:
         positional = dict(zip(("model_name", "pretrained"), call.args, strict=False))
         yield from _create_problems(where, name, {**positional, **arguments})
+    first = call.args[0] if call.args else None
+    if name == "get_tokenizer":
+        yield from _tokenizer_problems(where, _text(arguments.get("model_name", first)))
+    if name == "set_num_threads" and isinstance(first, ast.Constant) and isinstance(first.value, int):
+        yield from too_many_threads(f"{name}({first.value})", first.value, where)
     workers = arguments.get("num_workers")
     many = isinstance(workers, ast.Constant) and workers.value not in (0, None)
     if name in ("Pool", "ProcessPoolExecutor") or many:
@@ -63,6 +70,17 @@ def _call_problems(path: str, call: ast.Call) -> Iterator[Finding]:
             where,
             "Lambda has no /dev/shm: semaphores between processes fail with Errno 38 (SemLock)",
             "use threads, num_workers=0",
+        )
+
+
+def _tokenizer_problems(where: str, model: str | None) -> Iterator[Finding]:
+    if model and ":" not in model and registry.known(model.replace("/", "-")) is None:
+        yield Finding(
+            "tokenizer-of-no-model",
+            where,
+            f"open_clip has no model {model!r}: it only warns, and gives its default tokenizer, so other token ids",
+            "name a model of `python -m layer models --all`, or hf-hub:<repository>",
+            fatal=False,  # a later open_clip may know it
         )
 
 

@@ -12,6 +12,8 @@ WRITERS = {
     "TORCH_HOME": "torch",
     "XDG_CACHE_HOME": "what follows the XDG rules",
 }
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+MOST_THREADS = 6  # vCPUs of a function with 10,240 MB
 MEND = "ENV HF_HUB_OFFLINE=1"
 
 
@@ -35,6 +37,23 @@ def environment_problems(environ: Mapping[str, str], where: str, set_in_code: bo
                 f"ENV {name}=/tmp/{name.lower()}",
                 fatal=False,
             )
+
+    for name in THREADS:
+        if (value := environ.get(name, "")).isdigit():
+            yield from too_many_threads(f"{name}={value}", int(value), where)
+
+
+def too_many_threads(setting: str, threads: int, where: str) -> Iterator[Finding]:
+    """Name a setting by which more threads compute than a function can have processors."""
+    if threads > MOST_THREADS:
+        yield Finding(
+            "more-threads-than-processors",
+            where,
+            f"{setting}: a function has {MOST_THREADS} vCPUs at most, one for each 1,769 MB, and threads beyond them "
+            "wait for each other",
+            "as many threads as the memory setting buys vCPUs",
+            fatal=False,
+        )
 
 
 def _offline(environ: Mapping[str, str], where: str) -> Iterator[Finding]:

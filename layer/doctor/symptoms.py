@@ -16,7 +16,8 @@ SYMPTOMS: tuple[tuple[str, str, str, str], ...] = (
         OFFLINE,
     ),
     (
-        r"Errno 30\] Read-only file system: '/home/sbx|problem when trying to write in your cache folder",
+        r"Errno 30\] Read-only file system: '/home/sbx|problem when trying to write in your cache folder"
+        r"|Matplotlib created a temporary|cannot cache function .*: no locator available",
         "home-not-writable",
         "a library keeps its cache in the home directory, which Lambda does not have",
         "set HOME, HF_HOME, TORCH_HOME, MPLCONFIGDIR, NUMBA_CACHE_DIR and XDG_CACHE_HOME to directories under /tmp",
@@ -60,10 +61,22 @@ SYMPTOMS: tuple[tuple[str, str, str, str], ...] = (
     ),
     (r"Task timed out", "timed-out", "the load, or a question to the hub, took longer than the timeout", OFFLINE),
     (
-        r"Required pretrained weights|[Mm]odel initialized randomly",
+        r"Required pretrained weights|[Mm]odel initialized randomly|Failed to download file \(",
         "weights-missing",
-        "there are no weights",
+        "there are no weights; of the names that open_clip tried, its message has the last",
         "fetch them",
+    ),
+    (
+        r"returning default SimpleTokenizer",
+        "tokenizer-of-no-model",
+        "open_clip knows no model of that name, and only warns: other token ids, wrong vectors",
+        "name a model of `python -m layer models --all`, or hf-hub:<repository>",
+    ),
+    (
+        r"cannot identify image file",
+        "picture-not-decoded",
+        "bytes of a picture arrived as something else; a binary body comes in base64",
+        "decode the body where the event's isBase64Encoded is true; a REST API needs binaryMediaTypes",
     ),
     (r"Runtime\.ImportModuleError|No module named", "module-missing", "a module was not packed", "pack what it names"),
     (r"Internal Server Error|Runtime exited", "died", "the function died; its log has the reason", "doctor the log"),

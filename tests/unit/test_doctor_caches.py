@@ -128,6 +128,7 @@ ENVIRONMENTS: dict[str, dict[str, str]] = {
     "offline-wrong-variable": {"HF_HUB_CACHE": "/opt/hub", "HF_DATASETS_OFFLINE": "1"},
     "cache-elsewhere": {**GOOD, "HF_HUB_CACHE": "/models/hub"},
     "writes-outside-tmp": {**GOOD, "MPLCONFIGDIR": "/var/task/mpl"},
+    "more-threads-than-processors": {**GOOD, "OMP_NUM_THREADS": "40", "MKL_NUM_THREADS": "6"},
 }
 
 

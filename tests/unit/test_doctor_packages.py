@@ -1,5 +1,7 @@
 """The doctor on Dockerfiles, code, zips, logs and running functions broken on purpose: each named by its own code."""
 
+import importlib.util
+import io
 import json
 import re
 import shutil
@@ -13,6 +15,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+from PIL import Image, UnidentifiedImageError
 
 from layer.doctor.examine import examine
 from layer.doctor.finding import Finding
@@ -48,6 +51,8 @@ HANDLERS = {
     "checkpoint-with-wrong-preprocessing": "import open_clip as o\no.create_model('RN50', pretrained='/w.pt')\n",
     "random-model-not-refused": "import open_clip\nopen_clip.create_model_and_transforms('hf-hub:acme/x')\n",
     "cache-dir-not-passed-on": "import open_clip as o\no.create_model_from_pretrained('hf-hub:a/b', cache_dir='/o')\n",
+    "tokenizer-of-no-model": "import open_clip as o\no.get_tokenizer('ViT-B/32')\no.get_tokenizer('ViT-B-33')\n",
+    "more-threads-than-processors": "import open_clip, torch\ntorch.set_num_threads(6)\ntorch.set_num_threads(16)\n",
     "shared-memory-needed": "import open_clip\nfrom torch.utils import data\ndata.DataLoader([], num_workers=2)\n",
 }
 
@@ -56,7 +61,8 @@ HANDLERS = {
 def test_a_functions_own_code_is_named(tmp_path: Path, code: str) -> None:
     (tmp_path / "app.py").write_text(HANDLERS[code])
 
-    assert codes(examine(str(tmp_path))) == {code}
+    [finding] = examine(str(tmp_path))
+    assert (finding.code, finding.where) == (code, f"app.py:{HANDLERS[code].count(chr(10))}")
 
 
 def test_code_that_sets_the_flag_in_time_makes_up_for_the_environment(tmp_path: Path) -> None:
@@ -109,6 +115,30 @@ def test_a_log_is_read_for_the_messages_that_people_paste(tmp_path: Path) -> Non
     )
 
     assert codes(examine(str(log))) == {"hub-asked-read-only-cache", "shared-memory-needed", "hub-asked"}
+
+
+OPEN_CLIPS = {  # what open_clip itself says, up to the names that it fills in
+    "Failed to download file (": "weights-missing",
+    "Model initialized randomly.": "weights-missing",
+    "Model configuration not found, returning default SimpleTokenizer.": "tokenizer-of-no-model",
+}
+
+
+def test_what_open_clip_says_in_a_log_is_what_the_installed_one_says(tmp_path: Path) -> None:
+    [package] = importlib.util.find_spec("open_clip").submodule_search_locations  # type: ignore[union-attr, misc]
+    source = "".join((Path(package) / name).read_text() for name in ("factory.py", "pretrained.py"))
+    for message, code in OPEN_CLIPS.items():
+        assert message in source
+        (tmp_path / "log.txt").write_text(f"WARNING:root:{message}open_clip_pytorch_model.bin) for acme/x.\n")
+        assert codes(examine(str(tmp_path / "log.txt"))) == {code}
+
+
+def test_a_picture_whose_base64_was_left_as_it_came_is_named_by_what_pillow_says(tmp_path: Path) -> None:
+    with pytest.raises(UnidentifiedImageError) as caught:
+        Image.open(io.BytesIO(b"iVBORw0KGgo="))
+    (tmp_path / "log.txt").write_text(f"[ERROR] UnidentifiedImageError: {caught.value}\n")
+
+    assert codes(examine(str(tmp_path / "log.txt"))) == {"picture-not-decoded"}
 
 
 @contextmanager
