@@ -7,7 +7,7 @@ import pytest
 from layer import registry
 from layer.export.recipes import BY_TOKEN
 from tests.families import coverage
-from tests.families.families import FAMILIES, family_of
+from tests.families.families import BIOMEDCLIP, FAMILIES, Family, family_of
 
 TABLE = json.loads(registry.TABLE.read_text())
 
@@ -41,6 +41,13 @@ def test_a_model_with_published_weights_is_estimated_as_the_bundles_that_were_bu
 
     assert len(share) >= 2
     assert {model: ratio for model, ratio in share.items() if not 0.99 < ratio < 1.01} == {}
+
+
+@pytest.mark.parametrize("family", [*FAMILIES, BIOMEDCLIP], ids=lambda family: family.name)
+def test_a_family_was_seen_on_every_engine_as_exact_as_promised(family: Family) -> None:
+    row = coverage.read()["families"][family.name]
+
+    assert {engine: row[engine] for engine in coverage.ENGINES if not coverage.holds(engine, row[engine])} == {}
 
 
 def test_the_page_says_what_the_results_say() -> None:
