@@ -37,7 +37,6 @@ def environment_problems(environ: Mapping[str, str], where: str, set_in_code: bo
                 f"ENV {name}=/tmp/{name.lower()}",
                 fatal=False,
             )
-
     for name in THREADS:
         if (value := environ.get(name, "")).isdigit():
             yield from too_many_threads(f"{name}={value}", int(value), where)
