@@ -49,12 +49,8 @@ def full_size(root: Path) -> Path:
     with serving() as hub:
         hub.add("timm/MobileCLIP2-S0-OpenCLIP", root / "repository")
         builder = Builder(root / "work", hub)
-        with builder.start(FULL_SIZE_SPEC) as process:
-            try:
-                said = process.communicate(timeout=EXPORT_SECONDS)
-            finally:
-                process.kill()
-    assert process.returncode == 0, said[1]
+        run = builder.run(FULL_SIZE_SPEC, timeout=EXPORT_SECONDS)
+    assert run.returncode == 0, run.stderr
     return builder.bundle
 
 
