@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handler.engines.lengths import run_by_length
-from handler.engines.together import load_together
+from handler.engines.together import Begun, load_together
 from handler.engines.token_table import TokenTable, text_inputs
 from handler.manifest import ModelEntry
 from handler.tokenizer import Tokenizer
@@ -28,7 +28,9 @@ class Tower(Protocol):
 class ExportedEngine:
     """Any model that could be exported, at fp32 or with 8-bit weights. Neither torch nor open_clip is needed."""
 
-    def __init__(self, entry: ModelEntry, folder: Path, image: Callable[[], Tower], text: Callable[[], Tower]) -> None:
+    def __init__(
+        self, entry: ModelEntry, folder: Path, image: Callable[[Begun], Tower], text: Callable[[Begun], Tower]
+    ) -> None:
         self._export = entry.export or {}
         self._image, self._text, self._tokenizer = load_together(
             image, text, lambda: Tokenizer(folder / "tokenizer.json", entry.tokenizer)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from handler.engines.exported import ExportedEngine
 from handler.engines.threads import thread_count
+from handler.engines.together import Begun
 from handler.manifest import Manifest, ModelEntry
 from handler.settings import Settings
 
@@ -24,13 +25,16 @@ class OnnxEngine(ExportedEngine):
         folder = manifest.bundle_dir / "models" / entry.slug / "onnx"
         threads = thread_count(settings)
         image, text = graphs(folder)
-        super().__init__(entry, folder, lambda: Tower(image, threads), lambda: Tower(text, threads))
+        super().__init__(
+            entry, folder, lambda begun: Tower(image, threads, begun), lambda begun: Tower(text, threads, begun)
+        )
 
 
 class Tower:
     """One tower in a session of its own."""
 
-    def __init__(self, path: Path, threads: int) -> None:
+    def __init__(self, path: Path, threads: int, begun: Begun) -> None:
+        begun()
         self._session = session(path, threads)
         self.inputs = {port.name for port in self._session.get_inputs()}
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from handler.engines.exported import ExportedEngine
 from handler.engines.mapped import let_go, map_ahead
 from handler.engines.threads import thread_count
+from handler.engines.together import Begun
 from handler.manifest import Manifest, ModelEntry
 from handler.settings import Settings
 
@@ -37,8 +38,8 @@ class OpenVinoEngine(ExportedEngine):
         super().__init__(
             entry,
             folder,
-            lambda: Tower(core, folder / "image.xml", ways).packed(one_by_one),
-            lambda: Tower(core, folder / "text.xml", ways).packed(one_by_one),
+            lambda begun: Tower(core, folder / "image.xml", ways, begun).packed(one_by_one),
+            lambda begun: Tower(core, folder / "text.xml", ways, begun).packed(one_by_one),
         )
 
 
@@ -56,8 +57,8 @@ def ways_to_run(group: int, threads: int) -> list[dict[str, Any]]:
 class Tower:
     """One compiled tower. A setting that this processor refuses, or is inexact with, gives way to the next."""
 
-    def __init__(self, core: Any, path: Path, ways: Sequence[Mapping[str, Any]]) -> None:
-        self._core, self._path = core, path
+    def __init__(self, core: Any, path: Path, ways: Sequence[Mapping[str, Any]], begun: Begun) -> None:
+        self._core, self._path, self._begun = core, path, begun
         self._ways = list(ways)
         self._weights = map_ahead(path.with_suffix(".bin"))
         self._request = self._next()
@@ -95,6 +96,7 @@ class Tower:
             try:
                 weights = openvino.Tensor(np.frombuffer(self._weights, np.uint8), shared_memory=True)
                 model = self._core.read_model(self._path.read_bytes(), weights)
+                self._begun()
                 return self._core.compile_model(model, "CPU", way).create_infer_request()
             except RuntimeError as error:
                 if not self._ways:
