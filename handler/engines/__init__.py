@@ -36,6 +36,9 @@ def create_engine(entry: ModelEntry, manifest: Manifest, settings: Settings) -> 
 
         return OnnxEngine(entry, manifest, settings)
     if entry.engine == "openvino":
+        from handler.engines.ahead import libraries, read_ahead
+
+        read_ahead(libraries("openvino", "libs/libopenvino.so*", "*.so", "libs/libopenvino_intel_cpu_plugin.so"))
         from handler.engines.openvino_engine import OpenVinoEngine
 
         return OpenVinoEngine(entry, manifest, settings)

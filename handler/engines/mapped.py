@@ -1,20 +1,37 @@
-"""A file of weights mapped into memory: read ahead while other things happen, and let go of once it has been packed."""
+"""A file of weights mapped into memory, and let go of while it is packed."""
 
 import mmap
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-CHUNK = 128 * 1024  # bytes, Linux's usual read-ahead: of a longer stretch the kernel reads that much and no more
+PAUSE = 0.005  # seconds: the copying of some 10 MB
 
 
-def map_ahead(path: Path) -> mmap.mmap:
-    """Map a file and ask the kernel for all of it. Writable but private: OpenVINO takes no read-only memory."""
+def map_weights(path: Path) -> mmap.mmap:
+    """Map a file. Writable but private: OpenVINO takes no read-only memory."""
     with path.open("rb") as stream:
-        mapping = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_COPY)
-    for start in range(0, len(mapping), CHUNK):
-        mapping.madvise(mmap.MADV_WILLNEED, start, min(CHUNK, len(mapping) - start))
-    return mapping
+        return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_COPY)
 
 
-def let_go(mapping: mmap.mmap) -> None:
-    """Give the pages back. The mapping stays: whoever touches it again reads it again."""
-    mapping.madvise(mmap.MADV_DONTNEED)
+@contextmanager
+def letting_go(mapping: mmap.mmap) -> Iterator[None]:
+    """Give the pages back again and again while they are copied from, so that no more than a few count as memory.
+
+    The mapping stays: whoever touches a page again reads it again.
+    """
+    done = threading.Event()
+
+    def let_go() -> None:
+        while not done.wait(PAUSE):
+            mapping.madvise(mmap.MADV_DONTNEED)
+
+    thread = threading.Thread(target=let_go, name="openclip-let-go")
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+        mapping.madvise(mmap.MADV_DONTNEED)

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from handler.engines.ahead import read_ahead
 from handler.engines.exported import ExportedEngine
-from handler.engines.mapped import let_go, map_ahead
+from handler.engines.mapped import letting_go, map_weights
 from handler.engines.threads import thread_count
 from handler.engines.together import Begun
 from handler.manifest import Manifest, ModelEntry
@@ -32,6 +33,7 @@ class OpenVinoEngine(ExportedEngine):
 
     def __init__(self, entry: ModelEntry, manifest: Manifest, settings: Settings) -> None:
         folder = manifest.bundle_dir / "models" / entry.slug / "openvino"
+        read_ahead(folder / name for name in ("tokenizer.json", "text.bin", "image.bin"))
         core = openvino.Core()
         ways = ways_to_run((entry.export or {})["activation_group"], thread_count(settings))
         one_by_one = threading.Lock()  # never are both in memory twice
@@ -60,7 +62,7 @@ class Tower:
     def __init__(self, core: Any, path: Path, ways: Sequence[Mapping[str, Any]], begun: Begun) -> None:
         self._core, self._path, self._begun = core, path, begun
         self._ways = list(ways)
-        self._weights = map_ahead(path.with_suffix(".bin"))
+        self._weights = map_weights(path.with_suffix(".bin"))
         self._request = self._next()
         self.inputs = {port.any_name for port in self._request.model_inputs}
 
@@ -85,9 +87,8 @@ class Tower:
         for port in self._request.model_inputs:  # one item, of 8 positions where any number will do
             shape = [1, *(8 if size.is_dynamic else size.get_length() for size in list(port.partial_shape)[1:])]
             feed[port.any_name] = np.zeros(shape, port.element_type.to_dtype())
-        with one_by_one:
+        with one_by_one, letting_go(self._weights):
             self(feed)
-            let_go(self._weights)
         return self
 
     def _next(self) -> Any:

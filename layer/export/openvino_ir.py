@@ -7,11 +7,14 @@ import numpy as np
 import openvino
 from numpy.typing import NDArray
 from openvino import opset13 as ops
+from openvino._offline_transformations import apply_moc_transformations
 from openvino.passes import ConstantFolding, Manager
 
+from layer.export.ir_file import part_weights
 from layer.export.recipes import Recipe
 
 TINY = np.finfo(np.float32).tiny
+SMALL = 16  # numbers in a constant that is worth finding again
 PROOF = "proof"  # the output by which the handler sees that this processor's products in 8 bits are exact
 
 
@@ -23,7 +26,10 @@ def write_ir(fp32: Path, recipe: Recipe, target: Path, *, by_token: bool = False
         _quantise(model, 0 if by_token else recipe.block)
     if by_token:
         _add_proof(model)
+    apply_moc_transformations(model, cf=True)  # what each load would begin with
+    _share_constants(model)
     openvino.save_model(model, target, compress_to_fp16=False)
+    part_weights(target)
 
 
 def _fold(model: Any) -> None:
@@ -80,6 +86,20 @@ def _add_proof(model: Any) -> None:
     proof = _integers(ops.broadcast(ops.constant(np.float32(1)), shape), np.full((8, 64), 127, np.int8), scales)
     proof.output(0).set_names({PROOF})
     model.add_results([ops.result(proof)])
+
+
+def _share_constants(model: Any) -> None:
+    """Keep each small constant once: OpenVINO's passes visit every node, and a third of them hold the same few numbers.
+
+    Nothing that is computed changes.
+    """
+    kept: dict[tuple[Any, ...], Any] = {}
+    for node in model.get_ordered_ops():
+        if node.get_type_name() == "Constant" and node.data.size <= SMALL:
+            known = str(node.get_element_type()), tuple(node.shape), node.data.tobytes()
+            same = kept.setdefault(known, node)
+            if same is not node:
+                node.output(0).replace(same.output(0))
 
 
 def _in_8_bits(matrix: NDArray[np.float32], block: int) -> Any:
