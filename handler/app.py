@@ -2,16 +2,22 @@
 
 from handler import offline  # noqa: F401, I001 - before all else: libraries freeze their network settings when imported
 
+import gc
 import os
 import time
 from typing import Any
 
 STARTED = time.monotonic()
 
-from handler import api  # noqa: E402 - what these import is part of the cold start
-from handler.service import Service  # noqa: E402
+gc.disable()  # modules are no garbage, and looking for some among them takes a tenth of their import
+from handler.service import Service  # noqa: E402 - what is imported is part of the cold start
 
 SERVICE = Service.start(os.environ, STARTED)
+
+from handler import api  # noqa: E402 - meanwhile the model loads
+
+gc.freeze()
+gc.enable()
 
 
 def lambda_handler(event: Any, context: Any) -> dict[str, Any]:

@@ -7,11 +7,14 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from handler.engines import Engine, create_engine
 from handler.manifest import Manifest, ModelEntry
-from handler.preprocess import Preprocess
 from handler.settings import MB, Settings
+
+if TYPE_CHECKING:
+    from handler.preprocess import Preprocess
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +25,7 @@ class LoadedModel:
 
     entry: ModelEntry
     engine: Engine
-    preprocess: Preprocess
+    preprocess: "Preprocess"
     load_seconds: float
 
 
@@ -107,6 +110,8 @@ class Models:
     def _load(self, entry: ModelEntry) -> LoadedModel:
         start = time.perf_counter()
         engine = self._create(entry, self.manifest, self._settings)
+        from handler.preprocess import Preprocess  # late: Pillow can be imported while the engine loads
+
         preprocess = Preprocess(entry.preprocess, entry.image_size)
         return LoadedModel(entry, engine, preprocess, time.perf_counter() - start)
 

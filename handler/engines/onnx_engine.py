@@ -65,7 +65,10 @@ def session(path: Path, threads: int) -> Any:
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL  # done at build
     options.intra_op_num_threads = threads
-    # Threads spin between a run's operations, a third of a caption's time, and not after it: other sessions' cores.
-    options.add_session_config_entry("session.force_spinning_stop", "1")
+    # Threads spin between a run's operations, a third of a caption's time, and not between runs or before the first:
+    # the other tower wants the cores.
+    options.add_session_config_entry("session.intra_op.spin_duration_us", "100")
+    # Not from an arena that grows by doubling.
+    options.add_session_config_entry("session.use_device_allocator_for_initializers", "1")
     options.log_severity_level = 3
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

@@ -1,5 +1,6 @@
 """The token table of a text tower, outside its graph: mapped into memory, so that only the rows of a text are read."""
 
+import mmap
 from collections.abc import Container
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,9 @@ class TokenTable:
     """One row a token of the vocabulary: float32 [V, D], or int8 with a scale for each block of a row."""
 
     def __init__(self, folder: Path) -> None:
-        self._rows = np.load(folder / "text.table.npy", mmap_mode="r")
+        self._rows = _mapped(folder / "text.table.npy")
         in_8_bits = self._rows.dtype == np.int8
-        self._scales = np.load(folder / "text.table.scales.npy", mmap_mode="r") if in_8_bits else None
+        self._scales = _mapped(folder / "text.table.scales.npy") if in_8_bits else None
 
     def __call__(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the rows of token ids [N, L] as float32 [N, L, D]."""
@@ -24,6 +25,12 @@ class TokenTable:
         blocks = rows.reshape(*ids.shape, self._scales.shape[1], -1)
         scaled: NDArray[np.float32] = blocks * np.asarray(self._scales[ids])[..., None]
         return scaled.reshape(rows.shape)
+
+
+def _mapped(path: Path) -> NDArray[Any]:
+    rows = np.load(path, mmap_mode="r")
+    rows.base.madvise(mmap.MADV_RANDOM)  # a few rows anywhere: what lies around them is not worth reading ahead
+    return np.asarray(rows)
 
 
 def text_inputs(ids: NDArray[np.int64], table: TokenTable | None, inputs: Container[str]) -> "dict[str, NDArray[Any]]":

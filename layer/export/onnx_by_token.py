@@ -49,21 +49,15 @@ def multiply_by_token(model: onnx.ModelProto) -> None:
 
 def _in_8_bits(name: str) -> list[onnx.NodeProto]:
     """Return what makes `name`.in_8_bits, uint8 around 128, and `name`.scale, one for each token, of activations."""
-    last = "token.last"
     return [
-        _node("ReduceMax", [name, last], f"{name}.high", keepdims=1),
-        _node("ReduceMin", [name, last], f"{name}.low", keepdims=1),
+        _node("ReduceMax", [name, "token.last"], f"{name}.high", keepdims=1),
+        _node("ReduceMin", [name, "token.last"], f"{name}.low", keepdims=1),
         _node("Neg", [f"{name}.low"], f"{name}.depth"),
         _node("Max", [f"{name}.high", f"{name}.depth", "token.least"], f"{name}.reach"),
         _node("Mul", [f"{name}.reach", "token.step"], f"{name}.scale"),
-        # QuantizeLinear takes a scale for each row of a matrix, and as many zeros.
-        _node("Reshape", [f"{name}.scale", last], f"{name}.scales"),
-        _node("Shape", [f"{name}.scales"], f"{name}.count"),
-        _node("Expand", ["token.zero", f"{name}.count"], f"{name}.zeros"),
-        _node("Shape", [name], f"{name}.shape"),
-        _node("Flatten", [name], f"{name}.rows", axis=-1),
-        _node("QuantizeLinear", [f"{name}.rows", f"{name}.scales", f"{name}.zeros"], f"{name}.numbers", axis=0),
-        _node("Reshape", [f"{name}.numbers", f"{name}.shape"], f"{name}.in_8_bits"),
+        # Not by QuantizeLinear: it takes a scale for each row of a matrix alone, and flattening to one copies.
+        _node("Div", [name, f"{name}.scale"], f"{name}.steps"),
+        _node("QuantizeLinear", [f"{name}.steps", "token.one", "token.zero"], f"{name}.in_8_bits"),
     ]
 
 

@@ -1,5 +1,6 @@
 """Write open_clip's tokenizer as a tokenizer.json, with the settings by which `handler/tokenizer.py` repeats it."""
 
+import json
 import sys
 from itertools import groupby
 from pathlib import Path
@@ -27,7 +28,7 @@ def export_tokenizer(tokenizer: Any, facts: dict[str, Any], folder: Path) -> dic
     backend = Tokenizer.from_str(inner.backend_tokenizer.to_str())
     backend.no_truncation()
     backend.no_padding()
-    backend.save(str(folder / "tokenizer.json"), pretty=False)
+    _write(backend, folder / "tokenizer.json")
     return {
         **facts,
         "padding_side": inner.padding_side,
@@ -47,8 +48,17 @@ def _export_simple(tokenizer: Any, facts: dict[str, Any], folder: Path) -> dict[
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )
-    written.save(str(folder / "tokenizer.json"), pretty=False)
+    _write(written, folder / "tokenizer.json")
     return {**facts, "bos_id": tokenizer.sot_token_id, "eos_id": tokenizer.eot_token_id}
+
+
+def _write(tokenizer: Tokenizer, target: Path) -> None:
+    """Write a tokenizer.json, its merges as "a b" where they can be: read in two thirds of the time of ["a", "b"]."""
+    written = json.loads(tokenizer.to_str())
+    merges = written["model"].get("merges")
+    if merges and not any(" " in piece or piece.startswith("#version") for merge in merges for piece in merge):
+        written["model"]["merges"] = [" ".join(merge) for merge in merges]
+    target.write_text(json.dumps(written, ensure_ascii=False, separators=(",", ":")), encoding="utf-8")
 
 
 def _pattern() -> str:

@@ -8,7 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from numpy.typing import NDArray
 
+from handler.embeddings import floats
 from tests.unit.fake_bundle import EMBED_DIM, FIRST, SECOND, FakeFunction, as_base64, data_uri, picture
 
 RED, GREEN = [math.sqrt(0.5), 0, 0, math.sqrt(0.5)], [0, math.sqrt(0.5), 0, math.sqrt(0.5)]
@@ -92,9 +97,18 @@ def test_encoding_format_base64_is_little_endian_float32(function: FakeFunction)
 
 def test_floats_name_the_same_float32_as_base64_does(function: FakeFunction) -> None:
     text = "aaabbcd"
-    [floats] = vectors(function.post({"input": text}))
+    [numbers] = vectors(function.post({"input": text}))
     [encoded] = vectors(function.post({"input": text, "encoding_format": "base64"}))
-    assert np.array(floats, np.float32).tolist() == list(struct.unpack("<4f", base64.b64decode(encoded)))
+    assert np.array(numbers, np.float32).tolist() == list(struct.unpack("<4f", base64.b64decode(encoded)))
+
+
+@given(arrays(np.float32, 8, elements=st.floats(-1e6, 1e6, width=32).filter(lambda x: not 0 < abs(x) < 1e-14)))
+def test_floats_have_nine_digits(vector: NDArray[np.float32]) -> None:
+    assert floats(vector) == [float(f"{number:.9g}") for number in vector.tolist()]
+
+
+def test_floats_next_to_nothing_stay_next_to_nothing() -> None:
+    assert floats(np.array([1e-15, -1e-30, 1e-45], np.float32)) == [1e-15, 0.0, 0.0]
 
 
 def test_normalize_false_gives_the_tower_s_own_vector(function: FakeFunction) -> None:
