@@ -25,11 +25,8 @@ SCALE_BYTES = 4  # of an output, of an input that was evened out, of a token tab
 PRODUCT_BYTES = 5_000  # of a product's nodes in the two graphs that ONNX Runtime has of a tower
 # Bytes of a tokenizer.json for each entry: open_clip's own has 1.7 MB; others at most, with long pieces and merges.
 OWN_TOKEN_BYTES, TOKEN_BYTES = 35, 135
-IN_MATRICES = (
-    "in_proj_weight",
-    "proj",
-    "text_projection",
-)  # parameters of no nn.Linear that are multiplied all the same
+# Parameters of no nn.Linear that are multiplied all the same; an attention of two widths has three in the place of one.
+IN_MATRICES = ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight", "proj", "text_projection")
 
 
 def count(name: str) -> dict[str, Any]:
