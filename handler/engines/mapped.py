@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-PAUSE = 0.005  # seconds: the copying of some 10 MB
+PAUSE = 0.01  # seconds: the copying of some 10 MB
 
 
 def map_weights(path: Path) -> mmap.mmap:
