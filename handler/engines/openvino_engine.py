@@ -1,7 +1,6 @@
 """The quick engine on x86_64: OpenVINO, on towers whose weights are mapped into memory."""
 
 import logging
-import sys
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,18 +11,16 @@ from numpy.typing import NDArray
 
 from handler.engines.ahead import read_ahead
 from handler.engines.exported import ExportedEngine
+from handler.engines.lean_import import lean_openvino
 from handler.engines.mapped import letting_go, map_weights
 from handler.engines.threads import thread_count
 from handler.engines.together import Begun
 from handler.manifest import Manifest, ModelEntry
 from handler.settings import Settings
 
-# Where the wheel was not trimmed, openvino imports its model converter: 140 modules and a front end, never used here.
-sys.modules.setdefault("openvino.tools.ovc", None)  # type: ignore[arg-type]
-
-import openvino  # noqa: E402
-
 log = logging.getLogger(__name__)
+
+openvino = lean_openvino()
 
 GROUP = "DYNAMIC_QUANTIZATION_GROUP_SIZE"
 
