@@ -9,7 +9,7 @@ from typing import Any
 
 from handler.errors import BundleError, ModelNotFoundError
 
-SCHEMA = 2
+SCHEMA = 3
 REBUILD = "build the bundle again with `python -m layer build` and deploy that"
 
 

@@ -14,7 +14,7 @@ from layer.spec import ModelSpec, Spec
 if TYPE_CHECKING:
     from layer.fetch import Fetched  # which imports torch: reading a manifest need not
 
-SCHEMA = 2
+SCHEMA = 3
 NAME = "manifest.json"
 LIBRARIES = {
     "open_clip": "open_clip_torch",

@@ -32,13 +32,14 @@ class OpenVinoEngine(ExportedEngine):
         folder = manifest.bundle_dir / "models" / entry.slug / "openvino"
         read_ahead(folder / name for name in ("tokenizer.json", "text.bin", "image.bin"))
         core = openvino.Core()
-        ways = ways_to_run((entry.export or {})["activation_group"], thread_count(settings))
+        threads, export = thread_count(settings), entry.export or {}
+        image, text = (ways_to_run(export[tower]["activation_group"], threads) for tower in ("image", "text"))
         one_by_one = threading.Lock()  # never are both in memory twice
         super().__init__(
             entry,
             folder,
-            lambda begun: Tower(core, folder / "image.xml", ways, begun).packed(one_by_one),
-            lambda begun: Tower(core, folder / "text.xml", ways, begun).packed(one_by_one),
+            lambda begun: Tower(core, folder / "image.xml", image, begun).packed(one_by_one),
+            lambda begun: Tower(core, folder / "text.xml", text, begun).packed(one_by_one),
         )
 
 

@@ -20,35 +20,48 @@ LEAST = {"fp32": 0.99999, "int8": 0.999}  # cosine to open_clip, of the worst sa
 def export_model(
     model: ModelSpec, spec: Spec, sources: list[Fetched], cache: Path, scratch: Path, own_samples: Path | None
 ) -> tuple[Path, dict[str, Any]]:
-    """Export a model by the fastest recipe that passes; returns its folder of the bundle and its manifest entry.
+    """Export a model, each tower by the fastest recipe that passes; returns its folder of the bundle and its entry.
 
-    Raises ExportError with the cosines of every recipe when none passes.
+    Raises ExportError with the cosines of every recipe when a tower has none that passes.
     """
     tried: list[dict[str, Any]] = []
     trial = scratch / "trial"
     folder = trial / "models" / model.slug
+    left = {tower: list(RECIPES[model.engine, model.precision]) for tower in TOWERS}
+    unwritten: tuple[str, ...] = TOWERS
     with steps(model.slug) as step:
         step("open_clip to ONNX")
         made = exported(model, sources, cache, own_samples)
         facts = json.loads((made / "facts.json").read_text())
         source = _sources(made, model.precision, scratch / "even", step)
-        for recipe in RECIPES[model.engine, model.precision]:
-            by_token = _by_token(recipe, model.engine, facts)
-            _write(made, source, model.engine, recipe, by_token, folder / model.engine, step)
+        while all(left.values()):
+            recipes = {tower: rest[0] for tower, rest in left.items()}
+            for tower in unwritten:
+                step(f"{tower} tower: {recipes[tower].name}")
+                _write(made, source[tower], model.engine, tower, recipes[tower], facts, folder / model.engine)
             entry = manifest.model_entry(model, sources, facts)
-            entry["export"] |= {"recipe": recipe.name, "activation_group": recipe.activation_group}
-            step(f"comparing with open_clip: {recipe.name}")
+            entry["export"] |= {tower: recipe.entry for tower, recipe in recipes.items()}
+            step("comparing with open_clip")
             manifest.write(trial, spec, [entry])
             parity = _measure(trial, entry, made / "samples.json")
-            if min(parity["min_text_cosine"], parity["min_image_cosine"]) >= LEAST[model.precision]:
+            unwritten = tuple(tower for tower in TOWERS if parity[f"min_{tower}_cosine"] < LEAST[model.precision])
+            if not unwritten:
                 entry["export"] |= {"parity": parity, "tried": tried}
                 return folder, entry
-            tried.append({"recipe": recipe.name, **parity})
-    listing = "\n  ".join(
-        f"{row['recipe']}: texts {row['min_text_cosine']:.6f}, images {row['min_image_cosine']:.6f}" for row in tried
-    )
+            tried += [_trial(tower, recipes[tower], parity) for tower in unwritten]
+            for tower in unwritten:
+                left[tower].pop(0)
+    raise ExportError(_not_exact(model, tried))
+
+
+def _trial(tower: str, recipe: Recipe, parity: Mapping[str, Any]) -> dict[str, Any]:
+    return {"tower": tower, "recipe": recipe.name, "min_cosine": parity[f"min_{tower}_cosine"]}
+
+
+def _not_exact(model: ModelSpec, tried: list[dict[str, Any]]) -> str:
+    listing = "\n  ".join(f"{row['tower']} tower, {row['recipe']}: {row['min_cosine']:.6f}" for row in tried)
     advice = 'set precision = "fp32"' if model.precision == "int8" else 'set engine = "torch"'
-    raise ExportError(
+    return (
         f"{model.id} on {model.engine} is not exact enough at {model.precision}: lowest cosine to open_clip, of "
         f"{LEAST[model.precision]} required,\n  {listing}\n{advice} for this model in models.toml"
     )
@@ -67,38 +80,27 @@ def _sources(made: Path, precision: str, even: Path, step: Callable[[str], None]
     return {tower: even / f"{tower}.onnx" for tower in TOWERS}
 
 
-def _by_token(recipe: Recipe, engine: str, facts: dict[str, Any]) -> dict[str, bool]:
-    """Tell which towers multiply by token.
-
-    For the few tokens of one caption OpenVINO is as quick in blocks, which compile in half the time.
-    """
-    blocks = engine == "openvino" and facts["export"]["causal_text"]
-    return {"image": recipe.by_token, "text": recipe.by_token and not blocks}
-
-
 def _write(
-    made: Path,
-    sources: Mapping[str, Path],
-    engine: str,
-    recipe: Recipe,
-    by_token: Mapping[str, bool],
-    folder: Path,
-    step: Callable[[str], None],
+    made: Path, source: Path, engine: str, tower: str, recipe: Recipe, facts: Mapping[str, Any], folder: Path
 ) -> None:
+    """Write a tower into `folder` in the place of an earlier one, the text tower with its table and tokenizer."""
     from layer.export.onnx_int8 import write_runtime_graph
     from layer.export.openvino_ir import write_ir
     from layer.export.token_table import write_table
 
     folder.mkdir(parents=True, exist_ok=True)
-    for leftover in folder.iterdir():
-        leftover.unlink()
+    for earlier in folder.glob(f"{tower}.*"):
+        earlier.unlink()
+    # For the few tokens of one caption OpenVINO is as quick in blocks, which compile in half the time.
+    blocks = engine == "openvino" and tower == "text" and facts["export"]["causal_text"]
     write, kind = (write_runtime_graph, "onnx") if engine == "onnx" else (write_ir, "xml")
-    for tower, source in sources.items():
-        step(f"{tower} tower: {recipe.name}")
-        write(source, recipe, folder / f"{tower}.{kind}", by_token=by_token[tower])
-    if (made / "text.table.npy").exists():
-        write_table(made / "text.table.npy", recipe, folder)
-    (folder / "tokenizer.json").write_bytes((made / "tokenizer.json").read_bytes())
+    write(source, recipe, folder / f"{tower}.{kind}", by_token=recipe.by_token and not blocks)
+    if not any(folder.glob("*.wide.onnx")):
+        (folder / "probe.onnx").unlink(missing_ok=True)  # of an earlier one: there is nothing left to choose
+    if tower == "text":
+        if (made / "text.table.npy").exists():
+            write_table(made / "text.table.npy", recipe, folder)
+        (folder / "tokenizer.json").write_bytes((made / "tokenizer.json").read_bytes())
 
 
 def _measure(trial: Path, entry: dict[str, Any], samples: Path) -> dict[str, Any]:

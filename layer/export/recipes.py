@@ -1,6 +1,7 @@
 """How a tower's matrices may be kept, for each engine and precision: from the fastest to the most exact."""
 
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -17,9 +18,10 @@ class Recipe:
     by_token: bool = False
 
     @property
-    def activation_group(self) -> int:
-        """How many activations share a scale at run time; 0 where they stay as they are."""
-        return (self.group or self.block) if self.activations == 8 else 0
+    def entry(self) -> dict[str, Any]:
+        """What the manifest says of a tower; `activation_group` is how many share a scale at run time, 0 if none."""
+        group = (self.group or self.block) if self.activations == 8 else 0
+        return {"recipe": self.name, "activation_group": group}
 
 
 FP32 = Recipe("fp32")

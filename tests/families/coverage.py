@@ -116,8 +116,9 @@ def _cell(engine: str, result: dict[str, Any] | None) -> str:
     cosines = f"{result['text']:.5f} / {result['image']:.5f}"
     if not result.get("recipe"):  # torch
         return cosines
-    [recipe] = [one for one in RECIPES[engine, "int8"] if one.name == result["recipe"]]
-    return cosines if recipe.by_token else f"{cosines} ({recipe.block})"
+    blocks = {recipe.name: "by token" if recipe.by_token else str(recipe.block) for recipe in RECIPES[engine, "int8"]}
+    taken = [blocks[name] for name in result["recipe"].split(" / ")]
+    return cosines if taken == ["by token"] else f"{cosines} ({' / '.join(taken)})"
 
 
 def _layer(family: Family, row: dict[str, Any], table: dict[str, Any]) -> str:

@@ -67,12 +67,13 @@ def _build(builder: Builder, spec: str, engine: str) -> dict[str, Any]:
     [report] = json.loads(place.read_text())["models"]
     sizes = {path.name: path.stat().st_size for path in (builder.bundle / "models").rglob("*") if path.is_file()}
     [entry] = json.loads(builder.manifest)["models"]
+    towers = ("text", "image") if "export" in entry else ()
     return {
         "token_ids_equal": report["token_ids_equal"],
         "text": round(report["min_text_cosine"], 6),
         "image": round(report["min_image_cosine"], 6),
         "bytes": sum(sizes.values()),
         "tokenizer_bytes": sizes.get("tokenizer.json", 0),
-        "recipe": entry.get("export", {}).get("recipe"),
+        "recipe": " / ".join(dict.fromkeys(entry["export"][tower]["recipe"] for tower in towers)),
         "seconds": round(time.monotonic() - start),
     }

@@ -76,7 +76,7 @@ def test_the_manifest_records_how_exact_the_towers_are(served: Served) -> None:
     parity = served.entry["export"]["parity"]
     assert min(parity["min_text_cosine"], parity["min_image_cosine"]) >= LEAST[served.precision]
     assert (parity["texts"], parity["images"]) == (16, 13)
-    assert served.entry["export"]["recipe"]
+    assert all(served.entry["export"][tower]["recipe"] for tower in ("image", "text"))
 
 
 def test_2000_mixed_requests_leave_no_memory_behind(served: Served) -> None:

@@ -18,6 +18,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from layer.export.recipes import BY_TOKEN
 from layer.openclip import open_clip
 from tests.hub.repositories import small_clip
 from tests.hub.server import serving
@@ -112,9 +113,13 @@ def test_the_recipe_taken_is_exact_and_faster_ones_that_are_not_are_refused(trai
     [entry] = json.loads((built.bundle / "manifest.json").read_text())["models"]
     assert entry["export"]["parity"]["texts"] == 12 + 4 + len(WHO) * len(WHAT) == 116
     assert entry["export"]["parity"]["min_text_cosine"] >= 0.999
-    refused = [tried["min_text_cosine"] for tried in entry["export"]["tried"]]
+    refused = entry["export"]["tried"]
     assert refused, "the fastest recipe passed, which trained weights used to show to be too coarse"
-    assert max(refused) < 0.999
+    assert max(row["min_cosine"] for row in refused) < 0.999
+    # Its image tower, of random weights, does not have to be as slow.
+    assert {row["tower"] for row in refused} == {"text"}
+    assert entry["export"]["image"]["recipe"] == BY_TOKEN.name != entry["export"]["text"]["recipe"]
+    assert (built.bundle / "models" / entry["slug"] / "onnx" / "probe.onnx").exists() == (engine == "onnx")
 
 
 @pytest.mark.parametrize("engine", ["onnx", "openvino"])
@@ -125,7 +130,7 @@ def test_where_no_recipe_is_exact_enough_the_build_fails_with_the_cosines_and_th
 
     assert built.run.returncode == 1
     assert f"acme/clip on {engine} is not exact enough at int8" in built.run.stderr
-    assert len(re.findall(r": texts -?0\.\d+, images 0\.\d+", built.run.stderr)) == 5
+    assert len(re.findall(r"text tower, .+: -?0\.\d+", built.run.stderr)) == 5
     assert 'set precision = "fp32" for this model in models.toml' in built.run.stderr
     assert not built.bundle.exists()
 

@@ -81,7 +81,7 @@ def write(bundle_dir: Path) -> Path:
     bundle_dir.mkdir(parents=True, exist_ok=True)
     (bundle_dir / "weights").write_bytes(b"12345")
     content = {
-        "schema": 2,
+        "schema": 3,
         "created_at": "2026-11-23T20:00:00Z",
         "target": {"python": "3.13", "architecture": "x86_64", "package": "image"},
         "versions": {},

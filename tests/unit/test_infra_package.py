@@ -68,7 +68,7 @@ def test_an_artefact_of_another_size_is_refused(tmp_path: Path) -> None:
         read_package(tmp_path, HANDLER)
 
 
-@pytest.mark.parametrize("content", ["{", '{"schema": 2}'])
+@pytest.mark.parametrize("content", ["{", '{"schema": 3}'])
 def test_a_package_that_cannot_be_read_is_refused(tmp_path: Path, content: str) -> None:
     (fake_build.write(tmp_path) / "package.json").write_text(content)
 

@@ -36,7 +36,7 @@ def bundle(tmp_path: Path) -> Path:
     write(
         tmp_path,
         {
-            "schema": 2,
+            "schema": 3,
             "versions": {},
             "models": [MODEL, {**MODEL, "id": "org/b"}],
             "files": [{"path": "weights", "size": 7, "sha256": hashlib.sha256(content).hexdigest()}],
@@ -70,7 +70,7 @@ def test_a_missing_bundle_names_the_command_that_makes_one(tmp_path: Path) -> No
         manifest.load(tmp_path)
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{", '{"schema": 2}', '"text"', "\xff"])
+@pytest.mark.parametrize("content", ["", "[]", "{", '{"schema": 3}', '"text"', "\xff"])
 def test_a_damaged_manifest_is_an_error_with_a_mend(tmp_path: Path, content: str) -> None:
     (tmp_path / "manifest.json").write_text(content, encoding="latin-1")
 
@@ -81,7 +81,7 @@ def test_a_damaged_manifest_is_an_error_with_a_mend(tmp_path: Path, content: str
 def test_another_schema_is_refused_by_number(tmp_path: Path) -> None:
     write(tmp_path, {"schema": 99})
 
-    with pytest.raises(BundleError, match="has schema 99, this handler reads 2"):
+    with pytest.raises(BundleError, match="has schema 99, this handler reads 3"):
         manifest.load(tmp_path)
 
 
