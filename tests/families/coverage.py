@@ -29,11 +29,11 @@ families were run on all three engines.
 Each family is built from a hub with **random weights** of the architecture named, and served by the shipped handler in
 a process without a network. The cosines are the lowest to open_clip's own embeddings, texts / images, over the golden
 samples (`onnx` and `openvino` in 8 bits, which the build has held to 0.999 on more samples before: by token, or where a
-number follows in brackets, with weights in blocks of so many, since by token the model was not exact enough). Random
-weights show that a model loads, exports and computes the same; how exact 8 bits are on trained weights, the build of
-the real model shows. (s): the config was shrunk, to two layers a tower where it says how many it has: because the
-family's smallest member has over 400M parameters, or in a quick run (`QUICK=1 make models`). Layer: whether the 8-bit
-model fits one beside the code of ONNX Runtime; a shrunk one is counted at its true size.
+number follows in brackets, with weights in blocks of so many, since by token a tower was not exact enough; texts /
+images where the two differ). Random weights show that a model loads, exports and computes the same; how exact 8 bits
+are on trained weights, the build of the real model shows. (s): the config was shrunk, to two layers a tower where it
+says how many it has: because the family's smallest member has over 400M parameters, or in a quick run (`QUICK=1 make
+models`). Layer: whether the 8-bit model fits one beside the code of ONNX Runtime; a shrunk one is counted at its true size.
 
 """
 
