@@ -33,7 +33,8 @@ number follows in brackets, with weights in blocks of so many, since by token a 
 images where the two differ). Random weights show that a model loads, exports and computes the same; how exact 8 bits
 are on trained weights, the build of the real model shows. (s): the config was shrunk, to two layers a tower where it
 says how many it has: because the family's smallest member has over 400M parameters, or in a quick run (`QUICK=1 make
-models`). Layer: whether the 8-bit model fits one beside the code of ONNX Runtime; a shrunk one is counted at its true size.
+models`). Layer: whether the 8-bit model fits one beside the code of ONNX Runtime; a shrunk one is counted at its true
+size.
 
 """
 
