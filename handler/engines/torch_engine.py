@@ -1,5 +1,6 @@
 """The reference engine: open_clip itself, loaded offline from the cache, without copying its weights twice."""
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,6 +21,8 @@ class TorchEngine:
 
     def __init__(self, entry: ModelEntry, manifest: Manifest, settings: Settings) -> None:
         cache.prepare(manifest, settings)
+        # numpy has read it; torch's own OpenBLAS, on arm64, has work for as many threads as torch is given.
+        os.environ.pop("OPENBLAS_NUM_THREADS", None)
         open_clip = import_open_clip()
         import torch
 
