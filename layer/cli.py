@@ -78,6 +78,7 @@ def _add_models(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     models.add_argument("--all", action="store_true", help="every pair of open_clip's registry, with its sizes")
     models.add_argument("--family", help="the pairs whose name contains this, as in --family siglip2")
     models.add_argument("--fits", choices=("layer", "image"), help="the pairs that this package shape has room for")
+    models.add_argument("--licences", action="store_true", help="ask the hub for those of the pairs that are listed")
     models.set_defaults(run=_models)
 
 
@@ -131,10 +132,13 @@ def _doctor(options: argparse.Namespace) -> int:
 
 
 def _models(options: argparse.Namespace) -> None:
-    from layer import lock
-    from layer.show import show_registry, show_spec
+    from layer import lock, registry
+    from layer.show import show_licences, show_registry, show_spec
 
-    if options.all or options.family or options.fits:
-        show_registry(options.family or "", options.fits)
+    if options.all or options.family or options.fits or options.licences:
+        pairs = list(registry.pairs(options.family or "", options.fits))
+        show_registry(pairs)
+        if options.licences:
+            show_licences(pairs)
     else:
         show_spec(read_spec(options.models), lock.read(lock.lock_path(options.models)))

@@ -68,10 +68,8 @@ class Located:
     def fetched(self) -> Fetched:
         """Return the repository with its files' facts, all of them being there by now."""
         facts = {name: LockedFile(want.size, want.digest(self.folder / name)) for name, want in self.expected.items()}
-        files = tuple(self.expected)
-        return Fetched(
-            self.need.repo, self.revision, self.need.roles, self.license, files, self.folder, self.asked, facts
-        )
+        need, files = self.need, tuple(self.expected)
+        return Fetched(need.repo, self.revision, need.roles, self.license, files, self.folder, self.asked, facts)
 
 
 @dataclass(frozen=True)
@@ -122,7 +120,7 @@ def current_commit(repo: str, asked: str | None) -> str:
     embedded = EMBEDDED / repo_folder(repo)
     if embedded.is_dir():
         return (embedded / "refs" / "main").read_text()
-    return str(_info(repo, asked).sha)
+    return str(repository_info(repo, asked).sha)
 
 
 def repo_folder(repo: str) -> str:
@@ -139,7 +137,7 @@ def _embedded(need: "Need", asked: str | None, folder: Path) -> Located:
 
 
 def _on_hub(need: "Need", asked: str | None, cache: Path, revision: str | None) -> Located:
-    info = _info(need.repo, revision)
+    info = repository_info(need.repo, revision)
     siblings = {sibling.rfilename: sibling for sibling in info.siblings or []}
     expected = {
         name: Expected(file.size, file.lfs.sha256 if file.lfs else None, file.blob_id)
@@ -150,7 +148,8 @@ def _on_hub(need: "Need", asked: str | None, cache: Path, revision: str | None) 
     return Located(need, asked, info.sha, license_name, cache / repo_folder(need.repo) / info.sha, expected)
 
 
-def _info(repo: str, revision: str | None) -> Any:
+def repository_info(repo: str, revision: str | None) -> Any:
+    """Ask the hub about a repository; None is its default branch. Raises FetchError."""
     where = f"{repo} at {revision or 'its default branch'} from {constants.ENDPOINT}"
     with _explained(where):
         info = HfApi().model_info(repo, revision=revision, files_metadata=True)

@@ -118,17 +118,25 @@ def _licences(sources: Sequence[LockedSource] | None) -> str:
     return ", ".join(dict.fromkeys(source.license or "not stated" for source in sources))
 
 
-def show_registry(family: str, fits: str | None) -> None:
-    """Print the pairs of open_clip's registry whose name contains `family`, and that fit a package shape."""
-    listed = list(registry.pairs(family, fits))
+def show_registry(listed: Sequence[registry.Pair]) -> None:
+    """Print pairs of open_clip's registry."""
     header = ("name", "pretrained", "parameters", "torch fp32", "fp32", "int8", "dim", "pictures", "tokens", "fits")
     _table((*header, "repositories"), (_registry_row(pair) for pair in listed))
     print(f"{len(listed)} pairs. Sizes are of the weights, in MB: torch's checkpoint, then the fast engines'.")
-    print("Licences are stated on the repositories' pages; a build notes them in models.lock and the manifest.")
+    print("Licences: --licences asks the hub; a build notes them in models.lock and the manifest.")
     if misnamed := [pair for pair in listed if pair.advice]:
         print(f"(*) {len(misnamed)} would be computed with another activation than they were trained with:")
         for pair in misnamed:
             print(f"  {pair.advice}")
+
+
+def show_licences(listed: Sequence[registry.Pair]) -> None:
+    """Print what the hub states today of the licence of each repository that the pairs take; it is asked over HTTP."""
+    from layer import licences  # late: nothing else here asks the hub
+
+    found = licences.stated(list(dict.fromkeys(repo for pair in listed for repo in (pair.weights, *pair.text) if repo)))
+    print()
+    _table(("repository", "licence"), found.items())
 
 
 def _registry_row(pair: registry.Pair) -> tuple[str, ...]:

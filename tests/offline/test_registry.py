@@ -1,6 +1,7 @@
 """Every entry of the installed open_clip's registry has a plan, and the plan is what open_clip itself will ask for."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import torch
 from layer import census, plan, registry
 from layer.openclip import open_clip
 from layer.spec import ModelSpec
+from tests.hub.server import serving
 
 ROOT = Path(__file__).parents[2]
 PAIRS = open_clip.list_pretrained()
@@ -132,6 +134,25 @@ def test_parameters_are_counted_as_torch_counts_them(name: str) -> None:
     assert sum(row["parameters"].values()) == stored
     assert row["bytes"]["fp32"] == 4 * stored
     assert row == census.count(name)
+
+
+def test_licences_are_asked_of_the_hub_and_where_it_cannot_say_the_reason_is_told(tmp_path: Path) -> None:
+    with serving() as hub:
+        hub.add("laion/CLIP-ViT-B-32-xlm-roberta-base-laion5B-s13B-b90k", tmp_path, license="mit")
+        hub.add("xlm-roberta-base", tmp_path, license=None)
+        hub.add("xlm-roberta-large", tmp_path, license="cc-by-nc-4.0", gated=True)
+        run = subprocess.run(
+            [sys.executable, "-m", "layer", "models", "--family", "xlm-roberta", "--licences"],
+            cwd=ROOT, capture_output=True, text=True, check=True,
+            env={"PATH": os.environ["PATH"], "HF_ENDPOINT": hub.url},
+        )  # fmt: skip
+
+    found = dict(line.split(maxsplit=1) for line in run.stdout.partition("\n\nrepository")[2].splitlines()[1:])
+    assert found.pop("laion/CLIP-ViT-B-32-xlm-roberta-base-laion5B-s13B-b90k") == "mit"
+    assert found.pop("xlm-roberta-base") == "not stated"
+    assert "accept its terms" in found.pop("xlm-roberta-large")
+    assert "is not there" in found.pop("laion/CLIP-ViT-H-14-frozen-xlm-roberta-large-laion5B-s13B-b90k")
+    assert found == {}
 
 
 def test_the_list_can_be_filtered_and_cut_short_by_a_pipe() -> None:

@@ -1,0 +1,24 @@
+"""Licences before a build, as the hub states them today."""
+
+from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
+
+from tqdm import tqdm
+
+from layer.errors import FetchError
+from layer.fetch import WORKERS, repository_info
+
+
+def stated(repos: Collection[str]) -> dict[str, str]:
+    """Ask the hub for the licence of each repository; where it cannot say, the reason stands in its place."""
+    with ThreadPoolExecutor(WORKERS) as pool:
+        answers = tqdm(pool.map(_stated, repos), total=len(repos), desc="asking the hub", unit="repository")
+        return dict(zip(repos, answers, strict=True))
+
+
+def _stated(repo: str) -> str:
+    try:
+        card = repository_info(repo, None).card_data
+    except FetchError as error:
+        return f"not known: {error}"
+    return (card.get("license") if card else None) or "not stated"
