@@ -89,6 +89,7 @@ class Models:
             model = self.get(entry.id)
             model.engine.encode_tokens(model.engine.tokenize(["prime"]))
             model.engine.encode_images(model.preprocess(Image.new("RGB", (8, 8)))[None])
+        gc.collect()  # what loading left behind: handler/app.py has the collector rest, and freezes what is there next
 
     def _make_room(self, entry: ModelEntry) -> None:
         """Let go of the least recently used models until `entry` fits; whoever is computing with one keeps it so long.
@@ -99,6 +100,7 @@ class Models:
         while self._loaded and not self._fits(entry):
             oldest = min(self._loaded, key=lambda model_id: self._used[model_id])
             del self._loaded[oldest]
+            gc.unfreeze()  # a model that was loaded while the handler was imported was frozen with it
             gc.collect()  # torch's modules refer to each other
             log.info("let go of %s: %s does not fit beside it", oldest, entry.id)
 

@@ -1,5 +1,6 @@
 """One load per model and execution environment, whoever asks first and however many at once."""
 
+import gc
 import threading
 import time
 import weakref
@@ -29,6 +30,7 @@ class FakeEngine:
     def __init__(self) -> None:
         self.images: list[tuple[int, ...]] = []
         self.texts: list[Sequence[str]] = []
+        self.itself: FakeEngine | None = None
 
     def tokenize(self, texts: Sequence[str]) -> NDArray[np.int64]:
         self.texts.append(texts)
@@ -136,6 +138,24 @@ def test_priming_loads_every_model_and_runs_one_text_and_one_picture_through_eac
         assert engine.texts == [["prime"]]
 
 
+def test_priming_leaves_no_garbage_for_the_snapshot() -> None:
+    left: list[weakref.ref[FakeEngine]] = []
+
+    def load(entry: ModelEntry, manifest: Manifest, settings: Settings) -> FakeEngine:
+        garbage = FakeEngine()
+        garbage.itself = garbage
+        left.append(weakref.ref(garbage))
+        return FakeEngine()
+
+    gc.disable()  # as handler/app.py does
+    try:
+        Models(manifest_of("a"), Settings(), load).prime()
+    finally:
+        gc.enable()
+
+    assert [garbage() for garbage in left] == [None]
+
+
 def test_an_unknown_model_loads_nothing() -> None:
     loads = Loads()
 
@@ -168,16 +188,21 @@ def test_past_the_limit_the_least_recently_used_model_goes_and_comes_back_when_a
     assert loads.names == ["a", "b", "c", "b"]
 
 
-def test_a_model_that_goes_is_let_go_of_before_the_next_is_loaded_and_frees_its_memory() -> None:
+@pytest.mark.parametrize("frozen", [False, True], ids=["loaded later", "loaded while the handler was imported"])
+def test_a_model_that_goes_is_let_go_of_before_the_next_is_loaded_and_frees_its_memory(frozen: bool) -> None:
     freed: list[bool] = []
 
     def load(entry: ModelEntry, manifest: Manifest, settings: Settings) -> FakeEngine:
         if entry.id == "b":
             freed.append(first() is None)
-        return FakeEngine()
+        engine = FakeEngine()
+        engine.itself = engine  # as torch's modules refer to each other
+        return engine
 
     models = Models(manifest_of("a", "b"), Settings(model_memory_mb=50), load)
     first = weakref.ref(models.get("a").engine)
+    if frozen:
+        gc.freeze()  # as handler/app.py does
 
     models.get("b")
 
