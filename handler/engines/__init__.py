@@ -1,5 +1,6 @@
 """The engines' shared protocol, and the choice of one by its name in the manifest."""
 
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
@@ -36,9 +37,10 @@ def create_engine(entry: ModelEntry, manifest: Manifest, settings: Settings) -> 
 
         return OnnxEngine(entry, manifest, settings)
     if entry.engine == "openvino":
-        from handler.engines.ahead import libraries, read_ahead
+        if "openvino" not in sys.modules:  # the first model of this engine
+            from handler.engines.ahead import libraries, read_ahead
 
-        read_ahead(libraries("openvino", "libs/libopenvino.so*", "*.so", "libs/libopenvino_intel_cpu_plugin.so"))
+            read_ahead(libraries("openvino", "libs/libopenvino.so*", "*.so", "libs/libopenvino_intel_cpu_plugin.so"))
         from handler.engines.openvino_engine import OpenVinoEngine
 
         return OpenVinoEngine(entry, manifest, settings)
