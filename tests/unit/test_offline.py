@@ -74,6 +74,16 @@ def test_a_library_that_froze_the_right_values_is_welcome(tmp_path: Path) -> Non
     assert environ["HF_HUB_OFFLINE"] == "1"
 
 
+def test_numpy_is_told_to_start_no_threads_unless_somebody_has_said_how_many(tmp_path: Path) -> None:
+    silent = {"OPENCLIP_CACHE_DIR": str(tmp_path)}
+    outspoken = {**silent, "OPENBLAS_NUM_THREADS": "4"}
+
+    offline.enforce(silent, {})
+    offline.enforce(outspoken, {})
+
+    assert (silent["OPENBLAS_NUM_THREADS"], outspoken["OPENBLAS_NUM_THREADS"]) == ("1", "4")
+
+
 def test_every_directory_that_a_library_may_write_to_is_below_the_cache_directory(tmp_path: Path) -> None:
     values = offline.environment(tmp_path)
 
