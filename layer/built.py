@@ -8,20 +8,27 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from layer import manifest
-from layer.errors import VerifyError
+from layer.errors import BuildError, VerifyError
 from layer.lock import LockedSource
 from layer.spec import ModelSpec
 
 ROOT = Path(__file__).parents[1]
 CODE = (
-    *("layer/export/*.py", "layer/golden.py", "layer/normalise.py", "layer/demo/hub/*/refs/main"),
-    *("handler/engines/*.py", "handler/tokenizer.py", "handler/preprocess.py", "handler/selfcheck.py"),
+    "layer/export/*.py",
+    "layer/golden.py",
+    "layer/normalise.py",
+    "layer/demo/hub/*/refs/main",
+    "handler/engines/*.py",
+    "handler/tokenizer.py",
+    "handler/preprocess.py",
+    "handler/golden.py",
+    "handler/selfcheck.py",
 )
 
 
@@ -101,14 +108,17 @@ def _place(cache: Path, model: ModelSpec, digest: str) -> Path:
     return cache / "built" / model.slug / digest
 
 
-def code_digest() -> str:
-    """Return the digest of the code that exports and computes models, in hex."""
+def code_digest(root: Path = ROOT, patterns: Sequence[str] = CODE) -> str:
+    """Return the digest, 64 hex digits, of the code that exports and computes models: names and contents.
+
+    Raises BuildError for a pattern that matches no file: a file that moved would silently no longer count.
+    """
     digest = hashlib.sha256()
-    for path in _code_files():
-        digest.update(path.read_bytes())
+    for pattern in patterns:
+        paths = sorted(path for path in root.glob(pattern) if path.is_file())
+        if not paths:
+            raise BuildError(f"{pattern} matches no file of {root}: name the file's new place in {Path(__file__).name}")
+        for path in paths:
+            digest.update(f"{path.relative_to(root).as_posix()}\0{path.stat().st_size}\0".encode())
+            digest.update(path.read_bytes())
     return digest.hexdigest()
-
-
-def _code_files() -> Iterator[Path]:
-    for pattern in CODE:
-        yield from sorted(ROOT.glob(pattern))
