@@ -21,6 +21,7 @@ OPTIONS = {
     "dimensions": Field(Scalar(int), "Nothing but the model's own number: these vectors cannot be cut shorter"),
     "normalize": Field(Scalar(bool), "Whether vectors have unit length", default=True),
 }
+QUERY = Body("PictureQuery", "The options of a picture that is the body itself", OPTIONS)
 
 
 class Unsaid:

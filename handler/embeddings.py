@@ -8,21 +8,19 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from handler.bodies import EMBEDDINGS, OPTIONS
+from handler.bodies import EMBEDDINGS, OPTIONS, QUERY
 from handler.call import current, stage
 from handler.decoding import batches, check_headers
 from handler.errors import ApiError
 from handler.inputs import MODALITIES, Item
 from handler.limits import check_answer_size
 from handler.manifest import ModelEntry
-from handler.rules import Body
 from handler.s3 import S3Object, fetch
 from handler.settings import Settings
 
 if TYPE_CHECKING:
     from handler.model import LoadedModel
 
-QUERY = Body("PictureQuery", "The options of a picture that is the body itself", OPTIONS)
 TENS = np.array([float(f"1e{exponent}") for exponent in range(23)])  # all that a float64 holds exactly
 BATCH = 32  # texts a run: activations grow with it, speed hardly does
 

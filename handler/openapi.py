@@ -1,15 +1,13 @@
 """`GET /openapi.json`: OpenAPI 3.1, made from the rules that requests are checked with and the models that are here."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from handler import openapi_answers as answers
-from handler.bodies import CLASSIFY, EMBEDDINGS, OPTIONS, SIMILARITY, VECTORIZE
-from handler.embeddings import QUERY
-from handler.errors import ApiError
+from handler.bodies import CLASSIFY, EMBEDDINGS, OPTIONS, QUERY, SIMILARITY, VECTORIZE
 from handler.manifest import ModelEntry
-from handler.service import Service
+from handler.settings import Settings
 
 VERSION = "0.1.0"
 # A red circle on white, 32x32: what the examples show.
@@ -24,16 +22,18 @@ ABOUT = (
 )
 
 
-def text(service: Service) -> str:
+def text(entries: Sequence[ModelEntry], settings: Settings) -> str:
     """Return the document as JSON."""
-    return json.dumps(document(service), ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(document(entries, settings), ensure_ascii=False, separators=(",", ":"))
 
 
-def document(service: Service) -> dict[str, Any]:
-    """Return the document for the models of this bundle and the limits of these settings."""
-    entries = _entries(service)
+def document(entries: Sequence[ModelEntry], settings: Settings) -> dict[str, Any]:
+    """Return the document for the models of a bundle and the limits of these settings.
+
+    Without entries, where the start failed, it still says what there would be.
+    """
     bodies = [*EMBEDDINGS.values(), CLASSIFY, SIMILARITY, VECTORIZE]
-    schemas = {body.name: _of_these(body.schema(service.settings), entries) for body in bodies}
+    schemas = {body.name: _of_these(body.schema(settings), entries) for body in bodies}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -43,7 +43,7 @@ def document(service: Service) -> dict[str, Any]:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": ".", "description": "where this document is"}],
-        "paths": _paths(_parameters(service, entries)),
+        "paths": _paths(_parameters(entries, settings)),
         "components": {
             "schemas": {**schemas, **answers.SCHEMAS},
             "responses": answers.errors(),
@@ -55,14 +55,7 @@ def document(service: Service) -> dict[str, Any]:
     }
 
 
-def _entries(service: Service) -> tuple[ModelEntry, ...]:
-    try:
-        return service.models.manifest.models
-    except ApiError:
-        return ()  # a start that failed: the document still says what there would be
-
-
-def _of_these(schema: dict[str, Any], entries: tuple[ModelEntry, ...]) -> dict[str, Any]:
+def _of_these(schema: dict[str, Any], entries: Sequence[ModelEntry]) -> dict[str, Any]:
     """Name the models and their dimensions, which `manifest.model` and `embeddings.check` hold a request to."""
     facts = {"model": [entry.id for entry in entries], "dimensions": sorted({entry.embed_dim for entry in entries})}
     properties = dict(schema["properties"])
@@ -73,9 +66,9 @@ def _of_these(schema: dict[str, Any], entries: tuple[ModelEntry, ...]) -> dict[s
     return {**schema, "properties": properties}
 
 
-def _parameters(service: Service, entries: tuple[ModelEntry, ...]) -> list[dict[str, Any]]:
+def _parameters(entries: Sequence[ModelEntry], settings: Settings) -> list[dict[str, Any]]:
     """Return the options of a picture that is the body itself; in a JSON body they stand in it, and win there."""
-    properties = _of_these(QUERY.schema(service.settings), entries)["properties"]
+    properties = _of_these(QUERY.schema(settings), entries)["properties"]
     return [
         {
             "name": name,

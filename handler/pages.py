@@ -2,13 +2,15 @@
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from handler import openapi
 from handler.events import Answer
-from handler.service import Service
+from handler.manifest import ModelEntry
+from handler.settings import Settings
 
 FOLDER = Path(__file__).with_name("playground")
 STYLES = ("base.css", "results.css")
@@ -21,9 +23,9 @@ def playground() -> Answer:
     return _page("openclip-lambda", body, "\n".join(_read(name) for name in SCRIPTS))
 
 
-def docs(service: Service) -> Answer:
+def docs(entries: Sequence[ModelEntry], settings: Settings) -> Answer:
     """Return the API's document as a page to read: no script."""
-    document = openapi.document(service)
+    document = openapi.document(entries, settings)
     sections = "".join(
         _operation(path, method, operation)
         for path, methods in document["paths"].items()

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from handler import embeddings
+from handler import embeddings, health
 from handler.bodies import CLASSIFY, SIMILARITY
 from handler.errors import ApiError, shorten
 from handler.events import Answer, Request
@@ -77,7 +77,7 @@ def _get_health(service: Service, request: Request) -> Answer:
     deep = request.query.get("deep", "false")
     if deep not in ("true", "false"):
         raise ApiError("invalid_value", f"deep is {shorten(deep)}: set it to true or false", "deep")
-    return service.deep_health() if deep == "true" else service.health()
+    return health.deep_health(service) if deep == "true" else health.health(service)
 
 
 def _post_vectorize(service: Service, request: Request) -> Answer:
@@ -87,7 +87,8 @@ def _post_vectorize(service: Service, request: Request) -> Answer:
 
 
 def _get_ready(service: Service, _: Request) -> Answer:
-    return Answer(204, {}) if service.health().status == 200 else service.health()
+    answer = health.health(service)
+    return Answer(204, {}) if answer.status == 200 else answer
 
 
 def _get_meta(service: Service, _: Request) -> Answer:
@@ -99,7 +100,9 @@ def _get_meta(service: Service, _: Request) -> Answer:
 def _get_openapi(service: Service, _: Request) -> Answer:
     from handler import openapi
 
-    return Answer(200, openapi.text(service), {"cache-control": "no-cache"}, "application/json")
+    return Answer(
+        200, openapi.text(service.entries(), service.settings), {"cache-control": "no-cache"}, "application/json"
+    )
 
 
 def _get_playground(service: Service, _: Request) -> Answer:
@@ -111,7 +114,7 @@ def _get_playground(service: Service, _: Request) -> Answer:
 def _get_docs(service: Service, _: Request) -> Answer:
     from handler import pages
 
-    return pages.docs(service)
+    return pages.docs(service.entries(), service.settings)
 
 
 ROUTES: dict[str, dict[str, Callable[[Service, Request], Answer]]] = {

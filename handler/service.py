@@ -4,12 +4,11 @@ import logging
 import os
 import time
 from collections.abc import Mapping
-from typing import Any
 
-from handler import manifest, selfcheck
+from handler import manifest
 from handler.call import stage
 from handler.errors import ApiError, StartError
-from handler.events import Answer
+from handler.manifest import ModelEntry
 from handler.model import LoadedModel, Models
 from handler.settings import Settings
 
@@ -19,7 +18,7 @@ LOAD_AT_INIT = ("snap-start", "provisioned-concurrency")  # up to 15 minutes of 
 
 
 class Service:
-    """What the routes need. Without a bundle it still answers, with the reason: an init that dies tells nobody."""
+    """What the endpoints need. Without a bundle it still answers, with the reason: an init that dies tells nobody."""
 
     def __init__(self, settings: Settings, models: Models | None, problem: str | None = None) -> None:
         self.settings = settings
@@ -62,6 +61,10 @@ class Service:
             raise ApiError("not_ready", self._problem or "not started")
         return self._models
 
+    def entries(self) -> tuple[ModelEntry, ...]:
+        """Return the bundle's models; none where the start failed."""
+        return self._models.manifest.models if self._models else ()
+
     def model(self, model_id: str | None) -> LoadedModel:
         """Return a model, loading it if need be. Raises ApiError: model_not_found, or not_ready with the reason."""
         try:
@@ -81,36 +84,14 @@ class Service:
         with stage("load"):
             return self.models.get(model_id)
 
-    def health(self) -> Answer:
-        """Tell what runs here, 200, or why nothing does, 503. Loads nothing."""
-        report = self._report()
-        return Answer(503 if report["reason"] else 200, report)
+    @property
+    def started(self) -> Models | None:
+        """The bundle's models; None where the start failed."""
+        return self._models
 
-    def _report(self) -> dict[str, Any]:
-        problem = self._current_problem()
-        report: dict[str, Any] = {"status": "error" if problem else "ok", "reason": problem}
-        if self._models is not None:
-            entries = self._models.manifest.models
-            loaded = self._models.loaded_ids()
-            report |= {
-                "manifest_sha256": self._models.manifest.sha256,
-                "engine": entries[0].engine,
-                "models": [{"id": entry.id, "engine": entry.engine, "precision": entry.precision} for entry in entries],
-                "loaded": loaded,
-                "cold_start_seconds": self.cold_start_seconds(),
-            }
-        return report
-
-    def deep_health(self) -> Answer:
-        """Hash the bundle and compare the golden vectors: as slow as loading everything. 503 unless all is as built."""
-        if self._models is None:
-            return self.health()
-        report = selfcheck.run(self._models.manifest, self._models)
-        reason = None if report["ok"] else "this is not the bundle as it was built: see changed_files and models"
-        status = {"status": "ok" if report["ok"] else "error", "reason": reason}
-        return Answer(200 if report["ok"] else 503, {**self._report(), **report, **status})
-
-    def _current_problem(self) -> str | None:
+    @property
+    def problem(self) -> str | None:
+        """Why nothing can be served at present; None where all is well."""
         if self._models and self._models.background_error and not self._models.loaded_ids():
             return _reason(self._models.background_error)
         return self._problem
