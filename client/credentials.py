@@ -1,5 +1,6 @@
 """How a request says who sends it: an API key or a token, an AWS signature, or nothing."""
 
+import re
 from collections.abc import Callable, Mapping
 
 from client.errors import ClientError
@@ -9,6 +10,7 @@ Headers = Mapping[str, str]
 Sign = Callable[[str, str, Headers, bytes | None], Headers]
 
 SERVICE = "execute-api"
+WRAPPING = " \t\r\n\v\f'\"`“”‘’\ufeff\u200b\xa0"  # what copying brings along at the ends
 
 
 def nobody(_method: str, _url: str, headers: Headers, _body: bytes | None) -> Headers:
@@ -17,7 +19,8 @@ def nobody(_method: str, _url: str, headers: Headers, _body: bytes | None) -> He
 
 
 def bearer(token: str) -> Sign:
-    """Send an API key, or a JWT."""
+    """Send an API key, or a JWT. Raises ClientError for one that cannot be sent; the message does not show it."""
+    token = cleaned(token)
 
     def sign(_method: str, _url: str, headers: Headers, _body: bytes | None) -> Headers:
         return {**headers, "authorization": f"Bearer {token}"}
@@ -25,25 +28,62 @@ def bearer(token: str) -> Sign:
     return sign
 
 
+def cleaned(token: str) -> str:
+    """Take off what was copied along: white space and quotes at the ends, the header's name, the word Bearer."""
+    token = token.strip(WRAPPING)
+    while found := re.match(r"(authorization\s*:\s*)?bearer(\s+|$)|authorization\s*:\s*", token, re.IGNORECASE):
+        token = token[found.end() :].strip(WRAPPING)
+    if not token:
+        raise ClientError("the API key is empty, or the word Bearer alone: quote it where it has a space before it")
+    _check("the API key", token)
+    return token
+
+
+def _check(name: str, value: str) -> None:
+    """Raise ClientError for a character that no header may carry, saying where it is and not what the value is."""
+    for place, letter in enumerate(value, 1):
+        if not "!" <= letter <= "~" or letter in "\"'":
+            kind = "white space" if letter.isspace() else "a quote" if letter in "\"'" else "no printable ASCII"
+            raise ClientError(f"{name} has {kind} at character {place} of {len(value)}: copy it again, without that")
+
+
 def signature(region: str | None) -> Sign:
     """Sign with botocore, by the credentials that every AWS tool would take here.
 
-    Raises ClientError where there are none, or no region.
+    Raises ClientError where there are none, or no region, or botocore cannot read its configuration.
     """
-    from botocore.auth import SigV4Auth
-    from botocore.awsrequest import AWSRequest
-    from botocore.session import Session
+    try:
+        from botocore.auth import SigV4Auth
+        from botocore.awsrequest import AWSRequest
+        from botocore.exceptions import BotoCoreError
+        from botocore.session import Session
+    except ImportError as error:
+        raise ClientError("--sigv4 needs the Python package botocore: pip install botocore") from error
 
-    session = Session()
-    found, where = session.get_credentials(), region or session.get_config_variable("region")
-    if found is None:
+    try:
+        session = Session()
+        found, where = session.get_credentials(), region or session.get_config_variable("region")
+        frozen = found.get_frozen_credentials() if found else None
+    except BotoCoreError as error:
+        raise ClientError(f"AWS credentials cannot be read: {error}. Look at AWS_PROFILE and ~/.aws") from error
+    if frozen is None:
         raise ClientError("no AWS credentials found: run `aws configure`, or set AWS_ACCESS_KEY_ID and its secret")
     if not where:
         raise ClientError("no AWS region: give --region, or set AWS_DEFAULT_REGION")
+    if not re.fullmatch(r"[a-z0-9-]+", where):
+        raise ClientError(
+            "the AWS region is no region's name, as eu-west-1 is: look at --region and AWS_DEFAULT_REGION"
+        )
+    _check("the AWS access key", frozen.access_key)
+    _check("the AWS secret key", frozen.secret_key)
+    _check("the AWS session token", frozen.token or "")
 
     def sign(method: str, url: str, headers: Headers, body: bytes | None) -> Headers:
         request = AWSRequest(method, url, dict(headers), body)
-        SigV4Auth(found, SERVICE, where).add_auth(request)
+        try:
+            SigV4Auth(found, SERVICE, where).add_auth(request)
+        except BotoCoreError as error:  # they expired, and could not be fetched anew
+            raise ClientError(f"AWS credentials cannot be renewed: {error}. Sign in again") from error
         return dict(request.headers.items())
 
     return sign

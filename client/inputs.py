@@ -1,15 +1,20 @@
-"""What is to be embedded: texts, pictures on disk, pictures in S3; in batches that one request can carry."""
+"""What is to be embedded: texts, images on disk, images in S3; in batches that one request can carry."""
 
 import base64
-from collections.abc import Iterable, Iterator
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from client import files
 from client.errors import InputError
 
-MAX_BYTES = 4_000_000  # of a batch in base64: Lambda takes 6 MB, and wraps the request in an event first
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
+MAX_BYTES = 4_000_000  # of a batch as JSON: Lambda takes 6 MB, and wraps the request in an event first
+MAX_FILE_BYTES = MAX_BYTES // 4 * 3 - 100  # of an image before base64
+
+Skip = Callable[["Source", str], None]  # what is told of a source that cannot be sent, with the reason
 
 
 @dataclass(frozen=True)
@@ -18,59 +23,73 @@ class Source:
 
     name: str
     text: str | None = None
-    path: Path | None = None  # neither: `name` is an s3:// reference
+    path: str | None = None  # neither: `name` is an s3:// reference
+    problem: str = ""  # why it cannot be sent, where that is known already
 
     def item(self) -> dict[str, str]:
-        """Read it, as an item of a request. Raises InputError for a file that cannot be read."""
+        """Read it, as an item of a request. Raises InputError with the reason why it cannot be sent."""
+        if self.problem:
+            raise InputError(self.problem)
         if self.text is not None:
             return {"text": self.text}
         if self.path is None:
             return {"image": self.name}
-        try:
-            return {"image": base64.b64encode(self.path.read_bytes()).decode("ascii")}
-        except OSError as error:
-            raise InputError(f"{self.path} cannot be read: {error.strerror}") from error
+        return {"image": base64.b64encode(files.read_image(self.path, MAX_FILE_BYTES)).decode("ascii")}
 
 
-def sources(names: Iterable[str], texts: Iterable[str]) -> list[Source]:
-    """Turn arguments into sources: a directory stands for the pictures in it, at any depth. Raises InputError."""
-    found = [Source(text, text=text) for text in texts]
-    for name in names:
-        if name.startswith("s3://"):
-            found.append(Source(name))
-        elif (directory := Path(name)).is_dir():
-            inside = [path for path in sorted(directory.rglob("*")) if path.suffix.lower() in SUFFIXES]
-            if not inside:
-                raise InputError(f"{name} has no picture in it: one ends in {', '.join(SUFFIXES)}")
-            found.extend(Source(str(path), path=path) for path in inside)
-        else:
-            found.append(Source(name, path=directory))
-    if not found:
-        raise InputError("nothing to send: name files, directories or s3:// objects, or give --text")
-    return found
+class Inputs:
+    """The sources that arguments stand for, found anew at each pass: a directory of a million images is no list.
 
-
-def batches(found: Iterable[Source], size: int) -> Iterator[tuple[list[Source], list[dict[str, Any]]]]:
-    """Group sources into requests of at most `size` items and of what Lambda takes; files are read as they come.
-
-    Raises InputError for a picture that is too large for any request.
+    A directory stands for the images in it, at any depth. `left_out` counts what the last pass did not look at.
     """
-    batch: list[Source] = []
-    items: list[dict[str, Any]] = []
+
+    def __init__(self, names: Sequence[str], texts: Sequence[str] = ()) -> None:
+        self._names, self._texts = names, texts
+        self.left_out: Counter[str] = Counter()
+
+    def __iter__(self) -> Iterator[Source]:
+        self.left_out = Counter()
+        for text in self._texts:
+            yield Source(text, text=text)
+        for name in self._names:
+            if name.startswith("s3://"):
+                yield Source(name)
+            elif name.lower().startswith(("http://", "https://")):
+                yield Source(name, problem="addresses are not fetched: download it, and name the file")
+            elif os.path.isdir(name):  # noqa: PTH112 - paths stay strings
+                yield from self._inside(name)
+            else:
+                yield Source(name, path=name)
+
+    def _inside(self, directory: str) -> Iterator[Source]:
+        empty = True
+        for path, problem in files.walk(directory, self.left_out):
+            empty = False
+            yield Source(path, path=path, problem=problem)
+        if empty:
+            yield Source(directory, problem="it is a directory without an image in it")
+
+
+Prepared = tuple[Source, dict[str, Any]]  # a source, and it as an item of a request
+
+
+def batches(found: Iterable[Source], size: int, skip: Skip) -> Iterator[list[Prepared]]:
+    """Group sources into requests of at most `size` items and of what Lambda takes; files are read as they come."""
+    batch: list[Prepared] = []
     total = 0
     for source in found:
-        item = source.item()
-        length = sum(len(value) for value in item.values())
-        if length > MAX_BYTES:
-            raise InputError(
-                f"{source.name} has {length:,} bytes in base64, a request holds {MAX_BYTES:,}: scale it down, or put "
-                "it in a bucket of the stack's allowed_buckets and name it as s3://bucket/key"
-            )
+        try:
+            item = source.item()
+            length = len(json.dumps(item))
+            if length > MAX_BYTES:
+                raise InputError(f"it has {length:,} bytes as JSON, a request carries {MAX_BYTES:,}: shorten it")
+        except InputError as error:
+            skip(source, str(error))
+            continue
         if batch and (len(batch) == size or total + length > MAX_BYTES):
-            yield batch, items
-            batch, items, total = [], [], 0
-        batch.append(source)
-        items.append(item)
+            yield batch
+            batch, total = [], 0
+        batch.append((source, item))
         total += length
     if batch:
-        yield batch, items
+        yield batch

@@ -1,70 +1,212 @@
-"""Results as JSON, NPY or CSV, by the name of the file; written aside, then renamed."""
+"""Where results go: JSON lines on standard output, or files that are written aside, then renamed."""
 
-import csv
-import io
-import json
+import contextlib
 import os
+import secrets
+import shutil
+import signal
+import stat
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import Protocol
 
 from client.errors import OutputError
+from client.tables import FORMATS, Format, Names, Row, Table, to_json
 
-Row = dict[str, Any]  # name, and either embedding (a list of floats) or scores (by label)
-
-
-def check(path: Path | None, formats: Sequence[str]) -> None:
-    """Raise OutputError before the work is done, not after it."""
-    if path is None:
-        return
-    if path.suffix not in formats:
-        raise OutputError(f"{path} has no ending that is known here: {', '.join(formats)}")
-    if not path.absolute().parent.is_dir():
-        raise OutputError(f"{path} cannot be written: there is no {path.absolute().parent}")
+Identity = tuple[int, int]  # device and inode: the same for every name of a file
 
 
-def write(rows: Sequence[Row], path: Path | None) -> None:
-    """Write rows to a file of one of the formats; None is JSON, a line each, on standard output."""
-    if path is None:
-        for row in rows:
-            print(json.dumps(row, ensure_ascii=False))
-        sys.stdout.flush()
-        return
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
+class Output(Protocol):
+    """Takes rows as they come. Raises OutputError."""
+
+    @property
+    def count(self) -> int:
+        """How many rows are written."""
+
+    def append(self, rows: Sequence[Row], total: int) -> None:
+        """Write at least one row of about `total`."""
+
+    def finish(self, complete: bool) -> Path | None:
+        """Put the results into place, those of a run that ended early under another name; return that place."""
+
+
+class Lines:
+    """A line of JSON for each row, on standard output, as soon as it is there."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def append(self, rows: Sequence[Row], total: int) -> None:
+        """Print rows."""
+        print_bytes(b"".join(to_json(row) + b"\n" for row in rows))
+        self.count += len(rows)
+
+    def finish(self, complete: bool) -> Path | None:
+        """Everything is printed already."""
+        return None
+
+
+class Files:
+    """One file, or an array and its names. Nothing is there before `open`, and nothing under its name before `finish`.
+
+    Raises OutputError for what cannot be written as asked.
+    """
+
+    def __init__(self, path: Path, formats: Sequence[str]) -> None:
+        suffix = path.suffix.lower()
+        if suffix not in formats:
+            raise OutputError(f"{path} has no ending that is known here: {', '.join(formats)}")
+        # The file that a link leads to is replaced, not the link.
+        self.target = Path(os.path.realpath(path))
+        if os.path.islink(self.target):  # noqa: PTH114 - Path's raises for a name that is too long
+            raise OutputError(f"{path} cannot be written: it is a link that leads to itself")
+        self._forms: dict[Path, Format] = {self.target: FORMATS[suffix]()}
+        if suffix == ".npy":
+            names = Names(self.target.name)
+            self._forms[self.target.with_suffix(".names.json")] = names
+            _check_names(self.target.with_suffix(".names.json"), names.start)
+        for target in self._forms:
+            _check_target(target)
+        self._tables: dict[Path, Table] = {}
+
+    @property
+    def count(self) -> int:
+        """How many rows are written to every file."""
+        return min((table.count for table in self._tables.values()), default=0)
+
+    def identities(self) -> set[Identity]:
+        """Return what would be replaced: none of it may be an input."""
+        return {(found.st_dev, found.st_ino) for target in self._forms for found in _existing(target)}
+
+    def open(self) -> None:
+        """Create the files beside their places, which shows that they can be written."""
+        for target, form in self._forms.items():
+            try:
+                self._tables[target] = Table(target.with_name(f".openclip-{secrets.token_hex(6)}"), form)
+            except OSError as error:
+                self._discard()
+                raise OutputError(f"{target} cannot be written: {error.strerror}") from error
+
+    def append(self, rows: Sequence[Row], total: int) -> None:
+        """Write rows. Where that fails, those written before stay complete."""
+        longer: list[Table] = []
+        try:
+            for table in self._tables.values():
+                table.append(rows)
+                longer.append(table)
+        except BaseException as error:  # the user's Ctrl-C as well
+            for table in longer:
+                table.undo()
+            if isinstance(error, OSError):
+                raise OutputError(f"{self.target} cannot be written: {error.strerror}") from error
+            raise
+        if longer[0].count == len(rows):
+            self._check_room(total / len(rows) - 1)
+
+    def _check_room(self, times: float) -> None:
+        """Raise OutputError where the disk will be full before the last row: so many times what is there will come."""
+        with contextlib.suppress(OSError):
+            needed = int(sum(table.end for table in self._tables.values()) * times)
+            if needed > (free := shutil.disk_usage(self.target.parent).free):
+                raise OutputError(f"{self.target} will need {needed:,} bytes more, and its disk has {free:,} left")
+
+    def finish(self, complete: bool) -> Path | None:
+        """Rename the files into place; a run that ended early never replaces the results of another."""
+        if not self.count:
+            self._discard()
+            return None
+        target = self.target if complete else _free_name(self.target)
+        table = None
+        try:
+            # The names first: a reader who finds the array finds them, too.
+            for old, table in reversed(self._tables.items()):
+                table.close()
+                _keep_mode(old, table.path)
+                table.path.replace(target if old == self.target else target.with_suffix(".names.json"))
+        except OSError as error:
+            left = table.path if table else target
+            raise OutputError(f"{target} cannot be written: {error.strerror}. The results are in {left}") from error
+        return target
+
+    def _discard(self) -> None:
+        for table in self._tables.values():
+            with contextlib.suppress(OSError):
+                table.discard()
+
+
+def print_bytes(data: bytes) -> None:
+    """Write to standard output, in UTF-8 whatever the locale. Raises OutputError."""
+    if sys.stdout is None:
+        raise OutputError("standard output is closed: give --output")
     try:
-        aside.write_bytes(_FORMATS[path.suffix](rows))
-        aside.replace(path)
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except OSError as error:
+        # What is left in the buffer would fail once more when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise OutputError(f"standard output cannot be written: {error.strerror}") from error
+
+
+@contextlib.contextmanager
+def unhurried() -> Iterator[None]:
+    """Hold a second Ctrl-C back until the results are in their place."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+    try:
+        yield
     finally:
-        aside.unlink(missing_ok=True)
-    if path.suffix == ".npy":  # an array has no names: they stand beside it, one a line
-        path.with_suffix(".txt").write_text("".join(f"{row['name']}\n" for row in rows), encoding="utf-8")
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _json(rows: Sequence[Row]) -> bytes:
-    return json.dumps(list(rows), ensure_ascii=False, indent=1).encode()
+def _check_target(target: Path) -> None:
+    if not os.path.isdir(target.parent):  # noqa: PTH112 - likewise
+        raise OutputError(f"{target} cannot be written: there is no directory {target.parent}")
+    for found in _existing(target):
+        if not stat.S_ISREG(found.st_mode):
+            raise OutputError(f"{target} is no file: name one, or leave --output out for lines on standard output")
+        if not os.access(target, os.W_OK):
+            raise OutputError(f"{target} cannot be written: it is read-only")
 
 
-def _npy(rows: Sequence[Row]) -> bytes:
-    buffer = io.BytesIO()
-    np.save(buffer, np.array([row["embedding"] for row in rows], np.float32))
-    return buffer.getvalue()
+def _check_names(path: Path, start: bytes) -> None:
+    """Refuse to replace a file that this client did not write."""
+    if os.path.lexists(path):
+        try:
+            with path.open("rb") as file:
+                ours = file.read(len(start)) == start
+        except OSError:
+            ours = False
+        if not ours:
+            raise OutputError(
+                f"the names of the array's rows would replace {path}, which was not made by this client: move it, or "
+                "give --output another name"
+            )
 
 
-def _csv(rows: Sequence[Row]) -> bytes:
-    buffer = io.StringIO(newline="")
-    writer = csv.writer(buffer)
-    if "scores" in rows[0]:
-        writer.writerow(["name", *rows[0]["scores"]])
-        writer.writerows([row["name"], *row["scores"].values()] for row in rows)
-    else:
-        writer.writerow(["name", *range(len(rows[0]["embedding"]))])
-        writer.writerows([row["name"], *row["embedding"]] for row in rows)
-    return buffer.getvalue().encode()
+def _existing(path: Path) -> Iterator[os.stat_result]:
+    with contextlib.suppress(FileNotFoundError):
+        try:
+            yield path.stat()
+        except FileNotFoundError:
+            raise
+        except (OSError, ValueError) as error:
+            raise OutputError(f"{path} cannot be written: {getattr(error, 'strerror', error)}") from error
 
 
-_FORMATS = {".json": _json, ".npy": _npy, ".csv": _csv}
-EMBEDDINGS = (".json", ".npy", ".csv")
-SCORES = (".json", ".csv")
+def _free_name(target: Path) -> Path:
+    """Return a name beside it that no file has."""
+    number = 1
+    while True:
+        name = f"{target.stem}.partial{'' if number == 1 else f'-{number}'}{target.suffix}"
+        found = target.with_name(name)
+        if not os.path.lexists(found) and not os.path.lexists(found.with_suffix(".names.json")):
+            return found
+        number += 1
+
+
+def _keep_mode(old: Path, new: Path) -> None:
+    with contextlib.suppress(OSError):
+        shutil.copymode(old, new)

@@ -3,67 +3,14 @@
 import csv
 import io
 import json
-import sys
-import types
-from collections.abc import Callable, Iterator
-from http.server import ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import numpy as np
 import pytest
 
-from client import api, cli, inputs
-from client.errors import InputError
-from handler.serve import RequestHandler
+from client import cli, inputs
+from tests.unit.client.conftest import Recorder, Run
 from tests.unit.fake_bundle import FakeFunction, picture
-
-Run = Callable[..., int]
-
-
-@pytest.fixture
-def function(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeFunction:
-    """A function whose engine counts letters; the local server finds it in the place of the real one."""
-    fake = FakeFunction(tmp_path / "bundle")
-    stand_in = types.ModuleType("handler.app")
-    stand_in.lambda_handler = lambda event, _: fake.invoke(event)  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "handler.app", stand_in)
-    return fake
-
-
-class Recorder(RequestHandler):
-    """The local server, which keeps the Authorization headers and may refuse the first requests."""
-
-    seen: list[str | None] = []  # noqa: RUF012 - cleared for each test
-    refusals: list[int] = []  # noqa: RUF012
-
-    def _record(self) -> None:
-        self.seen.append(self.headers.get("authorization"))
-        if self.refusals:
-            self.rfile.read(int(self.headers.get("content-length", "0")))
-            self._send(self.refusals.pop(0), {"content-type": "application/json"}, b'{"message": "Forbidden"}')
-        else:
-            self._serve()
-
-    do_GET = do_POST = _record
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
-@pytest.fixture
-def run(function: FakeFunction, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
-    """Run the command line against the server; returns its exit status."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Recorder)
-    Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    monkeypatch.setattr(api, "PAUSES", (0.0, 0.0, 0.0, 0.0))
-    for name in ("OPENCLIP_URL", "OPENCLIP_API_KEY"):
-        monkeypatch.delenv(name, raising=False)
-    Recorder.seen.clear()
-    Recorder.refusals.clear()
-    yield lambda *arguments: cli.main([*arguments, "--url", f"http://127.0.0.1:{server.server_port}"])
-    server.shutdown()
-    server.server_close()
 
 
 def test_texts_are_embedded_to_json_lines(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
@@ -89,13 +36,11 @@ def test_a_directory_of_pictures_becomes_an_array_with_names(run: Run, function:
     # The engine gives the mean of red, green and blue, and 1; sorted by path.
     expected = np.array([[0, 0, 1, 1], [0, 1, 0, 1], [1, 0, 0, 1]], np.float32) / np.sqrt(np.float32(2))
     np.testing.assert_allclose(np.load(tmp_path / "out.npy"), expected, atol=1e-6)
-    assert [Path(line).name for line in (tmp_path / "out.txt").read_text().splitlines()] == [
-        "blue.png",
-        "green.PNG",
-        "red.png",
-    ]
+    names = json.loads((tmp_path / "out.names.json").read_text())
+    assert names["array"] == "out.npy"
+    assert [Path(name).name for name in names["names"]] == ["blue.png", "green.PNG", "red.png"]
     assert [shape[0] for shape in function.loader.engine.image_batches] == [2, 1]
-    assert not list(tmp_path.glob(".out*"))
+    assert not list(tmp_path.glob(".openclip*"))
 
 
 def test_labels_are_scored_into_a_table(run: Run, tmp_path: Path) -> None:
@@ -135,7 +80,7 @@ def test_a_busy_api_is_asked_again(run: Run, status: int) -> None:
     assert len(Recorder.seen) == 3
 
 
-def test_a_refusal_is_told_with_its_mend_and_not_repeated(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_refusal_is_told_with_its_fix_and_not_repeated(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     Recorder.refusals[:] = [403]
 
     assert run("embed", "--text", "a") == 1
@@ -147,7 +92,7 @@ def test_the_apis_own_words_are_told(run: Run, tmp_path: Path, capsys: pytest.Ca
     (tmp_path / "broken.png").write_bytes(b"no picture")
 
     assert run("embed", str(tmp_path / "broken.png"), "--output", str(tmp_path / "out.json")) == 1
-    assert "answered 400: " in capsys.readouterr().err
+    assert "broken.png: the 10 bytes do not start like any of PNG" in capsys.readouterr().err
     assert not (tmp_path / "out.json").exists()
 
 
@@ -155,14 +100,14 @@ def test_the_apis_own_words_are_told(run: Run, tmp_path: Path, capsys: pytest.Ca
     ("arguments", "says"),
     [
         (["embed"], "nothing to send"),
-        (["embed", "nowhere.png"], "nowhere.png cannot be read: No such file"),
+        (["embed", "nowhere.png"], "nowhere.png: it cannot be read: No such file"),
         (["embed", "--text", "a", "--output", "out.parquet"], "no ending that is known here: .json, .npy, .csv"),
         (["classify", "a.png", "--label", "a", "--output", "out.npy"], "no ending that is known here: .json, .csv"),
         (["embed", "--text", "a", "--output", "nowhere/out.json"], "there is no"),
         (["embed", "s3://bucket/key"], "s3:// is not enabled here"),
     ],
 )
-def test_what_cannot_be_done_is_said_with_the_mend(
+def test_what_cannot_be_done_is_said_with_the_fix(
     run: Run, capsys: pytest.CaptureFixture[str], arguments: list[str], says: str
 ) -> None:
     assert run(*arguments) == 1
@@ -178,13 +123,14 @@ def test_batches_hold_what_a_request_can_carry(tmp_path: Path) -> None:
     for number in range(3):
         (tmp_path / f"{number}.png").write_bytes(bytes(1_400_000))  # 1.87 MB in base64: two fit in four
 
-    found = inputs.batches(inputs.sources([str(tmp_path)], []), 16)
+    found = inputs.batches(inputs.Inputs([str(tmp_path)]), 16, skip=lambda source, reason: pytest.fail(reason))
 
-    assert [len(batch) for batch, _ in found] == [2, 1]
+    assert [len(batch) for batch in found] == [2, 1]
 
 
-def test_a_picture_that_no_request_can_carry_is_refused_with_the_way_round(tmp_path: Path) -> None:
-    (tmp_path / "large.png").write_bytes(bytes(3_100_000))
-
-    with pytest.raises(InputError, match="s3://bucket/key"):
-        list(inputs.batches(inputs.sources([str(tmp_path)], []), 16))
+def test_a_batch_size_is_refused_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    for size in ("500", "0", "-1", "x", "1e2"):
+        with pytest.raises(SystemExit) as caught:
+            cli.main(["embed", "--text", "a", f"--batch={size}"])
+        assert caught.value.code == 2
+        assert capsys.readouterr().err.splitlines()[-1].endswith(f"'{size}' is no number from 1 to 256")

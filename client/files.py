@@ -1,0 +1,82 @@
+"""Files of other people: read without waiting for one that is no file, walked without running in circles."""
+
+import os
+import stat
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import PurePath
+
+from client.errors import InputError
+from client.formats import HEAD_BYTES, has_image_suffix, why_not
+
+KINDS = (
+    (stat.S_ISDIR, "a directory"),
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+# Opening a pipe would wait for its writer; only Windows has and needs O_BINARY.
+FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+
+
+def read_image(path: str, max_bytes: int) -> bytes:
+    """Read a file of at most `max_bytes`. Raises InputError with the reason why it cannot be sent."""
+    try:
+        _check_regular(os.stat(path))  # noqa: PTH116 - before it is opened: opening a device can do something
+        with open(path, "rb", opener=lambda name, _: os.open(name, FLAGS)) as file:
+            size = _check_regular(os.fstat(file.fileno()))
+            head = file.read(HEAD_BYTES)
+            if reason := why_not(path, head):
+                raise InputError(reason)
+            if size > max_bytes:
+                raise too_large(size, max_bytes)
+            data = head + file.read(max_bytes + 1 - len(head))
+    except (OSError, ValueError) as error:
+        raise InputError(f"it cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    if len(data) > max_bytes:  # it grew
+        raise too_large(len(data), max_bytes)
+    return data
+
+
+def too_large(size: int, max_bytes: int) -> InputError:
+    """Return the error for an image that no request can carry."""
+    return InputError(
+        f"it has {size:,} bytes, a request carries {max_bytes:,}: scale it down, or put it in a bucket of the stack's "
+        "allowed_buckets and name it as s3://bucket/key"
+    )
+
+
+def walk(top: str, left_out: Counter[str]) -> Iterator[tuple[str, str]]:
+    """Yield the paths of a directory's images at any depth, in their order, each with a problem or "".
+
+    Links to directories are not followed; they and files of other kinds are counted in `left_out`, by suffix.
+    """
+    waiting = [(top, True)]
+    while waiting:
+        path, is_directory = waiting.pop()
+        if not is_directory:
+            yield path, ""
+            continue
+        try:
+            with os.scandir(path) as entries:
+                inside = sorted(entries, key=lambda entry: entry.name, reverse=True)
+        except OSError as error:
+            yield path, f"it cannot be listed: {error.strerror}"
+            continue
+        for entry in inside:
+            if entry.is_dir(follow_symlinks=False):
+                waiting.append((entry.path, True))
+            elif entry.is_symlink() and os.path.isdir(entry.path):  # noqa: PTH112 - paths are many: they stay strings
+                left_out["linked directories"] += 1
+            elif has_image_suffix(entry.name):
+                waiting.append((entry.path, False))
+            else:
+                left_out[PurePath(entry.name).suffix.lower() or "no suffix"] += 1
+
+
+def _check_regular(found: os.stat_result) -> int:
+    for is_kind, name in KINDS:
+        if is_kind(found.st_mode):
+            raise InputError(f"it is {name}, no file")
+    return found.st_size

@@ -1,0 +1,58 @@
+"""Which files are images that the API takes, and what the others are: by their first bytes, else by their name."""
+
+from pathlib import PurePath
+
+HEAD_BYTES = 32
+FIX = "convert it to JPEG, PNG or WebP"
+
+# The suffixes of what the API takes, as directories are searched for them.
+SUFFIXES = {
+    ".jpg": "JPEG", ".jpeg": "JPEG", ".jpe": "JPEG", ".jfif": "JPEG", ".png": "PNG", ".apng": "PNG",
+    ".webp": "WEBP", ".gif": "GIF", ".bmp": "BMP", ".dib": "BMP",
+}  # fmt: skip
+# Of what people take for images, too: a directory's are named as skipped, not passed over.
+OTHER_SUFFIXES = {
+    ".heic": "HEIC", ".heif": "HEIF", ".hif": "HEIF", ".avif": "AVIF", ".tif": "TIFF", ".tiff": "TIFF",
+    ".jxl": "JPEG XL", ".jp2": "JPEG 2000", ".j2k": "JPEG 2000", ".jpx": "JPEG 2000", ".svg": "SVG", ".psd": "PSD",
+    ".ico": "ICO", ".tga": "TGA", ".exr": "OpenEXR", ".hdr": "Radiance HDR", ".qoi": "QOI", ".dds": "DDS",
+    **dict.fromkeys((".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".pef", ".srw"), "camera raw"),
+    **dict.fromkeys((".mov", ".mp4", ".m4v", ".avi", ".mkv", ".webm", ".3gp", ".mpg", ".wmv", ".mts"), "video"),
+}  # fmt: skip
+TAKEN = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"BM")
+OTHER_STARTS = {
+    b"II*\0": "TIFF", b"MM\0*": "TIFF", b"II+\0": "TIFF", b"MM\0+": "TIFF",
+    b"\0\0\1\0": "ICO", b"8BPS": "PSD", b"%PDF": "PDF",
+    b"\0\0\0\x0cjP  ": "JPEG 2000", b"\xff\x4f\xff\x51": "JPEG 2000",
+    b"\0\0\0\x0cJXL ": "JPEG XL", b"\xff\x0a": "JPEG XL", b"<svg": "SVG", b"\x1aE\xdf\xa3": "video",
+}  # fmt: skip
+BRANDS = {b"avif": "AVIF", b"avis": "AVIF", b"mif1": "HEIF", b"msf1": "HEIF", b"crx ": "camera raw"}
+NO_IMAGES = {
+    b"\0\5\x16\7": "macOS's notes on another file (AppleDouble), no image",
+    b"version https://git-lfs": "a Git LFS pointer, no image: run git lfs pull",
+}
+
+
+def has_image_suffix(name: str) -> bool:
+    """Say whether a file of a directory is to be sent, or to be named as skipped."""
+    suffix = PurePath(name).suffix.lower()
+    return suffix in SUFFIXES or suffix in OTHER_SUFFIXES
+
+
+def why_not(name: str, head: bytes) -> str | None:
+    """Say why a file is not worth a request, from its first HEAD_BYTES; None where the API has to judge."""
+    if not head:
+        return "it is empty"
+    if head.startswith(TAKEN) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
+        return None
+    for start, what in NO_IMAGES.items():
+        if head.startswith(start):
+            return f"it is {what}"
+    kind = _other_kind(head) or OTHER_SUFFIXES.get(PurePath(name).suffix.lower())
+    return None if kind is None else f"{kind} is not supported: {'take a frame of it' if kind == 'video' else FIX}"
+
+
+def _other_kind(head: bytes) -> str | None:
+    if head[4:8] == b"ftyp":
+        brand = head[8:12]
+        return BRANDS.get(brand) or ("HEIC" if brand[:2] in (b"he", b"hv") else "video")
+    return next((kind for start, kind in OTHER_STARTS.items() if head.startswith(start)), None)

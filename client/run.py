@@ -1,0 +1,122 @@
+"""One run: every input is sent, a bad one costs itself alone, and what was computed is written whatever happens."""
+
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tqdm import tqdm
+
+from client.errors import InputError, OutputError, ResponseError
+from client.inputs import Inputs, Prepared, Source, batches
+from client.outputs import Identity, Output
+from client.responses import Result
+from client.terminal import say
+
+# The items of a request to a result for each. Raises ResponseError.
+Ask = Callable[[list[dict[str, Any]]], list[Result]]
+
+ITEM = re.compile(r"(?:\$\.)?input(?:\[|\.)(\d{1,9})\b")  # what an error calls an item: input[3], input[3].image
+MAX_CRASHES = 3  # items in a row that end in a fault of the API: then it is not the items
+
+
+def survey(inputs: Inputs, taken: set[Identity]) -> int:
+    """Count the inputs. Raises InputError where there is none, OutputError where one of them would be replaced."""
+    count = 0
+    for source in inputs:
+        count += 1
+        if source.path is not None and taken:
+            try:
+                found = os.stat(source.path)  # noqa: PTH116 - paths stay strings
+            except (OSError, ValueError):
+                continue  # told when it is read
+            if (found.st_dev, found.st_ino) in taken:
+                raise OutputError(f"--output would replace the input {source.name}: give it another name")
+    if not count:
+        raise InputError("nothing to send: name files, directories or s3:// objects, or give --text")
+    return count
+
+
+@dataclass
+class Run:
+    """Sends inputs and writes the rows of their results; counts what it did."""
+
+    ask: Ask
+    output: Output
+    total: int
+    skipped: int = 0
+    crashes: int = 0
+
+    @property
+    def done(self) -> int:
+        """How many rows are written."""
+        return self.output.count
+
+    def go(self, inputs: Inputs, size: int) -> None:
+        """Send everything, `size` items a request. Raises ClientError where the run cannot go on."""
+        with tqdm(total=self.total, unit="item", disable=self.total <= size or None) as bar:
+            for batch in batches(inputs, size, self._skip):
+                for prepared, results in self._send(batch):
+                    self._write(prepared, results)
+                bar.update(self.done + self.skipped - bar.n)
+
+    def _send(self, batch: list[Prepared], again: bool = False) -> Iterator[tuple[list[Prepared], list[Result]]]:
+        """Send a batch; without the items that the API refuses, and in parts where it refuses all of them together.
+
+        After a second refusal what is left is sent in halves, so a batch in which all items are bad is transferred
+        about log2 of its size times, and not once for each of them.
+        """
+        try:
+            results = self.ask([item for _, item in batch])
+        except ResponseError as error:
+            place = _place(error, len(batch))
+            if place is None and not _can_be_split(error):
+                raise
+            if place is not None or len(batch) == 1:
+                self._blame(batch[place or 0][0], error)
+                batch = batch[: place or 0] + batch[(place or 0) + 1 :]
+                parts = _halves(batch) if again else [batch]
+            else:
+                parts = _halves(batch)
+            for part in filter(None, parts):
+                yield from self._send(part, again=True)
+            return
+        self.crashes = 0
+        yield batch, results
+
+    def _blame(self, source: Source, error: ResponseError) -> None:
+        self._skip(source, error.reason)
+        self.crashes = self.crashes + 1 if error.status >= 500 else 0
+        if self.crashes == MAX_CRASHES:
+            raise error
+
+    def _skip(self, source: Source, reason: str) -> None:
+        self.skipped += 1
+        say(f"skipped {source.name}: {reason}")
+
+    def _write(self, prepared: Sequence[Prepared], results: Sequence[Result]) -> None:
+        rows = []
+        for (source, _), result in zip(prepared, results, strict=True):
+            if isinstance(result, InputError):
+                self._skip(source, str(result))
+            else:
+                rows.append({"name": source.name, **result})
+        if rows:
+            self.output.append(rows, self.total)
+
+
+def _place(error: ResponseError, count: int) -> int | None:
+    """Return which item of the request the API names, if one."""
+    found = ITEM.match(error.param or "")
+    return place if found and (place := int(found[1])) < count else None
+
+
+def _can_be_split(error: ResponseError) -> bool:
+    """Say whether fewer items may do: too much at once, or a fault that one of them may have caused."""
+    return error.param == "input" or error.status == 413 or error.code == "internal_error"
+
+
+def _halves(batch: list[Prepared]) -> list[list[Prepared]]:
+    middle = (len(batch) + 1) // 2
+    return [batch[:middle], batch[middle:]]

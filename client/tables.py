@@ -1,0 +1,169 @@
+"""Files of rows in each format: they grow batch by batch, and are complete after every batch."""
+
+import csv
+import io
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+Row = dict[str, Any]  # name, and either embedding (a list of floats) or scores (by label)
+
+
+def to_json(value: Any) -> bytes:
+    r"""Write JSON in UTF-8. A byte of a file name that is not UTF-8 is `\udcXX`, which os.fsencode turns back."""
+    return json.dumps(value, ensure_ascii=False).encode(errors="backslashreplace")
+
+
+class Format(Protocol):
+    """How rows are written."""
+
+    foot: bytes  # after the last row
+
+    def head(self, row: Row, count: int) -> bytes:
+        """What stands before the first row; its length does not depend on `count`."""
+
+    def row(self, row: Row, place: int) -> bytes:
+        """One row; `place` counts from 0."""
+
+
+class Json:
+    """A list of objects."""
+
+    foot = b"\n]\n"
+
+    def head(self, row: Row, count: int) -> bytes:
+        """Open the list."""
+        return b"["
+
+    def row(self, row: Row, place: int) -> bytes:
+        """Write an object on a line."""
+        return (b",\n" if place else b"\n") + to_json(row)
+
+
+class Csv:
+    """A header, then a line for each row; quoted where a name has a comma, a quote or a line break."""
+
+    foot = b""
+
+    def head(self, row: Row, count: int) -> bytes:
+        """Name the labels, or number the dimensions."""
+        return _line(["name", *(row["scores"] if "scores" in row else range(len(row["embedding"])))])
+
+    def row(self, row: Row, place: int) -> bytes:
+        """Write a line."""
+        return _line([row["name"], *(row["scores"].values() if "scores" in row else row["embedding"])])
+
+
+class Npy:
+    """float32 [rows, dimensions]."""
+
+    foot = b""
+
+    def head(self, row: Row, count: int) -> bytes:
+        """Write numpy's header, which has room for a growing number of rows."""
+        buffer = io.BytesIO()
+        shape = (count, len(row["embedding"]))
+        np.lib.format.write_array_header_1_0(buffer, {"descr": "<f4", "fortran_order": False, "shape": shape})
+        return buffer.getvalue()
+
+    def row(self, row: Row, place: int) -> bytes:
+        """Write a vector."""
+        return np.asarray(row["embedding"], "<f4").tobytes()
+
+
+class Names:
+    """The names of an array's rows, as a JSON object that names the array, too."""
+
+    foot = b"\n]}\n"
+
+    def __init__(self, array: str) -> None:
+        self.start = b'{"array": ' + to_json(array) + b', "names": ['
+
+    def head(self, row: Row, count: int) -> bytes:
+        """Open the object."""
+        return self.start
+
+    def row(self, row: Row, place: int) -> bytes:
+        """Write a name on a line."""
+        return (b",\n" if place else b"\n") + to_json(row["name"])
+
+
+FORMATS: Mapping[str, type[Json] | type[Csv] | type[Npy]] = {".json": Json, ".npy": Npy, ".csv": Csv}
+EMBEDDINGS = (".json", ".npy", ".csv")
+SCORES = (".json", ".csv")
+PROBE_BYTES = 1 << 16
+
+
+class Table:
+    """A new file at `path`, open for rows. Every method raises OSError where the file system does."""
+
+    def __init__(self, path: Path, form: Format) -> None:
+        self.path, self._form = path, form
+        self.count = 0
+        self.end = 0  # where the foot begins
+        self._first: Row = {}
+        self._before = (0, 0)  # count and end, before the last rows
+        self._file = path.open("xb", buffering=0)
+        try:
+            self._put(0, bytes(PROBE_BYTES))  # a full disk is told now
+            os.fsync(self._file.fileno())
+            self._file.truncate(0)
+        except OSError:
+            self.discard()
+            raise
+
+    def append(self, rows: Sequence[Row]) -> None:
+        """Add rows, at least one. Where that fails, the file is as complete as it was before."""
+        first = self._first or rows[0]
+        count = self.count + len(rows)
+        body = b"".join(self._form.row(row, place) for place, row in enumerate(rows, self.count))
+        head = self._form.head(first, count)
+        start = self.end or len(head)
+        try:
+            self._put(start, body + self._form.foot)
+            self._put(0, head)
+        except BaseException:
+            self._restore()
+            raise
+        self._before = (self.count, self.end)
+        self._first, self.count, self.end = first, count, start + len(body)
+
+    def undo(self) -> None:
+        """Take back the last rows."""
+        self.count, self.end = self._before
+        self._restore()
+
+    def close(self) -> None:
+        """Have everything on the disk."""
+        os.fsync(self._file.fileno())
+        self._file.close()
+
+    def discard(self) -> None:
+        """Remove the file."""
+        self._file.close()
+        self.path.unlink(missing_ok=True)
+
+    def _restore(self) -> None:
+        """Write over what was there before: that needs no room on the disk."""
+        if not self.count:
+            self._file.truncate(0)
+            return
+        self._put(0, self._form.head(self._first, self.count))
+        self._put(self.end, self._form.foot)
+        self._file.truncate(self.end + len(self._form.foot))
+
+    def _put(self, start: int, data: bytes) -> None:
+        self._file.seek(start)
+        rest = memoryview(data)
+        while rest:
+            rest = rest[self._file.write(rest) :]
+
+
+def _line(values: Sequence[Any]) -> bytes:
+    buffer = io.StringIO(newline="")
+    csv.writer(buffer).writerow(values)
+    return buffer.getvalue().encode(errors="backslashreplace")

@@ -1,0 +1,152 @@
+"""Nothing that was computed is lost: errors, a full disk, Ctrl-C and a closed pipe end a run, not its results."""
+
+import csv
+import json
+import os
+import resource
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.unit.client.conftest import Recorder, Run, Scripted, python, result, texts
+from tests.unit.fake_bundle import FakeFunction
+
+
+@pytest.mark.parametrize("suffix", [".json", ".csv", ".npy"])
+def test_what_was_computed_before_an_error_is_written_beside_the_output(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], suffix: str
+) -> None:
+    out = tmp_path / f"out{suffix}"
+    out.write_bytes(b"the complete results of another run")
+    (tmp_path / f"out.partial{suffix}").write_bytes(b"and what was saved of a third")
+    Recorder.refusals[:] = [0, 0, 403]  # after two batches the key is no longer taken
+
+    assert run("embed", *texts(10), "--batch", 3, "--output", out) == 3
+
+    saved = tmp_path / f"out.partial-2{suffix}"
+    error = capsys.readouterr().err
+    assert "answered 403: Forbidden: the credentials are not those of this API" in error
+    assert f"6 of 10 done, 0 skipped, 4 not sent: results are in {saved}" in error
+    assert out.read_bytes() == b"the complete results of another run"
+    assert (tmp_path / f"out.partial{suffix}").read_bytes() == b"and what was saved of a third"
+    if suffix == ".npy":
+        assert np.load(saved).shape == (6, 4)
+        assert len(json.loads(saved.with_suffix(".names.json").read_text())["names"]) == 6
+    elif suffix == ".csv":
+        assert len(list(csv.reader(saved.open()))) == 7
+    else:
+        assert [row["name"] for row in json.loads(saved.read_text())] == [f"text {number}" for number in range(6)]
+    assert not list(tmp_path.glob(".openclip*"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupted_run_leaves_what_it_computed(scripted: Scripted, tmp_path: Path, number: signal.Signals) -> None:
+    def answer(path: str, body: bytes) -> tuple[int, dict[str, str], bytes]:
+        if len(scripted.requests) == 3:
+            process.send_signal(number)
+            time.sleep(2)
+        answered: tuple[int, dict[str, str], bytes] = result()(path, body)
+        return answered
+
+    scripted.answer = answer
+    process = python("embed", *texts(10), "--batch", "2", "--url", scripted.url, "--output", tmp_path / "out.npy")
+    _, error = process.communicate(timeout=30)
+
+    assert process.returncode == 130
+    assert np.load(tmp_path / "out.partial.npy").shape == (4, 4)
+    assert b"Traceback" not in error
+    assert not (tmp_path / "out.npy").exists()
+
+
+@pytest.mark.parametrize("suffix", [".json", ".csv", ".npy"])
+def test_a_disk_that_fills_up_keeps_every_complete_row(scripted: Scripted, tmp_path: Path, suffix: str) -> None:
+    scripted.answer = result(5_000)
+    room = 150_000  # bytes: more than the probe, less than all rows
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
+
+    arguments = ("embed", *texts(40), "--batch", "1", "--url", scripted.url)
+    process = python(*arguments, "--output", tmp_path / f"out{suffix}", preexec_fn=limit)
+    _, error = process.communicate(timeout=30)
+
+    assert process.returncode == 3
+    assert b"cannot be written: File too large" in error
+    assert b"Traceback" not in error
+    saved = tmp_path / f"out.partial{suffix}"
+    if suffix == ".npy":
+        found = len(np.load(saved))
+        assert len(json.loads(saved.with_suffix(".names.json").read_text())["names"]) == found
+    elif suffix == ".csv":
+        found = len(list(csv.reader(saved.open()))) - 1
+    else:
+        found = len(json.loads(saved.read_text()))
+    assert found == len(scripted.requests) - 1  # all that was paid for, but the row that had no room
+    assert found > 2
+
+
+def test_a_full_disk_is_told_before_the_first_request(scripted: Scripted, tmp_path: Path) -> None:
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+
+    process = python("embed", *texts(4), "--url", scripted.url, "--output", tmp_path / "out.npy", preexec_fn=limit)
+    _, error = process.communicate(timeout=30)
+
+    assert (process.returncode, scripted.requests) == (1, [])
+    assert b"out.npy cannot be written: File too large" in error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_cannot_hold_all_rows_is_told_after_the_first(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 200}))
+
+    assert run("embed", *texts(100), "--batch", 10, "--output", tmp_path / "out.csv") == 3
+    error = capsys.readouterr().err
+    assert "bytes more, and its disk has 200 left" in error
+    assert "10 of 100 done, 0 skipped, 90 not sent" in error
+    assert len(Recorder.seen) == 1
+    assert len((tmp_path / "out.partial.csv").read_text().splitlines()) == 11
+
+
+@pytest.mark.parametrize("stdout", ["full", "closed", "pipe"])
+def test_standard_output_that_cannot_be_written_ends_the_run_in_one_line(scripted: Scripted, stdout: str) -> None:
+    scripted.answer = result()
+    arguments = ("embed", *texts(10), "--batch", "1", "--url", scripted.url)
+    if stdout == "full":
+        with open("/dev/full", "wb") as full:  # noqa: PTH123
+            process = python(*arguments, stdout=full)
+    elif stdout == "closed":
+        process = python(*arguments, stdout=None, preexec_fn=lambda: os.close(1))
+    else:
+        read, write = os.pipe()
+        os.close(read)
+        process = python(*arguments, stdout=write)
+        os.close(write)
+    _, error = process.communicate(timeout=30)
+
+    assert process.returncode == 1
+    assert b"standard output" in error
+    assert b"Traceback" not in error
+    assert b"Exception ignored" not in error
+    assert len(scripted.requests) <= 1
+
+
+def test_results_are_kept_on_disk_and_not_in_memory(
+    run: Run, function: FakeFunction, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = []
+    invoke = function.invoke
+
+    def look(event: Any) -> Any:
+        sizes.append(sum(path.stat().st_size for path in tmp_path.glob(".openclip*")))
+        return invoke(event)
+
+    monkeypatch.setattr(function, "invoke", look)
+    assert run("embed", *texts(6), "--batch", 2, "--output", tmp_path / "out.csv") == 0
+    assert sizes[0] == 0 < sizes[1] < sizes[2]
