@@ -23,8 +23,7 @@ def handle(service: Service, event: Any, context: Any) -> dict[str, Any]:
     No exception leaves: a direct Invoke that fails returns the error's body too, so that a caller has one thing to
     look at, and so that a client's mistake neither counts as a fault of the function nor is retried by Lambda.
     """
-    call = Call(getattr(context, "aws_request_id", "unknown"), cold=service.served == 0)
-    service.served += 1
+    call = Call(getattr(context, "aws_request_id", "unknown"), cold=service.begin())
     with active(call):
         if is_http(event):
             answer, request = _http(service, event, context)

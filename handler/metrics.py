@@ -23,7 +23,9 @@ def emit(call: Call, environ: Mapping[str, str], cold_start_seconds: float | Non
     if function is None:
         return
     line = json.dumps(describe(call, function, cold_start_seconds), separators=(",", ":"))
-    print(line, file=out or sys.stdout, flush=True)
+    stream = out or sys.stdout
+    stream.write(f"{line}\n")  # in one piece: print writes the line's end by itself, and another thread's line between
+    stream.flush()
 
 
 def describe(call: Call, function: str, cold_start_seconds: float | None) -> dict[str, Any]:

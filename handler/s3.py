@@ -20,6 +20,9 @@ SCHEME = "s3://"
 MISSING = ("NoSuchKey", "NoSuchBucket", "NoSuchVersion", "404")
 UNREADABLE = ("AccessDenied", "InvalidObjectState", "403", "AllAccessDisabled", "InvalidArgument", "MethodNotAllowed")
 
+_connections = threading.BoundedSemaphore(AT_ONCE)  # of all requests together, as many as the client keeps open
+_making = threading.Lock()
+
 
 @dataclass(frozen=True)
 class S3Object:
@@ -45,8 +48,10 @@ def parse(reference: str, param: str, settings: Settings) -> S3Object:
     bucket, _, rest = reference[len(SCHEME) :].partition("/")
     if bucket not in settings.allowed_buckets:
         raise ApiError("bucket_not_allowed", f"bucket {shorten(bucket)} is not one that may be read here", param)
+    if not _is_unicode(rest):
+        raise ApiError("invalid_value", f"{param} is not Unicode: half a surrogate pair", param)
     key, _, version = rest.partition("?versionId=")
-    if not 0 < len(key.encode("utf-8", "replace")) <= 1024:  # S3's own limit
+    if not 0 < len(key.encode()) <= 1024:  # S3's own limit
         raise ApiError("invalid_value", f"{param} has no key: send s3://bucket/key", param)
     return S3Object(bucket, key, version or None)
 
@@ -92,6 +97,8 @@ def _get(where: S3Object, param: str, budget: Budget, deadline: float) -> bytes:
     from botocore.exceptions import BotoCoreError, ClientError
 
     version = {"VersionId": where.version} if where.version else {}
+    if not _connections.acquire(timeout=max(0.0, deadline - time.monotonic())):
+        raise _late(where, param)
     try:
         answer = _client().get_object(Bucket=where.bucket, Key=where.key, **version)
         budget.take(int(answer["ContentLength"]), where, param)
@@ -100,6 +107,8 @@ def _get(where: S3Object, param: str, budget: Budget, deadline: float) -> bytes:
         raise _told(error.response.get("Error", {}).get("Code", ""), where, param) from error
     except (BotoCoreError, OSError) as error:
         raise ApiError("s3_unavailable", f"{where} cannot be fetched: {type(error).__name__}", param) from error
+    finally:
+        _connections.release()
 
 
 def _read(body: Any, where: S3Object, param: str, deadline: float) -> bytes:
@@ -107,7 +116,7 @@ def _read(body: Any, where: S3Object, param: str, deadline: float) -> bytes:
     for chunk in body.iter_chunks(CHUNK):
         chunks.append(chunk)
         if time.monotonic() > deadline:
-            raise ApiError("s3_unavailable", f"{where} took longer than {SECONDS} s: send fewer at once", param)
+            raise _late(where, param)
     if not (data := b"".join(chunks)):
         raise ApiError("empty_input", f"{where} has no bytes", param)
     return data
@@ -122,8 +131,26 @@ def _told(code: str, where: S3Object, param: str) -> ApiError:
     return ApiError("s3_unavailable", f"S3 answered {code} for {where}: try again", param)
 
 
-@functools.cache
+def _late(where: S3Object, param: str) -> ApiError:
+    return ApiError("s3_unavailable", f"{where} took longer than {SECONDS} s: send fewer at once", param)
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _client() -> Any:
+    """Return the process's one client: boto3 makes one thread's at a time, and any number of threads may use it."""
+    with _making:
+        return _made()
+
+
+@functools.cache
+def _made() -> Any:
     import boto3  # late: a third of a second, and most functions never read from S3
     from botocore.config import Config
 

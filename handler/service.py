@@ -1,5 +1,6 @@
 """One execution environment: its settings, its bundle and its models, or the reason why it has none."""
 
+import itertools
 import logging
 import os
 import time
@@ -25,7 +26,7 @@ class Service:
         self._models = models
         self._problem = problem
         self.init_seconds = 0.0  # until loading began
-        self.served = 0  # calls; before the first, this environment is cold
+        self._calls = itertools.count()
 
     @classmethod
     def start(cls, environ: Mapping[str, str] = os.environ, since: float | None = None) -> "Service":
@@ -72,9 +73,9 @@ class Service:
         except ApiError:
             raise
         except Exception as error:
-            self._problem = _reason(error)
+            self._problem = reason = _reason(error)
             log.exception("loading %s failed", model_id or "the first model")
-            raise ApiError("not_ready", f"the model cannot be loaded: {self._problem}") from error
+            raise ApiError("not_ready", f"the model cannot be loaded: {reason}") from error
         self._problem = None
         return model
 
@@ -83,6 +84,10 @@ class Service:
             return self.models.get(model_id)
         with stage("load"):
             return self.models.get(model_id)
+
+    def begin(self) -> bool:
+        """Count a call, and tell whether it is the first: before it, this environment is cold."""
+        return next(self._calls) == 0  # one step of the interpreter: of several threads, one is the first
 
     @property
     def started(self) -> Models | None:

@@ -55,20 +55,34 @@ def ways_to_run(group: int, threads: int) -> list[dict[str, Any]]:
 
 
 class Tower:
-    """One compiled tower. A setting that this processor refuses, or is inexact with, gives way to the next."""
+    """One compiled tower. A setting that this processor refuses, or is inexact with, gives way to the next.
+
+    One call at a time: an infer request holds one call's inputs and outputs. Further requests would hold activations of
+    their own and save no time, since one already keeps all of the model's threads busy.
+    """
 
     def __init__(self, core: Any, path: Path, ways: Sequence[Mapping[str, Any]], begun: Begun) -> None:
         self._core, self._path, self._begun = core, path, begun
         self._ways = list(ways)
+        self._lock = threading.Lock()  # held for a whole call, which may replace the request
         self._weights = map_weights(path.with_suffix(".bin"))
         self._request = self._next()
         self.inputs = {port.any_name for port in self._request.model_inputs}
 
     def __call__(self, feed: "Mapping[str, NDArray[Any]]") -> NDArray[np.float32]:
         """Run the tower on a batch, given by the names in `inputs`; returns float32 [N, D]."""
+        with self._lock:
+            before = self._request, list(self._ways)
+            try:
+                return self._run(feed)
+            except Exception:
+                self._request, self._ways = before  # no setting could do it, so that none is to blame
+                raise
+
+    def _run(self, feed: "Mapping[str, NDArray[Any]]") -> NDArray[np.float32]:
         while True:
             try:
-                found = self._request.infer(feed)
+                found = self._request.infer(feed)  # copies: the next call overwrites nothing of what it returns
                 _check_proof(found)
             except RuntimeError as error:
                 if not self._ways:

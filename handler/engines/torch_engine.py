@@ -1,6 +1,7 @@
 """The reference engine: open_clip itself, loaded offline from the cache, without copying its weights twice."""
 
 import os
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,10 +30,13 @@ class TorchEngine:
         torch.set_num_threads(thread_count(settings))
         self._tokenizer = _load_tokenizer(open_clip, entry)
         self._model = _load_model(open_clip, entry)
+        self._tokenizing = threading.Lock()  # transformers sets padding and truncation on a tokenizer for each call
+        self._running = threading.Lock()  # one call keeps all threads busy, and others' activations would cost memory
 
     def tokenize(self, texts: Sequence[str]) -> NDArray[np.int64]:
         """Return open_clip's own token ids: int64 [N, context_length]."""
-        ids: NDArray[np.int64] = self._tokenizer(list(texts)).numpy()
+        with self._tokenizing:
+            ids: NDArray[np.int64] = self._tokenizer(list(texts)).numpy()
         return ids
 
     def encode_tokens(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -46,7 +50,7 @@ class TorchEngine:
     def _run(self, tower: Any, values: "NDArray[Any]") -> NDArray[np.float32]:
         import torch
 
-        with torch.inference_mode():
+        with self._running, torch.inference_mode():
             embeddings: NDArray[np.float32] = tower(torch.from_numpy(values)).numpy()
         return embeddings
 

@@ -89,6 +89,15 @@ def test_2000_mixed_requests_leave_no_memory_behind(served: Served) -> None:
     assert said["end"] <= 1.05 * said["settled"]
 
 
+def test_eight_threads_get_the_vectors_that_one_gets(served: Served) -> None:
+    bare = [] if served.engine == "torch" else ["layer.runtime_only"]
+    run = sandbox.run(served.bundle, ["-m", *bare, "tests.offline.several_threads_probe"])
+    assert run.returncode == 0, run.stderr
+
+    assert json.loads(run.stdout) == {"engine": {"equal": 4_000}, "function": {"equal": 1_000}}
+    assert "refuses" not in run.stderr
+
+
 def test_a_setting_that_the_processor_refuses_gives_way_to_the_next(served: Served) -> None:
     run = sandbox.run(served.bundle, ["-m", "handler.selfcheck"], {"ONEDNN_MAX_CPU_ISA": "AVX2"})
 
