@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from client.address import is_local
+from client.address import DEFAULT_PORTS, is_local
 from client.errors import ClientError, ResponseError
 
 SECONDS = 35  # of silence: the gateway gives up at 30
@@ -95,7 +95,8 @@ def _decode(headers: Mapping[str, str], body: bytes) -> bytes:
 def _proxies(url: str) -> dict[str, str]:
     """Return the proxy of this address. What is local never goes through one: its key would travel unencrypted."""
     parts = urlsplit(url)
-    if is_local(parts.hostname or "") or urllib.request.proxy_bypass(parts.netloc):
+    with_port = f"{parts.hostname}:{parts.port or DEFAULT_PORTS[parts.scheme]}"  # as NO_PROXY may name it
+    if is_local(parts.hostname or "") or urllib.request.proxy_bypass(with_port):
         return {}
     known = urllib.request.getproxies()
     proxy = known.get(parts.scheme) or known.get("all")

@@ -97,6 +97,17 @@ class Scripted:
 @pytest.fixture
 def scripted() -> Iterator[Scripted]:
     """A server that answers as it is told."""
+    yield from scripting()
+
+
+@pytest.fixture
+def other() -> Iterator[Scripted]:
+    """A second one."""
+    yield from scripting()
+
+
+def scripting() -> Iterator[Scripted]:
+    """Serve what a Scripted answers."""
     script = Scripted()
 
     class Answer(BaseHTTPRequestHandler):

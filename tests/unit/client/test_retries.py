@@ -1,0 +1,74 @@
+"""A busy API is asked again, when it says and not for ever."""
+
+import time
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any
+
+import pytest
+
+from client import api
+from client.api import Api
+from client.errors import ResponseError
+from tests.unit.client.conftest import Scripted
+
+
+def ask(url: str) -> Any:
+    return Api(url).post("/v1/embeddings", {"input": ["a"]})
+
+
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Record what is slept instead of sleeping."""
+    slept: list[float] = []
+    monkeypatch.setattr(api, "PAUSES", (0.5, 1.0, 2.0, 4.0))
+    monkeypatch.setattr(time, "sleep", slept.append)
+    return slept
+
+
+@pytest.mark.parametrize(
+    ("value", "pauses"),
+    [
+        ("7", [7, 7, 7, 7]),
+        ("0", [0.5, 1, 2, 4]),
+        ("1.5", [1.5, 1.5, 2, 4]),
+        ("soon", [0.5, 1, 2, 4]),
+        ("-5", [0.5, 1, 2, 4]),
+        ("60", [60] * 4),
+        ("61", []),
+        ("999999999", []),
+    ],
+)
+def test_a_busy_api_is_asked_again_when_it_says(
+    scripted: Scripted, monkeypatch: pytest.MonkeyPatch, value: str, pauses: list[float]
+) -> None:
+    slept = waits(monkeypatch)
+    scripted.always(429, b'{"message": "Too Many Requests"}', retry_after=value)
+    with pytest.raises(ResponseError, match="answered 429: Too Many Requests") as caught:
+        ask(scripted.url)
+    assert slept == pauses
+    assert len(scripted.requests) == len(pauses) + 1
+    assert ("It asks to wait" in str(caught.value)) == (not pauses)
+
+
+def test_the_date_to_ask_again_at_is_understood(scripted: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
+    slept = waits(monkeypatch)
+    at = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
+    scripted.always(503, b"{}", retry_after=at)
+    with pytest.raises(ResponseError):
+        ask(scripted.url)
+    assert 25 < slept[0] <= 30
+
+
+def test_a_connection_that_is_lost_in_a_run_is_worth_another_try_and_one_that_never_was_is_not(
+    scripted: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept = waits(monkeypatch)
+    there = Api(scripted.url)
+    assert there.get("/health") == {}
+    scripted.always(200, b"{}", content_length="100", connection="close")
+    with pytest.raises(ResponseError):
+        there.get("/health")
+    assert len(slept) == 4
+    with pytest.raises(ResponseError, match="nothing listens there"):
+        ask("http://127.0.0.1:1")
+    assert len(slept) == 4
