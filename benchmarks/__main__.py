@@ -1,6 +1,5 @@
 """`python -m benchmarks`: every engine and the plain recipe, in turns, on this machine. Writes docs/benchmarks.*"""
 
-import argparse
 import base64
 import compileall
 import io
@@ -10,6 +9,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from argparse import Namespace
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,12 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from benchmarks.errors import BenchmarkError
 from benchmarks.models import MODELS, ROOT, Model, bundles
 from benchmarks.peak import image_operations, matrix_peak
 from benchmarks.report import Contender, Report, write
+from console.parser import Parser, count
+from console.run import run
 
 ENGINES = [("torch", "fp32"), ("onnx", "fp32"), ("onnx", "int8"), ("openvino", "fp32"), ("openvino", "int8")]
 # name, pictures, texts, runs
@@ -28,15 +32,25 @@ ONE_BY_ONE = [["image", 1, 0, 8], ["caption", 0, 1, 12]]
 WORKLOADS = [*ONE_BY_ONE, ["image of 8", 8, 0, 1], ["image of 32", 32, 0, 1], ["caption of 32", 0, 32, 1]]
 
 
-def main() -> None:
-    """Build what is missing, measure, write."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Build what is missing, measure, write; returns the exit status."""
+    return run(lambda: _command(arguments), (BenchmarkError,))
+
+
+def _command(arguments: Sequence[str] | None) -> None:
+    parser = Parser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--place", type=Path, default=Path("build/bench"), help="default: %(default)s")
     parser.add_argument("--output", type=Path, default=Path("docs"), help="default: %(default)s")
-    parser.add_argument("--runs", type=int, default=5, help="fresh processes of each (default: %(default)s)")
-    parser.add_argument("--engine", action="append", help="as onnx-int8; may be repeated (default: all)")
-    parser.add_argument("--model", action="append", help="may be repeated (default: all)")
-    options = parser.parse_args()
+    parser.add_argument("--runs", type=count, default=5, help="fresh processes of each (default: %(default)s)")
+    parser.add_argument(
+        "--engine",
+        action="append",
+        choices=["-".join(engine) for engine in ENGINES],
+        help="as onnx-int8; may be repeated (default: all)",
+    )
+    parser.add_argument("--model", action="append", choices=[model.name for model in MODELS], help="may be repeated")
+    options = parser.parse_args(arguments)
+    _refuse_early(options)
     engines = [engine for engine in ENGINES if not options.engine or "-".join(engine) in options.engine]
     models = [model for model in MODELS if not options.model or model.name in options.model]
     wanted = list(dict.fromkeys([ENGINES[0], *engines]))  # the plain recipe loads from the torch bundle's cache
@@ -46,6 +60,12 @@ def main() -> None:
     command = " ".join(["python -m benchmarks", *sys.argv[1:]])
     now = datetime.now(UTC).isoformat(timespec="seconds")
     write(Report(now, command, options.runs, contenders, work, matrix_peak()), options.output)
+
+
+def _refuse_early(options: Namespace) -> None:
+    """Raise BenchmarkError for a place that cannot be written, before hours of work."""
+    if not options.output.is_dir() or not os.access(options.output, os.W_OK):
+        raise BenchmarkError(f"{options.output} is no directory that can be written: give another --output")
 
 
 def measure(
@@ -85,14 +105,16 @@ def measure(
 def _start(request: Path, environ: dict[str, str]) -> dict[str, Any]:
     _drop_page_cache()
     fixed = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
-    run = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-m", "benchmarks.child", str(request)],
         env={**fixed, **environ, "BENCH_STARTED": str(time.monotonic())},
         cwd=ROOT,
         stdout=subprocess.PIPE,
-        check=True,
+        check=False,
     )
-    report: dict[str, Any] = json.loads(run.stdout.splitlines()[-1])
+    if done.returncode:
+        raise BenchmarkError(f"{' '.join(done.args)} ended with status {done.returncode}: its reason is above")
+    report: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return report
 
 
@@ -121,4 +143,4 @@ def _picture(rng: np.random.Generator) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -18,6 +18,8 @@ Embed = Callable[[list[str], list[str]], Any]  # pictures in base64, texts
 
 def main() -> None:
     """Embed one picture and one text as soon as possible, then each workload as often as it says."""
+    if len(sys.argv) != 2 or "BENCH_STARTED" not in os.environ:
+        sys.exit("error: `python -m benchmarks` starts this process; run that")
     started = float(os.environ["BENCH_STARTED"])
     if cpus := os.environ.get("BENCH_CPUS"):
         os.sched_setaffinity(0, range(int(cpus)))

@@ -7,6 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.errors import BenchmarkError
 from tests.hub import repositories
 from tests.hub.server import serving
 
@@ -59,4 +60,6 @@ def _build(model: Model, engine: tuple[str, str], bundle: Path, hub: str) -> Non
     cache = bundle.parents[1] / "cache"
     command = [sys.executable, "-m", "layer", "build", "--models", str(spec), "--output", str(bundle)]
     environ = {"PATH": os.environ["PATH"], "HF_ENDPOINT": hub, "HF_HOME": str(cache / "hf")}
-    subprocess.run([*command, "--cache", str(cache)], cwd=ROOT, env=environ, check=True)
+    done = subprocess.run([*command, "--cache", str(cache)], cwd=ROOT, env=environ, check=False)
+    if done.returncode:
+        raise BenchmarkError(f"the build of {model.name} failed: its reason is above")

@@ -5,7 +5,8 @@
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
+from console.parser import Parser
+from console.run import run
+from layer.errors import BuildError
 from layer.openclip import open_clip
 from layer.plan import source_plan
 from layer.registry import TABLE
@@ -138,7 +142,13 @@ def pairs() -> list[dict[str, Any]]:
     return rows
 
 
-def _main() -> None:
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write registry.json; returns the exit status."""
+    return run(lambda: _command(arguments), (BuildError,))
+
+
+def _command(arguments: Sequence[str] | None) -> None:
+    Parser(prog="python -m layer.census", description=__doc__).parse_args(arguments)
     logging.disable(logging.WARNING)
     models = {name: count(name) for name in tqdm(open_clip.list_models(), unit="model")}
     lines = [
@@ -150,4 +160,4 @@ def _main() -> None:
 
 
 if __name__ == "__main__":
-    _main()
+    sys.exit(main())

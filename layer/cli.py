@@ -1,39 +1,32 @@
 """The builder's command line: `python -m layer build | verify | inspect | package | models | doctor`."""
 
 import argparse
-import os
-import signal
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from layer.errors import BuildError
+from console.parser import Parser
+from console.run import run
+from layer.errors import BuildError, RegistryError
 from layer.spec import DEFAULT_SPEC, read_spec
 
 BUNDLE = Path("build/bundle")
 CACHE = Path("build/cache")
+STOPPED = "stopped: the bundle that was there is as it was, and the next build goes on"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status. An error is one message on stderr, never a traceback."""
+    return run(lambda: _command(arguments), (BuildError,), STOPPED)
+
+
+def _command(arguments: Sequence[str] | None) -> int | None:
     options = _parser().parse_args(arguments)
-    try:
-        status: int | None = options.run(options)
-        sys.stdout.flush()
-    except BrokenPipeError:  # `... | head` has read what it wanted
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains at its end
-        return 128 + signal.SIGPIPE
-    except BuildError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("stopped: the bundle that was there is as it was, and the next build goes on", file=sys.stderr)
-        return 130
-    return status or 0
+    status: int | None = options.run(options)
+    return status
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m layer", description="OpenCLIP models as verified offline bundles.")
+def _parser() -> Parser:
+    parser = Parser(prog="python -m layer", description="OpenCLIP models as verified offline bundles.")
     commands = parser.add_subparsers(required=True, metavar="build | verify | inspect | package | models | doctor")
 
     build = commands.add_parser("build", help="make a bundle of the models in models.toml, and verify it")
@@ -72,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_models(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def _add_models(commands: "argparse._SubParsersAction[Parser]") -> None:
     models = commands.add_parser("models", help="list what models.toml names, or what open_clip's registry has")
     models.add_argument("--models", type=Path, default=DEFAULT_SPEC, help="models.toml (default: %(default)s)")
     models.add_argument("--all", action="store_true", help="every pair of open_clip's registry, with its sizes")
@@ -137,6 +130,8 @@ def _models(options: argparse.Namespace) -> None:
 
     if options.all or options.family or options.fits or options.licences:
         pairs = list(registry.pairs(options.family or "", options.fits))
+        if not pairs:
+            raise RegistryError(registry.nothing(options.family or "", options.fits))
         show_registry(pairs)
         if options.licences:
             show_licences(pairs)

@@ -17,6 +17,10 @@ class PlanError(BuildError):
     """It is not known which repositories a model needs, or one of them lacks what the model needs."""
 
 
+class RegistryError(BuildError):
+    """No pair of open_clip's registry is what was asked for."""
+
+
 class FetchError(BuildError):
     """The hub did not give a file."""
 

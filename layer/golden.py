@@ -3,12 +3,12 @@
 Runs as a process of its own (`python -m layer.golden`), since huggingface_hub reads the offline variables once.
 """
 
-import argparse
 import base64
 import io
 import json
 import logging
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from console.parser import Parser
+from console.run import run_step
 from layer import sandbox
 from layer.errors import GoldenError
 
@@ -130,14 +132,19 @@ def png(image: Image.Image) -> str:
     return base64.b64encode(buffer.getvalue()).decode()
 
 
-def _main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m layer.golden", description=__doc__)
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the facts of one model as JSON; returns the exit status."""
+    return run_step(lambda: _command(arguments))
+
+
+def _command(given: Sequence[str] | None) -> None:
+    parser = Parser(prog="python -m layer.golden", description=__doc__)
     parser.add_argument("--name", required=True)
     parser.add_argument("--pretrained")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(given)
     logging.disable(logging.WARNING)  # stderr's last line is the reason of a failure
     json.dump(facts(arguments.name, load(arguments.name, arguments.pretrained)), sys.stdout)
 
 
 if __name__ == "__main__":
-    _main()
+    sys.exit(main())

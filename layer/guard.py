@@ -20,6 +20,8 @@ def _refuse(event: str, arguments: tuple[object, ...]) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 3 or sys.argv[1] not in ("-m", "-c"):
+        sys.exit("usage: python guard.py -m <module> ... | -c <program> ...")
     sys.addaudithook(_refuse)
     if sys.argv[1] == "-c":
         code = sys.argv[2]

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from console.suggest import did_you_mean
 from layer.errors import PlanError
+from layer.names import LISTS
 from layer.openclip import open_clip
 from layer.spec import ModelSpec
 
@@ -129,11 +131,14 @@ def weights_need(model: ModelSpec) -> Need:
 
 def _pretrained_cfg(model: ModelSpec) -> dict[str, Any]:
     if model.name not in open_clip.list_models():
-        raise PlanError(f"open_clip {open_clip.__version__} has no model {model.name!r}: see open_clip.list_models()")
+        hint = did_you_mean(model.name, open_clip.list_models())
+        raise PlanError(f"open_clip {open_clip.__version__} has no model {model.name!r}{hint} ({LISTS})")
     config: dict[str, Any] = open_clip.get_pretrained_cfg(model.name, model.pretrained)
     if not config:
-        tags = ", ".join(open_clip.list_pretrained_tags_by_model(model.name)) or "none"
-        raise PlanError(f"{model.name} has no pretrained {model.pretrained!r}: its tags are {tags}")
+        tags = open_clip.list_pretrained_tags_by_model(model.name)
+        told = ", ".join(tags) or "none"
+        hint = did_you_mean(str(model.pretrained), tags)
+        raise PlanError(f"{model.name} has no pretrained {model.pretrained!r}{hint or '.'} Its tags are {told}")
     return config
 
 

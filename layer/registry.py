@@ -1,15 +1,14 @@
 """open_clip's registry as a table: every pair with its sizes, and the package shapes that it fits."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from console.suggest import did_you_mean
 from layer.budget import shapes
 from layer.manifest import installed
-
-TABLE = Path(__file__).with_name("registry.json")
+from layer.names import TABLE
 
 
 @dataclass(frozen=True)
@@ -36,10 +35,10 @@ class Pair:
 
 
 def pairs(family: str = "", fits: str | None = None) -> Iterator[Pair]:
-    """Yield the pairs whose name contains `family`, any case, and that fit the package shape."""
+    """Yield the pairs whose name or repository contains `family`, any case, and that fit the package shape."""
     table = _table(family)
     for row in table["pairs"]:
-        if family.lower() not in row["name"].lower():
+        if not _matches(row, family):
             continue
         facts = table["models"][row["name"]]
         pair = Pair(
@@ -53,6 +52,29 @@ def pairs(family: str = "", fits: str | None = None) -> Iterator[Pair]:
         )
         if fits is None or fits in pair.fits:
             yield pair
+
+
+def nothing(family: str, fits: str | None) -> str:
+    """Say that no pair is what was asked for, and what to ask instead."""
+    if fits and any(pairs(family)):
+        return f"no pair of {family} fits a {fits}: ask without --fits"
+    if "/" in family:
+        repository = family.removeprefix("hf-hub:")
+        return (
+            f"{family!r} is no repository of open_clip's registry, which --family looks through: to build from it "
+            f'write name = "hf-hub:{repository}" in models.toml'
+        )
+    table = _table(family)
+    words = {part for name in table["models"] for part in name.split("-") if len(part) > 3}
+    hint = did_you_mean(family, [*table["models"], *words]) or did_you_mean(
+        family, {row["pretrained"] for row in table["pairs"]}
+    )
+    return f"no pair of open_clip's registry has a name with {family!r}{hint} (--all lists every pair)"
+
+
+def _matches(row: Mapping[str, Any], family: str) -> bool:
+    wanted = family.lower().removeprefix("hf-hub:")
+    return wanted in row["name"].lower() or ("/" in wanted and wanted in str(row["weights"]).lower())
 
 
 def known(name: str) -> dict[str, Any] | None:
@@ -69,5 +91,5 @@ def _table(family: str) -> dict[str, Any]:
     from layer import census  # late: torch, and a fifth of a second a model
 
     found = census.pairs()
-    names = {row["name"] for row in found if family.lower() in row["name"].lower()}
+    names = {row["name"] for row in found if _matches(row, family)}
     return {"pairs": found, "models": {name: census.count(name) for name in sorted(names)}}

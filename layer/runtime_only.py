@@ -11,6 +11,8 @@ BUILD_ONLY = ("torch", "torchvision", "timm", "open_clip", "transformers", "hugg
 
 def main() -> None:
     """Hide the packages and run the module that the command line names, as `python -m` would."""
+    if len(sys.argv) < 2 or sys.argv[1].startswith("-"):
+        sys.exit("usage: python -m layer.runtime_only <module> ...")
     for name in BUILD_ONLY:
         sys.modules[name] = None  # type: ignore[assignment]  # importing it is now an ImportError
     del sys.argv[0]

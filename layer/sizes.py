@@ -3,10 +3,14 @@
 `python -m layer.sizes` writes it anew.
 """
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from console.parser import Parser
+from console.run import run
 from layer import budget, registry
+from layer.errors import BuildError
 from layer.show import MB
 
 PAGE = Path(__file__).parents[1] / "docs" / "model-sizes.md"
@@ -43,5 +47,15 @@ def _row(pair: registry.Pair) -> str:
     return f"| {pair.name} | {pair.parameters / MB:,.0f} M | {sizes} | {width}x{height} | {' | '.join(fits)} |"
 
 
-if __name__ == "__main__":
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the page; returns the exit status."""
+    return run(lambda: _command(arguments), (BuildError,))
+
+
+def _command(arguments: Sequence[str] | None) -> None:
+    Parser(prog="python -m layer.sizes", description=__doc__).parse_args(arguments)
     PAGE.write_text(page(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

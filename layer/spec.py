@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from console.suggest import did_you_mean
+from layer import names
 from layer.errors import SpecError
 
 DEFAULT_SPEC = Path(__file__).with_name("models.toml")
@@ -95,16 +97,19 @@ def _model(path: Path, number: int, table: Mapping[str, Any], target: Target) ->
     if "checkpoint" in fields or "config" in fields:
         return _own(path, where, fields)
     model = ModelSpec(**fields)
+    if problem := names.name_problem(model.name):
+        raise SpecError(f"{path}: {where} has name = {model.name!r}, which {problem}")
     from_hub = model.name.startswith("hf-hub:")
-    if from_hub and not re.fullmatch(r"hf-hub:[\w.-]+/[\w.-]+", model.name):
-        raise SpecError(f"{path}: {where} has name = {model.name!r}: write hf-hub:<org>/<name>")
     if from_hub and model.pretrained:
         raise SpecError(f"{path}: {where} has both hf-hub: and pretrained, which open_clip ignores: drop `pretrained`")
     if not from_hub and not model.pretrained:
         raise SpecError(
-            f"{path}: {where} has no pretrained, which would be a random model: add one that "
-            f"`python -m layer models --family {model.name}` lists"
+            f"{path}: {where} has no pretrained, which would be a random model: add one of "
+            f"{', '.join(names.tags_of(model.name)) or 'its tags'} "
+            f"(`python -m layer models --family {model.name}` lists them)"
         )
+    if model.pretrained and (problem := names.tag_problem(model.name, model.pretrained)):
+        raise SpecError(f"{path}: {where} has pretrained = {model.pretrained!r}, which {problem}")
     return model
 
 
@@ -120,9 +125,21 @@ def _own(path: Path, where: str, fields: dict[str, str]) -> ModelSpec:
         value = fields.get(key, "")
         if value and "://" not in value and (key == "checkpoint" or value.endswith(".json")):
             fields[key] = str(path.parent / value)
+    if (pair := fields.get("config", "")) and not pair.endswith(".json"):
+        _check_pair(path, where, pair)
     if not fields["checkpoint"].startswith("https://") and "://" in fields["checkpoint"]:
         raise SpecError(f"{path}: {where} has checkpoint = {fields['checkpoint']!r}: only https:// is fetched")
     return ModelSpec(**{**fields, "name": f"hf-hub:{fields['name']}"})
+
+
+def _check_pair(path: Path, where: str, pair: str) -> None:
+    name, _, tag = pair.rpartition("/")
+    problem = names.name_problem(name or tag) or (names.tag_problem(name, tag) if name else "has no tag")
+    if problem:
+        raise SpecError(
+            f"{path}: {where} has config = {pair!r}, which {problem}: write a pair of the registry, as in "
+            '"ViT-B-32/openai", or a path that ends in .json'
+        )
 
 
 def _quickest(target: Target) -> str:
@@ -137,14 +154,18 @@ def _fields(path: Path, where: str, table: Any, kind: type) -> dict[str, str]:
     for key, value in table.items():
         if not isinstance(value, str) or not value:
             raise SpecError(f'{path}: {key} = {value!r} in {where} is not a text: write {key} = "{value}"')
+        if any(ord(letter) < ord(" ") for letter in value):
+            raise SpecError(f"{path}: {key} = {value!r} in {where} has control characters: write it without them")
         if key in CHOICES and value not in CHOICES[key]:
-            raise SpecError(f"{path}: {key} = {value!r} in {where}: set one of {', '.join(CHOICES[key])}")
+            hint = did_you_mean(value, CHOICES[key])
+            raise SpecError(f"{path}: {key} = {value!r} in {where}: set one of {', '.join(CHOICES[key])}{hint}")
     return dict(table)
 
 
 def _refuse_unknown(path: Path, where: str, table: Mapping[str, Any], known: tuple[str, ...]) -> None:
     if unknown := sorted(set(table) - set(known)):
-        raise SpecError(f"{path}: {where} has an unknown key {unknown[0]!r}: known are {', '.join(known)}")
+        hint = did_you_mean(unknown[0], known)
+        raise SpecError(f"{path}: {where} has an unknown key {unknown[0]!r}: known are {', '.join(known)}{hint}")
 
 
 def _refuse_twins(path: Path, models: tuple[ModelSpec, ...]) -> None:

@@ -1,6 +1,5 @@
 """What `make demo` runs: build and verify the demo bundle, start the handler on it, ask it, and show the answers."""
 
-import argparse
 import base64
 import io
 import json
@@ -12,7 +11,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from console.parser import Parser
+from console.run import run
 from layer.demo.captions import LANGUAGES, caption
 from layer.demo.heatmap import save_heatmap
 from layer.demo.shapes import Thing, draw
+from layer.errors import BuildError
 
 MODEL = "openclip-lambda/shapes-i18n"
 PICTURE_SIZE = 256  # pixels; drawn larger than the 64 that the model sees, for people
@@ -58,12 +60,16 @@ class Server:
         return np.array([item["embedding"] for item in data], dtype=np.float32)
 
 
-def main() -> None:
-    """Run the tour; the first run also builds the bundle."""
-    parser = argparse.ArgumentParser(prog="python -m layer.demo.tour", description=__doc__)
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the tour; the first run also builds the bundle. Returns the exit status."""
+    return run(lambda: _command(arguments), (BuildError,))
+
+
+def _command(given: Sequence[str] | None) -> int:
+    parser = Parser(prog="python -m layer.demo.tour", description=__doc__)
     parser.add_argument("--bundle", type=Path, default=Path("build/bundle"))
     parser.add_argument("--picture", type=Path, default=Path("build/demo.png"), help="where the heatmap is written")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(given)
     _bring_bundle(arguments.bundle)
     pictures = [draw(np.random.default_rng([2026, number]), scene, PICTURE_SIZE) for number, scene in enumerate(SCENES)]
     captions = [caption(scene, language) for scene in SCENES for language in LANGUAGES]
@@ -83,7 +89,8 @@ def main() -> None:
     if left_out:
         print(f"             without {left_out} Chinese captions: no font here has the characters (fonts-noto-cjk has)")
     if right < len(captions):
-        sys.exit(f"{len(captions) - right} of {len(captions)} captions found a wrong picture")
+        print(f"error: {len(captions) - right} of {len(captions)} captions found a wrong picture", file=sys.stderr)
+    return int(right < len(captions))
 
 
 def _bring_bundle(bundle: Path) -> None:
@@ -169,4 +176,4 @@ def _data_uri(picture: Image.Image) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -5,6 +5,7 @@ content has the same revision.
 """
 
 import math
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,8 @@ import torch
 from torch.nn import functional
 from tqdm import trange
 
+from console.parser import Parser
+from console.run import run
 from layer.demo import evaluate, snapshot
 from layer.demo.batches import Batches
 from layer.demo.model import REPOSITORY, new_model, write_untrained, write_weights
@@ -27,8 +30,13 @@ PEAK_LEARNING_RATE, WEIGHT_DECAY, WARM_UP = 3e-3, 0.05, 100
 EVALUATED_SINGLES, EVALUATED_TWINS = 6_400, 2_000
 
 
-def main() -> None:
-    """Draw, train, measure, write."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Draw, train, measure, write; returns the exit status."""
+    return run(lambda: _command(arguments))
+
+
+def _command(arguments: Sequence[str] | None) -> None:
+    Parser(prog="python -m layer.demo.train", description=__doc__).parse_args(arguments)
     started = time.monotonic()
     torch.manual_seed(SEED)
     with TemporaryDirectory(prefix="shapes-i18n-") as name:
@@ -97,4 +105,4 @@ def _learning_rate(step: int) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -4,14 +4,17 @@ Writes into --out: image.onnx and text.onnx in fp32, text.table.npy (the token t
 tokenizer.json, facts.json, samples.json, and inputs.npz, what the towers are given where activations are measured.
 """
 
-import argparse
 import json
 import logging
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from console.parser import Parser
+from console.run import run_step
 from layer import golden, sandbox
 from layer.errors import ExportError
 from layer.export.samples import samples
@@ -64,16 +67,21 @@ def _keep_inputs(loaded: golden.Loaded, texts: list[str], pictures: list[Image.I
     np.savez(out / "inputs.npz", **inputs)
 
 
-def _main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m layer.export.make", description=__doc__)
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Export one model; returns the exit status."""
+    return run_step(lambda: _command(arguments))
+
+
+def _command(given: Sequence[str] | None) -> None:
+    parser = Parser(prog="python -m layer.export.make", description=__doc__)
     parser.add_argument("--name", required=True)
     parser.add_argument("--pretrained")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--samples", type=Path)
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(given)
     logging.disable(logging.WARNING)  # stderr's last line is the reason of a failure
     _make(arguments.name, arguments.pretrained, arguments.out, arguments.samples)
 
 
 if __name__ == "__main__":
-    _main()
+    sys.exit(main())

@@ -30,4 +30,9 @@ def compile_tree(root: Path, stands_at: str) -> None:
 
 
 if __name__ == "__main__":
-    compile_tree(Path(sys.argv[1]), sys.argv[-1])
+    if len(sys.argv) not in (2, 3) or not Path(sys.argv[1]).is_dir():
+        sys.exit("usage: python3 bytecode.py <tree, a directory> [<where it will stand>]")
+    try:
+        compile_tree(Path(sys.argv[1]), sys.argv[-1])
+    except OSError as error:
+        sys.exit(f"error: {error}: look for space and rights there")

@@ -1,0 +1,62 @@
+"""argparse with two additions: a wrong word names the nearest right one, and `--version`."""
+
+import argparse
+import re
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+from console.suggest import did_you_mean
+from console.version import version
+
+_UNKNOWN = re.compile(r"unrecognized arguments: (.*)", re.DOTALL)
+_CHOICE = re.compile(r"invalid choice: '([^']*)'")
+
+
+class Parser(argparse.ArgumentParser):
+    """The parser of a command line; subcommands have parsers of the same class."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        if " " not in self.prog.removeprefix("python -m "):  # a program, not one of its commands
+            self.add_argument("--version", action="version", version=f"{self.prog} {version()}")
+
+    def error(self, message: str) -> NoReturn:
+        """Exit with status 2: the usage, then what is wrong and the word that was probably meant."""
+        hint = ""
+        if unknown := _UNKNOWN.fullmatch(message):
+            words = [word.partition("=")[0] for word in unknown.group(1).split() if word.startswith("-")]
+            hint = did_you_mean(words[0], _options(self)) if words else ""
+        elif choice := _CHOICE.search(message):
+            hint = did_you_mean(choice.group(1), _choices(self))
+        super().error(message + (hint or ("" if "--help" in message else ": see --help")))
+
+
+def count(text: str) -> int:
+    """Read a whole number above 0, for `type=`; argparse tells what is wrong."""
+    if text.isascii() and text.isdecimal() and 0 < len(text) < 10 and int(text) > 0:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0: give one, as 5")
+
+
+def port(text: str) -> int:
+    """Read a TCP port, 0 for any that is free, for `type=`."""
+    if text.isascii() and text.isdecimal() and len(text) < 6 and int(text) < 65536:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is no port: give a number from 0 (any that is free) to 65535")
+
+
+def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
+    for action in parser._actions:
+        yield action
+        if isinstance(action, argparse._SubParsersAction):
+            for inner in action.choices.values():
+                yield from _actions(inner)
+
+
+def _options(parser: argparse.ArgumentParser) -> list[str]:
+    return sorted({option for action in _actions(parser) for option in action.option_strings if len(option) > 2})
+
+
+def _choices(parser: argparse.ArgumentParser) -> list[str]:
+    listed = (action.choices for action in _actions(parser) if isinstance(action.choices, list | tuple | dict))
+    return sorted({str(choice) for choices in listed for choice in choices})

@@ -1,0 +1,138 @@
+"""The one place where what stops a command becomes one message and an exit status."""
+
+import contextlib
+import os
+import signal
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+from console.os_errors import explain
+
+DEBUG = "OPENCLIP_DEBUG"
+STOPPED = "stopped"
+FAILED, INTERRUPTED, DEFECT = 1, 128 + signal.SIGINT, 70  # 70 is sysexits.h's EX_SOFTWARE
+PIPE_CLOSED = 128 + signal.SIGPIPE
+
+
+def run(command: Callable[[], int | None], told: tuple[type[Exception], ...] = (), stopped: str = STOPPED) -> int:
+    """Run a command and return its exit status: None is 0. Nothing but SystemExit leaves this function.
+
+    `told` are the errors whose message says all; `stopped` is said after Ctrl-C. A condition of the machine (disk,
+    rights, memory, a package) is told with its fix. Anything else is a defect of the command: its traceback goes into a
+    file, or to stderr where OPENCLIP_DEBUG is set, and the status is 70.
+    """
+    _prepare_streams()
+    try:
+        try:
+            status = command()
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError as error:
+        if error.filename is not None:
+            return _fail(explain(error), error)
+        _discard_stdout()  # `... | head` has read what it wanted
+        return PIPE_CLOSED
+    except KeyboardInterrupt:
+        _say(stopped)
+        return INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - the last place that can tell it
+        if not isinstance(error, told):
+            return _fail_unforeseen(error)
+        return _fail(str(error), error)
+    return status or 0
+
+
+def run_step(command: Callable[[], int | None]) -> int:
+    """Run what another command starts as a process of its own: every error is the last line of stderr, status 1.
+
+    The command that started it says what to do, so nothing is a defect here.
+    """
+
+    def step() -> int | None:
+        try:
+            return command()
+        except (OSError, ImportError, MemoryError):
+            raise
+        except Exception as error:
+            raise _StepError(f"{type(error).__name__}: {error}") from error
+
+    return run(step, (_StepError,))
+
+
+class _StepError(Exception):
+    """What stopped a step, with the name of its class."""
+
+
+def _fail_unforeseen(error: Exception) -> int:
+    if isinstance(error, OSError):
+        return _fail(explain(error), error)
+    if isinstance(error, MemoryError):
+        return _fail("the memory of this machine is used up: close other programs, or take a smaller model", error)
+    if isinstance(error, ImportError):
+        return _fail(_explain_import(error), error)
+    if isinstance(error, RecursionError):
+        return _fail("a file is nested deeper than any sound one: check what was given", error)
+    if isinstance(error, UnicodeError):
+        return _fail(f"a name or a text cannot be read or written as UTF-8 ({error}): rename or re-encode it", error)
+    if os.environ.get(DEBUG):
+        traceback.print_exception(error)
+        where = "the traceback is above"
+    else:
+        where = _keep_traceback(error)
+    reason = str(error).strip().partition("\n")[0]
+    _say(f"error: a defect of this program, {type(error).__name__}: {reason}: please report it; {where}")
+    return DEFECT
+
+
+def _fail(message: str, error: Exception) -> int:
+    if os.environ.get(DEBUG):
+        traceback.print_exception(error)
+    _say(f"error: {message}")
+    if isinstance(error, OSError):
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+            return FAILED
+        _discard_stdout()  # it is what failed, and Python would try it again at its end
+    return FAILED
+
+
+def _explain_import(error: ImportError) -> str:
+    from console.preflight import package_problem
+
+    name = (error.name or "").partition(".")[0]
+    if name and (problem := package_problem((name,))):
+        return problem
+    return f"{name or 'a package'} cannot be imported ({error}): install it anew with `make clean venv`"
+
+
+def _keep_traceback(error: Exception) -> str:
+    try:
+        number, name = tempfile.mkstemp(prefix="openclip-", suffix=".log", text=True)
+        with open(number, "w", encoding="utf-8", errors="backslashreplace") as stream:  # noqa: PTH123 - a descriptor
+            traceback.print_exception(error, file=stream)
+    except OSError:
+        return f"set {DEBUG}=1 to see the traceback"
+    return f"its traceback is in {Path(name)}"
+
+
+def _say(message: str) -> None:
+    with contextlib.suppress(OSError, ValueError):  # nobody can be told that stderr is closed
+        print(message, file=sys.stderr, flush=True)
+
+
+def _prepare_streams() -> None:
+    """Let a closed stream and a terminal's encoding be no reason to fail: unknown letters are written as escapes."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed by the caller, as `>&-` does
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 - until the end
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _discard_stdout() -> None:
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
