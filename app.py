@@ -2,10 +2,18 @@
 
 import sys
 
-from infra.assembly import synthesise
-from infra.errors import InfraError
+from console import preflight
 
-try:
-    synthesise()
-except InfraError as error:
-    sys.exit(f"error: {error}")
+
+def main() -> int:
+    """Synthesise; returns the exit status."""
+    preflight.check(preflight.DEPLOYMENT)
+    from console.run import run  # late, as all that a Python may be too old for, or lack
+    from infra.assembly import synthesise
+    from infra.errors import InfraError
+
+    return run(synthesise, (InfraError,))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -15,6 +15,8 @@ from client.outputs import Files, Lines, Output, print_bytes, unhurried
 from client.responses import Results
 from client.run import Ask, Run, survey
 from client.terminal import say
+from console.parser import Parser
+from console.run import run
 
 ALL, NONE, SOME, INTERRUPTED = 0, 1, 3, 130  # exit statuses: what became results
 MAX_BATCH = 256
@@ -22,28 +24,25 @@ MAX_BATCH = 256
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status. An error is one message on stderr, never a traceback."""
+    return run(lambda: _command(arguments), (ClientError,))
+
+
+def _command(arguments: Sequence[str] | None) -> int:
     options = _parser().parse_args(arguments)
-    try:
-        status: int = options.run(options, _api(options))
-        return status
-    except ClientError as error:
-        say(f"error: {error}")
-        return NONE
-    except KeyboardInterrupt:
-        say("stopped")
-        return INTERRUPTED
+    status: int = options.run(options, _api(options))
+    return status
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m client", description="Ask a deployed embeddings API.")
-    shared = argparse.ArgumentParser(add_help=False)
+def _parser() -> Parser:
+    parser = Parser(prog="python -m client", description="Ask a deployed embeddings API.")
+    shared = Parser(add_help=False)
     shared.add_argument("--url", default=os.environ.get("OPENCLIP_URL"), help="the stack's output Url (OPENCLIP_URL)")
     # From the environment rather than from an argument, which other users of the machine can see.
     shared.add_argument("--api-key", default=os.environ.get("OPENCLIP_API_KEY"), help="or a JWT (OPENCLIP_API_KEY)")
     shared.add_argument("--sigv4", action="store_true", help="sign with the AWS credentials found here (auth=iam)")
     shared.add_argument("--region", help="of the API, for --sigv4")
     shared.add_argument("--insecure-http", action="store_true", help="allow http:// to another machine: unencrypted")
-    work = argparse.ArgumentParser(add_help=False)
+    work = Parser(add_help=False)
     work.add_argument("inputs", nargs="*", metavar="IMAGE", help="a file, a directory of them, or s3://bucket/key")
     work.add_argument("--model", help="default: the bundle's first")
     work.add_argument(
@@ -115,22 +114,22 @@ def _work(options: argparse.Namespace, inputs: Inputs, ask: Ask, formats: Sequen
     if files:
         files.open()
     output: Output = files or Lines()
-    run = Run(ask, output, total)
+    requests = Run(ask, output, total)
     complete = False
     try:
-        run.go(inputs, options.batch)
+        requests.go(inputs, options.batch)
         complete = True
-        return _status(run)
+        return _status(requests)
     except ClientError as error:
         say(f"error: {error}")
-        return SOME if run.done else NONE
+        return SOME if requests.done else NONE
     except KeyboardInterrupt:
         say("stopped")
         return INTERRUPTED
     finally:
         with unhurried():
             place = output.finish(complete)
-        _summary(run, place, complete)
+        _summary(requests, place, complete)
 
 
 def _status(run: Run) -> int:

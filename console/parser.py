@@ -17,7 +17,8 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        if " " not in self.prog.removeprefix("python -m "):  # a program, not one of its commands
+        is_program = " " not in self.prog.removeprefix("python -m ")  # and not one of its commands
+        if is_program and options.get("add_help", True):
             self.add_argument("--version", action="version", version=f"{self.prog} {version()}")
 
     def error(self, message: str) -> NoReturn:

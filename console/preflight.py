@@ -12,6 +12,7 @@ MIN_PYTHON = (3, 11)  # as requires-python in pyproject.toml
 LIGHT = ("numpy", "PIL", "tqdm")
 BUILDER = (*LIGHT, "torch", "torchvision", "open_clip", "transformers", "tokenizers", "huggingface_hub", "safetensors")
 CLIENT = ("numpy", "tqdm")
+DEPLOYMENT = ("aws_cdk", "cdk_nag", "constructs", "pydantic")
 # These print, or start other processes: what they need beyond LIGHT is asked for when it is known what they will do.
 LIGHT_MODULES = ("layer", "layer.demo.tour", "layer.sizes", "layer.runtime_only")
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120 - quick, and for any Python
@@ -36,19 +37,28 @@ def check_builder() -> None:
     check(LIGHT if module in LIGHT_MODULES else BUILDER)
 
 
-def python_problem() -> "str | None":
-    """Say that this Python is too old, and how to take another one."""
+def python_problem(makes_environment: bool = False) -> "str | None":
+    """Say that this Python is too old, and what to do; one that is to make the .venv cannot take it instead."""
     if sys.version_info[:2] >= MIN_PYTHON:
         return None
+    fix = None if makes_environment else _environment_fix()
     least = ".".join(str(part) for part in MIN_PYTHON)
-    return "{} is Python {}.{}, and {} or later is needed: {}".format(  # noqa: UP032 - as plain as it gets
-        sys.executable, sys.version_info[0], sys.version_info[1], least, _another()
-    )
+    found = "{}.{}".format(*sys.version_info[:2])
+    return f"{sys.executable} is Python {found}, and {least} or later is needed: {fix or _another()}"
+
+
+def _environment_fix() -> "str | None":
+    """Say to take the environment that `make` made, where it is there and is not the one that runs."""
+    environment = os.path.join(ROOT, ".venv")  # noqa: PTH118
+    made = os.path.exists(os.path.join(environment, ".workstation"))  # noqa: PTH110, PTH118
+    if not made or os.path.realpath(sys.prefix) == os.path.realpath(environment):
+        return None
+    return "this project's packages are in its .venv: run `source " + environment + "/bin/activate` first"
 
 
 def _another() -> str:
     for minor in range(20, MIN_PYTHON[1] - 1, -1):
-        name = "python3.%d" % minor  # noqa: UP031
+        name = "python3." + str(minor)
         if _runs(name):
             return "this machine has {0}, so run `make demo PYTHON={0}` (or another target)".format(name)  # noqa: UP032
     return "install one, then run `make demo PYTHON=python3.12` (or another target) with its name"
@@ -70,12 +80,9 @@ def package_problem(needs: "tuple[str, ...]") -> "str | None":
     if not missing:
         return None
     verb = "is" if len(missing) == 1 else "are"
-    environment = os.path.join(ROOT, ".venv")  # noqa: PTH118
-    made = os.path.exists(os.path.join(environment, ".workstation"))  # noqa: PTH110, PTH118
-    if made and os.path.abspath(sys.prefix) != environment:  # noqa: PTH100
-        fix = "this project's packages are in its .venv: run `source {}/bin/activate` first".format(environment)  # noqa: UP032
-    else:
-        fix = "run `make venv` in {} once, which installs them, then `source .venv/bin/activate`".format(ROOT)  # noqa: UP032
+    fix = _environment_fix() or (
+        "run `make venv` in " + ROOT + " once, which installs them, then `source .venv/bin/activate`"
+    )
     return "{} {} not installed for {}: {}".format(", ".join(missing), verb, sys.executable, fix)
 
 
@@ -98,6 +105,6 @@ def venv_problem() -> "str | None":
 
 
 if __name__ == "__main__":
-    problem = python_problem() or venv_problem()
+    problem = python_problem(makes_environment=True) or venv_problem()
     if problem:
         sys.exit("error: " + problem)

@@ -7,15 +7,29 @@ import argparse
 import json
 import os
 import sys
+from typing import Any
 
 
-def _main() -> int:
+def main(arguments: list[str] | None = None) -> int:
+    """Print the report of one bundle; returns the exit status. What cannot be checked is told in the report."""
+    try:
+        report = _report(arguments)
+    except Exception as error:  # noqa: BLE001 - the report is where the error is told
+        report = {"ok": False, "reason": f"{type(error).__name__}: {error}: check --bundle and --samples"}
+    try:
+        print(json.dumps(report, indent=1), flush=True)
+    except OSError as error:
+        sys.exit(f"error: standard output cannot be written ({error.strerror})")
+    return 0 if report.get("ok") else 1
+
+
+def _report(given: list[str] | None) -> dict[str, Any]:
     parser = argparse.ArgumentParser(prog="python -m handler.selfcheck", description=__doc__)
     parser.add_argument("--bundle", help="the bundle's directory (default: OPENCLIP_BUNDLE_DIR)")
     parser.add_argument(
         "--samples", help="a JSON file in the form of the manifest's golden vectors, to be used instead"
     )
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(given)
     if arguments.bundle:
         os.environ["OPENCLIP_BUNDLE_DIR"] = arguments.bundle
     from handler import app  # after the environment: importing it reads the settings
@@ -26,14 +40,12 @@ def _main() -> int:
 
         with open(arguments.samples, encoding="utf-8") as stream:  # noqa: PTH123 - pathlib is 5 ms of a cold start
             samples = Golden(**json.load(stream))
-        report = compare(app.SERVICE.models.manifest, app.SERVICE.models, samples)
-    else:
-        event = {"version": "2.0", "rawPath": "/health", "rawQueryString": "deep=true"}
-        event["requestContext"] = {"http": {"method": "GET", "path": "/health"}}  # type: ignore[assignment]
-        report = json.loads(app.lambda_handler(event, None)["body"])
-    print(json.dumps(report, indent=1))
-    return 0 if report.get("ok") else 1
+        return compare(app.SERVICE.models.manifest, app.SERVICE.models, samples)
+    event = {"version": "2.0", "rawPath": "/health", "rawQueryString": "deep=true"}
+    event["requestContext"] = {"http": {"method": "GET", "path": "/health"}}  # type: ignore[assignment]
+    report: dict[str, Any] = json.loads(app.lambda_handler(event, None)["body"])
+    return report
 
 
 if __name__ == "__main__":
-    sys.exit(_main())
+    sys.exit(main())

@@ -3,7 +3,6 @@
 It behaves as an HTTP API in front of one execution environment: one request at a time, Lambda's limits on size.
 """
 
-import argparse
 import base64
 import hmac
 import json
@@ -137,10 +136,18 @@ def _as_text(body: bytes, content_type: str) -> tuple[str, bool]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Serve until SIGTERM or SIGINT, letting a running invocation end."""
-    parser = argparse.ArgumentParser(prog="python -m handler.serve", description=__doc__)
+    """Serve until SIGTERM or SIGINT, letting a running invocation end. Returns the exit status."""
+    from console.run import run  # late: this module is shipped with the handler, the package is not
+
+    return run(lambda: _command(arguments))
+
+
+def _command(arguments: list[str] | None) -> int:
+    from console.parser import Parser, port
+
+    parser = Parser(prog="python -m handler.serve", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=8080, help="0 takes a free one and prints it (default: 8080)")
+    parser.add_argument("--port", type=port, default=8080, help="0 takes a free one and prints it (default: 8080)")
     parser.add_argument("--api-key", default="", help="ask for `Authorization: Bearer ...` as a deployed API does")
     options = parser.parse_args(arguments)
     RequestHandler.api_key = options.api_key

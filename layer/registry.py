@@ -8,7 +8,7 @@ from typing import Any
 from console.suggest import did_you_mean
 from layer.budget import shapes
 from layer.manifest import installed
-from layer.names import TABLE
+from layer.names import TABLE as TABLE
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,8 @@ def nothing(family: str, fits: str | None) -> str:
             f'write name = "hf-hub:{repository}" in models.toml'
         )
     table = _table(family)
-    words = {part for name in table["models"] for part in name.split("-") if len(part) > 3}
-    hint = did_you_mean(family, [*table["models"], *words]) or did_you_mean(
+    words = sorted({part.lower() for name in table["models"] for part in name.split("-") if len(part) > 3})
+    hint = did_you_mean(family, [*words, *table["models"]]) or did_you_mean(
         family, {row["pretrained"] for row in table["pairs"]}
     )
     return f"no pair of open_clip's registry has a name with {family!r}{hint} (--all lists every pair)"

@@ -13,13 +13,15 @@ FORBIDDEN = {
     "layer": {"handler", "infra", "benchmarks", "tests", "aws_cdk"},
     "infra": {"handler", "layer", "benchmarks", "tests", "torch", "open_clip"},
     "benchmarks": {"infra", "aws_cdk"},
+    "console": {"layer", "handler", "infra", "client", "benchmarks", "tests"},
 }
 # All that these may import besides the standard library. The deployment's own functions have Lambda's Python alone.
 ALLOWED = {
-    "app.py": {"infra"},
+    "app.py": {"console", "infra"},
     "infra": {"infra", "aws_cdk", "constructs", "cdk_nag", "pydantic", "boto3", "botocore"},
+    "console": {"console"},  # it runs where nothing is installed
     "infra/functions": {"boto3", "botocore"},
-    "client": {"client", "botocore", "numpy", "tqdm"},  # nothing of the rooms: it knows the HTTP API
+    "client": {"client", "console", "botocore", "numpy", "tqdm"},  # nothing of the rooms: it knows the HTTP API
 }
 # Paid for at every cold start: at module level only the engines may, and only the heavy library that they wrap.
 LATE_IN_HANDLER = {"boto3", "torch", "torchvision", "open_clip", "transformers", "huggingface_hub", "timm"}
@@ -100,7 +102,7 @@ def test_the_pages_files_stay_small_too() -> None:
     assert {path.name for path in pages if len(path.read_text(encoding="utf-8").splitlines()) > MAX_LINES} == set()
 
 
-@pytest.mark.parametrize("room", ["handler", "layer", "infra", "client", "benchmarks", "tests"])
+@pytest.mark.parametrize("room", ["console", "handler", "layer", "infra", "client", "benchmarks", "tests"])
 def test_files_and_functions_stay_small_and_say_what_they_are_for(room: str) -> None:
     problems = []
     for path in sources(room):
