@@ -19,14 +19,23 @@ TORCH_INDEX_URL ?=
 PYTEST = $(PY) -m pytest --junitxml build/tests/$@.xml
 PIP_INSTALL := $(PY) -m pip install --quiet $(if $(TORCH_INDEX_URL),--extra-index-url $(TORCH_INDEX_URL))
 
+# Another Python than the one that made .venv was asked for: it is made anew, when a command needs it.
+ifneq ($(origin PYTHON),file)
+ifneq ($(shell $(PYTHON) console/preflight.py --made $(VENV) 2>/dev/null && echo same),same)
+.PHONY: $(VENV)/.workstation
+endif
+endif
+
 .DEFAULT_GOAL := help
-.PHONY: help demo serve build verify package synth bootstrap deploy destroy bench models test lint unit infra offline local clients fuzz e2e load clean
+.PHONY: venv have-node have-aws help demo serve build verify package synth bootstrap deploy destroy bench models test lint unit infra offline local clients fuzz e2e load clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.workstation ## Fresh machine -> embedded model built, verified offline, served, asked
 	$(PY) -m layer.demo.tour --bundle $(BUNDLE)
+
+venv: $(VENV)/.workstation ## This project's packages, in .venv (PYTHON=python3.12); `source .venv/bin/activate` for its commands
 
 serve: $(BUNDLE)/manifest.json ## The Lambda handler on http://127.0.0.1:8080 (PORT=...)
 	OPENCLIP_BUNDLE_DIR=$(BUNDLE) $(PY) -m handler.serve --port $(PORT)
@@ -44,16 +53,17 @@ package: $(BUNDLE)/manifest.json ## The bundle as an image's build context, or a
 ARGS ?=
 CDK := PATH="$(CURDIR)/$(VENV)/bin:$$PATH" node_modules/.bin/cdk
 
-synth: $(VENV)/.workstation node_modules ## The CloudFormation template in cdk.out, checked by cdk-nag; needs no account
+synth: have-node $(VENV)/.workstation node_modules ## The CloudFormation template in cdk.out, checked by cdk-nag; needs no account
 	$(CDK) synth --quiet $(ARGS)
+	@$(PY) -m infra.summary
 
-bootstrap: $(VENV)/.workstation node_modules ## What CDK needs in an AWS account and region, once
+bootstrap: have-node $(VENV)/.workstation node_modules have-aws ## What CDK needs in an AWS account and region, once
 	$(CDK) bootstrap $(ARGS)
 
-deploy: $(VENV)/.workstation node_modules ## What `make package` wrote, to the AWS account of your environment
+deploy: have-node $(VENV)/.workstation node_modules have-aws ## What `make package` wrote, to the AWS account of your environment
 	$(CDK) deploy $(ARGS)
 
-destroy: $(VENV)/.workstation node_modules ## All of it gone again
+destroy: have-node $(VENV)/.workstation node_modules have-aws ## All of it gone again
 	$(CDK) destroy $(ARGS)
 
 models: $(VENV)/.dev ## Every architecture family at its true size, on every engine: docs/coverage.* (two hours)
@@ -62,7 +72,7 @@ models: $(VENV)/.dev ## Every architecture family at its true size, on every eng
 bench: $(VENV)/.workstation ## Every engine beside the plain recipe, on this machine: docs/benchmarks.*
 	$(PY) -m benchmarks
 
-test: lint unit infra offline local clients ## Everything this machine can run
+test: have-node lint unit infra offline local clients ## Everything this machine can run
 	@if $(PY) -m tests.e2e.engine; then $(MAKE) e2e; fi
 	@$(PY) -m tests.count
 
@@ -74,7 +84,7 @@ lint: $(VENV)/.dev ## ruff, ruff format, mypy --strict
 unit: $(VENV)/.dev ## Tests that need nothing
 	$(PYTEST) tests/unit
 
-infra: $(VENV)/.dev node_modules ## Tests of the CDK app: synth, cdk-nag, what the template promises
+infra: have-node $(VENV)/.dev node_modules ## Tests of the CDK app: synth, cdk-nag, what the template promises
 	$(PYTEST) tests/infra
 
 # In the order of their names, or the longest file, which has one test, begins when all others are done.
@@ -84,7 +94,7 @@ offline: $(VENV)/.dev ## Tests of the shipped code in a process whose network is
 local: $(VENV)/.dev $(RIE) ## Tests under the real Lambda runtime client and emulator (Linux)
 	$(PYTEST) tests/local
 
-clients: $(CLIENTS)/.installed $(VENV)/.dev $(RIE) $(DEMO_BUNDLE)/manifest.json node_modules ## Real clients: openai, LangChain, a browser, ... (Chromium)
+clients: have-node $(CLIENTS)/.installed $(VENV)/.dev $(RIE) $(DEMO_BUNDLE)/manifest.json node_modules ## Real clients: openai, LangChain, a browser, ... (Chromium)
 	OPENCLIP_DEMO_BUNDLE=$(DEMO_BUNDLE) FUNCTION_PYTHON=$(CURDIR)/$(PY) \
 		$(CLIENTS)/bin/python -m pytest --junitxml build/tests/$@.xml $(CLIENTS_ARGS)
 
@@ -93,7 +103,7 @@ fuzz: ## The fuzzers for longer: over 5,000 requests; pictures and events, FUZZ_
 		CLIENTS_ARGS="tests/clients/test_document.py tests/clients/test_hostile.py -s --timeout 3600"
 	FUZZ_SECONDS=$(FUZZ_SECONDS) $(PY) -m pytest tests/unit/test_fuzz.py -s --timeout 7200
 
-e2e: $(VENV)/.dev $(RIE) $(EMULATOR) $(SAM) $(CLIENTS)/.installed node_modules ## Tests of what is deployed, in containers as Lambda runs them (a Docker engine; Debian, root)
+e2e: have-node $(VENV)/.dev $(RIE) $(EMULATOR) $(SAM) $(CLIENTS)/.installed node_modules ## Tests of what is deployed, in containers as Lambda runs them (a Docker engine; Debian, root)
 	$(PYTEST) $(E2E_ARGS) --timeout 900
 
 load: ## 50 clients of openai's package against a reserved concurrency of 4, for LOAD_SECONDS (60)
@@ -126,10 +136,29 @@ node_modules: package.json package-lock.json
 	npm ci --no-audit --no-fund --silent
 	@touch $@
 
+# All that the CDK CLI needs of this machine, told before anything is installed or synthesised.
+have-node:
+	@node -e 'process.exit(process.versions.node.split(".")[0] < 18)' 2>/dev/null && command -v npm >/dev/null || \
+		{ echo "error: Node.js 18 or later with npm is needed, for the CDK CLI: install it from nodejs.org (Debian: apt install nodejs npm)" >&2; exit 1; }
+
+have-aws: $(VENV)/.workstation
+	@$(PY) -m infra.ready $(ARGS)
+
+# CUDA comes with PyPI's torch on Linux alone.
+ifeq ($(shell uname -s)$(TORCH_INDEX_URL),Linux)
+SIZE := about 7 GB on disk, most of it CUDA, which nothing here uses: with TORCH_INDEX_URL=<the CPU index of pytorch.org> 1.3 GB
+else
+SIZE := about 1.3 GB on disk
+endif
+
 $(VENV)/.workstation: requirements.txt
+	@$(PYTHON) -c '' 2>/dev/null || { echo "error: $(PYTHON) does not start here: name another, as in PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) console/preflight.py
+	@$(PYTHON) console/preflight.py --made $(VENV) || rm -rf $(VENV)
 	$(PYTHON) -m venv $(VENV)
-	@echo "Installing torch, open_clip and the builder (one to three minutes, about 1.3 GB on disk) ..."
+	@echo "Installing torch, open_clip and the builder (one to three minutes, $(SIZE)) ..."
 	$(PIP_INSTALL) -r requirements.txt
+	@$(PY) console/environment.py
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.workstation requirements-dev.txt

@@ -104,7 +104,24 @@ def venv_problem() -> "str | None":
     )
 
 
+def is_of_this_python(environment: str) -> bool:
+    """Tell whether a virtual environment is there, works, and was made by this version of Python."""
+    interpreter = os.path.join(environment, "bin", "python")  # noqa: PTH118
+    if not os.path.exists(interpreter):  # noqa: PTH110
+        return False
+    import subprocess
+
+    asked = [interpreter, "-c", "import sys; print('{}.{}'.format(*sys.version_info[:2]))"]
+    try:
+        said = subprocess.check_output(asked, stderr=subprocess.DEVNULL).decode()
+    except (OSError, subprocess.CalledProcessError):
+        return False
+    return said.strip() == "{}.{}".format(*sys.version_info[:2])
+
+
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["--made"] and len(sys.argv) == 3:
+        sys.exit(0 if is_of_this_python(sys.argv[2]) else 1)
     problem = python_problem(makes_environment=True) or venv_problem()
     if problem:
         sys.exit("error: " + problem)
