@@ -119,6 +119,7 @@ def _keep_traceback(error: Exception) -> str:
 
 
 def _say(message: str) -> None:
+    message = "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in message)
     with contextlib.suppress(OSError, ValueError):  # nobody can be told that stderr is closed
         print(message, file=sys.stderr, flush=True)
 
