@@ -29,7 +29,7 @@ class Parser(argparse.ArgumentParser):
             hint = did_you_mean(words[0], _options(self)) if words else ""
         elif choice := _CHOICE.search(message):
             hint = did_you_mean(choice.group(1), _choices(self))
-        super().error(message + (hint or ("" if "--help" in message else ": see --help")))
+        super().error(message + hint)
 
 
 def count(text: str) -> int:
