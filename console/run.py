@@ -29,7 +29,7 @@ def run(command: Callable[[], int | None], told: tuple[type[Exception], ...] = (
         try:
             status = command()
         finally:
-            sys.stdout.flush()
+            _flush()
     except BrokenPipeError as error:
         if error.filename is not None:
             return _fail(explain(error), error)
@@ -93,7 +93,7 @@ def _fail(message: str, error: Exception) -> int:
     _say(f"error: {message}")
     if isinstance(error, OSError):
         with contextlib.suppress(OSError):
-            sys.stdout.flush()
+            _flush()
             return FAILED
         _discard_stdout()  # it is what failed, and Python would try it again at its end
     return FAILED
@@ -126,12 +126,18 @@ def _say(message: str) -> None:
 
 def _prepare_streams() -> None:
     """Let a closed stream and a terminal's encoding be no reason to fail: unknown letters are written as escapes."""
-    for name in ("stdout", "stderr"):
-        stream = getattr(sys, name)
-        if stream is None:  # closed by the caller, as `>&-` does
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 - until the end
-        elif hasattr(stream, "reconfigure"):
+    if sys.stdout is None:  # closed by the caller, as `>&-` does: print says nothing then
+        os.open(os.devnull, os.O_WRONLY)  # or the next file that is opened would be the standard output of others
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - until the end
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+
+
+def _flush() -> None:
+    if sys.stdout is not None:
+        sys.stdout.flush()
 
 
 def _discard_stdout() -> None:
