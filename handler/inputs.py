@@ -121,7 +121,7 @@ def refuse_token_ids(first: Any, param: str) -> None:
         raise ApiError(
             "token_ids_not_supported",
             f"`{param}` holds token ids of another model's tokenizer: send strings. "
-            "In LangChain's OpenAIEmbeddings, set check_embedding_ctx_length=False",
+            "In LangChain's OpenAIEmbeddings, set check_embedding_ctx_length=False and chunk_size=64",
             param,
         )
 
