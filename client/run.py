@@ -62,10 +62,11 @@ class Run:
                 bar.update(self.done + self.skipped - bar.n)
 
     def _send(self, batch: list[Prepared], again: bool = False) -> Iterator[tuple[list[Prepared], list[Result]]]:
-        """Send a batch; without the items that the API refuses, and in parts where it refuses all of them together.
+        """Send a batch, in parts where the API refuses it: an item is skipped only if it is refused alone.
 
-        After a second refusal what is left is sent in halves, so a batch in which all items are bad is transferred
-        about log2 of its size times, and not once for each of them.
+        The item that a refusal names is sent alone, since company may have made it too much. After a second refusal
+        what stands before and after it is halved, so a batch in which all items are bad is transferred about log2 of
+        its size times, and not once for each of them.
         """
         try:
             results = self.ask([item for _, item in batch])
@@ -73,12 +74,14 @@ class Run:
             place = _place(error, len(batch))
             if place is None and not _can_be_split(error):
                 raise
-            if place is not None or len(batch) == 1:
-                self._blame(batch[place or 0][0], error)
-                batch = batch[: place or 0] + batch[(place or 0) + 1 :]
-                parts = _halves(batch) if again else [batch]
-            else:
+            if len(batch) == 1:
+                self._blame(batch[0][0], error)
+                return
+            if place is None:
                 parts = _halves(batch)
+            else:
+                before, named, after = batch[:place], batch[place : place + 1], batch[place + 1 :]
+                parts = [*_halves(before), named, *_halves(after)] if again else [before, named, after]
             for part in filter(None, parts):
                 yield from self._send(part, again=True)
             return
@@ -114,7 +117,8 @@ def _place(error: ResponseError, count: int) -> int | None:
 
 def _can_be_split(error: ResponseError) -> bool:
     """Say whether fewer items may do: too much at once, or a fault that one of them may have caused."""
-    return error.param == "input" or error.status == 413 or error.code == "internal_error"
+    too_much = error.status == 413 or (error.code or "").endswith(("_too_large", "_too_complex", "internal_error"))
+    return error.param == "input" or (error.param is None and too_much)
 
 
 def _halves(batch: list[Prepared]) -> list[list[Prepared]]:

@@ -139,9 +139,16 @@ def _serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
     server.server_close()
 
 
-def said(capsys: pytest.CaptureFixture[str]) -> Any:
-    """Return the lines of standard error."""
-    return capsys.readouterr().err.splitlines()
+def rows(path: Path) -> list[Any]:
+    found: list[Any] = json.loads(path.read_text())
+    return found
+
+
+def skipped(capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
+    """File names that were skipped, with the reasons."""
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("skipped ")]
+    parts = [line.removeprefix("skipped ").partition(": ") for line in lines]
+    return {Path(name).name: reason for name, _, reason in parts}
 
 
 def result(width: int = 4) -> Any:

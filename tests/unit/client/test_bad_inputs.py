@@ -1,7 +1,5 @@
 """A folder as people have it: whatever lies in it, each good image becomes a row, and each bad one is named."""
 
-import dataclasses
-import json
 import os
 import socket
 import sys
@@ -9,28 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
 
 from client import files, formats, inputs
 from handler import images
 from handler.errors import ImageError
-from tests.unit.client.conftest import Recorder, Run
-from tests.unit.fake_bundle import FakeFunction, encoded, picture
+from tests.unit.client.conftest import Run, rows, skipped
+from tests.unit.fake_bundle import FakeFunction, picture
 
 JPEG = picture(kind="JPEG", size=(64, 64))
 HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"
-
-
-def rows(path: Path) -> list[Any]:
-    found: list[Any] = json.loads(path.read_text())
-    return found
-
-
-def skipped(capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
-    """File names that were skipped, with the reasons."""
-    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("skipped ")]
-    parts = [line.removeprefix("skipped ").partition(": ") for line in lines]
-    return {Path(name).name: reason for name, _, reason in parts}
 
 
 FILES = {
@@ -158,37 +143,6 @@ def test_an_empty_directory_beside_a_full_one_is_named(
     (tmp_path / "empty").mkdir()
     assert run("embed", tmp_path / "empty", "--text", "a") == 3
     assert skipped(capsys) == {"empty": "it is a directory without an image in it"}
-
-
-@pytest.mark.parametrize(("good", "bad"), [(63, 1), (62, 2), (0, 64), (32, 32)])
-def test_bad_items_are_found_without_sending_everything_for_each_of_them(
-    run: Run, tmp_path: Path, good: int, bad: int
-) -> None:
-    noise = encoded(Image.effect_noise((64, 64), 90).convert("RGB"), "PNG")  # does not shrink
-    album = tmp_path / "album"
-    album.mkdir()
-    for number in range(good + bad):
-        is_bad = number % (64 // bad) == 0
-        (album / f"{number:02}.png").write_bytes(noise[:-1000] if is_bad else noise)
-
-    assert run("embed", album, "--batch", 64, "--output", tmp_path / "out.json") == (3 if good else 1)
-
-    assert len(rows(tmp_path / "out.json")) == good if good else not (tmp_path / "out.json").exists()
-    once = 64 * len(noise) * 4 / 3
-    # All that is sent: twice for one bad item; about log2(64) times, where each of them is bad.
-    assert sum(Recorder.lengths) < once * (2.1 if bad == 1 else 3 if bad == 2 else 8)
-    assert len(Recorder.lengths) <= 2 * bad + 2
-
-
-def test_items_that_are_too_many_for_one_request_are_sent_in_parts(
-    run: Run, function: FakeFunction, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    function.service.settings = dataclasses.replace(function.service.settings, max_items=3)
-    texts = [part for number in range(10) for part in ("--text", "a" * (number + 1))]
-
-    assert run("embed", *texts, "--batch", 10, "--output", tmp_path / "out.json") == 0
-    assert [len(row["name"]) for row in rows(tmp_path / "out.json")] == list(range(1, 11))
-    assert len(Recorder.lengths) == 7  # 10, then 5 and 5, each of which is 3 and 2
 
 
 def test_a_text_that_the_api_refuses_costs_itself_alone(

@@ -90,6 +90,9 @@ def raw() -> Iterator[Any]:
                         connection.sendall(part)
                         if done.wait(0.05):
                             return
+                    connection.shutdown(socket.SHUT_WR)
+                    while connection.recv(65536):  # closing on what is unread would be a reset
+                        pass
                 except OSError:
                     pass
 
