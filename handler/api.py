@@ -11,7 +11,7 @@ from handler import cors, metrics, tracing
 from handler.call import Call, active, current
 from handler.errors import ApiError, shorten
 from handler.events import Answer, Request, is_http, parse, shape
-from handler.routes import ROUTES, invoke
+from handler.routes import ROUTES, invoke, served
 from handler.service import Service
 
 log = logging.getLogger(__name__)
@@ -31,6 +31,8 @@ def handle(service: Service, event: Any, context: Any) -> dict[str, Any]:
         else:
             answer, request = _guard(lambda: invoke(service, event), context), None
     call.status = answer.status
+    if call.status >= 500 and call.code is None:
+        call.code = "not_ready"  # a health check that says so: an alarm counts it as it does a refused call
     metrics.emit(call, os.environ, service.cold_start_seconds())
     tracing.send(call, os.environ)
     if not is_http(event):
@@ -70,9 +72,10 @@ def _guard(respond: Callable[[], Answer], context: Any) -> Answer:
 
 
 def _route(service: Service, request: Request) -> Answer:
-    methods = ROUTES.get(request.path)
+    routes = served(service.settings)
+    methods = routes.get(request.path)
     if methods is None:
-        known = ", ".join(ROUTES)
+        known = ", ".join(routes)
         raise ApiError("not_found", f"no route {shorten(request.path)}: there are {known}")
     if request.method == "OPTIONS":
         return cors.preflight(request, methods, service.settings)
@@ -80,5 +83,6 @@ def _route(service: Service, request: Request) -> Answer:
     respond = methods.get("GET" if request.method == "HEAD" else request.method)
     if respond is None:
         error = ApiError("method_not_allowed", f"{request.path} takes {cors.allowed(methods)}")
+        current().code = error.code
         return Answer(error.status, error.body(), {"allow": cors.allowed(methods)})
     return respond(service, request)

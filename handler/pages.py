@@ -12,6 +12,7 @@ from handler.events import Answer
 from handler.manifest import ModelEntry
 from handler.settings import Settings
 
+CACHE_CONTROL = "public, max-age=300"  # the same for everybody, and another one after a deployment
 FOLDER = Path(__file__).with_name("playground")
 STYLES = ("base.css", "results.css")
 SCRIPTS = ("api.js", "pictures.js", "examples.js", "heatmap.js", "matches.js", "zero_shot.js", "curl.js", "main.js")
@@ -106,7 +107,7 @@ def _page(title: str, body: str, script: str) -> Answer:
         "content-security-policy": "; ".join(f"{name} {value}" for name, value in policy.items()),
         "x-content-type-options": "nosniff",
         "referrer-policy": "no-referrer",
-        "cache-control": "no-cache",
+        "cache-control": CACHE_CONTROL,
     }
     return Answer(200, content, headers, "text/html; charset=utf-8")
 

@@ -10,6 +10,7 @@ from handler.events import Answer, Request
 from handler.limits import check_matrix_size
 from handler.rules import parse_json
 from handler.service import Service
+from handler.settings import Settings
 
 
 def invoke(service: Service, event: Any) -> Answer:
@@ -99,9 +100,10 @@ def _get_meta(service: Service, _: Request) -> Answer:
 
 def _get_openapi(service: Service, _: Request) -> Answer:
     from handler import openapi
+    from handler.pages import CACHE_CONTROL
 
     return Answer(
-        200, openapi.text(service.entries(), service.settings), {"cache-control": "no-cache"}, "application/json"
+        200, openapi.text(service.entries(), service.settings), {"cache-control": CACHE_CONTROL}, "application/json"
     )
 
 
@@ -131,3 +133,9 @@ ROUTES: dict[str, dict[str, Callable[[Service, Request], Answer]]] = {
     "/.well-known/ready": {"GET": _get_ready},
     "/.well-known/live": {"GET": _get_ready},
 }
+PAGES = ("/", "/docs", "/openapi.json")  # what no gateway asks a credential for; `OPENCLIP_PAGES=false` turns them off
+
+
+def served(settings: Settings) -> dict[str, dict[str, Callable[[Service, Request], Answer]]]:
+    """Return the routes that the settings leave on."""
+    return ROUTES if settings.pages else {path: methods for path, methods in ROUTES.items() if path not in PAGES}

@@ -28,6 +28,8 @@ class Settings:
     threads: int = 0  # 0: as many as the process may use
     model_memory_mb: int = 0  # of the files of all loaded models, beyond which the least recently used go; 0: no limit
 
+    pages: bool = True  # `/`, `/docs` and `/openapi.json`, which no gateway asks a credential for
+
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
         """Read the `OPENCLIP_` variables.
@@ -51,6 +53,7 @@ class Settings:
             max_object_bytes=_positive(environ, "OPENCLIP_MAX_OBJECT_BYTES", cls.max_object_bytes),
             threads=_positive(environ, "OPENCLIP_THREADS", cls.threads),
             model_memory_mb=_positive(environ, "OPENCLIP_MODEL_MEMORY_MB", cls.model_memory_mb),
+            pages=_flag(environ, "OPENCLIP_PAGES", cls.pages),
         )
 
 
@@ -61,6 +64,15 @@ def _positive(environ: Mapping[str, str], name: str, default: int) -> int:
     if not value.isdecimal() or int(value) == 0:
         raise SettingsError(f"{name} is {value!r}: set it to a whole number above 0, or leave it out for {default}")
     return int(value)
+
+
+def _flag(environ: Mapping[str, str], name: str, default: bool) -> bool:
+    value = environ.get(name)
+    if value is None:
+        return default
+    if value not in ("true", "false"):
+        raise SettingsError(f"{name} is {value!r}: set it to true or false, or leave it out for {str(default).lower()}")
+    return value == "true"
 
 
 def _names(environ: Mapping[str, str], name: str) -> tuple[str, ...]:

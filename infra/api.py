@@ -1,6 +1,7 @@
 """The HTTP API in front of the alias: routes, credentials, throttle, CORS, access log."""
 
 import json
+from typing import Any
 
 from aws_cdk import Duration
 from aws_cdk import aws_apigatewayv2 as api
@@ -10,7 +11,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from infra.nag import acknowledge
-from infra.settings import StackSettings
+from infra.settings import GATEWAY_SECONDS, StackSettings
 
 READ = (api.HttpMethod.GET, api.HttpMethod.HEAD)  # what only looks, a monitor looks at with HEAD
 # What the handler answers. A path that is not here ends at the gateway, which costs no invocation.
@@ -30,7 +31,7 @@ ROUTES = {
 }
 # A browser that opens a page can send no credential. These hold no data: what they ask for needs one.
 PAGES = ("/", "/docs", "/openapi.json")
-INTEGRATION_TIMEOUT = Duration.seconds(29)  # an HTTP API gives up at 30 in any case
+INTEGRATION_TIMEOUT = Duration.seconds(GATEWAY_SECONDS)
 ACCESS_LOG = {  # no header and no query: a credential could be in either
     "time": "$context.requestTime",
     "requestId": "$context.requestId",
@@ -76,15 +77,22 @@ class HttpApi(Construct):
             throttle=api.ThrottleSettings(rate_limit=settings.throttle_rate, burst_limit=settings.throttle_burst),
             detailed_metrics_enabled=True,
         )
-        # CDK's own property is an interface that Python cannot implement.
-        self.stage.node.default_child.access_log_settings = api.CfnStage.AccessLogSettingsProperty(
-            destination_arn=log_group.log_group_arn, format=json.dumps(ACCESS_LOG)
-        )
+        self._configure(self.stage.node.default_child, settings, log_group)
         integration = integrations.HttpLambdaIntegration("Live", alias, timeout=INTEGRATION_TIMEOUT)
         for path, methods in ROUTES.items():
-            self._add_route(path, methods, integration)
+            if settings.pages or path not in PAGES:
+                self._add_route(path, methods, integration)
         if settings.auth == "none":
             acknowledge(self, "APIG4", "auth=none was written out: whoever reaches the API may call it")
+
+    @staticmethod
+    def _configure(stage: api.CfnStage, settings: StackSettings, log_group: logs.ILogGroup) -> None:
+        """Set what CDK's own stage has no property for, or one that Python cannot implement."""
+        stage.access_log_settings = api.CfnStage.AccessLogSettingsProperty(
+            destination_arn=log_group.log_group_arn, format=json.dumps(ACCESS_LOG)
+        )
+        if settings.pages:
+            stage.route_settings = _page_limits(settings)
 
     def _add_route(
         self, path: str, methods: tuple[api.HttpMethod, ...], integration: integrations.HttpLambdaIntegration
@@ -93,11 +101,22 @@ class HttpApi(Construct):
         for route in self.api.add_routes(path=path, methods=list(methods), integration=integration, **page):
             if page:
                 acknowledge(route, "APIG4", "a page without data, which a browser opens without a credential")
+                self.stage.node.add_dependency(route)  # its settings name the route, which has to be there
 
     @property
     def url(self) -> str:
         """The API's address, without a slash at its end."""
         return str(self.api.api_endpoint)
+
+
+def _page_limits(settings: StackSettings) -> dict[str, Any]:
+    """Throttle each page by itself: who gives no credential takes nothing of what other callers may ask."""
+    limits = {
+        "ThrottlingRateLimit": settings.pages_rate,
+        "ThrottlingBurstLimit": settings.pages_burst,
+        "DetailedMetricsEnabled": True,
+    }
+    return {f"{method.value} {path}": limits for path in PAGES for method in ROUTES[path]}
 
 
 def _cors(origins: tuple[str, ...]) -> api.CorsPreflightOptions | None:

@@ -31,14 +31,24 @@ from infra.function import HELPERS_PYTHON, log_only_role, source
 from infra.nag import acknowledge
 from infra.settings import StackSettings
 
-CACHE = Duration.seconds(60)  # of API Gateway's own: an answer is kept per Authorization header
+# API Gateway keeps no answer: it would keep a denial as long as a permission, and a new key may be denied at first.
+# The authorizer keeps the key for itself, so that a request costs an invocation of some milliseconds, and no lookup.
+CACHE = Duration.seconds(0)
 KEY_LENGTH = 48  # letters and digits: 285 bits
 
 
 class ApiKey(Construct):
     """A generated key in Secrets Manager, and the authorizer that compares with it."""
 
-    def __init__(self, scope: Construct, construct_id: str, *, log_group: logs.ILogGroup, key: kms.IKey) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        log_group: logs.ILogGroup,
+        key: kms.IKey,
+        settings: StackSettings,
+    ) -> None:
         super().__init__(scope, construct_id)
         self.secret = secrets.Secret(
             self,
@@ -57,7 +67,10 @@ class ApiKey(Construct):
             description="Compares the bearer token with the API key",
             memory_size=256,  # boto3's import is most of its cold start, and memory buys processor time
             timeout=Duration.seconds(10),
-            environment={"SECRET_ARN": self.secret.secret_arn},
+            environment={
+                "SECRET_ARN": self.secret.secret_arn,
+                "PREVIOUS_KEY_SECONDS": str(settings.previous_key_minutes * 60),
+            },
             role=role,
             log_group=log_group,
         )

@@ -10,6 +10,15 @@ from infra.settings import StackSettings
 
 BUNDLE_DIR = "/opt/openclip"  # where image and layer alike have it
 CACHE_DIR = "/tmp/openclip"  # noqa: S108 - the one writable place in Lambda
+LIMITS = (
+    "max_items",
+    "max_body_bytes",
+    "max_image_pixels",
+    "max_request_pixels",
+    "max_object_bytes",
+    "model_memory_mb",
+    "threads",
+)  # settings that the handler has a default for
 LIMIT_BYTES = 4096  # Lambda's, of all variables as JSON
 
 
@@ -22,7 +31,8 @@ def environment(settings: StackSettings) -> dict[str, str]:
         "OPENCLIP_BUNDLE_DIR": BUNDLE_DIR,
         "OPENCLIP_CACHE_DIR": CACHE_DIR,
         "OPENCLIP_CACHE_MODE": settings.cache_mode,
-        **({"OPENCLIP_THREADS": str(settings.threads)} if settings.threads else {}),
+        **{f"OPENCLIP_{name.upper()}": str(value) for name in LIMITS if (value := getattr(settings, name)) is not None},
+        **({} if settings.pages else {"OPENCLIP_PAGES": "false"}),
         **({"OPENCLIP_ALLOWED_BUCKETS": ",".join(settings.allowed_buckets)} if settings.allowed_buckets else {}),
         "HF_HUB_OFFLINE": "1",
         "TRANSFORMERS_OFFLINE": "1",

@@ -7,24 +7,32 @@ from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.settings import StackSettings
 
 PERIOD = Duration.minutes(5)
-NAMESPACE = "OpenCLIP"
+NAMESPACE = "OpenCLIP"  # of what the handler's own lines count (handler/metrics.py)
+FAULTS = (  # alarm, error code, what it says
+    ("InternalErrors", "internal_error", "calls ended in an error of ours: the log has each by its request's id"),
+    ("NotReady", "not_ready", "a model or the bundle cannot be loaded: GET /health says why"),
+)
 
 
 class Monitoring(Construct):
-    """Four alarms and one dashboard. The alarms notify `alarm_topic_arn` where the settings name one."""
+    """The alarms and one dashboard. The alarms notify `alarm_topic_arn` where the settings name one."""
 
     def __init__(
         self,
         scope: Construct,
         construct_id: str,
         *,
+        function: lambda_.Function,
         alias: lambda_.Alias,
         stage: api.HttpStage,
+        authorizer: lambda_.Function | None,
+        failed: sqs.Queue,
         log_group: logs.LogGroup,
         settings: StackSettings,
     ) -> None:
@@ -35,13 +43,25 @@ class Monitoring(Construct):
         cold_start = _cold_start(self, log_group, settings)
         errors, throttles = alias.metric_errors(period=PERIOD), alias.metric_throttles(period=PERIOD)
         p99 = alias.metric_duration(period=PERIOD, statistic="p99")
+        slowest, most = settings.alarm_cold_start * 1000, settings.alarm_server_errors
         self._alarm("Errors", errors, 1, "the function failed: see its log")
         self._alarm("Throttles", throttles, 1, "calls were refused: raise reserved_concurrency, or the account's limit")
         self._alarm("SlowRequests", p99, settings.alarm_p99 * 1000, "one request in a hundred is this slow (ms)")
-        self._alarm(
-            "SlowStarts", cold_start, settings.alarm_cold_start * 1000, "a restore or an init is this slow (ms)"
-        )
+        self._alarm("SlowStarts", cold_start, slowest, "a restore or an init is this slow (ms)")
+        self._alarm("ServerErrors", _server_errors(stage), most, "percent of requests answered with 5xx")
+        for name, code, says in FAULTS:
+            self._alarm(name, _rejected(function, code), 1, says)
+        if authorizer:
+            unread = authorizer.metric_errors(period=PERIOD)
+            self._alarm("AuthorizerErrors", unread, 1, "the API key cannot be read: every caller is answered with 500")
+        self._watch_failed_invokes(function, failed)
         _dashboard(self, alias, stage, [errors, throttles], p99, cold_start)
+
+    def _watch_failed_invokes(self, function: lambda_.Function, failed: sqs.Queue) -> None:
+        waiting = failed.metric_approximate_number_of_messages_visible(period=PERIOD, statistic="Maximum")
+        self._alarm("FailedInvokes", waiting, 1, "asynchronous invokes failed: the queue has them, with the reason")
+        lost = function.metric("DestinationDeliveryFailures", period=PERIOD, statistic="Sum")
+        self._alarm("LostInvokes", lost, 1, "asynchronous invokes failed, and the queue could not take them")
 
     def _alarm(self, name: str, metric: cloudwatch.Metric, threshold: float, says: str) -> None:
         alarm = metric.create_alarm(
@@ -57,13 +77,34 @@ class Monitoring(Construct):
             alarm.add_alarm_action(actions.SnsAction(self._topic))
 
 
+def _server_errors(stage: api.HttpStage) -> cloudwatch.MathExpression:
+    """What callers got, whoever failed: the function, the authorizer, or the gateway's patience."""
+    return cloudwatch.MathExpression(
+        expression="100 * errors / requests",
+        using_metrics={
+            "errors": stage.metric_server_error(period=PERIOD, statistic="Sum"),
+            "requests": stage.metric_count(period=PERIOD, statistic="Sum"),
+        },
+        period=PERIOD,
+        label="5xx (%)",
+    )
+
+
+def _rejected(function: lambda_.Function, code: str) -> cloudwatch.Metric:
+    """Calls answered with this error. The handler answers all, so that Lambda's own metric Errors stays at none."""
+    dimensions = {"FunctionName": function.function_name, "Code": code}
+    return cloudwatch.Metric(
+        namespace=NAMESPACE, metric_name="Rejected", dimensions_map=dimensions, period=PERIOD, statistic="Sum"
+    )
+
+
 def _cold_start(scope: Construct, log_group: logs.LogGroup, settings: StackSettings) -> cloudwatch.Metric:
     """Take it from the report of the invocation that waited (Telemetry API, platform.report): it is no metric."""
     field = "$.record.metrics.restoreDurationMs" if settings.snap_start else "$.record.metrics.initDurationMs"
     name = "RestoreDuration" if settings.snap_start else "InitDuration"
     log_group.add_metric_filter(
         "ColdStarts",
-        filter_pattern=logs.FilterPattern.exists(field),
+        filter_pattern=logs.FilterPattern.literal(f"{{ {field} = * }}"),  # CDK's own `exists` would ask for a text
         metric_namespace=NAMESPACE,
         metric_name=f"{settings.stack_name}-{name}",
         metric_value=field,

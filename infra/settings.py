@@ -17,31 +17,15 @@ Origins = Annotated[tuple[Origin, ...], BeforeValidator(lambda value: _split(val
 Buckets = Annotated[tuple[Bucket, ...], BeforeValidator(lambda value: _split(value))]
 # Ours are plain names; CDK's own keys hold a colon, an @ or a hyphen.
 OUR_KEYS = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+GATEWAY_SECONDS = 29  # an HTTP API gives up at 30 in any case
+DIRECT_SECONDS = 60  # of an Invoke that no gateway waits for, unless `timeout` says otherwise
 # CloudWatch Logs takes these and no other (PutRetentionPolicy).
+# fmt: off
 RETENTION_DAYS = (
-    1,
-    3,
-    5,
-    7,
-    14,
-    30,
-    60,
-    90,
-    120,
-    150,
-    180,
-    365,
-    400,
-    545,
-    731,
-    1096,
-    1827,
-    2192,
-    2557,
-    2922,
-    3288,
-    3653,
+    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180,
+    365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
 )
+# fmt: on
 
 
 class StackSettings(BaseModel):
@@ -53,7 +37,9 @@ class StackSettings(BaseModel):
     build_dir: Path = Path("build")  # where `make package` wrote
 
     memory: int = Field(default=3008, ge=512, le=10240)  # MB; 1,769 buy one vCPU, and a new account may have 3,008
-    timeout: int = Field(default=60, ge=10, le=900)  # seconds; the HTTP API gives up at 30, a direct Invoke does not
+    # Seconds. None: as long as the gateway waits, since after that it is paid for nobody; see `direct_invokes`.
+    timeout: int | None = Field(default=None, ge=10, le=900)
+    direct_invokes: bool = False  # callers who invoke the function itself wait for longer than the gateway does
     ephemeral_storage: int = Field(
         default=512, ge=512, le=10240
     )  # MB of /tmp; over 512 only with OPENCLIP_CACHE_MODE=copy
@@ -70,14 +56,28 @@ class StackSettings(BaseModel):
     jwt_audience: Names = ()
     throttle_rate: float = Field(default=50, gt=0)  # requests per second, of all callers together
     throttle_burst: int = Field(default=100, ge=1)
+    previous_key_minutes: int = Field(default=60, ge=0, le=10_080)  # how long a key that was replaced is let through
+    pages: bool = True  # `/`, `/docs`, `/openapi.json`, which ask for no credential
+    pages_rate: float = Field(default=5, gt=0)  # requests per second of each page, of all callers together
+    pages_burst: int = Field(default=10, ge=1)
     cors_origins: Origins = ()  # none: no browser on another origin may call
 
     allowed_buckets: Buckets = ()  # what s3:// inputs may name
+    # Limits of the handler, each an OPENCLIP_ variable. None: what handler/settings.py has.
+    max_items: int | None = Field(default=None, ge=1)
+    max_body_bytes: int | None = Field(default=None, ge=1, le=6_291_456)  # Lambda's own limit
+    max_image_pixels: int | None = Field(default=None, ge=1)
+    max_request_pixels: int | None = Field(default=None, ge=1)
+    max_object_bytes: int | None = Field(default=None, ge=1)
+    model_memory_mb: int | None = Field(default=None, ge=1)
     vpc: Literal["none", "isolated"] = "none"
     log_retention: int = 30  # days
+    # The function's own lines. No level over INFO: with it, Lambda drops the lines that metrics and alarms are made of.
+    log_level: Literal["TRACE", "DEBUG", "INFO"] = "INFO"
 
     alarm_topic_arn: Annotated[str, StringConstraints(pattern=r"^arn:[^:]+:sns:")] | None = None
     alarm_p99: float = Field(default=10, gt=0)  # seconds
+    alarm_server_errors: float = Field(default=5, gt=0, le=100)  # percent of the requests of five minutes
     alarm_cold_start: float = Field(default=8, gt=0)  # seconds of restore or init; past 10 Lambda starts an init again
 
     @classmethod
@@ -94,6 +94,11 @@ class StackSettings(BaseModel):
         except ValidationError as error:
             raise SettingsError("\n".join(_explain(problem) for problem in error.errors())) from error
 
+    @property
+    def function_timeout(self) -> int:
+        """Seconds that an invocation may take."""
+        return self.timeout or (DIRECT_SECONDS if self.direct_invokes else GATEWAY_SECONDS)
+
     @model_validator(mode="after")
     def _check_what_goes_together(self) -> Self:
         if self.snap_start and self.provisioned_concurrency:
@@ -106,6 +111,12 @@ class StackSettings(BaseModel):
             raise ValueError("auth=jwt needs jwt_issuer=https://... and jwt_audience=...")
         if self.auth != "jwt" and (self.jwt_issuer or self.jwt_audience):
             raise ValueError(f"jwt_issuer and jwt_audience mean nothing with auth={self.auth}: set auth=jwt")
+        if self.function_timeout > GATEWAY_SECONDS and not self.direct_invokes:
+            raise ValueError(
+                f"timeout={self.timeout}: the HTTP API gives up after {GATEWAY_SECONDS} seconds, and the rest is paid "
+                "for nobody. For callers who invoke the function itself, set direct_invokes=true"
+            )
+        self._check_limits()
         reserved, provisioned = self.reserved_concurrency, self.provisioned_concurrency
         if reserved and provisioned and provisioned > reserved:
             raise ValueError(f"provisioned_concurrency={provisioned} is more than reserved_concurrency={reserved}")
@@ -114,6 +125,14 @@ class StackSettings(BaseModel):
                 f"log_retention={self.log_retention}: CloudWatch takes {', '.join(map(str, RETENTION_DAYS))}"
             )
         return self
+
+    def _check_limits(self) -> None:
+        if (self.model_memory_mb or 0) > self.memory:
+            raise ValueError(f"model_memory_mb={self.model_memory_mb} is more than memory={self.memory}")
+        if (self.max_image_pixels or 0) > (self.max_request_pixels or float("inf")):
+            raise ValueError(
+                f"max_image_pixels={self.max_image_pixels} is more than max_request_pixels={self.max_request_pixels}"
+            )
 
 
 def _split(value: Any) -> Any:

@@ -6,6 +6,7 @@ from constructs import Construct
 from infra import network
 from infra.api import HttpApi
 from infra.auth import ApiKey, curl, other_authorizer
+from infra.failed_invokes import FailedInvokes
 from infra.function import EmbeddingFunction, log_only_role
 from infra.logging import LogGroups
 from infra.monitoring import Monitoring
@@ -29,7 +30,9 @@ class OpenClipStack(Stack):
             self, "OpenClip", package=package, settings=settings, log_group=function_log, role=role, network=net
         ).function
         rollout = Rollout(self, "Rollout", function=function, package=package, settings=settings, log_group=helpers_log)
-        api_key = ApiKey(self, "ApiKey", log_group=helpers_log, key=groups.key) if settings.auth == "api_key" else None
+        failed = FailedInvokes(self, "Failed", function=function, alias=rollout.alias, role=role, key=groups.key)
+        keyed = settings.auth == "api_key"
+        api_key = ApiKey(self, "ApiKey", log_group=helpers_log, key=groups.key, settings=settings) if keyed else None
         http = HttpApi(
             self,
             "Http",
@@ -38,7 +41,17 @@ class OpenClipStack(Stack):
             settings=settings,
             log_group=groups.group("Access"),
         )
-        Monitoring(self, "Monitoring", alias=rollout.alias, stage=http.stage, log_group=function_log, settings=settings)
+        Monitoring(
+            self,
+            "Monitoring",
+            function=function,
+            alias=rollout.alias,
+            stage=http.stage,
+            authorizer=api_key.function if api_key else None,
+            failed=failed.queue,
+            log_group=function_log,
+            settings=settings,
+        )
         secret_arn = api_key.secret.secret_arn if api_key else None
         CfnOutput(self, "Url", value=http.url)
         CfnOutput(self, "Curl", value=curl(self, http.url, settings.auth, secret_arn))

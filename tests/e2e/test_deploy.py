@@ -52,6 +52,18 @@ def test_without_the_key_a_request_never_reaches_the_function(stack: Deployment,
     assert stack.invocations() == before
 
 
+def test_a_rotated_key_counts_at_once_and_the_one_before_it_goes_on(stack: Deployment) -> None:
+    before = stack.bearer()
+    assert stack.call("/v1/models", headers=before).status == 200
+    assert stack.call("/v1/models", headers={"authorization": f"Bearer {'r' * 48}"}).status == 403
+    stack.aws.client("secretsmanager").put_secret_value(
+        SecretId=stack.outputs["ApiKeySecretArn"], SecretString="r" * 48
+    )
+
+    assert stack.call("/v1/models", headers={"authorization": f"Bearer {'r' * 48}"}).status == 200
+    assert stack.call("/v1/models", headers=before).status == 200
+
+
 def test_an_unknown_path_ends_at_the_gateway(stack: Deployment) -> None:
     before = stack.invocations()
 

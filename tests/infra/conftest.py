@@ -30,18 +30,28 @@ def synth(build_dir: Callable[[str, str], Path], tmp_path: Path) -> Synth:
     """Synthesise as app.py does, cdk-nag included; keyword arguments are context. Returns the template."""
 
     def run(shape: str = "image", architecture: str = "x86_64", out: str = "cdk.out", **context: Any) -> Template:
-        from aws_cdk import App
-
-        from infra.assembly import assemble
-
-        directory = tmp_path / out
-        app = App(context={"build_dir": str(build_dir(shape, architecture)), **context}, outdir=str(directory))
-        stack = assemble(app)
-        app.synth()
-        template: Template = json.loads((directory / f"{stack.stack_name}.template.json").read_text())
-        return template
+        return _synthesise(build_dir(shape, architecture), tmp_path / out, context)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def watched(build_dir: Callable[[str, str], Path], tmp_path_factory: pytest.TempPathFactory) -> Template:
+    """The default template with a topic for its alarms, synthesised once; not to be changed."""
+    context = {"alarm_topic_arn": "arn:aws:sns:eu-west-1:111122223333:alarms"}
+    return _synthesise(build_dir("image", "x86_64"), tmp_path_factory.mktemp("watched"), context)
+
+
+def _synthesise(build: Path, out: Path, context: dict[str, Any]) -> Template:
+    from aws_cdk import App
+
+    from infra.assembly import assemble
+
+    app = App(context={"build_dir": str(build), **context}, outdir=str(out))
+    stack = assemble(app)
+    app.synth()
+    template: Template = json.loads((out / f"{stack.stack_name}.template.json").read_text())
+    return template
 
 
 def resources(template: Template, kind: str) -> list[dict[str, Any]]:
@@ -54,3 +64,11 @@ def the_function(template: Template) -> dict[str, Any]:
     described = resources(template, "AWS::Lambda::Function")
     (found,) = [item for item in described if item["Description"].startswith("OpenCLIP embeddings")]
     return found
+
+
+def statements_of(template: Template) -> list[dict[str, Any]]:
+    """The policy statements of the embedding function's role."""
+    role = the_function(template)["Role"]["Fn::GetAtt"][0]
+    policies = [item for item in resources(template, "AWS::IAM::Policy") if item["Roles"] == [{"Ref": role}]]
+    assert "ManagedPolicyArns" not in template["Resources"][role]["Properties"]
+    return [statement for policy in policies for statement in policy["PolicyDocument"]["Statement"]]

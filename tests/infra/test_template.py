@@ -1,6 +1,7 @@
 """What the synthesised template promises: read as CloudFormation will read it."""
 
 import json
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -10,19 +11,40 @@ from handler import cors, offline, routes
 from handler.events import Request
 from handler.settings import Settings
 from infra.errors import SettingsError
-from tests.infra.conftest import Synth, Template, resources, the_function
+from infra.settings import StackSettings
+from tests.infra.conftest import Synth, Template, resources, statements_of, the_function
 
 # DESIGN: the offline set and the writable-directory set.
 OFFLINE = {"HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE", "HF_HUB_DISABLE_TELEMETRY"}
 WRITABLE = {"HOME", "XDG_CACHE_HOME", "TORCH_HOME", "MPLCONFIGDIR", "NUMBA_CACHE_DIR", "HF_HOME", "HF_HUB_CACHE"}
+LIMITS = {  # each another number than the handler's default
+    "max_items": 1,
+    "max_body_bytes": 2,
+    "max_image_pixels": 3,
+    "max_request_pixels": 4,
+    "max_object_bytes": 5,
+    "model_memory_mb": 6,
+    "threads": 2,
+}
+
+
+def test_every_setting_of_the_handler_can_be_deployed(synth: Synth) -> None:
+    elsewhere = {"bundle_dir", "cache_dir"}  # one place each
+    gateway = {"cors_origins"}  # which answers for it
+    named = {field.name for field in fields(Settings)} - elsewhere - gateway
+
+    assert named <= set(StackSettings.model_fields)
 
 
 def test_the_handler_reads_the_environment_that_the_stack_writes(synth: Synth) -> None:
-    variables = the_function(synth(cache_mode="copy", threads="2"))["Environment"]["Variables"]
+    deployed = {**LIMITS, "cache_mode": "copy", "pages": False}
+    variables = the_function(synth(**{name: str(value) for name, value in deployed.items()}))["Environment"][
+        "Variables"
+    ]
 
     settings = Settings.from_env(variables)
 
-    assert (settings.cache_mode, settings.threads) == ("copy", 2)
+    assert {name: getattr(settings, name) for name in deployed} == deployed
     assert str(settings.bundle_dir) == "/opt/openclip"
     assert offline.environment(settings.cache_dir).items() <= variables.items()
 
@@ -83,8 +105,11 @@ def test_the_api_calls_the_alias_and_the_alias_waits_for_the_health_gate(synth: 
 READ = ["s3:GetObject", "s3:GetObjectVersion"]  # the second for `?versionId=`
 
 
-def test_the_function_may_log_trace_and_read_the_named_buckets_and_nothing_else(synth: Synth) -> None:
+def test_the_function_may_log_trace_tell_of_failures_and_read_the_named_buckets_and_nothing_else(synth: Synth) -> None:
     assert actions_of(synth()) == {
+        "kms:Decrypt",  # of the queue's messages, as the two below
+        "kms:GenerateDataKey",
+        "sqs:SendMessage",
         "logs:CreateLogStream",
         "logs:PutLogEvents",
         "xray:PutTelemetryRecords",
@@ -123,9 +148,9 @@ def test_the_stage_throttles_and_its_access_log_holds_no_credential(synth: Synth
 
     limits = stage["DefaultRouteSettings"]
     assert (limits["ThrottlingRateLimit"], limits["ThrottlingBurstLimit"]) == (7.5, 9)
-    fields = set(json.loads(stage["AccessLogSettings"]["Format"]).values())
-    assert "$context.requestId" in fields  # or API Gateway refuses the format
-    assert not any("header" in field or "query" in field.lower() for field in fields)
+    logged = set(json.loads(stage["AccessLogSettings"]["Format"]).values())
+    assert "$context.requestId" in logged  # or API Gateway refuses the format
+    assert not any("header" in field or "query" in field.lower() for field in logged)
 
 
 def test_cors_is_off_until_an_origin_is_named(synth: Synth) -> None:
@@ -159,24 +184,6 @@ def test_concurrency_is_reserved_on_the_function_and_provisioned_on_the_alias(sy
     assert alias["ProvisionedConcurrencyConfig"] == {"ProvisionedConcurrentExecutions": 2}
 
 
-@pytest.mark.parametrize(("snap_start", "field"), [(True, "restoreDurationMs"), (False, "initDurationMs")])
-def test_alarms_watch_errors_throttles_slow_requests_and_slow_starts(
-    synth: Synth, snap_start: bool, field: str
-) -> None:
-    template = synth(snap_start=snap_start, alarm_topic_arn="arn:aws:sns:eu-west-1:111122223333:alarms")
-    alarms = resources(template, "AWS::CloudWatch::Alarm")
-    (filtered,) = resources(template, "AWS::Logs::MetricFilter")
-    (slow_start,) = [alarm for alarm in alarms if alarm["Namespace"] == "OpenCLIP"]
-
-    assert {alarm["MetricName"] for alarm in alarms} - {slow_start["MetricName"]} == {"Errors", "Throttles", "Duration"}
-    (p99,) = [alarm for alarm in alarms if alarm["MetricName"] == "Duration"]
-    assert (p99["ExtendedStatistic"], p99["Threshold"]) == ("p99", 10_000)
-    assert slow_start["MetricName"] == filtered["MetricTransformations"][0]["MetricName"]
-    assert filtered["MetricTransformations"][0]["MetricValue"] == f"$.record.metrics.{field}"
-    assert all(alarm["AlarmActions"] == ["arn:aws:sns:eu-west-1:111122223333:alarms"] for alarm in alarms)
-    assert len(resources(template, "AWS::CloudWatch::Dashboard")) == 1
-
-
 @pytest.mark.parametrize(("architecture", "platform"), [("x86_64", "linux/amd64"), ("arm64", "linux/arm64")])
 def test_docker_is_told_the_platform_of_the_target(
     synth: Synth, tmp_path: Path, architecture: str, platform: str
@@ -195,14 +202,6 @@ def test_a_layer_function_has_the_models_and_the_dependencies_as_layers(synth: S
     assert len(function["Layers"]) == 2
     layers = resources(template, "AWS::Lambda::LayerVersion")
     assert {tuple(layer["CompatibleArchitectures"]) for layer in layers} == {("arm64",)}
-
-
-def statements_of(template: Template) -> list[dict[str, Any]]:
-    """The policy statements of the embedding function's role."""
-    role = the_function(template)["Role"]["Fn::GetAtt"][0]
-    policies = [item for item in resources(template, "AWS::IAM::Policy") if item["Roles"] == [{"Ref": role}]]
-    assert "ManagedPolicyArns" not in template["Resources"][role]["Properties"]
-    return [statement for policy in policies for statement in policy["PolicyDocument"]["Statement"]]
 
 
 def actions_of(template: Template) -> set[str]:

@@ -111,6 +111,11 @@ def test_a_healthy_version_with_the_manifest_that_was_deployed_goes_live(
         (healthy(says="error"), None, "answered 200"),
         (healthy(manifest="b" * 64), None, "it serves manifest bbbb"),
         ({"errorType": "Runtime.ExitError"}, "Unhandled", "Runtime.ExitError"),
+        (
+            {"errorType": "Sandbox.Timedout", "errorMessage": "RequestId: 1 Error: Task timed out after 29.00 seconds"},
+            "Unhandled",
+            "longer than the function's timeout: set direct_invokes=true, and timeout=900 or less",
+        ),
         ({"error": {"code": "not_ready"}}, None, "answered None"),
     ],
 )

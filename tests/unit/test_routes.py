@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from handler.routes import ROUTES
+from handler.routes import PAGES, ROUTES
 from tests.unit.fake_bundle import FakeFunction
 
 ORIGIN = "https://example.com"
@@ -103,3 +103,16 @@ def test_a_star_lets_every_page_in(tmp_path: Path) -> None:
 def test_an_envelope_that_nobody_sends_is_refused(function: FakeFunction, event: Any) -> None:
     answer = function.invoke(event)
     assert (answer["statusCode"], json.loads(answer["body"])["error"]["code"]) == (400, "invalid_event")
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_is_kept_by_browsers_for_minutes_and_can_be_turned_off(tmp_path: Path, path: str) -> None:
+    on, off = FakeFunction(tmp_path / "on"), FakeFunction(tmp_path / "off", pages=False)
+
+    assert call(on, "GET", path)["headers"]["cache-control"] == "public, max-age=300"
+    for method in ("GET", "HEAD", "OPTIONS"):
+        assert call(off, method, path)["statusCode"] == 404
+    error = json.loads(call(off, "GET", path)["body"])["error"]
+    assert error["code"] == "not_found"
+    assert not any(f" {page}," in error["message"] for page in PAGES)
+    assert call(off, "GET", "/v1/models")["statusCode"] == 200

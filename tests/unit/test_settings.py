@@ -30,11 +30,14 @@ def test_each_variable_reaches_its_setting() -> None:
             "OPENCLIP_MAX_OBJECT_BYTES": "5",
             "OPENCLIP_THREADS": "6",
             "OPENCLIP_MODEL_MEMORY_MB": "7",
+            "OPENCLIP_PAGES": "false",
         }
     )
 
     origins = ("https://a.example", "https://b.example")
-    assert settings == Settings(Path("/b"), Path("/c"), "copy", 1, 2, 3, 4, origins, ("photos", "more.photos"), 5, 6, 7)
+    assert settings == Settings(
+        Path("/b"), Path("/c"), "copy", 1, 2, 3, 4, origins, ("photos", "more.photos"), 5, 6, 7, False
+    )
 
 
 def test_relative_directories_are_made_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -53,6 +56,7 @@ def test_relative_directories_are_made_absolute(monkeypatch: pytest.MonkeyPatch,
         ("OPENCLIP_MAX_ITEMS", "-1"),
         ("OPENCLIP_MAX_BODY_BYTES", "6MB"),
         ("OPENCLIP_THREADS", ""),
+        ("OPENCLIP_PAGES", "no"),
     ],
 )
 def test_a_value_that_cannot_be_meant_is_refused_by_name(name: str, value: str) -> None:

@@ -1,34 +1,113 @@
 """The Lambda authorizer of `auth: api_key`: lets a request through whose bearer token is the secret's value.
 
+A key that was put into the secret counts at once, and the one before it for PREVIOUS_KEY_SECONDS more. A key that
+cannot be read is an exception: API Gateway answers 500, and keeps nothing of it.
 Runs on Lambda's own Python runtime, which brings boto3; nothing else is needed here.
 """
 
 import hmac
 import os
 import time
+from dataclasses import dataclass
 from typing import Any
 
 import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 
-CACHE_SECONDS = 60  # how long a key that was replaced may still be let through
-RECHECK_SECONDS = 5  # how soon a key that was just replaced is taken; no sooner, so that guessing costs no lookups
+CACHE_SECONDS = 60  # how long a key that was read is let through without a lookup
+# The secret is looked up before an unknown token is denied, since it may be a new key. So that 20,000 guesses are not
+# as many lookups, there are LOOKUPS of them at once and one a second after that. A guess's lookup finds a new key, too.
+LOOKUPS = 5
+# Two tries within the 10 s of this function, so that a failure is told by its name and not by a timeout.
+CONFIG = Config(connect_timeout=2, read_timeout=2, retries={"total_max_attempts": 2})
 
-_secrets = boto3.client("secretsmanager")
-_cached = ("", float("-inf"))  # the key, and the time.monotonic() at which it was read
+
+class SecretUnavailableError(Exception):
+    """Secrets Manager, or KMS behind it, did not give the key."""
+
+
+@dataclass(frozen=True)
+class Keys:
+    """What a lookup found; `read_at` is a time.monotonic(), `previous_until` seconds since 1970."""
+
+    current: bytes
+    previous: bytes
+    previous_until: float
+    read_at: float
+
+    def match(self, token: bytes) -> bool:
+        """Compare with both keys, each in constant time."""
+        current = hmac.compare_digest(token, self.current)
+        previous = hmac.compare_digest(token, self.previous)
+        return (current and bool(self.current)) or (previous and time.time() < self.previous_until)
+
+
+_secrets = boto3.client("secretsmanager", config=CONFIG)
+_keys: Keys | None = None
+_failed: str | None = None  # why the last lookup failed
+_lookups, _refilled_at = float(LOOKUPS), float("-inf")  # how many there are now, and the time.monotonic() of that
 
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, bool]:
-    """Answer an HTTP API's authorizer request, payload 2.0, simple response."""
+    """Answer an HTTP API's authorizer request, payload 2.0, simple response. Raises SecretUnavailableError."""
     scheme, _, token = event.get("headers", {}).get("authorization", "").strip().partition(" ")
-    presented = token.strip().encode()
+    presented = token.strip().encode(errors="replace")
     if scheme.lower() != "bearer" or not presented:
         return {"isAuthorized": False}
-    return {"isAuthorized": _matches(presented, CACHE_SECONDS) or _matches(presented, RECHECK_SECONDS)}
+    if _keys and time.monotonic() - _keys.read_at <= CACHE_SECONDS and _keys.match(presented):
+        return {"isAuthorized": True}
+    return {"isAuthorized": _looked_up().match(presented)}
 
 
-def _matches(presented: bytes, max_age: float) -> bool:
-    """Compare in constant time with a key that was read no longer ago than `max_age` seconds."""
-    global _cached
-    if time.monotonic() - _cached[1] > max_age:
-        _cached = (_secrets.get_secret_value(SecretId=os.environ["SECRET_ARN"])["SecretString"], time.monotonic())
-    return hmac.compare_digest(presented, _cached[0].encode())
+def _looked_up() -> Keys:
+    """Return the keys as Secrets Manager has them, or had them a moment ago where there were many lookups just now."""
+    global _keys, _failed
+    if _may_look_up():
+        _failed = None
+        try:
+            _keys = _read()
+        except (BotoCoreError, ClientError) as error:
+            _failed = f"{type(error).__name__}: {error}"
+    if _failed or _keys is None:
+        raise SecretUnavailableError(f"the API key cannot be read from {os.environ['SECRET_ARN']}: {_failed}")
+    return _keys
+
+
+def _may_look_up() -> bool:
+    global _lookups, _refilled_at
+    now = time.monotonic()
+    _lookups, _refilled_at = min(LOOKUPS, _lookups + now - _refilled_at), now
+    if _lookups < 1:
+        return False
+    _lookups -= 1
+    return True
+
+
+def _read() -> Keys:
+    now = time.monotonic()
+    found = _secrets.get_secret_value(SecretId=os.environ["SECRET_ARN"])
+    until = _replaced_at(found) + float(os.environ.get("PREVIOUS_KEY_SECONDS", "0"))
+    previous = _previous() if time.time() < until else b""
+    return Keys(_key(found), previous, until, now)
+
+
+def _replaced_at(found: dict[str, Any]) -> float:
+    """When the current version was made, which is when it took the place of the one before it."""
+    return float(found["CreatedDate"].timestamp()) if "CreatedDate" in found else float("-inf")
+
+
+def _previous() -> bytes:
+    """The key before this one; empty where there is none."""
+    try:
+        return _key(_secrets.get_secret_value(SecretId=os.environ["SECRET_ARN"], VersionStage="AWSPREVIOUS"))
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ResourceNotFoundException":
+            return b""
+        raise
+
+
+def _key(found: dict[str, Any]) -> bytes:
+    if "SecretString" not in found:
+        raise SecretUnavailableError(f"{os.environ['SECRET_ARN']} holds no text: put the key as SecretString")
+    return str(found["SecretString"]).strip().encode()

@@ -70,8 +70,18 @@ def _invoke(function: str, deadline: float) -> dict[str, Any]:
             continue
         payload = json.loads(response["Payload"].read())
         if "FunctionError" in response:
-            raise UnhealthyError(f"the health check ended with {json.dumps(payload)[:2000]}")
+            raise UnhealthyError(f"the health check ended with {json.dumps(payload)[:2000]}{_advice(payload)}")
         return dict(payload)
+
+
+def _advice(payload: Any) -> str:
+    """What to do about a check that Lambda cut off at the function's own timeout."""
+    if "timed out" not in str(payload).lower():
+        return ""
+    return (
+        ". Loading and hashing this bundle takes longer than the function's timeout: set direct_invokes=true, and "
+        "timeout=900 or less (docs/deploy.md)"
+    )
 
 
 def _deadline(context: Any) -> float:

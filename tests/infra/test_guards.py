@@ -1,0 +1,67 @@
+"""What stands between strangers and the function's cost: throttles, time limits, the queue of failures, the key."""
+
+import pytest
+
+from handler.settings import Settings
+from tests.infra.conftest import Synth, resources, statements_of, the_function
+
+OPEN = {f"{method} {path}" for method in ("GET", "HEAD") for path in ("/", "/docs", "/openapi.json")}
+
+
+def test_each_route_that_asks_for_no_credential_has_a_throttle_of_its_own(synth: Synth) -> None:
+    template = synth(pages_rate="2.5", pages_burst="3")
+    (stage,) = [item for item in template["Resources"].values() if item["Type"] == "AWS::ApiGatewayV2::Stage"]
+    routes = {item: one for item, one in template["Resources"].items() if one["Type"] == "AWS::ApiGatewayV2::Route"}
+    unasked = {item for item, route in routes.items() if route["Properties"]["AuthorizationType"] == "NONE"}
+
+    limits = stage["Properties"]["RouteSettings"]
+    assert set(limits) == {routes[item]["Properties"]["RouteKey"] for item in unasked} == OPEN
+    for limit in limits.values():
+        assert (limit["ThrottlingRateLimit"], limit["ThrottlingBurstLimit"]) == (2.5, 3)
+    assert unasked <= set(stage["DependsOn"])  # API Gateway refuses settings of a route that is not there
+
+
+def test_pages_can_be_turned_off_at_the_gateway_and_in_the_handler(synth: Synth) -> None:
+    template = synth(pages="false")
+
+    keys = {route["RouteKey"] for route in resources(template, "AWS::ApiGatewayV2::Route")}
+    assert keys & OPEN == set()
+    assert {"GET /health", "POST /v1/embeddings"} <= keys
+    assert "RouteSettings" not in resources(template, "AWS::ApiGatewayV2::Stage")[0]
+    assert Settings.from_env(the_function(template)["Environment"]["Variables"]).pages is False
+
+
+@pytest.mark.parametrize(
+    ("context", "seconds"),
+    [({}, 29), ({"direct_invokes": "true"}, 60), ({"direct_invokes": "true", "timeout": "300"}, 300)],
+)
+def test_the_function_runs_no_longer_than_somebody_waits(synth: Synth, context: dict[str, str], seconds: int) -> None:
+    template = synth(**context)
+
+    assert the_function(template)["Timeout"] == seconds
+    (integration,) = resources(template, "AWS::ApiGatewayV2::Integration")
+    assert integration["TimeoutInMillis"] == 29_000
+
+
+def test_a_failed_asynchronous_invoke_is_not_tried_again_and_lies_encrypted_in_a_queue(synth: Synth) -> None:
+    template = synth()
+    configs = resources(template, "AWS::Lambda::EventInvokeConfig")
+    ((queue, described),) = [item for item in template["Resources"].items() if item[1]["Type"] == "AWS::SQS::Queue"]
+
+    assert {config["Qualifier"] for config in configs} == {"live", "$LATEST"}
+    assert {config["MaximumRetryAttempts"] for config in configs} == {0}
+    for config in configs:
+        assert config["DestinationConfig"]["OnFailure"]["Destination"] == {"Fn::GetAtt": [queue, "Arn"]}
+    assert template["Resources"][described["Properties"]["KmsMasterKeyId"]["Fn::GetAtt"][0]]["Type"] == "AWS::KMS::Key"
+    sends = [item for item in statements_of(template) if item["Action"] == "sqs:SendMessage"]
+    assert [item["Resource"] for item in sends] == [{"Fn::GetAtt": [queue, "Arn"]}]
+
+
+def test_no_denial_is_kept_by_the_gateway_and_the_window_of_the_previous_key_is_the_setting(synth: Synth) -> None:
+    template = synth(previous_key_minutes="5")
+
+    (authorizer,) = resources(template, "AWS::ApiGatewayV2::Authorizer")
+    assert authorizer["AuthorizerResultTtlInSeconds"] == 0
+    assert authorizer["IdentitySource"] == ["$request.header.Authorization"]  # without it: 401, and nothing is called
+    (function,) = [item for item in resources(template, "AWS::Lambda::Function") if "API key" in item["Description"]]
+    assert function["Environment"]["Variables"]["PREVIOUS_KEY_SECONDS"] == "300"
