@@ -48,6 +48,8 @@ def _compare(model: "LoadedModel", golden: Golden) -> dict[str, Any]:
     text_cosine = _lowest_cosine(texts, golden.text_embeddings)
     image_cosine = _lowest_cosine(images, golden.image_embeddings)
     ids_equal = ids.tolist() == golden.token_ids
+    if golden.tokenized_texts:
+        ids_equal = ids_equal and model.engine.tokenize(golden.tokenized_texts).tolist() == golden.tokenized_ids
     least = MIN_COSINE[model.entry.precision]
     return {
         "id": model.entry.id,

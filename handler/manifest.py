@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,8 @@ class Golden:
     text_embeddings: list[str]
     images: list[str]  # PNG, base64
     image_embeddings: list[str]
+    tokenized_texts: list[str] = field(default_factory=list)  # of which token ids alone are compared
+    tokenized_ids: list[list[int]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

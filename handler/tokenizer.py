@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 # Printable ASCII without `&`: nothing for ftfy to mend and no entity to resolve, so neither need be imported.
 _PLAIN = re.compile(r"[\t\n -%'-~]*")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
-_SPECIAL = ("<start_of_text>", "<end_of_text>")
 
 
 class Tokenizer:
@@ -25,6 +24,7 @@ class Tokenizer:
         self._length = int(settings["context_length"])
         self._pad = int(settings["pad_id"])
         self._settings = settings
+        self._special: Mapping[str, int] = settings.get("special_tokens") or {}  # open_clip's own tokenizer's
         self._encode = {"simple": self._encode_simple, "hf": self._encode_hf, "clips": self._encode_clips}[
             settings["mode"] or settings["kind"]
         ]
@@ -47,14 +47,14 @@ class Tokenizer:
             row[-1] = end
 
     def _pieces(self, text: str) -> list[int]:
-        if not any(special in text for special in _SPECIAL):
+        if not any(special in text for special in self._special):
             ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
             return ids
         # The specials are tokens only where the splitting leaves them alone ("<<start_of_text>" does not).
         ids = []
         for piece, _ in self._tokenizer.pre_tokenizer.pre_tokenize_str(text):
-            if piece in _SPECIAL:
-                ids.append(self._settings["bos_id"] if piece == _SPECIAL[0] else self._settings["eos_id"])
+            if piece in self._special:
+                ids.append(self._special[piece])
             else:
                 ids += [token.id for token in self._tokenizer.model.tokenize(piece)]
         return ids

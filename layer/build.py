@@ -79,12 +79,28 @@ def _make_all(
         for line in locks.changes(pins, found):
             print(line, file=sys.stderr)
         locks.write(lock, found)
+    _refuse_unfit(spec.models, fetched, found, cache, own_samples)
     parts = []
     for model, sources in zip(tqdm(spec.models, desc="models", unit="model"), fetched, strict=True):
         digest = built.fingerprint(model, found[model.id], own_samples)
         ready = built.find(cache, model, digest)
         parts.append(ready or _make(model, spec, sources, cache, digest, own_samples))
     return parts
+
+
+def _refuse_unfit(
+    models: Sequence[ModelSpec],
+    fetched: "Sequence[list[Fetched]]",
+    found: locks.Lock,
+    cache: Path,
+    own_samples: Path | None,
+) -> None:
+    """Hold every checkpoint that is to be built to its config, before the first of them takes its minutes."""
+    from layer.fit import refuse_unfit
+
+    for model, sources in zip(models, fetched, strict=True):
+        if not built.find(cache, model, built.fingerprint(model, found[model.id], own_samples)):
+            refuse_unfit(model, sources)
 
 
 def _make(

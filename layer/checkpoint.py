@@ -3,20 +3,26 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from layer import plan
+from layer.config_check import check_config
 from layer.errors import CheckpointError, PlanError
 from layer.fetch import Expected, Located, download_url
+from layer.foreign import read_json, refuse_pointer
 from layer.openclip import open_clip
 from layer.plan import CONFIG_FILE, TOKENIZER_FILES, Need
 from layer.progress import file_sha256
+from layer.repository_ids import looks_like_a_path, no_repository
 from layer.spec import ModelSpec
+from layer.tensors import Tensor, open_tensors
 
 WEIGHTS = "open_clip_model.safetensors"
+_CUSTOM = ("text.token_embedding.", "text.transformer.resblocks.")
+_WRAPPERS = ("module", "model", "clip")  # of DistributedDataParallel, Lightning and the like
 KINDS = (".safetensors", ".bin", ".pth", ".pt")
 # open_clip's own order where a directory has several (factory._find_checkpoint_in_dir).
 PREFERRED = (WEIGHTS, "open_clip_pytorch_model.safetensors", "open_clip_pytorch_model.bin", "model.safetensors")
@@ -85,16 +91,14 @@ def _config(model: ModelSpec, weights: Path) -> tuple[dict[str, Any], Path]:
             f"{path} is not there: say what {model.id} was made from, as in "
             'config = "ViT-B-32/laion2b_s34b_b79k" (a pair of the registry), or name its open_clip_config.json'
         )
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-        missing = [key for key in ("model_cfg", "preprocess_cfg") if not isinstance(config[key], dict)]
-    except (ValueError, KeyError, TypeError) as error:
-        missing = [f"what is needed ({error!r})"]
+    config = read_json(path, CheckpointError)
+    missing = [key for key in ("model_cfg", "preprocess_cfg") if not isinstance(config, dict) or key not in config]
     if missing:
         raise CheckpointError(
             f"{path} lacks {missing[0]}: it has to have model_cfg and preprocess_cfg, without which open_clip would "
-            "silently embed pictures with the mean and the size of another model"
+            "silently embed images with the mean and the size of another model"
         )
+    check_config(config, str(path), CheckpointError, local=True)
     return config, path.parent
 
 
@@ -113,13 +117,29 @@ def _text_files(config: dict[str, Any], directory: Path, repo: str) -> Iterator[
     """Yield the tokenizer and the text tower's config that lie here, and make the config point to this repository."""
     text = config["model_cfg"]["text_cfg"]
     for key, names in (("hf_tokenizer_name", TOKENIZER_FILES), ("hf_model_name", ("config.json",))):
-        if not text.get(key):
+        name = text.get(key)
+        if not name:
             continue
-        there = directory / text[key] if (directory / text[key]).is_dir() else directory
-        found = {name: there / name for name in names if (there / name).is_file()}
+        there = _place(directory, name)
+        found = {file: there / file for file in names if (there / file).is_file()}
+        for path in found.values():
+            refuse_pointer(path, CheckpointError)
         if found:
             text[key] = repo
             yield from found.items()
+        elif why := no_repository(name):
+            raise CheckpointError(
+                f"text_cfg.{key} = {name!r} {why}. There is none of {', '.join(names[:3])} in {there} either"
+            )
+
+
+def _place(directory: Path, name: str) -> Path:
+    """Say where a config's tokenizer lies: in a directory that it names, or beside it. It may not lead out of there."""
+    if not looks_like_a_path(name) and "/" not in name:
+        return directory / name if (directory / name).is_dir() else directory
+    named = (directory / name).resolve()
+    inside = named.is_relative_to(directory.resolve())
+    return named if inside and named.is_dir() else directory
 
 
 def _write(folder: Path, weights: Path, config: dict[str, Any], files: dict[str, Path]) -> None:
@@ -128,39 +148,31 @@ def _write(folder: Path, weights: Path, config: dict[str, Any], files: dict[str,
     aside.mkdir(parents=True)
     for name, path in files.items():
         shutil.copyfile(path, aside / name)
+    tensors = _state(weights)
+    model = config["model_cfg"]
+    if any(key.startswith(_CUSTOM) for key in tensors) and not model["text_cfg"].get("hf_model_name"):
+        model["custom_text"] = True  # trained with --force-custom-text: the same tower under other names
     (aside / CONFIG_FILE).write_text(json.dumps(config, indent=1), encoding="utf-8")
-    if weights.suffix == ".safetensors":
+    if weights.suffix == ".safetensors" and tensors.keys() == open_tensors(weights).keys():
         shutil.copyfile(weights, aside / WEIGHTS)
     else:
-        _convert(weights, aside / WEIGHTS)
+        _convert(tensors, aside / WEIGHTS)
     aside.rename(folder)
 
 
-def _convert(source: Path, target: Path) -> None:
-    """Write a pickled or TorchScript checkpoint as safetensors, which runs nothing when it is loaded."""
+def _state(source: Path) -> dict[str, Tensor]:
+    """Open a checkpoint, and take off what a training run puts around the names of a model's tensors."""
+    tensors = open_tensors(source)
+    named = {key: ".".join(part for part in key.split(".") if part != "_orig_mod") for key in tensors}
+    while all(name.split(".")[0] in _WRAPPERS and "." in name for name in named.values()):
+        named = {key: name.partition(".")[2] for key, name in named.items()}
+    if len(set(named.values())) < len(named):
+        raise CheckpointError(f"{source} has one tensor under two names: save model.state_dict() alone")
+    return {name: tensors[key] for key, name in named.items()}
+
+
+def _convert(tensors: Mapping[str, Tensor], target: Path) -> None:
+    """Write tensors as safetensors, which runs nothing when it is loaded."""
     from safetensors.torch import save_file
 
-    state = _state(source)
-    tensors = {key.removeprefix("module."): value.contiguous().clone() for key, value in state.items()}
-    save_file(tensors, target, metadata={"format": "pt"})
-
-
-def _state(source: Path) -> dict[str, Any]:
-    import torch
-
-    try:
-        loaded = torch.load(source, map_location="cpu", weights_only=True)
-    except Exception as error:
-        if "TorchScript" not in str(error):
-            raise CheckpointError(
-                f"{source} cannot be loaded without running code in it ({str(error).strip().splitlines()[0]}): save "
-                "model.state_dict() alone, by safetensors.torch.save_file"
-            ) from error
-        scripted = torch.jit.load(source, map_location="cpu").state_dict()
-        return {
-            key: scripted[key] for key in scripted if key not in ("input_resolution", "context_length", "vocab_size")
-        }
-    state = loaded.get("state_dict", loaded) if isinstance(loaded, dict) else None
-    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise CheckpointError(f"{source} holds no state_dict: save model.state_dict() by safetensors.torch.save_file")
-    return state
+    save_file({name: tensor.read() for name, tensor in tensors.items()}, target, metadata={"format": "pt"})

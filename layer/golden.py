@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 from PIL import Image
@@ -27,6 +28,22 @@ TEXTS = (
     "Ein naïves Café &amp; a “blue star” 🎈, THE END_of it.",
     "long " * 100,
 )
+
+
+# Token ids alone are compared on these: what cleaning, lower case, cutting and special tokens do to a text.
+TOKENIZED = (
+    "",
+    "  leading\tand\ntrailing\u00a0space,   and  more \r\n",
+    'snake_case, hyphen-ated: "punctuated", isn\'t it?! (yes) #1 @home 100% {} [x]',
+    "MiXeD CaSe, DON'T İSTANBUL STRASSE ẞ Σς ǅ",
+    "&lt;b&gt; &amp;amp; &amp;lt; &eacute; &#x1F600; &nbsp;| &unknown;",
+    "schÃ¶n, â€™tis ﬁne ‘so’ “said” naïve e\u0301",
+    "<start_of_text> a <END_OF_TEXT> b </s><s> [SEP][PAD] <unk> <|endoftext|>",
+    "👩‍👩‍👧 🏳️‍🌈 \u200b\ufeff 夜の東京 صورة 한국어 ½ ² Ⅷ",
+    "x" * 300,
+)
+MAX_SPECIAL = 16
+SIMPLE_VOCABULARY = 49408  # CLIPTextCfg's default
 
 
 @dataclass(frozen=True)
@@ -61,16 +78,15 @@ def pictures() -> list[Image.Image]:
 def facts(name: str, loaded: Loaded) -> dict[str, Any]:
     """Return what the manifest says of a model, golden token ids and embeddings among it."""
     model = loaded.model
-    preprocess = model.visual.preprocess_cfg
     bias = model.logit_bias
     golden = embed(loaded, list(TEXTS), pictures())
     return {
         "embed_dim": len(base64.b64decode(golden["text_embeddings"][0])) // 4,
-        "image_size": _pair(preprocess["size"]),
+        "image_size": _pair(model.visual.preprocess_cfg["size"]),
         "context_length": len(golden["token_ids"][0]),
         "logit_scale": float(model.logit_scale.exp()),
         "logit_bias": None if bias is None else float(bias),
-        "preprocess": {key: preprocess[key] for key in ("mean", "std", "interpolation", "resize_mode", "fill_color")},
+        "preprocess": _preprocess_facts(model.visual.preprocess_cfg),
         "tokenizer": _tokenizer_facts(name, loaded.tokenizer),
         "golden": golden,
     }
@@ -80,8 +96,13 @@ def load(name: str, pretrained: str | None) -> Loaded:
     """Load a model by open_clip itself, with its weights or not at all."""
     from layer.openclip import open_clip
 
-    model, transform = open_clip.create_model_from_pretrained(name, pretrained=pretrained)
+    with patch("torch.jit.load", _refuse_code):
+        model, transform = open_clip.create_model_from_pretrained(name, pretrained=pretrained)
     return Loaded(model.eval(), transform, open_clip.get_tokenizer(name))
+
+
+def _refuse_code(*_: Any, **__: Any) -> Any:
+    raise GoldenError("the weights are a TorchScript archive, whose code is never run: name the file as `checkpoint`")
 
 
 def embed(loaded: Loaded, texts: list[str], images: list[Image.Image]) -> dict[str, Any]:
@@ -89,6 +110,7 @@ def embed(loaded: Loaded, texts: list[str], images: list[Image.Image]) -> dict[s
     import torch
 
     ids = loaded.tokenizer(texts)
+    tokenized = tokenized_texts(loaded)
     with torch.inference_mode():
         said = [loaded.model.encode_text(row[None], normalize=True)[0] for row in ids]
         seen = [loaded.model.encode_image(loaded.transform(image)[None], normalize=True)[0] for image in images]
@@ -98,7 +120,36 @@ def embed(loaded: Loaded, texts: list[str], images: list[Image.Image]) -> dict[s
         "text_embeddings": [_base64(vector.float().numpy()) for vector in said],
         "images": [png(image) for image in images],
         "image_embeddings": [_base64(vector.float().numpy()) for vector in seen],
+        "tokenized_texts": tokenized,
+        "tokenized_ids": loaded.tokenizer(tokenized).tolist(),
     }
+
+
+def tokenized_texts(loaded: Loaded) -> list[str]:
+    """Return texts on which each option of a tokenizer shows: its own special tokens, and lengths about its limit."""
+    length, inner = loaded.tokenizer.context_length, getattr(loaded.tokenizer, "tokenizer", None)
+    if inner is None:
+        special = list(special_tokens(loaded.tokenizer))
+    else:
+        known = getattr(loaded.model, "vocab_size", None) or len(inner)  # T5's <extra_id_0> is beyond SigLIP's table
+        special = [token for token, number in inner.added_tokens_encoder.items() if number < known]
+    marked = [f"a photo of {token} here,{token}{token.upper()}x{token}" for token in special[:MAX_SPECIAL]]
+    cut = [" ".join(["a"] * count) for count in range(max(1, length - 4), length + 2)]
+    return [*TOKENIZED, *marked, *(f"{' '.join(['a'] * (length - 3))} {token}" for token in special[:3]), *cut]
+
+
+def _preprocess_facts(config: dict[str, Any]) -> dict[str, Any]:
+    """Return preprocessing with the defaults that open_clip.transform.image_transform fills in, spelt out."""
+    from layer.openclip import open_clip
+
+    facts = {key: config[key] for key in ("mean", "std", "interpolation", "resize_mode", "fill_color")}
+    defaults = {"mean": open_clip.OPENAI_DATASET_MEAN, "std": open_clip.OPENAI_DATASET_STD}
+    for key, default in defaults.items():
+        value = facts[key] or default
+        facts[key] = list(value) if isinstance(value, list | tuple) else [value] * 3
+    facts["interpolation"] = "bilinear" if facts["interpolation"] == "bilinear" else "bicubic"  # "random" is training's
+    facts["resize_mode"] = facts["resize_mode"] or "shortest"
+    return facts
 
 
 def _tokenizer_facts(name: str, tokenizer: Any) -> dict[str, Any]:
@@ -106,15 +157,31 @@ def _tokenizer_facts(name: str, tokenizer: Any) -> dict[str, Any]:
 
     text = open_clip.factory.get_model_config(name)["text_cfg"]
     from_hub = isinstance(tokenizer, open_clip.tokenizer.HFTokenizer)
+    if not from_hub and not isinstance(tokenizer, open_clip.tokenizer.SimpleTokenizer):
+        raise GoldenError(f"{name} has a {type(tokenizer).__name__}, which is not exported: set hf_tokenizer_name")
+    options = text.get("tokenizer_kwargs") or {}
+    if options.get("language") and not hasattr(tokenizer, "set_lang_fn"):
+        raise GoldenError(f"the tokenizer of {name} has no languages: remove tokenizer_kwargs.language")
+    cleaners = {open_clip.tokenizer.get_clean_fn(clean): clean for clean in ("whitespace", "lower", "canonicalize")}
+    if not from_hub and max(special_tokens(tokenizer).values()) >= text.get("vocab_size", SIMPLE_VOCABULARY):
+        raise GoldenError(
+            f"the tokenizer of {name} has {tokenizer.vocab_size} tokens, its text tower "
+            f"{text.get('vocab_size', SIMPLE_VOCABULARY)}: set text_cfg.vocab_size as it was in training"
+        )
     return {
         "kind": "hf" if from_hub else "simple",
         "repo": text.get("hf_tokenizer_name") if from_hub else None,
         "context_length": tokenizer.context_length,
-        "clean": text.get("tokenizer_kwargs", {}).get("clean", "whitespace" if from_hub else "lower"),
+        "clean": cleaners[tokenizer.clean_fn],
         "strip_sep_token": bool(getattr(tokenizer, "strip_sep_token", False)),
         "mode": getattr(tokenizer, "tokenizer_mode", None) or None,
         "pad_id": int(tokenizer.tokenizer.pad_token_id) if from_hub else 0,
     }
+
+
+def special_tokens(tokenizer: Any) -> dict[str, int]:
+    """Return the special tokens of open_clip's own tokenizer with their ids, its two and the config's."""
+    return {tokenizer.decoder[number]: int(number) for number in tokenizer.all_special_ids}
 
 
 def _pair(size: int | tuple[int, int]) -> list[int]:

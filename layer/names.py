@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from console.suggest import did_you_mean, nearest
+from layer.repository_ids import OF_TRANSFORMERS
 
 TABLE = Path(__file__).with_name("registry.json")  # made by `python -m layer.census` of the pinned open_clip
 LISTS = "`python -m layer models --all` lists every pair"
@@ -81,6 +82,8 @@ def tags_of(name: str) -> list[str]:
 
 def _repository_problem(name: str) -> str | None:
     repository = name.removeprefix("hf-hub:")
+    if own := OF_TRANSFORMERS.get(repository):
+        return f"has transformers' form of these weights, open_clip's is another: write name = \"hf-hub:{own}\""
     if found := _HUB.fullmatch(repository) or _SCHEMES.fullmatch(name):
         told = f'name = "hf-hub:{found.group(1)}"'
         if found.group(2):
@@ -111,6 +114,8 @@ def _unprefixed(org: str, rest: str) -> str:
             f'is transformers\' form of these weights: write name = "{_OPENAI[rest]}" and pretrained = "openai" '
             "(hf-hub: takes repositories with an open_clip_config.json)"
         )
+    if own := OF_TRANSFORMERS.get(f"{org}/{rest}"):
+        return f"is transformers' form of these weights, open_clip's is another: write name = \"hf-hub:{own}\""
     return f'is no model of open_clip\'s registry: for a repository of the hub write name = "hf-hub:{org}/{rest}"'
 
 

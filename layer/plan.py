@@ -1,6 +1,5 @@
 """What a model is made of: which repositories, which of their files, and where else its weights are served from."""
 
-import json
 import posixpath
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from console.suggest import did_you_mean
+from layer.config_check import read_config
 from layer.errors import PlanError
 from layer.names import LISTS
 from layer.openclip import open_clip
@@ -164,14 +164,14 @@ def merge(needs: Sequence[Need]) -> list[Need]:
 
 
 def model_config(model: ModelSpec, config_file: Path | None) -> dict[str, Any]:
-    """Return open_clip's model config: the registry's, or the one in the repository's open_clip_config.json."""
+    """Return open_clip's model config: the registry's, or the one in the repository's open_clip_config.json.
+
+    Raises PlanError naming every field of it that open_clip would not honour.
+    """
     if config_file is None:
         config: dict[str, Any] = open_clip.get_model_config(model.name)
         return config
-    try:
-        return dict(json.loads(config_file.read_text(encoding="utf-8"))["model_cfg"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise PlanError(f"{model.name}: {CONFIG_FILE} has no model_cfg ({error!r})") from error
+    return dict(read_config(config_file, f"{CONFIG_FILE} of {model.id}", PlanError)["model_cfg"])
 
 
 def _weights_names(file: str) -> tuple[str, ...]:

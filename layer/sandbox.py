@@ -65,12 +65,17 @@ def command(bundle: Path, arguments: list[str]) -> list[str]:
 
 
 def run_with_hub(hub: Path, arguments: list[str]) -> subprocess.CompletedProcess[str]:
-    """Run `python <arguments>` with the libraries offline and `hub` as their cache, in this environment otherwise."""
+    """Run `python <arguments>` without network, with `hub` as the libraries' cache, in this environment otherwise.
+
+    Nobody is asked anything either: transformers would ask on the terminal whether to run a repository's own code.
+    """
     offline = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_HUB_CACHE": str(hub.resolve())}
+    start = [*namespaces(), sys.executable] if namespaces() else [sys.executable, str(GUARD)]
     return subprocess.run(
-        [sys.executable, *arguments],
+        [*start, *arguments],
         cwd=ROOT,
-        env={**os.environ, **offline},
+        env={**os.environ, "PYTHONPATH": str(ROOT), **offline},
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         check=False,

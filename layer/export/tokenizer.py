@@ -10,6 +10,7 @@ import regex
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 
 from layer.errors import ExportError
+from layer.golden import special_tokens
 
 
 def export_tokenizer(tokenizer: Any, facts: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -39,17 +40,18 @@ def export_tokenizer(tokenizer: Any, facts: dict[str, Any], folder: Path) -> dic
 
 def _export_simple(tokenizer: Any, facts: dict[str, Any], folder: Path) -> dict[str, Any]:
     if tokenizer.reduction_fn is not None:
-        raise ExportError('a tokenizer with a reduction mask draws at random: set engine = "torch" for this model')
+        raise ExportError("a tokenizer with a reduction mask picks tokens at random: remove it from tokenizer_kwargs")
+    special = special_tokens(tokenizer)
     merges = sorted(tokenizer.bpe_ranks, key=tokenizer.bpe_ranks.__getitem__)
     written = Tokenizer(models.BPE(vocab=tokenizer.encoder, merges=merges, end_of_word_suffix="</w>"))
     written.pre_tokenizer = pre_tokenizers.Sequence(
         [
-            pre_tokenizers.Split(Regex(_pattern()), behavior="removed", invert=True),
+            pre_tokenizers.Split(Regex(_pattern(list(special))), behavior="removed", invert=True),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )
     _write(written, folder / "tokenizer.json")
-    return {**facts, "bos_id": tokenizer.sot_token_id, "eos_id": tokenizer.eot_token_id}
+    return {**facts, "special_tokens": special, "bos_id": tokenizer.sot_token_id, "eos_id": tokenizer.eot_token_id}
 
 
 def _write(tokenizer: Tokenizer, target: Path) -> None:
@@ -61,10 +63,13 @@ def _write(tokenizer: Tokenizer, target: Path) -> None:
     target.write_text(json.dumps(written, ensure_ascii=False, separators=(",", ":")), encoding="utf-8")
 
 
-def _pattern() -> str:
-    """Return SimpleTokenizer's pattern with its classes spelt out: the two regex engines know different Unicodes."""
+def _pattern(special: list[str]) -> str:
+    """Return SimpleTokenizer's pattern with its classes spelt out: the two regex engines know different Unicodes.
+
+    `special` are its special tokens, in order; they are <names>, which both engines read as they stand.
+    """
     letters, number, others = (_ranges(kind) for kind in (r"[\p{L}]", r"[\p{N}]", r"[^\s\p{L}\p{N}]"))
-    fixed = r"(?i:<start_of_text>|<end_of_text>|'s|'t|'re|'ve|'m|'ll|'d)"
+    fixed = rf"(?i:{'|'.join(special)}|'s|'t|'re|'ve|'m|'ll|'d)"
     return f"{fixed}|[{letters}]+|[{number}]|[{others}]+"
 
 

@@ -21,6 +21,7 @@ FRAGMENTS = [
     *("👩‍👩‍👧", "🏳️‍🌈", "🐕", "\u200b", "\u200d", "\x00", "\x1b[31m", "\x85", "\u2028", "\t", "\r\n", "\ufeff", "�"),
     *("一只猫", "夜の東京", "собака", "صورة", "한국어", "½", "²", "Ⅷ", "٣", "𝒜", "ǅ", "ß", "\U0001f1e9\U0001f1ea", "￼"),
     *("<start_of_text>", "<end_of_text>", "<<start_of_text>", "</s>", "<s>", "[SEP]", "[PAD]", "<unk>", "▁", "x" * 300),
+    *("<red>", "<RED>", "<obj_1>", "<obj_1><red>", "<<red>>", "<r>", "x<red>y", "<red", "_<obj_1>_"),
 ]
 PARTS = [line[start : start + length] for line in tokenizers.CORPUS for start in range(0, 20, 7) for length in (3, 30)]
 texts = st.one_of(
@@ -39,6 +40,8 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     *(("simple", {"context_length": length, "clean": "lower"}) for length in (77, 8)),
     ("simple", {"context_length": 77, "clean": "whitespace"}),
     ("simple", {"context_length": 77, "clean": "canonicalize"}),
+    ("simple", {"context_length": 77, "clean": "lower", "additional_special_tokens": ["<red>", "<obj_1>"]}),
+    ("simple", {"context_length": 9, "clean": "whitespace", "additional_special_tokens": ["<red>", "<obj_1>", "<r>"]}),
     *(("demo", {"context_length": 32, "clean": clean}) for clean in ("canonicalize", "whitespace", "lower")),
     ("hand-made Unigram", {"context_length": 8, "clean": "whitespace"}),
     *((kind, {"context_length": 48, "clean": "whitespace"}) for kind in tokenizers.CLASSES),

@@ -1,0 +1,53 @@
+"""Files that others wrote, before anything reads them: Git LFS pointers, and JSON that is too large or too deep."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from layer.errors import BuildError
+
+POINTER = b"version https://git-lfs.github.com/spec/"
+MAX_JSON = 4 << 20  # bytes: of a config. The largest in open_clip's registry has 1 KB
+MAX_DEPTH = 32
+
+
+def is_pointer(path: Path) -> bool:
+    """Tell whether a file is what git has in the place of a large file that Git LFS did not fetch."""
+    with path.open("rb") as stream:
+        return stream.read(len(POINTER)) == POINTER
+
+
+def refuse_pointer(path: Path, error: type[BuildError]) -> None:
+    """Raise `error` where a file is a Git LFS pointer, or cannot be read."""
+    try:
+        pointer = is_pointer(path)
+    except OSError as problem:
+        raise error(f"{path} cannot be read ({problem.strerror}): look for its rights") from problem
+    if pointer:
+        raise error(
+            f"{path} is a Git LFS pointer, not the file itself: run `git lfs pull` in its repository, or download it "
+            "from the hub, then build again"
+        )
+
+
+def read_json(path: Path, error: type[BuildError]) -> Any:
+    """Read a JSON file of at most MAX_JSON bytes and MAX_DEPTH levels, with or without a byte order mark."""
+    refuse_pointer(path, error)
+    if path.stat().st_size > MAX_JSON:
+        raise error(f"{path} has {path.stat().st_size:,} bytes, over {MAX_JSON:,}: is it a config?")
+    try:
+        data = json.loads(path.read_text(encoding="utf-8-sig"))
+    except RecursionError as problem:
+        raise error(f"{path} is nested too deep: is it a config?") from problem
+    except (OSError, ValueError) as problem:
+        raise error(f"{path} is no JSON ({str(problem)[:120]}): correct it, or copy it again") from problem
+    if _deeper(data, MAX_DEPTH):
+        raise error(f"{path} is nested deeper than {MAX_DEPTH} levels: is it a config?")
+    return data
+
+
+def _deeper(value: Any, levels: int) -> bool:
+    if not isinstance(value, dict | list):
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_deeper(one, levels - 1) for one in inner)
