@@ -21,6 +21,7 @@ from layer.spec import ModelSpec
 from layer.tensors import Tensor, open_tensors
 
 WEIGHTS = "open_clip_model.safetensors"
+FORM = 2  # of what is written here: another number where the same checkpoint is written in another way
 _CUSTOM = ("text.token_embedding.", "text.transformer.resblocks.")
 _WRAPPERS = ("module", "model", "clip")  # of DistributedDataParallel, Lightning and the like
 KINDS = (".safetensors", ".bin", ".pth", ".pt")
@@ -43,7 +44,7 @@ def repository(model: ModelSpec, cache: Path) -> Own:
     config, directory = _config(model, weights)
     repo = model.name.removeprefix("hf-hub:")
     files = dict(_text_files(config, directory, repo))
-    digest = hashlib.sha256(file_sha256(weights).encode())
+    digest = hashlib.sha256(f"{FORM} {file_sha256(weights)}".encode())
     for name, path in sorted(files.items()):
         digest.update(f"{name} {file_sha256(path)}".encode())
     digest.update(json.dumps(config, sort_keys=True).encode())
