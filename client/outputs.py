@@ -58,7 +58,10 @@ class Files:
         if suffix not in formats:
             raise OutputError(f"{path} has no ending that is known here: {', '.join(formats)}")
         # The file that a link leads to is replaced, not the link.
-        self.target = Path(os.path.realpath(path))
+        try:
+            self.target = Path(os.path.realpath(path))
+        except (OSError, ValueError) as error:
+            raise OutputError(f"{path} cannot be written: {error}") from error
         if os.path.islink(self.target):  # noqa: PTH114 - Path's raises for a name that is too long
             raise OutputError(f"{path} cannot be written: it is a link that leads to itself")
         self._forms: dict[Path, Format] = {self.target: FORMATS[suffix]()}

@@ -1,10 +1,11 @@
 """What a response of the API has to hold, item by item: no row is written that is not a result of this model."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 from client.errors import InputError, ResponseError
+
+MAX_FLOAT32 = (2 - 2**-23) * 2.0**127
 
 Result = dict[str, Any] | InputError  # the fields of a row, or why this item has none
 
@@ -60,9 +61,14 @@ class Results:
                 200,
             )
         self._width = len(vector)
-        if not all(map(math.isfinite, vector)):
+        if not all(map(_is_finite, vector)):
             return InputError("the API answered with an embedding that is not finite")
         return {"embedding": vector}
+
+
+def _is_finite(value: float) -> bool:
+    """Say whether float32 can hold a number: no NaN, no infinity, no integer of a thousand digits."""
+    return -MAX_FLOAT32 <= value <= MAX_FLOAT32
 
 
 def _scores(item: dict[str, Any], labels: Sequence[str]) -> Result:
@@ -72,6 +78,6 @@ def _scores(item: dict[str, Any], labels: Sequence[str]) -> Result:
         raise ResponseError("the API answered without `predictions`: is it this project's API?", 200) from error
     if scores.keys() != set(labels) or not all(type(score) in (float, int) for score in scores.values()):
         raise ResponseError("the API answered with scores of other labels than those asked for", 200)
-    if not all(map(math.isfinite, scores.values())):
+    if not all(map(_is_finite, scores.values())):
         return InputError("the API answered with a score that is not finite")
     return {"scores": {label: scores[label] for label in labels}}

@@ -174,7 +174,7 @@ def test_results_in_another_order_are_put_into_that_of_the_items(
     assert [json.loads(line)["embedding"] for line in capsys.readouterr().out.splitlines()] == [[0.0], [1.0]]
 
 
-@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "1e39", "-1" + "0" * 400])
 def test_a_vector_that_is_not_finite_costs_its_item_alone(
     scripted: Scripted, capsys: pytest.CaptureFixture[str], number: str
 ) -> None:
