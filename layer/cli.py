@@ -59,8 +59,11 @@ def _parser() -> Parser:
     package.set_defaults(run=_package)
 
     _add_models(commands)
-    doctor = commands.add_parser("doctor", help="say what is wrong with what somebody else made, and the mend")
-    doctor.add_argument("what", help="a directory, an image (by name, or saved), a zip, a log, or a function's address")
+    doctor = commands.add_parser("doctor", help="say what is wrong with what somebody else made, and how to fix it")
+    doctor.add_argument(
+        "what", help="a directory, an image (by name, or saved), a zip, a log (or - for stdin), an address"
+    )
+    doctor.add_argument("--timeout", type=int, default=30, metavar="SECONDS", help="of the examination (default: 30)")
     doctor.set_defaults(run=_doctor)
     return parser
 
@@ -116,10 +119,10 @@ def _package(options: argparse.Namespace) -> None:
 
 
 def _doctor(options: argparse.Namespace) -> int:
-    from layer.doctor.examine import examine
+    from layer.doctor.contained import examine
     from layer.doctor.show import show
 
-    findings = examine(options.what)
+    findings = examine(options.what, options.timeout)
     show(options.what, findings)
     return 1 if any(finding.fatal for finding in findings) else 0
 

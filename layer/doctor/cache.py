@@ -1,204 +1,122 @@
 """What makes a Hugging Face cache fail offline, or fail once it is copied elsewhere."""
 
-import json
 import posixpath
 from collections.abc import Iterator
-from functools import cache
 
+from layer.doctor import known
 from layer.doctor.finding import Finding
+from layer.doctor.guarded import guarded
+from layer.doctor.limits import UnreadableError
+from layer.doctor.shapes import as_dict, as_string, parse
 from layer.doctor.tree import Node, Tree
-from layer.registry import TABLE
+from layer.doctor.wanted import POINTER, POINTER_BYTES, TOKENIZERS, WEIGHTS, may_be_pointer
 
-WEIGHTS = (".safetensors", ".bin", ".pth", ".pt", ".npz")
-TOKENIZERS = ("tokenizer.json", "vocab.json", "vocab.txt", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model")
-POINTER = b"version https://git-lfs"
-FETCH = "fetch it again with HF_HUB_DISABLE_SHARED_BLOBS=1 and copy with links followed (cp -rL), or build a bundle"
+Needs = dict[str, str]  # the folder of a repository -> what a model takes from it
 
 
 def caches(tree: Tree) -> list[str]:
     """Name the directories that hold models--*, of Hugging Face's layout."""
-    found = set()
-    for path in tree.nodes:
-        parts = path.split("/")
-        for at, part in enumerate(parts):
-            if part.startswith("models--"):
-                found.add("/".join(parts[:at]))
-                break
-    return sorted(found)
+    return sorted(tree.folders("models--"))
 
 
 def cache_problems(tree: Tree, hub: str) -> Iterator[Finding]:
     """Name everything that is wrong with one cache."""
     repos = {name: posixpath.join(hub, name) for name in tree.names(hub) if name.startswith("models--")}
-    for folder in repos.values():
-        yield from _repository_problems(tree, folder)
+    aliases = {name.rpartition("--")[2]: name for name in sorted(repos, reverse=True)}
     for name, folder in repos.items():
-        yield from _second_repository_problems(tree, name, folder, repos)
-
-
-def _repository_problems(tree: Tree, folder: str) -> Iterator[Finding]:
-    yield from _revision_problems(tree, folder)
-    snapshots = [posixpath.join(folder, "snapshots", name) for name in tree.names(posixpath.join(folder, "snapshots"))]
-    for path, node in tree.files():
-        if path.startswith(f"{folder}/"):
-            yield from _file_problems(tree, folder, path, node)
-    for listing in [posixpath.join(folder, "trees", name) for name in tree.names(posixpath.join(folder, "trees"))]:
-        revision = posixpath.basename(listing).removesuffix(".json")
-        gone = [n for n in _listed(tree, listing) if not tree.has(posixpath.join(folder, "snapshots", revision, n))]
-        if gone:
-            yield Finding(
-                "trees-left",
-                listing,
-                f"it lists {gone[0]}, which was pruned: an offline snapshot_download refuses the whole snapshot",
-                "remove trees/",
-            )
-    for snapshot in snapshots:
-        yield from _snapshot_problems(tree, folder, snapshot)
+        yield from guarded(_revision_problems(tree, folder))
+        for path, node in tree.walk(folder):
+            if not node.directory:
+                yield from guarded(_file_problems(tree, folder, path, node))
+        for listing in tree.names(posixpath.join(folder, "trees")):
+            yield from guarded(_listing_problems(tree, folder, posixpath.join(folder, "trees", listing)))
+        for revision in tree.names(posixpath.join(folder, "snapshots")):
+            yield from _snapshot_problems(tree, name, folder, revision)
+        needs: Needs = {known.folder(repo): "tokenizer" for repo in known.repositories().get(name, {}).get("text", [])}
+        yield from guarded(_add_needs(tree, folder, needs))
+        for need, what in sorted(needs.items()):
+            yield from _need_problems(tree, (hub, name, need, what), repos, aliases)
 
 
 def _revision_problems(tree: Tree, folder: str) -> Iterator[Finding]:
     refs = posixpath.join(folder, "refs", "main")
-    known = tree.names(posixpath.join(folder, "snapshots"))
+    snapshots = tree.names(posixpath.join(folder, "snapshots"))
+    if not snapshots:
+        yield Finding("no-snapshot", folder)
+        return
     revision = tree.text(refs)
-    pinned = "hf calls by branch find nothing offline"
-    if not known:
-        yield Finding("no-snapshot", folder, "it has no snapshots/: only parts of the cache were copied", FETCH)
-    elif revision is None:
-        yield Finding(
-            "refs-missing",
-            refs,
-            f"offline, huggingface_hub cannot tell which snapshot is meant: {pinned}",
-            f"write {known[0]} into it, without a newline",
-        )
+    if revision is None:
+        yield Finding("refs-missing", refs, f"snapshots/ has {snapshots[0]}")
     elif revision != revision.strip():
-        yield Finding(
-            "refs-newline",
-            refs,
-            "it ends in white space: offline, huggingface_hub looks for a snapshot of that very name",
-            "write the commit without a newline (printf, not echo)",
-        )
-    elif revision not in known:
-        yield Finding("refs-unknown", refs, f"it names {revision}, snapshots/ has {', '.join(known)}", FETCH)
+        yield Finding("refs-newline", refs)
+    elif revision not in snapshots:
+        yield Finding("refs-unknown", refs, f"it names {revision[:100]}, snapshots/ has {', '.join(snapshots[:3])}")
 
 
 def _file_problems(tree: Tree, folder: str, path: str, node: Node) -> Iterator[Finding]:
     if node.link is not None:
         goal = tree.target(path)
         if goal is None:
-            yield Finding("dangling-link", path, f"it links to {node.link}, which is not here", FETCH)
+            yield Finding("dangling-link", path, node.link)
         elif not goal.startswith(f"{folder}/"):
-            yield Finding(
-                "link-out-of-repository",
-                path,
-                f"its content is at {goal}, outside {folder}: copying the model's folder leaves it behind",
-                FETCH,
-                fatal=False,
-            )
+            yield Finding("link-out-of-repository", path, f"it is at {goal}, outside {folder}")
         return
     if path.endswith((".incomplete", ".partial")):
-        yield Finding(
-            "incomplete-download", path, "a download that was cut off", "remove it, and fetch the model again"
-        )
-    elif path.endswith(WEIGHTS) and node.size < 1024 and node.read().startswith(POINTER):
-        yield Finding(
-            "lfs-pointer", path, "a pointer of git LFS, not the weights", "git lfs pull, or fetch by the hub's client"
-        )
+        yield Finding("incomplete-download", path)
+    elif may_be_pointer(path, node.size) and tree.content(path, POINTER_BYTES).startswith(POINTER):
+        yield Finding("lfs-pointer", path)
 
 
-def _listed(tree: Tree, listing: str) -> list[str]:
-    try:
-        return list(json.loads(tree.text(listing) or "{}").get("files", {}))
-    except (ValueError, AttributeError):
-        return []
+def _listing_problems(tree: Tree, folder: str, listing: str) -> Iterator[Finding]:
+    snapshot = posixpath.join(folder, "snapshots", posixpath.basename(listing).removesuffix(".json"))
+    for name in as_dict(as_dict(parse(tree.text(listing) or "{}", listing)).get("files")):
+        if not tree.has(f"{snapshot}/{name}"):
+            yield Finding("trees-left", listing, f"it lists {name}")
+            return
 
 
-def _snapshot_problems(tree: Tree, folder: str, snapshot: str) -> Iterator[Finding]:
+def _snapshot_problems(tree: Tree, name: str, folder: str, revision: str) -> Iterator[Finding]:
+    snapshot = posixpath.join(folder, "snapshots", revision)
     names = set(tree.names(snapshot))
-    known = _known(posixpath.basename(folder))
+    roles = known.repositories().get(name, {})
     if "open_clip_config.json" in names and not any(name.endswith(WEIGHTS) for name in names):
-        yield Finding(
-            "weights-missing",
-            snapshot,
-            "it has open_clip's config and no weights: create_model only warns, and gives a random model",
-            "fetch the weights, and pass require_pretrained=True",
-        )
-    if "weights" in known and "tokenizer" in known and not names & set(TOKENIZERS):
-        yield Finding("tokenizer-missing", snapshot, "open_clip takes its tokenizer from here, and none is here", FETCH)
+        yield Finding("weights-missing", snapshot, "it has open_clip's config alone")
+    if "weights" in roles and "tokenizer" in roles and not names & set(TOKENIZERS):
+        yield Finding("tokenizer-missing", snapshot)
     only_tokenizer = bool(names & set(TOKENIZERS)) and "config.json" not in names
-    note = posixpath.join(folder, ".no_exist", posixpath.basename(snapshot), "config.json")
-    if only_tokenizer and not tree.has(note):
-        yield Finding(
-            "no-exist-note-missing",
-            snapshot,
-            "it has a tokenizer and no config.json: transformers 5 asks the hub for one, and offline that fails",
-            f"make an empty {note}",
-        )
+    if only_tokenizer and not tree.has(posixpath.join(folder, ".no_exist", revision, "config.json")):
+        yield Finding("no-exist-note-missing", snapshot)
 
 
-def _second_repository_problems(tree: Tree, name: str, folder: str, repos: dict[str, str]) -> Iterator[Finding]:
-    for need, why in sorted(_needs(tree, name, folder).items()):
-        if need in repos:
-            if why == "tokenizer" and need != name and not _has_tokenizer(tree, repos[need]):
-                yield Finding(
-                    "tokenizer-missing", repos[need], f"{_id(name)} takes its tokenizer from here, and none is", FETCH
-                )
-            continue
-        short = need.rpartition("--")[2]
-        alias = next((other for other in repos if other.rpartition("--")[2] == short), None)
-        if alias:
-            yield Finding(
-                "other-repository-id",
-                repos[alias],
-                f"open_clip asks for {_id(need)}, exactly so: {_id(alias)} does not answer for it",
-                f"name the folder {need}",
-            )
-        else:
-            yield Finding(
-                "second-repository-missing",
-                posixpath.join(posixpath.dirname(folder), need),
-                f"{_id(name)} takes its {why} from {_id(need)}, which is not in this cache",
-                f"fetch {_id(need)} into the same cache",
-            )
-
-
-def _needs(tree: Tree, name: str, folder: str) -> dict[str, str]:
-    """Map the folders of the repositories that a model's text side needs to what it takes from them."""
-    needs = {f"models--{repo.replace('/', '--')}": "tokenizer" for repo in _known(name).get("text", [])}
+def _add_needs(tree: Tree, folder: str, needs: Needs) -> Iterator[Finding]:
+    """Add the repositories that the configs of a model's snapshots name."""
     for revision in tree.names(posixpath.join(folder, "snapshots")):
+        path = posixpath.join(folder, "snapshots", revision, "open_clip_config.json")
         try:
-            config = json.loads(
-                tree.text(posixpath.join(folder, "snapshots", revision, "open_clip_config.json")) or "{}"
-            )
-            text = config.get("model_cfg", {}).get("text_cfg", {})
-        except (ValueError, AttributeError):
+            config = as_dict(parse(tree.text(path) or "{}", path))
+        except UnreadableError as error:
+            yield Finding("unreadable", error.where, error.reason)
             continue
+        text = as_dict(as_dict(config.get("model_cfg")).get("text_cfg"))
         for key, role in (("hf_model_name", "text tower's config"), ("hf_tokenizer_name", "tokenizer")):
-            if repo := text.get(key):
-                needs[f"models--{repo.replace('/', '--')}"] = role
-    return needs
+            if repo := as_string(text.get(key)):
+                needs[known.folder(repo)] = role
+
+
+def _need_problems(
+    tree: Tree, question: tuple[str, str, str, str], repos: dict[str, str], aliases: dict[str, str]
+) -> Iterator[Finding]:
+    hub, name, need, what = question
+    asked = f"{known.repository(name)} takes its {what} from {known.repository(need)}"
+    if need in repos:
+        if what == "tokenizer" and need != name and not _has_tokenizer(tree, repos[need]):
+            yield Finding("tokenizer-missing", repos[need], asked)
+    elif alias := aliases.get(need.rpartition("--")[2]):
+        yield Finding("other-repository-id", repos[alias], f"{asked}: name the directory {need}")
+    else:
+        yield Finding("second-repository-missing", posixpath.join(hub, need), asked)
 
 
 def _has_tokenizer(tree: Tree, folder: str) -> bool:
     snapshots = posixpath.join(folder, "snapshots")
     return any(set(tree.names(posixpath.join(snapshots, name))) & set(TOKENIZERS) for name in tree.names(snapshots))
-
-
-@cache
-def _registry() -> dict[str, dict[str, list[str]]]:
-    """Map a folder of weights, by open_clip's registry, to what it is and which text repositories go with it."""
-    found: dict[str, dict[str, list[str]]] = {}
-    for row in json.loads(TABLE.read_text(encoding="utf-8"))["pairs"]:
-        if row["weights"]:
-            roles = {"weights": [row["weights"]], "text": row["text"]}
-            found[f"models--{row['weights'].replace('/', '--')}"] = roles | (
-                {"tokenizer": row["text"]} if row["weights"] in row["text"] else {}
-            )
-    return found
-
-
-def _known(folder: str) -> dict[str, list[str]]:
-    return _registry().get(folder, {})
-
-
-def _id(folder: str) -> str:
-    return folder.removeprefix("models--").replace("--", "/", 1)

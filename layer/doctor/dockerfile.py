@@ -1,78 +1,88 @@
-"""What a Dockerfile's last stage sets: its base, its environment, its user, and what it runs at build."""
+"""What a Dockerfile's last stage sets: its base, its environment, and what it runs at build."""
 
-import json
 import re
 import shlex
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from layer.doctor.finding import Finding
+from layer.doctor.limits import UnreadableError
+from layer.doctor.shapes import as_strings, parse
 
 OLD_BASE = re.compile(r"lambda/python:3\.(8|9|10|11)\b")
 FETCHES = re.compile(r"snapshot_download|hf_hub_download|create_model|get_tokenizer|huggingface-cli|\bhf download")
+HEREDOC = re.compile(r"<<-?[\"']?([A-Za-z_]\w{0,63})\b")
+PLACES = {"HF_HOME", "HF_HUB_CACHE"}
+MAX_WORDS = (
+    4096  # bytes of an ENV that is read with its quotes, as Lambda's environment has at most; shlex is quadratic
+)
 
 
 @dataclass
 class Dockerfile:
-    """The last stage; `environ` is what ENV sets by its end, `runs` each RUN with the environment at that point."""
+    """The last stage; `environ` is what ENV sets by its end, `fetches` each RUN that fetches a model.
+
+    A fetch is its command, and whether the environment says at that point where the cache is.
+    """
 
     base: str = ""
-    user: str = "root"
     environ: dict[str, str] = field(default_factory=dict)
-    runs: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    fetches: list[tuple[str, bool]] = field(default_factory=list)
 
 
 def read_dockerfile(text: str) -> Dockerfile:
     """Read the last stage of a Dockerfile; what builds earlier stages is not looked at."""
     found = Dockerfile()
-    joined = re.sub(r"\\\r?\n(?:[ \t]*#.*\n)*", " ", text)
-    for line in joined.splitlines():
-        word, _, rest = line.strip().partition(" ")
+    for instruction in _instructions(text):
+        word, _, rest = instruction.partition(" ")
+        rest = rest.strip()
         if word.upper() == "FROM":
-            found = Dockerfile(base=rest.split()[0] if rest.split() else "")
+            names = [name for name in rest.split() if not name.startswith("--")]
+            found = Dockerfile(base=names[0] if names else "")
         elif word.upper() == "ENV":
-            found.environ |= _assignments(rest.strip())
-        elif word.upper() == "USER":
-            found.user = rest.strip()
-        elif word.upper() == "RUN":
-            found.runs.append((_command(rest.strip()), dict(found.environ)))
+            found.environ.update(_assignments(rest))
+        elif word.upper() == "RUN" and FETCHES.search(command := _command(rest)):
+            found.fetches.append((command, any(place in found.environ for place in PLACES)))
     return found
 
 
-def dockerfile_problems(found: Dockerfile, where: str) -> list[Finding]:
+def dockerfile_problems(found: Dockerfile, where: str) -> Iterator[Finding]:
     """Name what goes wrong in the build itself."""
-    problems = []
     if OLD_BASE.search(found.base):
-        problems.append(
-            Finding(
-                "old-base-image",
-                where,
-                f"{found.base} is Amazon Linux 2, whose glibc 2.26 today's torch and onnxruntime wheels do not run on",
-                "take public.ecr.aws/lambda/python:3.13",
-            )
-        )
-    for command, environ in found.runs:
-        if not FETCHES.search(command):
-            continue
-        if not {"HF_HOME", "HF_HUB_CACHE"} & set(environ):
-            problems.append(
-                Finding(
-                    "cache-in-roots-home",
-                    where,
-                    "the model is fetched into /root/.cache at build; Lambda runs as another user, with another home",
-                    "set ENV HF_HOME=/opt/hf (or HF_HUB_CACHE) before the RUN that fetches, and keep it for run time",
-                )
-            )
+        yield Finding("old-base-image", where, found.base)
+    for command, told_where in found.fetches:
+        if not told_where:
+            yield Finding("cache-in-roots-home", where, "the model is fetched into /root/.cache at build")
         if "revision" not in command:
-            problems.append(
-                Finding(
-                    "unpinned-download",
-                    where,
-                    "the model is fetched at whatever commit its branch has that day: two builds can differ",
-                    "pass revision=<commit> to what fetches",
-                    fatal=False,
-                )
-            )
-    return problems
+            yield Finding("unpinned-download", where)
+
+
+def _instructions(text: str) -> Iterator[str]:
+    """Yield each instruction as one line: its continuations joined, and a here-document with its body."""
+    lines = iter(text.splitlines())
+    for line in lines:
+        parts = [line.strip()]
+        if not parts[0] or parts[0].startswith("#"):
+            continue
+        while parts[-1].endswith("\\"):
+            parts[-1] = parts[-1][:-1]
+            following = next((line.strip() for line in lines if not line.lstrip().startswith("#")), None)
+            if following is None:
+                break
+            parts.append(following)
+        instruction = " ".join(parts)
+        if instruction.partition(" ")[0].upper() in ("RUN", "COPY", "ADD"):
+            instruction += "".join(_bodies(instruction, lines))
+        yield instruction
+
+
+def _bodies(instruction: str, lines: Iterator[str]) -> Iterator[str]:
+    """Yield the lines of an instruction's here-documents, which are no instructions themselves."""
+    for word in HEREDOC.findall(instruction):
+        for line in lines:
+            if line.strip() == word:
+                break
+            yield f"\n{line}"
 
 
 def _assignments(rest: str) -> dict[str, str]:
@@ -81,7 +91,7 @@ def _assignments(rest: str) -> dict[str, str]:
         name, _, value = rest.partition(" ")
         return {name: value.strip()}
     try:
-        words = shlex.split(rest)
+        words = shlex.split(rest) if len(rest) <= MAX_WORDS else rest.split()
     except ValueError:  # a quote without its twin: Docker would refuse it
         words = rest.split()
     return dict(word.partition("=")[::2] for word in words if "=" in word)
@@ -90,7 +100,7 @@ def _assignments(rest: str) -> dict[str, str]:
 def _command(rest: str) -> str:
     if rest.startswith("["):
         try:
-            return " ".join(json.loads(rest))
-        except ValueError:
+            return " ".join(as_strings(parse(rest, "RUN")))
+        except UnreadableError:
             return rest
     return rest

@@ -14,7 +14,7 @@ WRITERS = {
 }
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 MOST_THREADS = 6  # vCPUs of a function with 10,240 MB
-MEND = "ENV HF_HUB_OFFLINE=1"
+MOST_DIGITS = 9  # of a number of threads that anybody means
 
 
 def environment_problems(environ: Mapping[str, str], where: str, set_in_code: bool) -> Iterator[Finding]:
@@ -22,37 +22,20 @@ def environment_problems(environ: Mapping[str, str], where: str, set_in_code: bo
     if not set_in_code:
         yield from _offline(environ, where)
     if "TRANSFORMERS_CACHE" in environ and not {"HF_HOME", "HF_HUB_CACHE"} & set(environ):
-        yield Finding(
-            "cache-variable-not-read",
-            where,
-            "TRANSFORMERS_CACHE is not read by transformers 5 nor by huggingface_hub, which keep to their default",
-            "set HF_HUB_CACHE to that directory instead",
-        )
+        yield Finding("cache-variable-not-read", where)
     for name, who in WRITERS.items():
         if (value := environ.get(name, "/tmp")) and not value.startswith("/tmp"):  # noqa: S108 - Lambda's writable place
-            yield Finding(
-                "writes-outside-tmp",
-                where,
-                f"{name}={value}: {who} will try to write there, and in Lambda only /tmp can be written to",
-                f"ENV {name}=/tmp/{name.lower()}",
-                fatal=False,
-            )
+            yield Finding("writes-outside-tmp", where, f"{name}={value} of {who}")
     for name in THREADS:
-        if (value := environ.get(name, "")).isdigit():
-            yield from too_many_threads(f"{name}={value}", int(value), where)
+        value = environ.get(name, "")
+        if value.isascii() and value.isdigit() and len(value) <= MOST_DIGITS:
+            yield from too_many_threads(name, int(value), where)
 
 
 def too_many_threads(setting: str, threads: int, where: str) -> Iterator[Finding]:
     """Name a setting by which more threads compute than a function can have processors."""
     if threads > MOST_THREADS:
-        yield Finding(
-            "more-threads-than-processors",
-            where,
-            f"{setting}: a function has {MOST_THREADS} vCPUs at most, one for each 1,769 MB, and threads beyond them "
-            "wait for each other",
-            "as many threads as the memory setting buys vCPUs",
-            fatal=False,
-        )
+        yield Finding("more-threads-than-processors", where, f"{setting} is {min(threads, 10**MOST_DIGITS)}")
 
 
 def _offline(environ: Mapping[str, str], where: str) -> Iterator[Finding]:
@@ -61,38 +44,15 @@ def _offline(environ: Mapping[str, str], where: str) -> Iterator[Finding]:
     if deciding and deciding.upper() in TRUE:
         return
     if deciding and deciding.strip(QUOTES) != deciding:
-        yield Finding(
-            "offline-in-quotes",
-            where,
-            f"the value is {deciding}, quotes and all (as pasted from a web page), which does not mean true",
-            MEND,
-        )
+        yield Finding("offline-in-quotes", where, deciding)
     elif hub and transformers and transformers.upper() in TRUE:
-        yield Finding(
-            "offline-overridden",
-            where,
-            f"HF_HUB_OFFLINE={hub} beats TRANSFORMERS_OFFLINE={transformers}: the network is asked",
-            MEND,
-        )
+        yield Finding("offline-overridden", where, f"HF_HUB_OFFLINE={hub}, TRANSFORMERS_OFFLINE={transformers}")
     elif deciding:
-        yield Finding(
-            "offline-not-true", where, f"{deciding!r} is none of {', '.join(TRUE)}: the network is asked", MEND
-        )
+        yield Finding("offline-not-true", where, deciding)
     elif "HF_DATASETS_OFFLINE" in environ:
-        yield Finding(
-            "offline-wrong-variable",
-            where,
-            "HF_DATASETS_OFFLINE is not read by huggingface_hub: the network is asked",
-            MEND,
-        )
+        yield Finding("offline-wrong-variable", where)
     else:
-        yield Finding(
-            "offline-unset",
-            where,
-            "without HF_HUB_OFFLINE each start asks the hub first: from a VPC it hangs, and the cache's read-only "
-            "file system gives Errno 30 on .locks",
-            MEND,
-        )
+        yield Finding("offline-unset", where)
 
 
 def cache_place(environ: Mapping[str, str]) -> str:

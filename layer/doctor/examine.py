@@ -1,110 +1,121 @@
-"""Examine what the doctor is pointed to: a directory, a saved or local image, a zip, a log, or a running function."""
+"""Examine what the doctor is pointed to: a directory, a saved image, a zip, a log, or a running function.
+
+This reads in the process that calls it; the command line does so in a process of its own (`layer.doctor.contained`).
+"""
 
 import os
+import sys
 import tarfile
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from layer.doctor.address import address_problems
-from layer.doctor.cache import cache_problems, caches
-from layer.doctor.code import code_problems, sets_offline
-from layer.doctor.dockerfile import dockerfile_problems, read_dockerfile
-from layer.doctor.environment import cache_place, environment_problems
+from layer.doctor.bundle import bundle_problems, is_bundle
+from layer.doctor.directory import of_directory
 from layer.doctor.finding import Finding
-from layer.doctor.image import Image, read_image, saved
-from layer.doctor.package import image_problems, layer_problems, library_problems, rights_problems
-from layer.doctor.symptoms import symptoms
-from layer.doctor.tree import Tree, of_directory, of_zip
-from layer.errors import DoctorError, VerifyError
+from layer.doctor.guarded import guarded
+from layer.doctor.image import read_image
+from layer.doctor.limits import SECONDS, Budget, LimitReached, UnreadableError
+from layer.doctor.regular import open_regular
+from layer.doctor.streams import ERRORS, first_block
+from layer.doctor.symptoms import log_symptoms
+from layer.doctor.trees import directory_problems, image_findings, zip_problems
+from layer.doctor.wanted import POINTER
+from layer.doctor.zip_file import of_zip
+from layer.errors import DoctorError
+
+STANDARD_INPUT = "-"
+MAX_OF_A_CODE = 20  # findings; the rest are counted
 
 
-def examine(what: str) -> list[Finding]:
+def examine(what: str, seconds: float = SECONDS) -> list[Finding]:
     """Return what is wrong, worst first. Raises DoctorError where there is nothing to examine."""
-    return sorted(set(_examine(what)), key=lambda finding: (not finding.fatal, finding))
+    return worst_first(findings(what, seconds))
 
 
-def _examine(what: str) -> Iterator[Finding]:
+def worst_first(found: Iterator[Finding]) -> list[Finding]:
+    """Sort findings: errors first."""
+    return sorted(found, key=lambda finding: (not finding.fatal, finding))
+
+
+def findings(what: str, seconds: float = SECONDS, name: str = "") -> Iterator[Finding]:
+    """Yield each finding as it is made; `name` is what a file of ours is called in them. Raises DoctorError."""
+    seen: set[Finding] = set()
+    counts: Counter[str] = Counter()
+    for finding in _stopped(what, Budget(seconds), name or what):
+        if finding in seen:
+            continue
+        counts[finding.code] += 1
+        if counts[finding.code] <= MAX_OF_A_CODE:
+            seen.add(finding)
+            yield finding
+    for code, count in counts.items():
+        if count > MAX_OF_A_CODE:
+            yield Finding(code, f"and {count - MAX_OF_A_CODE:,} places more")
+
+
+def _stopped(what: str, budget: Budget, name: str) -> Iterator[Finding]:
+    try:
+        yield from guarded(_examine(what, budget, name))
+    except LimitReached as error:
+        yield Finding("too-much-to-examine", name, str(error))
+
+
+def _examine(what: str, budget: Budget, name: str) -> Iterator[Finding]:
     path = Path(what)
     if what.startswith(("http://", "https://")):
         yield from address_problems(what, os.environ.get("OPENCLIP_API_KEY"))
+    elif what == STANDARD_INPUT:
+        yield from _known(log_symptoms(sys.stdin.buffer, "standard input", budget), "standard input")
+    elif not os.path.lexists(what):
+        raise DoctorError(f"{what} is not there: name a directory, an image, a zip, a log, or a function's address")
     elif path.is_dir():
-        yield from _directory(path)
-    elif path.is_file() and zipfile.is_zipfile(path):
-        yield from _zip(path)
-    elif path.is_file() and tarfile.is_tarfile(path):
-        yield from _image(read_image(path), what)
-    elif path.is_file():
-        yield from symptoms(path.read_text(encoding="utf-8", errors="replace"), what)
-    elif path.exists() or "/" in what[:1]:
-        raise DoctorError(f"{what} is not there, or neither a directory nor a file")
+        tree = of_directory(path, budget)
+        yield from tree.problems
+        yield from bundle_problems(tree, path) if is_bundle(tree) else _known(directory_problems(tree, path), name)
     else:
-        with saved(what) as archive:
-            yield from _image(read_image(archive), what)
+        with open_regular(what, name) as stream:
+            yield from _file(path, stream, budget, name)
 
 
-def _directory(path: Path) -> Iterator[Finding]:
-    if (path / "manifest.json").is_file() and (path / "models").is_dir():
-        yield from _bundle(path)
+def _file(path: Path, stream: BinaryIO, budget: Budget, name: str) -> Iterator[Finding]:
+    if stream.read(len(POINTER)) == POINTER:
+        yield Finding("lfs-pointer", name)
         return
-    tree = of_directory(path)
-    dockerfile = path / "Dockerfile"
-    if dockerfile.is_file():
-        found = read_dockerfile(dockerfile.read_text(encoding="utf-8"))
-        yield from dockerfile_problems(found, str(dockerfile))
-        yield from environment_problems(found.environ, str(dockerfile), sets_offline(tree))
-    yield from _tree(tree, what=str(path))
+    if zipfile.is_zipfile(stream):
+        yield from _known(zip_problems(of_zip(path, budget), name), name)
+        return
+    stream.seek(0)
+    if _is_tar(stream, name, budget):
+        image = read_image(path, budget)
+        if image is None:
+            yield Finding("nothing-known", name, "a tar that is no saved image")
+        else:
+            yield from image_findings(image, name)
+        return
+    stream.seek(0)
+    yield from _known(log_symptoms(stream, name, budget), name)
 
 
-def _bundle(path: Path) -> Iterator[Finding]:
-    """Verify a bundle of this project's own, by what it says of itself."""
-    from layer.verify import verify
-
+def _is_tar(stream: BinaryIO, name: str, budget: Budget) -> bool:
     try:
-        verify(path)
-    except VerifyError as error:
-        yield Finding("bundle-broken", str(path), str(error).replace("\n", " "), "python -m layer build")
+        tarfile.TarInfo.frombuf(first_block(stream, name, budget), "utf-8", "surrogateescape")
+    except UnreadableError:
+        raise
+    except ERRORS:
+        return False
+    return True
 
 
-def _zip(path: Path) -> Iterator[Finding]:
-    tree = of_zip(path)
-    yield from layer_problems(tree, str(path))
-    yield from _tree(tree, str(path))
-
-
-def _image(image: Image, what: str) -> Iterator[Finding]:
-    yield from image_problems(image.tree, image.attested, what)
-    yield from environment_problems(image.environ, what, sets_offline(image.tree))
-    yield from _place_problems(image.tree, image.environ, what)
-    # An image's own system holds files that are root's alone by intent: the model's and the function's are looked at.
-    places = ("var/task/", "opt/", *(f"{hub}/" for hub in caches(image.tree)))
-    own = {path: node for path, node in image.tree.nodes.items() if path.startswith(places)}
-    yield from _tree(image.tree, what, Tree(nodes=own))
-
-
-def _place_problems(tree: Tree, environ: Mapping[str, str], where: str) -> Iterator[Finding]:
-    """Name an image whose cache is not where its environment makes huggingface_hub look."""
-    place = cache_place(environ).lstrip("/")
-    found = caches(tree)
-    if found and place not in found and not place.startswith("tmp/"):  # what is under /tmp is made at the start
-        yield Finding(
-            "cache-elsewhere",
-            where,
-            f"the cache is at /{found[0]}, and huggingface_hub will look in /{place}",
-            f"ENV HF_HUB_CACHE=/{found[0]}",
-        )
-    if place in found and place.startswith("root/"):
-        yield Finding(
-            "cache-in-roots-home",
-            where,
-            f"the cache is at /{place}: Lambda's user may not enter /root, and has another home",
-            "move it to /opt/hf, and ENV HF_HOME=/opt/hf",
-        )
-
-
-def _tree(tree: Tree, what: str, own: Tree | None = None) -> Iterator[Finding]:
-    for hub in caches(tree):
-        yield from cache_problems(tree, hub)
-    yield from code_problems(tree)
-    yield from library_problems(tree, what)
-    yield from rights_problems(own or tree, what)
+def _known(found: Iterator[Finding | None], name: str) -> Iterator[Finding]:
+    """Yield the findings; where there are none and nothing was recognised (None is yielded for that), say so."""
+    empty = True
+    for finding in found:
+        empty = False
+        if finding is not None:
+            yield finding
+    if empty:
+        yield Finding("nothing-known", name)

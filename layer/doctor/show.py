@@ -1,15 +1,22 @@
 """The doctor's report."""
 
+import sys
 from collections.abc import Sequence
 
 from layer.doctor.finding import Finding
+from layer.doctor.printable import printable
 
 
 def show(what: str, findings: Sequence[Finding]) -> None:
-    """Print each finding with its place and its mend."""
+    """Print each finding with its place and its fix."""
     for finding in findings:
-        print(f"{'error' if finding.fatal else 'warning'}: {finding.code}: {finding.where}")
-        print(f"  {finding.what}")
-        print(f"  mend: {finding.mend}")
+        _print(f"{'error' if finding.fatal else 'warning'}: {finding.code}: {finding.where}")
+        _print(f"  {finding.what}")
+        _print(f"  fix: {finding.fix}")
     errors = sum(finding.fatal for finding in findings)
-    print(f"{what}: {errors} errors, {len(findings) - errors} warnings")
+    _print(f"{printable(what)}: {errors} errors, {len(findings) - errors} warnings")
+
+
+def _print(line: str) -> None:
+    encoding = sys.stdout.encoding or "utf-8"
+    print(line.encode(encoding, "backslashreplace").decode(encoding))

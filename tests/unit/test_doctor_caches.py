@@ -116,7 +116,7 @@ def test_a_broken_cache_is_named(cache: Path, code: str) -> None:
     findings = examine(str(cache))
 
     assert codes(findings) == {code}
-    assert all(finding.mend and str(finding.where) for finding in findings)
+    assert all(finding.fix and str(finding.where) for finding in findings)
 
 
 GOOD = {"HF_HUB_OFFLINE": "1", "HF_HUB_CACHE": "/opt/hub", "PATH": "/usr/bin"}

@@ -207,7 +207,7 @@ def test_the_exit_status_tells_ci_and_warnings_alone_do_not_fail(tmp_path: Path)
     broken = doctor(str(cache))
     assert broken.returncode == 1
     assert f"error: refs-newline: {MODEL}/refs/main" in broken.stdout
-    assert "mend: write the commit without a newline" in broken.stdout
+    assert "fix: write the commit without a newline" in broken.stdout
     unknown = doctor("no-such-image:1")
     assert unknown.returncode == 1
     assert "no-such-image:1 is no file" in unknown.stderr

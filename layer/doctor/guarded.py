@@ -1,0 +1,14 @@
+"""Let the checks go on where one of them cannot read what it asks for."""
+
+from collections.abc import Iterator
+
+from layer.doctor.finding import Finding
+from layer.doctor.limits import UnreadableError
+
+
+def guarded(findings: Iterator[Finding]) -> Iterator[Finding]:
+    """Yield the findings, and one more where what they are made of cannot be read."""
+    try:
+        yield from findings
+    except UnreadableError as error:
+        yield Finding("unreadable", error.where, error.reason)

@@ -1,0 +1,35 @@
+"""One examination in this process, which may use so much memory and no more: each finding is a line of JSON."""
+
+import contextlib
+import json
+import resource
+import sys
+from dataclasses import asdict
+
+from layer.doctor.examine import findings
+from layer.doctor.finding import Finding
+from layer.errors import DoctorError
+
+MEMORY = 480_000_000  # bytes of address space
+
+
+def main(what: str, name: str, seconds: str) -> None:
+    """Examine, and write what is found as it is found; at the end a line that says so."""
+    with contextlib.suppress(ValueError, OSError):  # macOS has no such limit: there the readers' own limits hold
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    try:
+        for finding in findings(what, float(seconds), name):
+            _write(asdict(finding))
+    except DoctorError as error:
+        _write({"refused": str(error)})
+    except MemoryError:
+        _write(asdict(Finding("too-much-to-examine", name, f"it would need more than {MEMORY // 10**6} MB of memory")))
+    _write({"done": True})
+
+
+def _write(line: dict[str, object]) -> None:
+    print(json.dumps(line), flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
