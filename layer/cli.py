@@ -59,12 +59,7 @@ def _parser() -> Parser:
     package.set_defaults(run=_package)
 
     _add_models(commands)
-    doctor = commands.add_parser("doctor", help="say what is wrong with what somebody else made, and how to fix it")
-    doctor.add_argument(
-        "what", help="a directory, an image (by name, or saved), a zip, a log (or - for stdin), an address"
-    )
-    doctor.add_argument("--timeout", type=int, default=30, metavar="SECONDS", help="of the examination (default: 30)")
-    doctor.set_defaults(run=_doctor)
+    _add_doctor(commands)
     return parser
 
 
@@ -76,6 +71,15 @@ def _add_models(commands: "argparse._SubParsersAction[Parser]") -> None:
     models.add_argument("--fits", choices=("layer", "image"), help="the pairs that this package shape has room for")
     models.add_argument("--licences", action="store_true", help="ask the hub for those of the pairs that are listed")
     models.set_defaults(run=_models)
+
+
+def _add_doctor(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    doctor = commands.add_parser("doctor", help="say what is wrong with what somebody else made, and how to fix it")
+    doctor.add_argument(
+        "what", help="a directory, an image (by name, or saved), a zip, a log (or - for stdin), an address"
+    )
+    doctor.add_argument("--timeout", type=int, default=30, metavar="SECONDS", help="of the examination (default: 30)")
+    doctor.set_defaults(run=_doctor)
 
 
 # The imports are late: `--help` and a wrong models.toml need not wait for torch.

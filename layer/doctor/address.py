@@ -16,7 +16,6 @@ from layer.doctor.symptoms import symptoms
 from layer.errors import DoctorError
 
 TIMEOUT = 35  # seconds: past API Gateway's own 30
-SECONDS = 80  # of both questions together
 MAX_RESPONSE = 1_000_000  # bytes
 LOCAL = ("localhost", "127.0.0.1", "::1")
 STATUS = {401: "not-allowed", 403: "not-allowed", 413: "too-large", 502: "died", 504: "timed-out"}

@@ -7,7 +7,7 @@ from layer.doctor import known
 from layer.doctor.finding import Finding
 from layer.doctor.guarded import guarded
 from layer.doctor.limits import UnreadableError
-from layer.doctor.shapes import as_dict, as_string, parse
+from layer.doctor.shapes import parse, part, string
 from layer.doctor.tree import Node, Tree
 from layer.doctor.wanted import POINTER, POINTER_BYTES, TOKENIZERS, WEIGHTS, may_be_pointer
 
@@ -69,7 +69,7 @@ def _file_problems(tree: Tree, folder: str, path: str, node: Node) -> Iterator[F
 
 def _listing_problems(tree: Tree, folder: str, listing: str) -> Iterator[Finding]:
     snapshot = posixpath.join(folder, "snapshots", posixpath.basename(listing).removesuffix(".json"))
-    for name in as_dict(as_dict(parse(tree.text(listing) or "{}", listing)).get("files")):
+    for name in part(parse(tree.text(listing) or "{}", listing), "files", listing):
         if not tree.has(f"{snapshot}/{name}"):
             yield Finding("trees-left", listing, f"it lists {name}")
             return
@@ -93,14 +93,13 @@ def _add_needs(tree: Tree, folder: str, needs: Needs) -> Iterator[Finding]:
     for revision in tree.names(posixpath.join(folder, "snapshots")):
         path = posixpath.join(folder, "snapshots", revision, "open_clip_config.json")
         try:
-            config = as_dict(parse(tree.text(path) or "{}", path))
+            model = part(parse(tree.text(path) or "{}", path), "model_cfg", path)
+            text = part(model, "text_cfg", path)
+            for key, role in (("hf_model_name", "text tower's config"), ("hf_tokenizer_name", "tokenizer")):
+                if repo := string(text, key, path):
+                    needs[known.folder(repo)] = role
         except UnreadableError as error:
             yield Finding("unreadable", error.where, error.reason)
-            continue
-        text = as_dict(as_dict(config.get("model_cfg")).get("text_cfg"))
-        for key, role in (("hf_model_name", "text tower's config"), ("hf_tokenizer_name", "tokenizer")):
-            if repo := as_string(text.get(key)):
-                needs[known.folder(repo)] = role
 
 
 def _need_problems(

@@ -10,10 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from layer.doctor import address
-from layer.doctor.examine import STANDARD_INPUT, worst_first
-from layer.doctor.finding import Finding
-from layer.doctor.limits import SECONDS
+from layer.doctor.finding import Finding, worst_first
+from layer.doctor.limits import ADDRESS_SECONDS, SECONDS, STANDARD_INPUT
 from layer.doctor.printable import printable
 from layer.errors import DoctorError
 
@@ -28,7 +26,7 @@ def examine(what: str, seconds: float = SECONDS) -> list[Finding]:
     if what == STANDARD_INPUT or os.path.lexists(what):
         return worst_first(_run(what, what, seconds))
     if what.startswith(("http://", "https://")):
-        return worst_first(_run(what, what, max(seconds, address.SECONDS)))
+        return worst_first(_run(what, what, max(seconds, ADDRESS_SECONDS)))
     if not REFERENCE.fullmatch(what):
         raise DoctorError(
             f"{printable(what)} is not there: name a directory, an image, a zip, a log, or a function's address"

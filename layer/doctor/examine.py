@@ -12,13 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from layer.doctor.address import address_problems
 from layer.doctor.bundle import bundle_problems, is_bundle
 from layer.doctor.directory import of_directory
-from layer.doctor.finding import Finding
+from layer.doctor.finding import Finding, worst_first
 from layer.doctor.guarded import guarded
 from layer.doctor.image import read_image
-from layer.doctor.limits import SECONDS, Budget, LimitReached, UnreadableError
+from layer.doctor.limits import SECONDS, STANDARD_INPUT, Budget, LimitReached
 from layer.doctor.regular import open_regular
 from layer.doctor.streams import ERRORS, first_block
 from layer.doctor.symptoms import log_symptoms
@@ -27,18 +26,12 @@ from layer.doctor.wanted import POINTER
 from layer.doctor.zip_file import of_zip
 from layer.errors import DoctorError
 
-STANDARD_INPUT = "-"
 MAX_OF_A_CODE = 20  # findings; the rest are counted
 
 
 def examine(what: str, seconds: float = SECONDS) -> list[Finding]:
     """Return what is wrong, worst first. Raises DoctorError where there is nothing to examine."""
     return worst_first(findings(what, seconds))
-
-
-def worst_first(found: Iterator[Finding]) -> list[Finding]:
-    """Sort findings: errors first."""
-    return sorted(found, key=lambda finding: (not finding.fatal, finding))
 
 
 def findings(what: str, seconds: float = SECONDS, name: str = "") -> Iterator[Finding]:
@@ -67,6 +60,8 @@ def _stopped(what: str, budget: Budget, name: str) -> Iterator[Finding]:
 def _examine(what: str, budget: Budget, name: str) -> Iterator[Finding]:
     path = Path(what)
     if what.startswith(("http://", "https://")):
+        from layer.doctor.address import address_problems  # late: of all that is examined, this alone needs urllib
+
         yield from address_problems(what, os.environ.get("OPENCLIP_API_KEY"))
     elif what == STANDARD_INPUT:
         yield from _known(log_symptoms(sys.stdin.buffer, "standard input", budget), "standard input")
@@ -101,10 +96,9 @@ def _file(path: Path, stream: BinaryIO, budget: Budget, name: str) -> Iterator[F
 
 
 def _is_tar(stream: BinaryIO, name: str, budget: Budget) -> bool:
+    block = first_block(stream, name, budget)
     try:
-        tarfile.TarInfo.frombuf(first_block(stream, name, budget), "utf-8", "surrogateescape")
-    except UnreadableError:
-        raise
+        tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
     except ERRORS:
         return False
     return True

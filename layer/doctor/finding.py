@@ -1,5 +1,6 @@
 """One thing that is wrong: its code in the catalogue, where it is, and what of the general text is particular here."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from layer.doctor.catalogue import CATALOGUE
@@ -36,3 +37,8 @@ class Finding:
     def fix(self) -> str:
         """What to do."""
         return CATALOGUE[self.code].fix
+
+
+def worst_first(found: Iterable[Finding]) -> list[Finding]:
+    """Sort findings: errors first."""
+    return sorted(found, key=lambda finding: (not finding.fatal, finding))

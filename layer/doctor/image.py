@@ -13,6 +13,7 @@ from layer.doctor.shapes import as_dict, as_dicts, as_strings, parse
 from layer.doctor.streams import content_stream, members, opened_tar, read_member
 from layer.doctor.tree import MAX_LINKS, Tree
 
+NAMES = ("manifest.json", "index.json")
 SMALL_BLOBS = 8_000_000  # bytes of configs and indexes together
 
 
@@ -70,10 +71,12 @@ def _listing(path: Path, budget: Budget) -> _Archive:
                 found.links[name] = posixpath.normpath(posixpath.join(base, member.linkname))
             elif member.isfile() and member.size <= MAX_TEXT and held + member.size <= SMALL_BLOBS:
                 data = read_member(archive, counted, member, MAX_TEXT)
-                if data[:1] in (b"{", b"["):  # a config or an index; a small layer is read when its turn comes
+                if (
+                    data[:1] in (b"{", b"[") or name in NAMES
+                ):  # a config or an index; a small layer is read when its turn comes
                     held += len(data)
                     found.texts[name] = data
-            elif name in ("manifest.json", "index.json"):
+            elif name in NAMES:
                 raise UnreadableError(name, f"it has {member.size:,} bytes")
     return found
 

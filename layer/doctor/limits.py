@@ -3,6 +3,8 @@
 import time
 
 SECONDS = 30  # of one examination, from its start to the report
+ADDRESS_SECONDS = 80  # of the questions to a running function, which may take 30 for each
+STANDARD_INPUT = "-"  # in place of a path: a log is read from there
 MAX_MEMBERS = 250_000  # files and directories: an image with Python and torch has 60,000
 MAX_NAME = 4096  # bytes of one path or link, as Linux has it
 MAX_NAMES = 32_000_000  # bytes of all paths together

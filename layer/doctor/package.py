@@ -64,7 +64,7 @@ def library_problems(found: Libraries, where: str) -> Iterator[Finding]:
     """Name installed libraries whose versions fail offline, or do not go together."""
     for name, text in sorted(found.items()):
         try:
-            version = Version(text[:MAX_VERSION])
+            version = Version(text if len(text) <= MAX_VERSION else "")
         except ValueError:
             yield Finding("unreadable", where, f"the version of {name} is {text}")
             continue

@@ -19,6 +19,24 @@ def as_dict(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def part(value: object, key: str, where: str) -> dict[str, Any]:
+    """Return the object under a key, empty where there is none. Raises UnreadableError for anything else."""
+    if not isinstance(value, dict):
+        raise UnreadableError(where, f"it is no JSON object but of type {type(value).__name__}")
+    found = value.get(key)
+    if found is not None and not isinstance(found, dict):
+        raise UnreadableError(where, f"its {key} is no JSON object but of type {type(found).__name__}")
+    return found or {}
+
+
+def string(value: dict[str, Any], key: str, where: str) -> str | None:
+    """Return the string under a key, None where there is none. Raises UnreadableError for anything else."""
+    found = value.get(key)
+    if found is not None and not isinstance(found, str):
+        raise UnreadableError(where, f"its {key} is no string but of type {type(found).__name__}")
+    return found
+
+
 def as_dicts(value: object) -> list[dict[str, Any]]:
     """Return the objects of a list."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
@@ -27,8 +45,3 @@ def as_dicts(value: object) -> list[dict[str, Any]]:
 def as_strings(value: object) -> list[str]:
     """Return the strings of a list."""
     return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
-
-
-def as_string(value: object) -> str | None:
-    """Return a string, or None for what is none."""
-    return value if isinstance(value, str) else None

@@ -14,7 +14,11 @@ def show(what: str, findings: Sequence[Finding]) -> None:
         _print(f"  {finding.what}")
         _print(f"  fix: {finding.fix}")
     errors = sum(finding.fatal for finding in findings)
-    _print(f"{printable(what)}: {errors} errors, {len(findings) - errors} warnings")
+    _print(f"{printable(what)}: {_count(errors, 'error')}, {_count(len(findings) - errors, 'warning')}")
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def _print(line: str) -> None:

@@ -12,7 +12,7 @@ from typing import IO, Any, Protocol
 from layer.doctor.limits import Budget, LimitReached, UnreadableError
 
 STEP = 256_000  # bytes decompressed at once
-HEADER_BYTES = 32_768  # of one member's headers, extended ones too; tarfile reads them whole, and searches in them
+HEADER_BYTES = 16_384  # of one member's headers, extended ones too; tarfile reads them whole, and searches in them
 MAX_GLOBAL_HEADERS = 100  # of a tar: each member gets a copy
 XZ_MEMORY = 100_000_000  # bytes of dictionary, which the file itself asks for
 ERRORS = (OSError, EOFError, ValueError, RuntimeError, OverflowError, zlib.error, lzma.LZMAError, tarfile.TarError)
@@ -100,8 +100,11 @@ def opened_tar(source: IO[bytes], where: str, budget: Budget) -> tuple[tarfile.T
 
 def first_block(source: IO[bytes], where: str, budget: Budget) -> bytes:
     """Return the first 512 bytes of what a file holds, unpacked. Raises UnreadableError for what cannot be unpacked."""
-    reader = _decompressed(source, where, budget)[0]
-    data: bytes = reader.read(tarfile.BLOCKSIZE)
+    try:
+        reader = _decompressed(source, where, budget)[0]
+        data: bytes = reader.read(tarfile.BLOCKSIZE)
+    except ERRORS as error:
+        raise UnreadableError(where, f"it cannot be unpacked: {error or type(error).__name__}") from error
     return data
 
 
