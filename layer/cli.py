@@ -73,7 +73,7 @@ def _add_models(commands: "argparse._SubParsersAction[Parser]") -> None:
     models.set_defaults(run=_models)
 
 
-def _add_doctor(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def _add_doctor(commands: "argparse._SubParsersAction[Parser]") -> None:
     doctor = commands.add_parser("doctor", help="say what is wrong with what somebody else made, and how to fix it")
     doctor.add_argument(
         "what", help="a directory, an image (by name, or saved), a zip, a log (or - for stdin), an address"
