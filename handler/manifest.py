@@ -113,15 +113,29 @@ def _parse(bundle_dir: Path, raw: bytes) -> Manifest:
             sha256=hashlib.sha256(raw).hexdigest(),
             versions=data["versions"],
             models=tuple(_entry(model) for model in data["models"]),
-            files=tuple(BundleFile(**file) for file in data["files"]),
+            files=tuple(_file(file) for file in data["files"]),
         )
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BundleError(f"{bundle_dir / 'manifest.json'} is damaged ({error!r}): {REBUILD}") from error
 
 
 def _entry(data: dict[str, Any]) -> ModelEntry:
     height, width = data["image_size"]
+    if "/" in _inside(data["slug"]):
+        raise ValueError(f"slug {data['slug']!r} is not the name of a directory")
     return ModelEntry(**{**data, "image_size": (height, width), "golden": Golden(**data["golden"])})
+
+
+def _file(data: dict[str, Any]) -> BundleFile:
+    _inside(data["path"])
+    return BundleFile(**data)
+
+
+def _inside(path: str) -> str:
+    """Return a path that stays in the bundle. Raises ValueError for any other."""
+    if not path or path.startswith("/") or "\\" in path or "\0" in path or {"", ".", ".."} & set(path.split("/")):
+        raise ValueError(f"path {path!r} leads out of the bundle")
+    return path
 
 
 def _check_size(bundle_dir: Path, file: BundleFile) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,9 @@ from infra.errors import PackageError
 
 SCHEMA = 1
 MEND = "run `make package`"
+ARCHITECTURES = ("x86_64", "arm64")
+PYTHON = re.compile(r"3\.[0-9]{1,2}")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9]+)?")  # of an artefact: it lies beside package.json
 ROLES = {"image": ("image",), "layer": ("function", "models")}  # what each shape cannot do without
 
 
@@ -33,7 +37,7 @@ def read_package(build: Path, handler: Path) -> Package:
     if not (build / "bundle" / "manifest.json").is_file():
         raise PackageError(f"{build / 'bundle'} holds no bundle: run `make build`, then `make package`")
     manifest_bytes = (build / "bundle" / "manifest.json").read_bytes()
-    target = json.loads(manifest_bytes)["target"]
+    target = _target(build / "bundle" / "manifest.json", manifest_bytes)
     package = _read(build / "package.json")
     manifest_sha256 = hashlib.sha256(manifest_bytes).hexdigest()
     if package["manifest_sha256"] != manifest_sha256:
@@ -46,6 +50,17 @@ def read_package(build: Path, handler: Path) -> Package:
             f"the bundle is for package {target['package']!r}, but {build / 'package.json'} has no {missing[0]}: {MEND}"
         )
     return Package(target["package"], target["python"], target["architecture"], manifest_sha256, artefacts)
+
+
+def _target(path: Path, manifest: bytes) -> dict[str, str]:
+    try:
+        target = json.loads(manifest)["target"]
+        python, shape, architecture = target["python"], target["package"], target["architecture"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise PackageError(f"{path} is damaged ({error!r}): run `make build`, then `make package`") from error
+    if shape not in ROLES or architecture not in ARCHITECTURES or not PYTHON.fullmatch(str(python)):
+        raise PackageError(f"{path} has a target that is none of Lambda's ({target!r}): run `make build`")
+    return {"python": python, "package": shape, "architecture": architecture}
 
 
 def tree_sha256(root: Path) -> str:
@@ -63,14 +78,18 @@ def _read(path: Path) -> dict[str, Any]:
         package: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise PackageError(f"{path} is missing, so there is nothing to deploy: {MEND}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise PackageError(f"{path} is damaged ({error}): {MEND}") from error
+    if not isinstance(package, dict) or not isinstance(package.get("artefacts", []), list):
+        raise PackageError(f"{path} is damaged (no object with a list of artefacts): {MEND}")
     if package.get("schema") != SCHEMA:
         raise PackageError(f"{path} has schema {package.get('schema')}, this app reads {SCHEMA}: {MEND}")
     return package
 
 
 def _artefact(build: Path, row: Mapping[str, Any]) -> Path:
+    if not NAME.fullmatch(str(row["path"])):
+        raise PackageError(f"package.json names {row['path']!r}, which is not a file or directory beside it: {MEND}")
     path = build / str(row["path"])
     if row["role"] == "image":
         if not (path / "Dockerfile").is_file():

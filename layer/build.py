@@ -1,22 +1,28 @@
 """Build a bundle: fetch, normalise, golden, verify, and only then put it in place; nothing finished is made again."""
 
+import os
 import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from layer import built, manifest
+from layer import built, manifest, place, storage
 from layer import lock as locks
 from layer.built import Built
 from layer.errors import BuildError
+from layer.held import held
+from layer.own_samples import check as check_samples
 from layer.spec import ModelSpec, Spec
 
 if TYPE_CHECKING:
     from layer.fetch import Fetched  # and others late: a build with nothing to do takes no second to say so
+
+CONTENTS = frozenset({manifest.NAME, "models"})  # all that a bundle has at its top
 
 
 def build(
@@ -30,26 +36,35 @@ def build(
     has moved on, "update" takes what is there now and shows what changed. Whatever goes wrong, raised as BuildError,
     the bundle that was at `output` stays as it was.
     """
-    output.parent.mkdir(parents=True, exist_ok=True)
-    recover(output)
+    with storage.explained("the build", output.parent, cache):
+        place.check_replaceable(output, CONTENTS, manifest.NAME)
+        if own_samples is not None:
+            check_samples(own_samples)
+        with held(output.with_name(f".{output.name}.lock"), str(output)), _cache_held(cache):
+            place.recover(output)
+            place.sweep(output.parent, f".{output.name}-")
+            parts = _parts(spec, cache, own_samples, lock, mode)
+            _put_in_place(spec, parts, output)
+    return {"ok": True, "models": [model for part in parts for model in part.report["models"]]}
+
+
+def _parts(spec: Spec, cache: Path, own_samples: Path | None, lock: Path | None, mode: str) -> list[Built]:
+    """Return every model's bundle: of the cache where nothing has changed, else made now."""
     pins = locks.read(lock) if lock else {}
     if mode == "locked":
         from layer.drift import refuse_drift
 
         refuse_drift(spec.models, pins)
-    finished = None if mode == "update" else _all_finished(spec, cache, pins, own_samples)
-    parts = finished or _make_all(spec, cache, pins, own_samples, lock, mode)
-    _put_in_place(spec, parts, output)
-    return {"ok": True, "models": [model for part in parts for model in part.report["models"]]}
+    if mode != "update" and (finished := _all_finished(spec, cache, pins, own_samples)):
+        return finished
+    return _make_all(spec, cache, pins, own_samples, lock, mode)
 
 
-def recover(output: Path) -> None:
-    """Put the previous bundle back if a build was killed just between taking it away and placing the new one."""
-    old = _old(output)
-    if old.exists() and not output.exists():
-        old.rename(output)
-    elif old.exists():
-        shutil.rmtree(old)
+def _cache_held(cache: Path) -> AbstractContextManager[None]:
+    """Hold the cache, unless it cannot be written: finished models are taken from it then, and nobody builds there."""
+    if cache.is_dir() and not os.access(cache, os.W_OK):
+        return nullcontext()
+    return held(cache / ".lock", str(cache))
 
 
 def _all_finished(spec: Spec, cache: Path, pins: locks.Lock, own_samples: Path | None) -> list[Built] | None:
@@ -64,10 +79,13 @@ def _all_finished(spec: Spec, cache: Path, pins: locks.Lock, own_samples: Path |
 def _make_all(
     spec: Spec, cache: Path, pins: locks.Lock, own_samples: Path | None, lock: Path | None, mode: str
 ) -> list[Built]:
-    from layer.gather import gather
+    from layer.hub_check import ask_hub
     from layer.versions import check_versions
 
     check_versions()
+    ask_hub(spec.models, {} if mode == "update" else pins, cache)
+    from layer.gather import gather  # it imports torch
+
     _advise(spec.models)
     fetched = gather(spec.models, cache, {} if mode == "update" else pins)
     _refuse_two_commits(spec.models, fetched)
@@ -149,12 +167,11 @@ def _refuse_two_commits(models: Sequence[ModelSpec], fetched: "Sequence[list[Fet
 
 def _with_cache(model: ModelSpec, sources: "list[Fetched]", bundle: Path) -> dict[str, Any]:
     """Ship the model as a Hugging Face cache, for open_clip itself."""
-    from layer import golden
-    from layer.normalise import place
+    from layer import golden, normalise
 
     hub = bundle / "models" / model.slug / "hub"
     for source in sources:
-        place(source, hub)
+        normalise.place(source, hub)
     return manifest.model_entry(model, sources, golden.compute(model.name, model.pretrained, hub))
 
 
@@ -189,16 +206,4 @@ def _put_in_place(spec: Spec, parts: list[Built], output: Path) -> None:
         for folder in (staged, *(path for path in staged.rglob("*") if path.is_dir())):
             folder.chmod(0o755)
         (staged / manifest.NAME).chmod(0o644)
-        _swap(staged, output)
-
-
-def _swap(staged: Path, output: Path) -> None:
-    """Put the new bundle in the old one's place; `recover` mends a kill between the two renames."""
-    if output.exists():
-        output.rename(_old(output))
-    staged.rename(output)
-    recover(output)
-
-
-def _old(output: Path) -> Path:
-    return output.with_name(f".{output.name}.old")
+        place.swap(staged, output)

@@ -16,6 +16,7 @@ from typing import Any
 from layer import manifest
 from layer.errors import BuildError, VerifyError
 from layer.lock import LockedSource
+from layer.own_samples import files as own_samples_files
 from layer.spec import ModelSpec
 
 ROOT = Path(__file__).parents[1]
@@ -43,7 +44,7 @@ class Built:
 
 def fingerprint(model: ModelSpec, sources: Sequence[LockedSource], own_samples: Path | None) -> str:
     """Return the digest, 64 hex digits, of everything that the model's bundle depends on."""
-    samples = [path for path in sorted(own_samples.iterdir()) if path.is_file()] if own_samples else []
+    samples = own_samples_files(own_samples) if own_samples else []
     own = [Path(place) for place in (model.checkpoint, model.config) if place and Path(place).exists()]
     own += [path for place in own if place.is_dir() for path in sorted(place.iterdir())]
     known = {
@@ -75,7 +76,7 @@ def keep(cache: Path, model: ModelSpec, digest: str, bundle: Path, report: dict[
     aside = place.with_name(f"{digest}.making")
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
-    bundle.rename(aside / "bundle")
+    shutil.move(bundle, aside / "bundle")  # a copy where parts of the cache lie on two disks
     (aside / "report.json").write_text(json.dumps(report), encoding="utf-8")
     for older in place.parent.iterdir():
         if older != aside:

@@ -55,3 +55,15 @@ class CheckpointError(BuildError):
 
 class DoctorError(BuildError):
     """What the doctor was pointed to cannot be examined."""
+
+
+class StorageError(BuildError):
+    """A disk is full, may not be written, or does not do what a build needs of it."""
+
+
+class HeldError(BuildError):
+    """Another process works in the same directory."""
+
+
+class SampleError(BuildError):
+    """A sample of the user's own cannot be read."""

@@ -1,17 +1,13 @@
 """Bring the needed files of a repository into a cache, pinned to one commit, with their hashes checked."""
 
 import hashlib
-import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import huggingface_hub
-from huggingface_hub import HfApi, constants, errors
-from huggingface_hub.file_download import http_get
-
+from layer import checked, hub, network, transfer
+from layer.built import link
 from layer.errors import FetchError
 from layer.lock import LockedFile, LockedSource
 from layer.progress import file_sha256
@@ -59,42 +55,57 @@ class Located:
     def take_over(self) -> None:
         """Bring the files that an older commit in the cache has already: most commits leave the weights as they are."""
         for name in self.missing():
+            want = self.expected[name]
+            if not want.sha256 and not want.blob_id:
+                continue  # of a mirror that says nothing of its files, none is known to be the same
             for older in sorted(self.folder.parent.glob(f"*/{name}")):
-                if self.expected[name].difference(older) is None:
+                if want.difference(older) is None:
                     self.folder.mkdir(parents=True, exist_ok=True)
-                    os.link(older, self.folder / name)
+                    link(older, self.folder / name)
                     break
 
     def fetched(self) -> Fetched:
         """Return the repository with its files' facts, all of them being there by now."""
-        facts = {name: LockedFile(want.size, want.digest(self.folder / name)) for name, want in self.expected.items()}
+        facts = {
+            name: LockedFile((self.folder / name).stat().st_size, want.digest(self.folder / name))
+            for name, want in self.expected.items()
+        }
         need, files = self.need, tuple(self.expected)
         return Fetched(need.repo, self.revision, need.roles, self.license, files, self.folder, self.asked, facts)
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What the hub, or models.lock, says of a file: `sha256`, or git's own `blob_id` of a small file."""
+    """What the hub, or models.lock, says of a file: `sha256`, or git's own `blob_id` of a small file, or neither."""
 
-    size: int
+    size: int | None
     sha256: str | None
     blob_id: str | None = None
 
     def difference(self, path: Path) -> str | None:
-        """Tell how a file is another one, None where it is the one that was meant."""
+        """Tell how a file is another one, None where it is the one that was meant, as far as that is known."""
         size = path.stat().st_size
-        if size != self.size:
+        if self.size is not None and size != self.size:
             return f"has {size} bytes, the hub says {self.size}"
         if self.sha256:
             found, wanted = file_sha256(path), self.sha256
+        elif self.blob_id:
+            found, wanted = _blob_id(path), self.blob_id
         else:
-            found = hashlib.sha1(b"blob %d\0" % size + path.read_bytes(), usedforsecurity=False).hexdigest()
-            wanted = self.blob_id or ""
+            return None
         return None if found == wanted else f"has the hash {found}, the hub says {wanted}"
 
     def digest(self, path: Path) -> str:
         """Return the file's sha256: the one that it was checked against, or of a small file its own."""
         return self.sha256 or file_sha256(path)
+
+
+def _blob_id(path: Path) -> str:
+    digest = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
+    with path.open("rb") as stream:
+        while chunk := stream.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 def locate(need: "Need", asked: str | None, cache: Path, pin: LockedSource | None = None) -> Located:
@@ -120,12 +131,15 @@ def current_commit(repo: str, asked: str | None) -> str:
     embedded = EMBEDDED / repo_folder(repo)
     if embedded.is_dir():
         return (embedded / "refs" / "main").read_text()
-    return str(repository_info(repo, asked).sha)
+    return hub.repository(repo, asked).commit
 
 
 def repo_folder(repo: str) -> str:
-    """Name a repository's folder in a cache, from its id exactly as open_clip asks for it."""
-    return f"models--{repo.replace('/', '--')}"
+    """Name a repository's folder in a cache, from its id exactly as open_clip asks for it. Raises FetchError."""
+    try:
+        return f"models--{checked.repository(repo).replace('/', '--')}"
+    except ValueError as error:
+        raise FetchError(f"{error}: check the model's name, or what its config names") from error
 
 
 def _embedded(need: "Need", asked: str | None, folder: Path) -> Located:
@@ -137,52 +151,33 @@ def _embedded(need: "Need", asked: str | None, folder: Path) -> Located:
 
 
 def _on_hub(need: "Need", asked: str | None, cache: Path, revision: str | None) -> Located:
-    info = repository_info(need.repo, revision)
-    siblings = {sibling.rfilename: sibling for sibling in info.siblings or []}
-    expected = {
-        name: Expected(file.size, file.lfs.sha256 if file.lfs else None, file.blob_id)
-        for name in need.choose(list(siblings))
-        for file in [siblings[name]]
-    }
-    license_name = info.card_data.get("license") if info.card_data else None
-    return Located(need, asked, info.sha, license_name, cache / repo_folder(need.repo) / info.sha, expected)
-
-
-def repository_info(repo: str, revision: str | None) -> Any:
-    """Ask the hub about a repository; None is its default branch. Raises FetchError."""
-    where = f"{repo} at {revision or 'its default branch'} from {constants.ENDPOINT}"
-    with _explained(where):
-        info = HfApi().model_info(repo, revision=revision, files_metadata=True)
-    if info.sha is None:
-        raise FetchError(f"{where}: the hub names no commit")
-    return info
+    found = hub.repository(need.repo, revision)
+    expected = {}
+    for name in need.choose(list(found.files)):
+        stated = found.stated(name)
+        expected[name] = Expected(stated.size, stated.sha256, stated.blob_id)
+    folder = cache / repo_folder(need.repo) / checked.commit(found.commit)
+    return Located(need, asked, found.commit, found.license, folder, expected)
 
 
 def download(located: Located, name: str, advance: Callable[[int], object]) -> None:
     """Download one file, going on from where an earlier try stopped; it gets its name only once its hash is right.
 
     hf_hub_download begins each time anew (a partial file's name is its process's own), and a gigabyte is long.
-    `advance` is told how many bytes came. Raises FetchError.
+    `advance` is told how many bytes came. Raises FetchError, or OSError of the disk.
     """
     repo, want, target = located.need.repo, located.expected[name], located.folder / name
+    url = hub.file_url(repo, located.revision, name)
+    where = f"{name} of {repo} at {located.revision} from {network.shown_endpoint()}"
     partial = partial_of(target)
     partial.parent.mkdir(parents=True, exist_ok=True)
-    url = huggingface_hub.hf_hub_url(repo, name, revision=located.revision)
-    with (
-        _explained(f"{name} of {repo} at {located.revision} from {constants.ENDPOINT}"),
-        partial.open("ab") as stream,
-    ):
-        if stream.tell() < want.size:
-            headers = huggingface_hub.utils.build_hf_headers()
-            http_get(
-                url,
-                stream,
-                resume_size=stream.tell(),
-                headers=headers,
-                expected_size=want.size,
-                displayed_filename=f"{repo}/{name}",
-                _tqdm_bar=_Share(advance),
-            )
+    headers = network.token_headers(url)
+    with partial.open("ab") as stream:
+        told = transfer.download(
+            url, stream, where, limit=hub.limit(name), size=want.size, headers=headers, advance=advance
+        )
+    if want.size is None and want.sha256 is None:  # a mirror's answer without them: what came with the file counts
+        want = Expected(told.size, told.sha256)
     if problem := want.difference(partial):
         partial.unlink()
         raise FetchError(f"{name} of {repo} {problem}: it was removed, run `python -m layer build` again")
@@ -196,54 +191,17 @@ def download_url(url: str, target: Path, sha256: str) -> None:
     """
     partial = partial_of(target)
     partial.parent.mkdir(parents=True, exist_ok=True)
-    with _explained(url), partial.open("ab") as stream:
-        http_get(url, stream, resume_size=stream.tell(), headers={})
+    where = network.without_password(url)
+    network.check_name(url)
+    with partial.open("ab") as stream:
+        transfer.download(url, stream, where, limit=hub.MAX_WEIGHTS)
     found = file_sha256(partial)
     if not found.startswith(sha256):
         partial.unlink()
-        raise FetchError(f"{url} has sha256 {found}, expected was {sha256}...: it was removed, run the build again")
+        raise FetchError(f"{where} has sha256 {found}, expected was {sha256}...: it was removed, run the build again")
     partial.rename(target)
 
 
 def partial_of(target: Path) -> Path:
     """Name the file in which a download grows."""
     return target.with_name(f"{target.name}.partial")
-
-
-class _Share:
-    """What huggingface_hub takes for a progress bar of its own: a file's share of the one bar that is shown."""
-
-    def __init__(self, advance: Callable[[int], object]) -> None:
-        self.update = advance
-
-
-# The first that fits: gated before missing, since huggingface_hub derives the one from the other.
-_EXPLANATIONS: tuple[tuple[type[Exception], str], ...] = (
-    (errors.GatedRepoError, "is gated: accept its terms on its page on the hub, then set HF_TOKEN"),
-    (errors.RepositoryNotFoundError, "is not there, or is private: check the name, or set HF_TOKEN"),
-    (errors.RevisionNotFoundError, "has no such revision: check `revision` in models.toml"),
-    (errors.RemoteEntryNotFoundError, "is gone from the repository: run the build again"),
-    (errors.OfflineModeIsEnabled, "cannot be fetched while HF_HUB_OFFLINE is set: unset it for the build"),
-    (
-        errors.LocalEntryNotFoundError,
-        "cannot be reached: check the network (and HF_ENDPOINT), then run the build again",
-    ),
-    (errors.HfHubHTTPError, "was refused by the hub: try again later"),
-    (errors.HTTPError, "cannot be reached, or the connection broke: run the build again, it goes on where it stopped"),
-    (OSError, "cannot be written or read: look for space and rights on the disk, then run the build again"),
-)
-
-
-@contextmanager
-def _explained(where: str) -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:
-        for kind, explanation in _EXPLANATIONS:
-            if isinstance(error, kind):
-                raise FetchError(f"{where} {explanation} ({_first_line(error)})") from error
-        raise
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

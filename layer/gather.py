@@ -72,7 +72,7 @@ def _refuse_other_files(model: ModelSpec, sources: Sequence[Fetched], pins: Sequ
 def _download_all(jobs: Sequence[tuple[Located, str]], hub: Path, quiet: bool) -> None:
     if not jobs:
         return
-    total = sum(one.expected[name].size for one, name in jobs)
+    total = sum(one.expected[name].size or 0 for one, name in jobs)
     there = sum(_size(partial_of(one.folder / name)) for one, name in jobs)
     stop = threading.Event()
     title = f"downloading {len(jobs)} files"

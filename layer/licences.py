@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from tqdm import tqdm
 
 from layer.errors import FetchError
-from layer.fetch import WORKERS, repository_info
+from layer.fetch import WORKERS
+from layer.hub import repository
 
 
 def stated(repos: Collection[str]) -> dict[str, str]:
@@ -18,7 +19,6 @@ def stated(repos: Collection[str]) -> dict[str, str]:
 
 def _stated(repo: str) -> str:
     try:
-        card = repository_info(repo, None).card_data
+        return repository(repo, None).license or "not stated"
     except FetchError as error:
         return f"not known: {error}"
-    return (card.get("license") if card else None) or "not stated"

@@ -4,7 +4,9 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
+from layer import checked, text_file
 from layer.errors import LockError
 
 VERSION = 1
@@ -41,21 +43,23 @@ def lock_path(spec: Path) -> Path:
 def read(path: Path) -> Lock:
     """Read a lock; one that is not there is empty. Raises LockError where it cannot be understood."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(text_file.read(path))
         if data["version"] != VERSION:
-            raise LockError(f"{path} has version {data['version']}, this builder knows {VERSION}: remove it and build")
+            version = checked.shown(data["version"])
+            raise LockError(f"{path} has version {version}, this builder knows {VERSION}: remove it and build")
         return {model: tuple(_source(source) for source in sources) for model, sources in data["models"].items()}
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise LockError(f"{path} is damaged ({error!r}): take it back from git, or remove it and build") from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        reason = str(error) if type(error) is ValueError else repr(error)  # our own, or a library's
+        raise LockError(f"{path} is damaged ({reason}): take it back from git, or remove it and build") from error
 
 
 def write(path: Path, lock: Lock) -> None:
     """Write a lock, one line a file so that a diff reads well; aside first, and only where it says something new."""
     models = {model: [_json(source) for source in lock[model]] for model in sorted(lock)}
     text = json.dumps({"version": VERSION, "models": models}, indent=1, ensure_ascii=False) + "\n"
-    if path.exists() and path.read_text(encoding="utf-8") == text:
+    if path.exists() and path.read_bytes() == text.encode():
         return
     aside = path.with_name(f".{path.name}.new")
     aside.write_text(text, encoding="utf-8")
@@ -91,7 +95,26 @@ def _json(source: LockedSource) -> dict[str, object]:
     return {**asdict(source), "roles": " ".join(source.roles), "files": files}
 
 
-def _source(data: dict[str, object]) -> LockedSource:
-    files = {name: line.split() for name, line in dict(data["files"]).items()}  # type: ignore[call-overload]
-    facts = {name: LockedFile(int(size), sha256) for name, (size, sha256) in files.items()}
-    return LockedSource(**{**data, "roles": tuple(str(data["roles"]).split()), "files": facts})  # type: ignore[arg-type]
+def _source(data: Mapping[str, Any]) -> LockedSource:
+    """Read a source; what will be part of a path or a URL is checked. Raises ValueError, KeyError, TypeError."""
+    files = {checked.file_name(name): _file(line) for name, line in dict(data["files"]).items()}
+    if len({name.lower() for name in files}) < len(files):
+        raise ValueError("two files have names that differ in case alone")
+    asked, license_name = data["asked"], data["license"]
+    if license_name is not None and not (isinstance(license_name, str) and license_name.isprintable()):
+        raise ValueError(f"{checked.shown(license_name)} is no licence")
+    return LockedSource(
+        checked.repository(data["repo"]),
+        None if asked is None else checked.revision(asked),
+        checked.commit(data["revision"]),
+        tuple(str(data["roles"]).split()),
+        license_name,
+        files,
+    )
+
+
+def _file(line: str) -> LockedFile:
+    size, sha256 = line.split()
+    if not size.isascii() or not size.isdigit():
+        raise ValueError(f"{checked.shown(size)} is no size")
+    return LockedFile(int(size), checked.sha256(sha256))

@@ -7,7 +7,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from layer.checked import shown
 from layer.errors import VerifyError
+from layer.manifest_check import check
 from layer.progress import hash_files
 from layer.spec import ModelSpec, Spec
 
@@ -89,13 +91,15 @@ def read(bundle: Path) -> dict[str, Any]:
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if manifest["schema"] != SCHEMA:
             raise VerifyError(
-                f"{path} has schema {manifest['schema']}, this builder knows {SCHEMA}: "
+                f"{path} has schema {shown(manifest['schema'])}, this builder knows {SCHEMA}: "
                 "build the bundle again with `python -m layer build`"
             )
+        check(manifest)
     except FileNotFoundError as error:
         raise VerifyError(f"{path} is missing: build a bundle with `python -m layer build`") from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise VerifyError(f"{path} is damaged ({error!r}): build the bundle again") from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        reason = str(error) if type(error) is ValueError else repr(error)
+        raise VerifyError(f"{path} is damaged ({reason}): build the bundle again") from error
     return manifest
 
 

@@ -2,13 +2,14 @@
 
 import re
 import tomllib
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from console.suggest import did_you_mean
-from layer import names
+from layer import checked, names, text_file
 from layer.errors import SpecError
 
 DEFAULT_SPEC = Path(__file__).with_name("models.toml")
@@ -68,11 +69,11 @@ class Spec:
 def read_spec(path: Path = DEFAULT_SPEC) -> Spec:
     """Read models.toml. Raises SpecError naming the file, the key and the mend."""
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        data = _toml(path, text_file.read(path))
     except OSError as error:
         raise SpecError(f"{path} cannot be read ({error.strerror}): name another with --models") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SpecError(f"{path} is not TOML: {error}") from error
+    except ValueError as error:
+        raise SpecError(f"{path} {error}") from error
     _refuse_unknown(path, "the file", data, ("target", "model"))
     target = Target(**_fields(path, "[target]", data.get("target", {}), Target))
     if target.python not in PYTHONS:
@@ -83,6 +84,17 @@ def read_spec(path: Path = DEFAULT_SPEC) -> Spec:
     models = tuple(_model(path, number, table, target) for number, table in enumerate(tables, 1))
     _refuse_twins(path, models)
     return Spec(target, models)
+
+
+def _toml(path: Path, text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        place = re.search(r"at line (\d+)", str(error))
+        hint = text_file.odd_characters(text, int(place[1])) if place else ""
+        raise SpecError(f"{path} is not TOML: {error}{hint}") from error
+    except RecursionError as error:
+        raise SpecError(f"{path} is not a models.toml: it is nested too deep") from error
 
 
 def _model(path: Path, number: int, table: Mapping[str, Any], target: Target) -> ModelSpec:
@@ -100,6 +112,10 @@ def _model(path: Path, number: int, table: Mapping[str, Any], target: Target) ->
     if problem := names.name_problem(model.name):
         raise SpecError(f"{path}: {where} has name = {model.name!r}, which {problem}")
     from_hub = model.name.startswith("hf-hub:")
+    if from_hub and not checked.is_owned(model.name.removeprefix("hf-hub:")):
+        raise SpecError(f"{path}: {where} has name = {checked.shown(model.name)}: write hf-hub:<org>/<name>")
+    if model.revision:
+        _check(path, f"revision in {where}", checked.revision, model.revision)
     if from_hub and model.pretrained:
         raise SpecError(f"{path}: {where} has both hf-hub: and pretrained, which open_clip ignores: drop `pretrained`")
     if not from_hub and not model.pretrained:
@@ -119,8 +135,9 @@ def _own(path: Path, where: str, fields: dict[str, str]) -> ModelSpec:
         raise SpecError(f"{path}: {where} has config but no checkpoint: name the file or directory of the weights")
     if wrong := {"pretrained", "revision"} & set(fields):
         raise SpecError(f"{path}: {where} has a checkpoint and {wrong.pop()}: the checkpoint is all of it, drop that")
-    if not re.fullmatch(r"[\w.-]+/[\w.-]+", fields["name"]):
-        raise SpecError(f'{path}: {where} has name = {fields["name"]!r}: a model of your own is called "<you>/<name>"')
+    if not checked.is_owned(fields["name"]):
+        called = checked.shown(fields["name"])
+        raise SpecError(f'{path}: {where} has name = {called}: a model of your own is called "<you>/<name>"')
     for key in ("checkpoint", "config"):
         value = fields.get(key, "")
         if value and "://" not in value and (key == "checkpoint" or value.endswith(".json")):
@@ -129,6 +146,8 @@ def _own(path: Path, where: str, fields: dict[str, str]) -> ModelSpec:
         _check_pair(path, where, pair)
     if not fields["checkpoint"].startswith("https://") and "://" in fields["checkpoint"]:
         raise SpecError(f"{path}: {where} has checkpoint = {fields['checkpoint']!r}: only https:// is fetched")
+    if "://" in fields["checkpoint"]:
+        _check(path, f"the address of the checkpoint in {where}", checked.url_file, fields["checkpoint"])
     return ModelSpec(**{**fields, "name": f"hf-hub:{fields['name']}"})
 
 
@@ -154,12 +173,20 @@ def _fields(path: Path, where: str, table: Any, kind: type) -> dict[str, str]:
     for key, value in table.items():
         if not isinstance(value, str) or not value:
             raise SpecError(f'{path}: {key} = {value!r} in {where} is not a text: write {key} = "{value}"')
-        if any(ord(letter) < ord(" ") for letter in value):
-            raise SpecError(f"{path}: {key} = {value!r} in {where} has control characters: write it without them")
+        if any(unicodedata.category(char) in ("Cc", "Cs") for char in value):
+            told = checked.shown(value)
+            raise SpecError(f"{path}: {key} = {told} in {where} has control characters: write it without them")
         if key in CHOICES and value not in CHOICES[key]:
             hint = did_you_mean(value, CHOICES[key])
             raise SpecError(f"{path}: {key} = {value!r} in {where}: set one of {', '.join(CHOICES[key])}{hint}")
     return dict(table)
+
+
+def _check(path: Path, what: str, sound: Callable[[object], str], value: str) -> None:
+    try:
+        sound(value)
+    except ValueError as error:
+        raise SpecError(f"{path}: {what}: {error}") from error
 
 
 def _refuse_unknown(path: Path, where: str, table: Mapping[str, Any], known: tuple[str, ...]) -> None:
@@ -169,7 +196,9 @@ def _refuse_unknown(path: Path, where: str, table: Mapping[str, Any], known: tup
 
 
 def _refuse_twins(path: Path, models: tuple[ModelSpec, ...]) -> None:
-    slugs = [model.slug for model in models]
-    for slug in slugs:
+    slugs = [model.slug.lower() for model in models]  # two directories that some file systems take for one
+    for model, slug in zip(models, slugs, strict=True):
         if slugs.count(slug) > 1:
-            raise SpecError(f"{path} names {slug} twice: drop one")
+            raise SpecError(f"{path} names {model.slug} twice: drop one")
+        if len(slug) > checked.MAX_NAME:
+            raise SpecError(f"{path}: the name {checked.shown(model.id)} is longer than {checked.MAX_NAME} characters")

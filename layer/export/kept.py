@@ -1,6 +1,7 @@
 """The last fp32 export of each model, kept: another engine or precision begins there, and a build that was cut off."""
 
 import shutil
+import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,8 +24,9 @@ def exported(model: ModelSpec, sources: Sequence[Fetched], cache: Path, own_samp
     if folder.is_dir():
         return folder
     shutil.rmtree(folder.parent, ignore_errors=True)  # of other weights or libraries, or cut off
-    making = folder.with_name("making")
-    making.mkdir(parents=True)
+    folder.parent.mkdir(parents=True)
+    # A name of its own: the exporter of a build that was killed may still be writing into the last one.
+    making = Path(tempfile.mkdtemp(prefix="making-", dir=folder.parent))
     for source in sources:
         place(source, making / "hub", built.link)
     make(model, making / "hub", making, own_samples)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from layer.errors import ExportError
+from layer import own_samples
 
 TEXTS = (
     "a photo of a cat",
@@ -21,24 +21,19 @@ TEXTS = (
     "The Q3 report, p. 14: revenue grew 12.5% (vs. 9.8%) & margins held.",
     "a very long caption that goes on and on, " * 12,
 )
-PICTURES = ".png", ".jpg", ".jpeg", ".webp"
-MAX_OWN = 200
 
 
 def samples(own: Path | None = None) -> tuple[list[str], list[Image.Image]]:
     """Return texts and pictures; from `own`, a directory, pictures and the lines of .txt files are added.
 
-    Raises ExportError where `own` has none.
+    Raises SampleError where `own` has none, OSError or ValueError where one cannot be read: `own_samples.check` tells.
     """
     texts, pictures = list(TEXTS), _drawn()
     if own is not None:
-        files = sorted(own.iterdir()) if own.is_dir() else []
-        found = [Image.open(path).convert("RGB") for path in files if path.suffix.lower() in PICTURES][:MAX_OWN]
-        lines = [line for path in files if path.suffix == ".txt" for line in path.read_text("utf-8").splitlines()]
-        said = [line for line in lines if line.strip()][:MAX_OWN]
-        if not found and not said:
-            raise ExportError(f"{own} has no pictures ({', '.join(PICTURES)}) and no .txt: put some there")
-        texts, pictures = texts + said, pictures + found
+        files = own_samples.files(own)
+        found = [Image.open(path).convert("RGB") for path in files if not own_samples.is_text(path)]
+        said = [line for path in files if own_samples.is_text(path) for line in own_samples.lines(path)]
+        texts, pictures = texts + said[: own_samples.MAX_OWN], pictures + found
     return texts, pictures
 
 

@@ -210,4 +210,4 @@ def test_ten_finished_models_take_under_three_seconds(tmp_path: Path) -> None:
 
 
 def _source(model: ModelSpec) -> lock.LockedSource:
-    return lock.LockedSource(model.name, None, "a" * 40, ("weights",), None, {})
+    return lock.LockedSource(model.id, None, "a" * 40, ("weights",), None, {})

@@ -1,0 +1,71 @@
+"""Put a finished directory in another one's place: at every moment, the old one or the new one is there."""
+
+import ctypes
+import os
+import re
+import shutil
+import sys
+from pathlib import Path
+
+from layer.errors import StorageError
+
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2
+_SCRATCH = "[a-z0-9_]{8}"  # as tempfile names a directory
+
+
+def swap(staged: Path, target: Path) -> None:
+    """Move `staged` to `target`; a directory that was there is in `staged`'s place afterwards, or removed.
+
+    Where the system cannot exchange two directories at once, `recover` repairs a kill between the two renames.
+    """
+    if not target.exists():
+        staged.rename(target)
+    elif not _exchange(staged, target):
+        target.rename(_old(target))
+        staged.rename(target)
+        recover(target)
+
+
+def recover(target: Path) -> None:
+    """Put the previous directory back if a build was killed just between taking it away and placing the new one."""
+    old = _old(target)
+    if old.exists() and not target.exists():
+        old.rename(target)
+    elif old.exists():
+        shutil.rmtree(old)
+
+
+def sweep(folder: Path, prefix: str) -> None:
+    """Remove the scratch directories `<prefix>xxxxxxxx` that a killed process left in `folder`, which is held."""
+    for path in folder.glob(f"{prefix}*"):
+        if re.fullmatch(re.escape(prefix) + _SCRATCH, path.name) and path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def check_replaceable(target: Path, contents: frozenset[str], marker: str) -> None:
+    """Raise StorageError where `target` is somebody's own: not empty, and not what this command has written there."""
+    if not target.exists() and not target.is_symlink():
+        return
+    if not target.is_dir():
+        raise StorageError(f"{target} is a file: name a directory by --output, or remove it")
+    there = {path.name for path in target.iterdir()}
+    if there and (marker not in there or there - contents):
+        other = sorted(there - contents) or [f"no {marker}"]
+        raise StorageError(f"{target} is not a bundle, it has {other[0]}, and would be replaced: name another --output")
+
+
+def _old(target: Path) -> Path:
+    return target.with_name(f".{target.name}.old")
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchange two directories in one step, by Linux's renameat2; False where system or file system has no such."""
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        rename = ctypes.CDLL(None, use_errno=True).renameat2
+    except (OSError, AttributeError):
+        return False
+    paths = os.fsencode(one), os.fsencode(other)
+    return bool(rename(_AT_FDCWD, paths[0], _AT_FDCWD, paths[1], _RENAME_EXCHANGE) == 0)
