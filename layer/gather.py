@@ -7,8 +7,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from layer import checkpoint, plan
-from layer.errors import LockError
+from layer import checkpoint, plan, storage
+from layer.errors import LockError, StorageError
 from layer.fetch import WORKERS, Fetched, Located, download, locate, partial_of
 from layer.lock import Lock, LockedSource
 from layer.spec import ModelSpec
@@ -74,6 +74,7 @@ def _download_all(jobs: Sequence[tuple[Located, str]], hub: Path, quiet: bool) -
         return
     total = sum(one.expected[name].size or 0 for one, name in jobs)
     there = sum(_size(partial_of(one.folder / name)) for one, name in jobs)
+    _refuse_too_much(total - there, hub)
     stop = threading.Event()
     title = f"downloading {len(jobs)} files"
     with tqdm(total=total, initial=there, desc=title, unit="B", unit_scale=True, disable=quiet) as bar:
@@ -88,6 +89,13 @@ def _download_all(jobs: Sequence[tuple[Located, str]], hub: Path, quiet: bool) -
                 for job in running:
                     job.cancel()
                 raise
+
+
+def _refuse_too_much(left: int, hub: Path) -> None:
+    if left > storage.free(hub):
+        raise StorageError(
+            f"{left / 1e6:,.0f} MB are to be downloaded, and {storage.space(hub)}: make room, or name another --cache"
+        )
 
 
 def _advance(bar: "tqdm[None]", stop: threading.Event) -> Callable[[int], None]:

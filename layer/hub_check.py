@@ -26,8 +26,8 @@ def _repository(model: ModelSpec) -> str | None:
         return model.name.removeprefix("hf-hub:")
     from layer import registry
 
-    found = (pair.weights for pair in registry.pairs(model.name) if pair.name == model.name)
-    return next((repo for repo in found if repo), None) if model.pretrained else None
+    asked = model.name, model.pretrained
+    return next((pair.weights for pair in registry.pairs(model.name) if (pair.name, pair.pretrained) == asked), None)
 
 
 def _is_here(model: ModelSpec, repo: str, pins: Lock, cache: Path) -> bool:

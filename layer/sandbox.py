@@ -7,6 +7,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+from layer import storage
+from layer.errors import StorageError
+
 ROOT = Path(__file__).parents[1]
 GUARD = Path(__file__).with_name("guard.py")
 # $1 is the bundle. A bind mount is read-only only after a remount, and root writes through mode bits, not through that.
@@ -82,7 +85,15 @@ def run_with_hub(hub: Path, arguments: list[str]) -> subprocess.CompletedProcess
     )
 
 
-def reason(run: subprocess.CompletedProcess[str]) -> str:
-    """Return the last line that a failed process wrote: of a traceback, the exception."""
+def reason(run: subprocess.CompletedProcess[str], *written: Path) -> str:
+    """Return the last line that a failed process wrote: of a traceback, the exception.
+
+    Raises StorageError where the process failed at a disk: `written` are the folders that it wrote into.
+    """
+    for folder in (*written, Path(tempfile.gettempdir())):
+        if told := storage.said(run.stderr, folder):
+            raise StorageError(f"the build stopped at the disk: {told}. Make room there, or name another directory")
+    if run.returncode < 0:
+        return f"it was killed by signal {-run.returncode}, as a system does that runs out of memory"
     lines = run.stderr.strip().splitlines()
     return lines[-1] if lines else f"exit status {run.returncode}"

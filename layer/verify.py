@@ -43,6 +43,7 @@ def run_handler(bundle: Path, needs_torch: bool = True) -> dict[str, Any]:
     try:
         report: dict[str, Any] = json.loads(run.stdout)
     except ValueError as error:
+        sandbox.reason(run)  # a disk that is full is told as that
         raise VerifyError(f"the handler died on {bundle} without a report:\n{run.stderr.strip()}") from error
     if run.returncode != 0 or not report.get("ok"):
         reasons = [_reason(model) for model in report.get("models", []) if not model.get("ok", False)]

@@ -33,9 +33,9 @@ def make(model: ModelSpec, hub: Path, out: Path, own_samples: Path | None) -> No
     command += ["--samples", str(own_samples.resolve())] if own_samples else []
     run = sandbox.run_with_hub(hub, command)
     if run.returncode != 0:
+        reason = sandbox.reason(run, out)
         raise ExportError(
-            f"{model.id} cannot be exported to ONNX ({sandbox.reason(run)}): "
-            'set engine = "torch" for this model in models.toml'
+            f'{model.id} cannot be exported to ONNX ({reason}): set engine = "torch" for this model in models.toml'
         )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from layer.package import runtime, tree, trim
 from layer.package.digest import tree_sha256
+from layer.place import sweep
 
 
 def bring(engines: Iterable[str], target: dict[str, str], place: Path, index: str | None, cache: Path) -> None:
@@ -29,6 +30,7 @@ def kept(engines: Iterable[str], target: dict[str, str], index: str | None, cach
     if not _whole(place):
         print(f"installing the runtime of {stem} ...", file=sys.stderr)
         place.parent.mkdir(parents=True, exist_ok=True)
+        sweep(place.parent, ".making-")
         with tempfile.TemporaryDirectory(prefix=".making-", dir=place.parent) as scratch:
             made = Path(scratch) / "kept"
             trimmed = runtime.install(names, target, made / "tree", index)

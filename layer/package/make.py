@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from layer import manifest
+from layer import manifest, place, storage
+from layer.held import held
 from layer.package import archive, cached, fit, image, tree
 from layer.package.compiled import compile_for
 from layer.package.digest import tree_sha256
@@ -41,8 +42,17 @@ def package(bundle: Path, output: Path, cache: Path, torch_index_url: str | None
     built; what was in `output` then stays as it was.
     """
     facts = check_files(bundle)
+    with (
+        storage.explained("packaging", output, cache),
+        held(output / ".package.lock", f"the package in {output}"),
+        held(cache / ".lock", str(cache)),
+    ):
+        place.sweep(output, ".package-")
+        return _package(bundle, facts, output, cache, torch_index_url)
+
+
+def _package(bundle: Path, facts: dict[str, Any], output: Path, cache: Path, torch_index_url: str | None) -> Packaged:
     target, engines = facts["target"], {model["engine"] for model in facts["models"]}
-    output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".package-", dir=output) as scratch:
         trees, staged = Path(scratch) / "trees", Path(scratch) / "staged"
         staged.mkdir()
