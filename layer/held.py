@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import IO, Any
 
 from layer.errors import HeldError
-from layer.storage import problem
 
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
 
@@ -59,7 +58,7 @@ def _locked(path: Path, what: str) -> IO[str] | None:
             if error.errno not in _NO_LOCKS:
                 raise
             print(
-                f"note: the file system of {path.parent} has no locks ({problem(error)}): a lock file takes their "
+                f"note: the file system of {path.parent} has no locks ({error.strerror}): a lock file takes their "
                 "place, which cannot tell whether a build on another machine has ended",
                 file=sys.stderr,
             )
