@@ -35,7 +35,9 @@ def write_manifest(bundle: Path, shape: str) -> None:
     facts = {
         "schema": manifest.SCHEMA,
         "target": {"python": python, "architecture": "x86_64", "package": shape},
-        "models": [{"id": "a/b", "name": "hf-hub:a/b", "slug": "a--b", "engine": "onnx", "precision": "int8", "sources": []}],
+        "models": [
+            {"id": "a/b", "name": "hf-hub:a/b", "slug": "a--b", "engine": "onnx", "precision": "int8", "sources": []}
+        ],
         "files": [{"path": "models/text.bin", "size": 7, "sha256": hashlib.sha256(b"weights").hexdigest()}],
     }
     (bundle / "manifest.json").write_text(json.dumps(facts))
