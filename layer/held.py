@@ -76,7 +76,7 @@ def _by_file(path: Path, what: str) -> Iterator[None]:
         except FileExistsError:
             holder = _holder(own.read_text(encoding="utf-8", errors="replace"))
             if last or not _is_gone(holder):
-                raise _in_use(holder, own, f"{what} (if that process is gone, remove {own})") from None
+                raise _in_use(holder, own, what, "; if that process is gone, remove it") from None
             own.unlink(missing_ok=True)
     with stream:
         _sign(stream)
@@ -103,7 +103,7 @@ def _holder(text: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _in_use(holder: dict[str, Any], path: Path, what: str) -> HeldError:
+def _in_use(holder: dict[str, Any], path: Path, what: str, hint: str = "") -> HeldError:
     shown = {key: str(value) if str(value).isprintable() else "?" for key, value in holder.items()}
     who = (
         "process {pid} on {host} since {since}".format(**shown)
@@ -112,7 +112,7 @@ def _in_use(holder: dict[str, Any], path: Path, what: str) -> HeldError:
     )
     command = f" (python -m layer {shown['command']})" if shown.get("command") else ""
     return HeldError(
-        f"{what} is in use by {who}{command}: wait for it to end, or name another directory; the lock is {path}"
+        f"{what} is in use by {who}{command}: wait for it to end, or name another directory; the lock is {path}{hint}"
     )
 
 

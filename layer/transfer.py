@@ -2,10 +2,10 @@
 
 import json
 import sys
-import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from time import monotonic, sleep
 from typing import Any, BinaryIO
 
 from layer import network, refusals
@@ -56,12 +56,12 @@ def _stream(url: str, headers: dict[str, str]) -> AbstractContextManager[Any]:
 
 def _read(response: Any, where: str) -> bytes:
     """Read a whole body, as long as it is an answer's."""
-    body, deadline = bytearray(), time.monotonic() + ANSWER_SECONDS
+    body, deadline = bytearray(), monotonic() + ANSWER_SECONDS
     for chunk in response.iter_bytes():
         body += chunk
         if len(body) > MAX_ANSWER:
             raise FetchError(f"{where}: the answer is longer than {MAX_ANSWER >> 20} MB. Check HF_ENDPOINT")
-        if time.monotonic() > deadline:
+        if monotonic() > deadline:
             raise FetchError(f"{where}: the answer takes longer than {ANSWER_SECONDS:.0f} s. Try again later")
     return bytes(body)
 
@@ -83,7 +83,7 @@ def _wait(response: Any) -> bool:
         return False
     if seconds > 1:
         print(f"note: the hub asks to wait {seconds} s", file=sys.stderr)
-    time.sleep(seconds)
+    sleep(seconds)
     return True
 
 
@@ -123,7 +123,7 @@ def download(
             tries = TRIES if stream.tell() > before else tries - 1
             if not tries or isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout):
                 raise refusals.unreachable(error, url, where) from error
-            time.sleep(1)
+            sleep(1)
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             raise refusals.unreachable(error, url, where) from error
     return told
@@ -198,11 +198,11 @@ class _Pace:
     """Ends a download that goes on without bringing anything: a byte now and then keeps every timeout away."""
 
     def __init__(self, where: str) -> None:
-        self.where, self.since, self.bytes = where, time.monotonic(), 0
+        self.where, self.since, self.bytes = where, monotonic(), 0
 
     def count(self, size: int) -> None:
         self.bytes += size
-        now = time.monotonic()
+        now = monotonic()
         if now - self.since >= WINDOW_SECONDS:
             if self.bytes < WINDOW_BYTES:
                 raise FetchError(
