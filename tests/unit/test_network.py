@@ -156,7 +156,7 @@ def test_blanks_around_a_token_are_no_part_of_it(monkeypatch: pytest.MonkeyPatch
 def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
     """A hub behind a certificate of a company's own, and the file with that certificate."""
     folder = tmp_path_factory.mktemp("ca")
-    key, certificate = folder / "key.pem", folder / "ca.pem"
+    key, certificate = f"{folder}/key.pem", folder / "ca.pem"
     command = [
         "openssl",
         "req",
