@@ -14,18 +14,12 @@ import pytest
 
 from layer import hub, network
 from layer.errors import FetchError
-from tests.hub.odd import about, odd_hub
-
-NAMES = ("HF_ENDPOINT", "HF_TOKEN", "SSL_CERT_FILE", "SSL_CERT_DIR", "NO_PROXY", "no_proxy", *network.OFFLINE)
+from tests.hub.odd import about, forget, odd_hub
 
 
 @pytest.fixture(autouse=True)
-def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in (*NAMES, *network.CA_FILES, *network.PROXIES, *(name.lower() for name in network.PROXIES)):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(network, "_client", None)
-    monkeypatch.setattr(hub, "_known", {})
-    monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "no-token"))
+def clean(monkeypatch: pytest.MonkeyPatch) -> None:
+    forget(monkeypatch)
 
 
 @pytest.mark.parametrize(
