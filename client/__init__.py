@@ -1,4 +1,4 @@
-"""A client for the deployed API: pictures and texts in, embeddings or label scores out, for one or for thousands."""
+"""A client for the deployed API: images and texts in, embeddings or label scores out, for one or for thousands."""
 
 from console import preflight
 

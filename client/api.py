@@ -23,9 +23,9 @@ FIXES = {
     403: ": the credentials are not those of this API",
     404: ": is that the stack's output Url, with its base path and nothing behind it?",
     407: ": put the proxy's user and password into HTTPS_PROXY, as http://user:password@host:port",
-    413: ": fewer or smaller items in one request, --batch",
+    413: ": send fewer items in one request (--batch), or scale them down",
     429: ": it stayed busy. Try later",
-    504: ": it took too long. Fewer items in one request, --batch",
+    504: ": it took too long. Send fewer items in one request (--batch)",
 }
 
 
@@ -93,9 +93,9 @@ def _refusal(url: str, response: Response, headers: Mapping[str, str]) -> Respon
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         told = _excerpt(response, headers)
     told = _without_secrets(told, headers)
-    known = code is not None  # the API says the fix itself
+    told += "" if code else FIXES.get(status, "")  # with a code, the API says the fix itself
     return ResponseError(
-        f"{url} answered {status}: {told}{'' if known else FIXES.get(status, '')}",
+        f"{url} answered {status}: {told}",
         status,
         code if isinstance(code, str) else None,
         param if isinstance(param, str) else None,

@@ -140,7 +140,7 @@ def _summary(run: Run, place: Path | None, complete: bool) -> None:
     """Count, where not everything became a result."""
     if complete and not run.skipped:
         return
-    left = "" if complete else f", {run.total - run.done - run.skipped:,} not sent"
+    left = "" if complete else f", {max(0, run.total - run.done - run.skipped):,} not sent"
     where = f": results are in {place}" if place else ""
     say(f"{run.done:,} of {run.total:,} done, {run.skipped:,} skipped{left}{where}")
 

@@ -153,15 +153,17 @@ def print_bytes(data: bytes) -> None:
 
 @contextlib.contextmanager
 def unhurried() -> Iterator[None]:
-    """Hold a second Ctrl-C back until the results are in their place."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+    """Ignore a second Ctrl-C until the results are in their place."""
+    before = {}
+    with contextlib.suppress(ValueError):  # only the main thread hears signals
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+            if number := getattr(signal, name, None):
+                before[number] = signal.signal(number, signal.SIG_IGN)
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _check_target(target: Path) -> None:

@@ -96,7 +96,8 @@ class Run:
 
     def _skip(self, source: Source, reason: str) -> None:
         self.skipped += 1
-        say(f"skipped {source.name}: {reason}")
+        name = source.name if source.text is None or len(source.name) <= 60 else f"{source.name[:57]}..."
+        say(f"skipped {name}: {reason}")
 
     def _write(self, prepared: Sequence[Prepared], results: Sequence[Result]) -> None:
         rows = []

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from client import tables
 from tests.unit.client.conftest import Recorder, Run, Scripted, python, result, texts
 from tests.unit.fake_bundle import FakeFunction
 
@@ -87,6 +88,39 @@ def test_a_disk_that_fills_up_keeps_every_complete_row(scripted: Scripted, tmp_p
         found = len(json.loads(saved.read_text()))
     assert found == len(scripted.requests) - 1  # all that was paid for, but the row that had no room
     assert found > 2
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_an_array_and_its_names_stay_of_one_length(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    write = tables.Names.row
+
+    def fail(names: tables.Names, row: tables.Row, place: int) -> bytes:
+        if place == 3:
+            raise error
+        return write(names, row, place)
+
+    monkeypatch.setattr(tables.Names, "row", fail)
+    run("embed", *texts(6), "--batch", 2, "--output", tmp_path / "out.npy")
+
+    assert np.load(tmp_path / "out.partial.npy").shape == (2, 4)
+    assert json.loads((tmp_path / "out.partial.names.json").read_text())["names"] == ["text 0", "text 1"]
+
+
+def test_a_killed_run_leaves_its_complete_batches_beside_the_output(scripted: Scripted, tmp_path: Path) -> None:
+    def answer(path: str, body: bytes) -> tuple[int, dict[str, str], bytes]:
+        if len(scripted.requests) == 3:
+            process.kill()
+        answered: tuple[int, dict[str, str], bytes] = result()(path, body)
+        return answered
+
+    scripted.answer = answer
+    process = python("embed", *texts(10), "--batch", "2", "--url", scripted.url, "--output", tmp_path / "out.json")
+    process.communicate(timeout=30)
+
+    (left,) = tmp_path.glob(".openclip-*")
+    assert [row["name"] for row in json.loads(left.read_text())] == [f"text {number}" for number in range(4)]
 
 
 def test_a_full_disk_is_told_before_the_first_request(scripted: Scripted, tmp_path: Path) -> None:
