@@ -11,6 +11,7 @@ from handler.settings import Settings
 FORMATS = ("float", "base64")
 TEMPLATE = "a photo of a {}"
 LABEL = Text(1_000)
+PROMPT_CHARACTERS = 400  # on average, of as many prompts as a request may have; models read some 300
 
 MODEL = Field(Scalar(str), "A model of `GET /v1/models`; without it, the bundle's first")
 OPTIONS = {
@@ -87,7 +88,18 @@ def _check_prompts(values: Mapping[str, Any], settings: Settings) -> None:
             f"{settings.max_items:,} at once. OPENCLIP_MAX_ITEMS raises that",
             "labels",
         )
-    longest = max(len(label.value) for label in labels)
+    lengths = [len(label.value) for label in labels]
+    total = sum(
+        (len(template) - 2 * template.count("{}")) * len(labels) + template.count("{}") * sum(lengths)
+        for template in templates
+    )
+    if total > (most := PROMPT_CHARACTERS * settings.max_items):  # a small body can make large prompts
+        raise ApiError(
+            "text_too_long",
+            f"the prompts have {total:,} characters together: at most {most:,}. Shorten the templates or the labels",
+            "template",
+        )
+    longest = max(lengths)
     for template in templates:
         if (length := len(template) + template.count("{}") * longest) > MAX_TEXT_CHARACTERS:
             raise ApiError("text_too_long", f"a prompt of {length:,} characters: shorten the template", "template")

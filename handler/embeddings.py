@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from handler.bodies import EMBEDDINGS, OPTIONS, QUERY
 from handler.call import current, stage
 from handler.decoding import batches, check_headers
-from handler.errors import ApiError
+from handler.errors import ApiError, TextError
 from handler.inputs import MODALITIES, Item
 from handler.limits import check_answer_size
 from handler.manifest import ModelEntry
 from handler.s3 import S3Object, fetch
 from handler.settings import Settings
+from handler.text_cleaning import one_request
 
 if TYPE_CHECKING:
     from handler.model import LoadedModel
@@ -102,24 +103,39 @@ def embed(items: Sequence[Item], model: "LoadedModel", settings: Settings) -> tu
     Returns float32 [N, D] in the items' order, not normalised, and the number of tokens that the texts had.
     """
     items = _fetched(items, settings)
-    texts = [(index, item.value) for index, item in enumerate(items) if isinstance(item.value, str)]
+    texts = [(index, item) for index, item in enumerate(items) if isinstance(item.value, str)]
     pictures = [(index, item.value, item.param) for index, item in enumerate(items) if isinstance(item.value, bytes)]
     _record(len(texts), len(pictures), model.entry.id)
     check_headers(pictures, settings)
     vectors = np.empty((len(items), model.entry.embed_dim), np.float32)
     tokens = 0
-    for batch in _batches(texts):
-        with stage("tokenize"):
-            ids = model.engine.tokenize([text for _, text in batch])
+    for places, ids in _tokenized(texts, model):
         tokens += int((ids != model.entry.tokenizer["pad_id"]).sum())
         with stage("inference"):
-            vectors[[index for index, _ in batch]] = model.engine.encode_tokens(ids)
+            vectors[places] = model.engine.encode_tokens(ids)
     for places, pixels in batches(pictures, model, settings):
         with stage("inference"):
             vectors[places] = model.engine.encode_images(pixels)
     if not np.isfinite(vectors).all():
         raise FloatingPointError(f"{model.entry.id} gave a vector that is not finite")
     return vectors, tokens
+
+
+def _tokenized(texts: Sequence[tuple[int, Item]], model: "LoadedModel") -> list[tuple[list[int], NDArray[np.int64]]]:
+    """Return the texts' places and ids, a batch at a time: all of them, since a refusal must come before the work.
+
+    Raises TextError.
+    """
+    found = []
+    with stage("tokenize"), one_request():
+        for batch in _batches(texts):
+            values = [str(item.value) for _, item in batch]
+            try:
+                found.append(([index for index, _ in batch], model.engine.tokenize(values)))
+            except TextError as error:
+                error.param = next((item.param for _, item in batch if item.value == error.text), None)
+                raise
+    return found
 
 
 def _fetched(items: Sequence[Item], settings: Settings) -> Sequence[Item]:

@@ -17,6 +17,7 @@ STATUS = {
     "empty_input": 400,
     "too_many_items": 400,
     "text_too_long": 400,
+    "text_too_complex": 400,
     "token_ids_not_supported": 400,
     "dimensions_not_supported": 400,
     "answer_too_large": 413,
@@ -92,6 +93,12 @@ class ModelNotFoundError(ApiError):
     def __init__(self, model_id: str, known: Sequence[str]) -> None:
         known_ids = ", ".join(known)
         super().__init__("model_not_found", f"no model {shorten(model_id)}: this bundle has {known_ids}", "model")
+
+
+class TextError(ApiError):
+    """A text whose cleaning would cost too much. The caller adds its place: `text` says which of several it is."""
+
+    text: str | None = None
 
 
 class ImageError(ApiError):

@@ -1,7 +1,5 @@
 """open_clip's tokenisation, id for id, with the `tokenizers` library alone: no transformers, no open_clip, no torch."""
 
-import re
-import string
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,9 +8,8 @@ import numpy as np
 import tokenizers
 from numpy.typing import NDArray
 
-# Printable ASCII without `&`: nothing for ftfy to mend and no entity to resolve, so neither need be imported.
-_PLAIN = re.compile(r"[\t\n -%'-~]*")
-_PUNCTUATION = str.maketrans("", "", string.punctuation)
+from handler.text_cleaning import CLEAN
+
 
 
 class Tokenizer:
@@ -32,7 +29,7 @@ class Tokenizer:
             self._tokenizer.enable_truncation(self._length, direction=settings["truncation_side"])
 
     def __call__(self, texts: Sequence[str]) -> NDArray[np.int64]:
-        """Return token ids, int64 [N, context_length]."""
+        """Return token ids, int64 [N, context_length]. Raises TextError for a text that costs too much to clean."""
         ids = np.full((len(texts), self._length), self._pad, np.int64)
         for row, text in zip(ids, texts, strict=True):
             self._encode(self._clean(text), row)
@@ -76,28 +73,3 @@ class Tokenizer:
         found = [settings["bos_id"], *inner, settings["eos_id"]]
         row[: len(found)] = found
         row[-1] = settings["cls_id"]
-
-
-def _mended(text: str) -> str:
-    if _PLAIN.fullmatch(text):
-        return text.strip()
-    import html
-
-    import ftfy  # late: 40 ms that few captions need
-
-    return html.unescape(html.unescape(ftfy.fix_text(text))).strip()
-
-
-def _whitespace(text: str) -> str:
-    return " ".join(_mended(text).split())
-
-
-def _lower(text: str) -> str:
-    return _whitespace(text).lower()
-
-
-def _canonicalize(text: str) -> str:
-    return " ".join(_mended(text).replace("_", " ").translate(_PUNCTUATION).lower().split())
-
-
-CLEAN = {"whitespace": _whitespace, "lower": _lower, "canonicalize": _canonicalize}

@@ -1,6 +1,7 @@
 """Each engine, chosen by one word in models.toml, serves the trained demo model as open_clip itself does."""
 
 import json
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from layer import sandbox
 from layer.demo import evaluate
 from tests.conftest import build_demo
 from tests.hub.repositories import demo_snapshot
+from tests.offline.packaged import packaged
 
 SEED, COUNT = 3, 640  # of the pictures that the probe draws
 LEAST = {"fp32": 0.99999, "int8": 0.999}  # cosine to open_clip
@@ -96,6 +98,17 @@ def test_eight_threads_get_the_vectors_that_one_gets(served: Served) -> None:
 
     assert json.loads(run.stdout) == {"engine": {"equal": 4_000}, "function": {"equal": 1_000}}
     assert "refuses" not in run.stderr
+
+
+def test_a_cold_start_of_what_is_packaged_logs_nothing_but_lines_of_ours(served: Served, tmp_path: Path) -> None:
+    tree = packaged(served.engine, tmp_path / "tree")
+    lambdas = {"AWS_LAMBDA_FUNCTION_NAME": "openclip", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "3008"}
+    paths = {"PYTHONPATH": f"{tree}{os.pathsep}{sandbox.ROOT}"}
+    run = sandbox.run(served.bundle, ["-S", "-m", "tests.offline.cold_start_probe"], {**lambdas, **paths})
+
+    assert (run.returncode, run.stderr) == (0, "")
+    [line] = run.stdout.splitlines()
+    assert (json.loads(line)["status"], json.loads(line)["cold"]) == (200, True)
 
 
 def test_a_setting_that_the_processor_refuses_gives_way_to_the_next(served: Served) -> None:
