@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from handler.text_cleaning import CLEAN
 
 
-
 class Tokenizer:
     """A tokenizer.json with the settings that the manifest holds beside it."""
 
