@@ -80,10 +80,14 @@ def _read(path: Path) -> dict[str, Any]:
         raise PackageError(f"{path} is missing, so there is nothing to deploy: {MEND}") from error
     except (ValueError, RecursionError) as error:
         raise PackageError(f"{path} is damaged ({error}): {MEND}") from error
-    if not isinstance(package, dict) or not isinstance(package.get("artefacts", []), list):
-        raise PackageError(f"{path} is damaged (no object with a list of artefacts): {MEND}")
-    if package.get("schema") != SCHEMA:
-        raise PackageError(f"{path} has schema {package.get('schema')}, this app reads {SCHEMA}: {MEND}")
+    if not isinstance(package, dict) or package.get("schema") != SCHEMA:
+        found = package.get("schema") if isinstance(package, dict) else "none"
+        raise PackageError(f"{path} has schema {found!r}, this app reads {SCHEMA}: {MEND}")
+    rows = package.get("artefacts")
+    if {"manifest_sha256", "handler_sha256"} - set(package) or not isinstance(rows, list):
+        raise PackageError(f"{path} is damaged (it lacks a digest or its artefacts): {MEND}")
+    if not all(isinstance(row, dict) and {"role", "path", "bytes"} <= set(row) for row in rows):
+        raise PackageError(f"{path} is damaged (an artefact without role, path or bytes): {MEND}")
     return package
 
 

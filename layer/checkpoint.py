@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from layer import plan
+from layer import checked, plan
 from layer.config_check import check_config
 from layer.errors import CheckpointError, PlanError
 from layer.fetch import Expected, Located, download_url
@@ -62,7 +62,8 @@ def repository(model: ModelSpec, cache: Path) -> Own:
 def _weights(model: ModelSpec, place: Path) -> Path:
     given = str(model.checkpoint)
     if "://" in given:
-        target = place / given.rpartition("/")[2]
+        # By the whole address: files of two addresses may have one name.
+        target = place / hashlib.sha256(given.encode()).hexdigest()[:16] / checked.url_file(given)
         if not target.exists():
             download_url(given, target, plan.checksum(given))
         return target

@@ -27,9 +27,12 @@ def exported(model: ModelSpec, sources: Sequence[Fetched], cache: Path, own_samp
     folder.parent.mkdir(parents=True)
     # A name of its own: the exporter of a build that was killed may still be writing into the last one.
     making = Path(tempfile.mkdtemp(prefix="making-", dir=folder.parent))
-    for source in sources:
-        place(source, making / "hub", built.link)
-    make(model, making / "hub", making, own_samples)
-    shutil.rmtree(making / "hub")
-    making.rename(folder)
+    try:
+        for source in sources:
+            place(source, making / "hub", built.link)
+        make(model, making / "hub", making, own_samples)
+        shutil.rmtree(making / "hub")
+        making.rename(folder)
+    finally:
+        shutil.rmtree(making, ignore_errors=True)  # of a full disk, half an export would keep it full
     return folder

@@ -83,3 +83,43 @@ def test_a_package_of_the_other_shape_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(PackageError, match=r"has no image: run `make package`"):
         read_package(tmp_path, HANDLER)
+
+
+@pytest.mark.parametrize("path", ["../../etc", "/etc/passwd", "a/b.zip", "..", ".", "", "a b", "x\n", "-x.zip"])
+def test_an_artefact_that_does_not_lie_beside_package_json_is_refused(tmp_path: Path, path: object) -> None:
+    build = fake_build.write(tmp_path)
+    package = json.loads((build / "package.json").read_text())
+    package["artefacts"][0]["path"] = path
+    (build / "package.json").write_text(json.dumps(package))
+
+    with pytest.raises(PackageError, match="which is not a file or directory beside it: run `make package`"):
+        read_package(build, HANDLER)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("bundle/manifest.json", "[" * 100_000),
+        ("bundle/manifest.json", "{}"),
+        ("bundle/manifest.json", "[]"),
+        (
+            "bundle/manifest.json",
+            '{"target": {"python": "3\\nRUN x", "package": "image", "architecture": "arm64"}}',
+        ),
+        ("bundle/manifest.json", '{"target": {"python": "3.13", "package": "zip", "architecture": "x86_64"}}'),
+        ("package.json", "[]"),
+        ("package.json", "[" * 100_000),
+        ("package.json", '{"schema": 1, "artefacts": 7}'),
+        ("package.json", '{"schema": 1, "artefacts": []}'),
+        (
+            "package.json",
+            '{"schema": 1, "manifest_sha256": "", "handler_sha256": "", "artefacts": [{"role": 1}]}',
+        ),
+    ],
+)
+def test_a_contract_of_another_kind_is_refused_with_the_command(tmp_path: Path, name: str, text: str) -> None:
+    build = fake_build.write(tmp_path)
+    (build / name).write_text(text)
+
+    with pytest.raises(PackageError, match=r"run `make (build|package)`"):
+        read_package(build, HANDLER)

@@ -105,3 +105,34 @@ def test_a_file_changed_after_the_build_is_named_with_its_hash(bundle: Path) -> 
 
     found = hashlib.sha256(b"WEIGHTS").hexdigest()
     assert f"weights has sha256 {found}" in next(manifest.changed_files(loaded))
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["../outside", "/etc/passwd", "a/../../outside", "a\\..\\b", "a//b", "./weights", "", "a/", "weights\0", 7],
+)
+def test_a_path_that_leads_out_of_the_bundle_is_damage(bundle: Path, path: object) -> None:
+    data = json.loads((bundle / "manifest.json").read_text())
+    data["files"][0]["path"] = path
+    (bundle.parent / "outside").write_bytes(b"weights")
+    write(bundle, data)
+
+    with pytest.raises(BundleError, match=r"manifest\.json is damaged .*build the bundle again"):
+        manifest.load(bundle)
+
+
+@pytest.mark.parametrize("slug", ["../../etc", "/etc", "a/b", "..", "", "a\\b", "a\0b", None, 3, ["x"]])
+def test_a_models_directory_is_one_name(bundle: Path, slug: object) -> None:
+    data = json.loads((bundle / "manifest.json").read_text())
+    data["models"][0]["slug"] = slug
+    write(bundle, data)
+
+    with pytest.raises(BundleError, match=r"manifest\.json is damaged"):
+        manifest.load(bundle)
+
+
+def test_a_manifest_nested_without_end_is_damage(bundle: Path) -> None:
+    (bundle / "manifest.json").write_text("[" * 100_000)
+
+    with pytest.raises(BundleError, match=r"manifest\.json is damaged"):
+        manifest.load(bundle)
