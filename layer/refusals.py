@@ -5,6 +5,7 @@ import re
 import ssl
 from datetime import UTC, datetime
 from typing import Any
+from urllib.request import getproxies
 
 from layer import network
 from layer.errors import FetchError
@@ -150,18 +151,24 @@ def unreachable(error: Exception, url: str, where: str) -> FetchError:
             f"{where}: {host} answers with an address that cannot be followed. Check HF_ENDPOINT ({text})"
         )
     if kind == "ConnectTimeout":
-        return FetchError(f"{where} cannot be reached: no connection to {host} within seconds. {network.UNREACHABLE}")
+        return FetchError(f"{where} cannot be reached: no connection to {host} within seconds. {_check_network()}")
     if kind == "ConnectError":
-        return FetchError(f"{where} cannot be reached ({text}). {network.UNREACHABLE}")
+        return FetchError(f"{where} cannot be reached ({text}). {_check_network()}")
     return FetchError(
         f"{where} cannot be reached, or the connection broke: run the build again, it goes on where it stopped ({text})"
     )
 
 
-def _proxies() -> str:
-    from urllib.request import getproxies
+def _check_network() -> str:
+    return f"A proxy is set: {_proxies()}. {network.UNREACHABLE}" if _used_proxies() else network.UNREACHABLE
 
-    used = {name: network.without_password(url) for name, url in getproxies().items() if name != "no"}
+
+def _used_proxies() -> dict[str, str]:
+    return {name: network.without_password(url) for name, url in getproxies().items() if name != "no"}
+
+
+def _proxies() -> str:
+    used = _used_proxies()
     listed = ", ".join(f"{name.upper()}_PROXY={url}" for name, url in used.items())
     return f"check {listed or 'HTTPS_PROXY'}, or unset it; NO_PROXY names the hosts that need none"
 

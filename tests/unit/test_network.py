@@ -14,7 +14,8 @@ import pytest
 
 from layer import hub, network
 from layer.errors import FetchError
-from tests.hub.odd import about, forget, odd_hub
+from tests.hub.odd import Reply, about, forget, odd_hub
+from tests.hub.socks import socks_proxy
 
 
 @pytest.fixture(autouse=True)
@@ -93,6 +94,54 @@ def test_socks_proxies_are_used_or_the_package_that_they_take_is_named(
 
     with pytest.raises(FetchError, match=says):
         hub.repository("acme/tiny", None)
+
+
+@pytest.mark.skipif(find_spec("socksio") is None, reason="socksio is not installed: see requirements.txt")
+@pytest.mark.parametrize("scheme", ["socks5", "socks", "socks5h"])
+def test_through_a_socks_proxy_the_hub_answers(monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
+    closing = Reply(body=about().body, headers={"connection": "close"})
+    with (
+        odd_hub(lambda _path, _headers: closing) as odd,
+        socks_proxy(int(odd.url.rpartition(":")[2])) as (at, asked),
+    ):
+        monkeypatch.setenv("ALL_PROXY", f"{scheme}://{at}/")
+        monkeypatch.setenv("HF_ENDPOINT", "http://hub.invalid")
+        assert hub.repository("acme/tiny", None).license == "mit"
+
+    assert asked == ["hub.invalid:80"]
+
+
+def test_a_proxy_that_asks_for_a_password_is_told_from_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        refusal = b"HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+
+        def refuse() -> None:
+            for _ in range(2):
+                connection, _address = listener.accept()
+                with connection:
+                    connection.recv(65536)
+                    connection.sendall(refusal)
+
+        threading.Thread(target=refuse, daemon=True).start()
+        for name, endpoint in (("HTTPS_PROXY", "https://hub.invalid"), ("HTTP_PROXY", "http://hub.invalid")):
+            monkeypatch.setattr(network, "_client", None)
+            monkeypatch.setenv(name, f"http://user:wrong@127.0.0.1:{listener.getsockname()[1]}")
+            monkeypatch.setenv("HF_ENDPOINT", endpoint)
+            with pytest.raises(
+                FetchError, match="refused by the proxy, which asks for a user and a password"
+            ) as caught:
+                hub.repository("acme/tiny", None)
+            assert "wrong" not in str(caught.value)
+
+
+def test_a_proxy_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://user:secret@127.0.0.1:9")
+
+    with pytest.raises(
+        FetchError, match=r"cannot be reached.*check HTTPS_PROXY=http://127\.0\.0\.1:9, or unset it"
+    ) as caught:
+        hub.repository("acme/tiny", None)
+    assert "secret" not in str(caught.value)
 
 
 def test_no_proxy_is_heeded_and_a_proxy_is_asked_for_what_it_can_resolve(monkeypatch: pytest.MonkeyPatch) -> None:
