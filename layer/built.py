@@ -101,8 +101,10 @@ def link(source: str | Path, target: str | Path) -> None:
     """Put a file that is only read in a second place, by a hard link where the file system has them."""
     try:
         os.link(source, target)
-    except OSError:  # another disk, or a file system without links
-        shutil.copy2(source, target)
+    except OSError:  # another disk, a file system without links, or one that is out of them
+        aside = Path(f"{target}.copying")
+        shutil.copy2(source, aside)
+        aside.replace(target)  # killed in the middle, a copy has no name that is looked for
 
 
 def _place(cache: Path, model: ModelSpec, digest: str) -> Path:

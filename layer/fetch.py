@@ -50,7 +50,7 @@ class Located:
 
     def missing(self) -> list[str]:
         """Name the files that are still to be downloaded."""
-        return [name for name in self.expected if not (self.folder / name).exists()]
+        return [name for name, want in self.expected.items() if not want.is_at(self.folder / name)]
 
     def take_over(self) -> None:
         """Bring the files that an older commit in the cache has already: most commits leave the weights as they are."""
@@ -81,6 +81,13 @@ class Expected:
     size: int | None
     sha256: str | None
     blob_id: str | None = None
+
+    def is_at(self, path: Path) -> bool:
+        """Tell whether a file is there, of its size: its hash was checked before it got its name."""
+        try:
+            return self.size in (None, path.stat().st_size)
+        except FileNotFoundError:
+            return False
 
     def difference(self, path: Path) -> str | None:
         """Tell how a file is another one, None where it is the one that was meant, as far as that is known."""
