@@ -52,27 +52,42 @@ def walk(top: str, left_out: Counter[str]) -> Iterator[tuple[str, str]]:
 
     Links to directories are not followed; they and files of other kinds are counted in `left_out`, by suffix.
     """
-    waiting = [(top, True)]
-    while waiting:
-        path, is_directory = waiting.pop()
-        if not is_directory:
-            yield path, ""
-            continue
-        try:
-            with os.scandir(path) as entries:
-                inside = sorted(entries, key=lambda entry: entry.name, reverse=True)
-        except OSError as error:
-            yield path, f"it cannot be listed: {error.strerror}"
-            continue
-        for entry in inside:
-            if entry.is_dir(follow_symlinks=False):
-                waiting.append((entry.path, True))
-            elif entry.is_symlink() and os.path.isdir(entry.path):  # noqa: PTH112 - paths are many: they stay strings
-                left_out["linked directories"] += 1
-            elif has_image_suffix(entry.name):
-                waiting.append((entry.path, False))
+    levels: list[tuple[str, list[str], set[str]]] = []  # a directory, and the names in it that are still to come
+    directory: str | None = top
+    while directory is not None or levels:
+        if directory is not None:
+            try:
+                levels.append((directory, *_names(directory, left_out)))
+            except OSError as error:
+                yield directory, f"it cannot be listed: {error.strerror}"
+            directory = None
+        elif not levels[-1][1]:
+            levels.pop()
+        else:
+            parent, names, directories = levels[-1]
+            name = names.pop()
+            path = os.path.join(parent, name)  # noqa: PTH118 - paths are many: they stay strings
+            if name in directories:
+                directory = path
             else:
+                yield path, ""
+
+
+def _names(directory: str, left_out: Counter[str]) -> tuple[list[str], set[str]]:
+    """Return the names of a directory's images and directories, the last first, and which are directories."""
+    names, directories = [], set()
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                directories.add(entry.name)
+            elif entry.is_symlink() and os.path.isdir(entry.path):  # noqa: PTH112
+                left_out["linked directories"] += 1
+                continue
+            elif not has_image_suffix(entry.name):
                 left_out[PurePath(entry.name).suffix.lower() or "no suffix"] += 1
+                continue
+            names.append(entry.name)
+    return sorted(names, reverse=True), directories
 
 
 def _check_regular(found: os.stat_result) -> int:
