@@ -15,7 +15,17 @@ STEP = 256_000  # bytes decompressed at once
 HEADER_BYTES = 16_384  # of one member's headers, extended ones too; tarfile reads them whole, and searches in them
 MAX_GLOBAL_HEADERS = 100  # of a tar: each member gets a copy
 XZ_MEMORY = 100_000_000  # bytes of dictionary, which the file itself asks for
-ERRORS = (OSError, EOFError, ValueError, RuntimeError, OverflowError, zlib.error, lzma.LZMAError, tarfile.TarError)
+ERRORS = (
+    OSError,
+    EOFError,
+    ValueError,
+    LookupError,
+    RuntimeError,
+    OverflowError,
+    zlib.error,
+    lzma.LZMAError,
+    tarfile.TarError,
+)
 
 
 class _Decompressor(Protocol):

@@ -19,7 +19,17 @@ MEMBER_BYTES = 46  # of a member's record, before its name
 END = struct.Struct("<4s4H2LH")  # PK 5 6, two disk numbers, members here and in all, size, offset, comment
 END64 = struct.Struct("<4sQ2H2L4Q")  # PK 6 6, ..., members here and in all, size, offset
 LOCATOR_BYTES = 20  # of the record between the two
-ERRORS = (OSError, EOFError, ValueError, RuntimeError, zlib.error, zipfile.BadZipFile, struct.error, OverflowError)
+ERRORS = (
+    OSError,
+    EOFError,
+    ValueError,
+    LookupError,
+    RuntimeError,
+    zlib.error,
+    zipfile.BadZipFile,
+    struct.error,
+    OverflowError,
+)
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
@@ -76,7 +86,7 @@ def _add(tree: Tree, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, entries: 
         except UnreadableError as error:
             tree.problem(Finding("unreadable", entry.filename, f"a link: {error.reason}"))
             return
-    node = Node(entry.file_size, stat.S_IMODE(mode), link, entry.is_dir())
+    node = Node(entry.file_size, stat.S_IMODE(mode), link, entry.filename.endswith("/"))
     tree.add(entry.filename, node)
     if link is None and wanted(entry.filename, entry.file_size):
         entries["/".join(part for part in entry.filename.split("/") if part not in ("", "."))] = entry

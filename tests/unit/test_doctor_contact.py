@@ -18,6 +18,7 @@ from layer.doctor.limits import Budget
 from layer.doctor.printable import printable
 from layer.doctor.show import show
 from layer.doctor.symptoms import log_symptoms, symptoms
+from tests.unit.hostile.raw import image, member, tar
 
 ROOT = Path(__file__).parents[2]
 
@@ -189,3 +190,14 @@ def test_the_cost_of_text_grows_in_proportion(reader: Callable[[str, int], Calla
     count = 100_000 // len(text)
 
     assert cost(reader(text, 8 * count)) < 24 * cost(reader(text, count)) + 0.05
+
+
+def test_an_image_is_asked_for_by_name_and_named_so_in_the_findings(tmp_path: Path) -> None:
+    image(tmp_path, tar(member("a")))
+    docker = tmp_path / "docker"
+    docker.write_text(f'#!/bin/sh\n[ "$1 $2 $4 $5" = "save -o -- acme/clip:1" ] && cp {tmp_path}/image.tar "$3"\n')
+    docker.chmod(0o755)
+
+    run = doctor("acme/clip:1", env={"PATH": f"{tmp_path}:/usr/bin:/bin"})
+
+    assert (run.returncode, run.stdout, run.stderr) == (0, "acme/clip:1: 0 errors, 0 warnings\n", "")
