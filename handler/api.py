@@ -3,7 +3,7 @@
 import logging
 import os
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Any
 
@@ -49,6 +49,7 @@ def _http(service: Service, event: Any, context: Any) -> tuple[Answer, Request |
     def respond() -> Answer:
         nonlocal request
         request = parse(event, service.settings.max_body_bytes)
+        request = request.at(ROUTES, service.settings.base_path)
         return _route(service, request)
 
     answer = _guard(respond, context)
@@ -71,12 +72,20 @@ def _guard(respond: Callable[[], Answer], context: Any) -> Answer:
         return Answer(failure.status, failure.body())
 
 
+def _instead(path: str, known: Collection[str]) -> str:
+    """Say which paths there are, or what is in front of one of them."""
+    for route in known:
+        if route != "/" and path.endswith(route):
+            base = shorten(path.removesuffix(route))
+            return f"if {base} is a base path of your domain in front of {route}, set OPENCLIP_BASE_PATH to it"
+    return f"there are {', '.join(known)}"
+
+
 def _route(service: Service, request: Request) -> Answer:
     routes = served(service.settings)
     methods = routes.get(request.path)
     if methods is None:
-        known = ", ".join(routes)
-        raise ApiError("not_found", f"no route {shorten(request.path)}: there are {known}")
+        raise ApiError("not_found", f"no route {shorten(request.path)}: {_instead(request.path, routes)}")
     if request.method == "OPTIONS":
         return cors.preflight(request, methods, service.settings)
     # HEAD is GET without the body: see events.shape

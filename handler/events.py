@@ -4,8 +4,8 @@ import base64
 import binascii
 import gzip
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from http import HTTPStatus
 from typing import Any
@@ -28,6 +28,14 @@ class Request:
     text: str = ""
     encoded: bool = False
     max_body_bytes: int = 0
+    route: str = ""  # the path by the gateway's own route, which a custom domain's base path is no part of
+
+    def at(self, known: Collection[str], base_path: str) -> "Request":
+        """Return the request at the path that is known: as it came, by the gateway's route, or below the base path."""
+        for path in (self.path, self.route, _without(self.path, base_path)):
+            if path in known:
+                return replace(self, path=path)
+        return self
 
     @property
     def media_type(self) -> str:
@@ -83,16 +91,25 @@ def parse(event: Event, max_body_bytes: int) -> Request:
         method = _text(_object(context, "http"), "method", "GET")
         # As the client sent it, still encoded.
         query = dict(parse_qsl(_text(event, "rawQueryString", ""), keep_blank_values=True))
-        path = _without_stage(_text(event, "rawPath", "/"), _text(context, "stage", ""))
+        path, route = _text(event, "rawPath", "/"), _text(event, "routeKey", "")
+        if stage := _text(context, "stage", ""):  # HTTP APIs put it in front of the path unless it is `$default`
+            path = _without(path, f"/{stage}")
     else:
         method = _text(event, "httpMethod", "GET")
         query = _merged(event, "queryStringParameters", "multiValueQueryStringParameters")
         if "elb" in context:  # a load balancer passes the query on as it came; a REST API decodes it
             query = {unquote_plus(name): unquote_plus(value) for name, value in query.items()}
-        path = _text(event, "path", "/")
+        path, route = _text(event, "path", "/"), _text(event, "resource", "")
     body = _text(event, "body", "")
     return Request(
-        method.upper(), unquote(path), headers, query, body, bool(event.get("isBase64Encoded")), max_body_bytes
+        method.upper(),
+        unquote(path),
+        headers,
+        query,
+        body,
+        bool(event.get("isBase64Encoded")),
+        max_body_bytes,
+        _by_route(event, route),
     )
 
 
@@ -160,10 +177,19 @@ def _merged(event: Event, single: str, multiple: str) -> dict[str, str]:
     return {str(name): value for name, value in merged.items() if isinstance(value, str)}
 
 
-def _without_stage(path: str, stage: str) -> str:
-    """Drop the stage: HTTP APIs put it in front of the path unless it is `$default`."""
-    prefix = f"/{stage}"
-    return path[len(prefix) :] or "/" if stage and (path == prefix or path.startswith(prefix + "/")) else path
+def _by_route(event: Event, route: str) -> str:
+    """Return the path of `POST /v1/embeddings`, or what `{proxy+}` stands for at a route's end; empty for others."""
+    path = route.rpartition(" ")[2]
+    if "{" not in path:
+        return path
+    name = path.rpartition("{")[2].removesuffix("+}")
+    value = _object(event, "pathParameters").get(name) if path.endswith("+}") else None
+    return f"/{value}" if isinstance(value, str) else ""
+
+
+def _without(path: str, prefix: str) -> str:
+    """Drop whole segments from the front of a path."""
+    return path[len(prefix) :] or "/" if prefix and (path == prefix or path.startswith(prefix + "/")) else path
 
 
 def too_large(max_body_bytes: int) -> ApiError:

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 from handler.errors import OfflineError
-from handler.settings import Settings
+from handler.settings import cache_dir
 
 OFFLINE_FLAGS = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE", "HF_HUB_DISABLE_TELEMETRY")
 
@@ -36,7 +36,7 @@ def enforce(environ: MutableMapping[str, str], modules: Mapping[str, ModuleType]
 
     Raises OfflineError when a library that has already frozen other values was imported before.
     """
-    wanted = environment(Settings.from_env(environ).cache_dir)
+    wanted = environment(cache_dir(environ))
     for flag in OFFLINE_FLAGS:
         if environ.get(flag, "1") != "1":
             # Curly quotes pasted from a blog post parse as false, and HF_HUB_OFFLINE=0 beats TRANSFORMERS_OFFLINE=1.

@@ -15,6 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from handler.http_body import BodyError, read_body
+
 MAX_GATEWAY_BYTES = 10 * 1024 * 1024  # API Gateway's payload quota
 MAX_EVENT_BYTES = 6 * 1024 * 1024  # Lambda's synchronous payload quota, base64 and envelope included
 TIMEOUT_SECONDS = 30  # of an HTTP API's integration; reported in the context, not enforced
@@ -48,14 +50,12 @@ class RequestHandler(BaseHTTPRequestHandler):
     environment = ThreadPoolExecutor(1, "execution-environment")
 
     def _serve(self) -> None:
-        length = self.headers.get("content-length", "0")
-        if "transfer-encoding" in self.headers or not length.isdecimal():
-            self._close(411, "Length Required")
+        try:
+            body = read_body(self.rfile, self.headers, MAX_GATEWAY_BYTES)
+        except BodyError as error:
+            self._close(error.status, str(error))
             return
-        if int(length) > MAX_GATEWAY_BYTES:
-            self._close(413, "Request Entity Too Large")
-            return
-        event = self._event(self.rfile.read(int(length)))
+        event = self._event(body)
         if len(json.dumps(event)) > MAX_EVENT_BYTES:
             self._close(413, "Request Entity Too Large")
             return
@@ -151,9 +151,12 @@ def _command(arguments: list[str] | None) -> int:
     parser.add_argument("--api-key", default="", help="ask for `Authorization: Bearer ...` as a deployed API does")
     options = parser.parse_args(arguments)
     RequestHandler.api_key = options.api_key
-    import handler.app  # noqa: F401 - after the arguments: importing it is the init phase
+    server = ThreadingHTTPServer((options.host, options.port), RequestHandler)  # before a model is loaded in vain
+    from handler.app import SERVICE  # after the arguments: importing it is the init phase
 
-    server = ThreadingHTTPServer((options.host, options.port), RequestHandler)
+    if SERVICE.started is None:  # its reason is logged
+        server.server_close()
+        return 1
     for number in (signal.SIGTERM, signal.SIGINT):
         # In a thread of its own: shutdown waits for serve_forever, which runs in the one that gets the signal.
         signal.signal(number, lambda *_: threading.Thread(target=server.shutdown).start())

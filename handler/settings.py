@@ -27,8 +27,8 @@ class Settings:
     max_object_bytes: int = 25 * MB  # of one object in S3
     threads: int = 0  # 0: as many as the process may use
     model_memory_mb: int = 0  # of the files of all loaded models, beyond which the least recently used go; 0: no limit
-
     pages: bool = True  # `/`, `/docs` and `/openapi.json`, which no gateway asks a credential for
+    base_path: str = ""  # in front of every route, where what stands before the function passes it on
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
@@ -42,7 +42,7 @@ class Settings:
         return cls(
             # Absolute: links to the bundle stand in another directory, where a relative path means something else.
             bundle_dir=Path(environ.get("OPENCLIP_BUNDLE_DIR", cls.bundle_dir)).absolute(),
-            cache_dir=Path(environ.get("OPENCLIP_CACHE_DIR", cls.cache_dir)).absolute(),
+            cache_dir=cache_dir(environ),
             cache_mode=mode,
             max_body_bytes=_positive(environ, "OPENCLIP_MAX_BODY_BYTES", cls.max_body_bytes),
             max_items=_positive(environ, "OPENCLIP_MAX_ITEMS", cls.max_items),
@@ -54,7 +54,13 @@ class Settings:
             threads=_positive(environ, "OPENCLIP_THREADS", cls.threads),
             model_memory_mb=_positive(environ, "OPENCLIP_MODEL_MEMORY_MB", cls.model_memory_mb),
             pages=_flag(environ, "OPENCLIP_PAGES", cls.pages),
+            base_path=_base_path(environ),
         )
+
+
+def cache_dir(environ: Mapping[str, str]) -> Path:
+    """Return the writable directory, also where another variable cannot be meant."""
+    return Path(environ.get("OPENCLIP_CACHE_DIR", Settings.cache_dir)).absolute()
 
 
 def _positive(environ: Mapping[str, str], name: str, default: int) -> int:
@@ -73,6 +79,13 @@ def _flag(environ: Mapping[str, str], name: str, default: bool) -> bool:
     if value not in ("true", "false"):
         raise SettingsError(f"{name} is {value!r}: set it to true or false, or leave it out for {str(default).lower()}")
     return value == "true"
+
+
+def _base_path(environ: Mapping[str, str]) -> str:
+    value = environ.get("OPENCLIP_BASE_PATH", "")
+    if value and (not value.startswith("/") or value.endswith("/") or not value.isprintable()):
+        raise SettingsError(f"OPENCLIP_BASE_PATH is {value!r}: begin it with a slash and end it without one, as /clip")
+    return value
 
 
 def _names(environ: Mapping[str, str], name: str) -> tuple[str, ...]:

@@ -1,0 +1,126 @@
+"""A domain of one's own with a base path: the event's path keeps it, and the gateway's route tells what it is.
+
+The shapes of the events: docs.aws.amazon.com, "Create AWS Lambda proxy integrations for HTTP APIs in API Gateway" and
+"Set up Lambda proxy integrations in API Gateway".
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from handler.errors import SettingsError
+from handler.settings import Settings
+from tests.unit.fake_bundle import FakeFunction
+
+BODY = json.dumps({"input": "abc"})
+
+
+def http_api(path: str, route: str, stage: str = "$default", **more: Any) -> dict[str, Any]:
+    context = {"stage": stage, "http": {"method": "POST", "path": path}, "routeKey": route}
+    return {
+        "version": "2.0",
+        "routeKey": route,
+        "rawPath": path,
+        "rawQueryString": "",
+        "headers": {"content-type": "application/json"},
+        "requestContext": context,
+        "body": BODY,
+        "isBase64Encoded": False,
+        **more,
+    }
+
+
+def rest_api(path: str, resource: str, proxy: str | None = None) -> dict[str, Any]:
+    return {
+        "resource": resource,
+        "path": path,
+        "httpMethod": "POST",
+        "headers": {"Content-Type": "application/json"},
+        "multiValueHeaders": {"Content-Type": ["application/json"]},
+        "queryStringParameters": None,
+        "pathParameters": {"proxy": proxy} if proxy else None,
+        "requestContext": {"resourcePath": resource, "httpMethod": "POST", "stage": "prod", "path": path},
+        "body": BODY,
+        "isBase64Encoded": False,
+    }
+
+
+def load_balancer(path: str) -> dict[str, Any]:
+    event = rest_api(path, "")
+    return {**event, "requestContext": {"elb": {"targetGroupArn": "arn"}}, "pathParameters": None}
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        http_api("/clip/v1/embeddings", "POST /v1/embeddings"),
+        http_api("/a/b/v1/embeddings", "ANY /v1/embeddings"),
+        http_api("/clip/v1/embeddings", "POST /{proxy+}", pathParameters={"proxy": "v1/embeddings"}),
+        http_api("/clip/v1/embeddings", "ANY /clip/{path+}", pathParameters={"path": "v1/embeddings"}),
+        http_api("/prod/v1/embeddings", "$default", "prod"),
+        http_api("/clip/prod/v1/embeddings", "POST /v1/embeddings", "prod"),
+        http_api("/v1/embeddings", "$default"),
+        rest_api("/clip/v1/embeddings", "/v1/embeddings"),
+        rest_api("/clip/v1/embeddings", "/{proxy+}", "v1/embeddings"),
+        rest_api("/v1/embeddings", "/{proxy+}", "v1/embeddings"),
+    ],
+)
+def test_the_gateways_route_counts_whatever_stands_before_it(event: dict[str, Any], tmp_path: Path) -> None:
+    answer = FakeFunction(tmp_path).invoke(event)
+    assert (answer["statusCode"], json.loads(answer["body"])["object"]) == (200, "list")
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        http_api("/clip/v1/embeddings", "$default"),  # also a Function URL, behind a distribution with a path
+        load_balancer("/clip/v1/embeddings"),
+    ],
+)
+def test_where_no_route_tells_a_setting_does(event: dict[str, Any], tmp_path: Path) -> None:
+    without = FakeFunction(tmp_path / "a").invoke(event)
+    error = json.loads(without["body"])["error"]
+    assert (without["statusCode"], error["code"]) == (404, "not_found")
+    assert (
+        "if '/clip' is a base path of your domain in front of /v1/embeddings, set OPENCLIP_BASE_PATH"
+        in error["message"]
+    )
+
+    assert FakeFunction(tmp_path / "b", base_path="/clip").invoke(event)["statusCode"] == 200
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        http_api("/clip/v1/embeddingsx", "$default"),
+        http_api("/clipper/v1/embeddings", "$default"),
+        http_api("/x/clip/v1/embeddings", "$default"),
+        http_api("/v1/nothing", "POST /v1/{name}", pathParameters={"name": "embeddings"}),
+        http_api("/v1/nothing", "ANY /{proxy+}", pathParameters=None),
+        http_api("/v1/nothing", "ANY /{proxy+}", pathParameters={"proxy": 7}),
+        rest_api("/v1/nothing", "/{proxy+}"),
+    ],
+)
+def test_any_other_path_stays_unknown(event: dict[str, Any], tmp_path: Path) -> None:
+    answer = FakeFunction(tmp_path, base_path="/clip").invoke(event)
+    assert (answer["statusCode"], json.loads(answer["body"])["error"]["code"]) == (404, "not_found")
+
+
+@pytest.mark.parametrize("event", [http_api("/v1", "ANY /{a+}", pathParameters=[1]), http_api("/v1", [])])  # type: ignore[arg-type]
+def test_an_event_that_no_gateway_sends_is_refused(event: dict[str, Any], tmp_path: Path) -> None:
+    answer = FakeFunction(tmp_path).invoke(event)
+    assert (answer["statusCode"], json.loads(answer["body"])["error"]["code"]) == (400, "invalid_event")
+
+
+def test_the_base_paths_own_page_is_the_playground(tmp_path: Path) -> None:
+    event = http_api("/clip", "GET /")
+    event["requestContext"]["http"]["method"] = "GET"
+    assert FakeFunction(tmp_path).invoke(event)["headers"]["content-type"].startswith("text/html")
+
+
+@pytest.mark.parametrize("value", ["clip", "/clip/", "/", "/cl\nip"])
+def test_a_base_path_that_cannot_be_meant_stops_the_start(value: str) -> None:
+    with pytest.raises(SettingsError, match="OPENCLIP_BASE_PATH"):
+        Settings.from_env({"OPENCLIP_BASE_PATH": value})
