@@ -89,7 +89,7 @@ def _command(given: Sequence[str] | None) -> int:
     if left_out:
         print(f"             without {left_out} Chinese captions: no font here has the characters (fonts-noto-cjk has)")
     if right < len(captions):
-        print(f"error: {len(captions) - right} of {len(captions)} captions found a wrong picture", file=sys.stderr)
+        print(f"error: {len(captions) - right} of {len(captions)} captions found a wrong picture: report it", file=sys.stderr)
     return int(right < len(captions))
 
 
