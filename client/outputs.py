@@ -13,6 +13,7 @@ from typing import Protocol
 
 from client.errors import OutputError
 from client.tables import FORMATS, Format, Names, Row, Table, to_json
+from console.os_errors import reason
 
 Identity = tuple[int, int]  # device and inode: the same for every name of a file
 
@@ -89,7 +90,7 @@ class Files:
                 self._tables[target] = Table(target.with_name(f".openclip-{secrets.token_hex(6)}"), form)
             except OSError as error:
                 self._discard()
-                raise OutputError(f"{target} cannot be written: {error.strerror}") from error
+                raise OutputError(f"{target} cannot be written: {reason(error)}") from error
 
     def append(self, rows: Sequence[Row], total: int) -> None:
         """Write rows. Where that fails, those written before stay complete."""
@@ -102,7 +103,7 @@ class Files:
             for table in longer:
                 table.undo()
             if isinstance(error, OSError):
-                raise OutputError(f"{self.target} cannot be written: {error.strerror}") from error
+                raise OutputError(f"{self.target} cannot be written: {reason(error)}") from error
             raise
         if longer[0].count == len(rows):
             self._check_room(total / len(rows) - 1)
@@ -129,7 +130,7 @@ class Files:
                 table.path.replace(target if old == self.target else target.with_suffix(".names.json"))
         except OSError as error:
             left = table.path if table else target
-            raise OutputError(f"{target} cannot be written: {error.strerror}. The results are in {left}") from error
+            raise OutputError(f"{target} cannot be written: {reason(error)}. The results are in {left}") from error
         return target
 
     def _discard(self) -> None:
@@ -148,7 +149,7 @@ def print_bytes(data: bytes) -> None:
     except OSError as error:
         # What is left in the buffer would fail once more when Python ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise OutputError(f"standard output cannot be written: {error.strerror}") from error
+        raise OutputError(f"standard output cannot be written: {reason(error)}") from error
 
 
 @contextlib.contextmanager
@@ -197,8 +198,10 @@ def _existing(path: Path) -> Iterator[os.stat_result]:
             yield path.stat()
         except FileNotFoundError:
             raise
-        except (OSError, ValueError) as error:
-            raise OutputError(f"{path} cannot be written: {getattr(error, 'strerror', error)}") from error
+        except OSError as error:
+            raise OutputError(f"{path} cannot be written: {reason(error)}") from error
+        except ValueError as error:
+            raise OutputError(f"{path} cannot be written: {error}: give --output another name") from error
 
 
 def _free_name(target: Path) -> Path:

@@ -52,9 +52,13 @@ def explain(error: OSError) -> str:
         return f"the host name is not known ({error.strerror}): check --host, or the address"
     if error.errno == errno.ENOENT and _working_directory_is_gone():
         return "the working directory is gone: change to one that is there, and run the command again"
+    return f"{place(error) or 'a file'}: {reason(error)}"
+
+
+def reason(error: OSError) -> str:
+    """Return the system's words and the fix, for a message that names the place itself."""
     fix = _FIXES.get(error.errno or 0, "check the path and its rights, then run the command again")
-    words = error.strerror or str(error) or type(error).__name__
-    return f"{place(error) or 'a file'}: {words}: {fix}"
+    return f"{error.strerror or str(error) or type(error).__name__}: {fix}"
 
 
 def place(error: OSError) -> str | None:

@@ -138,8 +138,9 @@ def _as_text(body: bytes, content_type: str) -> tuple[str, bool]:
 def main(arguments: list[str] | None = None) -> int:
     """Serve until SIGTERM or SIGINT, letting a running invocation end. Returns the exit status."""
     from console.run import run  # late: this module is shipped with the handler, the package is not
+    from handler.errors import StartError
 
-    return run(lambda: _command(arguments))
+    return run(lambda: _command(arguments), (StartError,))
 
 
 def _command(arguments: list[str] | None) -> int:

@@ -9,14 +9,13 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tqdm import tqdm
-
 from layer import built, manifest, place, storage
 from layer import lock as locks
 from layer.built import Built
 from layer.errors import BuildError
 from layer.held import held
 from layer.own_samples import check as check_samples
+from layer.progress import bar
 from layer.spec import ModelSpec, Spec
 
 if TYPE_CHECKING:
@@ -99,10 +98,12 @@ def _make_all(
         locks.write(lock, found)
     _refuse_unfit(spec.models, fetched, found, cache, own_samples)
     parts = []
-    for model, sources in zip(tqdm(spec.models, desc="models", unit="model"), fetched, strict=True):
-        digest = built.fingerprint(model, found[model.id], own_samples)
-        ready = built.find(cache, model, digest)
-        parts.append(ready or _make(model, spec, sources, cache, digest, own_samples))
+    with bar("models", len(spec.models), unit="model") as shown:
+        for model, sources in zip(spec.models, fetched, strict=True):
+            digest = built.fingerprint(model, found[model.id], own_samples)
+            ready = built.find(cache, model, digest)
+            parts.append(ready or _make(model, spec, sources, cache, digest, own_samples))
+            shown.update()
     return parts
 
 

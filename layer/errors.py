@@ -21,6 +21,10 @@ class RegistryError(BuildError):
     """No pair of open_clip's registry is what was asked for."""
 
 
+class DemoError(BuildError):
+    """The demo did not show what it has to show."""
+
+
 class FetchError(BuildError):
     """The hub did not give a file."""
 

@@ -5,16 +5,15 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
-from tqdm import tqdm
-
 from layer import checkpoint, plan, storage
 from layer.errors import LockError, StorageError
 from layer.fetch import WORKERS, Fetched, Located, download, locate, partial_of
 from layer.lock import Lock, LockedSource
+from layer.progress import Bar, bar
 from layer.spec import ModelSpec
 
 
-def gather(models: Sequence[ModelSpec], cache: Path, pins: Lock, quiet: bool = False) -> list[list[Fetched]]:
+def gather(models: Sequence[ModelSpec], cache: Path, pins: Lock) -> list[list[Fetched]]:
     """Fetch every model's repositories, at the commits of `pins` where they have some. Raises FetchError, PlanError."""
     hub = cache / "hub"
     # A new model takes a repository that others have at their commit: one process can hold only one.
@@ -24,7 +23,7 @@ def gather(models: Sequence[ModelSpec], cache: Path, pins: Lock, quiet: bool = F
     for one in (one for sources in found for one in sources):
         one.take_over()
     located = {(one.folder, name): one for sources in found for one in sources for name in one.missing()}
-    _download_all([(one, name) for (_, name), one in located.items()], hub, quiet)
+    _download_all([(one, name) for (_, name), one in located.items()], hub)
     fetched = [[one.fetched() for one in sources] for sources in found]
     for model, sources in zip(models, fetched, strict=True):
         _refuse_other_files(model, sources, pins.get(model.id, ()))
@@ -69,7 +68,7 @@ def _refuse_other_files(model: ModelSpec, sources: Sequence[Fetched], pins: Sequ
                     )
 
 
-def _download_all(jobs: Sequence[tuple[Located, str]], hub: Path, quiet: bool) -> None:
+def _download_all(jobs: Sequence[tuple[Located, str]], hub: Path) -> None:
     if not jobs:
         return
     total = sum(one.expected[name].size or 0 for one, name in jobs)
@@ -77,8 +76,8 @@ def _download_all(jobs: Sequence[tuple[Located, str]], hub: Path, quiet: bool) -
     _refuse_too_much(total - there, hub)
     stop = threading.Event()
     title = f"downloading {len(jobs)} files"
-    with tqdm(total=total, initial=there, desc=title, unit="B", unit_scale=True, disable=quiet) as bar:
-        advance = _advance(bar, stop)
+    with bar(title, total, done=there) as shown:
+        advance = _advance(shown, stop)
         with ThreadPoolExecutor(WORKERS) as pool:
             running = [pool.submit(download, one, name, advance) for one, name in jobs]
             try:
@@ -98,14 +97,14 @@ def _refuse_too_much(left: int, hub: Path) -> None:
         )
 
 
-def _advance(bar: "tqdm[None]", stop: threading.Event) -> Callable[[int], None]:
+def _advance(shown: Bar, stop: threading.Event) -> Callable[[int], None]:
     lock = threading.Lock()
 
     def advance(count: int) -> None:
         if stop.is_set():
             raise InterruptedError("another download failed, or the build was stopped")
         with lock:
-            bar.update(count)
+            shown.update(count)
 
     return advance
 

@@ -3,18 +3,20 @@
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 
-from tqdm import tqdm
-
 from layer.errors import FetchError
 from layer.fetch import WORKERS
 from layer.hub import repository
+from layer.progress import bar
 
 
 def stated(repos: Collection[str]) -> dict[str, str]:
     """Ask the hub for the licence of each repository; where it cannot say, the reason stands in its place."""
-    with ThreadPoolExecutor(WORKERS) as pool:
-        answers = tqdm(pool.map(_stated, repos), total=len(repos), desc="asking the hub", unit="repository")
-        return dict(zip(repos, answers, strict=True))
+    with ThreadPoolExecutor(WORKERS) as pool, bar("asking the hub", len(repos), unit="answer") as shown:
+        found = {}
+        for repo, answer in zip(repos, pool.map(_stated, repos), strict=True):
+            found[repo] = answer
+            shown.update()
+        return found
 
 
 def _stated(repo: str) -> str:

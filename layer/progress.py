@@ -1,13 +1,65 @@
-"""Progress on long work: a gigabyte takes seconds to hash and minutes to export, and silence looks like a hang."""
+"""Progress on long work: a gigabyte takes seconds to hash and minutes to export, and silence looks like a hang.
+
+On a terminal it is a bar; elsewhere (a log, CI) it is a plain line now and then, without control characters.
+"""
 
 import hashlib
+import sys
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, Protocol
 
 from tqdm import tqdm
 
 _CHUNK = 1 << 20  # bytes
+LINE_SECONDS = 15.0  # between two lines of a log
+
+
+class Bar(Protocol):
+    """What counts: `update` is told how much came since the last call."""
+
+    def update(self, count: int = 1) -> Any:
+        """Count on."""
+
+
+class _Lines:
+    """The bar of a log: a line at the beginning, one every 15 seconds, one at the end."""
+
+    def __init__(self, title: str, total: int, unit: str, done: int) -> None:
+        self.title, self.total, self.unit, self.done = title, total, unit, done
+        self.started = self.told = time.monotonic()
+        self.say()
+
+    def update(self, count: int = 1) -> None:
+        self.done += count
+        if self.done < self.total and time.monotonic() - self.told >= LINE_SECONDS:
+            self.told = time.monotonic()
+            self.say()
+
+    def say(self) -> None:
+        share = f" ({self.done * 100 // self.total}%)" if self.total else ""
+        told = f"{_amount(self.done, self.unit)} of {_amount(self.total, self.unit)}{share}"
+        print(f"{self.title}: {told}", file=sys.stderr, flush=True)
+
+
+def _amount(count: int, unit: str) -> str:
+    return f"{count / 1e6:,.1f} MB" if unit == "B" else f"{count:,} {unit}s"
+
+
+@contextmanager
+def bar(title: str, total: int, unit: str = "B", done: int = 0) -> Iterator[Bar]:
+    """Show how much of `total` is done: bytes where `unit` is "B"."""
+    if sys.stderr is not None and sys.stderr.isatty():
+        with tqdm(total=total, initial=done, desc=title, unit=unit, unit_scale=unit == "B") as shown:
+            yield shown
+        return
+    lines = _Lines(title, total, unit, done)
+    yield lines
+    if lines.done != done:
+        lines.say()
 
 
 def file_sha256(path: Path, advance: Callable[[int], object] = lambda _: None) -> str:
@@ -24,19 +76,47 @@ def hash_files(root: Path, paths: Iterable[Path], title: str) -> Iterator[tuple[
     """Yield each path with its hex digest, under one bar that counts bytes. `paths` are relative to `root`."""
     listed = list(paths)
     total = sum((root / path).stat().st_size for path in listed)
-    with tqdm(total=total, desc=title, unit="B", unit_scale=True) as bar:
+    with bar(title, total) as shown:
         for path in listed:
-            yield path, file_sha256(root / path, bar.update)
+            yield path, file_sha256(root / path, shown.update)
 
 
 @contextmanager
-def steps(title: str) -> Iterator[Callable[[str], None]]:
-    """Show which step is under way, how many came before it, and how long all took. How many follow is not known."""
-    with tqdm(desc=title, unit="step", bar_format="{desc}: step {n_fmt} [{elapsed}]{postfix}", leave=False) as bar:
+def steps(title: str, total: int) -> Iterator[Callable[[str], None]]:
+    """Show which of `total` steps is under way and how long all took; the clock runs on while a step takes long.
+
+    A step may be needed that was not foreseen: then the total grows.
+    """
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield _step_lines(title, total)
+        return
+    layout = "{desc}: step {n_fmt} of {total_fmt} [{elapsed}]{postfix}"
+    ended = threading.Event()
+    with tqdm(desc=title, total=total, bar_format=layout, leave=False) as shown:
+
+        def tick() -> None:
+            while not ended.wait(1):
+                shown.refresh()
 
         def step(name: str) -> None:
-            bar.set_postfix_str(name, refresh=False)
-            bar.update()
-            bar.refresh()
+            shown.total = max(total, shown.n + 1)
+            shown.set_postfix_str(name, refresh=False)
+            shown.update()
+            shown.refresh()
 
-        yield step
+        threading.Thread(target=tick, daemon=True).start()
+        try:
+            yield step
+        finally:
+            ended.set()
+
+
+def _step_lines(title: str, total: int) -> Callable[[str], None]:
+    count = 0
+
+    def step(name: str) -> None:
+        nonlocal count
+        count += 1
+        print(f"{title}: step {count} of {max(total, count)}, {name}", file=sys.stderr, flush=True)
+
+    return step

@@ -1,5 +1,8 @@
 """What the builder prints: reports, bundles and lists of models, as tables."""
 
+import os
+import shutil
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +16,8 @@ if TYPE_CHECKING:
     from layer.package.make import Packaged
 
 MB = 1_000_000
+# Of the registry's columns, on a narrow terminal.
+DROPPED_FIRST = ("repositories", "torch fp32", "tokens", "dim", "fp32", "image", "fits")
 
 
 def show_report(title: str, report: dict[str, Any]) -> None:
@@ -120,9 +125,15 @@ def _licences(sources: Sequence[LockedSource] | None) -> str:
 
 def show_registry(listed: Sequence[registry.Pair]) -> None:
     """Print pairs of open_clip's registry."""
-    header = ("name", "pretrained", "parameters", "torch fp32", "fp32", "int8", "dim", "pictures", "tokens", "fits")
-    _table((*header, "repositories"), (_registry_row(pair) for pair in listed))
+    header = ("name", "pretrained", "torch fp32", "fp32", "int8", "dim", "image", "tokens", "fits", "repositories")
+    rows = [_registry_row(pair) for pair in listed]
+    left_out = _too_wide(header, rows)
+    kept = [column for column in range(len(header)) if header[column] not in left_out]
+    _table([header[column] for column in kept], ([row[column] for column in kept] for row in rows))
     print(f"{len(listed)} pairs. Sizes are of the weights, in MB: torch's checkpoint, then the fast engines'.")
+    if left_out:
+        print(f"Not shown, for want of width: {', '.join(left_out)}.")
+        print("A pipe shows all: ... | less -S")
     print("Licences: --licences asks the hub; a build notes them in models.lock and the manifest.")
     if misnamed := [pair for pair in listed if pair.advice]:
         print(f"(*) {len(misnamed)} would be computed with another activation than they were trained with:")
@@ -143,7 +154,6 @@ def _registry_row(pair: registry.Pair) -> tuple[str, ...]:
     return (
         pair.name,
         pair.pretrained + (" (*)" if pair.advice else ""),
-        f"{pair.parameters / MB:.1f} M",
         *(f"{pair.sizes[kind] / MB:.0f}" for kind in ("torch fp32", "fp32", "int8")),
         str(pair.embed_dim),
         f"{pair.image_size[1]}x{pair.image_size[0]}",
@@ -151,6 +161,20 @@ def _registry_row(pair: registry.Pair) -> tuple[str, ...]:
         ", ".join(pair.fits) or "neither",
         ", ".join(dict.fromkeys((pair.weights or pair.url or "-", *pair.text))),
     )
+
+
+def _too_wide(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Name the columns that a terminal has no room for; whatever is no terminal takes all."""
+    if not (sys.stdout and sys.stdout.isatty()) and "COLUMNS" not in os.environ:
+        return []
+    widths = {name: max(len(line[i]) for line in [header, *rows]) + 2 for i, name in enumerate(header)}
+    dropped: list[str] = []
+    for name in DROPPED_FIRST:
+        if sum(widths.values()) - 2 <= shutil.get_terminal_size().columns:
+            break
+        dropped.append(name)
+        del widths[name]
+    return dropped
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

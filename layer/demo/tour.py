@@ -26,7 +26,7 @@ from console.run import run
 from layer.demo.captions import LANGUAGES, caption
 from layer.demo.heatmap import save_heatmap
 from layer.demo.shapes import Thing, draw
-from layer.errors import BuildError
+from layer.errors import BuildError, DemoError
 
 MODEL = "openclip-lambda/shapes-i18n"
 PICTURE_SIZE = 256  # pixels; drawn larger than the 64 that the model sees, for people
@@ -65,10 +65,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return run(lambda: _command(arguments), (BuildError,))
 
 
-def _command(given: Sequence[str] | None) -> int:
+def _command(given: Sequence[str] | None) -> None:
     parser = Parser(prog="python -m layer.demo.tour", description=__doc__)
     parser.add_argument("--bundle", type=Path, default=Path("build/bundle"))
     parser.add_argument("--picture", type=Path, default=Path("build/demo.png"), help="where the heatmap is written")
+    parser.add_argument("--images", type=Path, default=Path("build/demo-images"), help="where the images are written")
     arguments = parser.parse_args(given)
     _bring_bundle(arguments.bundle)
     pictures = [draw(np.random.default_rng([2026, number]), scene, PICTURE_SIZE) for number, scene in enumerate(SCENES)]
@@ -88,9 +89,18 @@ def _command(given: Sequence[str] | None) -> int:
     print(f"\nheatmap      {arguments.picture}")
     if left_out:
         print(f"             without {left_out} Chinese captions: no font here has the characters (fonts-noto-cjk has)")
+    _save_images(arguments.images, pictures)
+    print(f"images       {arguments.images}, one for each caption: try them in the playground (`make serve`)")
     if right < len(captions):
-        print(f"error: {len(captions) - right} of {len(captions)} captions found a wrong picture: report it", file=sys.stderr)
-    return int(right < len(captions))
+        raise DemoError(f"{len(captions) - right} of {len(captions)} captions found a wrong image: please report it")
+
+
+def _save_images(folder: Path, pictures: Sequence[Image.Image]) -> None:
+    """Write each image as PNG, named by what it shows."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, (scene, picture) in enumerate(zip(SCENES, pictures, strict=True), 1):
+        shown = "-and-".join(f"{thing.colour}-{thing.shape}" for thing in scene)
+        picture.save(folder / f"{number}-{shown}.png")
 
 
 def _bring_bundle(bundle: Path) -> None:

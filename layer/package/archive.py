@@ -5,10 +5,9 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from tqdm import tqdm
-
 from layer.normalise import FILE_MODE
 from layer.package.tree import MTIME
+from layer.progress import bar
 
 _DATE = time.gmtime(MTIME)[:6]
 _UNIX = 3
@@ -24,13 +23,11 @@ def write(target: Path, trees: Mapping[str, Path]) -> None:
     }
     with (
         zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive,
-        tqdm(
-            total=sum(path.stat().st_size for path in members.values()), desc=target.name, unit="B", unit_scale=True
-        ) as bar,
+        bar(target.name, sum(path.stat().st_size for path in members.values())) as shown,
     ):
         for name in sorted(members):
             _add(archive, name, members[name])
-            bar.update(members[name].stat().st_size)
+            shown.update(members[name].stat().st_size)
 
 
 def _add(archive: zipfile.ZipFile, name: str, path: Path) -> None:

@@ -30,7 +30,8 @@ STATUSES = {0, 1, 2, 3, 130, 141}
 # A message that tells what to do has one of these; of an option that is wrong, argparse shows the usage.
 FIX = re.compile(
     r"\b(usage|run|set|give|name|check|choose|write|add|drop|build|install|start|free|change|raise|remove|put|use|take|"
-    r"allow|make|point|look|expected|did you mean|try|close|end|unset|accept|save|show|ask|rename|remount|mount|copy|sign|nothing listens|cannot be read|is it|are not those of|no ending that is known)\b",
+    r"allow|make|point|look|expected|did you mean|try|close|end|unset|accept|save|show|ask|rename|remount|mount|copy|"
+    r"sign|report|skipped|nothing listens|cannot be read|is it|are not those of|encoding with|no ending)\b",
     re.IGNORECASE,
 )
 MAIN = {"layer": "layer.cli", "client": "client.cli", "benchmarks": "benchmarks.__main__"}
@@ -76,7 +77,7 @@ def run_case(case: Case, place: Path, template: Path) -> dict[str, Any]:
         if case.fault:
             stack.enter_context(failing(case.fault))
         status = _status(lambda: command(case.arguments))
-    told = err.buffer.getvalue().decode("utf-8", "replace")  # type: ignore[attr-defined]
+    told = err.buffer.getvalue().decode("utf-8", "replace")
     return {"status": status, "problem": _problem(case, status, told), "stderr": told[-3000:]}
 
 
@@ -118,7 +119,7 @@ def _problem(case: Case, status: int | str, told: str) -> str | None:
     if "Traceback" in told:
         return "a traceback"
     # A step's error is told with its fix by the command that starts it; the doctor's findings are its output.
-    if case.program in ("layer.golden", "layer.export.make") or "doctor" in case.arguments:
+    if case.program in ("layer.golden", "layer.export.make", "handler.selfcheck") or "doctor" in case.arguments:
         return None
     if status in (1, 2, 3) and not FIX.search(told):
         return "no fix is named"

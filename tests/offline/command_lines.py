@@ -1,5 +1,6 @@
 """Command lines as people, scripts and machines get them wrong: seeded, each with its files, environment and fault."""
 
+import functools
 import random
 import shutil
 from dataclasses import dataclass, field
@@ -36,129 +37,17 @@ SPECS = (
     '[[model]]\nname = "a\\u0000b"\n',
     f'[[model]]\nname = "hf-hub:{"a" * 300}/b"\nengine = "torch"\n',
 )
+LINES = Path(__file__).with_name("command_lines.txt")
+# What a shell, a script or a hand puts where an argument should be.
 WORDS = (
-    *(
-        "",
-        "-",
-        "--",
-        "-h",
-        "--help",
-        "--version",
-        "-1",
-        "0",
-        "1e9",
-        "nan",
-        "x" * 5000,
-        "\udcff.png",
-        "一",
-        "a b",
-        "'",
-        "\x1b[31m",
-    ),
-    *(
-        "/dev/null",
-        "/dev/full",
-        "/proc/self/mem",
-        "/proc/self/environ",
-        ".",
-        "..",
-        "~",
-        "/nowhere/at/all",
-        "bundle",
-        "loop",
-    ),
-    *(
-        "models.toml",
-        "file",
-        "empty",
-        "--output",
-        "--models",
-        "--cache",
-        "--bundle",
-        "--locked",
-        "--update",
-        "--all",
-        "--fits",
-    ),
-    *(
-        "s3://b/k",
-        "http://[",
-        "https://",
-        "acme/tiny:latest",
-        "\n",
-        "%s",
-        "{}",
-        "$(reboot)",
-        "--familly",
-        "biuld",
-        "+x",
-    ),
+    *("", "a b", "\n", "\x1b[31m", "\udcff.png", "x" * 5000, "一", "'", "%s", "{}", "$(reboot)"),
+    *("-", "--", "-h", "--help", "--version", "-1", "0", "1e9", "nan", "+x", "--output", "--models", "--cache"),
+    *("--bundle", "--locked", "--update", "--all", "--fits", "--familly", "biuld", "bundle", "loop", "file", "empty"),
+    *("/dev/null", "/dev/full", "/proc/self/mem", "/proc/self/environ", ".", "..", "~", "/nowhere/at/all"),
+    *("models.toml", "s3://b/k", "http://[", "https://", "acme/tiny:latest"),
 )
-# Of each program: command lines that are right, or nearly.
-LINES: dict[str, tuple[str, ...]] = {
-    "layer": (
-        *("build --models models.toml --output out/bundle --cache cache",) * 8,
-        *("build --models models.toml --output bundle --cache cache --samples samples",) * 2,
-        "build --models models.toml --output bundle --cache cache --locked",
-        "build --models models.toml --output bundle --cache cache --update",
-        *("verify --bundle bundle", "inspect --bundle bundle", "package --bundle bundle --output out --cache cache")
-        * 3,
-        "inspect --models models.toml --cache cache",
-        "models --models models.toml",
-        "models --family siglip --fits layer",
-        "models --family acme/tiny --licences",
-        "models --all",
-        *(
-            "doctor bundle",
-            "doctor .",
-            "doctor file",
-            "doctor a.zip",
-            "doctor a.tar",
-            "doctor acme:latest",
-            "doctor {api}",
-        ),
-    ),
-    "client": (
-        *(
-            "embed images --url {api}",
-            "embed images --url {api} --output out.npy",
-            "embed a.png --url {api} --output o.csv",
-        ),
-        *("embed --text hello --url {api} --output o.json", "classify images --label a --label b --url {api}"),
-        *("health --url {api}", "health --url {api} --deep", "embed images --url {api} --sigv4 --region eu-west-1"),
-        *("embed images --url http://127.0.0.1:9", "embed images --batch 500 --url {api}", "health"),
-    ),
-    "handler.serve": (
-        "--port 0",
-        "--port 70000",
-        "--port {busy}",
-        "--host no-such-host.invalid --port 0",
-        "--host 203.0.113.9",
-    ),
-    "handler.selfcheck": (
-        "--bundle bundle",
-        "--bundle nowhere",
-        "--samples file",
-        "--samples nowhere --bundle bundle",
-        "",
-    ),
-    "benchmarks": ("--runs 1 --output out", "--runs 0", "--engine onnx", "--model x", "--place file --output nowhere"),
-    "layer.demo.tour": ("--bundle bundle --picture out/demo.png", "--picture /nowhere/x.png", "--picture out"),
-    "layer.demo.train": ("--steps 3", "extra", "-h"),
-    "layer.golden": ("--name nothing", "--name ViT-B-32 --pretrained no", "", "--name hf-hub:acme/absent"),
-    "layer.export.make": (
-        "--name nothing --out out",
-        "--name x",
-        "--name local-dir:nowhere --out nowhere --samples file",
-    ),
-    "layer.sizes": ("", "extra", "-h"),
-    "layer.census": ("extra", "--help", "--all"),
-    "infra.ready": ("", "--profile none", "-c build_dir=out", "-c build_dir=file deploy --all", "-c x"),
-    "infra.summary": ("", "out", "file", "bundle"),
-}
-WEIGHTS = {"layer": 12, "client": 6}
-ENVIRONS: tuple[dict[str, str | None], ...] = (
-    *({},) * 6,
+ENVIRONS: list[dict[str, str | None]] = [
+    *[{}] * 6,
     {"HOME": None},
     {"HOME": "/nowhere", "TMPDIR": "/nowhere"},
     {"COLUMNS": "x", "TERM": "dumb"},
@@ -168,7 +57,7 @@ ENVIRONS: tuple[dict[str, str | None], ...] = (
     {"HTTP_PROXY": "nonsense", "HTTPS_PROXY": "socks9://x", "NO_PROXY": ""},
     {"OPENCLIP_THREADS": "many", "OPENCLIP_MAX_ITEMS": "-1"},
     {"PATH": "/nowhere"},
-)
+]
 OUTPUTS = (*("whole",) * 8, "ascii", "pipe", "full", "none", "latin-1")
 
 
@@ -194,9 +83,17 @@ def cases(seed: int, count: int, root: str, places: dict[str, str]) -> list[Case
     return [_case(rng, number, root, places) for number in range(count)]
 
 
+@functools.cache
+def _lines() -> tuple[tuple[int, str], ...]:
+    """Return each command line with its weight."""
+    rows = [line.partition(" ") for line in LINES.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
+    return tuple((int(weight), line) for weight, _, line in rows)
+
+
 def _case(rng: random.Random, number: int, root: str, places: dict[str, str]) -> Case:
-    program = rng.choices(list(LINES), [WEIGHTS.get(name, 1) for name in LINES])[0]
-    arguments = rng.choice(LINES[program]).format(**places).split()
+    weights, lines = zip(*_lines(), strict=True)
+    program, _, given = rng.choices(lines, weights)[0].partition(":")
+    arguments = given.format(**places).split()
     for _ in range(rng.choice((0, 0, 0, 1, 1, 2))):
         _mutate(rng, arguments)
     spec = rng.choice(SPECS).encode()

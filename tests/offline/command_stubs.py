@@ -7,6 +7,7 @@ import json
 import random
 import socket
 import subprocess
+import sys
 import tarfile
 import threading
 import time
@@ -194,7 +195,8 @@ def _stub_programs(program: str, place: Path, stack: contextlib.ExitStack) -> No
         yield type("Server", (), {"started": 0.0, "embed": lambda _, items: np.eye(len(items), 64, dtype=np.float32)})()
 
     if program.startswith("handler."):  # a process of its own sets it before huggingface_hub is imported
-        put("huggingface_hub.constants", "HF_HUB_OFFLINE", True)
+        known = {name: module for name, module in sys.modules.items() if not name.startswith("huggingface_hub")}
+        stack.enter_context(patch.dict(sys.modules, known, clear=True))
     elif program == "benchmarks":
         put("benchmarks.__main__", "bundles", is_full)
     elif program == "layer.demo.tour":

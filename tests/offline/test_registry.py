@@ -169,7 +169,7 @@ def test_the_list_can_be_filtered_and_cut_short_by_a_pipe() -> None:
         [name for name, _ in PAIRS if "siglip2" in name.lower()]
     )
     header, first = listed.splitlines()[:2]
-    assert header.split()[-5:] == ["dim", "pictures", "tokens", "fits", "repositories"]
+    assert header.split()[-5:] == ["dim", "image", "tokens", "fits", "repositories"]
     config = open_clip.get_model_config(first.split()[0])
     size, text = config["vision_cfg"]["image_size"], config["text_cfg"]
     assert [str(config["embed_dim"]), f"{size}x{size}", str(text["context_length"]), "image"] == first.split()[-5:-1]
