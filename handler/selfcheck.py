@@ -4,6 +4,7 @@
 """
 
 import argparse
+import contextlib
 import json
 import os
 import sys
@@ -16,10 +17,16 @@ def main(arguments: list[str] | None = None) -> int:
         report = _report(arguments)
     except Exception as error:  # noqa: BLE001 - the report is where the error is told
         report = {"ok": False, "reason": f"{type(error).__name__}: {error}: check --bundle and --samples"}
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
     try:
         print(json.dumps(report, indent=1), flush=True)
     except OSError as error:
-        sys.exit(f"error: standard output cannot be written ({error.strerror})")
+        with contextlib.suppress(OSError):  # or Python tries to write what is left when it ends
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print(f"error: standard output cannot be written ({error.strerror}): give it another place", file=sys.stderr)
+        return 1
     return 0 if report.get("ok") else 1
 
 
