@@ -92,9 +92,11 @@ def _toml(path: Path, text: str) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         place = re.search(r"at line (\d+)", str(error))
         hint = text_file.odd_characters(text, int(place[1])) if place else ""
-        raise SpecError(f"{path} is not TOML: {error}{hint}") from error
+        raise SpecError(f"{path} is not TOML: {error}{hint}: correct that line") from error
     except RecursionError as error:
-        raise SpecError(f"{path} is not a models.toml: it is nested too deep") from error
+        raise SpecError(
+            f"{path} is not a models.toml: it is nested too deep: write one [[model]] table a model"
+        ) from error
 
 
 def _model(path: Path, number: int, table: Mapping[str, Any], target: Target) -> ModelSpec:

@@ -26,9 +26,9 @@ def read(path: Path) -> str:
     """
     state = path.stat()
     if stat.S_ISDIR(state.st_mode):
-        raise ValueError("is a directory")
+        raise ValueError("is a directory: name a file")
     if not stat.S_ISREG(state.st_mode):
-        raise ValueError("is not a regular file")  # a pipe would be waited for, a device may never end
+        raise ValueError("is not a regular file: name one")  # a pipe would be waited for, a device may never end
     with path.open("rb") as stream:
         data = stream.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:

@@ -22,5 +22,5 @@ def _count(number: int, thing: str) -> str:
 
 
 def _print(line: str) -> None:
-    encoding = sys.stdout.encoding or "utf-8"
+    encoding = (sys.stdout.encoding if sys.stdout else None) or "utf-8"
     print(line.encode(encoding, "backslashreplace").decode(encoding))

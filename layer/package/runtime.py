@@ -50,6 +50,7 @@ def _pip(arguments: Iterable[str], target: dict[str, str]) -> None:
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     if run.returncode != 0:
         raise PackageError(
-            f"pip found no wheels for Python {target['python']} on {machine} (layer/package/requirements):\n"
+            f"pip found no wheels for Python {target['python']} on {machine} (layer/package/requirements): check the "
+            f"network, and pip's own settings by `pip config list`:\n"
             f"{run.stderr.strip()}"
         )

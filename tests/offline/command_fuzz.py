@@ -146,41 +146,45 @@ def main() -> None:
     started = time.process_time()
     logging.disable(logging.WARNING)
     with stubs.servers(options.scratch) as places:
-        template = options.scratch / "template"
-        stubs.lay_out_template(template)
-        first = Case(
-            -1,
-            "layer",
-            ["build", "--models", "models.toml", "--output", "bundle", "--cache", "cache"],
-            DEMO.encode(),
-            {},
-            "whole",
-            None,
-        )
-        made = run_case(first, options.scratch / "first", template)
-        assert made["status"] == 0, made
-        for name in ("bundle", "cache", "models.lock"):
-            (options.scratch / "first" / name).rename(template / name)
+        template = _template(options.scratch)
         root = options.scratch / "cases"
         root.mkdir()
-        found, ends = [], Counter[str]()
-        for case in cases(options.seed, options.count, root_of(root), places):
-            if options.only is not None and case.number != options.only:
-                continue
-            place = root / str(case.number)
-            handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-            ended = run_case(case, place, template)
-            for number, handler in handlers.items():
-                signal.signal(number, handler)
-            os.chdir(options.scratch)
-            shutil.rmtree(place, ignore_errors=True)
-            ends[f"{case.program} {ended['status']}"] += 1
-            if ended["problem"] or options.only is not None:
-                found.append({"case": repr(case), **ended})
+        wanted = cases(options.seed, options.count, root_of(root), places)
+        ends, found = _run_all([case for case in wanted if options.only in (None, case.number)], root, template)
     report = {"ends": ends, "problems": found, "cpu_seconds": time.process_time() - started}
     json.dump(report, sys.__stdout__, indent=1)  # type: ignore[arg-type]
     sys.__stdout__.flush()  # type: ignore[union-attr]
     os._exit(0)  # threads of models that were being loaded are of no interest
+
+
+def _template(scratch: Path) -> Path:
+    """Make the directory that every case begins with a copy of; its bundle is built by the first command line."""
+    template = scratch / "template"
+    stubs.lay_out_template(template)
+    line = "build --models models.toml --output bundle --cache cache"
+    first = Case(-1, "layer", line.split(), DEMO.encode(), {}, "whole", None)
+    made = run_case(first, scratch / "first", template)
+    if made["status"] != 0:
+        sys.exit(f"the first build failed: {made}")
+    for name in ("bundle", "cache", "models.lock"):
+        (scratch / "first" / name).rename(template / name)
+    return template
+
+
+def _run_all(wanted: list[Case], root: Path, template: Path) -> tuple[Counter[str], list[dict[str, Any]]]:
+    """Run the cases one after the other; return how often each program ended how, and what is wrong."""
+    found, ends = [], Counter[str]()
+    for case in wanted:
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+        ended = run_case(case, root / str(case.number), template)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        os.chdir(root)
+        shutil.rmtree(root / str(case.number), ignore_errors=True)
+        ends[f"{case.program} {ended['status']}"] += 1
+        if ended["problem"] or len(wanted) == 1:
+            found.append({"case": repr(case), **ended})
+    return ends, found
 
 
 if __name__ == "__main__":
