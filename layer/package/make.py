@@ -9,7 +9,7 @@ from typing import Any
 
 from layer import manifest, place, storage
 from layer.held import held
-from layer.package import archive, cached, fit, image, tree
+from layer.package import archive, cached, fit, image, replaceable, tree
 from layer.package.compiled import compile_for
 from layer.package.digest import tree_sha256
 from layer.progress import file_sha256
@@ -47,6 +47,7 @@ def package(bundle: Path, output: Path, cache: Path, torch_index_url: str | None
         held(output / ".package.lock", f"the package in {output}"),
         held(cache / ".lock", str(cache)),
     ):
+        replaceable.check(output, CONTRACT, {path: name for _, path, name, _ in ZIPS})
         place.sweep(output, ".package-")
         return _package(bundle, facts, output, cache, torch_index_url)
 

@@ -31,7 +31,7 @@ STATUSES = {0, 1, 2, 3, 130, 141}
 FIX = re.compile(
     r"\b(usage|run|set|give|name|check|choose|write|add|drop|build|install|start|free|change|raise|remove|put|use|take|"
     r"allow|make|point|look|expected|did you mean|try|close|end|unset|accept|save|show|ask|rename|remount|mount|copy|"
-    r"sign|report|skipped|nothing listens|cannot be read|is it|are not those of|encoding with|no ending)\b",
+    r"sign|report|skipped|nothing listens|cannot be read|is it|are not those of|encoding with|no ending|no directory|correct)\b",
     re.IGNORECASE,
 )
 MAIN = {"layer": "layer.cli", "client": "client.cli", "benchmarks": "benchmarks.__main__"}

@@ -1,0 +1,36 @@
+"""Refuse to replace what is no package of ours: `--output` may be a directory in which people have files."""
+
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from layer.errors import PackageError
+
+
+def check(output: Path, contract: str, zips: Mapping[str, str]) -> None:
+    """Raise PackageError where `image` or a zip in `output` was not made by `package`.
+
+    `contract` is the file that says so; after a kill it is missing, and then the artefacts' own contents count. `zips`
+    are the files' names with the directory that each has at its top.
+    """
+    if (output / contract).is_file():
+        return
+    image = output / "image"
+    theirs = [image] if image.is_symlink() or (image.exists() and not _is_context(image)) else []
+    theirs += [
+        output / name for name, top in zips.items() if (output / name).exists() and not _holds(output / name, top)
+    ]
+    if theirs:
+        raise PackageError(f"{theirs[0]} is not of a package, and would be replaced: name another --output, or move it")
+
+
+def _is_context(image: Path) -> bool:
+    return image.is_dir() and ((image / "Dockerfile").is_file() or not any(image.iterdir()))
+
+
+def _holds(path: Path, top: str) -> bool:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return all(name.startswith(f"{top}/") for name in archive.namelist())
+    except (OSError, zipfile.BadZipFile):
+        return path.is_file() and path.stat().st_size == 0
