@@ -62,7 +62,7 @@ class Files:
         try:
             self.target = Path(os.path.realpath(path))
         except (OSError, ValueError) as error:
-            raise OutputError(f"{path} cannot be written: {error}") from error
+            raise OutputError(f"{path} cannot be written ({error}): give another --output") from error
         if os.path.islink(self.target):  # noqa: PTH114 - Path's raises for a name that is too long
             raise OutputError(f"{path} cannot be written: it is a link that leads to itself")
         self._forms: dict[Path, Format] = {self.target: FORMATS[suffix]()}
