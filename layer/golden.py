@@ -60,9 +60,8 @@ def compute(name: str, pretrained: str | None, hub: Path) -> dict[str, Any]:
     command = ["-m", "layer.golden", "--name", name, *(["--pretrained", pretrained] if pretrained else [])]
     run = sandbox.run_with_hub(hub, command)
     if run.returncode != 0:
-        raise GoldenError(
-            f"open_clip cannot load {name} offline from {hub}: {sandbox.reason(run, hub)}: check the weights and their config"
-        )
+        why = f"{sandbox.reason(run, hub)}: check the weights and their config"
+        raise GoldenError(f"open_clip cannot load {name} offline from {hub}: {why}")
     answer: dict[str, Any] = json.loads(run.stdout)
     return answer
 
