@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def pad(weights: Path, size: int) -> None:
-    """Make a safetensors file larger, by its metadata: the client writes what it downloads in steps of 10 MB."""
+    """Make a safetensors file larger, by its metadata, so that a download has a middle."""
     with safe_open(weights, "pt") as opened:
         tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - not a mapping
     save_file(tensors, weights, metadata={"padding": "x" * size})
@@ -53,7 +53,7 @@ def builder(tmp_path: Path, hub: Hub) -> Builder:
 
 
 def test_a_model_comes_with_its_tokenizers_repository_pinned_and_with_nothing_unneeded(builder: Builder) -> None:
-    pad(builder.hub.repositories["acme/tiny"].folder / "open_clip_model.safetensors", 25_000_000)
+    pad(builder.hub.repositories["acme/tiny"].folder / "open_clip_model.safetensors", 12_000_000)
     builder.hub.cut_once.add("open_clip_model.safetensors")
 
     run = builder.run()
@@ -96,12 +96,12 @@ def test_a_killed_build_leaves_the_bundle_that_was_there_and_its_download_goes_o
     builder.bundle.mkdir(parents=True)
     (builder.bundle / "manifest.json").write_text("the bundle of an earlier build")
     large = builder.hub.repositories["acme/tiny"].folder / "open_clip_model.safetensors"
-    pad(large, 45_000_000)
+    pad(large, 12_000_000)
     builder.hub.stalled.add(large.name)
     process = builder.start()
     partial = f"cache/hub/models--acme--tiny/*/{large.name}.partial"
     deadline = time.monotonic() + 60
-    while not any(path.stat().st_size >= 10_000_000 for path in builder.root.glob(partial)):
+    while not any(path.stat().st_size >= 5_000_000 for path in builder.root.glob(partial)):
         assert time.monotonic() < deadline, "the download never came to its middle"
         time.sleep(0.05)
 
@@ -114,7 +114,7 @@ def test_a_killed_build_leaves_the_bundle_that_was_there_and_its_download_goes_o
     assert run.returncode == 0, run.stderr
     [resumed] = builder.hub.ranges(large.name)[:1]
     assert resumed is not None
-    assert int(resumed.removeprefix("bytes=").rstrip("-")) >= 10_000_000
+    assert int(resumed.removeprefix("bytes=").rstrip("-")) >= 5_000_000
     assert json.loads(builder.manifest)["models"][0]["id"] == "acme/tiny"
 
 
@@ -198,4 +198,4 @@ def test_a_registry_pair_is_read_from_open_clips_registry(builder: Builder) -> N
     run = builder.run('[[model]]\nname = "ViT-B-32"\npretrained = "nonsense"')
 
     assert run.returncode == 1
-    assert "ViT-B-32 has no pretrained 'nonsense': its tags are openai, laion400m_e31" in run.stderr
+    assert "'nonsense', which is no tag of ViT-B-32. Its tags are openai, laion400m_e31" in run.stderr
