@@ -14,6 +14,10 @@ LABEL = Text(1_000)
 PROMPT_CHARACTERS = 400  # on average, of as many prompts as a request may have; models read some 300
 
 MODEL = Field(Scalar(str), "A model of `GET /v1/models`; without it, the bundle's first")
+EXIF_ORIENTATION = Field(
+    Scalar(bool),
+    "Whether images are turned upright as their EXIF says. Without it, as the deployment is set: open_clip does not",
+)
 OPTIONS = {
     "model": MODEL,
     "encoding_format": Field(
@@ -21,6 +25,7 @@ OPTIONS = {
     ),
     "dimensions": Field(Scalar(int), "Nothing but the model's own number: these vectors cannot be cut shorter"),
     "normalize": Field(Scalar(bool), "Whether vectors have unit length", default=True),
+    "exif_orientation": EXIF_ORIENTATION,
 }
 QUERY = Body("PictureQuery", "The options of a picture that is the body itself", OPTIONS)
 
@@ -118,6 +123,7 @@ CLASSIFY = Body(
             default=[TEMPLATE],
         ),
         "model": MODEL,
+        "exif_orientation": EXIF_ORIENTATION,
     },
     _check_prompts,
 )
@@ -128,6 +134,7 @@ SIMILARITY = Body(
         "images": Field(ListOf(PICTURES), "a list of pictures: the rows of the answer", True),
         "texts": Field(ListOf(TEXT), "a list of texts: the columns of the answer", True),
         "model": MODEL,
+        "exif_orientation": EXIF_ORIENTATION,
     },
 )
 VECTORIZE = Body(

@@ -33,8 +33,7 @@ def check_headers(pictures: Sequence[Picture], settings: Settings) -> None:
     total = 0
     for _, data, param in pictures:
         with _at(param):
-            image = read_header(data, settings.max_image_pixels)
-        total += image.width * image.height
+            total += read_header(data, settings.max_image_pixels).work
     check_pixels(total, len(pictures), settings.max_request_pixels)
 
 
@@ -70,7 +69,7 @@ def _pixels(picture: Picture, model: "LoadedModel", settings: Settings) -> Pixel
     _, data, param = picture
     with _at(param):
         with stage("decode"):
-            image = decode(data, settings.max_image_pixels)
+            image = decode(data, settings.max_image_pixels, settings.exif_orientation)
         with stage("preprocess"):
             return model.preprocess(image)
 

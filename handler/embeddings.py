@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from handler.model import LoadedModel
 
 TENS = np.array([float(f"1e{exponent}") for exponent in range(23)])  # all that a float64 holds exactly
+TYPED = ("normalize", "dimensions", "exif_orientation")  # options that are no text in JSON
 BATCH = 32  # texts a run: activations grow with it, speed hardly does
 
 Vectors = NDArray[np.float32]
@@ -38,6 +39,7 @@ class EmbeddingsRequest:
     encoding_format: str = "float"
     dimensions: int | None = None
     normalize: bool = True
+    exif_orientation: bool | None = None  # None: as the settings say
 
 
 def parse(body: Any, settings: Settings, query: Mapping[str, str] | None = None) -> EmbeddingsRequest:
@@ -60,7 +62,7 @@ def parse_picture(body: bytes, query: Mapping[str, str], settings: Settings) -> 
 
 
 def _typed(query: Mapping[str, str]) -> dict[str, Any]:
-    return {name: _from_query(text) if name in ("normalize", "dimensions") else text for name, text in query.items()}
+    return {name: _from_query(text) if name in TYPED else text for name, text in query.items()}
 
 
 def _from_query(text: str) -> str | bool | int:
@@ -83,7 +85,7 @@ def check(request: EmbeddingsRequest, entry: ModelEntry) -> None:
 
 def run(request: EmbeddingsRequest, model: "LoadedModel", settings: Settings) -> dict[str, Any]:
     """Embed the items and return the answer's body. Raises ImageError for a picture that cannot be embedded."""
-    vectors, tokens = embed(request.items, model, settings)
+    vectors, tokens = embed(request.items, model, as_asked(settings, request.exif_orientation))
     if request.normalize:
         vectors = unit(vectors)
     encode = _base64 if request.encoding_format == "base64" else floats
@@ -95,6 +97,11 @@ def run(request: EmbeddingsRequest, model: "LoadedModel", settings: Settings) ->
         "model": model.entry.id,
         "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
     }
+
+
+def as_asked(settings: Settings, exif_orientation: bool | None) -> Settings:
+    """Return the settings with what a request says itself."""
+    return settings if exif_orientation is None else replace(settings, exif_orientation=exif_orientation)
 
 
 def embed(items: Sequence[Item], model: "LoadedModel", settings: Settings) -> tuple[Vectors, int]:

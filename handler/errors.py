@@ -36,6 +36,7 @@ STATUS = {
     "truncated_image": 400,
     "image_too_large": 413,
     "image_too_narrow": 400,
+    "image_too_complex": 400,
     "unsupported_image_format": 415,
     # the route
     "invalid_event": 400,

@@ -7,6 +7,7 @@ from typing import Any
 from handler import openapi_answers as answers
 from handler.bodies import CLASSIFY, EMBEDDINGS, OPTIONS, QUERY, SIMILARITY, VECTORIZE
 from handler.manifest import ModelEntry
+from handler.rules import Scalar
 from handler.settings import Settings
 
 VERSION = "0.1.0"
@@ -74,7 +75,7 @@ def _parameters(entries: Sequence[ModelEntry], settings: Settings) -> list[dict[
             "name": name,
             "in": "query",
             "description": field.about,
-            "schema": {"enum": ["true", "false"]} if name == "normalize" else properties[name]["anyOf"][0],
+            "schema": {"enum": ["true", "false"]} if field.rule == Scalar(bool) else properties[name]["anyOf"][0],
         }
         for name, field in OPTIONS.items()
     ]

@@ -81,25 +81,20 @@ def _resize(image: Image.Image, size: Size, box: tuple[int, int, int, int], how:
 def _resize_in_passes(
     image: Image.Image, size: Size, box: tuple[int, int, int, int], how: Image.Resampling
 ) -> Image.Image:
-    """Enlarge columns, crop, enlarge rows: 4000x3 pixels would grow to 298,666x224 before the crop.
+    """Compute the pixels that the crop keeps and no others: 4000x3 would grow to 298,666x224 before it.
 
-    Bit-equal, because Pillow enlarges in that order too, and no column depends on another in its second pass.
+    Bit-equal, because Pillow enlarges columns first too, and no pixel depends on its neighbours of the same pass.
     """
+    from handler import enlarge  # late: few images are that narrow
+
     left, top, right, bottom = box
     work = image.convert(PREMULTIPLIED.get(image.mode, image.mode))
-    work = work.resize((size[0], work.height), how).crop((left, 0, right, work.height))
-    return _resize_rows(work, size[1], (top, bottom), how).convert(image.mode)
-
-
-def _resize_rows(image: Image.Image, height: int, rows: tuple[int, int], how: Image.Resampling) -> Image.Image:
-    """Resize to `height` and keep `rows`, a few columns at a time where the picture would be large."""
-    width = image.width
-    step = max(1, PIXELS_AT_ONCE // height)
-    canvas = image.crop((0, 0, width, rows[1] - rows[0]))  # a crop, not a new picture: keeps palette and transparency
-    for left in range(0, width, step):
-        strip = image.crop((left, 0, min(left + step, width), image.height))
-        canvas.paste(strip.resize((strip.width, height), how).crop((0, rows[0], strip.width, rows[1])), (left, 0))
-    return canvas
+    if work.mode in enlarge.BY_INDEX:
+        return enlarge.nearest(work, size, box)
+    if work.mode not in enlarge.MODES:
+        return image.resize(size, how).crop(box)
+    work = enlarge.columns(work, size[0], left, right, how)
+    return enlarge.rows(work, size[1], top, bottom, how).convert(image.mode)
 
 
 def _pad(image: Image.Image, target: Size, fill: int) -> Image.Image:

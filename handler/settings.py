@@ -29,6 +29,7 @@ class Settings:
     model_memory_mb: int = 0  # of the files of all loaded models, beyond which the least recently used go; 0: no limit
     pages: bool = True  # `/`, `/docs` and `/openapi.json`, which no gateway asks a credential for
     base_path: str = ""  # in front of every route, where what stands before the function passes it on
+    exif_orientation: bool = False  # whether images are turned as their EXIF says; a request may say otherwise
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
@@ -55,6 +56,7 @@ class Settings:
             model_memory_mb=_positive(environ, "OPENCLIP_MODEL_MEMORY_MB", cls.model_memory_mb),
             pages=_flag(environ, "OPENCLIP_PAGES", cls.pages),
             base_path=_base_path(environ),
+            exif_orientation=_flag(environ, "OPENCLIP_EXIF_ORIENTATION", cls.exif_orientation),
         )
 
 

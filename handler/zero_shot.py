@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from handler.embeddings import embed, unit
+from handler.embeddings import as_asked, embed, unit
 from handler.inputs import Item
 from handler.limits import check_matrix_size
 from handler.manifest import ModelEntry
@@ -31,6 +31,7 @@ def classify(fields: dict[str, Any], model: "LoadedModel", settings: Settings) -
     """Score each picture's labels: they sum to 1 under softmax, and stand each alone under sigmoid."""
     pictures, labels, templates = fields["input"], fields["labels"], fields["template"]
     prompts = [Item(template.replace("{}", label.value), label.param) for label in labels for template in templates]
+    settings = as_asked(settings, fields["exif_orientation"])
     vectors, tokens = embed([*pictures, *prompts], model, settings)
     rows = unit(vectors[: len(pictures)])
     classes = _ensemble(vectors[len(pictures) :], len(labels))
@@ -48,7 +49,7 @@ def classify(fields: dict[str, Any], model: "LoadedModel", settings: Settings) -
 def similarity(fields: dict[str, Any], model: "LoadedModel", settings: Settings) -> dict[str, Any]:
     """Give the cosine of every picture (row) with every text (column), and what makes probabilities of them."""
     images, texts = fields["images"], fields["texts"]
-    vectors, tokens = embed([*images, *texts], model, settings)
+    vectors, tokens = embed([*images, *texts], model, as_asked(settings, fields["exif_orientation"]))
     vectors = unit(vectors)
     cosines = vectors[: len(images)] @ vectors[len(images) :].T
     return {

@@ -34,6 +34,7 @@ def environment(settings: StackSettings) -> dict[str, str]:
         **{f"OPENCLIP_{name.upper()}": str(value) for name in LIMITS if (value := getattr(settings, name)) is not None},
         **({} if settings.pages else {"OPENCLIP_PAGES": "false"}),
         **({"OPENCLIP_ALLOWED_BUCKETS": ",".join(settings.allowed_buckets)} if settings.allowed_buckets else {}),
+        **({"OPENCLIP_EXIF_ORIENTATION": "true"} if settings.exif_orientation else {}),
         "HF_HUB_OFFLINE": "1",
         "TRANSFORMERS_OFFLINE": "1",
         "HF_DATASETS_OFFLINE": "1",

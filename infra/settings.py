@@ -70,6 +70,7 @@ class StackSettings(BaseModel):
     max_request_pixels: int | None = Field(default=None, ge=1)
     max_object_bytes: int | None = Field(default=None, ge=1)
     model_memory_mb: int | None = Field(default=None, ge=1)
+    exif_orientation: bool = False  # turn images as their EXIF says; open_clip does not. A request may say otherwise
     vpc: Literal["none", "isolated"] = "none"
     log_retention: int = 30  # days
     # The function's own lines. No level over INFO: with it, Lambda drops the lines that metrics and alarms are made of.

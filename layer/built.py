@@ -28,6 +28,7 @@ CODE = (
     "handler/engines/*.py",
     "handler/tokenizer.py",
     "handler/preprocess.py",
+    "handler/enlarge.py",
     "handler/golden.py",
     "handler/selfcheck.py",
 )

@@ -67,11 +67,15 @@ def compute(name: str, pretrained: str | None, hub: Path) -> dict[str, Any]:
 
 
 def pictures() -> list[Image.Image]:
-    """Draw what is embedded: a wide RGB gradient with noise, a tall RGBA one, and one with a palette."""
+    """Draw what is embedded: a wide RGB gradient with noise, a tall opaque RGBA one, and one with a palette.
+
+    Opaque, because of transparent images open_clip embeds the hidden colours, and the handler what is seen.
+    """
     rng = np.random.default_rng(0)
     ramp = np.linspace(0, 200, 96)[None, :, None] + np.zeros((40, 1, 3))
     wide = Image.fromarray((ramp * [1.0, 0.6, 0.3] + rng.uniform(0, 50, ramp.shape)).astype(np.uint8))
     tall = Image.fromarray(rng.integers(0, 256, (70, 30, 4), dtype=np.uint8), "RGBA")
+    tall.putalpha(255)
     palette = wide.resize((48, 48)).quantize(16)
     return [wide, tall, palette]
 

@@ -31,10 +31,23 @@ def samples(own: Path | None = None) -> tuple[list[str], list[Image.Image]]:
     texts, pictures = list(TEXTS), _drawn()
     if own is not None:
         files = own_samples.files(own)
-        found = [Image.open(path).convert("RGB") for path in files if not own_samples.is_text(path)]
+        found = [_seen(Image.open(path)) for path in files if not own_samples.is_text(path)]
         said = [line for path in files if own_samples.is_text(path) for line in own_samples.lines(path)]
         texts, pictures = texts + said[: own_samples.MAX_OWN], pictures + found
     return texts, pictures
+
+
+def _seen(image: Image.Image) -> Image.Image:
+    """Return what the handler embeds of an image: transparency on white, the high byte of 16-bit grey. See docs/api.md.
+
+    What differs on white hardly matters here: these images calibrate, no vector of them is kept.
+    """
+    if image.mode == "I;16":
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
+    if image.has_transparency_data:
+        page = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(page, image.convert("RGBA")).convert("RGB")
+    return image.convert("RGB")
 
 
 def _drawn() -> list[Image.Image]:

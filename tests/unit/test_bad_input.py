@@ -180,6 +180,7 @@ def test_every_code_of_a_request_is_tested_here() -> None:
         # tests/unit/test_s3.py, tests/clients/test_s3.py
         "answer_too_large",  # tests/unit/test_limits.py
         "text_too_complex",  # tests/offline/test_text_cost.py
+        "image_too_complex",  # tests/unit/test_images.py
         "invalid_event",  # tests/unit/test_routes.py
         "internal_error", "not_ready",  # tests/unit/test_service.py
     }  # fmt: skip

@@ -1,5 +1,6 @@
 """The runtime settings: every variable read, every value that cannot be meant refused by name."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,13 +32,14 @@ def test_each_variable_reaches_its_setting() -> None:
             "OPENCLIP_THREADS": "6",
             "OPENCLIP_MODEL_MEMORY_MB": "7",
             "OPENCLIP_PAGES": "false",
+            "OPENCLIP_EXIF_ORIENTATION": "true",
         }
     )
 
     origins = ("https://a.example", "https://b.example")
-    assert settings == Settings(
-        Path("/b"), Path("/c"), "copy", 1, 2, 3, 4, origins, ("photos", "more.photos"), 5, 6, 7, False
-    )
+    buckets = ("photos", "more.photos")
+    expected = Settings(Path("/b"), Path("/c"), "copy", 1, 2, 3, 4, origins, buckets, 5, 6, 7, False)
+    assert settings == replace(expected, exif_orientation=True)
 
 
 def test_relative_directories_are_made_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -57,6 +59,7 @@ def test_relative_directories_are_made_absolute(monkeypatch: pytest.MonkeyPatch,
         ("OPENCLIP_MAX_BODY_BYTES", "6MB"),
         ("OPENCLIP_THREADS", ""),
         ("OPENCLIP_PAGES", "no"),
+        ("OPENCLIP_EXIF_ORIENTATION", "1"),
     ],
 )
 def test_a_value_that_cannot_be_meant_is_refused_by_name(name: str, value: str) -> None:

@@ -1,0 +1,38 @@
+"""EXIF's orientation: how to turn an image so that it is upright."""
+
+from PIL import Image
+
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+ORIENTATION, SHORT = 0x0112, 3
+MAX_TAGS = 1_000
+
+
+def upright(image: Image.Image, exif: bytes) -> Image.Image:
+    """Turn an image as its EXIF says. `exif` is the TIFF structure; one that is damaged says nothing."""
+    turn = TURNS.get(_orientation(exif))
+    return image if turn is None else image.transpose(turn)
+
+
+def _orientation(exif: bytes) -> int:
+    exif = exif.removeprefix(b"Exif\0\0")
+    order = {b"II*\0": "little", b"MM\0*": "big"}.get(exif[:4])
+    if order is None:
+        return 1
+
+    def number(at: int, size: int) -> int:
+        return int.from_bytes(exif[at : at + size], "little" if order == "little" else "big")
+
+    start = number(4, 4)
+    for row in range(min(number(start, 2), MAX_TAGS)):
+        at = start + 2 + 12 * row
+        if number(at, 2) == ORIENTATION:
+            return number(at + 8, 2 if number(at + 2, 2) == SHORT else 4)
+    return 1

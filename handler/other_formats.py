@@ -1,0 +1,79 @@
+"""What bytes are that no decoder here reads, so that the answer can say what to do with them."""
+
+import re
+from collections.abc import Sequence
+
+from handler.errors import ImageError
+
+SIGNATURES = {
+    b"II*\0": "TIFF", b"MM\0*": "TIFF", b"II+\0": "TIFF", b"MM\0+": "TIFF",
+    b"IIRO": "camera raw", b"FUJIFILMCCD-RAW": "camera raw",
+    b"\0\0\1\0": "ICO", b"\0\0\2\0": "CUR", b"icns": "ICNS", b"8BPS": "PSD", b"gimp xcf": "XCF", b"qoif": "QOI",
+    b"DDS ": "DDS", b"%PDF": "PDF", b"%!PS": "EPS", b"\xc5\xd0\xd3\xc6": "EPS", b"AT&TFORM": "DjVu",
+    b"\0\0\0\x0cjP  ": "JPEG 2000", b"\xff\x4f\xff\x51": "JPEG 2000", b"II\xbc": "JPEG XR",
+    b"\0\0\0\x0cJXL ": "JPEG XL", b"\xff\x0a": "JPEG XL", b"FLIF": "FLIF", b"BPG\xfb": "BPG",
+    b"\x76\x2f\x31\x01": "OpenEXR", b"#?RADIANCE": "Radiance HDR", b"\xd7\xcd\xc6\x9a": "WMF",
+    b"\x8aMNG\r\n\x1a\n": "MNG", b"\x8bJNG\r\n\x1a\n": "JNG", b"\x1aE\xdf\xa3": "Matroska or WebM video",
+}  # fmt: skip
+PNM = re.compile(rb"P[1-7F][ \t\r\n#]")
+# Brands of ISO base media files: MIAF (ISO 23000-22), HEIF (ISO 23008-12) and AVIF. The first that a file names counts.
+BRANDS = {
+    b"avif": "AVIF", b"avis": "AVIF", b"avio": "AVIF",
+    **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"), "HEIC"),
+    **dict.fromkeys((b"mif1", b"mif2", b"msf1", b"miaf"), "HEIF"),
+    b"crx ": "camera raw", b"qt  ": "QuickTime video",
+}  # fmt: skip
+GENERAL = (b"mif1", b"mif2", b"msf1", b"miaf")  # say less than the compatible brands behind them
+MARKUP = re.compile(rb"\s*(?:<\?xml|<!--|<!doctype\s|<svg|<html|<head|<[a-z]+:svg)", re.IGNORECASE)
+LOOKED_AT = 4_096  # bytes of markup
+
+
+def refusal(data: bytes, known: Sequence[str]) -> ImageError:
+    """Return the error for bytes that start like none of the formats `known`."""
+    formats = ", ".join(known)
+    if name := _markup(data):
+        if name == "HTML":
+            return ImageError("not_an_image", f"the bytes are a web page, not an image: send one of {formats}")
+        return ImageError("unsupported_image_format", f"{name} is not supported: convert it to one of {formats}")
+    if other := _other(data):
+        return ImageError("unsupported_image_format", f"{other} is not supported: convert it to one of {formats}")
+    hint = ""
+    if (start := data[:1024].find(b"\xff\xd8\xff")) > 0:
+        hint = f". A JPEG begins at byte {start:,}: leave out what stands before it"
+    return ImageError("not_an_image", f"the {len(data):,} bytes do not start like any of {formats}{hint}")
+
+
+def _other(data: bytes) -> str | None:
+    for signature, name in SIGNATURES.items():
+        if data.startswith(signature):
+            return name
+    if PNM.match(data):
+        return {b"1": "PBM", b"4": "PBM", b"2": "PGM", b"5": "PGM", b"7": "PAM"}.get(data[1:2], "PPM")
+    if data[4:8] == b"ftyp":
+        return _media(data)
+    return None
+
+
+def _media(data: bytes) -> str:
+    end = min(int.from_bytes(data[:4], "big"), 256)
+    brands = [data[8:12], *(data[at : at + 4] for at in range(16, end, 4))]
+    exact = [brand for brand in brands if brand in BRANDS and brand not in GENERAL]
+    for brand in (*exact, *brands):
+        if brand in BRANDS:
+            return BRANDS[brand]
+    return "a video or another ISO media file"
+
+
+def _markup(data: bytes) -> str | None:
+    """Tell SVG, HTML or another XML, in UTF-8 or UTF-16, whatever stands before its first tag."""
+    start = data[:LOOKED_AT]
+    if start.startswith((b"\xff\xfe", b"\xfe\xff", b"<\0", b"\0<")):
+        start = start.replace(b"\0", b"")  # as far as tags go, UTF-16 is ASCII with zeros between
+    for mark in (b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf"):
+        start = start.removeprefix(mark)
+    if not MARKUP.match(start):
+        return None
+    lower = start.lower()
+    if b"<svg" in lower or b":svg" in lower or b"doctype svg" in lower:
+        return "SVG"
+    return "HTML" if b"html" in lower else "SVG" if b"<?xml" in lower else None

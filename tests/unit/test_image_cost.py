@@ -1,0 +1,84 @@
+"""What images can cost a request: at most twice the CPU time of the costliest honest ones of the same size.
+
+At a tenth of the limits, so that it takes seconds: what a file costs grows with its pixels and its bytes.
+"""
+
+import pytest
+
+from handler.settings import Settings
+from tests.unit.fake_bundle import FakeFunction
+from tests.unit.honest_images import BYTES, HONEST, PIXELS, cost, request_cost
+from tests.unit.hostile_images import HOSTILE, Maker, narrow, scans
+
+SHARE = 10
+ONE, BODY, REQUEST = PIXELS // SHARE, BYTES // SHARE, Settings.max_request_pixels // SHARE
+MOST = 2  # times the costliest honest one
+TRIES = 5  # of which the least counts: other processes only ever add
+
+
+def least(data: bytes, tries: int = TRIES) -> float:
+    return min(cost(data, ONE)[0] for _ in range(tries))
+
+
+@pytest.fixture(scope="module")
+def allowed() -> float:
+    return MOST * max(least(make(ONE, BODY)) for make in HONEST.values())
+
+
+def test_the_corpus_is_within_its_size_and_large_enough() -> None:
+    assert len(HOSTILE) >= 40
+    assert all(cost(make(ONE, BODY), ONE)[1] == "embedded" for make in HONEST.values())
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_no_image_costs_more_than_twice_the_costliest_honest_one(name: str, allowed: float) -> None:
+    data = HOSTILE[name](ONE, BODY)
+    for _ in range(TRIES):
+        found, result = cost(data, ONE)
+        if found <= allowed:
+            return
+    raise AssertionError(f"{name}: {found:.2f} CPU seconds ({result}), {allowed:.2f} are allowed")
+
+
+@pytest.fixture(scope="module")
+def function(tmp_path_factory: pytest.TempPathFactory) -> FakeFunction:
+    limits = {"max_image_pixels": ONE, "max_request_pixels": REQUEST, "threads": 2}
+    return FakeFunction(tmp_path_factory.mktemp("cost") / "bundle", **limits)
+
+
+@pytest.fixture(scope="module")
+def allowed_request(function: FakeFunction) -> float:
+    """Twice the costliest request that is full of honest images: ten of the most pixels, or as many as count."""
+    costs = []
+    for make in HONEST.values():
+        one = make(ONE, BODY)
+        full = next(times for times in range(10, 0, -1) if request_cost(function, one, times)[1] == "embedded")
+        costs.append(min(request_cost(function, one, full)[0] for _ in range(2)))
+    return MOST * max(costs)
+
+
+BATCHES: dict[str, tuple[Maker, int]] = {
+    "8 of 100 scans": (scans(0.075, 1_340), 8),
+    "10 of 16 scans": (scans(1, 16), 10),
+    "256 narrow and tall": (narrow((1, 2_000), "RGBA"), 256),
+    "256 narrow and wide": (narrow((2_000, 1), "RGB"), 256),
+    "as many RGBA as count": (HOSTILE["PNG, RGBA, interlaced"], 6),
+    "as many of 16 bits as count": (HOSTILE["PNG, 16-bit RGBA, interlaced"], 5),
+    "as many white ones on nothing as count": (HOSTILE["PNG, white on nothing"], 6),
+    "as many grey ones as count": (HOSTILE["JPEG, grey progressive"], 6),
+    "256 of 500 segments": (lambda _, size: HOSTILE["JPEG, EXIF segments"](0, 5_500), 256),
+    "256 of 100 scans": (scans(0.002, 100), 256),
+}
+
+
+@pytest.mark.parametrize("name", BATCHES)
+def test_no_request_costs_more_than_twice_the_costliest_honest_one(
+    name: str, function: FakeFunction, allowed_request: float
+) -> None:
+    make, times = BATCHES[name]
+    one = make(ONE, BODY)
+    for _ in range(3):
+        found, result = request_cost(function, one, times)
+        if found <= allowed_request:
+            return
+    raise AssertionError(f"{name}: {found:.2f} CPU seconds ({result}), {allowed_request:.2f} are allowed")
