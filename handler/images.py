@@ -38,7 +38,7 @@ BMP_HEADER_SIZES = (12, 16, 40, 52, 56, 64, 108, 124)  # "BM" alone would make a
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 MAX_SIDE = 65_535  # pixels, JPEG's own limit: Pillow's resize tables grow with the longer side, not with the area
-MAX_ASPECT = 2_000  # resizing the shorter side to 224 makes 448,000 of the longer one: about a second of work
+MAX_ASPECT = 2_000  # fitted to 224, the longer side would be 448,000: hardly anything of it is in the part that is kept
 MAX_WORK = 2  # times the most pixels of an image: a progressive JPEG of the most pixels costs 1.4 to 1.7 times that
 
 
