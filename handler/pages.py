@@ -15,7 +15,8 @@ from handler.settings import Settings
 CACHE_CONTROL = "public, max-age=300"  # the same for everybody, and another one after a deployment
 FOLDER = Path(__file__).with_name("playground")
 STYLES = ("base.css", "results.css")
-SCRIPTS = ("api.js", "pictures.js", "examples.js", "heatmap.js", "matches.js", "zero_shot.js", "curl.js", "main.js")
+VIEWS = ("heatmap.js", "matches.js", "zero_shot.js", "notices.js")
+SCRIPTS = ("api.js", "pictures.js", "examples.js", *VIEWS, "curl.js", "main.js")
 
 
 def playground() -> Answer:

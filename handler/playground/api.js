@@ -50,7 +50,7 @@ function problem(status, answer) {
   if (status === 429) return new ApiProblem(status, "throttled", "Too many requests at once: wait a moment, then compare again.");
   const error = answer?.error;
   if (error?.message) return new ApiProblem(status, error.code, error.param ? `${error.param}: ${error.message}` : error.message);
-  if (status === 413) return new ApiProblem(status, "too_large", "The pictures are too large for one request: remove some.");
+  if (status === 413) return new ApiProblem(status, "too_large", "The images are too large for one request: remove some.");
   if (status === 504 || status === 503) return new ApiProblem(status, "no_answer_in_time", "The function did not answer in time. The next try finds it warm.");
   return new ApiProblem(status, `http_${status}`, answer?.message ?? `The gateway answered ${status}.`);
 }

@@ -1,4 +1,4 @@
-// Pictures for people who have none at hand: drawn here, so nothing is fetched.
+// Images for people who have none at hand: drawn here, so nothing is fetched.
 
 const SHAPES = [
   ["red circle.png", "#dc2626", "circle"],

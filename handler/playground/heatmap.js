@@ -1,4 +1,4 @@
-// The heatmap: a row for each caption, a column for each picture, the number in the cell as the API gave it.
+// The heatmap: a row for each caption, a column for each image, the number in the cell as the API gave it.
 
 // Most pairs do not fit: the lower half of each scale stays close to the ground, the middle is passed quickly.
 const LIGHT = [[244, 245, 255], [222, 225, 254], [176, 181, 252], [79, 70, 229], [42, 38, 118]];
@@ -31,7 +31,7 @@ function paint(cell, share) {
   cell.style.color = `rgb(${ink.join(" ")})`;
 }
 
-// The probabilities that the model was trained to give: over the captions of a picture, or of each pair alone.
+// The probabilities that the model was trained to give: over the captions of an image, or of each pair alone.
 function probabilities({ scores, logit_scale: scale, logit_bias: bias, activation }) {
   return scores.map((row) => {
     const logits = row.map((cosine) => scale * cosine + (bias ?? 0));
@@ -64,7 +64,8 @@ function showHeatmap({ shown, texts, answer, asProbability }) {
   const rows = texts.map((text, column) => {
     const title = element("th", "", text);
     title.scope = "row";
-    const best = Math.max(...values.map((row) => row[column]));
+    const highest = Math.max(...values.map((row) => row[column]));
+    const best = asProbability && highest < UNLIKELY ? null : highest;
     const cells = values.map((row) => {
       const cell = element("td", row[column] === best ? "best" : "", number(row[column], asProbability));
       paint(cell, high > low ? (row[column] - low) / (high - low) : 1);
@@ -84,9 +85,9 @@ function legend(low, high, asProbability, answer) {
     paint(block, step / 8);
     ramp.append(block);
   }
-  const kind = answer.activation === "softmax" ? "softmax over the captions of a picture" : "sigmoid of each pair";
+  const kind = answer.activation === "softmax" ? "softmax over the captions of an image" : "sigmoid of each pair";
   const what = asProbability ? `probability: ${kind}, with the model's own scale` : "cosine similarity";
   const scale = element("span", "range", number(low, asProbability), ramp, number(high, asProbability));
-  const best = element("span", "range", element("span", "ring"), "best picture for a caption");
+  const best = element("span", "range", element("span", "ring"), "best image for a caption");
   return [scale, element("span", "", what), best];
 }

@@ -1,4 +1,4 @@
-// What the page does: pictures and captions in, one request, three views of its answer.
+// What the page does: images and captions in, one request, three views of its response.
 
 const $ = (selector) => document.querySelector(selector);
 let models = [];
@@ -9,6 +9,10 @@ let waiting = 0; // number of the request whose answer counts
 
 function chosenModel() {
   return models.length > 1 ? { model: $("#model").value } : {};
+}
+
+function chosenFacts() {
+  return models.find(({ id }) => models.length === 1 || id === $("#model").value);
 }
 
 function captions() {
@@ -40,20 +44,6 @@ function showError(error) {
   if (error.code === "key") openKeyPanel(true);
 }
 
-function showStatus(timing) {
-  const chip = (text, kind) => element("span", `chip ${kind ?? ""}`, text);
-  const { stages, milliseconds, cold } = timing;
-  const inside = ["load", "inference"]
-    .filter((name) => stages[name] >= 0.5)
-    .map((name) => chip(`${name} ${stages[name].toFixed(stages[name] < 10 ? 1 : 0)} ms`));
-  $("#status").replaceChildren(
-    chip(cold ? "cold container" : "warm container", cold ? "cold" : "warm"),
-    chip(`request ${milliseconds.toFixed(0)} ms`),
-    ...inside,
-  );
-  $("#status").title = Object.entries(stages).map(([name, time]) => `${name} ${time} ms`).join(", ");
-}
-
 // Asks and shows; an answer that a later request has overtaken is dropped.
 async function request(button, path, body, show) {
   const turn = (waiting += 1);
@@ -79,7 +69,7 @@ async function request(button, path, body, show) {
 async function compare() {
   const texts = captions();
   if (!pictures.length || !texts.length) {
-    const missing = pictures.length ? "Write a caption" : texts.length ? "Add a picture" : "Add a picture and a caption";
+    const missing = pictures.length ? "Write a caption" : texts.length ? "Add an image" : "Add an image and a caption";
     showError(new ApiProblem(0, "", `${missing} first, or try the drawn shapes.`));
     return;
   }
@@ -91,7 +81,9 @@ async function compare() {
     $("#results").hidden = false;
     $("#empty").hidden = true;
     showScores();
+    showNotice(cutNotice(texts, answer.usage?.prompt_tokens, chosenFacts()?.context_length));
     changed();
+    bringIntoView($("#results"));
   });
   if (last && !$("#view-zero-shot").hidden) await classify();
 }
@@ -106,6 +98,13 @@ function showScores() {
 async function classify() {
   const shown = [...pictures];
   const body = zeroShotRequest();
+  const missing = missingForZeroShot(body);
+  if (missing) {
+    $("#classified").replaceChildren();
+    classified = null;
+    showError(new ApiProblem(0, "", missing));
+    return;
+  }
   await request($("#zero-shot-form button"), "v1/classify", body, (answer) => {
     classified = keyOf([]);
     showClassified(shown, answer);
@@ -145,10 +144,10 @@ async function loadModels() {
 }
 
 function showFacts() {
-  const model = models.find(({ id }) => models.length === 1 || id === $("#model").value);
+  const model = chosenFacts();
   const [height, width] = model.image_size;
   const name = models.length > 1 ? "" : `${model.id} · `;
-  $("#facts").textContent = `${name}${model.embed_dim} dimensions · pictures ${width}×${height} · ${model.context_length} tokens`;
+  $("#facts").textContent = `${name}${model.embed_dim} dimensions · images ${width}×${height} · ${model.context_length} tokens`;
 }
 
 async function take(files) {
@@ -183,7 +182,10 @@ $("#clear").addEventListener("click", () => {
   pictures.length = 0;
   changed();
 });
-$("#captions").addEventListener("input", changed);
+$("#captions").addEventListener("input", () => {
+  if ($("#labels").value === EXAMPLE_LABELS) $("#labels").value = ""; // they go with the drawn shapes' captions
+  changed();
+});
 $("#model").addEventListener("change", () => {
   showFacts();
   changed();

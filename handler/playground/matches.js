@@ -1,4 +1,4 @@
-// Ranked matches: for each caption its pictures, the nearest first.
+// Ranked matches: for each caption its images, the nearest first.
 
 const SHOWN_MATCHES = 4;
 

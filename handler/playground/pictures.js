@@ -1,4 +1,4 @@
-// The pictures: taken in, kept as they are where they are small, scaled down where Lambda's 6 MB would not take them.
+// The images: taken in, kept as they are where they are small, scaled down where Lambda's 6 MB would not take them.
 
 const LARGE_BYTES = 700_000; // of one file; models look at a few hundred pixels a side
 const LARGE_SIDE = 1024;
@@ -10,16 +10,22 @@ async function addFiles(files) {
   const problems = [];
   for (const file of files) {
     if (pictures.length >= MOST_PICTURES) {
-      problems.push(`Only the first ${MOST_PICTURES} pictures are kept.`);
+      problems.push(`Only the first ${MOST_PICTURES} images are kept.`);
       break;
     }
     try {
       pictures.push(await toPicture(file));
     } catch {
-      problems.push(`${file.name || "The file"} is not a picture that this browser can read.`);
+      problems.push(unreadable(file));
     }
   }
   return problems;
+}
+
+function unreadable(file) {
+  const name = file.name || "The file";
+  if (!/hei[cf]/i.test(file.type) && !/\.hei[cf]$/i.test(name)) return `${name} is not an image that this browser can read.`;
+  return `${name} is HEIC, which this browser cannot read: convert it to JPEG (on an iPhone: Settings, Camera, Formats, Most Compatible).`;
 }
 
 async function toPicture(file) {

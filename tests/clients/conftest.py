@@ -74,3 +74,12 @@ def as_base64(data: bytes) -> str:
 
 def data_uri(data: bytes) -> str:
     return f"data:image/png;base64,{as_base64(data)}"
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[Path]:
+    """A red and a blue circle; one name is awkward for a shell."""
+    pictures = {"red one's $HOME.png": drawn("red"), "blue.jpg": drawn("blue", "JPEG")}
+    for name, data in pictures.items():
+        (tmp_path / name).write_bytes(data)
+    return [tmp_path / name for name in pictures]
