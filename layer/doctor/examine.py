@@ -55,6 +55,8 @@ def _stopped(what: str, budget: Budget, name: str) -> Iterator[Finding]:
         yield from guarded(_examine(what, budget, name))
     except LimitReached as error:
         yield Finding("too-much-to-examine", name, str(error))
+    except OSError as error:  # a disk that fails, or a file that goes, while it is read
+        yield Finding("unreadable", name, error.strerror or str(error))
 
 
 def _examine(what: str, budget: Budget, name: str) -> Iterator[Finding]:

@@ -106,6 +106,7 @@ FOLDERS: dict[str, tuple[Callable[[Path], Path], str]] = {
     "an empty directory": (lambda folder: folder, "nothing-known"),
     "a pipe as Dockerfile": (pipe("Dockerfile", whole=False), "unreadable"),
     "a pipe": (pipe("pipe", whole=True), "unreadable"),
+    "a file that fails when it is read": (lambda folder: Path("/proc/self/mem"), "unreadable"),
     "a device": (lambda folder: Path("/dev/zero"), "unreadable"),
     "a Dockerfile with an ENV of 800 KB": (dockerfile(LONG_ENV), "offline-unset"),
     "a Dockerfile of 8,000 ENV and RUN": (dockerfile(SETS), "unpinned-download"),
