@@ -138,7 +138,7 @@ node_modules: package.json package-lock.json
 
 # All that the CDK CLI needs of this machine, told before anything is installed or synthesised.
 have-node:
-	@node -e 'process.exit(process.versions.node.split(".")[0] < 18)' 2>/dev/null && command -v npm >/dev/null || \
+	@node -e 'process.exit(process.versions.node.split(".")[0] < 18 ? 1 : 0)' 2>/dev/null && command -v npm >/dev/null || \
 		{ echo "error: Node.js 18 or later with npm is needed, for the CDK CLI: install it from nodejs.org (Debian: apt install nodejs npm)" >&2; exit 1; }
 
 have-aws: $(VENV)/.workstation
