@@ -27,7 +27,7 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: venv have-node have-aws help demo serve build verify package synth bootstrap deploy destroy bench models test lint unit infra offline local clients fuzz e2e load clean
+.PHONY: venv have-node have-aws help demo serve build verify package pins synth bootstrap deploy destroy bench models test lint unit infra offline local clients fuzz e2e load clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ verify: $(VENV)/.workstation ## Check the bundle again: hashes, offline load, go
 
 package: $(BUNDLE)/manifest.json ## The bundle as an image's build context, or as zips for a function and its layers
 	$(PY) -m layer package $(if $(TORCH_INDEX_URL),--torch-index-url $(TORCH_INDEX_URL))
+
+pins: $(VENV)/.workstation ## Record again the sha256 of each wheel that is packaged, and the digests of the base images
+	$(PY) -m layer.package.refresh $(if $(TORCH_INDEX_URL),--torch-index-url $(TORCH_INDEX_URL))
 
 # Arguments for the CDK CLI: make deploy ARGS="-c memory=2048"
 ARGS ?=

@@ -5,6 +5,7 @@ from typing import Any
 
 from layer import budget, registry
 from layer.errors import PackageError
+from layer.package import base_image
 
 MB = 1_000_000
 
@@ -60,6 +61,11 @@ def notes(facts: Mapping[str, Any], zips: Mapping[str, int], compiled: bool) -> 
         yield (
             f"no python{target['python']} on this machine: the zips hold no bytecode, and every cold start has "
             "to compile its modules; install it, or package as an image, which compiles while it is built"
+        )
+    if target["package"] == "image" and base_image.digest(target["python"]) is None:
+        yield (
+            f"no digest of {base_image.tag(target['python'])} is recorded, so the image is built on whatever the "
+            "registry has under that name on that day: `make pins` records one"
         )
     copied = sum(file["size"] for file in facts["files"] if "/hub/" in file["path"])
     if copied > budget.SNAPSTART_TMP_BYTES:

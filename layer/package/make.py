@@ -9,7 +9,7 @@ from typing import Any
 
 from layer import manifest, place, storage
 from layer.held import held
-from layer.package import archive, cached, fit, image, replaceable, tree
+from layer.package import archive, base_image, cached, fit, image, replaceable, sbom, tree
 from layer.package.compiled import compile_for
 from layer.package.digest import tree_sha256
 from layer.progress import file_sha256
@@ -23,7 +23,7 @@ ZIPS = (  # role in package.json, file, directory in it, tree
     ("models", "layer.zip", "openclip", "bundle"),
     ("dependencies", "layer-deps.zip", "python", "dependencies"),
 )
-OUTPUTS = ("image", *(path for _, path, _, _ in ZIPS))
+OUTPUTS = (sbom.NAME, "image", *(path for _, path, _, _ in ZIPS))
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def _package(bundle: Path, facts: dict[str, Any], output: Path, cache: Path, tor
     with tempfile.TemporaryDirectory(prefix=".package-", dir=output) as scratch:
         trees, staged = Path(scratch) / "trees", Path(scratch) / "staged"
         staged.mkdir()
-        cached.bring(engines, target, trees / "dependencies", torch_index_url, cache)
+        installed = cached.copy_into(trees / "dependencies", engines, target, torch_index_url, cache)
         tree.copy(HANDLER, trees / "handler")
         handler_sha256 = tree_sha256(trees / "handler")
         # An image compiles while it is built, for the Python of its base.
@@ -66,13 +66,15 @@ def _package(bundle: Path, facts: dict[str, Any], output: Path, cache: Path, tor
         fit.check(facts, {**sizes, "bundle": tree.size(bundle)}, layers=len(ZIPS) - 1)
         tree.copy(bundle, trees / "bundle")
         tree.settle(trees)
+        listed = _write_json(staged / sbom.NAME, sbom.document(facts, trees, installed))
         contract: dict[str, Any] = {
             "schema": SCHEMA,
             "manifest_sha256": file_sha256(trees / "bundle" / manifest.NAME),
             "handler_sha256": handler_sha256,
             "artefacts": _image(trees, staged, target) if target["package"] == "image" else _layers(trees, staged),
+            "sbom": {"path": sbom.NAME, "sha256": file_sha256(listed)},
         }
-        (staged / CONTRACT).write_text(json.dumps(contract, indent=1) + "\n", encoding="utf-8")
+        _write_json(staged / CONTRACT, contract)
         _swap(staged, output)
     zips = {made["path"]: made["bytes"] for made in contract["artefacts"] if made["role"] != "image"}
     return Packaged(contract, fit.size_table(facts, sizes), list(fit.notes(facts, zips, compiled)))
@@ -82,13 +84,20 @@ def _places(trees: Path) -> dict[Path, str]:
     return {trees / "dependencies": "/opt/python", trees / "handler": "/var/task/handler"}
 
 
+def _write_json(place: Path, content: dict[str, Any]) -> Path:
+    place.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return place
+
+
 def _image(trees: Path, staged: Path, target: dict[str, str]) -> list[dict[str, Any]]:
     context = staged / "image"
     trees.rename(context)
     image.write_dockerfile(context, target["python"])
     tree.settle(context)
     size = tree.size(context)
-    return [{"role": "image", "path": "image", "sha256": tree_sha256(context), "bytes": size, "unzipped_bytes": size}]
+    base = {"image": base_image.tag(target["python"]), "digest": base_image.digest(target["python"])}
+    made = {"path": "image", "sha256": tree_sha256(context), "bytes": size, "unzipped_bytes": size}
+    return [{"role": "image", **made, "base": base}]
 
 
 def _layers(trees: Path, staged: Path) -> list[dict[str, Any]]:

@@ -1,56 +1,72 @@
 """The runtime tree of a bundle's engines: wheels for the target, whatever machine packages it, trimmed."""
 
-import subprocess
-import sys
+import json
+import tempfile
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from layer.errors import PackageError
+from layer.package import pip, wheels
 from layer.package.trim import trim
+from layer.package.wheels import TORCH, Wheel
 
 REQUIREMENTS = Path(__file__).with_name("requirements")
-# Amazon Linux 2023 has glibc 2.34. pip takes a tag literally, so every older one is listed too, newest first.
-_GLIBC = (*(f"manylinux_2_{minor}" for minor in range(34, 16, -1)), "manylinux2014", "manylinux2010", "manylinux1")
-_MACHINE = {"x86_64": "x86_64", "arm64": "aarch64"}
+CPU_ADVICE = (
+    "give --torch-index-url the CPU index that pytorch.org's \"Get started\" page shows: PyPI's torch is the one with "
+    "CUDA, useless in Lambda and ten times too large"
+)
 
 
-def install(engines: Iterable[str], target: dict[str, str], tree: Path, torch_index_url: str | None) -> dict[str, int]:
+@dataclass(frozen=True)
+class Installed:
+    """`trimmed`: files that went by each rule. `wheels`: name, version, filename and sha256 of each one installed."""
+
+    trimmed: dict[str, int]
+    wheels: list[dict[str, str]]
+
+
+def install(engines: Iterable[str], target: dict[str, str], tree: Path, torch_index_url: str | None) -> Installed:
     """Install what the engines need at run time into `tree`, for the manifest's target, and trim it.
 
-    Returns how many files went by each rule of the trimming.
-
-    Raises PackageError where a wheel cannot be had, or torch came with CUDA.
+    Each package comes from one place: torch and torchvision from `torch_index_url` alone where it is given, all else
+    from the index that pip is set up with here; each only with a hash that is recorded. Raises PackageError where a
+    wheel cannot be had, is another one, or is torch with CUDA.
     """
-    _pip(
-        [
-            *("--target", str(tree)),
-            *(part for engine in sorted(engines) for part in ("-r", str(REQUIREMENTS / f"{engine}.txt"))),
-            *(("--extra-index-url", torch_index_url) if torch_index_url else ()),
-        ],
-        target,
-    )
+    pins = wheels.recorded(engines, target)
+    of_torch = [wheel for wheel in pins if wheel.name in TORCH]
+    others = [wheel for wheel in pins if wheel.name not in TORCH]
+    if torch_index_url:
+        taken = _install(others, target, tree, None) + _install(of_torch, target, tree, torch_index_url)
+    else:
+        try:
+            taken = _install(pins, target, tree, None)
+        except PackageError as error:
+            raise PackageError(f"{error}\n{CPU_ADVICE}" if of_torch else str(error)) from error
     if any(tree.rglob("libtorch_cuda.so")):
-        raise PackageError(
-            "pip took a torch with CUDA, which is useless in Lambda and ten times too large: give --torch-index-url "
-            'the CPU index that pytorch.org\'s "Get started" page shows'
-        )
-    return trim(tree)
+        raise PackageError(f"pip took a torch with CUDA: {CPU_ADVICE}")
+    return Installed(trim(tree), sorted(taken, key=lambda one: one["name"]))
 
 
-def _pip(arguments: Iterable[str], target: dict[str, str]) -> None:
-    """Install wheels of the target, and nothing that they name: the requirements are complete."""
-    machine = _MACHINE[target["architecture"]]
-    command = [
-        *(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
-        *("--no-compile", "--no-deps", "--only-binary=:all:"),
-        *("--implementation", "cp", "--python-version", target["python"]),
-        *(part for tag in _GLIBC for part in ("--platform", f"{tag}_{machine}")),
-        *arguments,
-    ]
-    run = subprocess.run(command, capture_output=True, text=True, check=False)
-    if run.returncode != 0:
-        raise PackageError(
-            f"pip found no wheels for Python {target['python']} on {machine} (layer/package/requirements): check the "
-            f"network, and pip's own settings by `pip config list`:\n"
-            f"{run.stderr.strip()}"
-        )
+def _install(pins: list[Wheel], target: dict[str, str], tree: Path, index: str | None) -> list[dict[str, str]]:
+    """Install these and no others, and return what pip reports of them."""
+    if not pins:
+        return []
+    with tempfile.TemporaryDirectory(prefix="openclip-pins-") as scratch:
+        requirements, report = Path(scratch) / "requirements.txt", Path(scratch) / "report.json"
+        requirements.write_text("".join(f"{wheel.line}\n" for wheel in pins), encoding="utf-8")
+        where = ("--target", str(tree), "--report", str(report))
+        pip.install(["--require-hashes", *where, "-r", str(requirements)], target, index)
+        return [_fact(item) for item in json.loads(report.read_text(encoding="utf-8"))["install"]]
+
+
+def _fact(item: dict[str, Any]) -> dict[str, str]:
+    """Read one row of pip's installation report (pip.pypa.io, "Installation Report")."""
+    source = item["download_info"]
+    return {
+        "name": str(item["metadata"]["name"]),
+        "version": str(item["metadata"]["version"]),
+        "filename": str(source["url"]).rpartition("/")[2].partition("#")[0].replace("%2B", "+"),
+        "sha256": str(source["archive_info"]["hashes"]["sha256"]),
+    }

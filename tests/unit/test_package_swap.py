@@ -10,19 +10,22 @@ import pytest
 
 from layer import budget, manifest
 from layer.errors import PackageError, VerifyError
-from layer.package import compiled, make, runtime
+from layer.package import compiled, make, pip, runtime, wheels
 
+WHEEL = {"name": "package", "version": "1", "filename": "package-1-py3-none-any.whl", "sha256": "0" * 64}
 INSTALLED: list[list[str]] = []  # the engines of each installation
 
 
 @pytest.fixture
 def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    def install(engines: list[str], target: dict[str, str], tree: Path, index: str | None) -> None:
+    def install(engines: list[str], target: dict[str, str], tree: Path, index: str | None) -> runtime.Installed:
         tree.mkdir(parents=True)
         (tree / "package.py").write_text("x = 1\n")
         INSTALLED.append(engines)
+        return runtime.Installed({}, [WHEEL])
 
     monkeypatch.setattr(runtime, "install", install)
+    monkeypatch.setattr(wheels, "recorded", lambda *_: [])  # for the Python that runs this there may be none
     root = tmp_path / "bundle"
     (root / "models").mkdir(parents=True)
     (root / "models" / "text.bin").write_bytes(b"weights")
@@ -93,7 +96,7 @@ def test_another_shape_leaves_nothing_of_the_last_one(bundle: Path, tmp_path: Pa
     packaged = make.package(bundle, tmp_path / "build", tmp_path / "cache")
 
     names = {path.name for path in (tmp_path / "build").iterdir()}
-    assert names == {"package.json", "function.zip", "layer.zip", "layer-deps.zip"}
+    assert names == {"package.json", "sbom.cdx.json", "function.zip", "layer.zip", "layer-deps.zip"}
     assert packaged.notes == []
     contract = json.loads((tmp_path / "build" / "package.json").read_text())
     assert [(row["role"], row["path"]) for row in contract["artefacts"]] == [
@@ -101,6 +104,7 @@ def test_another_shape_leaves_nothing_of_the_last_one(bundle: Path, tmp_path: Pa
         ("models", "layer.zip"),
         ("dependencies", "layer-deps.zip"),
     ]
+    assert contract["sbom"]["path"] == "sbom.cdx.json"
     for row in contract["artefacts"]:
         assert row["bytes"] == (tmp_path / "build" / row["path"]).stat().st_size
 
@@ -139,10 +143,10 @@ def test_bytecode_names_the_place_where_it_will_run(tmp_path: Path) -> None:
     assert str(tmp_path).encode() not in bytecode.read_bytes()
 
 
-def test_a_torch_with_cuda_is_refused_with_the_mend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_torch_with_cuda_is_refused_with_the_fix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "torch" / "lib").mkdir(parents=True)
     (tmp_path / "torch" / "lib" / "libtorch_cuda.so").touch()
-    monkeypatch.setattr(runtime, "_pip", lambda arguments, target: None)
+    monkeypatch.setattr(runtime, "_install", lambda *_: [])
 
     with pytest.raises(PackageError, match=r"torch with CUDA.*--torch-index-url"):
         runtime.install(["torch"], {"python": "3.13", "architecture": "x86_64"}, tmp_path, None)
@@ -150,4 +154,4 @@ def test_a_torch_with_cuda_is_refused_with_the_mend(tmp_path: Path, monkeypatch:
 
 def test_a_version_without_wheels_is_named_with_the_target(tmp_path: Path) -> None:
     with pytest.raises(PackageError, match=r"pip found no wheels for Python 3\.5 on aarch64"):
-        runtime._pip(["--no-index", "nothing-of-this-name"], {"python": "3.5", "architecture": "arm64"})
+        pip.install(["--no-index", "nothing-of-this-name"], {"python": "3.5", "architecture": "arm64"})
