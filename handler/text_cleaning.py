@@ -28,6 +28,7 @@ _PUNCTUATION = str.maketrans("", "", string.punctuation)
 # stands before a run keeps the search linear.
 _SYMBOLS = r"[^\w\s\x00-\x7f]"
 _PERHAPS_MARKS = re.compile(f"(?<!{_SYMBOLS}){_SYMBOLS}{{{MARKS + 1},}}")
+_CHAIN = re.compile(r"&(?:(?:amp|AMP|#0*38|#[xX]0*26);)+")  # `&` that was escaped again and again
 _INTO_MARKS = "\u0f73\u0f75\u0f81\uff9e\uff9f"  # no marks themselves, but normalising makes such of them
 
 
@@ -47,7 +48,11 @@ class Budget:
         """Count a pass over so many characters, before it is made. Raises TextError."""
         self._request -= characters + LINE
         self._text -= characters + LINE
-        if min(self._request, self._text) < 0:
+        self.check(0)
+
+    def check(self, characters: int) -> None:
+        """Raise TextError where so many more characters are over the budget, without counting them."""
+        if min(self._request, self._text) < characters:
             raise TextError(
                 "text_too_complex",
                 "it takes too many passes to repair: resolve its HTML entities, mojibake and terminal codes before it "
@@ -139,6 +144,10 @@ def _fix_one_by_one(text: str, budget: Budget) -> Iterator[str]:
     html = True
     for line in re.findall(r"[^\n]*\n|[^\n]+", text):
         html = html and "<" not in line  # from the first line with a tag on, entities are meant
+        if html and (chains := _CHAIN.findall(line)):
+            longest, others = max(chains, key=len), len(line) - sum(map(len, chains))
+            links = longest.count(";")  # each takes a pass over what is left of the line, and a search for mojibake
+            budget.check(2 * links * (others + LINE) + links * len(longest))
         before, fixed = None, line
         while fixed != before and not _PLAIN.fullmatch(fixed):
             budget.spend(len(fixed))

@@ -1,10 +1,12 @@
 """Cleaning that costs too much is refused before it is done; what open_clip makes of the rest: tests/offline."""
 
 import html
+import re
 
 import ftfy
 import pytest
 
+from handler import text_cleaning
 from handler.errors import TextError
 from handler.text_cleaning import MARKS, one_request, whitespace
 
@@ -38,6 +40,27 @@ def test_what_takes_too_long_to_clean_is_refused_by_name(text: str) -> None:
 )
 def test_the_rest_is_cleaned_as_ftfy_and_html_do_it(text: str) -> None:
     assert whitespace(text) == " ".join(html.unescape(html.unescape(ftfy.fix_text(text))).split())
+
+
+def test_a_chain_that_is_refused_at_sight_would_have_been_refused_on_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(text: str) -> bool:
+        try:
+            whitespace(text)
+        except TextError:
+            return True
+        return False
+
+    texts = [
+        f"{head}&{link * links}{tail}&{link * 3}"
+        for head in ("", "é", "Ã© ", "x" * 50)
+        for link in ("amp;", "#38;", "#X26;", "#0038;AMP;")
+        for links in range(1, 90, 4)
+        for tail in ("", " ", "lt; é", "y" * 90)
+    ]
+    at_sight = [refused(text) for text in texts]
+    monkeypatch.setattr(text_cleaning, "_CHAIN", re.compile("(?!)"))
+    assert at_sight == [refused(text) for text in texts]
+    assert set(at_sight) == {True, False}
 
 
 def test_the_texts_of_a_request_have_one_budget() -> None:
