@@ -145,6 +145,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _command(arguments: list[str] | None) -> int:
     from console.parser import Parser, port
+    from handler.errors import StartError
 
     parser = Parser(prog="python -m handler.serve", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
@@ -157,7 +158,8 @@ def _command(arguments: list[str] | None) -> int:
 
     if SERVICE.started is None:  # its reason is logged
         server.server_close()
-        return 1
+        fix = "set OPENCLIP_BUNDLE_DIR to a bundle (`python -m layer build` makes one)"
+        raise StartError(f"nothing is served, for the reason above: {fix}")
     for number in (signal.SIGTERM, signal.SIGINT):
         # In a thread of its own: shutdown waits for serve_forever, which runs in the one that gets the signal.
         signal.signal(number, lambda *_: threading.Thread(target=server.shutdown).start())
