@@ -1,6 +1,5 @@
 """What the builder prints: reports, bundles and lists of models, as tables."""
 
-import os
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
@@ -165,7 +164,7 @@ def _registry_row(pair: registry.Pair) -> tuple[str, ...]:
 
 def _too_wide(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Name the columns that a terminal has no room for; whatever is no terminal takes all."""
-    if not (sys.stdout and sys.stdout.isatty()) and "COLUMNS" not in os.environ:
+    if not (sys.stdout and sys.stdout.isatty()):
         return []
     widths = {name: max(len(line[i]) for line in [header, *rows]) + 2 for i, name in enumerate(header)}
     dropped: list[str] = []
