@@ -32,9 +32,10 @@ _MASK = (
     "it picks at random which tokens of a long text to keep, so that one text has several embeddings: remove it, "
     "and long texts are cut at their end"
 )
-_BLOCK = dict.fromkeys(
-    ("qk_norm", "scaled_cosine_attn", "scale_heads", "scale_attn_inner", "scale_attn", "scale_fc"), _tower("bool")
-)
+_BLOCK = {
+    **dict.fromkeys(("qk_norm", "scale_heads", "scale_attn_inner", "scale_attn", "scale_fc"), _tower("bool")),
+    "scaled_cosine_attn": Field(REFUSED, "bool", why="open_clip's own attention fails with it: it was not in training"),
+}
 _TRANSFORMER = {
     "width": _tower("count", 65_536),
     "mlp_ratio": _tower("number", 64),
@@ -131,7 +132,9 @@ _THERE = "open_clip takes it from text_cfg: write it there"
 HF_TOKENIZER = {
     "clean": Field(MANIFEST, "text"),
     "strip_sep_token": Field(MANIFEST, "bool"),
-    "language": Field(MANIFEST, "text"),
+    "language": Field(
+        REFUSED, why="transformers' tokenizers go back to src_lang at each call: write src_lang in its place"
+    ),
     "context_length": Field(REFUSED, why=_THERE),
     "tokenizer_mode": Field(REFUSED, why=_THERE),
     "tokenizer_name": Field(REFUSED, why="open_clip takes it from text_cfg.hf_tokenizer_name: write it there"),
@@ -142,7 +145,7 @@ HF_TOKENIZER = {
     ),
     **dict.fromkeys(("pad_token", "cls_token", "mask_token"), Field(MANIFEST, "text")),
     **dict.fromkeys(
-        ("use_fast", "legacy", "add_prefix_space", "add_bos_token", "add_eos_token", "do_lower_case", "keep_accents"),
+        ("use_fast", "legacy", "add_prefix_space", "add_bos_token", "add_eos_token", "do_lower_case"),
         Field(MANIFEST, "bool"),
     ),
     **dict.fromkeys(

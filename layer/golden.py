@@ -84,6 +84,7 @@ def facts(name: str, loaded: Loaded) -> dict[str, Any]:
     """Return what the manifest says of a model, golden token ids and embeddings among it."""
     model = loaded.model
     bias = model.logit_bias
+    tokenizer = _tokenizer_facts(name, loaded.tokenizer)
     golden = embed(loaded, list(TEXTS), pictures())
     return {
         "embed_dim": len(base64.b64decode(golden["text_embeddings"][0])) // 4,
@@ -92,7 +93,7 @@ def facts(name: str, loaded: Loaded) -> dict[str, Any]:
         "logit_scale": float(model.logit_scale.exp()),
         "logit_bias": None if bias is None else float(bias),
         "preprocess": _preprocess_facts(model.visual.preprocess_cfg),
-        "tokenizer": _tokenizer_facts(name, loaded.tokenizer),
+        "tokenizer": tokenizer,
         "golden": golden,
     }
 
@@ -115,6 +116,7 @@ def embed(loaded: Loaded, texts: list[str], images: list[Image.Image]) -> dict[s
     import torch
 
     ids = loaded.tokenizer(texts)
+    _refuse_no_end(loaded.model, ids)
     tokenized = tokenized_texts(loaded)
     with torch.inference_mode():
         said = [loaded.model.encode_text(row[None], normalize=True)[0] for row in ids]
@@ -128,6 +130,18 @@ def embed(loaded: Loaded, texts: list[str], images: list[Image.Image]) -> dict[s
         "tokenized_texts": tokenized,
         "tokenized_ids": loaded.tokenizer(tokenized).tolist(),
     }
+
+
+def _refuse_no_end(model: Any, ids: Any) -> None:
+    """A tower that pools at an end-of-text token that no text has would pool at the first one, without a word."""
+    part = model if hasattr(model, "text_pool_type") else getattr(model, "text", None)
+    pool = getattr(part, "text_pool_type", None) or getattr(part, "pool_type", None)
+    end = getattr(part, "text_eos_id", None) or getattr(part, "eos_id", None)
+    if pool == "eos" and not bool((ids == end).any(dim=1).all()):
+        raise GoldenError(
+            f"the text tower looks for the end of a text at token {end}, which the tokenizer does not give: set "
+            "text_cfg.eos_id to the id of its end-of-text token"
+        )
 
 
 def tokenized_texts(loaded: Loaded) -> list[str]:
@@ -164,9 +178,10 @@ def _tokenizer_facts(name: str, tokenizer: Any) -> dict[str, Any]:
     from_hub = isinstance(tokenizer, open_clip.tokenizer.HFTokenizer)
     if not from_hub and not isinstance(tokenizer, open_clip.tokenizer.SimpleTokenizer):
         raise GoldenError(f"{name} has a {type(tokenizer).__name__}, which is not exported: set hf_tokenizer_name")
-    options = text.get("tokenizer_kwargs") or {}
-    if options.get("language") and not hasattr(tokenizer, "set_lang_fn"):
-        raise GoldenError(f"the tokenizer of {name} has no languages: remove tokenizer_kwargs.language")
+    if from_hub and tokenizer.tokenizer.pad_token_id is None:
+        raise GoldenError(
+            f"the tokenizer of {name} has no padding: set tokenizer_kwargs.pad_token to one of its tokens"
+        )
     cleaners = {open_clip.tokenizer.get_clean_fn(clean): clean for clean in ("whitespace", "lower", "canonicalize")}
     if not from_hub and max(special_tokens(tokenizer).values()) >= text.get("vocab_size", SIMPLE_VOCABULARY):
         raise GoldenError(
