@@ -60,8 +60,10 @@ def compute(name: str, pretrained: str | None, hub: Path) -> dict[str, Any]:
     command = ["-m", "layer.golden", "--name", name, *(["--pretrained", pretrained] if pretrained else [])]
     run = sandbox.run_with_hub(hub, command)
     if run.returncode != 0:
-        why = f"{sandbox.reason(run, hub)}: check the weights and their config"
-        raise GoldenError(f"open_clip cannot load {name} offline from {hub}: {why}")
+        reason = sandbox.reason(run, hub)
+        if told := sandbox.own_message(reason):
+            raise GoldenError(f"{name.removeprefix('hf-hub:')}: {told}")
+        raise GoldenError(f"open_clip cannot load {name} offline from {hub}: {reason}: check its weights, config")
     answer: dict[str, Any] = json.loads(run.stdout)
     return answer
 
@@ -92,7 +94,7 @@ def facts(name: str, loaded: Loaded) -> dict[str, Any]:
         "context_length": len(golden["token_ids"][0]),
         "logit_scale": float(model.logit_scale.exp()),
         "logit_bias": None if bias is None else float(bias),
-        "preprocess": _preprocess_facts(model.visual.preprocess_cfg),
+        "preprocess": preprocess_facts(model.visual.preprocess_cfg),
         "tokenizer": tokenizer,
         "golden": golden,
     }
@@ -116,6 +118,7 @@ def embed(loaded: Loaded, texts: list[str], images: list[Image.Image]) -> dict[s
     import torch
 
     ids = loaded.tokenizer(texts)
+    _refuse_unknown_ids(loaded.model, ids)
     _refuse_no_end(loaded.model, ids)
     tokenized = tokenized_texts(loaded)
     with torch.inference_mode():
@@ -130,6 +133,20 @@ def embed(loaded: Loaded, texts: list[str], images: list[Image.Image]) -> dict[s
         "tokenized_texts": tokenized,
         "tokenized_ids": loaded.tokenizer(tokenized).tolist(),
     }
+
+
+def _refuse_unknown_ids(model: Any, ids: Any) -> None:
+    size, highest = _vocabulary(model), int(ids.max())
+    if size and highest >= size:
+        raise GoldenError(
+            f"the tokenizer gives token {highest}, and the text tower knows {size}: set text_cfg.hf_tokenizer_name, or "
+            "tokenizer_kwargs, as in training"
+        )
+
+
+def _vocabulary(model: Any) -> int | None:
+    """Return the number of tokens that a text tower knows, None where open_clip does not say."""
+    return getattr(model, "vocab_size", None) or getattr(getattr(model, "text", None), "vocab_size", None)
 
 
 def _refuse_no_end(model: Any, ids: Any) -> None:
@@ -150,14 +167,14 @@ def tokenized_texts(loaded: Loaded) -> list[str]:
     if inner is None:
         special = list(special_tokens(loaded.tokenizer))
     else:
-        known = getattr(loaded.model, "vocab_size", None) or len(inner)  # T5's <extra_id_0> is beyond SigLIP's table
+        known = _vocabulary(loaded.model) or len(inner)  # T5's <extra_id_0> is beyond SigLIP's table
         special = [token for token, number in inner.added_tokens_encoder.items() if number < known]
     marked = [f"a photo of {token} here,{token}{token.upper()}x{token}" for token in special[:MAX_SPECIAL]]
     cut = [" ".join(["a"] * count) for count in range(max(1, length - 4), length + 2)]
     return [*TOKENIZED, *marked, *(f"{' '.join(['a'] * (length - 3))} {token}" for token in special[:3]), *cut]
 
 
-def _preprocess_facts(config: dict[str, Any]) -> dict[str, Any]:
+def preprocess_facts(config: dict[str, Any]) -> dict[str, Any]:
     """Return preprocessing with the defaults that open_clip.transform.image_transform fills in, spelt out."""
     from layer.openclip import open_clip
 

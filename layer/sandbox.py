@@ -2,6 +2,7 @@
 
 import functools
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -97,3 +98,9 @@ def reason(run: subprocess.CompletedProcess[str], *written: Path) -> str:
         return f"it was killed by signal {-run.returncode}, as a system does that runs out of memory"
     lines = run.stderr.strip().splitlines()
     return lines[-1] if lines else f"exit status {run.returncode}"
+
+
+def own_message(reason: str) -> str | None:
+    """Return the message of an error of the builder's own, which states the fix itself; None of any other reason."""
+    found = re.fullmatch(r"layer\.errors\.\w+Error: (.+)", reason)
+    return found.group(1) if found else None

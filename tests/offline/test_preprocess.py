@@ -17,6 +17,7 @@ from PIL import Image
 from handler.errors import ImageError
 from handler.images import decode
 from handler.preprocess import Preprocess
+from layer.golden import preprocess_facts
 from layer.openclip import open_clip
 
 ROOT = Path(__file__).parents[2]
@@ -51,6 +52,26 @@ def assert_same_bits(image: Image.Image, size: tuple[int, int], cfg: dict[str, A
     assert (found.dtype.name, found.shape) == ("float32", (3, *size))
     different = int((found != expected).sum())
     assert different == 0, f"{different} of {found.size} values differ, by up to {np.abs(found - expected).max()}"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        {"interpolation": "random"},
+        {"interpolation": "bilinear", "resize_mode": "squash"},
+        {"mean": 0.5, "std": 0.25},
+        {"mean": [0.1, 0.2, 0.3], "resize_mode": "longest", "fill_color": 127},
+        {"mean": None, "std": (0.3, 0.3, 0.3), "interpolation": None, "resize_mode": None},
+    ],
+)
+@pytest.mark.parametrize("size", [(32, 32), (24, 40)])
+def test_whatever_a_config_writes_of_preprocessing_is_written_out_for_the_handler(
+    written: dict[str, Any], size: tuple[int, int]
+) -> None:
+    """The facts of the manifest, made of what a config says, are open_clip's own transform of that config."""
+    image, given = picture("RGB", 50, 70), config(**written)
+    found = Preprocess(preprocess_facts(given), size)(image)
+    assert (found == by_open_clip(image, size, given)).all()
 
 
 def picture(mode: str, width: int, height: int, seed: int = 0) -> Image.Image:
