@@ -139,8 +139,7 @@ def _refuse_unknown_ids(model: Any, ids: Any) -> None:
     size, highest = _vocabulary(model), int(ids.max())
     if size and highest >= size:
         raise GoldenError(
-            f"the tokenizer gives token {highest}, and the text tower knows {size}: set text_cfg.hf_tokenizer_name, or "
-            "tokenizer_kwargs, as in training"
+            f"the tokenizer gives token {highest}, the text tower knows {size}: set text_cfg.hf_tokenizer_name as trained"
         )
 
 
@@ -156,8 +155,7 @@ def _refuse_no_end(model: Any, ids: Any) -> None:
     end = getattr(part, "text_eos_id", None) or getattr(part, "eos_id", None)
     if pool == "eos" and not bool((ids == end).any(dim=1).all()):
         raise GoldenError(
-            f"the text tower looks for the end of a text at token {end}, which the tokenizer does not give: set "
-            "text_cfg.eos_id to the id of its end-of-text token"
+            f"no text has the text tower's end, token {end}: set text_cfg.eos_id to the tokenizer's end-of-text token"
         )
 
 
@@ -179,8 +177,7 @@ def preprocess_facts(config: dict[str, Any]) -> dict[str, Any]:
     from layer.openclip import open_clip
 
     facts = {key: config[key] for key in ("mean", "std", "interpolation", "resize_mode", "fill_color")}
-    defaults = {"mean": open_clip.OPENAI_DATASET_MEAN, "std": open_clip.OPENAI_DATASET_STD}
-    for key, default in defaults.items():
+    for key, default in (("mean", open_clip.OPENAI_DATASET_MEAN), ("std", open_clip.OPENAI_DATASET_STD)):
         value = facts[key] or default
         facts[key] = list(value) if isinstance(value, list | tuple) else [value] * 3
     facts["interpolation"] = "bilinear" if facts["interpolation"] == "bilinear" else "bicubic"  # "random" is training's
@@ -202,8 +199,7 @@ def _tokenizer_facts(name: str, tokenizer: Any) -> dict[str, Any]:
     cleaners = {open_clip.tokenizer.get_clean_fn(clean): clean for clean in ("whitespace", "lower", "canonicalize")}
     if not from_hub and max(special_tokens(tokenizer).values()) >= text.get("vocab_size", SIMPLE_VOCABULARY):
         raise GoldenError(
-            f"the tokenizer of {name} has {tokenizer.vocab_size} tokens, its text tower "
-            f"{text.get('vocab_size', SIMPLE_VOCABULARY)}: set text_cfg.vocab_size as it was in training"
+            f"the tokenizer of {name} has {tokenizer.vocab_size} tokens: set text_cfg.vocab_size as it was in training"
         )
     return {
         "kind": "hf" if from_hub else "simple",
