@@ -139,7 +139,7 @@ def _refuse_unknown_ids(model: Any, ids: Any) -> None:
     size, highest = _vocabulary(model), int(ids.max())
     if size and highest >= size:
         raise GoldenError(
-            f"the tokenizer gives token {highest}, the text tower knows {size}: set text_cfg.hf_tokenizer_name as trained"
+            f"the tokenizer gives token {highest}, the text tower knows {size}: set text_cfg.hf_tokenizer_name"
         )
 
 
