@@ -36,8 +36,8 @@ def downloads(hub: Hub) -> list[str]:
 
 
 def made(builder: Builder) -> dict[str, int]:
-    """When each model's bundle was made."""
-    places = builder.root.glob("cache/built/*/*/report.json")
+    """When each model's bundle was made; one that is not in its place yet is not."""
+    places = [path for path in builder.root.glob("cache/built/*/*/report.json") if path.parent.suffix != ".making"]
     return {place.parents[1].name: place.stat().st_mtime_ns for place in places}
 
 
