@@ -87,8 +87,8 @@ lint: $(VENV)/.dev ## ruff, ruff format, mypy --strict
 unit: $(VENV)/.dev ## Tests that need nothing
 	$(PYTEST) tests/unit
 
-infra: have-node $(VENV)/.dev node_modules ## Tests of the CDK app: synth, cdk-nag, what the template promises
-	$(PYTEST) tests/infra
+infra: have-node $(VENV)/.dev node_modules ## Tests of the CDK app, and of facts that two packages hold
+	$(PYTEST) tests/infra tests/contracts
 
 # In the order of their names, or the longest file, which has one test, begins when all others are done.
 offline: $(VENV)/.dev ## Tests of the shipped code in a process whose network is gone
@@ -104,7 +104,7 @@ clients: have-node $(CLIENTS)/.installed $(VENV)/.dev $(RIE) $(DEMO_BUNDLE)/mani
 fuzz: ## The fuzzers for longer: over 5,000 requests; pictures and events, FUZZ_SECONDS each; hostile clients
 	$(MAKE) clients SCHEMATHESIS_EXAMPLES=1200 HOSTILE_REPEATS=100 \
 		CLIENTS_ARGS="tests/clients/test_document.py tests/clients/test_hostile.py -s --timeout 3600"
-	FUZZ_SECONDS=$(FUZZ_SECONDS) $(PY) -m pytest tests/unit/test_fuzz.py -s --timeout 7200
+	FUZZ_SECONDS=$(FUZZ_SECONDS) $(PY) -m pytest tests/unit/handler/test_fuzz.py -s --timeout 7200
 
 e2e: have-node $(VENV)/.dev $(RIE) $(EMULATOR) $(SAM) $(CLIENTS)/.installed node_modules ## Tests of what is deployed, in containers as Lambda runs them (a Docker engine; Debian, root)
 	$(PYTEST) $(E2E_ARGS) --timeout 900

@@ -72,8 +72,8 @@ def measure(
     model: Model, built: dict[tuple[str, str], Path], engines: list[tuple[str, str]], runs: int
 ) -> dict[str, Contender]:
     """Start every contender `runs` times, in turns, so that a slow minute of the machine is everybody's."""
-    for room in ("handler", "benchmarks"):
-        compileall.compile_dir(ROOT / room, quiet=1)  # as in a package
+    for package in ("handler", "benchmarks"):
+        compileall.compile_dir(ROOT / package, quiet=1)  # as in a package
     plain = {
         "BENCH_PLAIN": "1",
         "BENCH_NAME": model.name,

@@ -14,7 +14,7 @@ BUILDER = (*LIGHT, "torch", "torchvision", "open_clip", "transformers", "tokeniz
 CLIENT = ("numpy", "tqdm")
 DEPLOYMENT = ("aws_cdk", "cdk_nag", "constructs", "pydantic")
 # These print, or start other processes: what they need beyond LIGHT is asked for when it is known what they will do.
-LIGHT_MODULES = ("layer", "layer.demo.tour", "layer.sizes", "layer.runtime_only")
+LIGHT_MODULES = ("layer", "layer.demo.tour", "layer.registry.sizes_page", "layer.bundle.runtime_only")
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120 - quick, and for any Python
 
 

@@ -14,7 +14,7 @@ from handler.service import Service  # noqa: E402 - what is imported is part of 
 
 SERVICE = Service.start(os.environ, STARTED)
 
-from handler import api  # noqa: E402 - meanwhile the model loads
+from handler.http import dispatch  # noqa: E402 - meanwhile the model loads
 
 gc.freeze()
 gc.enable()
@@ -22,4 +22,4 @@ gc.enable()
 
 def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
     """Answer API Gateway (HTTP API, REST API), a Function URL, a load balancer, or a direct Invoke of the JSON body."""
-    return api.handle(SERVICE, event, context)
+    return dispatch.handle(SERVICE, event, context)

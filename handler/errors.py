@@ -49,7 +49,7 @@ STATUS = {
 
 
 class StartError(Exception):
-    """The handler cannot start as it was deployed. The message says what, where, and the mend."""
+    """The handler cannot start as it was deployed. The message says what, where, and the fix."""
 
 
 class SettingsError(StartError):

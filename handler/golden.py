@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from handler.model import LoadedModel, Models
+    from handler.models import LoadedModel, Models
 
 MIN_COSINE = {"fp32": 0.99999, "int8": 0.999}  # to open_clip, by precision
 

@@ -78,7 +78,7 @@ class Manifest:
 def load(bundle_dir: Path) -> Manifest:
     """Read manifest.json and check that each of its files is there with its size (hashes: `changed_files`).
 
-    Raises BundleError naming the file and the mend.
+    Raises BundleError naming the file and the fix.
     """
     path = bundle_dir / "manifest.json"
     try:

@@ -7,11 +7,11 @@ import time
 from collections.abc import Mapping
 
 from handler import manifest
-from handler.call import stage
 from handler.errors import ApiError, StartError
 from handler.manifest import ModelEntry
-from handler.model import LoadedModel, Models
+from handler.models import LoadedModel, Models
 from handler.settings import Settings
+from handler.telemetry.invocation import stage
 
 log = logging.getLogger(__name__)
 

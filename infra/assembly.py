@@ -20,7 +20,7 @@ def synthesise() -> None:
 
 
 def assemble(app: App) -> OpenClipStack:
-    """Add the stack to the app. Raises SettingsError or PackageError, naming the mend."""
+    """Add the stack to the app. Raises SettingsError or PackageError, naming the fix."""
     settings = StackSettings.from_context(app.node.get_all_context())
     stack = OpenClipStack(app, package=read_package(settings.build_dir, HANDLER), settings=settings)
     Validations.of(app).add_plugins(AwsSolutionsChecks(app))

@@ -1,4 +1,4 @@
-"""What stops a synth: the message says what was wrong, where, and the mend."""
+"""What stops a synth: the message says what was wrong, where, and the fix."""
 
 
 class InfraError(Exception):

@@ -13,7 +13,7 @@ from constructs import Construct
 from infra.settings import StackSettings
 
 PERIOD = Duration.minutes(5)
-NAMESPACE = "OpenCLIP"  # of what the handler's own lines count (handler/metrics.py)
+NAMESPACE = "OpenCLIP"  # of what the handler's own lines count (handler/telemetry/metrics.py)
 FAULTS = (  # alarm, error code, what it says
     ("InternalErrors", "internal_error", "calls ended in an error of ours: the log has each by its request's id"),
     ("NotReady", "not_ready", "a model or the bundle cannot be loaded: GET /health says why"),

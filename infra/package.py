@@ -11,7 +11,7 @@ from typing import Any
 from infra.errors import PackageError
 
 SCHEMA = 1
-MEND = "run `make package`"
+FIX = "run `make package`"
 ARCHITECTURES = ("x86_64", "arm64")
 PYTHON = re.compile(r"3\.[0-9]{1,2}")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9]+)?")  # of an artefact: it lies beside package.json
@@ -41,13 +41,13 @@ def read_package(build: Path, handler: Path) -> Package:
     package = _read(build / "package.json")
     manifest_sha256 = hashlib.sha256(manifest_bytes).hexdigest()
     if package["manifest_sha256"] != manifest_sha256:
-        raise PackageError(f"{build / 'package.json'} is of another bundle than {build / 'bundle'}: {MEND}")
+        raise PackageError(f"{build / 'package.json'} is of another bundle than {build / 'bundle'}: {FIX}")
     if package["handler_sha256"] != tree_sha256(handler):
-        raise PackageError(f"{handler} has changed since it was packaged: {MEND}")
+        raise PackageError(f"{handler} has changed since it was packaged: {FIX}")
     artefacts = {row["role"]: _artefact(build, row) for row in package["artefacts"]}
     if missing := [role for role in ROLES[target["package"]] if role not in artefacts]:
         raise PackageError(
-            f"the bundle is for package {target['package']!r}, but {build / 'package.json'} has no {missing[0]}: {MEND}"
+            f"the bundle is for package {target['package']!r}, but {build / 'package.json'} has no {missing[0]}: {FIX}"
         )
     return Package(target["package"], target["python"], target["architecture"], manifest_sha256, artefacts)
 
@@ -77,27 +77,27 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         package: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise PackageError(f"{path} is missing, so there is nothing to deploy: {MEND}") from error
+        raise PackageError(f"{path} is missing, so there is nothing to deploy: {FIX}") from error
     except (ValueError, RecursionError) as error:
-        raise PackageError(f"{path} is damaged ({error}): {MEND}") from error
+        raise PackageError(f"{path} is damaged ({error}): {FIX}") from error
     if not isinstance(package, dict) or package.get("schema") != SCHEMA:
         found = package.get("schema") if isinstance(package, dict) else "none"
-        raise PackageError(f"{path} has schema {found!r}, this app reads {SCHEMA}: {MEND}")
+        raise PackageError(f"{path} has schema {found!r}, this app reads {SCHEMA}: {FIX}")
     rows = package.get("artefacts")
     if {"manifest_sha256", "handler_sha256"} - set(package) or not isinstance(rows, list):
-        raise PackageError(f"{path} is damaged (it lacks a digest or its artefacts): {MEND}")
+        raise PackageError(f"{path} is damaged (it lacks a digest or its artefacts): {FIX}")
     if not all(isinstance(row, dict) and {"role", "path", "bytes"} <= set(row) for row in rows):
-        raise PackageError(f"{path} is damaged (an artefact without role, path or bytes): {MEND}")
+        raise PackageError(f"{path} is damaged (an artefact without role, path or bytes): {FIX}")
     return package
 
 
 def _artefact(build: Path, row: Mapping[str, Any]) -> Path:
     if not NAME.fullmatch(str(row["path"])):
-        raise PackageError(f"package.json names {row['path']!r}, which is not a file or directory beside it: {MEND}")
+        raise PackageError(f"package.json names {row['path']!r}, which is not a file or directory beside it: {FIX}")
     path = build / str(row["path"])
     if row["role"] == "image":
         if not (path / "Dockerfile").is_file():
-            raise PackageError(f"{path} has no Dockerfile: {MEND}")
+            raise PackageError(f"{path} has no Dockerfile: {FIX}")
     elif not path.is_file() or path.stat().st_size != row["bytes"]:
-        raise PackageError(f"{path} is missing, or not of {row['bytes']:,} bytes as it was packaged: {MEND}")
+        raise PackageError(f"{path} is missing, or not of {row['bytes']:,} bytes as it was packaged: {FIX}")
     return path

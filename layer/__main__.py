@@ -2,6 +2,6 @@
 
 import sys
 
-from layer.cli import main
+from layer.cli.parser import main
 
 sys.exit(main())

@@ -9,17 +9,19 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from layer import built, manifest, place, storage
-from layer import lock as locks
-from layer.built import Built
+from layer.bundle import build_cache, manifest
+from layer.bundle.build_cache import Built
 from layer.errors import BuildError
-from layer.held import held
-from layer.own_samples import check as check_samples
+from layer.files import disk_errors, replace
+from layer.files.directory_lock import held
+from layer.files.link import link
+from layer.files.own_samples import check as check_samples
 from layer.progress import bar
+from layer.sources import lock as locks
 from layer.spec import ModelSpec, Spec
 
 if TYPE_CHECKING:
-    from layer.fetch import Fetched  # and others late: a build with nothing to do takes no second to say so
+    from layer.sources.fetch import Fetched  # and others late: a build with nothing to do takes no second to say so
 
 CONTENTS = frozenset({manifest.NAME, "models"})  # all that a bundle has at its top
 
@@ -35,13 +37,13 @@ def build(
     has moved on, "update" takes what is there now and shows what changed. Whatever goes wrong, raised as BuildError,
     the bundle that was at `output` stays as it was.
     """
-    with storage.explained("the build", output.parent, cache):
-        place.check_replaceable(output, CONTENTS, manifest.NAME)
+    with disk_errors.explained("the build", output.parent, cache):
+        replace.check_replaceable(output, CONTENTS, manifest.NAME)
         if own_samples is not None:
             check_samples(own_samples)
         with held(output.with_name(f".{output.name}.lock"), str(output)), _cache_held(cache):
-            place.recover(output)
-            place.sweep(output.parent, f".{output.name}-")
+            replace.recover(output)
+            replace.sweep(output.parent, f".{output.name}-")
             parts = _parts(spec, cache, own_samples, lock, mode)
             _put_in_place(spec, parts, output)
     return {"ok": True, "models": [model for part in parts for model in part.report["models"]]}
@@ -51,7 +53,7 @@ def _parts(spec: Spec, cache: Path, own_samples: Path | None, lock: Path | None,
     """Return every model's bundle: of the cache where nothing has changed, else made now."""
     pins = locks.read(lock) if lock else {}
     if mode == "locked":
-        from layer.drift import refuse_drift
+        from layer.sources.lock_check import refuse_drift
 
         refuse_drift(spec.models, pins)
     if mode != "update" and (finished := _all_finished(spec, cache, pins, own_samples)):
@@ -70,7 +72,7 @@ def _all_finished(spec: Spec, cache: Path, pins: locks.Lock, own_samples: Path |
     """Return every model's bundle where nothing is to be done: by the lock and the cache alone, without the hub."""
     if any(model.id not in pins for model in spec.models):
         return None
-    found = [built.find(cache, m, built.fingerprint(m, pins[m.id], own_samples)) for m in spec.models]
+    found = [build_cache.find(cache, m, build_cache.fingerprint(m, pins[m.id], own_samples)) for m in spec.models]
     whole = [one for one in found if one]
     return whole if len(whole) == len(found) else None
 
@@ -78,12 +80,12 @@ def _all_finished(spec: Spec, cache: Path, pins: locks.Lock, own_samples: Path |
 def _make_all(
     spec: Spec, cache: Path, pins: locks.Lock, own_samples: Path | None, lock: Path | None, mode: str
 ) -> list[Built]:
-    from layer.hub_check import ask_hub
+    from layer.preflight import ask_hub
     from layer.versions import check_versions
 
     check_versions()
     ask_hub(spec.models, {} if mode == "update" else pins, cache)
-    from layer.gather import gather  # it imports torch
+    from layer.sources.download import gather  # it imports torch
 
     _advise(spec.models)
     fetched = gather(spec.models, cache, {} if mode == "update" else pins)
@@ -100,8 +102,8 @@ def _make_all(
     parts = []
     with bar("models", len(spec.models), unit="model") as shown:
         for model, sources in zip(spec.models, fetched, strict=True):
-            digest = built.fingerprint(model, found[model.id], own_samples)
-            ready = built.find(cache, model, digest)
+            digest = build_cache.fingerprint(model, found[model.id], own_samples)
+            ready = build_cache.find(cache, model, digest)
             parts.append(ready or _make(model, spec, sources, cache, digest, own_samples))
             shown.update()
     return parts
@@ -115,10 +117,10 @@ def _refuse_unfit(
     own_samples: Path | None,
 ) -> None:
     """Hold every checkpoint that is to be built to its config, before the first of them takes its minutes."""
-    from layer.fit import refuse_unfit
+    from layer.fit.check import refuse_unfit
 
     for model, sources in zip(models, fetched, strict=True):
-        if not built.find(cache, model, built.fingerprint(model, found[model.id], own_samples)):
+        if not build_cache.find(cache, model, build_cache.fingerprint(model, found[model.id], own_samples)):
             refuse_unfit(model, sources)
 
 
@@ -126,8 +128,8 @@ def _make(
     model: ModelSpec, spec: Spec, sources: "list[Fetched]", cache: Path, digest: str, own_samples: Path | None
 ) -> Built:
     """Make a bundle of one model, verify it by the shipped handler, and keep it."""
-    from layer.normalise import open_to_all
-    from layer.verify import verify
+    from layer.bundle.verify import verify
+    from layer.sources.hf_cache import open_to_all
 
     scratch = cache / "making" / model.slug
     shutil.rmtree(scratch, ignore_errors=True)  # of a build that was killed
@@ -140,16 +142,16 @@ def _make(
     open_to_all(bundle)
     manifest.write(bundle, spec, [entry])
     open_to_all(bundle)
-    kept = built.keep(cache, model, digest, bundle, verify(bundle))
+    kept = build_cache.keep(cache, model, digest, bundle, verify(bundle))
     shutil.rmtree(scratch)
     return kept
 
 
 def _advise(models: Sequence[ModelSpec]) -> None:
-    from layer import plan
+    from layer.sources import resolve
 
     for model in models:
-        if not model.name.startswith("hf-hub:") and (advice := plan.source_plan(model).advice):
+        if not model.name.startswith("hf-hub:") and (advice := resolve.source_plan(model).advice):
             print(f"note: {advice}", file=sys.stderr)
 
 
@@ -168,12 +170,13 @@ def _refuse_two_commits(models: Sequence[ModelSpec], fetched: "Sequence[list[Fet
 
 def _with_cache(model: ModelSpec, sources: "list[Fetched]", bundle: Path) -> dict[str, Any]:
     """Ship the model as a Hugging Face cache, for open_clip itself."""
-    from layer import golden, normalise
+    from layer.bundle import reference
+    from layer.sources import hf_cache
 
     hub = bundle / "models" / model.slug / "hub"
     for source in sources:
-        normalise.place(source, hub)
-    return manifest.model_entry(model, sources, golden.compute(model.name, model.pretrained, hub))
+        hf_cache.place(source, hub)
+    return manifest.model_entry(model, sources, reference.compute(model.name, model.pretrained, hub))
 
 
 def _exported(
@@ -186,7 +189,7 @@ def _exported(
     own_samples: Path | None,
 ) -> dict[str, Any]:
     """Ship the model as two towers and a tokenizer, for a fast engine; the checkpoint stays behind."""
-    from layer.export.parity import export_model  # late: ONNX's packages are needed for this alone
+    from layer.export.parity_gate import export_model  # late: ONNX's packages are needed for this alone
 
     folder, entry = export_model(model, spec, sources, cache, work, own_samples)
     (bundle / "models").mkdir()
@@ -197,14 +200,15 @@ def _exported(
 def _put_in_place(spec: Spec, parts: list[Built], output: Path) -> None:
     """Join the models' bundles into one, by links where the file system has them; leave one that is the same alone."""
     facts = manifest.joined(spec, [part.facts for part in parts])
-    if built.untouched(output) and manifest.same(manifest.read(output), facts):
+    if build_cache.unmodified(output) and manifest.same(manifest.read(output), facts):
         return
     with tempfile.TemporaryDirectory(prefix=f".{output.name}-", dir=output.parent) as scratch:
         staged = Path(scratch) / output.name
         for part in parts:
-            shutil.copytree(part.bundle / "models", staged / "models", copy_function=built.link, dirs_exist_ok=True)
+            models = staged / "models"
+            shutil.copytree(part.bundle / "models", models, copy_function=link, dirs_exist_ok=True)
         manifest.write_facts(staged, facts)
         for folder in (staged, *(path for path in staged.rglob("*") if path.is_dir())):
             folder.chmod(0o755)
         (staged / manifest.NAME).chmod(0o644)
-        place.swap(staged, output)
+        replace.swap(staged, output)

@@ -1,4 +1,4 @@
-"""Every error of the builder: what was wrong, where, and the mend. The command line prints the message alone."""
+"""Every error of the builder: what was wrong, where, and the fix. The command line prints the message alone."""
 
 
 class BuildError(Exception):

@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from console.suggest import did_you_mean
-from layer import checked, names, text_file
+from layer.engines import ENGINES, fastest
 from layer.errors import SpecError
+from layer.files import text_file
+from layer.naming import checked, model_names
 
 DEFAULT_SPEC = Path(__file__).with_name("models.toml")
 CHOICES = {
     "architecture": ("x86_64", "arm64"),
     "package": ("image", "layer"),
-    "engine": ("auto", "onnx", "openvino", "torch"),
+    "engine": ("auto", *ENGINES),
     "precision": ("int8", "fp32"),
 }
 PYTHONS = ("3.12", "3.13", "3.14")  # Lambda's on Amazon Linux 2023, whose glibc today's wheels need
@@ -67,7 +69,7 @@ class Spec:
 
 
 def read_spec(path: Path = DEFAULT_SPEC) -> Spec:
-    """Read models.toml. Raises SpecError naming the file, the key and the mend."""
+    """Read models.toml. Raises SpecError naming the file, the key and the fix."""
     try:
         data = _toml(path, text_file.read(path))
     except OSError as error:
@@ -105,13 +107,17 @@ def _model(path: Path, number: int, table: Mapping[str, Any], target: Target) ->
         raise SpecError(f'{path}: {where} has no name: add name = "ViT-B-32" or name = "hf-hub:<org>/<name>"')
     fields = _fields(path, where, table, ModelSpec)
     if fields.setdefault("engine", "auto") == "auto":
-        fields["engine"] = _quickest(target)
-    if fields["engine"] == "torch" and fields.setdefault("precision", "fp32") == "int8":
-        raise SpecError(f'{path}: {where} has precision = "int8", which torch does not have: set engine = "onnx"')
+        fields["engine"] = fastest(target.architecture, target.package)
+    precisions = ENGINES[fields["engine"]].recipes
+    if fields.setdefault("precision", "int8" if "int8" in precisions else "fp32") not in precisions:
+        raise SpecError(
+            f'{path}: {where} has precision = "{fields["precision"]}", which {fields["engine"]} does not have: '
+            'set engine = "onnx"'
+        )
     if "checkpoint" in fields or "config" in fields:
         return _own(path, where, fields)
     model = ModelSpec(**fields)
-    if problem := names.name_problem(model.name):
+    if problem := model_names.name_problem(model.name):
         raise SpecError(f"{path}: {where} has name = {model.name!r}, which {problem}")
     from_hub = model.name.startswith("hf-hub:")
     if from_hub and not checked.is_owned(model.name.removeprefix("hf-hub:")):
@@ -123,10 +129,10 @@ def _model(path: Path, number: int, table: Mapping[str, Any], target: Target) ->
     if not from_hub and not model.pretrained:
         raise SpecError(
             f"{path}: {where} has no pretrained, which would be a random model: add one of "
-            f"{', '.join(names.tags_of(model.name)) or 'its tags'} "
+            f"{', '.join(model_names.tags_of(model.name)) or 'its tags'} "
             f"(`python -m layer models --family {model.name}` lists them)"
         )
-    if model.pretrained and (problem := names.tag_problem(model.name, model.pretrained)):
+    if model.pretrained and (problem := model_names.tag_problem(model.name, model.pretrained)):
         raise SpecError(f"{path}: {where} has pretrained = {model.pretrained!r}, which {problem}")
     return model
 
@@ -155,17 +161,12 @@ def _own(path: Path, where: str, fields: dict[str, str]) -> ModelSpec:
 
 def _check_pair(path: Path, where: str, pair: str) -> None:
     name, _, tag = pair.rpartition("/")
-    problem = names.name_problem(name or tag) or (names.tag_problem(name, tag) if name else "has no tag")
+    problem = model_names.name_problem(name or tag) or (model_names.tag_problem(name, tag) if name else "has no tag")
     if problem:
         raise SpecError(
             f"{path}: {where} has config = {pair!r}, which {problem}: write a pair of the registry, as in "
             '"ViT-B-32/openai", or a path that ends in .json'
         )
-
-
-def _quickest(target: Target) -> str:
-    """OpenVINO is the quicker one on x86_64, and 60 MB larger than what a layer can spare."""
-    return "openvino" if (target.architecture, target.package) == ("x86_64", "image") else "onnx"
 
 
 def _fields(path: Path, where: str, table: Any, kind: type) -> dict[str, str]:

@@ -1,13 +1,13 @@
 """Which versions of the libraries can build bundles that load offline, and why not the others."""
 
 from collections.abc import Mapping
+from importlib import metadata
 
 from packaging.version import Version
 
 from layer.errors import VersionError
-from layer.manifest import installed
 
-LEAST = {
+MIN_VERSION = {
     "torch": (
         "2.1",
         "load_state_dict(assign=True), by which the handler loads weights without copying them, came then",
@@ -23,13 +23,21 @@ BROKEN = {
 }
 
 
+def installed(package: str) -> str | None:
+    """Return the installed version of a distribution, None where it is not installed."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
 def check_versions(versions: Mapping[str, str | None] | None = None) -> None:
     """Raise VersionError naming the library, the version found, the one needed and the reason.
 
     `versions` maps distribution names to versions; None means what is installed.
     """
-    found = {name: installed(name) for name in LEAST} if versions is None else versions
-    for name, (least, reason) in LEAST.items():
+    found = {name: installed(name) for name in MIN_VERSION} if versions is None else versions
+    for name, (least, reason) in MIN_VERSION.items():
         version = found.get(name)
         if version is None:
             raise VersionError(f"{name} is not installed: pip install -r requirements.txt")

@@ -1,7 +1,7 @@
 """The engines' shared protocol, and the choice of one by its name in the manifest."""
 
-import sys
 from collections.abc import Sequence
+from importlib import import_module
 from typing import TYPE_CHECKING, Protocol
 
 from handler.errors import BundleError
@@ -11,6 +11,13 @@ from handler.settings import Settings
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+# Each class by the module that defines it, imported when a model asks for it: torch takes seconds.
+ENGINES = {
+    "onnx": "handler.engines.onnx_engine:OnnxEngine",
+    "openvino": "handler.engines.openvino_engine:OpenVinoEngine",
+    "torch": "handler.engines.torch_engine:TorchEngine",
+}
 
 
 class Engine(Protocol):
@@ -28,20 +35,12 @@ class Engine(Protocol):
 
 def create_engine(entry: ModelEntry, manifest: Manifest, settings: Settings) -> Engine:
     """Load the model with the engine that the manifest names. Raises BundleError for an engine not known here."""
-    if entry.engine == "torch":
-        from handler.engines.torch_engine import TorchEngine  # late: torch and open_clip take seconds to import
-
-        return TorchEngine(entry, manifest, settings)
-    if entry.engine == "onnx":
-        from handler.engines.onnx_engine import OnnxEngine
-
-        return OnnxEngine(entry, manifest, settings)
-    if entry.engine == "openvino":
-        if "openvino" not in sys.modules:  # the first model of this engine
-            from handler.engines.ahead import libraries, read_ahead
-
-            read_ahead(libraries("openvino", "libs/libopenvino.so*", "*.so", "libs/libopenvino_intel_cpu_plugin.so"))
-        from handler.engines.openvino_engine import OpenVinoEngine
-
-        return OpenVinoEngine(entry, manifest, settings)
-    raise BundleError(f"{entry.id} wants engine {entry.engine!r}, which this handler does not have: deploy both anew")
+    place = ENGINES.get(entry.engine)
+    if place is None:
+        raise BundleError(
+            f"{entry.id} wants engine {entry.engine!r}, and this handler has {', '.join(ENGINES)}: "
+            "deploy the handler and the bundle of one version"
+        )
+    module, _, name = place.partition(":")
+    engine: Engine = getattr(import_module(module), name)(entry, manifest, settings)
+    return engine

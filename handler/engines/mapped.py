@@ -16,18 +16,18 @@ def map_weights(path: Path) -> mmap.mmap:
 
 
 @contextmanager
-def letting_go(mapping: mmap.mmap) -> Iterator[None]:
+def release_pages(mapping: mmap.mmap) -> Iterator[None]:
     """Give the pages back again and again while they are copied from, so that no more than a few count as memory.
 
     The mapping stays: whoever touches a page again reads it again.
     """
     done = threading.Event()
 
-    def let_go() -> None:
+    def release() -> None:
         while not done.wait(PAUSE):
             mapping.madvise(mmap.MADV_DONTNEED)
 
-    thread = threading.Thread(target=let_go, name="openclip-let-go")
+    thread = threading.Thread(target=release, name="openclip-let-go")
     thread.start()
     try:
         yield

@@ -9,16 +9,16 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from handler.engines.exported import ExportedEngine
+from handler.engines.parallel_load import Started
 from handler.engines.threads import thread_count
-from handler.engines.together import Begun
+from handler.engines.two_tower import TwoTowerEngine
 from handler.manifest import Manifest, ModelEntry
 from handler.settings import Settings
 
 log = logging.getLogger(__name__)
 
 
-class OnnxEngine(ExportedEngine):
+class OnnxEngine(TwoTowerEngine):
     """An exported model in ONNX Runtime."""
 
     def __init__(self, entry: ModelEntry, manifest: Manifest, settings: Settings) -> None:
@@ -26,15 +26,15 @@ class OnnxEngine(ExportedEngine):
         threads = thread_count(settings)
         image, text = graphs(folder)
         super().__init__(
-            entry, folder, lambda begun: Tower(image, threads, begun), lambda begun: Tower(text, threads, begun)
+            entry, folder, lambda started: Tower(image, threads, started), lambda started: Tower(text, threads, started)
         )
 
 
 class Tower:
     """One tower in a session of its own."""
 
-    def __init__(self, path: Path, threads: int, begun: Begun) -> None:
-        begun()
+    def __init__(self, path: Path, threads: int, started: Started) -> None:
+        started()
         self._session = session(path, threads)
         self.inputs = {port.name for port in self._session.get_inputs()}
 

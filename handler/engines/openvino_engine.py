@@ -9,23 +9,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from handler.engines.ahead import read_ahead
-from handler.engines.exported import ExportedEngine
-from handler.engines.lean_import import lean_openvino
-from handler.engines.mapped import letting_go, map_weights
+from handler.engines.import_stubs import import_openvino
+from handler.engines.mapped import map_weights, release_pages
+from handler.engines.parallel_load import Started
+from handler.engines.prefetch import libraries, read_ahead
 from handler.engines.threads import thread_count
-from handler.engines.together import Begun
+from handler.engines.two_tower import TwoTowerEngine
 from handler.manifest import Manifest, ModelEntry
 from handler.settings import Settings
 
 log = logging.getLogger(__name__)
 
-openvino = lean_openvino()
+# Importing this module is the first model's start, so the disk is asked for the libraries now, and not again.
+read_ahead(libraries("openvino", "libs/libopenvino.so*", "*.so", "libs/libopenvino_intel_cpu_plugin.so"))
+openvino = import_openvino()
 
 GROUP = "DYNAMIC_QUANTIZATION_GROUP_SIZE"
 
 
-class OpenVinoEngine(ExportedEngine):
+class OpenVinoEngine(TwoTowerEngine):
     """An exported model in OpenVINO."""
 
     def __init__(self, entry: ModelEntry, manifest: Manifest, settings: Settings) -> None:
@@ -33,17 +35,17 @@ class OpenVinoEngine(ExportedEngine):
         read_ahead(folder / name for name in ("tokenizer.json", "text.bin", "image.bin"))
         core = openvino.Core()
         threads, export = thread_count(settings), entry.export or {}
-        image, text = (ways_to_run(export[tower]["activation_group"], threads) for tower in ("image", "text"))
+        image, text = (compile_configs(export[tower]["activation_group"], threads) for tower in ("image", "text"))
         one_by_one = threading.Lock()  # never are both in memory twice
         super().__init__(
             entry,
             folder,
-            lambda begun: Tower(core, folder / "image.xml", image, begun).packed(one_by_one),
-            lambda begun: Tower(core, folder / "text.xml", text, begun).packed(one_by_one),
+            lambda started: Tower(core, folder / "image.xml", image, started).prepack(one_by_one),
+            lambda started: Tower(core, folder / "text.xml", text, started).prepack(one_by_one),
         )
 
 
-def ways_to_run(group: int, threads: int) -> list[dict[str, Any]]:
+def compile_configs(group: int, threads: int) -> list[dict[str, Any]]:
     """List OpenVINO's settings from the quickest to the one that every processor can run.
 
     `group` activations share a scale where they meet the weights in 8 bits; 0 leaves activations as they are.
@@ -61,63 +63,63 @@ class Tower:
     their own and save no time, since one already keeps all of the model's threads busy.
     """
 
-    def __init__(self, core: Any, path: Path, ways: Sequence[Mapping[str, Any]], begun: Begun) -> None:
-        self._core, self._path, self._begun = core, path, begun
-        self._ways = list(ways)
+    def __init__(self, core: Any, path: Path, configs: Sequence[Mapping[str, Any]], started: Started) -> None:
+        self._core, self._path, self._begun = core, path, started
+        self._configs = list(configs)
         self._lock = threading.Lock()  # held for a whole call, which may replace the request
         self._weights = map_weights(path.with_suffix(".bin"))
-        self._request = self._next()
+        self._request = self._compile_next()
         self.inputs = {port.any_name for port in self._request.model_inputs}
 
     def __call__(self, feed: "Mapping[str, NDArray[Any]]") -> NDArray[np.float32]:
         """Run the tower on a batch, given by the names in `inputs`; returns float32 [N, D]."""
         with self._lock:
-            before = self._request, list(self._ways)
+            before = self._request, list(self._configs)
             try:
                 return self._run(feed)
             except Exception:
-                self._request, self._ways = before  # no setting could do it, so that none is to blame
+                self._request, self._configs = before  # no setting could do it, so that none is to blame
                 raise
 
     def _run(self, feed: "Mapping[str, NDArray[Any]]") -> NDArray[np.float32]:
         while True:
             try:
                 found = self._request.infer(feed)  # copies: the next call overwrites nothing of what it returns
-                _check_proof(found)
+                _check_vnni(found)
             except RuntimeError as error:
-                if not self._ways:
+                if not self._configs:
                     raise
                 log.warning("%s: this processor refuses a setting, the next is tried: %s", self._path.name, error)
-                self._request = self._next()
+                self._request = self._compile_next()
             else:
                 vectors: NDArray[np.float32] = found[0]
                 return vectors
 
-    def packed(self, one_by_one: threading.Lock) -> "Tower":
+    def prepack(self, one_by_one: threading.Lock) -> "Tower":
         """Run once, since the first use packs the weights for this processor, and forget the pages they came from."""
         feed = {}
         for port in self._request.model_inputs:  # one item, of 8 positions where any number will do
             shape = [1, *(8 if size.is_dynamic else size.get_length() for size in list(port.partial_shape)[1:])]
             feed[port.any_name] = np.zeros(shape, port.element_type.to_dtype())
-        with one_by_one, letting_go(self._weights):
+        with one_by_one, release_pages(self._weights):
             self(feed)
         return self
 
-    def _next(self) -> Any:
+    def _compile_next(self) -> Any:
         while True:
-            way = self._ways.pop(0)
+            config = self._configs.pop(0)
             try:
                 weights = openvino.Tensor(np.frombuffer(self._weights, np.uint8), shared_memory=True)
                 model = self._core.read_model(self._path.read_bytes(), weights)
                 self._begun()
-                return self._core.compile_model(model, "CPU", way).create_infer_request()
+                return self._core.compile_model(model, "CPU", config).create_infer_request()
             except RuntimeError as error:
-                if not self._ways:
+                if not self._configs:
                     raise
-                log.warning("%s: this processor refuses %s, the next is tried: %s", self._path.name, way, error)
+                log.warning("%s: this processor refuses %s, the next is tried: %s", self._path.name, config, error)
 
 
-def _check_proof(found: Any) -> None:
+def _check_vnni(found: Any) -> None:
     """Raise RuntimeError where a tower's products of integers, if it has such, came out wrong."""
     if len(found) > 1 and not np.allclose(found[1], 1):
         raise RuntimeError("its 8-bit products saturate: it has no VNNI")

@@ -9,21 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers.models import BPE
 
-from handler import cache
-from handler.engines.lean_load import lean_load
+from handler.engines import hf_cache
+from handler.engines.skip_weight_init import skip_weight_init
+from handler.engines.text_cleaning import CLEAN
 from handler.engines.threads import thread_count
 from handler.engines.torchvision_ops import import_open_clip
 from handler.errors import BundleError
 from handler.manifest import Manifest, ModelEntry
 from handler.settings import Settings
-from handler.text_cleaning import CLEAN
 
 
 class TorchEngine:
     """Any OpenCLIP model, as open_clip runs it."""
 
     def __init__(self, entry: ModelEntry, manifest: Manifest, settings: Settings) -> None:
-        cache.prepare(manifest, settings)
+        hf_cache.prepare(manifest, settings)
         # numpy has read it; torch's own OpenBLAS, on arm64, has work for as many threads as torch is given.
         os.environ.pop("OPENBLAS_NUM_THREADS", None)
         open_clip = import_open_clip()
@@ -84,7 +84,7 @@ def _bpe(tokenizer: Any) -> Callable[[str], str]:
 
 
 def _load_model(open_clip: Any, entry: ModelEntry) -> Any:
-    with lean_load():
+    with skip_weight_init():
         # ..._from_pretrained and not create_model: missing weights must be an error, never a random model.
         model = open_clip.create_model_from_pretrained(entry.name, pretrained=entry.pretrained, return_transform=False)
     return model.float().eval()

@@ -111,7 +111,7 @@ def _bring_bundle(bundle: Path) -> None:
         command = ["build", "--output", str(bundle)]
     run = subprocess.run([sys.executable, "-m", "layer", *command], check=False)
     if run.returncode:
-        sys.exit(run.returncode)  # it said why, and the mend
+        sys.exit(run.returncode)  # it said why, and the fix
 
 
 @contextmanager
@@ -143,7 +143,7 @@ def _serving(bundle: Path) -> Iterator[Server]:
 def _bare(bundle: Path) -> list[str]:
     """Hide torch from the handler, as in Lambda, unless a model of the bundle needs it."""
     models = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))["models"]
-    return [] if any(model["engine"] == "torch" for model in models) else ["layer.runtime_only"]
+    return [] if any(model["engine"] == "torch" for model in models) else ["layer.bundle.runtime_only"]
 
 
 def _announced_url(process: "subprocess.Popen[str]") -> str | None:

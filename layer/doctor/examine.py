@@ -1,6 +1,6 @@
 """Examine what the doctor is pointed to: a directory, a saved image, a zip, a log, or a running function.
 
-This reads in the process that calls it; the command line does so in a process of its own (`layer.doctor.contained`).
+This reads in the process that calls it; the command line does so in a process of its own (`layer.doctor.own_process`).
 """
 
 import os
@@ -12,18 +12,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from layer.doctor.bundle import bundle_problems, is_bundle
-from layer.doctor.directory import of_directory
+from layer.doctor.checks.bundle import bundle_problems, is_bundle
+from layer.doctor.checks.order import directory_problems, image_findings, zip_problems
+from layer.doctor.checks.symptoms import log_symptoms
 from layer.doctor.finding import Finding, worst_first
 from layer.doctor.guarded import guarded
-from layer.doctor.image import read_image
 from layer.doctor.limits import SECONDS, STANDARD_INPUT, Budget, LimitReached
-from layer.doctor.regular import open_regular
-from layer.doctor.streams import ERRORS, first_block
-from layer.doctor.symptoms import log_symptoms
-from layer.doctor.trees import directory_problems, image_findings, zip_problems
-from layer.doctor.wanted import POINTER
-from layer.doctor.zip_file import of_zip
+from layer.doctor.readers.directory import of_directory
+from layer.doctor.readers.image import read_image
+from layer.doctor.readers.regular import open_regular
+from layer.doctor.readers.streams import ERRORS, first_block
+from layer.doctor.readers.wanted import POINTER
+from layer.doctor.readers.zip_file import of_zip
 from layer.errors import DoctorError
 
 MAX_OF_A_CODE = 20  # findings; the rest are counted
@@ -62,7 +62,9 @@ def _stopped(what: str, budget: Budget, name: str) -> Iterator[Finding]:
 def _examine(what: str, budget: Budget, name: str) -> Iterator[Finding]:
     path = Path(what)
     if what.startswith(("http://", "https://")):
-        from layer.doctor.address import address_problems  # late: of all that is examined, this alone needs urllib
+        from layer.doctor.checks.address import (
+            address_problems,  # late: of all that is examined, this alone needs urllib
+        )
 
         yield from address_problems(what, os.environ.get("OPENCLIP_API_KEY"))
     elif what == STANDARD_INPUT:

@@ -19,7 +19,7 @@ _dot_product = functional.scaled_dot_product_attention
 
 
 @contextmanager
-def lean_attention() -> Iterator[None]:
+def export_friendly_attention() -> Iterator[None]:
     """Within this block attention computes the same by fewer operations, wherever it is asked for plainly."""
     with (
         mock.patch.object(nn.MultiheadAttention, "forward", multi_head),

@@ -7,7 +7,7 @@ LARGE = 65_536  # bytes: of a matrix; biases and scales are smaller
 ALIGNED = 64  # bytes: of a cache line
 
 
-def part_weights(graph: Path) -> None:
+def partition_constants(graph: Path) -> None:
     """Move the large constants of `graph` (.xml, with its .bin) before the small ones.
 
     Matrices are copied once and their pages given back; biases and scales are read in place by each run. Between

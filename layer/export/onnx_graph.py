@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from layer.errors import ExportError
-from layer.export.attention import lean_attention
+from layer.export.attention import export_friendly_attention
 from layer.export.towers import CausalTextTower, ImageTower, TextTower, is_causal
 
 INPUTS = {"image": "pixels", "text": "ids"}
@@ -29,7 +29,7 @@ def export_fp32(model: Any, image_size: tuple[int, int], context_length: int, fo
 
 
 def _export(tower: torch.nn.Module, example: torch.Tensor, dynamic: dict[int, Any], folder: Path, name: str) -> None:
-    with warnings.catch_warnings(), lean_attention():
+    with warnings.catch_warnings(), export_friendly_attention():
         warnings.simplefilter("ignore")  # of torch's exporter about itself
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         try:

@@ -7,8 +7,8 @@ import numpy as np
 import onnx
 import onnxruntime
 
-from layer.export.onnx_by_token import multiply_by_token, write_probe, write_wide
-from layer.export.recipes import Recipe
+from layer.engines import Recipe
+from layer.export.per_token_int8 import per_token_matmul, write_saturation_safe, write_vnni_probe
 
 
 def write_runtime_graph(fp32: Path, recipe: Recipe, target: Path, *, by_token: bool = False) -> None:
@@ -33,8 +33,8 @@ def write_runtime_graph(fp32: Path, recipe: Recipe, target: Path, *, by_token: b
         quantised.unlink()
         _data(quantised).unlink()
     if by_token:
-        write_wide(target, target.with_suffix(".wide.onnx"))
-        write_probe(target.with_name("probe.onnx"))
+        write_saturation_safe(target, target.with_suffix(".wide.onnx"))
+        write_vnni_probe(target.with_name("probe.onnx"))
 
 
 def _quantise(source: Path, recipe: Recipe, target: Path, *, by_token: bool) -> None:
@@ -45,9 +45,9 @@ def _quantise(source: Path, recipe: Recipe, target: Path, *, by_token: bool) -> 
         block_size=recipe.block, is_symmetric=True, bits=8, accuracy_level=4 if recipe.activations == 8 else 0
     )
     model = onnx.load(source)
-    _spell_out_gemm(model.graph)
+    _split_gemm(model.graph)
     if by_token:
-        multiply_by_token(model)
+        per_token_matmul(model)
     quantizer = MatMulNBitsQuantizer(model, algo_config=config)
     quantizer.process()
     _data(target).unlink(missing_ok=True)
@@ -56,7 +56,7 @@ def _quantise(source: Path, recipe: Recipe, target: Path, *, by_token: bool) -> 
     )
 
 
-def _spell_out_gemm(graph: onnx.GraphProto) -> None:
+def _split_gemm(graph: onnx.GraphProto) -> None:
     """Make each linear layer of pooled vectors a product and a sum: the quantiser takes no Gemm."""
     weights = {tensor.name: tensor for tensor in graph.initializer}
     nodes = []

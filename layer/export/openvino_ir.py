@@ -10,12 +10,12 @@ from openvino import opset13 as ops
 from openvino._offline_transformations import apply_moc_transformations
 from openvino.passes import ConstantFolding, Manager
 
-from layer.export.ir_file import part_weights
-from layer.export.recipes import Recipe
+from layer.engines import Recipe
+from layer.export.ir_file import partition_constants
 
 TINY = np.finfo(np.float32).tiny
 SMALL = 16  # numbers in a constant that is worth finding again
-PROOF = "proof"  # the output by which the handler sees that this processor's products in 8 bits are exact
+VNNI_CHECK = "proof"  # the output by which the handler sees that this processor's products in 8 bits are exact
 
 
 def write_ir(fp32: Path, recipe: Recipe, target: Path, *, by_token: bool = False) -> None:
@@ -25,15 +25,15 @@ def write_ir(fp32: Path, recipe: Recipe, target: Path, *, by_token: bool = False
         _fold(model)
         _quantise(model, 0 if by_token else recipe.block)
     if by_token:
-        _add_proof(model)
+        _add_vnni_check(model)
     apply_moc_transformations(model, cf=True)  # what each load would begin with
     _share_constants(model)
     openvino.save_model(model, target, compress_to_fp16=False)
-    part_weights(target)
+    partition_constants(target)
 
 
 def _fold(model: Any) -> None:
-    """Compute what hangs on no input, as relative positions do: OpenVINO cannot, once its products are in 8 bits."""
+    """Fold constants, as relative positions are: OpenVINO cannot, once its products are in 8 bits."""
     folding = Manager()
     folding.register_pass(ConstantFolding())
     folding.run_passes(model)
@@ -64,11 +64,11 @@ def _quantise(model: Any, block: int) -> None:
 
 def _by_token(entering: Any, matrix: NDArray[np.float32]) -> Any:
     """Return the product of activations [..., inputs] and `matrix` [outputs, inputs], both in 8 bits."""
-    reach = ops.reduce_max(ops.abs(entering), ops.constant(np.array([-1])), True)
-    reach = ops.maximum(reach, ops.constant(np.float32(1e-6)))
+    absmax = ops.reduce_max(ops.abs(entering), ops.constant(np.array([-1])), True)
+    absmax = ops.maximum(absmax, ops.constant(np.float32(1e-6)))
     scales = np.maximum(np.abs(matrix).max(axis=1, keepdims=True) / 127, TINY)
     numbers = np.rint(matrix / scales).astype(np.int8)
-    return ops.multiply(_integers(ops.divide(entering, reach), numbers, scales), reach)
+    return ops.multiply(_integers(ops.divide(entering, absmax), numbers, scales), absmax)
 
 
 def _integers(entering: Any, numbers: NDArray[np.int8], scales: NDArray[np.float32]) -> Any:
@@ -78,13 +78,13 @@ def _integers(entering: Any, numbers: NDArray[np.int8], scales: NDArray[np.float
     return ops.matmul(ops.fake_quantize(entering, low, high, low, high, 255), matrix, False, True)
 
 
-def _add_proof(model: Any) -> None:
+def _add_vnni_check(model: Any) -> None:
     """Add the output "proof" [N, 8], 1 where products are exact: x86 without VNNI lets sums of two saturate."""
     count = ops.gather(ops.shape_of(model.inputs[0]), ops.constant([0]), ops.constant(0))
     shape = ops.concat([count, ops.constant(np.array([64]))], 0)
     scales = np.full((8, 1), 1 / (64 * 127), np.float32)
     proof = _integers(ops.broadcast(ops.constant(np.float32(1)), shape), np.full((8, 64), 127, np.int8), scales)
-    proof.output(0).set_names({PROOF})
+    proof.output(0).set_names({VNNI_CHECK})
     model.add_results([ops.result(proof)])
 
 

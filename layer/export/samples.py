@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from layer import own_samples
+from layer.files import own_samples
 
 TEXTS = (
     "a photo of a cat",

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from layer.export.recipes import Recipe
+from layer.engines import Recipe
 
 BLOCK = 32  # numbers of a row that share a scale
 CHUNK = 8192  # rows that are held in memory at a time
 
 
-def detach(graph: Path) -> bool:
+def externalize_table(graph: Path) -> bool:
     """Rewrite `graph` to take the rows of its ids as input "rows"; the table goes to text.table.npy, float32.
 
     Returns False, and changes nothing, where the ids do not go straight into one table.

@@ -1,4 +1,4 @@
-"""Write open_clip's tokenizer as a tokenizer.json, with the settings by which `handler/tokenizer.py` repeats it."""
+"""Write open_clip's tokenizer as a tokenizer.json, with the settings that `handler/engines/tokenizer.py` reads."""
 
 import json
 import sys
@@ -9,8 +9,8 @@ from typing import Any
 import regex
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 
+from layer.bundle.reference import special_tokens
 from layer.errors import ExportError
-from layer.golden import special_tokens
 
 
 def export_tokenizer(tokenizer: Any, facts: dict[str, Any], folder: Path) -> dict[str, Any]:

@@ -5,9 +5,9 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from layer.normalise import FILE_MODE
 from layer.package.tree import MTIME
 from layer.progress import bar
+from layer.sources.hf_cache import FILE_MODE
 
 _DATE = time.gmtime(MTIME)[:6]
 _UNIX = 3

@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def refresh(engine: str, target: dict[str, str], torch_index_url: str | None) -> str:
-    """Record the wheels of one engine for one target; returns a line that says what became of it.
+    """Record the wheels of one engine for one target; returns a line that says the outcome of it.
 
     Where a target has no wheels of the engine, there is no file; a file that there is stays until it can be replaced.
     Raises PackageError where it cannot, or where the hashes of torch's CPU builds are not known: without

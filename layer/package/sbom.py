@@ -24,7 +24,7 @@ SPEC_VERSION = "1.6"
 PROJECT = Path(__file__).parents[2] / "pyproject.toml"
 _COPIED = ("type", "group", "name", "version", "description", "hashes", "licenses", "purl")  # of a wheel's own list
 _REPOSITORY = re.compile(r"[\w.-]+(/[\w.-]+)?")
-_LONGEST_LICENCE = 100  # characters: a longer one is the licence's whole text, which ships with the package
+_LONGEST_LICENCE = 100  # characters: a longer one is the license's whole text, which ships with the package
 
 Component = dict[str, Any]
 
@@ -36,7 +36,7 @@ def document(facts: Mapping[str, Any], trees: Path, installed: Iterable[Mapping[
     has name, version, filename and sha256 of every wheel in `dependencies`.
     """
     project = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]
-    ours = {"version": project["version"], "licenses": [_licence(project["license"])]}
+    ours = {"version": project["version"], "licenses": [_license(project["license"])]}
     distributions = _distributions(trees / "dependencies")
     parts = [
         {**_component("application", "handler"), **ours, "components": _file_components(trees / "handler")},
@@ -76,9 +76,9 @@ def _wheel(wheel: Mapping[str, str], distribution: Path | None) -> Component:
     }
     if distribution is None:
         return found
-    licence = _stated_licence(distribution / "METADATA")
+    license = _stated_license(distribution / "METADATA")
     inside = list(_components_of(distribution, purl))
-    return {**found, **({"licenses": [licence]} if licence else {}), **({"components": inside} if inside else {})}
+    return {**found, **({"licenses": [license]} if license else {}), **({"components": inside} if inside else {})}
 
 
 def _distributions(dependencies: Path) -> dict[str, Path]:
@@ -87,8 +87,8 @@ def _distributions(dependencies: Path) -> dict[str, Path]:
     return {_canonical(path.name.removesuffix(".dist-info").rpartition("-")[0]): path for path in found}
 
 
-def _stated_licence(metadata: Path) -> Component | None:
-    """Read a package's licence: an SPDX expression, else a classifier, else a name (packaging.python.org)."""
+def _stated_license(metadata: Path) -> Component | None:
+    """Read a package's license: an SPDX expression, else a classifier, else a name (packaging.python.org)."""
     if not metadata.is_file():
         return None
     headers = HeaderParser().parsestr(metadata.read_text(encoding="utf-8", errors="replace"))
@@ -96,7 +96,7 @@ def _stated_licence(metadata: Path) -> Component | None:
         return {"expression": expression.strip()}
     classified = [line for line in headers.get_all("Classifier", []) if line.startswith("License :: ")]
     name = classified[0].rpartition(" :: ")[2] if classified else (headers.get("License") or "").strip()
-    return _licence(name) if name and len(name) <= _LONGEST_LICENCE and "\n" not in name else None
+    return _license(name) if name and len(name) <= _LONGEST_LICENCE and "\n" not in name else None
 
 
 def _components_of(distribution: Path, purl: str) -> Iterable[Component]:
@@ -120,13 +120,13 @@ def _model(model: Mapping[str, Any], listed: Iterable[Mapping[str, Any]]) -> Com
     source: Mapping[str, Any] = of_weights[0] if of_weights else {}
     repository, revision = str(source.get("repo") or ""), str(source.get("revision") or "")
     known = re.fullmatch("[0-9a-f]{40}", revision) and _REPOSITORY.fullmatch(repository)
-    licence = source.get("license")
+    license = source.get("license")
     prefix = f"models/{model['slug']}/"
     return {
         **_component("machine-learning-model", model["id"], f"model:{model['id']}"),
         "description": f"engine {model['engine']}, precision {model['precision']}",
         **({"version": revision, "purl": f"pkg:huggingface/{repository}@{revision}"} if known else {}),
-        **({"licenses": [_licence(licence)]} if licence else {}),
+        **({"licenses": [_license(license)]} if license else {}),
         "components": [_data(row) for row in listed if row["path"].startswith(prefix)],
     }
 
@@ -152,7 +152,7 @@ def _base(python: str) -> Component:
     return {**_component("container", name, purl, sha256), "version": python, "purl": purl}
 
 
-def _licence(name: str) -> Component:
+def _license(name: str) -> Component:
     return {"license": {"name": str(name)}}
 
 

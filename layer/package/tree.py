@@ -4,8 +4,8 @@ import os
 import shutil
 from pathlib import Path
 
-from layer.normalise import open_to_all
 from layer.package.digest import files
+from layer.sources.hf_cache import open_to_all
 
 MTIME = 315_532_800  # 1980-01-01, the earliest that a zip can hold; bytes that did not change must not look changed
 
@@ -18,7 +18,7 @@ def copy(source: Path, target: Path) -> None:
         shutil.copyfile(path, place)
 
 
-def settle(root: Path) -> None:
+def normalize_metadata(root: Path) -> None:
     """Give a tree its modes and its time."""
     open_to_all(root)
     for path in (*root.rglob("*"), root):

@@ -1,4 +1,4 @@
-"""Clients of the real openai package that ask one API at once, and what became of every request.
+"""Clients of the real openai package that ask one API at once, and the outcome of every request.
 
 `python -m tests.clients.load '<JSON of the arguments of run>'` in the clients' environment; prints the report as JSON.
 """

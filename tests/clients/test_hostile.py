@@ -16,7 +16,7 @@ import pytest
 
 from tests.clients.conftest import data_uri, drawn
 from tests.clients.gateway import Gateway, serving
-from tests.unit.test_bad_input import BAD_BODIES
+from tests.unit.handler.test_bad_input import BAD_BODIES
 
 CLIENTS = 8
 REPEATS = int(os.environ.get("HOSTILE_REPEATS") or 5)  # of each kind; `make fuzz` sets 100

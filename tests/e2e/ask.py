@@ -11,7 +11,7 @@ from PIL import Image
 from tests.local.emulator import Function
 from tests.local.test_emulator import decoded, golden, vectors
 
-LEAST = {"int8": 0.999, "fp32": 0.99999}  # cosine to open_clip
+MIN_COSINE = {"int8": 0.999, "fp32": 0.99999}  # cosine to open_clip
 TEXTS = ["“a red circle”", "a red circle &amp; a star", "Ã©toile rouge", "一个红色的圆形", "x" * 500, "🟥 ｆｕｌｌ"]
 KINDS = [("PNG", "RGBA"), ("PNG", "P"), ("PNG", "L"), ("PNG", "LA"), ("JPEG", "RGB"), ("JPEG", "CMYK"),
          ("WEBP", "RGBA"), ("GIF", "P"), ("BMP", "RGB")]  # fmt: skip
@@ -29,12 +29,12 @@ def assert_as_open_clip(function: Function, bundle: Path) -> None:
     assert status == 200, answer
     wanted = decoded(expected["text_embeddings"] + expected["image_embeddings"])
     [model] = json.loads((bundle / "manifest.json").read_text())["models"]
-    assert (vectors(answer) * wanted).sum(axis=1).min() >= LEAST[model["precision"]]
+    assert (vectors(answer) * wanted).sum(axis=1).min() >= MIN_COSINE[model["precision"]]
     np.testing.assert_allclose(np.linalg.norm(vectors(answer), axis=1), 1, atol=1e-6)
 
 
 def assert_takes_every_kind(function: Function) -> None:
-    """Embed captions that need mending, and pictures of every format: each needs something of the runtime tree."""
+    """Embed captions that need fixing, and pictures of every format: each needs something of the runtime tree."""
     pictures = [picture(kind, mode) for kind, mode in KINDS]
 
     status, answer = function.post("/v1/embeddings", json.dumps({"input": [*TEXTS, *pictures]}), "application/json")

@@ -86,7 +86,7 @@ def running(base: str, log: Path, certificates: Path) -> Iterator[Aws]:
 
 
 def bootstrap(aws: Aws) -> None:
-    """Run `cdk bootstrap`, and mend what the emulator makes of it.
+    """Run `cdk bootstrap`, and fix what the emulator makes of it.
 
     It serves http, which the staging bucket's policy refuses, and does not find the publishing roles' own policies.
     These are CDK's resources; none of this project's is touched.

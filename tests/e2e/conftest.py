@@ -14,7 +14,7 @@ from tests.e2e.stand_in import base_image
 
 @pytest.fixture(scope="session", autouse=True)
 def docker_engine() -> Iterator[None]:
-    """Hold a Docker engine while the tests run. Without one they fail, naming the mend: `make test` asks first."""
+    """Hold a Docker engine while the tests run. Without one they fail, naming the fix: `make test` asks first."""
     with engine.running():
         yield
 

@@ -179,8 +179,8 @@ class Deployment:
                 document = iam.get_role_policy(RoleName=role["RoleName"], PolicyName=policy)["PolicyDocument"]
                 text = json.dumps(document)
                 if f'"{name}"' in text:
-                    mended = text.replace(f'"{name}"', f'"{arn}"')
-                    iam.put_role_policy(RoleName=role["RoleName"], PolicyName=policy, PolicyDocument=mended)
+                    fixed = text.replace(f'"{name}"', f'"{arn}"')
+                    iam.put_role_policy(RoleName=role["RoleName"], PolicyName=policy, PolicyDocument=fixed)
 
 
 def resolve_localhost(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 LOG = Path("build/e2e/dockerd.log")
 START_SECONDS = 60
-MEND = "start Docker; or, as root on Debian, `apt-get install docker.io`, and the tests start it themselves"
+FIX = "start Docker; or, as root on Debian, `apt-get install docker.io`, and the tests start it themselves"
 
 
 class EngineError(Exception):
@@ -38,7 +38,7 @@ def running() -> Iterator[None]:
         yield
         return
     if not can_start():
-        raise EngineError(f"no Docker engine answers here: {MEND}")
+        raise EngineError(f"no Docker engine answers here: {FIX}")
     LOG.parent.mkdir(parents=True, exist_ok=True)
     with LOG.open("wb") as log:
         daemon = subprocess.Popen(["dockerd"], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
@@ -75,7 +75,7 @@ def _quiet(*command: str) -> int:
 def _obstacle() -> str | None:
     """Say what keeps this machine from running the tests here; None where nothing does."""
     if not (answers() or can_start()):
-        return f"no Docker engine answers here: {MEND}"
+        return f"no Docker engine answers here: {FIX}"
     if os.geteuid() != 0 or shutil.which("mmdebstrap") is None:
         return "a base image is made by root with Debian's mmdebstrap: `apt-get install mmdebstrap`"
     return None

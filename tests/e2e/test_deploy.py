@@ -12,7 +12,7 @@ from tests.e2e.builds import Builds, manifest_sha256
 from tests.e2e.deployment import Deployment, resolve_localhost
 from tests.local.test_emulator import decoded, golden, vectors
 
-LEAST_COSINE = 0.999  # to open_clip, of 8-bit weights
+MIN_COSINE = 0.999  # to open_clip, of 8-bit weights
 QUESTION = {"input": "a red circle"}
 
 
@@ -24,7 +24,7 @@ def test_texts_and_pictures_come_out_as_open_clip_embeds_them(stack: Deployment,
 
     assert reply.status == 200, reply.body
     wanted = decoded(expected["text_embeddings"] + expected["image_embeddings"])
-    assert (vectors(reply.json()) * wanted).sum(axis=1).min() > LEAST_COSINE
+    assert (vectors(reply.json()) * wanted).sum(axis=1).min() > MIN_COSINE
 
 
 def test_a_picture_may_be_the_body(stack: Deployment, build: Builds) -> None:
@@ -34,7 +34,7 @@ def test_a_picture_may_be_the_body(stack: Deployment, build: Builds) -> None:
     reply = stack.call("/v1/embeddings", picture, {**stack.bearer(), "content-type": "image/png"})
 
     assert reply.status == 200, reply.body
-    assert (vectors(reply.json()) * decoded(expected["image_embeddings"][:1])).sum() > LEAST_COSINE
+    assert (vectors(reply.json()) * decoded(expected["image_embeddings"][:1])).sum() > MIN_COSINE
 
 
 def test_the_live_version_serves_the_bundle_that_was_deployed(stack: Deployment, build: Builds) -> None:
@@ -92,4 +92,4 @@ def test_the_client_embeds_with_the_key(
     assert cli.main(["embed", "--text", expected["texts"][0], str(tmp_path / "picture.png"), *where]) == 0
 
     wanted = decoded([expected["text_embeddings"][0], expected["image_embeddings"][0]])
-    assert (np.load(tmp_path / "out.npy") * wanted).sum(axis=1).min() > LEAST_COSINE
+    assert (np.load(tmp_path / "out.npy") * wanted).sum(axis=1).min() > MIN_COSINE

@@ -12,7 +12,7 @@ import pytest
 
 from infra.environment import environment
 from infra.settings import StackSettings
-from layer.estimate import estimate
+from layer.registry.estimate import estimate
 from layer.spec import ModelSpec, Spec, Target
 from tests.e2e import container
 from tests.e2e.ask import assert_as_open_clip, assert_takes_every_kind

@@ -1,4 +1,4 @@
-"""Requests that go on while something else happens, and what became of each."""
+"""Requests that go on while something else happens, and the outcome of each."""
 
 import threading
 import time

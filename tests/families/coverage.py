@@ -10,15 +10,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from layer import built, manifest, registry
-from layer.budget import shapes
-from layer.export.recipes import RECIPES
+from layer.bundle import build_cache, manifest
+from layer.engines import ENGINES as EXPORTED
+from layer.registry import table
+from layer.registry.lambda_limits import shapes
+from layer.versions import installed
 from tests.families.families import BIOMEDCLIP, FAMILIES, Family, family_of
 
 DOCS = Path(__file__).parents[2] / "docs"
 RESULTS, PAGE = DOCS / "coverage.json", DOCS / "coverage.md"
 ENGINES = ("torch", "onnx", "openvino")
-LEAST = {"torch": 0.99999, "onnx": 0.999, "openvino": 0.999}  # cosine to open_clip's embeddings
+MIN_COSINE = {"torch": 0.99999, "onnx": 0.999, "openvino": 0.999}  # cosine to open_clip's embeddings
 INTRODUCTION = """# Coverage: every model of open_clip's registry
 
 Written by the tests (`make models`; `tests/families`), last changed by a run on {date} with open_clip {open_clip},
@@ -49,16 +51,16 @@ def known(family: str, engine: str, shrunk: bool) -> dict[str, Any] | None:
 
 
 def made_by() -> str:
-    """Return a digest of what a result hangs on: the code that exports and computes, and the libraries."""
-    versions = json.dumps({name: manifest.installed(package) for name, package in manifest.LIBRARIES.items()})
-    return hashlib.sha256(f"{built.code_digest()} {versions}".encode()).hexdigest()[:12]
+    """Return a digest of what a result depends on: the code that exports and computes, and the libraries."""
+    versions = json.dumps({name: installed(package) for name, package in manifest.LIBRARIES.items()})
+    return hashlib.sha256(f"{build_cache.code_digest()} {versions}".encode()).hexdigest()[:12]
 
 
 def holds(engine: str, result: dict[str, Any]) -> bool:
-    """Tell whether a result is what was promised: exact enough, or, of a fast engine, a refusal that names the mend."""
+    """Tell whether a result is what was promised: exact enough, or, of a fast engine, a refusal that names the fix."""
     if "refused" in result:
         return engine != "torch" and 'engine = "torch"' in result["refused"]
-    return bool(result["token_ids_equal"]) and min(result["text"], result["image"]) >= LEAST[engine]
+    return bool(result["token_ids_equal"]) and min(result["text"], result["image"]) >= MIN_COSINE[engine]
 
 
 def record(family: str, model: dict[str, Any], engine: str, result: dict[str, Any]) -> None:
@@ -70,7 +72,7 @@ def record(family: str, model: dict[str, Any], engine: str, result: dict[str, An
     row = (row if row.get("shrunk") == model["shrunk"] else {}) | model
     results["families"][family] = row | {engine: result | {"made_by": made_by()}}
     results["date"] = datetime.now(UTC).strftime("%Y-%m-%d")
-    results["versions"] = {name: manifest.installed(package) for name, package in manifest.LIBRARIES.items()}
+    results["versions"] = {name: installed(package) for name, package in manifest.LIBRARIES.items()}
     for path, text in ((RESULTS, json.dumps(results, indent=1, ensure_ascii=False) + "\n"), (PAGE, render(results))):
         aside = path.with_suffix(".new")
         aside.write_text(text, encoding="utf-8")
@@ -87,8 +89,8 @@ def read() -> dict[str, Any]:
 
 def render(results: dict[str, Any]) -> str:
     """Return the page."""
-    table = json.loads(registry.TABLE.read_text(encoding="utf-8"))
-    pairs = Counter(family.name for row in table["pairs"] if (family := family_of(row["name"])))
+    registry = json.loads(table.TABLE.read_text(encoding="utf-8"))
+    pairs = Counter(family.name for row in registry["pairs"] if (family := family_of(row["name"])))
     head = ("Family", "Pairs", "Built here", "Parameters", *ENGINES, "Layer")
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     refused = []
@@ -100,10 +102,10 @@ def render(results: dict[str, Any]) -> str:
         cells = [_cell(engine, row.get(engine)) for engine in ENGINES]
         name = row["model"] + (" (s)" if row["shrunk"] else "")
         shown = (family.name, str(pairs[family.name]), name, f"{row['parameters'] / 1e6:.0f}M", *cells)
-        lines.append("| " + " | ".join((*shown, _layer(family, row, table))) + " |")
+        lines.append("| " + " | ".join((*shown, _layer(family, row, registry))) + " |")
         refused += [f"- {family.name}, {e}: {row[e]['refused']}" for e in ENGINES if "refused" in row.get(e, {})]
     seen = sum(all(engine in row for engine in ENGINES) for row in results["families"].values())
-    told = {"pairs": len(table["pairs"]), "seen": seen, "families": len(FAMILIES) + 1}
+    told = {"pairs": len(registry["pairs"]), "seen": seen, "families": len(FAMILIES) + 1}
     start = INTRODUCTION.format(date=results["date"], **told, **results["versions"])
     tail = "\nRefused, in the build's own words:\n\n" + "\n".join(refused) + "\n" if refused else ""
     return start + "\n".join(lines) + "\n" + tail
@@ -117,7 +119,8 @@ def _cell(engine: str, result: dict[str, Any] | None) -> str:
     cosines = f"{result['text']:.5f} / {result['image']:.5f}"
     if not result.get("recipe"):  # torch
         return cosines
-    blocks = {recipe.name: "by token" if recipe.by_token else str(recipe.block) for recipe in RECIPES[engine, "int8"]}
+    recipes = EXPORTED[engine].recipes["int8"]
+    blocks = {recipe.name: "by token" if recipe.by_token else str(recipe.block) for recipe in recipes}
     taken = [blocks[name] for name in result["recipe"].split(" / ")]
     return cosines if taken == ["by token"] else f"{cosines} ({' / '.join(taken)})"
 

@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
-from layer import census, plan
-from layer.openclip import open_clip
+from layer.registry import parameter_count
+from layer.sources import resolve
+from layer.sources.openclip import open_clip
 from layer.spec import ModelSpec
 from tests.families.families import BIOMED_BERT, BIOMED_CONFIG, BIOMEDCLIP, TOKENIZERS, Family
 from tests.hub.server import Hub
@@ -22,17 +23,18 @@ def serve(hub: Hub, family: Family, root: Path, quick: bool = False) -> tuple[st
     """
     config = _config(family, quick)
     text = config["text_cfg"]
-    towers = json.loads(census.TEXT_TOWERS.read_text()) | {text.get("hf_model_name"): _tower(family, text, quick)}
+    towers = json.loads(parameter_count.TEXT_TOWERS.read_text())
+    towers |= {text.get("hf_model_name"): _tower(family, text, quick)}
     if family.tag and not quick:
-        [weights] = [need for need in plan.source_plan(ModelSpec(family.model, family.tag)).needs if need.weights]
+        [weights] = [need for need in resolve.source_plan(ModelSpec(family.model, family.tag)).needs if need.weights]
         repo, name = weights.repo, weights.weights[0]
         spec = f'name = "{family.model}"\npretrained = "{family.tag}"'
     else:
-        repo, name, spec = f"acme/{family.model}", plan.DEFAULT_WEIGHTS[0], f'name = "hf-hub:acme/{family.model}"'
+        repo, name, spec = f"acme/{family.model}", resolve.DEFAULT_WEIGHTS[0], f'name = "hf-hub:acme/{family.model}"'
     folder = root / repo.replace("/", "--")
     folder.mkdir(parents=True)
-    (folder / plan.CONFIG_FILE).write_text(json.dumps({"model_cfg": config, "preprocess_cfg": {}}))
-    with census.text_towers_known(towers):
+    (folder / resolve.CONFIG_FILE).write_text(json.dumps({"model_cfg": config, "preprocess_cfg": {}}))
+    with parameter_count.text_towers_known(towers):
         parameters = _random_weights(folder, name)
     hub.add(repo, folder)
     for other in {text.get("hf_tokenizer_name"), text.get("hf_model_name")} - {None, repo}:
@@ -60,7 +62,7 @@ def _config(family: Family, quick: bool) -> dict[str, Any]:
 
 
 def _tower(family: Family, text: dict[str, Any], quick: bool) -> dict[str, Any]:
-    known: dict[str, Any] = json.loads(census.TEXT_TOWERS.read_text())
+    known: dict[str, Any] = json.loads(parameter_count.TEXT_TOWERS.read_text())
     layers = ("num_hidden_layers", "num_layers", "num_decoder_layers", "encoder_layers", "decoder_layers")
     tower = {**known.get(text.get("hf_model_name", ""), BIOMED_BERT), **family.tower}
     return tower | ({name: 2 for name in layers if name in tower or name == layers[0]} if quick else {})

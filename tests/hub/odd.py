@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from layer import hub, network
+from layer.network import environment
+from layer.sources import hub
 
 VARIABLES = ("HF_ENDPOINT", "HF_TOKEN", "SSL_CERT_FILE", "SSL_CERT_DIR")
 COMMIT = "c0ffee" + "0" * 34
@@ -104,11 +105,11 @@ def serving(
 
 def forget(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let this process begin anew: nothing of this machine's environment counts, nothing that was asked is known."""
-    for name in (*VARIABLES, *network.OFFLINE, *network.CA_FILES):
+    for name in (*VARIABLES, *environment.OFFLINE, *environment.CA_FILES):
         monkeypatch.delenv(name, raising=False)
-    for name in (*network.PROXIES, "NO_PROXY"):
+    for name in (*environment.PROXIES, "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
-    monkeypatch.setattr(network, "_client", None)
+    monkeypatch.setattr(environment, "_client", None)
     monkeypatch.setattr(hub, "_known", {})
     monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", "/nowhere/token")

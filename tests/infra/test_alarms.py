@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from handler import api, routes
+from handler.http import dispatch, routes
 from handler.service import Service
 from tests.infra.conftest import Synth, Template, resources
 from tests.infra.watching import Point, embedded, filtered, fired, point
@@ -104,7 +104,7 @@ def test_a_function_that_can_serve_nothing_sets_off_an_alarm_by_its_own_line(
 ) -> None:
     service = Service.start({"OPENCLIP_BUNDLE_DIR": str(tmp_path / "nowhere")})
 
-    api.handle(service, event, None)
+    dispatch.handle(service, event, None)
 
     assert fired(template, points_of(capsys)) == {"NotReady"}
 
@@ -121,7 +121,7 @@ def test_an_error_of_ours_sets_off_an_alarm_by_its_own_line(
     fake = FakeFunction(tmp_path / "bundle")
     monkeypatch.setattr(routes, "_embed", lambda *_: 1 / 0)
 
-    api.handle(fake.service, event, None)
+    dispatch.handle(fake.service, event, None)
 
     assert fired(template, points_of(capsys)) == {"InternalErrors"}
 

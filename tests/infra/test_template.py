@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from handler import cors, offline, routes
-from handler.events import Request
+from handler import offline
+from handler.http import cors, routes
+from handler.messages import Request
 from handler.settings import Settings
 from infra.errors import SettingsError
 from infra.settings import StackSettings

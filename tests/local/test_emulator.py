@@ -16,7 +16,7 @@ from tests.local.emulator import Function
 
 MODEL = "openclip-lambda/shapes-i18n"
 Start = Callable[..., Function]
-LEAST = {"fp32": 0.99999, "int8": 0.999}  # cosine to open_clip
+MIN_COSINE = {"fp32": 0.99999, "int8": 0.999}  # cosine to open_clip
 
 
 @pytest.fixture(scope="module", params=["torch fp32", "onnx int8", "openvino int8"])
@@ -26,7 +26,7 @@ def bundle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 def least(bundle: Path) -> float:
     """The lowest cosine to open_clip that the bundle's precision allows."""
-    return LEAST[json.loads((bundle / "manifest.json").read_text())["models"][0]["precision"]]
+    return MIN_COSINE[json.loads((bundle / "manifest.json").read_text())["models"][0]["precision"]]
 
 
 def golden(bundle: Path) -> dict[str, Any]:

@@ -35,7 +35,7 @@ FIX = re.compile(
     r"no directory|correct)\b",
     re.IGNORECASE,
 )
-MAIN = {"layer": "layer.cli", "client": "client.cli", "benchmarks": "benchmarks.__main__"}
+MAIN = {"layer": "layer.cli.parser", "client": "client.cli", "benchmarks": "benchmarks.__main__"}
 
 
 class _Output(io.TextIOWrapper):
@@ -118,7 +118,10 @@ def _problem(case: Case, status: int | str, told: str) -> str | None:
     if "Traceback" in told:
         return "a traceback"
     # A step's error is told with its fix by the command that starts it; the doctor's findings are its output.
-    if case.program in ("layer.golden", "layer.export.make", "handler.selfcheck") or "doctor" in case.arguments:
+    if (
+        case.program in ("layer.bundle.reference", "layer.export.onnx_export", "handler.selfcheck")
+        or "doctor" in case.arguments
+    ):
         return None
     if status in (1, 2, 3) and not FIX.search(told):
         return "no fix is named"

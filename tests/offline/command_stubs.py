@@ -151,8 +151,8 @@ def installed(case: Case, place: Path) -> Iterator[None]:
 
 def _run(rng: random.Random, words: list[str], arguments: Any, options: Any) -> Any:
     """Answer for a process that would take long; start any other."""
-    if "layer.golden" in words or "layer.export.make" in words:
-        if "layer.export.make" in words or rng.random() < 0.2:
+    if "layer.bundle.reference" in words or "layer.export.onnx_export" in words:
+        if "layer.export.onnx_export" in words or rng.random() < 0.2:
             return _done(words, 1, "", "Traceback ...\nRuntimeError: Error(s) in loading state_dict")
         return _done(words, 0, json.dumps(FACTS), "")
     if "handler.selfcheck" in words:
@@ -204,11 +204,11 @@ def _stub_programs(program: str, place: Path, stack: contextlib.ExitStack) -> No
         put("layer.demo.tour", "_serving", served)
     elif program == "layer.demo.train":
         put("layer.demo.train", "write_untrained", is_full)
-    elif program in ("layer.golden", "layer.export.make"):
-        put("layer.golden", "load", fails)
-    elif program == "layer.sizes":
-        put("layer.sizes", "PAGE", place / "page.md")
-    elif program == "layer.census":
-        put("layer.census", "TABLE", place / "table.json")
-        put("layer.census", "count", lambda _: {})
-        put("layer.census", "pairs", list)
+    elif program in ("layer.bundle.reference", "layer.export.onnx_export"):
+        put("layer.bundle.reference", "load", fails)
+    elif program == "layer.registry.sizes_page":
+        put("layer.registry.sizes_page", "PAGE", place / "page.md")
+    elif program == "layer.registry.parameter_count":
+        put("layer.registry.parameter_count", "TABLE", place / "table.json")
+        put("layer.registry.parameter_count", "count", lambda _: {})
+        put("layer.registry.parameter_count", "pairs", list)

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from layer import sandbox
-from layer.openclip import open_clip
+from layer.bundle import sandbox
+from layer.sources.openclip import open_clip
 from tests.hub import repositories
 from tests.hub.builder import Builder
 from tests.hub.server import serving

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from layer.export.attention import lean_attention
+from layer.export.attention import export_friendly_attention
 
 LENGTH, HEADS, WIDTH = 7, 4, 32
 CAUSAL = torch.full((LENGTH, LENGTH), float("-inf")).triu(1)
@@ -24,7 +24,7 @@ def test_of_a_sequence_to_itself(mask: str, bias: bool) -> None:
     x = torch.randn(2, LENGTH, WIDTH)
 
     expected = attention(x, x, x, need_weights=False, attn_mask=MASKS[mask])[0]
-    with lean_attention():
+    with export_friendly_attention():
         found = attention(x, x, x, need_weights=False, attn_mask=MASKS[mask])[0]
 
     torch.testing.assert_close(found, expected)
@@ -36,7 +36,7 @@ def test_of_queries_to_another_sequence() -> None:
     query, x = torch.randn(2, 3, WIDTH), torch.randn(2, LENGTH, WIDTH)
 
     expected = attention(query, x, x, need_weights=False)[0]
-    with lean_attention():
+    with export_friendly_attention():
         found = attention(query, x, x, need_weights=False)[0]
 
     torch.testing.assert_close(found, expected)
@@ -48,7 +48,7 @@ def test_of_a_scaled_dot_product(asked: dict[str, object]) -> None:
     q, k, v = torch.randn(3, 2, HEADS, LENGTH, 8).unbind()
 
     expected = functional.scaled_dot_product_attention(q, k, v, **asked)  # type: ignore[arg-type]
-    with lean_attention():
+    with export_friendly_attention():
         found = functional.scaled_dot_product_attention(q, k, v, **asked)  # type: ignore[arg-type]
 
     torch.testing.assert_close(found, expected)
@@ -56,6 +56,6 @@ def test_of_a_scaled_dot_product(asked: dict[str, object]) -> None:
 
 def test_torchs_own_is_back_afterwards() -> None:
     own = nn.MultiheadAttention.forward, functional.scaled_dot_product_attention
-    with lean_attention():
+    with export_friendly_attention():
         assert nn.MultiheadAttention.forward is not own[0]
     assert (nn.MultiheadAttention.forward, functional.scaled_dot_product_attention) == own

@@ -10,8 +10,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from layer import census
-from layer.openclip import open_clip
+from layer.registry import parameter_count
+from layer.sources.openclip import open_clip
 from tests.hub.server import serving
 
 ROOT = Path(__file__).parents[2]
@@ -59,6 +59,6 @@ def test_a_tower_over_2_gb_is_exported_within_two_and_a_half_times_its_weights(t
     [entry] = json.loads((tmp_path / "bundle" / "manifest.json").read_text())["models"]
     assert entry["export"]["parity"]["min_image_cosine"] >= 0.999
     assert int(run.stdout.split()[-1]) <= 2.5 * weights, run.stdout
-    estimated = census.count_config(CONFIG, {})["bytes"]["int8"]
+    estimated = parameter_count.count_config(CONFIG, {})["bytes"]["int8"]
     built = [path for path in tmp_path.glob("bundle/models/*/onnx/*") if path.name != "tokenizer.json"]
     assert 0.99 * estimated <= sum(path.stat().st_size for path in built) <= 1.01 * estimated

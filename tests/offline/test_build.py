@@ -13,7 +13,7 @@ import pytest
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from layer.fetch import WORKERS
+from layer.sources.fetch import WORKERS
 from tests.hub import repositories
 from tests.hub.builder import TINY, Builder, kill
 from tests.hub.server import Hub, serving
@@ -32,7 +32,7 @@ def pad(weights: Path, size: int) -> None:
 GATHER = """
 import sys
 from pathlib import Path
-from layer.gather import gather
+from layer.sources.download import gather
 from layer.spec import read_spec
 print(len(gather(read_spec(Path(sys.argv[1])).models, Path(sys.argv[2]), {})))
 """

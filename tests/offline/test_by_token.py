@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from handler.engines import onnx_engine
-from layer.export.even import write_even
-from layer.export.onnx_by_token import multiply_by_token, write_probe, write_wide
+from layer.engines import ENGINES, Recipe
 from layer.export.openvino_ir import write_ir
-from layer.export.recipes import RECIPES, Recipe
+from layer.export.per_token_int8 import per_token_matmul, write_saturation_safe, write_vnni_probe
+from layer.export.smoothquant import write_smoothed
 
 SHAPE = (2, 7, 64)  # batch, tokens, channels
 FAR = 200
@@ -51,7 +51,7 @@ class Placed(nn.Module):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """fp32.onnx; even.onnx from it; plain.onnx, fast.onnx and wide.onnx in 8 bits; x.npy and expected.npy."""
+    """fp32.onnx; smoothed.onnx from it; plain.onnx, fast.onnx and wide.onnx in 8 bits; x.npy and expected.npy."""
     folder = tmp_path_factory.mktemp("block")
     torch.manual_seed(0)
     block, x = Block().eval(), torch.randn(SHAPE)
@@ -60,14 +60,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert program is not None
     program.save(str(folder / "fp32.onnx"))
     np.savez(folder / "inputs.npz", x=torch.randn(SHAPE).numpy())
-    write_even(folder / "fp32.onnx", folder / "inputs.npz", folder / "even.onnx")
+    write_smoothed(folder / "fp32.onnx", folder / "inputs.npz", folder / "smoothed.onnx")
     for source, target in (("fp32", "plain"), ("even", "fast")):
         model = onnx.load(folder / f"{source}.onnx")
-        multiply_by_token(model)
+        per_token_matmul(model)
         onnx.save(model, folder / f"{target}.onnx")
-    write_wide(folder / "fast.onnx", folder / "wide.onnx")
+    write_saturation_safe(folder / "fast.onnx", folder / "wide.onnx")
     np.save(folder / "x.npy", x.numpy())
-    np.save(folder / "expected.npy", block(x).detach().numpy())
+    np.save(folder / "expected.npy", block(x).externalize_table().numpy())
     return folder
 
 
@@ -117,7 +117,7 @@ def test_a_processor_that_saturates_gets_the_wide_graphs(
     for name in ("image", "text"):
         (tmp_path / f"{name}.onnx").touch()
     (tmp_path / "image.wide.onnx").touch()
-    write_probe(tmp_path / "probe.onnx")
+    write_vnni_probe(tmp_path / "probe.onnx")
     assert [path.name for path in onnx_engine.graphs(tmp_path)] == ["image.onnx", "text.onnx"]
 
     # No processor without VNNI is at hand, and ONNX Runtime cannot be told to do without: its sums are made up.
@@ -134,7 +134,7 @@ class Saturating:
         return [np.minimum(pairs, np.iinfo(np.int16).max).sum(axis=1, keepdims=True).repeat(8, axis=1)]
 
 
-@pytest.mark.parametrize("recipe", RECIPES["openvino", "int8"][:2], ids=lambda recipe: recipe.name)
+@pytest.mark.parametrize("recipe", ENGINES["openvino"].recipes["int8"][:2], ids=lambda recipe: recipe.name)
 def test_openvino_takes_a_product_that_hangs_on_no_input(tmp_path: Path, recipe: Recipe) -> None:
     torch.manual_seed(0)
     placed, x = Placed().eval(), torch.randn(SHAPE)
@@ -146,4 +146,4 @@ def test_openvino_takes_a_product_that_hangs_on_no_input(tmp_path: Path, recipe:
     write_ir(tmp_path / "fp32.onnx", recipe, tmp_path / "tower.xml", by_token=recipe.by_token)
 
     run = openvino.Core().compile_model(tmp_path / "tower.xml", "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    assert worst_cosine(run(x.numpy())[0], placed(x).detach().numpy()) > 0.999
+    assert worst_cosine(run(x.numpy())[0], placed(x).externalize_table().numpy()) > 0.999

@@ -19,9 +19,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from layer import checkpoint
 from layer.errors import CheckpointError
-from layer.openclip import open_clip
+from layer.sources import local_checkpoint
+from layer.sources.openclip import open_clip
 from layer.spec import ModelSpec
 from tests.hub import repositories
 from tests.hub.builder import ROOT, Builder
@@ -90,7 +90,7 @@ def vector(encoded: str) -> "np.ndarray[tuple[int], np.dtype[np.float32]]":
 def test_a_pair_of_the_registry_gives_a_file_its_config_and_its_preprocessing(tmp_path: Path) -> None:
     torch.save({"logit_scale": torch.ones([])}, tmp_path / "w.pt")
 
-    repository = checkpoint.repository(own(tmp_path / "w.pt", "ViT-B-16-SigLIP/webli"), tmp_path / "cache")
+    repository = local_checkpoint.repository(own(tmp_path / "w.pt", "ViT-B-16-SigLIP/webli"), tmp_path / "cache")
 
     written = json.loads((repository.located.folder / "open_clip_config.json").read_text())
     assert written["model_cfg"] == open_clip.get_model_config("ViT-B-16-SigLIP")
@@ -104,7 +104,7 @@ def test_a_torchscript_archive_such_as_openais_is_read_for_its_weights(tmp_path:
     layer = torch.nn.Linear(3, 2)
     torch.jit.script(layer).save(str(tmp_path / "RN.pt"))
 
-    repository = checkpoint.repository(own(tmp_path / "RN.pt", "RN50-quickgelu/openai"), tmp_path / "cache")
+    repository = local_checkpoint.repository(own(tmp_path / "RN.pt", "RN50-quickgelu/openai"), tmp_path / "cache")
 
     found = load_file(repository.located.folder / "open_clip_model.safetensors")
     assert torch.equal(found["weight"], layer.weight)
@@ -139,7 +139,7 @@ def take(url: str, cache: Path) -> "subprocess.CompletedProcess[str]":
     code = (
         "import sys; from pathlib import Path; from layer import checkpoint; from layer.spec import ModelSpec\n"
         "spec = ModelSpec('hf-hub:acme/own', checkpoint=sys.argv[1], config='ViT-B-32/laion2b_s34b_b79k')\n"
-        "print(*checkpoint.repository(spec, Path(sys.argv[2])).located.expected)"
+        "print(*local_checkpoint.repository(spec, Path(sys.argv[2])).located.expected)"
     )
     command = [sys.executable, "-c", code, url, str(cache)]
     environ = {"PATH": os.environ["PATH"]}
@@ -183,5 +183,5 @@ def test_what_cannot_be_a_model_is_named_with_the_mend(
     spec, says = broken(tmp_path)[case]
 
     with pytest.raises(CheckpointError, match=says):
-        checkpoint.repository(spec, tmp_path / "cache")
+        local_checkpoint.repository(spec, tmp_path / "cache")
     assert "code ran" not in capsys.readouterr().out

@@ -50,7 +50,7 @@ def test_2000_command_lines_end_without_a_traceback_and_name_the_fix(tmp_path: P
     assert problems == [], f"{len(problems)} of {COUNT}, of which the first:\n{problems[0]}"
     assert sum(report["ends"].values()) == COUNT
     done = {end.rpartition(" ")[0] for end in report["ends"] if end.endswith(" 0")}
-    not_done = {"layer", "client", "layer.sizes"} - done
+    not_done = {"layer", "client", "layer.registry.sizes_page"} - done
     assert not_done == set(), "nothing of these was run to its end"
 
 

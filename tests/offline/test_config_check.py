@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from layer import config_fields, plan
-from layer.config_check import check_config
-from layer.config_fields import REFUSED
+from layer.config import field_table
+from layer.config.check import check_config
+from layer.config.field_table import REFUSED
 from layer.errors import PlanError
-from layer.openclip import open_clip
+from layer.sources import resolve
+from layer.sources.openclip import open_clip
 from layer.spec import ModelSpec
 
 CONFIG: dict[str, Any] = {
@@ -99,7 +100,7 @@ def refused(tmp_path: Path, text: str) -> str:
     path.write_text(text, encoding="utf-8")
     began = time.process_time()
     with pytest.raises(PlanError) as told:
-        plan.model_config(ModelSpec("hf-hub:acme/own"), path)
+        resolve.model_config(ModelSpec("hf-hub:acme/own"), path)
     assert time.process_time() - began < 5
     assert "\n" not in str(told.value)
     assert len(str(told.value)) < 900
@@ -141,17 +142,17 @@ def test_a_missing_tower_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("section", "fields"),
     [
-        ("model_cfg", config_fields.MODEL),
-        (TEXT, config_fields.TEXT),
-        (OWN, config_fields.SIMPLE_TOKENIZER),
-        (OWN, config_fields.HF_TOKENIZER),
+        ("model_cfg", field_table.MODEL),
+        (TEXT, field_table.TEXT),
+        (OWN, field_table.SIMPLE_TOKENIZER),
+        (OWN, field_table.HF_TOKENIZER),
     ],
 )
 def test_every_field_that_is_not_exported_is_refused_by_name(section: str, fields: dict[str, Any]) -> None:
     for name in [name for name, field in fields.items() if field.treatment == REFUSED]:
         config = deepcopy(CONFIG)
         text = config["model_cfg"]["text_cfg"]
-        if fields is config_fields.HF_TOKENIZER:
+        if fields is field_table.HF_TOKENIZER:
             text["hf_tokenizer_name"] = "acme/tokens"
         text["tokenizer_kwargs"] = {}
         table = {"model_cfg": config["model_cfg"], TEXT: text, OWN: text["tokenizer_kwargs"]}[section]

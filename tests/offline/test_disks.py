@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from layer import sandbox
+from layer.bundle import sandbox
 from tests.hub import repositories
 from tests.hub.builder import ROOT, TINY, Builder, kill
 from tests.hub.server import serving

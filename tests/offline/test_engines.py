@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from layer import sandbox
+from layer.bundle import sandbox
 from layer.demo import evaluate
 from tests.conftest import build_demo
 from tests.hub.repositories import demo_snapshot
 from tests.offline.packaged import packaged
 
 SEED, COUNT = 3, 640  # of the pictures that the probe draws
-LEAST = {"fp32": 0.99999, "int8": 0.999}  # cosine to open_clip
-LEAST_TOGETHER = {"fp32": 0.99999, "int8": 0.9995}  # cosine of an item alone to the same in a batch
+MIN_COSINE = {"fp32": 0.99999, "int8": 0.999}  # cosine to open_clip
+MIN_COSINE_IN_BATCH = {"fp32": 0.99999, "int8": 0.9995}  # cosine of an item alone to the same in a batch
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Served:
 def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Served:
     engine, precision = request.param.split()
     bundle = build_demo(tmp_path_factory.mktemp(engine), engine, precision)
-    bare = [] if engine == "torch" else ["layer.runtime_only"]
+    bare = [] if engine == "torch" else ["layer.bundle.runtime_only"]
     run = sandbox.run(bundle, ["-m", *bare, "tests.offline.engine_probe"])
     assert run.returncode == 0, run.stderr
     return Served(engine, precision, bundle, json.loads(run.stdout))
@@ -56,7 +56,7 @@ def test_accuracy_drops_by_at_most_half_a_point(served: Served, open_clips_own: 
 
 
 def test_an_item_has_the_same_embedding_alone_and_in_a_batch(served: Served) -> None:
-    assert served.said["alone_or_together"] >= LEAST_TOGETHER[served.precision]
+    assert served.said["alone_or_together"] >= MIN_COSINE_IN_BATCH[served.precision]
 
 
 def test_only_the_reference_engine_has_torch_and_a_checkpoint(served: Served) -> None:
@@ -76,13 +76,13 @@ def test_the_manifest_records_how_exact_the_towers_are(served: Served) -> None:
         assert "export" not in served.entry
         return
     parity = served.entry["export"]["parity"]
-    assert min(parity["min_text_cosine"], parity["min_image_cosine"]) >= LEAST[served.precision]
+    assert min(parity["min_text_cosine"], parity["min_image_cosine"]) >= MIN_COSINE[served.precision]
     assert (parity["texts"], parity["images"]) == (16, 13)
     assert all(served.entry["export"][tower]["recipe"] for tower in ("image", "text"))
 
 
 def test_2000_mixed_requests_leave_no_memory_behind(served: Served) -> None:
-    bare = [] if served.engine == "torch" else ["layer.runtime_only"]
+    bare = [] if served.engine == "torch" else ["layer.bundle.runtime_only"]
     run = sandbox.run(served.bundle, ["-m", *bare, "tests.offline.soak_probe"])
     assert run.returncode == 0, run.stderr
 
@@ -92,7 +92,7 @@ def test_2000_mixed_requests_leave_no_memory_behind(served: Served) -> None:
 
 
 def test_eight_threads_get_the_vectors_that_one_gets(served: Served) -> None:
-    bare = [] if served.engine == "torch" else ["layer.runtime_only"]
+    bare = [] if served.engine == "torch" else ["layer.bundle.runtime_only"]
     run = sandbox.run(served.bundle, ["-m", *bare, "tests.offline.several_threads_probe"])
     assert run.returncode == 0, run.stderr
 
@@ -116,7 +116,7 @@ def test_a_setting_that_the_processor_refuses_gives_way_to_the_next(served: Serv
 
     assert run.returncode == 0, run.stdout
     [report] = json.loads(run.stdout)["models"]
-    assert min(report["min_text_cosine"], report["min_image_cosine"]) >= LEAST[served.precision]
+    assert min(report["min_text_cosine"], report["min_image_cosine"]) >= MIN_COSINE[served.precision]
     if (served.engine, served.precision) == ("openvino", "int8"):
         assert "this processor refuses a setting, the next is tried: its 8-bit products saturate" in run.stderr
 
@@ -135,7 +135,7 @@ def test_the_graphs_for_processors_that_saturate_are_as_exact(served: Served, tm
 
     assert "8-bit products saturate" in run.stderr
     [report] = json.loads(run.stdout)["models"]
-    assert min(report["min_text_cosine"], report["min_image_cosine"]) >= LEAST[served.precision]
+    assert min(report["min_text_cosine"], report["min_image_cosine"]) >= MIN_COSINE[served.precision]
 
 
 def test_one_caption_through_the_handler_costs_at_most_3_ms_over_the_engine(served: Served) -> None:

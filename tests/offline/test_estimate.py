@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from layer.estimate import estimate, fits
+from layer.registry.estimate import estimate, fits
 from layer.spec import read_spec
 from tests.hub.repositories import demo_snapshot
 

@@ -10,13 +10,14 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from layer import census, checkpoint, plan
 from layer.errors import CheckpointError
-from layer.fetch import Fetched
-from layer.fit import difference, refuse_unfit
-from layer.openclip import open_clip
+from layer.fit.check import difference, refuse_unfit
+from layer.registry import parameter_count
+from layer.sources import local_checkpoint, resolve
+from layer.sources.fetch import Fetched
+from layer.sources.openclip import open_clip
 from layer.spec import ModelSpec
-from layer.tensors import Tensor
+from layer.weights.tensor import Tensor
 from tests.hub import repositories
 
 CLIP: dict[str, Any] = {
@@ -72,7 +73,7 @@ OF_ANOTHER_MODEL = [
 
 def tensors(config: dict[str, Any]) -> dict[str, Tensor]:
     """The tensors of a checkpoint of that config, as open_clip itself would save it; without their numbers."""
-    with torch.device("meta"), census.text_towers_known(census.towers()):
+    with torch.device("meta"), parameter_count.text_towers_known(parameter_count.towers()):
         name = config["text_cfg"].get("hf_model_name")
         made = copy.deepcopy({key: value for key, value in config.items() if key != "custom_text"})
         made["text_cfg"]["hf_model_pretrained"] = False
@@ -106,7 +107,7 @@ def test_the_field_that_was_other_in_training_is_named_with_its_value(
 
 @pytest.mark.parametrize(("name", "other", "told"), OF_ANOTHER_MODEL)
 def test_each_family_tells_a_checkpoint_of_another_model(name: str, other: str, told: str) -> None:
-    config, towers = open_clip.get_model_config(name), census.towers()
+    config, towers = open_clip.get_model_config(name), parameter_count.towers()
     problem = str(difference(config, of_registry(other), towers))
     assert told in problem
     assert len(problem) < 900
@@ -141,7 +142,7 @@ def test_integers_are_never_taken_for_floats() -> None:
 
 def own(folder: Path, cache: Path) -> tuple[ModelSpec, list[Fetched]]:
     spec = ModelSpec("hf-hub:acme/own", checkpoint=str(folder))
-    return spec, [checkpoint.repository(spec, cache).located.fetched()]
+    return spec, [local_checkpoint.repository(spec, cache).located.fetched()]
 
 
 @pytest.mark.parametrize("prefix", ["_orig_mod.", "module.", "module._orig_mod.", "_orig_mod.module.", "model."])
@@ -176,7 +177,7 @@ def test_a_checkpoint_of_force_custom_text_is_understood(tmp_path: Path) -> None
     spec, sources = own(folder, tmp_path / "cache")
 
     refuse_unfit(spec, sources)
-    assert plan.model_config(spec, sources[0].folder / "open_clip_config.json")["custom_text"] is True
+    assert resolve.model_config(spec, sources[0].folder / "open_clip_config.json")["custom_text"] is True
 
 
 def test_a_config_that_open_clip_cannot_make_is_one_line() -> None:

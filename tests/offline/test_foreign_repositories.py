@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from layer import sandbox
+from layer.bundle import sandbox
 from layer.errors import CheckpointError
-from layer.fetch import Fetched
-from layer.fit import refuse_unfit
+from layer.fit.check import refuse_unfit
+from layer.sources.fetch import Fetched
 from layer.spec import ModelSpec
 from tests.hub import repositories
 

@@ -11,8 +11,8 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from layer.engines import FP32
 from layer.export.openvino_ir import write_ir
-from layer.export.recipes import FP32
 
 LAYERS, WIDTH = 3, 256
 RNG = np.random.default_rng(0)

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from layer import built, lock, manifest
+from layer.bundle import build_cache, manifest
+from layer.bundle.verify import verify
+from layer.sources import lock
 from layer.spec import ModelSpec, read_spec
-from layer.verify import verify
 from tests.hub import repositories
 from tests.hub.builder import ROOT, TINY, Builder, kill
 from tests.hub.server import Hub, serving
@@ -194,8 +195,8 @@ def test_ten_finished_models_take_under_three_seconds(tmp_path: Path) -> None:
         facts = manifest.joined(spec, [{"models": [], "files": []}])
         path = f"models/{model.slug}/openvino/image.bin"
         manifest.write_facts(bundle, {**facts, "files": [{"path": path, "size": 100_000_000, "sha256": "0" * 64}]})
-        digest = built.fingerprint(model, pins[model.id], None)
-        built.keep(tmp_path / "cache", model, digest, bundle, {"models": [{**report, "load_seconds": 0.1}]})
+        digest = build_cache.fingerprint(model, pins[model.id], None)
+        build_cache.keep(tmp_path / "cache", model, digest, bundle, {"models": [{**report, "load_seconds": 0.1}]})
     command = [sys.executable, "-m", "layer", "build", "--models", str(tmp_path / "models.toml")]
     command += ["--output", str(tmp_path / "out"), "--cache", str(tmp_path / "cache")]
 

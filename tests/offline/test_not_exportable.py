@@ -1,4 +1,4 @@
-"""A model that torch's exporter refuses: the build says so with the mend, and the mend works."""
+"""A model that torch's exporter refuses: the build says so with the fix, and the fix works."""
 
 from pathlib import Path
 

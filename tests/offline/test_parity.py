@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from layer import golden, sandbox
+from layer.bundle import reference, sandbox
 from tests.hub import repositories
 from tests.hub.builder import Builder
 from tests.hub.server import serving
@@ -37,7 +37,7 @@ REFERENCE = """
 import json, sys, io, base64
 import torch
 from PIL import Image
-from layer.openclip import open_clip
+from layer.sources.openclip import open_clip
 request = json.load(open(sys.argv[1]))
 model, transform = open_clip.create_model_from_pretrained(request["name"], pretrained=request["pretrained"])
 model.eval()
@@ -88,7 +88,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.mark.parametrize("model_id", MODELS)
 def test_embeddings_and_token_ids_are_open_clips_own(bundle: Path, tmp_path: Path, model_id: str) -> None:
     name, pretrained = MODELS[model_id]
-    images = [golden.png(picture) for picture in golden.pictures()]
+    images = [reference.png(picture) for picture in reference.pictures()]
     ask = {"model": model_id, "input": [*TEXTS, *({"image": image} for image in images)]}
 
     found = _handler(bundle, tmp_path, ask)

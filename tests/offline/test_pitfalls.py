@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from layer import golden, sandbox
+from layer.bundle import reference, sandbox
+from layer.bundle.verify import run_handler, verify
 from layer.errors import CacheLayoutError, GoldenError, VerifyError
-from layer.fetch import Fetched
-from layer.normalise import place
-from layer.verify import run_handler, verify
+from layer.sources.fetch import Fetched
+from layer.sources.hf_cache import place
 from tests.hub import repositories
 
 MODEL = "hf-hub:openclip-lambda/shapes-i18n"
@@ -66,7 +66,7 @@ def test_a_broken_cache_fails_open_clip_and_is_named(bundle: Path, break_it: Cal
     break_it(bundle)
 
     with pytest.raises(GoldenError, match="open_clip cannot load"):
-        golden.compute(MODEL, None, hub_of(bundle))
+        reference.compute(MODEL, None, hub_of(bundle))
     with pytest.raises(VerifyError, match=says):
         verify(bundle)
 
@@ -80,12 +80,12 @@ def test_a_tokenizer_repository_without_config_json_needs_the_note_that_there_is
     files = ("open_clip_model.safetensors", "open_clip_config.json")
     place(Fetched("acme/tiny", "a" * 40, ("weights", "config"), None, files, model), hub)
     place(Fetched("acme/tokenizer", "b" * 40, ("tokenizer",), None, repositories.TOKENIZER_NAMES, tokenizer), hub)
-    assert golden.compute("hf-hub:acme/tiny", None, hub)["tokenizer"]["kind"] == "hf"
+    assert reference.compute("hf-hub:acme/tiny", None, hub)["tokenizer"]["kind"] == "hf"
 
     shutil.rmtree(hub / "models--acme--tokenizer" / ".no_exist")
 
     with pytest.raises(GoldenError):
-        golden.compute("hf-hub:acme/tiny", None, hub)
+        reference.compute("hf-hub:acme/tiny", None, hub)
 
 
 def test_a_missing_tokenizer_repository_fails_open_clip_and_is_named(bundle: Path) -> None:

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from handler.errors import ImageError
-from handler.images import decode
-from handler.preprocess import Preprocess
-from layer.golden import preprocess_facts
-from layer.openclip import open_clip
+from handler.imaging.decode import decode
+from handler.imaging.preprocess import Preprocess
+from layer.bundle.reference import preprocess_facts
+from layer.sources.openclip import open_clip
 
 ROOT = Path(__file__).parents[2]
 MODES = ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "LAB", "HSV", "I;16", "I", "F"]
@@ -149,7 +149,7 @@ def test_4000x3_at_the_size_of_real_models(width: int, height: int, size: tuple[
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "I;16", "I", "F"])
 def test_strips_of_a_few_columns_make_the_same_picture(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("handler.preprocess.PIXELS_AT_ONCE", 1000)
+    monkeypatch.setattr("handler.imaging.preprocess.PIXELS_AT_ONCE", 1000)
     for width, height in [(20, 90), (90, 20), (60, 61)]:
         assert_same_bits(picture(mode, width, height), (64, 64), config())
 
@@ -229,7 +229,7 @@ def test_a_narrow_picture_is_transformed_in_bounded_memory() -> None:
     program = """
 import resource
 from PIL import Image
-from handler.preprocess import Preprocess
+from handler.imaging.preprocess import Preprocess
 cfg = {"mean": [0] * 3, "std": [1] * 3, "interpolation": "bicubic", "resize_mode": "shortest", "fill_color": 0}
 preprocess = Preprocess(cfg, (224, 224))
 preprocess(Image.new("RGBA", (300, 300)))

@@ -11,14 +11,16 @@ from typing import Any
 import pytest
 import torch
 
-from layer import census, plan, registry
-from layer.openclip import open_clip
+from layer.registry import parameter_count, table
+from layer.sources import resolve
+from layer.sources.openclip import open_clip
 from layer.spec import ModelSpec
 from tests.hub.server import serving
 
 ROOT = Path(__file__).parents[2]
 PAIRS = open_clip.list_pretrained()
-TABLE: dict[str, Any] = json.loads(registry.TABLE.read_text())
+WRITE = "run `python -m layer.registry.parameter_count`"
+TABLE: dict[str, Any] = json.loads(table.TABLE.read_text())
 
 
 class Asked(Exception):
@@ -51,10 +53,10 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
 def test_the_table_names_every_pair_of_the_installed_registry() -> None:
     planned = {(row["name"], row["pretrained"]) for row in TABLE["pairs"]}
 
-    assert sorted(set(PAIRS) - planned) == [], "new in this open_clip: run `python -m layer.census`, read its diff"
-    assert sorted(planned - set(PAIRS)) == [], "gone from this open_clip: run `python -m layer.census`"
+    assert sorted(set(PAIRS) - planned) == [], f"new in this open_clip: {WRITE}, read its diff"
+    assert sorted(planned - set(PAIRS)) == [], f"gone from this open_clip: {WRITE}"
     assert sorted(set(open_clip.list_models()) ^ set(TABLE["models"])) == []
-    assert census.pairs() == TABLE["pairs"]
+    assert parameter_count.pairs() == TABLE["pairs"]
 
 
 def test_every_plan_asks_for_the_weights_that_open_clip_asks_for(asked: dict[str, list[str]]) -> None:
@@ -63,7 +65,7 @@ def test_every_plan_asks_for_the_weights_that_open_clip_asks_for(asked: dict[str
         with pytest.raises(FileNotFoundError):
             open_clip.pretrained.download_pretrained(open_clip.get_pretrained_cfg(name, tag))
 
-        [weights] = [need for need in plan.source_plan(ModelSpec(name, tag)).needs if need.weights]
+        [weights] = [need for need in resolve.source_plan(ModelSpec(name, tag)).needs if need.weights]
         assert [f"{weights.repo}/{file}" for file in weights.weights] == asked["weights"], (name, tag)
         assert weights.choose(["README.md", "tokenizer.json", *weights.weights])[0] == weights.weights[0]
 
@@ -80,7 +82,7 @@ def test_every_plan_asks_for_the_tokenizer_and_the_text_config_that_open_clip_as
             with pytest.raises(Asked), torch.device("meta"):
                 open_clip.create_model(name, device="meta", load_weights=False, pretrained_text=False)
 
-        needs = plan.text_needs(open_clip.get_model_config(name))
+        needs = resolve.text_needs(open_clip.get_model_config(name))
         planned = {role: [need.repo for need in needs if role in need.roles] for role in ("tokenizer", "text_config")}
         assert planned == {role: asked[role] for role in planned}, name
 
@@ -107,18 +109,18 @@ def test_weights_outside_the_hub_come_with_the_checksum_that_open_clip_checks(
         compared.clear()
         open_clip.pretrained.download_pretrained_from_url(url, cache_dir=str(tmp_path))
 
-        direct = plan.source_plan(ModelSpec(name, tag)).direct
-        assert direct == plan.Direct(url, compared[0] if compared else ""), (name, tag)
+        direct = resolve.source_plan(ModelSpec(name, tag)).direct
+        assert direct == resolve.Direct(url, compared[0] if compared else ""), (name, tag)
 
 
 def test_a_name_that_is_computed_with_another_activation_than_it_was_trained_with_says_so() -> None:
     for name, tag in PAIRS:
-        advice = plan.source_plan(ModelSpec(name, tag)).advice
+        advice = resolve.source_plan(ModelSpec(name, tag)).advice
         differs = open_clip.get_pretrained_cfg(name, tag).get("quick_gelu", False) != open_clip.get_model_config(
             name
         ).get("quick_gelu", False)
         assert bool(advice) == differs, (name, tag)
-    assert 'name = "RN50-quickgelu"' in str(plan.source_plan(ModelSpec("RN50", "openai")).advice)
+    assert 'name = "RN50-quickgelu"' in str(resolve.source_plan(ModelSpec("RN50", "openai")).advice)
 
 
 @pytest.mark.parametrize("name", ["ViT-B-32", "RN50", "ViT-B-16-SigLIP", "MobileCLIP2-S0", "PE-Core-T-16-384"])
@@ -133,7 +135,7 @@ def test_parameters_are_counted_as_torch_counts_them(name: str) -> None:
     row = TABLE["models"][name]
     assert sum(row["parameters"].values()) == stored
     assert row["bytes"]["fp32"] == 4 * stored
-    assert row == census.count(name)
+    assert row == parameter_count.count(name)
 
 
 def test_licences_are_asked_of_the_hub_and_where_it_cannot_say_the_reason_is_told(tmp_path: Path) -> None:
@@ -142,7 +144,7 @@ def test_licences_are_asked_of_the_hub_and_where_it_cannot_say_the_reason_is_tol
         hub.add("xlm-roberta-base", tmp_path, license=None)
         hub.add("xlm-roberta-large", tmp_path, license="cc-by-nc-4.0", gated=True)
         run = subprocess.run(
-            [sys.executable, "-m", "layer", "models", "--family", "xlm-roberta", "--licences"],
+            [sys.executable, "-m", "layer", "models", "--family", "xlm-roberta", "--licenses"],
             cwd=ROOT, capture_output=True, text=True, check=True,
             env={"PATH": os.environ["PATH"], "HF_ENDPOINT": hub.url},
         )  # fmt: skip

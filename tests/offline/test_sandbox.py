@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from layer import sandbox
+from layer.bundle import sandbox
 
 CONNECT = "import socket; socket.create_connection(('127.0.0.1', 9), 2)"
 RESOLVE = "import socket; socket.getaddrinfo('localhost', 80)"

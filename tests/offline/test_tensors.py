@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import save_file
 
 from layer.errors import CheckpointError
-from layer.tensors import open_tensors
+from layer.weights.checkpoint import open_tensors
 
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:aa\nsize 3\n"
 

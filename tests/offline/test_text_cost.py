@@ -14,14 +14,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from handler import text_cleaning
-from handler.embeddings import _tokenized
+from handler.endpoints.embeddings import _tokenized
+from handler.engines import text_cleaning
+from handler.engines.text_cleaning import CLEAN
+from handler.engines.tokenizer import Tokenizer
 from handler.engines.torch_engine import _bpe
 from handler.errors import TextError
-from handler.inputs import Item
-from handler.text_cleaning import CLEAN
-from handler.tokenizer import Tokenizer
-from layer.openclip import open_clip
+from handler.schemas.fields import Item
+from layer.sources.openclip import open_clip
 from tests.offline.hostile_texts import HONEST, UNITS, filled, hostile
 from tests.offline.test_tokenizer import CASES, pair
 from tests.unit.fake_bundle import FakeFunction, data_uri, picture

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from handler.tokenizer import Tokenizer
+from handler.engines.tokenizer import Tokenizer
 from layer.export.tokenizer import export_tokenizer
-from layer.openclip import open_clip
+from layer.sources.openclip import open_clip
 from tests.hub import repositories, tokenizers
 
 FRAGMENTS = [

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from handler.tokenizer import Tokenizer
-from layer import golden
-from layer.config_fields import HF_TOKENIZER, MANIFEST, NO_EFFECT
+from handler.engines.tokenizer import Tokenizer
+from layer.bundle import reference
+from layer.config.field_table import HF_TOKENIZER, MANIFEST, NO_EFFECT
 from layer.export.tokenizer import export_tokenizer
-from layer.openclip import open_clip
+from layer.sources.openclip import open_clip
 from tests.hub import tokenizers
 from tests.offline.test_tokenizer import FRAGMENTS
 
@@ -76,8 +76,8 @@ def test_an_option_of_a_tokenizer_is_exported_exactly(tmp_path: Path, kind: str,
     texts = [
         *FRAGMENTS,
         *tokenizers.CORPUS,
-        *golden.TEXTS,
-        *golden.TOKENIZED,
+        *reference.TEXTS,
+        *reference.TOKENIZED,
         "a <red> cat<OBJ 1><red>",
         "[SEP]a[MASK] b",
     ]
@@ -98,8 +98,8 @@ DEFAULTS = [[BERT, "clean", "whitespace"], [BERT, "do_lower_case", False]]
 
 def verified(tokenizer: Any) -> list[str]:
     """The texts on which a bundle's token ids are compared when it is verified."""
-    loaded = golden.Loaded(SimpleNamespace(vocab_size=None), None, tokenizer)
-    return [*golden.TEXTS, *golden.tokenized_texts(loaded)]
+    loaded = reference.Loaded(SimpleNamespace(vocab_size=None), None, tokenizer)
+    return [*reference.TEXTS, *reference.tokenized_texts(loaded)]
 
 
 @pytest.mark.parametrize(("kind", "option", "value"), OPTIONS, ids=[f"{k} {o}" for k, o, _ in OPTIONS])

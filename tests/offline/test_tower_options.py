@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import torch
 
-from layer.config_fields import MODEL, TEXT, TOWER
+from layer.config.field_table import MODEL, TEXT, TOWER
 from layer.export.towers import CausalTextTower, TextTower, end_id, is_causal
-from layer.openclip import open_clip
+from layer.sources.openclip import open_clip
 
 CONFIG: dict[str, Any] = {
     "embed_dim": 32,

@@ -18,8 +18,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from layer.export.recipes import BY_TOKEN
-from layer.openclip import open_clip
+from layer.engines import PER_TOKEN
+from layer.sources.openclip import open_clip
 from tests.hub.repositories import small_clip
 from tests.hub.server import serving
 
@@ -118,7 +118,7 @@ def test_the_recipe_taken_is_exact_and_faster_ones_that_are_not_are_refused(trai
     assert max(row["min_cosine"] for row in refused) < 0.999
     # Its image tower, of random weights, does not have to be as slow.
     assert {row["tower"] for row in refused} == {"text"}
-    assert entry["export"]["image"]["recipe"] == BY_TOKEN.name != entry["export"]["text"]["recipe"]
+    assert entry["export"]["image"]["recipe"] == PER_TOKEN.name != entry["export"]["text"]["recipe"]
     assert (built.bundle / "models" / entry["slug"] / "onnx" / "probe.onnx").exists() == (engine == "onnx")
 
 

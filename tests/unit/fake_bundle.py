@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from handler import api, manifest
+from handler import manifest
+from handler.http import dispatch
 from handler.manifest import Manifest, ModelEntry
-from handler.model import Models
+from handler.models import Models
 from handler.service import Service
 from handler.settings import Settings
 
@@ -119,7 +120,7 @@ class FakeFunction:
         self.service = Service(settings, Models(manifest.load(bundle_dir), settings, self.loader))
 
     def invoke(self, event: Any) -> dict[str, Any]:
-        return api.handle(self.service, event, None)
+        return dispatch.handle(self.service, event, None)
 
     def http(
         self, method: str, path: str, body: bytes = b"", content_type: str | None = "application/json", query: str = ""

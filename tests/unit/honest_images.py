@@ -14,8 +14,8 @@ import numpy as np
 from PIL import Image
 
 from handler.errors import ImageError
-from handler.images import decode
-from handler.preprocess import Preprocess
+from handler.imaging.decode import decode
+from handler.imaging.preprocess import Preprocess
 from tests.unit.fake_bundle import FakeFunction, encoded
 from tests.unit.hostile_images import HOSTILE, Maker, sides
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tests.unit.fake_bundle import encoded
-from tests.unit.test_events import HTTP_API, LOAD_BALANCER, MULTI_VALUE, REST_API
+from tests.unit.handler.test_events import HTTP_API, LOAD_BALANCER, MULTI_VALUE, REST_API
 
 
 def picture(kind: str, mode: str, seed: int) -> bytes:

@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-from layer import registry
-from layer.export.recipes import BY_TOKEN
+from layer.engines import PER_TOKEN
+from layer.registry import table
 from tests.families import coverage
 from tests.families.families import BIOMEDCLIP, FAMILIES, Family, family_of
 
-TABLE = json.loads(registry.TABLE.read_text())
+TABLE = json.loads(table.TABLE.read_text())
 
 
 @pytest.mark.parametrize("name", TABLE["models"])
@@ -32,7 +32,7 @@ def test_a_model_with_published_weights_is_estimated_as_the_bundles_that_were_bu
     built = {
         row["model"]: row["onnx"]
         for row in rows.values()
-        if not row["shrunk"] and row.get("onnx", {}).get("recipe") == BY_TOKEN.name
+        if not row["shrunk"] and row.get("onnx", {}).get("recipe") == PER_TOKEN.name
     }
     share = {
         model: TABLE["models"][model]["bytes"]["int8"] / (result["bytes"] - result["tokenizer_bytes"])

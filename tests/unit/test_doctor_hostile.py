@@ -23,14 +23,14 @@ SECONDS = 30
 # A process of its own, for what is measured of children begins at the size of the process that starts them.
 MEASURE = """
 import json, resource, subprocess, sys, time
-begun = time.monotonic()
+started = time.monotonic()
 run = subprocess.run([sys.executable, "-m", "layer", "doctor", sys.argv[1]], capture_output=True)
 print(json.dumps({
     "status": run.returncode,
     "stdout": run.stdout.decode("utf-8", "surrogateescape"),
     "stderr": run.stderr.decode("utf-8", "surrogateescape"),
     "bytes": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024,
-    "seconds": time.monotonic() - begun,
+    "seconds": time.monotonic() - started,
 }))
 """
 

@@ -1,4 +1,4 @@
-"""The rooms of the house: who may import whom, read from the source so that a lazy import counts too."""
+"""Who may import whom, read from the source so that a lazy import counts too."""
 
 import ast
 import sys
@@ -21,7 +21,7 @@ ALLOWED = {
     "infra": {"infra", "console", "aws_cdk", "constructs", "cdk_nag", "pydantic", "boto3", "botocore"},
     "console": {"console"},  # it runs where nothing is installed
     "infra/functions": {"boto3", "botocore"},
-    "client": {"client", "console", "botocore", "numpy", "tqdm"},  # nothing of the rooms: it knows the HTTP API
+    "client": {"client", "console", "botocore", "numpy", "tqdm"},  # none of our packages: it knows the HTTP API
 }
 # Paid for at every cold start: at module level only the engines may, and only the heavy library that they wrap.
 LATE_IN_HANDLER = {"boto3", "torch", "torchvision", "open_clip", "transformers", "huggingface_hub", "timm"}
@@ -29,8 +29,8 @@ MAX_LINES = 250
 MAX_FUNCTION_LINES = 40
 
 
-def sources(room: str) -> list[Path]:
-    return sorted((ROOT / room).rglob("*.py"))
+def sources(package: str) -> list[Path]:
+    return sorted((ROOT / package).rglob("*.py"))
 
 
 def imported(nodes: Iterator[ast.AST]) -> Iterator[str]:
@@ -46,23 +46,23 @@ def parse(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
 
 
-@pytest.mark.parametrize("room", FORBIDDEN)
-def test_a_room_imports_no_room_that_it_may_not(room: str) -> None:
+@pytest.mark.parametrize("package", FORBIDDEN)
+def test_a_package_imports_no_package_that_it_may_not(package: str) -> None:
     broken = {
         str(path.relative_to(ROOT)): wrong
-        for path in sources(room)
-        if (wrong := FORBIDDEN[room] & set(imported(ast.walk(parse(path)))))
+        for path in sources(package)
+        if (wrong := FORBIDDEN[package] & set(imported(ast.walk(parse(path)))))
     }
     assert broken == {}
 
 
-@pytest.mark.parametrize("room", ALLOWED)
-def test_a_room_of_the_deployment_imports_what_it_needs_and_no_more(room: str) -> None:
-    paths = [ROOT / room] if room.endswith(".py") else sources(room)
+@pytest.mark.parametrize("package", ALLOWED)
+def test_a_package_of_the_deployment_imports_what_it_needs_and_no_more(package: str) -> None:
+    paths = [ROOT / package] if package.endswith(".py") else sources(package)
     broken = {
         str(path.relative_to(ROOT)): wrong
         for path in paths
-        if (wrong := set(imported(ast.walk(parse(path)))) - ALLOWED[room] - sys.stdlib_module_names)
+        if (wrong := set(imported(ast.walk(parse(path)))) - ALLOWED[package] - sys.stdlib_module_names)
     }
     assert broken == {}
 
@@ -100,15 +100,16 @@ def test_the_first_import_of_the_handler_is_the_offline_environment() -> None:
 
 
 def test_the_pages_files_stay_small_too() -> None:
-    pages = [path for path in (ROOT / "handler" / "playground").iterdir() if path.suffix in (".html", ".css", ".js")]
+    folder = ROOT / "handler" / "endpoints" / "playground"
+    pages = [path for path in folder.iterdir() if path.suffix in (".html", ".css", ".js")]
     assert len(pages) > 5
     assert {path.name for path in pages if len(path.read_text(encoding="utf-8").splitlines()) > MAX_LINES} == set()
 
 
-@pytest.mark.parametrize("room", ["console", "handler", "layer", "infra", "client", "benchmarks", "tests"])
-def test_files_and_functions_stay_small_and_say_what_they_are_for(room: str) -> None:
+@pytest.mark.parametrize("package", ["console", "handler", "layer", "infra", "client", "benchmarks", "tests"])
+def test_files_and_functions_stay_small_and_say_what_they_are_for(package: str) -> None:
     problems = []
-    for path in sources(room):
+    for path in sources(package):
         tree = parse(path)
         name = path.relative_to(ROOT)
         if (lines := len(path.read_text(encoding="utf-8").splitlines())) > MAX_LINES:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from client import files, formats, inputs
-from handler import images
 from handler.errors import ImageError
+from handler.imaging import decode
 from tests.unit.client.conftest import Run, rows, skipped
 from tests.unit.fake_bundle import FakeFunction, picture
 
@@ -156,11 +156,11 @@ def test_a_text_that_the_api_refuses_costs_itself_alone(
 
 
 def test_the_suffixes_that_are_sent_are_of_formats_that_the_api_takes() -> None:
-    assert set(formats.SUFFIXES.values()) == set(images.FORMATS)
-    assert not {kind for kind in formats.OTHER_SUFFIXES.values() if kind in images.FORMATS}
+    assert set(formats.SUFFIXES.values()) == set(decode.FORMATS)
+    assert not {kind for kind in formats.OTHER_SUFFIXES.values() if kind in decode.FORMATS}
 
 
-@pytest.mark.parametrize("kind", images.FORMATS)
+@pytest.mark.parametrize("kind", decode.FORMATS)
 def test_what_the_api_takes_is_never_refused_by_its_first_bytes(kind: str) -> None:
     data = picture(kind=kind)
     assert formats.why_not("a.heic", data[: formats.HEAD_BYTES]) is None
@@ -169,4 +169,4 @@ def test_what_the_api_takes_is_never_refused_by_its_first_bytes(kind: str) -> No
 @pytest.mark.parametrize("start", list(formats.OTHER_STARTS))
 def test_what_is_refused_by_its_first_bytes_the_api_refuses_too(start: bytes) -> None:
     with pytest.raises(ImageError):
-        images.read_header(start + bytes(64), 1000)
+        decode.read_header(start + bytes(64), 1000)

@@ -112,5 +112,5 @@ def gzip_bomb(head: bytes, megabytes: int) -> bytes:
     """Return a gzip file of these bytes and so many megabytes of zeros, whose checksum is wrong."""
     start = gzip.compress(b"")[:10]
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
-    begun = packer.compress(head) + packer.flush(zlib.Z_FULL_FLUSH)
-    return start + begun + zeros(megabytes) + bytes(8)
+    started = packer.compress(head) + packer.flush(zlib.Z_FULL_FLUSH)
+    return start + started + zeros(megabytes) + bytes(8)

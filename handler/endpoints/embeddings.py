@@ -1,0 +1,187 @@
+"""`POST /v1/embeddings`: OpenAI's request and answer, for texts and pictures mixed in any order."""
+
+import base64
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handler.engines.text_cleaning import one_request
+from handler.errors import ApiError, TextError
+from handler.imaging.batching import batches, check_headers
+from handler.imaging.s3 import S3Object, fetch
+from handler.manifest import ModelEntry
+from handler.schemas.fields import MODALITIES, Item
+from handler.schemas.limits import check_answer_size
+from handler.schemas.requests import EMBEDDINGS, OPTIONS, QUERY
+from handler.settings import Settings
+from handler.telemetry.invocation import current, stage
+
+if TYPE_CHECKING:
+    from handler.models import LoadedModel
+
+TENS = np.array([float(f"1e{exponent}") for exponent in range(23)])  # all that a float64 holds exactly
+TYPED = ("normalize", "dimensions", "exif_orientation")  # options that are no text in JSON
+BATCH = 32  # texts a run: activations grow with it, speed hardly does
+
+Vectors = NDArray[np.float32]
+V = TypeVar("V")
+
+
+@dataclass(frozen=True)
+class EmbeddingsRequest:
+    """A request that can be run: everything but the pictures' contents has been checked."""
+
+    items: Sequence[Item]
+    model: str | None = None
+    encoding_format: str = "float"
+    dimensions: int | None = None
+    normalize: bool = True
+    exif_orientation: bool | None = None  # None: as the settings say
+
+
+def parse(body: Any, settings: Settings, query: Mapping[str, str] | None = None) -> EmbeddingsRequest:
+    """Check a JSON body; options that it leaves out may stand in the query string. Raises ApiError."""
+    known = {name: text for name, text in (query or {}).items() if name in OPTIONS}
+    defaults = QUERY.read(_typed(known), settings)
+    modality = body.get("modality") if isinstance(body, dict) else None
+    form = EMBEDDINGS[modality] if modality in MODALITIES else EMBEDDINGS[None]
+    fields = form.read(body, settings)
+    options = {name: fields[name] if body.get(name) is not None else defaults[name] for name in OPTIONS}
+    return EmbeddingsRequest(fields["input"], **options)
+
+
+def parse_picture(body: bytes, query: Mapping[str, str], settings: Settings) -> EmbeddingsRequest:
+    """Take a picture that is the body itself; the other fields come from the query string. Raises ApiError."""
+    options = QUERY.read(_typed(query), settings)
+    if not body:
+        raise ApiError("empty_input", "the body is a picture of no bytes")
+    return EmbeddingsRequest([Item(body, None)], **options)
+
+
+def _typed(query: Mapping[str, str]) -> dict[str, Any]:
+    return {name: _from_query(text) if name in TYPED else text for name, text in query.items()}
+
+
+def _from_query(text: str) -> str | bool | int:
+    """Read a query parameter as the JSON value that it stands for; what is none stays text, and has a wrong type."""
+    if text in ("true", "false"):
+        return text == "true"
+    return int(text) if text.isdecimal() and len(text) < 10 else text
+
+
+def check(request: EmbeddingsRequest, entry: ModelEntry) -> None:
+    """Raise ApiError for what this model cannot answer: other dimensions, or more than an answer may hold."""
+    if request.dimensions not in (None, entry.embed_dim):
+        raise ApiError(
+            "dimensions_not_supported",
+            f"{entry.id} gives {entry.embed_dim} dimensions and no others: leave `dimensions` out",
+            "dimensions",
+        )
+    check_answer_size(len(request.items), entry.embed_dim, request.encoding_format)
+
+
+def run(request: EmbeddingsRequest, model: "LoadedModel", settings: Settings) -> dict[str, Any]:
+    """Embed the items and return the answer's body. Raises ImageError for a picture that cannot be embedded."""
+    vectors, tokens = embed(request.items, model, as_asked(settings, request.exif_orientation))
+    if request.normalize:
+        vectors = unit(vectors)
+    encode = _base64 if request.encoding_format == "base64" else floats
+    return {
+        "object": "list",
+        "data": [
+            {"object": "embedding", "index": index, "embedding": encode(vector)} for index, vector in enumerate(vectors)
+        ],
+        "model": model.entry.id,
+        "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
+    }
+
+
+def as_asked(settings: Settings, exif_orientation: bool | None) -> Settings:
+    """Return the settings with what a request says itself."""
+    return settings if exif_orientation is None else replace(settings, exif_orientation=exif_orientation)
+
+
+def embed(items: Sequence[Item], model: "LoadedModel", settings: Settings) -> tuple[Vectors, int]:
+    """Embed texts together and pictures together.
+
+    Returns float32 [N, D] in the items' order, not normalised, and the number of tokens that the texts had.
+    """
+    items = _fetched(items, settings)
+    texts = [(index, item) for index, item in enumerate(items) if isinstance(item.value, str)]
+    pictures = [(index, item.value, item.param) for index, item in enumerate(items) if isinstance(item.value, bytes)]
+    _record(len(texts), len(pictures), model.entry.id)
+    check_headers(pictures, settings)
+    vectors = np.empty((len(items), model.entry.embed_dim), np.float32)
+    tokens = 0
+    for places, ids in _tokenized(texts, model):
+        tokens += int((ids != model.entry.tokenizer["pad_id"]).sum())
+        with stage("inference"):
+            vectors[places] = model.engine.encode_tokens(ids)
+    for places, pixels in batches(pictures, model, settings):
+        with stage("inference"):
+            vectors[places] = model.engine.encode_images(pixels)
+    if not np.isfinite(vectors).all():
+        raise FloatingPointError(f"{model.entry.id} gave a vector that is not finite")
+    return vectors, tokens
+
+
+def _tokenized(texts: Sequence[tuple[int, Item]], model: "LoadedModel") -> list[tuple[list[int], NDArray[np.int64]]]:
+    """Return the texts' places and ids, a batch at a time: all of them, since a refusal must come before the work.
+
+    Raises TextError.
+    """
+    found = []
+    with stage("tokenize"), one_request():
+        for batch in _batches(texts):
+            values = [str(item.value) for _, item in batch]
+            try:
+                found.append(([index for index, _ in batch], model.engine.tokenize(values)))
+            except TextError as error:
+                error.param = next((item.param for _, item in batch if item.value == error.text), None)
+                raise
+    return found
+
+
+def _fetched(items: Sequence[Item], settings: Settings) -> Sequence[Item]:
+    """Put the bytes in the place of what lies in S3."""
+    wanted = [(item.value, item.param or "") for item in items if isinstance(item.value, S3Object)]
+    if not wanted:
+        return items
+    with stage("fetch"):
+        found = fetch(wanted, settings)
+    return [Item(found[item.value], item.param) if isinstance(item.value, S3Object) else item for item in items]
+
+
+def _record(texts: int, pictures: int, model_id: str) -> None:
+    call = current()
+    call.texts, call.pictures, call.model = call.texts + texts, call.pictures + pictures, model_id
+
+
+def unit(vectors: Vectors) -> Vectors:
+    """Bring vectors [N, D] to unit length, as torch's `normalize` does: zeros stay zeros."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.maximum(lengths, np.float32(1e-12)), np.float32)
+
+
+def _batches(items: Sequence[V]) -> Iterator[Sequence[V]]:
+    for start in range(0, len(items), BATCH):
+        yield items[start : start + BATCH]
+
+
+def _base64(vector: Vectors) -> str:
+    return base64.b64encode(vector.astype("<f4").tobytes()).decode("ascii")
+
+
+def floats(vector: Vectors) -> list[float]:
+    """Return the numbers with the 9 digits that name a float32 exactly: JSON's 17 would double the answer's size.
+
+    What is nearer to 0 than 1e-14 keeps 22 decimals.
+    """
+    numbers = vector.astype(np.float64)
+    decimals = 8 - np.floor(np.log10(np.maximum(np.abs(numbers), 1e-14)))
+    tens = TENS[np.clip(decimals, 0, len(TENS) - 1).astype(np.int64)]
+    rounded: list[float] = (np.rint(numbers * tens) / tens).tolist()
+    return rounded

@@ -1,0 +1,39 @@
+"""`GET /health`: what runs here, or why nothing does; with `deep=true` compared with what was built."""
+
+from typing import Any
+
+from handler.messages import Response
+from handler.service import Service
+
+
+def health(service: Service) -> Response:
+    """Tell what runs here, 200, or why nothing does, 503. Loads nothing."""
+    report = _report(service)
+    return Response(503 if report["reason"] else 200, report)
+
+
+def deep_health(service: Service) -> Response:
+    """Hash the bundle and compare the golden vectors: as slow as loading everything. 503 unless all is as built."""
+    from handler.golden import compare  # late: a request for embeddings needs none of it
+
+    if service.started is None:
+        return health(service)
+    report = compare(service.started.manifest, service.started)
+    reason = None if report["ok"] else "this is not the bundle as it was built: see changed_files and models"
+    status = {"status": "ok" if report["ok"] else "error", "reason": reason}
+    return Response(200 if report["ok"] else 503, {**_report(service), **report, **status})
+
+
+def _report(service: Service) -> dict[str, Any]:
+    problem = service.problem
+    report: dict[str, Any] = {"status": "error" if problem else "ok", "reason": problem}
+    if service.started is not None:
+        entries = service.started.manifest.models
+        report |= {
+            "manifest_sha256": service.started.manifest.sha256,
+            "engine": entries[0].engine,
+            "models": [{"id": entry.id, "engine": entry.engine, "precision": entry.precision} for entry in entries],
+            "loaded": service.started.loaded_ids(),
+            "cold_start_seconds": service.cold_start_seconds(),
+        }
+    return report

@@ -1,0 +1,45 @@
+"""Which pages of other origins may call from a browser: none, unless the settings name them."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from handler.messages import Request, Response
+from handler.settings import Settings
+
+MAX_AGE_SECONDS = 7_200  # the most that Chromium keeps
+HEADERS = "authorization, content-type, x-api-key"
+
+
+def allowed(methods: Iterable[str]) -> str:
+    """Name the methods of a route as an Allow header does."""
+    names = sorted(methods)
+    return ", ".join([*names, *(["HEAD"] if "GET" in names else []), "OPTIONS"])
+
+
+def preflight(request: Request, methods: Iterable[str], settings: Settings) -> Response:
+    """Response OPTIONS: what the route takes, and to a browser whether a page of that origin may send it."""
+    headers = {"allow": allowed(methods)}
+    if "access-control-request-method" in request.headers and _permits(request, settings):
+        headers |= {
+            "access-control-allow-methods": allowed(methods),
+            "access-control-allow-headers": HEADERS,
+            "access-control-max-age": str(MAX_AGE_SECONDS),
+        }
+    return Response(204, {}, headers)
+
+
+def add(answer: Response, request: Request, settings: Settings) -> Response:
+    """Let a page of an allowed origin read the answer."""
+    if not settings.cors_origins:
+        return answer
+    everybody = "*" in settings.cors_origins
+    headers = {} if everybody else {"vary": "origin"}
+    if _permits(request, settings):
+        headers["access-control-expose-headers"] = "server-timing, x-openclip-cold"
+        headers["access-control-allow-origin"] = "*" if everybody else request.headers["origin"]
+    return replace(answer, headers={**answer.headers, **headers})
+
+
+def _permits(request: Request, settings: Settings) -> bool:
+    origin = request.headers.get("origin")
+    return origin is not None and bool({"*", origin} & set(settings.cors_origins))

@@ -1,0 +1,128 @@
+"""Every way in which a Lambda function is called over HTTP, or invoked directly, as one Request; and the way back."""
+
+import base64
+import gzip
+import json
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import parse_qsl, unquote, unquote_plus
+
+from handler.errors import ApiError
+from handler.messages import Request, Response, without_prefix
+
+Event = Mapping[str, Any]
+WORTH_COMPRESSING = 1_000  # bytes
+
+
+def is_http(event: Any) -> bool:
+    """Tell an HTTP envelope from a direct Invoke, whose event is the JSON body itself."""
+    context = event.get("requestContext") if isinstance(event, Mapping) else None
+    return isinstance(context, Mapping) and ("http" in context or "httpMethod" in event)
+
+
+def parse(event: Event, max_body_bytes: int) -> Request:
+    """Read an event of API Gateway (HTTP API 2.0, REST API 1.0), of a Function URL (2.0) or of a load balancer.
+
+    Raises ApiError invalid_event for an envelope that none of them sends.
+    """
+    context = event["requestContext"]
+    headers = {name.lower(): value for name, value in _merged(event, "headers", "multiValueHeaders").items()}
+    if "http" in context:
+        method = _text(_object(context, "http"), "method", "GET")
+        # As the client sent it, still encoded.
+        query = dict(parse_qsl(_text(event, "rawQueryString", ""), keep_blank_values=True))
+        path, route = _text(event, "rawPath", "/"), _text(event, "routeKey", "")
+        if stage := _text(context, "stage", ""):  # HTTP APIs put it in front of the path unless it is `$default`
+            path = without_prefix(path, f"/{stage}")
+    else:
+        method = _text(event, "httpMethod", "GET")
+        query = _merged(event, "queryStringParameters", "multiValueQueryStringParameters")
+        if "elb" in context:  # a load balancer passes the query on as it came; a REST API decodes it
+            query = {unquote_plus(name): unquote_plus(value) for name, value in query.items()}
+        path, route = _text(event, "path", "/"), _text(event, "resource", "")
+    body = _text(event, "body", "")
+    return Request(
+        method.upper(),
+        unquote(path),
+        headers,
+        query,
+        body,
+        bool(event.get("isBase64Encoded")),
+        max_body_bytes,
+        _by_route(event, route),
+    )
+
+
+def shape(answer: Response, event: Event, request: Request | None) -> dict[str, Any]:
+    """Put an answer into the envelope that the event's sender reads."""
+    content, encoded, more = _content(answer, request)
+    headers = {**more, **answer.headers}
+    if both := [some["vary"] for some in (more, answer.headers) if "vary" in some]:
+        headers["vary"] = ", ".join(both)
+    envelope: dict[str, Any] = {
+        "statusCode": answer.status,
+        "headers": headers,
+        "body": content,
+        "isBase64Encoded": encoded,
+    }
+    if "elb" in event["requestContext"]:
+        envelope["statusDescription"] = f"{answer.status} {HTTPStatus(answer.status).phrase}"
+        if "multiValueHeaders" in event:  # a target group with multi-value headers reads nothing else
+            del envelope["headers"]
+            envelope["multiValueHeaders"] = {name: [value] for name, value in headers.items()}
+    return envelope
+
+
+def _content(answer: Response, request: Request | None) -> tuple[str, bool, dict[str, str]]:
+    """Return the body, whether it is base64, and the headers that say what it is."""
+    if answer.status == HTTPStatus.NO_CONTENT:
+        return "", False, {}
+    headers = {"content-type": answer.media_type}
+    if request and request.method == "HEAD":  # what a GET would have said of itself, and no body
+        return "", False, headers
+    if not isinstance(answer.body, str):
+        return json.dumps(answer.body, allow_nan=False, separators=(",", ":")), False, headers
+    accepted = request.headers.get("accept-encoding", "").lower() if request else ""
+    if "gzip" not in accepted or len(answer.body) < WORTH_COMPRESSING:
+        return answer.body, False, headers
+    headers |= {"content-encoding": "gzip", "vary": "accept-encoding"}
+    return base64.b64encode(gzip.compress(answer.body.encode(), 6, mtime=0)).decode("ascii"), True, headers
+
+
+def _object(holder: Event, name: str) -> Event:
+    """Return an object of the envelope; absent and null are the empty one."""
+    value = holder.get(name)
+    if value is not None and not isinstance(value, Mapping):
+        raise _invalid_event(name)
+    return value or {}
+
+
+def _text(holder: Event, name: str, default: str) -> str:
+    """Return a string of the envelope; absent, null and empty are the default."""
+    value = holder.get(name)
+    if value is not None and not isinstance(value, str):
+        raise _invalid_event(name)
+    return value or default
+
+
+def _invalid_event(name: str) -> ApiError:
+    return ApiError("invalid_event", f"{name} of the event is not what API Gateway or a load balancer sends", name)
+
+
+def _merged(event: Event, single: str, multiple: str) -> dict[str, str]:
+    """Return the headers or parameters of either form; of several values the last counts."""
+    lists = _object(event, multiple)
+    last = {name: values[-1] for name, values in lists.items() if isinstance(values, list) and values}
+    merged = {**last, **_object(event, single)}
+    return {str(name): value for name, value in merged.items() if isinstance(value, str)}
+
+
+def _by_route(event: Event, route: str) -> str:
+    """Return the path of `POST /v1/embeddings`, or what `{proxy+}` stands for at a route's end; empty for others."""
+    path = route.rpartition(" ")[2]
+    if "{" not in path:
+        return path
+    name = path.rpartition("{")[2].removesuffix("+}")
+    value = _object(event, "pathParameters").get(name) if path.endswith("+}") else None
+    return f"/{value}" if isinstance(value, str) else ""

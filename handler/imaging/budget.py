@@ -1,0 +1,14 @@
+"""How many pixels one request may have decoded."""
+
+from handler.errors import ImageError
+
+
+def check_pixels(total: int, pictures: int, max_pixels: int) -> None:
+    """Raise ImageError where a request's pictures together have more pixels than may be decoded in its time."""
+    if total > max_pixels:
+        raise ImageError(
+            "image_too_large",
+            f"the {pictures:,} pictures have {total:,} pixels together: at most {max_pixels:,} in one request. "
+            "Scale them down, or send fewer at once",
+            "input",
+        )

@@ -1,0 +1,139 @@
+"""Bytes from a stranger to a Pillow image: format, size and cost are checked before a pixel is decoded."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from PIL import (
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    JpegImagePlugin,
+    PngImagePlugin,
+    UnidentifiedImageError,
+    WebPImagePlugin,
+)
+
+from handler.errors import ImageError
+
+if TYPE_CHECKING:
+    from handler.imaging.container import Container
+
+# The only decoders that ever see a request's bytes, imported here so that Pillow does not import all of its others.
+FORMATS = tuple(
+    plugin.format
+    for plugin in (
+        PngImagePlugin.PngImageFile,
+        JpegImagePlugin.JpegImageFile,
+        WebPImagePlugin.WebPImageFile,
+        GifImagePlugin.GifImageFile,
+        BmpImagePlugin.BmpImageFile,
+    )
+)
+BMP_HEADER_SIZES = (12, 16, 40, 52, 56, 64, 108, 124)  # "BM" alone would make an image of many a text
+
+# Pillow warns of what is odd in a file in words that hold sizes and tags of the file, and Python keeps every text that
+# it showed: log and memory for whoever sends many kinds of damage. What matters of it is an ImageError.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
+MAX_SIDE = 65_535  # pixels, JPEG's own limit: Pillow's resize tables grow with the longer side, not with the area
+MAX_ASPECT = 2_000  # fitted to 224, the longer side would be 448,000: hardly anything of it is in the part that is kept
+MAX_WORK = 2  # times the most pixels of an image: a progressive JPEG of the most pixels costs 1.4 to 1.7 times that
+
+
+def decode(data: bytes, max_pixels: int, upright: bool = False) -> Image.Image:
+    """Decode the first frame as docs/api.md says: as open_clip's users open it, or as a viewer shows it.
+
+    `upright` turns it as its EXIF says; open_clip does not. Raises ImageError: not_an_image,
+    unsupported_image_format, truncated_image, image_too_large, image_too_narrow, image_too_complex.
+    """
+    container = read_header(data, max_pixels)
+    with _map_pillow_errors(container.kind, max_pixels):
+        image = container.finish(container)
+        _check_size(image.width, image.height, max_pixels)
+    if upright:
+        from handler.imaging import orientation
+
+        image = orientation.upright(image, container.exif)
+    return image
+
+
+def read_header(data: bytes, max_pixels: int) -> "Container":
+    """Read an image's format, size and cost, and refuse what must not be decoded; no pixel is. Raises as `decode`."""
+    kind = _sniff(data)
+    with _map_pillow_errors(kind, max_pixels):
+        container = _read(kind, data)
+        _check_size(container.width, container.height, max_pixels)
+        _check_work(container, max_pixels)
+    return container
+
+
+def _read(kind: str, data: bytes) -> "Container":
+    """Call the reader of a format. Imported here: a cold start pays for the one that it needs."""
+    if kind == "JPEG":
+        from handler.imaging.jpeg import read
+    elif kind == "PNG":
+        from handler.imaging.png import read
+    elif kind == "WEBP":
+        from handler.imaging.webp import read
+    elif kind == "GIF":
+        from handler.imaging.gif import read
+    else:
+        from handler.imaging.bmp import read
+    return read(data)
+
+
+@contextmanager
+def _map_pillow_errors(kind: str, max_pixels: int) -> Iterator[None]:
+    try:
+        yield
+    except ImageError:
+        raise
+    except (Image.DecompressionBombError, MemoryError) as error:
+        raise ImageError("image_too_large", f"a {kind} image of more than {max_pixels:,} pixels") from error
+    except UnidentifiedImageError as error:
+        raise ImageError("truncated_image", f"a {kind} image whose header ends early or is damaged") from error
+    except Exception as error:  # on damaged files Pillow's decoders raise nearly anything
+        raise ImageError("truncated_image", f"a {kind} image that ends early or is damaged ({error})") from error
+
+
+def _sniff(data: bytes) -> str:
+    """Tell the format from the first bytes, whatever a header or a file name said."""
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "PNG"
+    if data.startswith(b"\xff\xd8\xff"):
+        return "JPEG"
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "WEBP"
+    if data.startswith((b"GIF87a", b"GIF89a")):
+        return "GIF"
+    if data[:2] == b"BM" and int.from_bytes(data[14:18], "little") in BMP_HEADER_SIZES:
+        return "BMP"
+    from handler.imaging.other_formats import refusal
+
+    raise refusal(data, FORMATS)
+
+
+def _check_size(width: int, height: int, max_pixels: int) -> None:
+    if width * height > max_pixels or max(width, height) > MAX_SIDE:
+        raise ImageError(
+            "image_too_large",
+            f"{width:,}x{height:,} pixels: at most {max_pixels:,} in all and {MAX_SIDE:,} a side. Scale it down; "
+            "models look at a few hundred pixels a side",
+        )
+    if max(width, height) > MAX_ASPECT * max(1, min(width, height)):
+        raise ImageError(
+            "image_too_narrow", f"{width:,}x{height:,} pixels: one side is over {MAX_ASPECT:,} times the other. Crop it"
+        )
+
+
+def _check_work(container: "Container", max_pixels: int) -> None:
+    """Refuse what costs much more to decode than its size says: repeated scans, 16 bits of many pixels."""
+    if container.work > MAX_WORK * max_pixels:
+        raise ImageError(
+            "image_too_complex",
+            f"a {container.kind} image of {container.width:,}x{container.height:,} pixels that costs as much as "
+            f"{container.work:,}: at most {MAX_WORK * max_pixels:,}. Scale it down, or save it anew as baseline JPEG "
+            "or 8-bit PNG",
+        )

@@ -1,0 +1,113 @@
+"""open_clip's image transform in Pillow and numpy, bit for bit, in bounded memory: resize, crop or pad, normalise."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from handler.errors import ImageError
+
+Size = tuple[int, int]  # width, height, as Pillow has it
+
+# Pillow resizes these by way of premultiplied alpha (Image.resize); doing it here keeps one round trip for two passes.
+PREMULTIPLIED = {"LA": "La", "RGBA": "RGBa"}
+RESAMPLING = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
+PIXELS_AT_ONCE = 8_000_000  # of an intermediate picture: 32 MB at 4 bytes
+
+
+class Preprocess:
+    """`open_clip.transform.image_transform_v2(cfg, is_train=False)` for one model's configuration."""
+
+    def __init__(self, config: Mapping[str, Any], image_size: tuple[int, int]) -> None:
+        """Take the manifest's `preprocess` object, and the picture's (height, width) as the model wants it."""
+        self._target: Size = (image_size[1], image_size[0])
+        self._resize_mode: str = config["resize_mode"]
+        self._fill: int = config["fill_color"]
+        self._resample = RESAMPLING[config["interpolation"]]
+        if self._resize_mode == "shortest" and image_size[0] != image_size[1]:
+            self._resample = RESAMPLING["bicubic"]  # open_clip does not pass its interpolation on in this one case
+        self._mean = np.asarray(config["mean"], np.float32)[:, None, None]
+        self._std = np.asarray(config["std"], np.float32)[:, None, None]
+
+    def __call__(self, image: Image.Image) -> NDArray[np.float32]:
+        """Return float32 [3, H, W], normalised. Any mode goes in: as in open_clip, RGB comes after the resize.
+
+        Raises ImageError for a picture that open_clip's transform could not take either.
+        """
+        try:
+            rgb = self._fit(image).convert("RGB")
+        except (ValueError, OSError) as error:  # what Pillow says to a mode that it cannot resize or convert
+            raise ImageError("unsupported_image_format", f"a picture of mode {image.mode} is not supported") from error
+        pixels = np.asarray(rgb, np.uint8).transpose(2, 0, 1).astype(np.float32)
+        return (pixels / np.float32(255) - self._mean) / self._std
+
+    def _fit(self, image: Image.Image) -> Image.Image:
+        size = self._resized(*image.size)
+        if 0 in size:
+            raise ImageError("image_too_narrow", f"{image.width}x{image.height} pixels leave nothing when fitted: crop")
+        if self._resize_mode == "longest":
+            return _pad(_resize(image, size, (0, 0, *size), self._resample), self._target, self._fill)
+        left = round((size[0] - self._target[0]) / 2)
+        top = round((size[1] - self._target[1]) / 2)
+        box = (left, top, left + self._target[0], top + self._target[1])
+        return _resize(image, size, box, self._resample)
+
+    def _resized(self, width: int, height: int) -> Size:
+        """Compute the whole picture's size after the resize, with the rounding of torchvision and of open_clip."""
+        target_width, target_height = self._target
+        if self._resize_mode == "squash":
+            return self._target
+        if self._resize_mode == "shortest" and target_width == target_height:
+            if width <= height:
+                return target_width, int(target_width * height / width)
+            return int(target_width * width / height), target_width
+        pick = max if self._resize_mode == "longest" else min
+        ratio = pick(height / target_height, width / target_width)
+        return round(width / ratio), round(height / ratio)
+
+
+def _resize(image: Image.Image, size: Size, box: tuple[int, int, int, int], how: Image.Resampling) -> Image.Image:
+    """Do `image.resize(size, how).crop(box)`, never holding a resized picture that is much larger than the source."""
+    if image.size == size:
+        return image.crop(box)
+    grows = size[0] > image.width and size[1] > image.height
+    if grows and size[0] * size[1] > PIXELS_AT_ONCE:
+        return _resize_in_passes(image, size, box, how)
+    return image.resize(size, how).crop(box)
+
+
+def _resize_in_passes(
+    image: Image.Image, size: Size, box: tuple[int, int, int, int], how: Image.Resampling
+) -> Image.Image:
+    """Compute the pixels that the crop keeps and no others: 4000x3 would grow to 298,666x224 before it.
+
+    Bit-equal, because Pillow enlarges columns first too, and no pixel depends on its neighbours of the same pass.
+    """
+    from handler.imaging import enlarge  # late: few images are that narrow
+
+    left, top, right, bottom = box
+    work = image.convert(PREMULTIPLIED.get(image.mode, image.mode))
+    if work.mode in enlarge.BY_INDEX:
+        return enlarge.nearest(work, size, box)
+    if work.mode not in enlarge.MODES:
+        return image.resize(size, how).crop(box)
+    work = enlarge.columns(work, size[0], left, right, how)
+    return enlarge.rows(work, size[1], top, bottom, how).convert(image.mode)
+
+
+def _pad(image: Image.Image, target: Size, fill: int) -> Image.Image:
+    """Centre on a canvas of the target's size, as torchvision's `pad` does it for a PIL image."""
+    spare_width, spare_height = target[0] - image.width, target[1] - image.height
+    if spare_width == 0 and spare_height == 0:
+        return image
+    border = (spare_width // 2, spare_height // 2, (spare_width + 1) // 2, (spare_height + 1) // 2)
+    bands = len(image.getbands())
+    padded = ImageOps.expand(image, border, fill if bands == 1 else (fill,) * bands)
+    if image.mode == "P":
+        palette = image.getpalette()
+        if palette is None:
+            raise ImageError("unsupported_image_format", "a palette picture without a palette is not supported")
+        padded.putpalette(palette)
+    return padded

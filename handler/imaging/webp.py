@@ -1,0 +1,75 @@
+"""WebP's chunks: the still image, or the first frame alone, reaches the decoder."""
+
+from PIL import Image
+
+from handler.imaging.container import PROFILE_HEAD, Container, check_profile, damaged, too_complex
+
+MAX_CHUNKS = 20_000
+ALPHA, ANIMATED = 0x10, 0x02  # flags of VP8X
+PIXELS = (b"VP8 ", b"VP8L", b"ANMF")
+
+
+def read(data: bytes) -> Container:
+    """Read the chunks up to the first that has pixels, and the EXIF. Raises ImageError."""
+    found: dict[bytes, bytes] = {}
+    pixels, at = b"", 12
+    for _ in range(MAX_CHUNKS):
+        kind, length = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "little")
+        if len(kind) < 4 or (pixels and b"EXIF" in found):
+            break
+        if at + 8 + length > len(data):
+            if pixels:
+                break
+            damaged("WebP", f"its chunk {kind!a} goes past the end")
+        if kind in PIXELS and not pixels:
+            pixels = kind
+        found.setdefault(kind, data[at + 8 : at + 8 + length])
+        at += 8 + length + length % 2
+    else:
+        too_complex("WebP", f"more than {MAX_CHUNKS:,} chunks")
+    if not pixels and b"VP8X" not in found:
+        damaged("WebP", "no pixels")
+    check_profile("WebP", found.get(b"ICCP", b"")[:PROFILE_HEAD])
+    body = _body(found, pixels)
+    width, height = _size(body)
+    exif = found.get(b"EXIF", b"")
+    work = width * height * (3 if b"VP8X" in found else 2) // 2  # transparency is flattened
+    parts = [b"RIFF", (len(body) + 4).to_bytes(4, "little"), b"WEBP", body]
+    return Container("WEBP", width, height, work, parts, _load, exif.removeprefix(b"Exif\0\0"))
+
+
+def _body(found: dict[bytes, bytes], pixels: bytes) -> bytes:
+    extended = found.get(b"VP8X")
+    if extended is None:
+        return _chunk(pixels, found[pixels])
+    if len(extended) < 10:
+        damaged("WebP", "its header")
+    animated = pixels == b"ANMF"
+    flags = ALPHA | ANIMATED if animated else extended[0] & ALPHA  # a frame may leave some of the canvas transparent
+    kinds = (b"ANIM", b"ANMF") if animated else (b"ALPH", pixels)
+    chunks = [_chunk(kind, found[kind]) for kind in kinds if kind in found]
+    return b"".join([_chunk(b"VP8X", bytes((flags,)) + extended[1:10]), *chunks])
+
+
+def _size(body: bytes) -> tuple[int, int]:
+    kind, data = body[:4], body[8:18]
+    if kind == b"VP8X":
+        return int.from_bytes(data[4:7], "little") + 1, int.from_bytes(data[7:10], "little") + 1
+    if kind == b"VP8L" and data[:1] == b"\x2f":
+        bits = int.from_bytes(data[1:5], "little")
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    if kind == b"VP8 " and data[3:6] == b"\x9d\x01\x2a":
+        return int.from_bytes(data[6:8], "little") & 0x3FFF, int.from_bytes(data[8:10], "little") & 0x3FFF
+    damaged("WebP", "its header")
+
+
+def _chunk(kind: bytes, body: bytes) -> bytes:
+    return kind + len(body).to_bytes(4, "little") + body + bytes(len(body) % 2)
+
+
+def _load(container: Container) -> Image.Image:
+    from handler.imaging.flatten import flatten
+
+    image = container.open()
+    image.load()
+    return flatten(image)

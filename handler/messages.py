@@ -1,0 +1,80 @@
+"""One HTTP request and one response, whoever sent the event."""
+
+import base64
+import binascii
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+from handler.errors import ApiError
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request. Header names are lower case; of a repeated header or parameter the last value counts."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str] = field(default_factory=dict)
+    text: str = ""
+    encoded: bool = False
+    max_body_bytes: int = 0
+    route: str = ""  # the path by the gateway's own route, which a custom domain's base path is no part of
+
+    def at(self, known: Collection[str], base_path: str) -> "Request":
+        """Return the request at the path that is known: as it came, by the gateway's route, or below the base path."""
+        for path in (self.path, self.route, without_prefix(self.path, base_path)):
+            if path in known:
+                return replace(self, path=path)
+        return self
+
+    @property
+    def media_type(self) -> str:
+        """The content type without its parameters, lower case; empty when there is none."""
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+    @cached_property
+    def body(self) -> bytes:
+        """The body's bytes. Raises ApiError body_too_large, or invalid_base64 for one that is not what its flag says.
+
+        Read when it is asked for, and not with the event: so that its error is answered as any other is.
+        """
+        size = len(self.text) * 3 // 4 - 2 if self.encoded else len(self.text)
+        if size > self.max_body_bytes:
+            raise too_large(self.max_body_bytes)
+        try:
+            body = (
+                base64.b64decode(self.text, validate=True)
+                if self.encoded
+                else self.text.encode("utf-8", "surrogatepass")
+            )
+        except (binascii.Error, ValueError) as error:
+            raise ApiError("invalid_base64", "the event says that its body is base64, but it is not") from error
+        if len(body) > self.max_body_bytes:
+            raise too_large(self.max_body_bytes)
+        return body
+
+
+@dataclass(frozen=True)
+class Response:
+    """A status, a JSON body or a text of its own media type, and, where they matter, headers."""
+
+    status: int
+    body: Mapping[str, Any] | str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    media_type: str = "application/json"
+
+
+def too_large(max_body_bytes: int) -> ApiError:
+    """The error for a body, or one item of it, that is over the limit."""
+    return ApiError(
+        "body_too_large",
+        f"the body is larger than {max_body_bytes:,} bytes: send fewer items, or scale the pictures down",
+    )
+
+
+def without_prefix(path: str, prefix: str) -> str:
+    """Drop whole segments from the front of a path."""
+    return path[len(prefix) :] or "/" if prefix and (path == prefix or path.startswith(prefix + "/")) else path

@@ -1,0 +1,136 @@
+"""Load each model once, under a lock, in the background where that saves time; let go of the least recently used."""
+
+import gc
+import itertools
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from handler.engines import Engine, create_engine
+from handler.manifest import Manifest, ModelEntry
+from handler.settings import MB, Settings
+
+if TYPE_CHECKING:
+    from handler.imaging.preprocess import Preprocess
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model ready to embed; `load_seconds` is what loading it took, imports included."""
+
+    entry: ModelEntry
+    engine: Engine
+    preprocess: "Preprocess"
+    load_seconds: float
+
+
+class Models:
+    """The models of one bundle, each loaded when it is first asked for."""
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        settings: Settings,
+        create: Callable[[ModelEntry, Manifest, Settings], Engine] = create_engine,
+    ) -> None:
+        self.manifest = manifest
+        self._settings = settings
+        self._create = create
+        self._loaded: dict[str, LoadedModel] = {}
+        self._used: dict[str, int] = {}  # by id: a number that grows with every use
+        self._clock = itertools.count()
+        self._sizes = _sizes(manifest)
+        self.first_load_seconds: float | None = None
+        self.background_error: Exception | None = None
+        # One lock for all: a load patches torch for its duration, and two at once would share the same cores anyway.
+        self._lock = threading.Lock()
+
+    def get(self, model_id: str | None = None) -> LoadedModel:
+        """Return the model, loading it first if need be; None is the bundle's first.
+
+        Raises ModelNotFoundError for an id the bundle does not have, and whatever the engine raises while loading.
+        """
+        entry = self.manifest.model(model_id)
+        self._used[entry.id] = next(self._clock)
+        if ready := self._loaded.get(entry.id):
+            return ready  # without the lock: a model being loaded must not hold up one that is ready
+        with self._lock:
+            if entry.id not in self._loaded:
+                self._make_room(entry)
+                self._loaded[entry.id] = self._load(entry)
+                self.first_load_seconds = self.first_load_seconds or self._loaded[entry.id].load_seconds
+            return self._loaded[entry.id]
+
+    def loaded_ids(self) -> list[str]:
+        """Name the models that are in memory, in the order in which they were loaded."""
+        return list(self._loaded)
+
+    def start_in_background(self) -> threading.Thread:
+        """Start loading the bundle's first model; the first `get` joins by waiting for the same lock."""
+        thread = threading.Thread(target=self._load_ahead, name="openclip-load", daemon=True)
+        thread.start()
+        return thread
+
+    def prime(self) -> None:
+        """Load every model that there is room for, and run one image and one text through each.
+
+        A snapshot then holds them warm. The bundle's first models go first.
+        """
+        from PIL import Image
+
+        for entry in self.manifest.models:
+            if self._loaded and not self._fits(entry):
+                continue
+            model = self.get(entry.id)
+            model.engine.encode_tokens(model.engine.tokenize(["prime"]))
+            model.engine.encode_images(model.preprocess(Image.new("RGB", (8, 8)))[None])
+        gc.collect()  # what loading left behind: handler/app.py has the collector rest, and freezes what is there next
+
+    def _make_room(self, entry: ModelEntry) -> None:
+        """Let go of the least recently used models until `entry` fits; whoever is computing with one keeps it so long.
+
+        Before the load and not after, so that both never have to fit. One that is alone too large is loaded all the
+        same: the memory setting decides then, and says so better than we could.
+        """
+        while self._loaded and not self._fits(entry):
+            oldest = min(self._loaded, key=lambda model_id: self._used[model_id])
+            del self._loaded[oldest]
+            gc.unfreeze()  # a model that was loaded while the handler was imported was frozen with it
+            gc.collect()  # torch's modules refer to each other
+            log.info("let go of %s: %s does not fit beside it", oldest, entry.id)
+
+    def _fits(self, entry: ModelEntry) -> bool:
+        held = sum(self._sizes[model_id] for model_id in self._loaded)
+        limit = self._settings.model_memory_mb * MB
+        return not limit or held + self._sizes[entry.id] <= limit
+
+    def _load(self, entry: ModelEntry) -> LoadedModel:
+        start = time.perf_counter()
+        engine = self._create(entry, self.manifest, self._settings)
+        from handler.imaging.preprocess import Preprocess  # late: Pillow can be imported while the engine loads
+
+        preprocess = Preprocess(entry.preprocess, entry.image_size)
+        return LoadedModel(entry, engine, preprocess, time.perf_counter() - start)
+
+    def _load_ahead(self) -> None:
+        try:
+            self.get()
+        except Exception as error:
+            # Not lost: the health check tells it, and the first request tries again.
+            self.background_error = error
+            log.exception("loading %s in the background failed", self.manifest.models[0].id)
+
+
+def _sizes(manifest: Manifest) -> dict[str, int]:
+    """Sum each model's files, in bytes: what it takes at most of its weights, which are mapped and not copied."""
+    sizes = {entry.slug: 0 for entry in manifest.models}
+    for file in manifest.files:
+        slug = file.path.removeprefix("models/").partition("/")[0]
+        if slug in sizes:
+            sizes[slug] += file.size
+    return {entry.id: sizes[entry.slug] for entry in manifest.models}

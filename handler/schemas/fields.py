@@ -1,0 +1,151 @@
+"""The rules for texts and pictures: what may be embedded, and where a picture may come from."""
+
+import base64
+import binascii
+from dataclasses import dataclass
+from typing import Any
+
+from handler.errors import ApiError, shorten
+from handler.imaging import s3
+from handler.imaging.s3 import S3Object
+from handler.messages import too_large
+from handler.schemas.validation import check_object, wrong_type
+from handler.settings import Settings
+
+MODALITIES = ("text", "image")
+MAX_TEXT_CHARACTERS = 10_000  # models read the first few hundred; CLIP's tokenizer takes seconds for one longer word
+
+
+@dataclass(frozen=True)
+class Item:
+    """One thing to embed: a text, or a picture's bytes or place in S3. `param` is where it stood, as `input[3]`."""
+
+    value: str | bytes | S3Object
+    param: str | None
+
+
+@dataclass(frozen=True)
+class Text:
+    """A text of at least one character and at most `limit`."""
+
+    limit: int = MAX_TEXT_CHARACTERS
+
+    def read(self, value: Any, param: str, settings: Settings) -> Item:
+        """Return the text as an item. Raises ApiError."""
+        if not isinstance(value, str):
+            raise wrong_type(value, "a string", param)
+        if not value:
+            raise ApiError("empty_input", f"{param} is an empty string", param)
+        if len(value) > self.limit:
+            raise ApiError("text_too_long", f"{len(value):,} characters: send at most {self.limit:,}", param)
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise ApiError(
+                "invalid_value", f"{param} is not Unicode: half a surrogate pair ({error})", param
+            ) from error
+        return Item(value, param)
+
+    def schema(self, settings: Settings) -> dict[str, Any]:
+        """Describe it."""
+        return {"type": "string", "minLength": 1, "maxLength": self.limit}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture as a data URI, as plain base64, or in an allowed bucket of S3. No URL is ever fetched."""
+
+    def read(self, value: Any, param: str, settings: Settings) -> Item:
+        """Return the picture's bytes as an item. Raises ApiError."""
+        if not isinstance(value, str):
+            raise wrong_type(value, "a string", param)
+        return Item(_picture(value, param, settings), param)
+
+    def schema(self, settings: Settings) -> dict[str, Any]:
+        """Describe it. The format is ours: JSON Schema has none for a picture."""
+        where = " or s3://bucket/key[?versionId=...]" if settings.allowed_buckets else ""
+        about = f"A picture, as a data URI with `;base64,` or as base64{where}: PNG, JPEG, WebP, GIF or BMP"
+        return {"type": "string", "format": "picture", "minLength": 1, "description": about}
+
+
+@dataclass(frozen=True)
+class Either:
+    """A plain string, `{"text": ...}` or `{"image": ...}`.
+
+    `strings` says what plain strings are; None leaves that to each: one that starts with `data:image/` is a picture.
+    `kinds` are the keys that an object may have.
+    """
+
+    strings: str | None = None
+    kinds: tuple[str, ...] = MODALITIES
+
+    def read(self, value: Any, param: str, settings: Settings) -> Item:
+        """Return the item. Raises ApiError."""
+        if isinstance(value, str):
+            is_picture = self.strings == "image" or (not self.strings and value[:11].lower() == "data:image/")
+            return (PICTURE if is_picture else TEXT).read(value, param, settings)
+        if not isinstance(value, dict):
+            forms = " or ".join(f'{{"{kind}": ...}}' for kind in self.kinds)
+            raise wrong_type(value, f"a string, {forms}", param)
+        fields = check_object(value, self.kinds, param)
+        if len(fields) != 1:
+            raise ApiError("invalid_value", f"{param} must have one of `{'`, `'.join(self.kinds)}`", param)
+        [(kind, content)] = fields.items()
+        if not isinstance(content, str):
+            raise wrong_type(content, "a string", f"{param}.{kind}")
+        return (PICTURE if kind == "image" else TEXT).read(content, param, settings)
+
+    def schema(self, settings: Settings) -> dict[str, Any]:
+        """Describe it."""
+        rules: dict[str, Text | Picture] = {"text": TEXT, "image": PICTURE}
+        plain = rules["image" if self.strings == "image" else "text"]
+        objects = [
+            {
+                "type": "object",
+                "properties": {kind: rules[kind].schema(settings)},
+                "required": [kind],
+                "additionalProperties": False,
+            }
+            for kind in self.kinds
+        ]
+        return {"anyOf": [plain.schema(settings), *objects]}
+
+
+TEXT = Text()
+PICTURE = Picture()
+
+
+def refuse_token_ids(first: Any, param: str) -> None:
+    """Raise ApiError for a list that starts as LangChain's token ids do: they must never be embedded as if texts."""
+    if type(first) is int or isinstance(first, list):
+        raise ApiError(
+            "token_ids_not_supported",
+            f"`{param}` holds token ids of another model's tokenizer: send strings. "
+            "In LangChain's OpenAIEmbeddings, set check_embedding_ctx_length=False and chunk_size=64",
+            param,
+        )
+
+
+def _picture(reference: str, param: str, settings: Settings) -> bytes | S3Object:
+    scheme = reference[:8].lower()
+    if scheme.startswith(("http://", "https://")):
+        raise ApiError("url_not_supported", "URLs are not fetched: send the picture as a data URI or as base64", param)
+    if scheme.startswith(s3.SCHEME):
+        return s3.parse(reference, param, settings)
+    if scheme.startswith("data:"):
+        head, comma, reference = reference.partition(",")
+        if not comma or not head.lower().endswith(";base64"):
+            raise ApiError("invalid_base64", f"{shorten(head)} is not a data URI with `;base64,`", param)
+    return _decode_base64(reference, param, settings.max_body_bytes)
+
+
+def _decode_base64(text: str, param: str, max_bytes: int) -> bytes:
+    if len(text) * 3 // 4 > max_bytes:  # a direct Invoke has no body that was measured before
+        raise too_large(max_bytes)
+    try:
+        data = base64.b64decode("".join(text.splitlines()), validate=True)  # encoders for mail wrap their lines
+    except (binascii.Error, ValueError) as error:
+        raise ApiError("invalid_base64", f"{param} is not base64 ({error})", param) from error
+    if not data:
+        raise ApiError("empty_input", f"{param} is a picture of no bytes", param)
+    return data

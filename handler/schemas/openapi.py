@@ -1,0 +1,167 @@
+"""`GET /openapi.json`: OpenAPI 3.1, made from the rules that requests are checked with and the models that are here."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from handler.manifest import ModelEntry
+from handler.schemas import responses as answers
+from handler.schemas.requests import CLASSIFY, EMBEDDINGS, OPTIONS, QUERY, SIMILARITY, VECTORIZE
+from handler.schemas.validation import Scalar
+from handler.settings import Settings
+
+VERSION = "0.1.0"
+# A red circle on white, 32x32: what the examples show.
+PICTURE = (
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAACAAAAAgAQMAAABJtOi3AAAABlBMVEX////cKCi5uRl6AAAASElEQV"
+    "R42nXNsQ2AMBAEweGFoAwohVLoBEqjFJdBgGyCJ8QbnDbao8tcsNzCPqE1MXAGRLCljaxpf/NQ0ipXZLk1HDXz31GHFx5EDnu4We"
+    "b/AAAAAElFTkSuQmCC"
+)
+ABOUT = (
+    "OpenCLIP embeddings of texts and pictures in one space, on AWS Lambda. `POST /v1/embeddings` is OpenAI's: the "
+    "openai package, LangChain and LlamaIndex work with another base URL. Errors have a stable `code`."
+)
+
+
+def text(entries: Sequence[ModelEntry], settings: Settings) -> str:
+    """Return the document as JSON."""
+    return json.dumps(document(entries, settings), ensure_ascii=False, separators=(",", ":"))
+
+
+def document(entries: Sequence[ModelEntry], settings: Settings) -> dict[str, Any]:
+    """Return the document for the models of a bundle and the limits of these settings.
+
+    Without entries, where the start failed, it still says what there would be.
+    """
+    bodies = [*EMBEDDINGS.values(), CLASSIFY, SIMILARITY, VECTORIZE]
+    schemas = {body.name: _with_model_enum(body.schema(settings), entries) for body in bodies}
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "openclip-lambda",
+            "version": VERSION,
+            "description": ABOUT,
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": ".", "description": "where this document is"}],
+        "paths": _paths(_parameters(entries, settings)),
+        "components": {
+            "schemas": {**schemas, **answers.SCHEMAS},
+            "responses": answers.errors(),
+            "securitySchemes": {
+                "key": {"type": "http", "scheme": "bearer", "description": "Where the deployment asks for an API key"}
+            },
+        },
+        "security": [{}, {"key": []}],
+    }
+
+
+def _with_model_enum(schema: dict[str, Any], entries: Sequence[ModelEntry]) -> dict[str, Any]:
+    """Name the models and their dimensions, which `manifest.model` and `embeddings.check` hold a request to."""
+    facts = {"model": [entry.id for entry in entries], "dimensions": sorted({entry.embed_dim for entry in entries})}
+    properties = dict(schema["properties"])
+    for name, values in facts.items():
+        if values and name in properties:
+            kind, null = properties[name]["anyOf"]
+            properties[name] = {**properties[name], "anyOf": [{**kind, "enum": values}, null]}
+    return {**schema, "properties": properties}
+
+
+def _parameters(entries: Sequence[ModelEntry], settings: Settings) -> list[dict[str, Any]]:
+    """Return the options of a picture that is the body itself; in a JSON body they stand in it, and win there."""
+    properties = _with_model_enum(QUERY.schema(settings), entries)["properties"]
+    return [
+        {
+            "name": name,
+            "in": "query",
+            "description": field.about,
+            "schema": {"enum": ["true", "false"]} if field.rule == Scalar(bool) else properties[name]["anyOf"][0],
+        }
+        for name, field in OPTIONS.items()
+    ]
+
+
+def _paths(options: list[dict[str, Any]]) -> dict[str, Any]:
+    deep = {
+        "name": "deep",
+        "in": "query",
+        "description": "Hash every file and compare the golden vectors: as slow as loading everything",
+        "schema": {"enum": ["true", "false"]},
+    }
+    return {
+        "/v1/embeddings": {
+            "post": _post(
+                "Embed texts and pictures",
+                "createEmbedding",
+                _embeddings_body(),
+                "EmbeddingsAnswer",
+                parameters=options,
+            )
+        },
+        "/v1/classify": {
+            "post": _post("Zero-shot classification", "classify", _json_body(CLASSIFY.name), "ClassifyAnswer")
+        },
+        "/v1/similarity": {
+            "post": _post("Pictures against texts", "similarity", _json_body(SIMILARITY.name), "SimilarityAnswer")
+        },
+        "/v1/models": {"get": _get("The models of this bundle", "listModels", "ModelsAnswer")},
+        "/health": {"get": _get("What runs here, or why nothing does", "health", "Health", parameters=[deep])},
+        "/vectorize": {"post": _vectorize()},
+        "/meta": {"get": _get("The model, as Weaviate's multi2vec-clip asks for it", "meta", "Meta")},
+        "/.well-known/ready": {"get": _ready("ready")},
+        "/.well-known/live": {"get": _ready("live")},
+        "/openapi.json": {"get": _get("This document", "openapi", "Document")},
+    }
+
+
+def _embeddings_body() -> dict[str, Any]:
+    forms = [{"$ref": f"#/components/schemas/{body.name}"} for body in EMBEDDINGS.values()]
+    picture = {"schema": {"type": "string", "contentMediaType": "image/*", "format": "picture-bytes"}}
+    return {
+        "required": True,
+        "content": {
+            "application/json": {"schema": {"anyOf": forms}, "examples": _examples("embeddings")},
+            **dict.fromkeys(("image/png", "image/jpeg", "image/webp", "image/gif", "image/bmp"), picture),
+        },
+    }
+
+
+def _json_body(name: str) -> dict[str, Any]:
+    content = {"schema": {"$ref": f"#/components/schemas/{name}"}, "examples": _examples(name)}
+    return {"required": True, "content": {"application/json": content}}
+
+
+def _examples(name: str) -> dict[str, Any]:
+    bodies: dict[str, dict[str, Any]] = {
+        "embeddings": {
+            "texts": {"input": ["a red circle", "一个红色的圆形"]},
+            "mixed": {"input": [{"text": "a red circle"}, {"image": PICTURE}], "encoding_format": "base64"},
+            "pictures": {"input": [PICTURE], "modality": "image"},
+        },
+        CLASSIFY.name: {"labels": {"input": [PICTURE], "labels": ["red circle", "blue star"]}},
+        SIMILARITY.name: {"matrix": {"images": [PICTURE], "texts": ["a red circle", "一个蓝色的星星"]}},
+        VECTORIZE.name: {"both": {"texts": ["a red circle"], "images": [PICTURE.partition(",")[2]]}},
+    }
+    return {title: {"value": value} for title, value in bodies[name].items()}
+
+
+def _post(summary: str, name: str, body: Mapping[str, Any], answer: str, **more: Any) -> dict[str, Any]:
+    return {"summary": summary, "operationId": name, **more, "requestBody": body, "responses": answers.of_post(answer)}
+
+
+def _get(summary: str, name: str, answer: str, **more: Any) -> dict[str, Any]:
+    return {"summary": summary, "operationId": name, **more, "responses": answers.of_get(answer)}
+
+
+def _vectorize() -> dict[str, Any]:
+    return {
+        "summary": "The protocol of Weaviate's multi2vec-clip",
+        "operationId": "vectorize",
+        "requestBody": _json_body(VECTORIZE.name),
+        "responses": answers.of_vectorize(),
+    }
+
+
+def _ready(name: str) -> dict[str, Any]:
+    responses = {"204": {"description": "It can serve"}, "503": answers.json_answer("Why it cannot", "Health")}
+    return {"summary": "Whether it can serve", "operationId": name, "responses": responses}

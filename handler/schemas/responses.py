@@ -1,0 +1,152 @@
+"""The answers in the API's document: their schemas, and the errors of every kind of route."""
+
+from typing import Any
+
+from handler.errors import STATUS
+
+STRING, NUMBER, COUNT = {"type": "string"}, {"type": "number"}, {"type": "integer", "minimum": 0}
+MAYBE_STRING = {"type": ["string", "null"]}
+VECTOR = {"type": "array", "items": NUMBER}
+
+
+def _object(required: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": {**required, **more}, "required": list(required)}
+
+
+def _list(of: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": of}
+
+
+USAGE = _object({"prompt_tokens": COUNT, "total_tokens": COUNT})
+ACTIVATION = {"enum": ["softmax", "sigmoid"], "description": "softmax for CLIP, sigmoid for SigLIP"}
+SCHEMAS: dict[str, Any] = {
+    "Error": _object(
+        {
+            "error": _object(
+                {
+                    "message": {"type": "string", "description": "What was wrong, where, and the fix"},
+                    "type": {"enum": ["invalid_request_error", "server_error"]},
+                    "param": {"type": ["string", "null"], "description": "The field, as `input[3]`"},
+                    "code": {"enum": sorted(STATUS), "description": "Stable: branch on it"},
+                }
+            )
+        }
+    ),
+    "EmbeddingsAnswer": _object(
+        {
+            "object": {"const": "list"},
+            "data": _list(
+                _object(
+                    {
+                        "object": {"const": "embedding"},
+                        "index": COUNT,
+                        "embedding": {"anyOf": [VECTOR, {**STRING, "contentEncoding": "base64"}]},
+                    }
+                )
+            ),
+            "model": STRING,
+            "usage": USAGE,
+        }
+    ),
+    "ClassifyAnswer": _object(
+        {
+            "object": {"const": "list"},
+            "data": _list(
+                _object(
+                    {
+                        "object": {"const": "classification"},
+                        "index": COUNT,
+                        "prediction": STRING,
+                        "score": NUMBER,
+                        "predictions": _list(_object({"label": STRING, "score": NUMBER})),
+                    }
+                )
+            ),
+            "activation": ACTIVATION,
+            "model": STRING,
+            "usage": USAGE,
+        }
+    ),
+    "SimilarityAnswer": _object(
+        {
+            "object": {"const": "similarity"},
+            "scores": {**_list(VECTOR), "description": "Cosines: a row for each picture, a column for each text"},
+            "logit_scale": NUMBER,
+            "logit_bias": {"type": ["number", "null"]},
+            "activation": ACTIVATION,
+            "model": STRING,
+            "usage": USAGE,
+        }
+    ),
+    "ModelsAnswer": _object(
+        {
+            "object": {"const": "list"},
+            "data": _list(
+                _object(
+                    {
+                        "id": STRING,
+                        "object": {"const": "model"},
+                        "created": COUNT,
+                        "owned_by": STRING,
+                        "embed_dim": COUNT,
+                        "context_length": COUNT,
+                        "image_size": {**_list(COUNT), "description": "Height, width"},
+                        "modalities": _list({"enum": ["text", "image"]}),
+                    }
+                )
+            ),
+        }
+    ),
+    "Health": _object({"status": {"enum": ["ok", "error"]}, "reason": MAYBE_STRING}, loaded=_list(STRING)),
+    "Vectors": _object({"textVectors": _list(VECTOR), "imageVectors": _list(VECTOR)}),
+    "PlainError": _object({"error": STRING}),
+    "Meta": _object({"model": STRING}),
+    "Document": _object({"openapi": STRING}),
+}
+MEANING = {
+    400: "The request is wrong",
+    403: "What is not allowed here",
+    404: "The bundle has no such model, the bucket no such object",
+    413: "Too large to be taken, decoded or answered",
+    415: "A content type or a picture's format that is not supported",
+    500: "An error of ours",
+    503: "The function cannot serve: the message says why",
+}
+
+
+def json_answer(about: str, schema: str) -> dict[str, Any]:
+    """Describe one answer by its schema's name."""
+    return {
+        "description": about,
+        "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}},
+    }
+
+
+def errors() -> dict[str, Any]:
+    """Return the errors, to be referred to, each with the codes that have its status."""
+    return {str(status): json_answer(f"{about}: {_codes(status)}", "Error") for status, about in MEANING.items()}
+
+
+def _codes(status: int) -> str:
+    return ", ".join(f"`{code}`" for code, its in STATUS.items() if its == status)
+
+
+def of_post(answer: str) -> dict[str, Any]:
+    """Return the answers of a route that embeds."""
+    return {"200": json_answer("Done", answer), **_refer(*MEANING)}
+
+
+def of_get(answer: str) -> dict[str, Any]:
+    """Return the answers of a route that tells."""
+    health = {"503": json_answer("Why nothing runs here", answer)} if answer == "Health" else _refer(503)
+    return {"200": json_answer("Told", answer), **_refer(400, 500), **health}
+
+
+def of_vectorize() -> dict[str, Any]:
+    """Return the answers of Weaviate's route, whose errors are a string."""
+    failed = {str(status): json_answer(about, "PlainError") for status, about in MEANING.items() if status != 500}
+    return {"200": json_answer("Done", "Vectors"), **failed, **_refer(500)}
+
+
+def _refer(*statuses: int) -> dict[str, Any]:
+    return {str(status): {"$ref": f"#/components/responses/{status}"} for status in statuses}

@@ -1,0 +1,165 @@
+"""What a JSON body may hold: each rule reads a value and describes itself, so the document says what is checked."""
+
+import difflib
+import json
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from handler.errors import ApiError, shorten
+from handler.settings import Settings
+
+NAMES = {str: "a string", bool: "true or false", int: "a whole number", float: "a number", list: "a list"}
+JSON_TYPES = {str: "string", bool: "boolean", int: "integer"}
+
+
+class Rule(Protocol):
+    """One kind of value."""
+
+    def read(self, value: Any, param: str, settings: Settings) -> Any:
+        """Return the value as the code wants it. Raises ApiError naming `param`."""
+
+    def schema(self, settings: Settings) -> dict[str, Any]:
+        """Describe in JSON Schema 2020-12 exactly what `read` takes."""
+
+
+@dataclass(frozen=True)
+class Scalar:
+    """A string, a whole number, or true and false; one of `choices` where there are any."""
+
+    kind: type
+    choices: tuple[str, ...] = ()
+
+    def read(self, value: Any, param: str, settings: Settings) -> Any:
+        """Return the value. Raises ApiError invalid_type or invalid_value."""
+        if type(value) is not self.kind:  # not isinstance: true is no whole number
+            raise wrong_type(value, NAMES[self.kind], param)
+        if self.choices and value not in self.choices:
+            raise ApiError(
+                "invalid_value", f"{param} is {shorten(value)}: set it to {' or '.join(self.choices)}", param
+            )
+        return value
+
+    def schema(self, settings: Settings) -> dict[str, Any]:
+        """Describe it."""
+        return {"type": JSON_TYPES[self.kind], **({"enum": list(self.choices)} if self.choices else {})}
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of a body. One that is not required may be null, which is the same as leaving it out."""
+
+    rule: Rule
+    about: str
+    required: bool = False
+    default: Any = None
+
+
+@dataclass(frozen=True)
+class Body:
+    """An object that has known fields only: a misspelt one, silently ignored, would change the answer."""
+
+    name: str
+    about: str
+    fields: Mapping[str, Field]
+    # Whatever only shows when all fields are read. Raises ApiError.
+    check: Callable[[Mapping[str, Any], Settings], None] = field(default=lambda values, settings: None)
+
+    def read(self, body: Any, settings: Settings) -> dict[str, Any]:
+        """Return every field, absent ones as their default. Raises ApiError."""
+        given = check_object(body, self.fields)
+        values = {}
+        for name, one in self.fields.items():
+            value = given.get(name)
+            if one.required and name not in given:
+                raise ApiError("missing_input", f"send `{name}`: {one.about}", name)
+            absent = value is None and not one.required
+            values[name] = one.default if absent else one.rule.read(value, name, settings)
+        self.check(values, settings)
+        return values
+
+    def schema(self, settings: Settings) -> dict[str, Any]:
+        """Describe it."""
+        return {
+            "type": "object",
+            "description": self.about,
+            "properties": {name: _describe(one, settings) for name, one in self.fields.items()},
+            "required": [name for name, one in self.fields.items() if one.required],
+            "additionalProperties": False,
+        }
+
+
+def _describe(one: Field, settings: Settings) -> dict[str, Any]:
+    schema = one.rule.schema(settings)
+    if not one.required and schema.get("type") != "null":
+        schema = {"anyOf": [*schema.get("anyOf", [schema]), {"type": "null"}]}
+    default = {} if one.default is None else {"default": one.default}
+    return {**schema, "description": one.about, **default}
+
+
+@dataclass(frozen=True)
+class ListOf:
+    """A list of at least one thing and at most `OPENCLIP_MAX_ITEMS`.
+
+    `or_one` takes one thing alone too, `or_none` an empty list. `refuse` looks at the first item before all else.
+    """
+
+    rule: Rule
+    or_one: bool = False
+    or_none: bool = False
+    refuse: Callable[[Any, str], None] = field(default=lambda first, param: None)
+
+    def read(self, value: Any, param: str, settings: Settings) -> list[Any]:
+        """Return a list, also for one thing alone. Raises ApiError."""
+        if not isinstance(value, list):
+            if not self.or_one:
+                raise wrong_type(value, "a list", param)
+            return [self.rule.read(value, param, settings)]
+        if not value:
+            if self.or_none:
+                return []
+            raise ApiError("empty_input", f"`{param}` is an empty list: send at least one item", param)
+        self.refuse(value[0], param)
+        if len(value) > settings.max_items:
+            raise ApiError(
+                "too_many_items", f"{len(value):,} items: send at most {settings.max_items:,} at once", param
+            )
+        return [self.rule.read(item, f"{param}[{index}]", settings) for index, item in enumerate(value)]
+
+    def schema(self, settings: Settings) -> dict[str, Any]:
+        """Describe it."""
+        one = self.rule.schema(settings)
+        many = {"type": "array", "items": one, "minItems": 0 if self.or_none else 1, "maxItems": settings.max_items}
+        return {"anyOf": [*one.get("anyOf", [one]), many]} if self.or_one else many
+
+
+def parse_json(body: bytes) -> Any:
+    """Read the body. Raises ApiError invalid_json, saying where it went wrong."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as error:  # also bytes that are not UTF-8, and numbers of thousands of digits
+        raise ApiError("invalid_json", f"the body is not JSON: {error}") from error
+
+
+def check_object(value: Any, known: Collection[str], param: str | None = None) -> Mapping[str, Any]:
+    """Return an object that has known fields only. Raises ApiError invalid_type or unknown_field."""
+    if not isinstance(value, dict):
+        raise wrong_type(value, "an object", param)
+    for name in value:
+        if name not in known:
+            close = difflib.get_close_matches(str(name), known, n=1)
+            fix = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}"
+            where = f"{param}.{printable(name)}" if param else printable(name)
+            raise ApiError("unknown_field", f"unknown field {shorten(name)}: {fix}", where)
+    return value
+
+
+def wrong_type(value: Any, wanted: str, param: str | None) -> ApiError:
+    """The error for a value of another JSON type than the one wanted."""
+    found = "null" if value is None else NAMES.get(type(value), "an object")
+    return ApiError("invalid_type", f"{param or 'the body'} is {found}: send {wanted}", param)
+
+
+def printable(name: object) -> str:
+    """Return a field's name as it can stand in an answer, whatever a client made of it."""
+    return shorten(name).strip("'\"")

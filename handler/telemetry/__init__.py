@@ -1,0 +1,1 @@
+"""What one invocation did and how long it took: metrics and traces."""

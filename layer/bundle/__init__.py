@@ -1,0 +1,1 @@
+"""The verified offline bundle: build, manifest, reference vectors, verification."""

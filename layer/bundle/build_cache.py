@@ -1,0 +1,118 @@
+"""Finished models, each kept as a verified bundle of one: what has not changed is not made again.
+
+A model is known by the digest of all that its bundle depends on: models.toml, the lock, the libraries, the code that
+exports and computes it, and the samples that it was compared on.
+"""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from layer.bundle import manifest
+from layer.errors import BuildError, VerifyError
+from layer.files.own_samples import files as own_samples_files
+from layer.sources.lock import LockedSource
+from layer.spec import ModelSpec
+from layer.versions import installed
+
+ROOT = Path(__file__).parents[2]
+CODE = (
+    "layer/export/*.py",
+    "layer/bundle/reference.py",
+    "layer/sources/hf_cache.py",
+    "layer/demo/hub/*/refs/main",
+    "handler/engines/*.py",
+    "handler/engines/tokenizer.py",
+    "handler/imaging/preprocess.py",
+    "handler/imaging/enlarge.py",
+    "handler/golden.py",
+    "handler/selfcheck.py",
+)
+
+
+@dataclass(frozen=True)
+class Built:
+    """A verified bundle of one model: its manifest, and what the shipped handler said of it."""
+
+    bundle: Path
+    facts: dict[str, Any]
+    report: dict[str, Any]
+
+
+def fingerprint(model: ModelSpec, sources: Sequence[LockedSource], own_samples: Path | None) -> str:
+    """Return the digest, 64 hex digits, of everything that the model's bundle depends on."""
+    samples = own_samples_files(own_samples) if own_samples else []
+    own = [Path(place) for place in (model.checkpoint, model.config) if place and Path(place).exists()]
+    own += [path for place in own if place.is_dir() for path in sorted(place.iterdir())]
+    known = {
+        "model": asdict(model),
+        "sources": [{**asdict(source), "files": {n: f.sha256 for n, f in source.files.items()}} for source in sources],
+        "versions": {name: installed(package) for name, package in manifest.LIBRARIES.items()},
+        "schema": manifest.SCHEMA,
+        "code": code_digest(),
+        "samples": [(path.name, hashlib.sha256(path.read_bytes()).hexdigest()) for path in samples],
+        "own": [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in own],  # may be gigabytes
+    }
+    return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
+
+
+def find(cache: Path, model: ModelSpec, digest: str) -> Built | None:
+    """Return the finished model if it is there, whole and unmodified since it was verified."""
+    place = _place(cache, model, digest)
+    try:
+        report = json.loads((place / "report.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    bundle = place / "bundle"
+    return Built(bundle, manifest.read(bundle), report) if unmodified(bundle) else None
+
+
+def keep(cache: Path, model: ModelSpec, digest: str, bundle: Path, report: dict[str, Any]) -> Built:
+    """Take a bundle of one model that was verified; it appears whole or not at all, in place of its last one."""
+    place = _place(cache, model, digest)
+    aside = place.with_name(f"{digest}.making")
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    shutil.move(bundle, aside / "bundle")  # a copy where parts of the cache lie on two disks
+    (aside / "report.json").write_text(json.dumps(report), encoding="utf-8")
+    for older in place.parent.iterdir():
+        if older != aside:
+            shutil.rmtree(older)
+    aside.rename(place)
+    return Built(place / "bundle", manifest.read(place / "bundle"), report)
+
+
+def unmodified(bundle: Path) -> bool:
+    """Tell whether a bundle's files are there in their sizes, none written to after its manifest (the last of all)."""
+    try:
+        written = (bundle / manifest.NAME).stat().st_mtime_ns
+        files = manifest.read(bundle)["files"]
+        stats = [((bundle / file["path"]).stat(), file["size"]) for file in files]
+    except (OSError, VerifyError):
+        return False
+    names = sum(path.is_file() for path in bundle.rglob("*"))
+    return names == len(files) + 1 and all(stat.st_size == size and stat.st_mtime_ns <= written for stat, size in stats)
+
+
+def _place(cache: Path, model: ModelSpec, digest: str) -> Path:
+    return cache / "built" / model.slug / digest
+
+
+def code_digest(root: Path = ROOT, patterns: Sequence[str] = CODE) -> str:
+    """Return the digest, 64 hex digits, of the code that exports and computes models: names and contents.
+
+    Raises BuildError for a pattern that matches no file: a file that moved would silently no longer count.
+    """
+    digest = hashlib.sha256()
+    for pattern in patterns:
+        paths = sorted(path for path in root.glob(pattern) if path.is_file())
+        if not paths:
+            raise BuildError(f"{pattern} matches no file of {root}: name the file's new place in {Path(__file__).name}")
+        for path in paths:
+            digest.update(f"{path.relative_to(root).as_posix()}\0{path.stat().st_size}\0".encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,250 @@
+"""What open_clip itself says of a model: its facts, and reference token ids and embeddings.
+
+Runs as a process of its own (`python -m layer.bundle.reference`): huggingface_hub reads the offline variables once.
+"""
+
+import base64
+import io
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+from PIL import Image
+
+from console.parser import Parser
+from console.run import run_step
+from layer.bundle import sandbox
+from layer.errors import GoldenError
+
+TEXTS = (
+    "a photo of a red circle",
+    "一张红色圆形的照片",
+    "Ein naïves Café &amp; a “blue star” 🎈, THE END_of it.",
+    "long " * 100,
+)
+
+
+# Token ids alone are compared on these: what cleaning, lower case, cutting and special tokens do to a text.
+TOKENIZED = (
+    "",
+    "  leading\tand\ntrailing\u00a0space,   and  more \r\n",
+    'snake_case, hyphen-ated: "punctuated", isn\'t it?! (yes) #1 @home 100% {} [x]',
+    "MiXeD CaSe, DON'T İSTANBUL STRASSE ẞ Σς ǅ",
+    "&lt;b&gt; &amp;amp; &amp;lt; &eacute; &#x1F600; &nbsp;| &unknown;",
+    "schÃ¶n, â€™tis ﬁne ‘so’ “said” naïve e\u0301",
+    "<start_of_text> a <END_OF_TEXT> b </s><s> [SEP][PAD] <unk> <|endoftext|>",
+    "👩‍👩‍👧 🏳️‍🌈 \u200b\ufeff 夜の東京 صورة 한국어 ½ ² Ⅷ",
+    "x" * 300,
+)
+MAX_SPECIAL = 16
+SIMPLE_VOCABULARY = 49408  # CLIPTextCfg's default
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model in open_clip's hands, with its own transform and tokenizer."""
+
+    model: Any
+    transform: Any
+    tokenizer: Any
+
+
+def compute(name: str, pretrained: str | None, hub: Path) -> dict[str, Any]:
+    """Ask open_clip, offline, with `hub` as its cache. Raises GoldenError with what open_clip said."""
+    command = ["-m", "layer.bundle.reference", "--name", name, *(["--pretrained", pretrained] if pretrained else [])]
+    run = sandbox.run_with_hub(hub, command)
+    if run.returncode != 0:
+        reason = sandbox.reason(run, hub)
+        if told := sandbox.own_message(reason):
+            raise GoldenError(f"{name.removeprefix('hf-hub:')}: {told}")
+        raise GoldenError(f"open_clip cannot load {name} offline from {hub}: {reason}: check its weights, config")
+    answer: dict[str, Any] = json.loads(run.stdout)
+    return answer
+
+
+def pictures() -> list[Image.Image]:
+    """Draw what is embedded: a wide RGB gradient with noise, a tall opaque RGBA one, and one with a palette.
+
+    Opaque, because of transparent images open_clip embeds the hidden colours, and the handler what is seen.
+    """
+    rng = np.random.default_rng(0)
+    ramp = np.linspace(0, 200, 96)[None, :, None] + np.zeros((40, 1, 3))
+    wide = Image.fromarray((ramp * [1.0, 0.6, 0.3] + rng.uniform(0, 50, ramp.shape)).astype(np.uint8))
+    tall = Image.fromarray(rng.integers(0, 256, (70, 30, 4), dtype=np.uint8), "RGBA")
+    tall.putalpha(255)
+    palette = wide.resize((48, 48)).quantize(16)
+    return [wide, tall, palette]
+
+
+def facts(name: str, loaded: Loaded) -> dict[str, Any]:
+    """Return what the manifest says of a model, golden token ids and embeddings among it."""
+    model = loaded.model
+    bias = model.logit_bias
+    tokenizer = _tokenizer_facts(name, loaded.tokenizer)
+    golden = embed(loaded, list(TEXTS), pictures())
+    return {
+        "embed_dim": len(base64.b64decode(golden["text_embeddings"][0])) // 4,
+        "image_size": _pair(model.visual.preprocess_cfg["size"]),
+        "context_length": len(golden["token_ids"][0]),
+        "logit_scale": float(model.logit_scale.exp()),
+        "logit_bias": None if bias is None else float(bias),
+        "preprocess": preprocess_facts(model.visual.preprocess_cfg),
+        "tokenizer": tokenizer,
+        "golden": golden,
+    }
+
+
+def load(name: str, pretrained: str | None) -> Loaded:
+    """Load a model by open_clip itself, with its weights or not at all."""
+    from layer.sources.openclip import open_clip
+
+    with patch("torch.jit.load", _refuse_code):
+        model, transform = open_clip.create_model_from_pretrained(name, pretrained=pretrained)
+    return Loaded(model.eval(), transform, open_clip.get_tokenizer(name))
+
+
+def _refuse_code(*_: Any, **__: Any) -> Any:
+    raise GoldenError("the weights are a TorchScript archive, whose code is never run: name the file as `checkpoint`")
+
+
+def embed(loaded: Loaded, texts: list[str], images: list[Image.Image]) -> dict[str, Any]:
+    """Embed texts and pictures by open_clip itself, in the manifest's form: unit length, base64 of float32."""
+    import torch
+
+    ids = loaded.tokenizer(texts)
+    _refuse_unknown_ids(loaded.model, ids)
+    _refuse_no_end(loaded.model, ids)
+    tokenized = tokenized_texts(loaded)
+    with torch.inference_mode():
+        said = [loaded.model.encode_text(row[None], normalize=True)[0] for row in ids]
+        seen = [loaded.model.encode_image(loaded.transform(image)[None], normalize=True)[0] for image in images]
+    return {
+        "texts": texts,
+        "token_ids": ids.tolist(),
+        "text_embeddings": [_base64(vector.float().numpy()) for vector in said],
+        "images": [png(image) for image in images],
+        "image_embeddings": [_base64(vector.float().numpy()) for vector in seen],
+        "tokenized_texts": tokenized,
+        "tokenized_ids": loaded.tokenizer(tokenized).tolist(),
+    }
+
+
+def _refuse_unknown_ids(model: Any, ids: Any) -> None:
+    size, highest = _vocabulary(model), int(ids.max())
+    if size and highest >= size:
+        raise GoldenError(
+            f"the tokenizer gives token {highest}, the text tower knows {size}: set text_cfg.hf_tokenizer_name"
+        )
+
+
+def _vocabulary(model: Any) -> int | None:
+    """Return the number of tokens that a text tower knows, None where open_clip does not say."""
+    return getattr(model, "vocab_size", None) or getattr(getattr(model, "text", None), "vocab_size", None)
+
+
+def _refuse_no_end(model: Any, ids: Any) -> None:
+    """A tower that pools at an end-of-text token that no text has would pool at the first one, without a word."""
+    part = model if hasattr(model, "text_pool_type") else getattr(model, "text", None)
+    pool = getattr(part, "text_pool_type", None) or getattr(part, "pool_type", None)
+    end = getattr(part, "text_eos_id", None) or getattr(part, "eos_id", None)
+    if pool == "eos" and not bool((ids == end).any(dim=1).all()):
+        raise GoldenError(
+            f"no text has the text tower's end, token {end}: set text_cfg.eos_id to the tokenizer's end-of-text token"
+        )
+
+
+def tokenized_texts(loaded: Loaded) -> list[str]:
+    """Return texts on which each option of a tokenizer shows: its own special tokens, and lengths about its limit."""
+    length, inner = loaded.tokenizer.context_length, getattr(loaded.tokenizer, "tokenizer", None)
+    if inner is None:
+        special = list(special_tokens(loaded.tokenizer))
+    else:
+        known = _vocabulary(loaded.model) or len(inner)  # T5's <extra_id_0> is beyond SigLIP's table
+        special = [token for token, number in inner.added_tokens_encoder.items() if number < known]
+    marked = [f"a photo of {token} here,{token}{token.upper()}x{token}" for token in special[:MAX_SPECIAL]]
+    cut = [" ".join(["a"] * count) for count in range(max(1, length - 4), length + 2)]
+    return [*TOKENIZED, *marked, *(f"{' '.join(['a'] * (length - 3))} {token}" for token in special[:3]), *cut]
+
+
+def preprocess_facts(config: dict[str, Any]) -> dict[str, Any]:
+    """Return preprocessing with the defaults that open_clip.transform.image_transform fills in, spelt out."""
+    from layer.sources.openclip import open_clip
+
+    facts = {key: config[key] for key in ("mean", "std", "interpolation", "resize_mode", "fill_color")}
+    for key, default in (("mean", open_clip.OPENAI_DATASET_MEAN), ("std", open_clip.OPENAI_DATASET_STD)):
+        value = facts[key] or default
+        facts[key] = list(value) if isinstance(value, list | tuple) else [value] * 3
+    facts["interpolation"] = "bilinear" if facts["interpolation"] == "bilinear" else "bicubic"  # "random" is training's
+    facts["resize_mode"] = facts["resize_mode"] or "shortest"
+    return facts
+
+
+def _tokenizer_facts(name: str, tokenizer: Any) -> dict[str, Any]:
+    from layer.sources.openclip import open_clip
+
+    text = open_clip.factory.get_model_config(name)["text_cfg"]
+    from_hub = isinstance(tokenizer, open_clip.tokenizer.HFTokenizer)
+    if not from_hub and not isinstance(tokenizer, open_clip.tokenizer.SimpleTokenizer):
+        raise GoldenError(f"{name} has a {type(tokenizer).__name__}, which is not exported: set hf_tokenizer_name")
+    if from_hub and tokenizer.tokenizer.pad_token_id is None:
+        raise GoldenError(
+            f"the tokenizer of {name} has no padding: set tokenizer_kwargs.pad_token to one of its tokens"
+        )
+    cleaners = {open_clip.tokenizer.get_clean_fn(clean): clean for clean in ("whitespace", "lower", "canonicalize")}
+    if not from_hub and max(special_tokens(tokenizer).values()) >= text.get("vocab_size", SIMPLE_VOCABULARY):
+        raise GoldenError(
+            f"the tokenizer of {name} has {tokenizer.vocab_size} tokens: set text_cfg.vocab_size as it was in training"
+        )
+    return {
+        "kind": "hf" if from_hub else "simple",
+        "repo": text.get("hf_tokenizer_name") if from_hub else None,
+        "context_length": tokenizer.context_length,
+        "clean": cleaners[tokenizer.clean_fn],
+        "strip_sep_token": bool(getattr(tokenizer, "strip_sep_token", False)),
+        "mode": getattr(tokenizer, "tokenizer_mode", None) or None,
+        "pad_id": int(tokenizer.tokenizer.pad_token_id) if from_hub else 0,
+    }
+
+
+def special_tokens(tokenizer: Any) -> dict[str, int]:
+    """Return the special tokens of open_clip's own tokenizer with their ids, its two and the config's."""
+    return {tokenizer.decoder[number]: int(number) for number in tokenizer.all_special_ids}
+
+
+def _pair(size: int | tuple[int, int]) -> list[int]:
+    return [size, size] if isinstance(size, int) else list(size)
+
+
+def _base64(vector: "np.ndarray[Any, np.dtype[np.float32]]") -> str:
+    return base64.b64encode(vector.astype("<f4").tobytes()).decode()
+
+
+def png(image: Image.Image) -> str:
+    """Return the picture as PNG, in base64."""
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the facts of one model as JSON; returns the exit status."""
+    return run_step(lambda: _command(arguments))
+
+
+def _command(given: Sequence[str] | None) -> None:
+    parser = Parser(prog="python -m layer.bundle.reference", description=__doc__)
+    parser.add_argument("--name", required=True)
+    parser.add_argument("--pretrained")
+    arguments = parser.parse_args(given)
+    logging.disable(logging.WARNING)  # stderr's last line is the reason of a failure
+    json.dump(facts(arguments.name, load(arguments.name, arguments.pretrained)), sys.stdout)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

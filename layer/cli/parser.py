@@ -1,0 +1,147 @@
+"""The builder's command line: `python -m layer build | verify | inspect | package | models | doctor`."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from console.parser import Parser
+from console.run import run
+from layer.errors import BuildError, RegistryError
+from layer.spec import DEFAULT_SPEC, read_spec
+
+BUNDLE = Path("build/bundle")
+CACHE = Path("build/cache")
+STOPPED = "stopped: the bundle that was there is as it was, and the next build goes on"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status. An error is one message on stderr, never a traceback."""
+    return run(lambda: _command(arguments), (BuildError,), STOPPED)
+
+
+def _command(arguments: Sequence[str] | None) -> int | None:
+    options = _parser().parse_args(arguments)
+    status: int | None = options.run(options)
+    return status
+
+
+def _parser() -> Parser:
+    parser = Parser(prog="python -m layer", description="OpenCLIP models as verified offline bundles.")
+    commands = parser.add_subparsers(required=True, metavar="build | verify | inspect | package | models | doctor")
+
+    build = commands.add_parser("build", help="make a bundle of the models in models.toml, and verify it")
+    build.add_argument("--models", type=Path, default=DEFAULT_SPEC, help="models.toml (default: %(default)s)")
+    build.add_argument("--output", type=Path, default=BUNDLE, help="default: %(default)s")
+    build.add_argument("--cache", type=Path, default=CACHE, help="keeps downloads (default: %(default)s)")
+    build.add_argument("--samples", type=Path, help="pictures and .txt to compare a fast engine with open_clip on, too")
+    pins = build.add_mutually_exclusive_group()
+    pins.add_argument("--locked", action="store_true", help="fail where a commit or a hash is not models.lock's")
+    pins.add_argument("--update", action="store_true", help="take what the hub has now, and show what changed")
+    build.set_defaults(run=_build)
+
+    verify = commands.add_parser("verify", help="check hashes, offline load and golden vectors of a bundle")
+    verify.add_argument("--bundle", type=Path, default=BUNDLE, help="default: %(default)s")
+    verify.set_defaults(run=_verify)
+
+    inspect = commands.add_parser("inspect", help="print what is in a bundle, or would be in one, with sizes")
+    inspect.add_argument("--bundle", type=Path, default=BUNDLE, help="default: %(default)s")
+    inspect.add_argument(
+        "--models", type=Path, nargs="?", const=DEFAULT_SPEC, help="what this models.toml would take and fit, unbuilt"
+    )
+    inspect.add_argument("--cache", type=Path, default=CACHE, help="keeps downloads (default: %(default)s)")
+    inspect.set_defaults(run=_inspect)
+
+    package = commands.add_parser("package", help="make the image's context, or the zips, of a bundle's target")
+    package.add_argument("--bundle", type=Path, default=BUNDLE, help="default: %(default)s")
+    package.add_argument("--output", type=Path, default=BUNDLE.parent, help="default: %(default)s")
+    package.add_argument("--cache", type=Path, default=CACHE, help="keeps what was installed (default: %(default)s)")
+    package.add_argument("--torch-index-url", help="where torch's CPU builds are; for engine torch alone")
+    package.set_defaults(run=_package)
+
+    _add_models(commands)
+    _add_doctor(commands)
+    return parser
+
+
+def _add_models(commands: "argparse._SubParsersAction[Parser]") -> None:
+    models = commands.add_parser("models", help="list what models.toml names, or what open_clip's registry has")
+    models.add_argument("--models", type=Path, default=DEFAULT_SPEC, help="models.toml (default: %(default)s)")
+    models.add_argument("--all", action="store_true", help="every pair of open_clip's registry, with its sizes")
+    models.add_argument("--family", help="the pairs whose name contains this, as in --family siglip2")
+    models.add_argument("--fits", choices=("layer", "image"), help="the pairs that this package shape has room for")
+    models.add_argument("--licenses", action="store_true", help="ask the hub for those of the pairs that are listed")
+    models.set_defaults(run=_models)
+
+
+def _add_doctor(commands: "argparse._SubParsersAction[Parser]") -> None:
+    doctor = commands.add_parser("doctor", help="say what is wrong with what somebody else made, and how to fix it")
+    doctor.add_argument(
+        "what", help="a directory, an image (by name, or saved), a zip, a log (or - for stdin), an address"
+    )
+    doctor.add_argument("--timeout", type=int, default=30, metavar="SECONDS", help="of the examination (default: 30)")
+    doctor.set_defaults(run=_doctor)
+
+
+# The imports are late: `--help` and a wrong models.toml need not wait for torch.
+
+
+def _build(options: argparse.Namespace) -> None:
+    spec = read_spec(options.models)
+    from layer.build import build
+    from layer.cli.tables import show_report
+    from layer.sources.lock import lock_path
+
+    mode = "locked" if options.locked else "update" if options.update else "keep"
+    report = build(spec, options.output, options.cache, options.samples, lock_path(options.models), mode)
+    show_report(f"built and verified {options.output}", report)
+
+
+def _verify(options: argparse.Namespace) -> None:
+    from layer.bundle.verify import verify
+    from layer.cli.tables import show_report
+
+    show_report(f"verified {options.bundle}", verify(options.bundle))
+
+
+def _inspect(options: argparse.Namespace) -> None:
+    from layer.cli.tables import show_bundle, show_estimate
+
+    if options.models:
+        from layer.registry.estimate import estimate
+
+        spec = read_spec(options.models)
+        show_estimate(spec, estimate(spec, options.cache))
+    else:
+        show_bundle(options.bundle)
+
+
+def _package(options: argparse.Namespace) -> None:
+    from layer.cli.tables import show_package
+    from layer.package.pipeline import package
+
+    show_package(options.output, package(options.bundle, options.output, options.cache, options.torch_index_url))
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from layer.doctor.own_process import examine
+    from layer.doctor.show import show
+
+    findings = examine(options.what, options.timeout)
+    show(options.what, findings)
+    return 1 if any(finding.fatal for finding in findings) else 0
+
+
+def _models(options: argparse.Namespace) -> None:
+    from layer.cli.tables import show_licenses, show_registry, show_spec
+    from layer.registry import table
+    from layer.sources import lock
+
+    if options.all or options.family or options.fits or options.licenses:
+        pairs = list(table.pairs(options.family or "", options.fits))
+        if not pairs:
+            raise RegistryError(table.nothing(options.family or "", options.fits))
+        show_registry(pairs)
+        if options.licenses:
+            show_licenses(pairs)
+    else:
+        show_spec(read_spec(options.models), lock.read(lock.lock_path(options.models)))

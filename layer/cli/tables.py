@@ -1,0 +1,185 @@
+"""What the builder prints: reports, bundles and lists of models, as tables."""
+
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from layer.bundle import manifest, sandbox
+from layer.engines import ENGINES
+from layer.registry import table
+from layer.registry.estimate import Estimate, fits
+from layer.sources.lock import Lock, LockedSource
+from layer.spec import Spec
+
+if TYPE_CHECKING:
+    from layer.package.pipeline import Packaged
+
+MB = 1_000_000
+# Of the registry's columns, on a narrow terminal.
+DROPPED_FIRST = ("repositories", "torch fp32", "tokens", "dim", "fp32", "image", "fits")
+
+
+def show_report(title: str, report: dict[str, Any]) -> None:
+    """Print what the shipped handler said of a bundle."""
+    how = "in a new network namespace" if sandbox.namespaces() else "with every socket refused"
+    print(f"{title}: the handler ran {how}")
+    _table(
+        ("model", "token ids", "text cosine", "image cosine", "loaded in"),
+        (
+            (
+                model["id"],
+                "equal" if model["token_ids_equal"] else "different",
+                f"{model['min_text_cosine']:.6f}",
+                f"{model['min_image_cosine']:.6f}",
+                f"{model['load_seconds']:.1f} s",
+            )
+            for model in report["models"]
+        ),
+    )
+
+
+def show_bundle(bundle: Path) -> None:
+    """Print a bundle's models, files and sizes. Raises VerifyError where there is no bundle."""
+    facts = manifest.read(bundle)
+    target = facts["target"]
+    print(f"{bundle}: built {facts['created_at']}")
+    print(f"for Python {target['python']}, {target['architecture']}, package {target['package']}")
+    versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items() if version)
+    print(f"with {versions}\n")
+    for model in facts["models"]:
+        height, width = model["image_size"]
+        print(
+            f"{model['id']}: engine {model['engine']}, {model['precision']}, {model['embed_dim']} dimensions, "
+            f"pictures {width}x{height}, {model['context_length']} tokens"
+        )
+        for source in model["sources"]:
+            roles = ", ".join(source["roles"])
+            license = source["license"] or "not stated"
+            print(f"  {source['repo']} at {source['revision'][:12]} ({roles}; license {license})")
+    print()
+    sizes = [(file["path"], f"{file['size'] / MB:.3f} MB", file["sha256"][:12]) for file in facts["files"]]
+    _table(("file", "size", "sha256"), sizes)
+    print(f"{len(sizes)} files, {sum(file['size'] for file in facts['files']) / MB:.1f} MB")
+
+
+def show_estimate(spec: Spec, estimates: "Sequence[Estimate]") -> None:
+    """Print what the models of models.toml would take, and which package shapes have room for them."""
+    print(f"for Python {spec.target.python}, {spec.target.architecture}, package {spec.target.package}; not built yet")
+    _table(
+        ("model", "engine", "precision", "weights", "tokenizer, at most"),
+        (
+            (
+                one.model.id,
+                one.model.engine,
+                one.model.precision,
+                f"{one.weights / MB:.1f} MB",
+                f"{one.tokenizer / MB:.1f} MB",
+            )
+            for one in estimates
+        ),
+    )
+    for engine in sorted({one.model.engine for one in estimates}):
+        print(f"code of {engine}: {ENGINES[engine].code_bytes / MB:.0f} MB")
+    for shape, left in fits(spec, list(estimates)).items():
+        print(
+            f"{shape}: " + (f"fits, with {left / MB:.1f} MB to spare" if left >= 0 else f"{-left / MB:.1f} MB too much")
+        )
+
+
+def show_package(output: Path, packaged: "Packaged") -> None:
+    """Print what was packaged, with sizes: of the parts, then of what is uploaded."""
+    print("\n".join(packaged.table))
+    _table(
+        ("packaged", "to upload", "unzipped", "sha256"),
+        (
+            (
+                str(output / made["path"]),
+                f"{made['bytes'] / MB:.1f} MB",
+                f"{made['unzipped_bytes'] / MB:.1f} MB",
+                made["sha256"][:12],
+            )
+            for made in packaged.contract["artefacts"]
+        ),
+    )
+    for note in packaged.notes:
+        print(f"note: {note}")
+
+
+def show_spec(spec: Spec, pins: Lock) -> None:
+    """Print the models that models.toml names, with the licenses that the hub stated when models.lock was written."""
+    _table(
+        ("model", "engine", "precision", "revision", "license"),
+        (
+            (model.id, model.engine, model.precision, model.revision or "default branch", _licenses(pins.get(model.id)))
+            for model in spec.models
+        ),
+    )
+
+
+def _licenses(sources: Sequence[LockedSource] | None) -> str:
+    if sources is None:
+        return "known once built"
+    return ", ".join(dict.fromkeys(source.license or "not stated" for source in sources))
+
+
+def show_registry(listed: Sequence[table.Pair]) -> None:
+    """Print pairs of open_clip's registry."""
+    header = ("name", "pretrained", "torch fp32", "fp32", "int8", "dim", "image", "tokens", "fits", "repositories")
+    rows = [_registry_row(pair) for pair in listed]
+    left_out = _too_wide(header, rows)
+    kept = [column for column in range(len(header)) if header[column] not in left_out]
+    _table([header[column] for column in kept], ([row[column] for column in kept] for row in rows))
+    print(f"{len(listed)} pairs. Sizes are of the weights, in MB: torch's checkpoint, then the fast engines'.")
+    if left_out:
+        print(f"Not shown, for want of width: {', '.join(left_out)}.")
+        print("A pipe shows all: ... | less -S")
+    print("Licenses: --licenses asks the hub; a build notes them in models.lock and the manifest.")
+    if misnamed := [pair for pair in listed if pair.advice]:
+        print(f"(*) {len(misnamed)} would be computed with another activation than they were trained with:")
+        for pair in misnamed:
+            print(f"  {pair.advice}")
+
+
+def show_licenses(listed: Sequence[table.Pair]) -> None:
+    """Print what the hub states today of the license of each repository that the pairs take; it is asked over HTTP."""
+    from layer.sources import licenses  # late: nothing else here asks the hub
+
+    found = licenses.stated(list(dict.fromkeys(repo for pair in listed for repo in (pair.weights, *pair.text) if repo)))
+    print()
+    _table(("repository", "license"), found.items())
+
+
+def _registry_row(pair: table.Pair) -> tuple[str, ...]:
+    return (
+        pair.name,
+        pair.pretrained + (" (*)" if pair.advice else ""),
+        *(f"{pair.sizes[kind] / MB:.0f}" for kind in ("torch fp32", "fp32", "int8")),
+        str(pair.embed_dim),
+        f"{pair.image_size[1]}x{pair.image_size[0]}",
+        str(pair.context_length),
+        ", ".join(pair.fits) or "neither",
+        ", ".join(dict.fromkeys((pair.weights or pair.url or "-", *pair.text))),
+    )
+
+
+def _too_wide(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Name the columns that a terminal has no room for; whatever is no terminal takes all."""
+    if not (sys.stdout and sys.stdout.isatty()):
+        return []
+    widths = {name: max(len(line[i]) for line in [header, *rows]) + 2 for i, name in enumerate(header)}
+    dropped: list[str] = []
+    for name in DROPPED_FIRST:
+        if sum(widths.values()) - 2 <= shutil.get_terminal_size().columns:
+            break
+        dropped.append(name)
+        del widths[name]
+    return dropped
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    lines = [header, *rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    for line in lines:
+        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())

@@ -1,0 +1,1 @@
+"""What can be wrong, a module for each kind of thing that is looked at."""

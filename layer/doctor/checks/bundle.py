@@ -1,0 +1,60 @@
+"""A bundle of this project, compared with its own manifest: nothing of it is loaded, which `verify` would do."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from layer.doctor.checks.cache import cache_problems, caches
+from layer.doctor.finding import Finding
+from layer.doctor.limits import MAX_TEXT, UnreadableError
+from layer.doctor.readers.regular import open_regular
+from layer.doctor.readers.shapes import as_dict, as_dicts, parse
+from layer.doctor.readers.tree import Node, Tree
+
+MANIFEST = "manifest.json"
+STEP = 1_000_000  # bytes hashed at once
+
+
+def is_bundle(tree: Tree) -> bool:
+    """Tell whether a tree looks like a bundle of this project."""
+    models = tree.get("models")
+    return tree.get(MANIFEST) is not None and models is not None and models.directory
+
+
+def bundle_problems(tree: Tree, root: Path) -> Iterator[Finding]:
+    """Name what is not as the manifest says: missing files first, then changed ones. Raises UnreadableError."""
+    facts = as_dict(parse(tree.content(MANIFEST, 8 * MAX_TEXT), MANIFEST))
+    files = [file for file in as_dicts(facts.get("files")) if isinstance(file.get("path"), str)]
+    if not files:
+        raise UnreadableError(MANIFEST, "it lists no files")
+    for file in files:
+        node = tree.get(file["path"])
+        if node is None:
+            yield Finding("bundle-broken", file["path"], "it is missing")
+        elif node.size != file.get("size"):
+            yield Finding("bundle-broken", file["path"], f"it has {node.size:,} bytes, {file.get('size')} were built")
+    listed = {file["path"] for file in files} | {MANIFEST}
+    for path, node in tree.walk():
+        if not node.directory and path not in listed:
+            yield Finding("bundle-broken", path, "it is not in the manifest")
+    for hub in caches(tree):
+        yield from cache_problems(tree, hub)
+    for file in files:
+        node = tree.get(file["path"])
+        if (
+            node is not None
+            and node.size == file.get("size")
+            and _sha256(tree, root, file["path"], node) != file.get("sha256")
+        ):
+            yield Finding("bundle-broken", file["path"], "its sha256 is another")
+
+
+def _sha256(tree: Tree, root: Path, path: str, node: Node) -> str:
+    digest = hashlib.sha256()
+    if node.link is not None or node.directory:
+        return ""
+    with open_regular(root / path, path) as stream:
+        while data := stream.read(STEP):
+            tree.budget.check_time()
+            digest.update(data)
+    return digest.hexdigest()

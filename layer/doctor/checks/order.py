@@ -1,0 +1,75 @@
+"""The checks of a directory, a zip and an image, in their order. None says that something known was recognised."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from layer.doctor.checks.cache import cache_problems, caches
+from layer.doctor.checks.code import Code, read_code
+from layer.doctor.checks.environment import cache_place, environment_problems
+from layer.doctor.checks.package import image_problems, layer_problems, libraries, library_problems, rights_problems
+from layer.doctor.finding import Finding
+from layer.doctor.guarded import guarded
+from layer.doctor.limits import MAX_TEXT
+from layer.doctor.readers.dockerfile import dockerfile_problems, read_dockerfile
+from layer.doctor.readers.image import Image
+from layer.doctor.readers.tree import Tree
+
+Checked = Iterator[Finding | None]
+
+
+def directory_problems(tree: Tree, path: Path) -> Checked:
+    """Name what is wrong with a directory: a Docker context, a function's code, or one that holds a cache."""
+    code = read_code(tree)
+    if tree.has("Dockerfile"):
+        yield None
+        yield from guarded(_dockerfile(tree, code, str(path / "Dockerfile")))
+    if path.resolve().name.startswith("models--"):
+        yield Finding("nothing-known", str(path), "this is one model of a cache: name the directory above it")
+    yield from _problems(tree, code, str(path))
+
+
+def zip_problems(tree: Tree, name: str) -> Checked:
+    """Name what is wrong with a zip, as a layer or a function."""
+    yield from tree.problems
+    yield from layer_problems(tree, name)
+    yield from _problems(tree, read_code(tree), name)
+
+
+def image_findings(image: Image, name: str) -> Iterator[Finding]:
+    """Name what is wrong with an image."""
+    tree, code = image.tree, read_code(image.tree)
+    yield from tree.problems
+    yield from image_problems(tree, image.attested, name)
+    yield from environment_problems(image.environ, name, code.sets_offline)
+    yield from _place_problems(tree, image.environ, name)
+    yield from (finding for finding in _problems(tree, code, name, image=True) if finding is not None)
+
+
+def _dockerfile(tree: Tree, code: Code, where: str) -> Iterator[Finding]:
+    goal = tree.target("Dockerfile") or ""
+    found = read_dockerfile(tree.content(goal, MAX_TEXT).decode("utf-8-sig", "replace"))
+    yield from dockerfile_problems(found, where)
+    yield from environment_problems(found.environ, where, code.sets_offline)
+
+
+def _problems(tree: Tree, code: Code, name: str, image: bool = False) -> Checked:
+    found, hubs = libraries(tree), caches(tree)
+    if found or hubs or code.found:
+        yield None
+    for hub in hubs:
+        yield from cache_problems(tree, hub)
+    yield from code.findings
+    yield from library_problems(found, name)
+    # An image's own system holds files that are root's alone by intent: the model's and the function's are looked at.
+    places = ("var/task/", "opt/", *(f"{hub}/" for hub in hubs)) if image else ""
+    yield from rights_problems((pair for pair in tree.walk() if pair[0].startswith(places)), name)
+
+
+def _place_problems(tree: Tree, environ: dict[str, str], where: str) -> Iterator[Finding]:
+    """Name an image whose cache is not where its environment makes huggingface_hub look."""
+    place = cache_place(environ).lstrip("/")
+    found = caches(tree)
+    if found and place not in found and not place.startswith("tmp/"):  # what is under /tmp is made at the start
+        yield Finding("cache-elsewhere", where, f"it is at /{found[0]}, and huggingface_hub will look in /{place}")
+    if place in found and place.startswith("root/"):
+        yield Finding("cache-in-roots-home", where, f"the cache is at /{place}")

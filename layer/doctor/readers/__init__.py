@@ -1,0 +1,1 @@
+"""Read what is to be diagnosed, within limits: directories, images, zips, Dockerfiles."""

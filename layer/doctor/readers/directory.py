@@ -1,0 +1,39 @@
+"""Read the tree of a directory on the disk."""
+
+import os
+import stat
+from pathlib import Path
+
+from layer.doctor.finding import Finding
+from layer.doctor.limits import Budget
+from layer.doctor.readers.regular import read_regular
+from layer.doctor.readers.tree import Node, Tree, special
+
+
+def of_directory(root: Path, budget: Budget) -> Tree:
+    """Read a directory's tree. What may not be entered becomes one of its problems."""
+    tree = Tree(budget, str(root.resolve()), lambda path, limit: read_regular(root / path, path, limit))
+    todo = [""]
+    while todo:
+        folder = todo.pop()
+        try:
+            with os.scandir(root / folder) as entries:
+                for entry in entries:
+                    path = f"{folder}/{entry.name}" if folder else entry.name
+                    node = _node(entry)
+                    tree.add(path, node)
+                    if node.directory:
+                        todo.append(path)
+        except OSError as error:
+            tree.problem(Finding("unreadable", folder or str(root), error.strerror or str(error)))
+    return tree
+
+
+def _node(entry: "os.DirEntry[str]") -> Node:
+    try:
+        status = entry.stat(follow_symlinks=False)
+        link = os.readlink(entry.path) if stat.S_ISLNK(status.st_mode) else None  # noqa: PTH115 - a string is wanted
+    except OSError as error:  # it went while the directory was read, or may not be asked for
+        return Node(0, 0o777, special=error.strerror or "gone")
+    mode = status.st_mode
+    return Node(status.st_size, stat.S_IMODE(mode), link, stat.S_ISDIR(mode), special(mode))

@@ -1,0 +1,106 @@
+"""The engines, a record each: how exact it can be, how a tower is written for it, what its code takes.
+
+A new engine is a record here, its writer in `layer/export/`, its packages in
+`layer/package/requirements/<name>.txt`, and its class in `handler/engines/`. `docs/architecture.md` names the files.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a tower's matrices are kept.
+
+    `block` weights share a scale (0: nothing is quantized); `activations` is in how many bits they meet weights.
+    `by_token`: integers are multiplied, with a scale for each token and each output channel.
+    """
+
+    name: str
+    block: int = 0
+    activations: int = 32
+    group: int = 0  # of activations, where smaller than the block
+    by_token: bool = False
+
+    @property
+    def entry(self) -> dict[str, Any]:
+        """What the manifest says of a tower; `activation_group` is how many share a scale at run time, 0 if none."""
+        group = (self.group or self.block) if self.activations == 8 else 0
+        return {"recipe": self.name, "activation_group": group}
+
+
+class Writer(Protocol):
+    """Writes one tower as an engine reads it."""
+
+    def __call__(self, fp32: Path, recipe: Recipe, target: Path, *, by_token: bool = False) -> None:
+        """Write `target`, and what belongs beside it, from an fp32 ONNX graph."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """One engine. `recipes` are by precision, each list from the fastest to the most exact.
+
+    `writer` is "module:function", imported when a tower is written; None ships the checkpoint itself. `code_bytes` is
+    what the engine takes beside its models: packages with their bytecode, and the handler. The tests measure it.
+    """
+
+    recipes: Mapping[str, tuple[Recipe, ...]]
+    code_bytes: int
+    writer: str | None = None
+    suffix: str = ""  # of a tower's file
+    causal_text_in_blocks: bool = (
+        False  # blocks are as fast for the few tokens of one caption, and compile in half the time
+    )
+
+    def load_writer(self) -> Writer:
+        """Import the writer; the libraries that it needs are large."""
+        module, _, function = str(self.writer).partition(":")
+        writer: Writer = getattr(import_module(module), function)
+        return writer
+
+
+FP32 = Recipe("fp32")
+PER_TOKEN = Recipe("per-token int8", 128, 8, by_token=True)
+# Per-tensor dynamic quantization is not among them: 0.97 on trained weights.
+ENGINES: dict[str, Engine] = {
+    "onnx": Engine(
+        recipes={
+            "fp32": (FP32,),
+            "int8": (
+                PER_TOKEN,
+                Recipe("8-bit weights in blocks of 128, 8-bit activations", 128, 8),
+                Recipe("8-bit weights in blocks of 32, 8-bit activations", 32, 8),
+                Recipe("8-bit weights in blocks of 128, fp32 activations", 128),
+                Recipe("8-bit weights in blocks of 32, fp32 activations", 32),
+            ),
+        },
+        code_bytes=121_000_000,
+        writer="layer.export.onnx_int8:write_runtime_graph",
+        suffix="onnx",
+    ),
+    "openvino": Engine(
+        recipes={
+            "fp32": (FP32,),
+            "int8": (
+                PER_TOKEN,
+                Recipe("8-bit weights in blocks of 128, 8-bit activations", 128, 8),
+                Recipe("8-bit weights in blocks of 128, 8-bit activations in groups of 64", 128, 8, 64),
+                Recipe("8-bit weights in blocks of 32, 8-bit activations", 32, 8),
+                Recipe("8-bit weights in blocks of 32, fp32 activations", 32),
+            ),
+        },
+        code_bytes=178_000_000,
+        writer="layer.export.openvino_ir:write_ir",
+        suffix="xml",
+        causal_text_in_blocks=True,
+    ),
+    "torch": Engine(recipes={"fp32": ()}, code_bytes=925_000_000),
+}
+
+
+def fastest(architecture: str, package: str) -> str:
+    """Name the engine that `engine = "auto"` means for a target."""
+    return "openvino" if (architecture, package) == ("x86_64", "image") else "onnx"

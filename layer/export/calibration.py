@@ -1,0 +1,63 @@
+"""The calibration range of activations, channel by channel, where they enter a MatMul."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+Ranges = dict[str, NDArray[np.float32]]
+
+
+def products(graph: onnx.GraphProto) -> dict[str, list[onnx.NodeProto]]:
+    """Return the products with a matrix of the graph's own, by the name of the activations that enter them."""
+    matrices = {t.name for t in graph.initializer if len(t.dims) == 2 and t.data_type == TensorProto.FLOAT}
+    uses = [name for node in graph.node for name in node.input]
+    found: dict[str, list[onnx.NodeProto]] = {}
+    for node in graph.node:
+        if node.op_type == "MatMul" and node.input[1] in matrices and uses.count(node.input[1]) == 1:
+            found.setdefault(node.input[0], []).append(node)
+    return found
+
+
+def measure_ranges(fp32: Path, samples: Path) -> Ranges:
+    """Run an fp32 graph on each row of `samples` (.npz, an array for each input); returns max |x| [channels]."""
+    model = onnx.load(fp32, load_external_data=False)
+    width = {tensor.name: tensor.dims[0] for tensor in model.graph.initializer if tensor.dims}
+    entering = {name: width[nodes[0].input[1]] for name, nodes in products(model.graph).items()}
+    if not entering:
+        return {}
+    first = numpy_helper.from_array(np.array([0], np.int64), "absmax.axis")
+    model.graph.initializer.append(first)
+    for name, channels in entering.items():
+        shape = numpy_helper.from_array(np.array([-1, channels], np.int64), f"{name}.rows")
+        model.graph.initializer.append(shape)
+        steps = [("Abs", [name]), ("Reshape", [f"{name}.Abs", shape.name])]
+        steps += [("ReduceMax", [f"{name}.Reshape", first.name])]
+        for operation, inputs in steps:
+            model.graph.node.append(helper.make_node(operation, inputs, [f"{name}.{operation}"]))
+        model.graph.node[-1].attribute.append(helper.make_attribute("keepdims", 0))
+        model.graph.output.append(helper.make_tensor_value_info(f"{name}.ReduceMax", TensorProto.FLOAT, [channels]))
+    probing = fp32.with_suffix(".absmax.onnx")
+    onnx.save(model, probing)
+    try:
+        return _largest(probing, list(entering), samples)
+    finally:
+        probing.unlink()
+
+
+def _largest(graph: Path, entering: list[str], samples: Path) -> Ranges:
+    options = onnxruntime.SessionOptions()
+    options.add_session_config_entry("session.disable_prepacking", "1")  # a copy of every weight
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+    with np.load(samples) as held:
+        feeds = {port.name: held[port.name] for port in session.get_inputs()}
+    found: Ranges = {}
+    for row in range(len(next(iter(feeds.values())))):
+        feed = {name: values[row : row + 1] for name, values in feeds.items()}
+        for name, values in zip(entering, session.run([f"{name}.ReduceMax" for name in entering], feed), strict=True):
+            found[name] = np.maximum(found[name], values) if name in found else values
+    return found

@@ -1,0 +1,89 @@
+"""Export one model for a fast engine: `python -m layer.export.onnx_export`, a process of its own.
+
+Writes into --out: image.onnx and text.onnx in fp32, text.table.npy (the token table, where it comes apart),
+tokenizer.json, facts.json, samples.json, and inputs.npz, what the towers are given where activations are measured.
+"""
+
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from console.parser import Parser
+from console.run import run_step
+from layer.bundle import reference, sandbox
+from layer.errors import ExportError
+from layer.export.samples import samples
+from layer.spec import ModelSpec
+
+MAX_INPUTS = 32
+
+
+def make(model: ModelSpec, hub: Path, out: Path, own_samples: Path | None) -> None:
+    """Export `model`, whose repositories are in the cache `hub`, into `out`; facts.json is the manifest's on it.
+
+    Raises ExportError with the exporter's reason.
+    """
+    command = ["-m", "layer.export.onnx_export", "--name", model.name, "--out", str(out.resolve())]
+    command += ["--pretrained", model.pretrained] if model.pretrained else []
+    command += ["--samples", str(own_samples.resolve())] if own_samples else []
+    run = sandbox.run_with_hub(hub, command)
+    if run.returncode != 0:
+        reason = sandbox.reason(run, out)
+        if told := sandbox.own_message(reason):
+            raise ExportError(f"{model.id}: {told}")
+        raise ExportError(
+            f'{model.id} cannot be exported to ONNX ({reason}): set engine = "torch" for this model in models.toml'
+        )
+
+
+def _make(name: str, pretrained: str | None, out: Path, own_samples: Path | None) -> None:
+    from layer.export.onnx_graph import export_fp32
+    from layer.export.token_table import externalize_table
+    from layer.export.tokenizer import export_tokenizer
+    from layer.export.towers import end_id, is_causal
+
+    loaded = reference.load(name, pretrained)
+    facts = reference.facts(name, loaded)
+    facts["tokenizer"] = export_tokenizer(loaded.tokenizer, facts["tokenizer"], out)
+    facts["export"] = {"causal_text": is_causal(loaded.model), "end_id": end_id(loaded.model)}
+    texts, pictures = samples(own_samples)
+    asked = [*texts, *reference.TEXTS], [*pictures, *reference.pictures()]  # `verify` will ask for the golden ones too
+    (out / "samples.json").write_text(json.dumps(reference.embed(loaded, *asked)))
+    height, width = facts["image_size"]
+    export_fp32(loaded.model, (height, width), facts["context_length"], out)
+    facts["export"]["token_table"] = externalize_table(out / "text.onnx")
+    _keep_inputs(loaded, texts[:MAX_INPUTS], pictures[:MAX_INPUTS], out)
+    (out / "facts.json").write_text(json.dumps(facts))
+
+
+def _keep_inputs(loaded: reference.Loaded, texts: list[str], pictures: list[Image.Image], out: Path) -> None:
+    ids = loaded.tokenizer(texts).numpy()
+    inputs = {"pixels": np.stack([loaded.transform(picture).numpy() for picture in pictures]), "ids": ids}
+    if (out / "text.table.npy").exists():
+        inputs["rows"] = np.load(out / "text.table.npy", mmap_mode="r")[ids]
+    np.savez(out / "inputs.npz", **inputs)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Export one model; returns the exit status."""
+    return run_step(lambda: _command(arguments))
+
+
+def _command(given: Sequence[str] | None) -> None:
+    parser = Parser(prog="python -m layer.export.onnx_export", description=__doc__)
+    parser.add_argument("--name", required=True)
+    parser.add_argument("--pretrained")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--samples", type=Path)
+    arguments = parser.parse_args(given)
+    logging.disable(logging.WARNING)  # stderr's last line is the reason of a failure
+    _make(arguments.name, arguments.pretrained, arguments.out, arguments.samples)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,120 @@
+"""Products of an ONNX graph in integers, with a scale for each token and each output: quick on VNNI and AMX."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from layer.export.calibration import products
+
+ZERO = 128  # of the activations: they meet the signed weights as unsigned numbers
+MICROSOFT = "com.microsoft"
+CONSTANTS = {
+    "token.last": np.array([-1], np.int64),
+    "token.one": np.float32(1),
+    "token.zero": np.uint8(ZERO),
+    "token.least": np.float32(1e-6),
+    "token.step": np.float32(1 / 127),
+}
+
+
+def per_token_matmul(model: onnx.ModelProto) -> None:
+    """Replace, in place, each product with a matrix of the model's own."""
+    graph = model.graph
+    tensors = {tensor.name: tensor for tensor in graph.initializer}
+    chosen = products(graph)
+    nodes: list[onnx.NodeProto] = []
+    for node in graph.node:
+        entering = node.input[0] if node.input else ""
+        if node not in chosen.get(entering, []):
+            nodes.append(node)
+            continue
+        if node == chosen[entering][0]:
+            nodes += _in_8_bits(entering)
+        scales = _quantise(tensors[node.input[1]])
+        graph.initializer.append(scales)
+        inputs = [f"{entering}.in_8_bits", node.input[1], "token.one", scales.name, "token.zero"]
+        nodes.append(_node("MatMulIntegerToFloat", inputs, f"{node.output[0]}.product", domain=MICROSOFT))
+        nodes.append(_node("Mul", [f"{node.output[0]}.product", f"{entering}.scale"], node.output[0]))
+    if not chosen:
+        return
+    del graph.node[:]
+    graph.node.extend(nodes)
+    graph.initializer.extend(numpy_helper.from_array(np.asarray(value), name) for name, value in CONSTANTS.items())
+    if MICROSOFT not in {used.domain for used in model.opset_import}:
+        model.opset_import.append(helper.make_opsetid(MICROSOFT, 1))
+
+
+def _in_8_bits(name: str) -> list[onnx.NodeProto]:
+    """Return what makes `name`.in_8_bits, uint8 around 128, and `name`.scale, one for each token, of activations."""
+    return [
+        _node("ReduceMax", [name, "token.last"], f"{name}.high", keepdims=1),
+        _node("ReduceMin", [name, "token.last"], f"{name}.low", keepdims=1),
+        _node("Neg", [f"{name}.low"], f"{name}.depth"),
+        _node("Max", [f"{name}.high", f"{name}.depth", "token.least"], f"{name}.absmax"),
+        _node("Mul", [f"{name}.absmax", "token.step"], f"{name}.scale"),
+        # Not by QuantizeLinear: it takes a scale for each row of a matrix alone, and flattening to one copies.
+        _node("Div", [name, f"{name}.scale"], f"{name}.steps"),
+        _node("QuantizeLinear", [f"{name}.steps", "token.one", "token.zero"], f"{name}.in_8_bits"),
+    ]
+
+
+def _quantise(matrix: onnx.TensorProto) -> onnx.TensorProto:
+    """Turn a matrix into int8, in place; returns the scales of its columns."""
+    values: NDArray[np.float32] = numpy_helper.to_array(matrix)
+    scales = np.maximum(np.abs(values).max(axis=0) / 127, np.finfo(np.float32).tiny).astype(np.float32)
+    matrix.CopyFrom(numpy_helper.from_array(np.rint(values / scales).astype(np.int8), matrix.name))
+    return numpy_helper.from_array(scales, f"{matrix.name}.scales")
+
+
+def _node(
+    operation: str, inputs: list[str], output: str, domain: str | None = None, **attributes: int
+) -> onnx.NodeProto:
+    return helper.make_node(operation, inputs, [output], output, domain=domain, **attributes)
+
+
+def write_saturation_safe(fast: Path, wide: Path) -> None:
+    """Write `wide`, the graph `fast` for processors whose 8-bit products saturate; it shares the weights' file.
+
+    Without VNNI, x86 adds two products of 8 bits in 16: 255 x 127 twice is too much. So the activations' upper 7 bits
+    and their last one are multiplied apart, which is exact: a - 128 = 2 (a >> 1 - 64) + (a & 1).
+    """
+    model = onnx.load(fast, load_external_data=False)
+    constants = {"wide.one": np.uint8(1), "wide.two": np.float32(2), "wide.half": np.uint8(ZERO // 2)}
+    for name, value in constants.items():
+        model.graph.initializer.append(numpy_helper.from_array(np.asarray(value), name))
+    nodes: list[onnx.NodeProto] = []
+    for node in model.graph.node:
+        if node.op_type != "MatMulIntegerToFloat":
+            nodes.append(node)
+            continue
+        numbers, matrix, one, scales, _ = node.input
+        upper, last = f"{node.output[0]}.upper", f"{node.output[0]}.last"
+        nodes += [
+            helper.make_node("BitShift", [numbers, "wide.one"], [upper], direction="RIGHT"),
+            helper.make_node("BitwiseAnd", [numbers, "wide.one"], [last]),
+            _product([upper, matrix, "wide.two", scales, "wide.half"]),
+            _product([last, matrix, one, scales]),
+            helper.make_node("Add", [f"{upper}.product", f"{last}.product"], [node.output[0]]),
+        ]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    onnx.save(model, wide)
+
+
+def _product(inputs: list[str]) -> onnx.NodeProto:
+    return helper.make_node("MatMulIntegerToFloat", inputs, [f"{inputs[0]}.product"], domain=MICROSOFT)
+
+
+def write_vnni_probe(target: Path) -> None:
+    """Write the graph by which the handler finds out whether a processor saturates: "numbers" [2, 8] times 127."""
+    ports = [
+        helper.make_tensor_value_info(name, kind, [2, 8])
+        for name, kind in (("numbers", TensorProto.UINT8), ("sums", TensorProto.INT32))
+    ]
+    matrix = numpy_helper.from_array(np.full((8, 8), 127, np.int8), "matrix")
+    node = helper.make_node("MatMulInteger", ["numbers", "matrix"], ["sums"])
+    graph = helper.make_graph([node], "probe", ports[:1], ports[1:], [matrix])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), target)

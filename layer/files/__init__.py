@@ -1,0 +1,1 @@
+"""Files and directories: replaced as one, locked, read within limits; what a disk refuses."""

@@ -1,0 +1,82 @@
+"""The user's own samples, `--samples`: which files count, and that each can be read, told before any long work."""
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from layer.errors import SampleError
+from layer.files import text_file
+
+IMAGES = (".png", ".jpg", ".jpeg", ".webp")
+MAX_OWN = 200  # images, and lines of text, that are compared
+MAX_SHOWN = 10
+
+
+def files(folder: Path) -> list[Path]:
+    """Return the images and the .txt files of a directory by name, the first MAX_OWN images. Raises SampleError."""
+    try:
+        there = sorted(folder.iterdir())
+    except OSError as error:
+        raise SampleError(f"--samples {folder} cannot be read ({error.strerror}): name a directory") from error
+    images = [path for path in there if path.suffix.lower() in IMAGES and not path.name.startswith(".")]
+    return [*images[:MAX_OWN], *(path for path in there if is_text(path))]
+
+
+def is_text(path: Path) -> bool:
+    """Tell whether a file is read as texts, a line each."""
+    return path.suffix.lower() == ".txt" and not path.name.startswith(".")
+
+
+def check(folder: Path) -> None:
+    """Read every sample as the comparison will. Raises SampleError naming each that cannot be read, and why."""
+    found = files(folder)
+    problems = [*_subfolders(folder), *(f"{path.name} {why}" for path in found if (why := _problem(path)))]
+    if problems:
+        more = [f"and {len(problems) - MAX_SHOWN} more"] if len(problems) > MAX_SHOWN else []
+        listing = "\n  ".join([*problems[:MAX_SHOWN], *more])
+        raise SampleError(f"--samples {folder} has files that cannot be used, repair or remove them:\n  {listing}")
+    if not found:
+        raise SampleError(f"--samples {folder} has no images ({', '.join(IMAGES)}) and no .txt: put some there")
+
+
+def lines(path: Path) -> list[str]:
+    """Return the lines of a .txt that say something. Raises OSError or ValueError with the reason."""
+    return [line for line in text_file.read(path).split("\n") if line.strip()]
+
+
+def _subfolders(folder: Path) -> Iterator[str]:
+    for path in sorted(folder.iterdir()):
+        if path.is_dir() and not path.name.startswith(".") and path.suffix.lower() not in (*IMAGES, ".txt"):
+            yield f"{path.name} is a directory, which is not looked into: put its files into {folder} itself"
+
+
+def _problem(path: Path) -> str | None:
+    try:
+        state = path.stat()
+        if stat.S_ISDIR(state.st_mode):
+            return "is a directory"
+        if not stat.S_ISREG(state.st_mode):
+            return "is not a regular file"
+        if state.st_size == 0:
+            return "is empty"
+        if not os.access(path, os.R_OK):
+            return "may not be read by this user"
+        if is_text(path):
+            return None if lines(path) else "has no line of text"
+        return _image_problem(path)
+    except OSError as error:
+        return f"cannot be read: {error.strerror or error}"
+    except ValueError as error:
+        return str(error)
+
+
+def _image_problem(path: Path) -> str | None:
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            image.convert("RGB")
+    except Exception as error:  # noqa: BLE001 - of a damaged file, Pillow's decoders raise a dozen classes
+        return f"cannot be read as an image: {(str(error) or type(error).__name__).splitlines()[0]}"
+    return None

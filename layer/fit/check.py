@@ -1,0 +1,184 @@
+"""Hold a checkpoint's tensors to the model that its config describes, before open_clip loads it.
+
+open_clip interpolates positional embeddings of another length, fills in a missing logit bias and casts integers, all
+without a word: the vectors are then not the model's. Here its own loading runs on shapes alone, with every change of
+values forbidden, and the difference is told as the field of the config that is wrong.
+"""
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
+
+from layer.config.check import ignored
+from layer.config.text_files import check_files
+from layer.errors import CheckpointError
+from layer.files.foreign import read_json
+from layer.fit.fields import Shapes, explain
+from layer.sources import resolve
+from layer.sources.openclip import open_clip
+from layer.spec import ModelSpec
+from layer.weights.checkpoint import open_tensors
+from layer.weights.tensor import Tensor
+
+if TYPE_CHECKING:
+    from layer.sources.fetch import Fetched
+
+_WEIGHTS = (".safetensors", ".bin", ".pth", ".pt")
+_NAME = "checked"  # in open_clip's registry for so long
+
+
+class _ResizedError(Exception):
+    """open_clip would change the values of a tensor."""
+
+
+def refuse_unfit(model: ModelSpec, sources: "list[Fetched]") -> None:
+    """Raise CheckpointError where a model's weights are not of its config, naming the field and the value to set."""
+    for source in sources:
+        check_files(source.repo, source.folder, source.files)
+    weights = next(source for source in sources if {"weights", "checkpoint"} & set(source.roles))
+    file = weights.folder / next(name for name in weights.files if name.endswith(_WEIGHTS))
+    has_config = resolve.CONFIG_FILE in weights.files
+    config = resolve.model_config(model, weights.folder / resolve.CONFIG_FILE if has_config else None)
+    if has_config and (keys := ignored(weights.folder / resolve.CONFIG_FILE)):
+        print(f"note: open_clip ignores {', '.join(keys)} in {resolve.CONFIG_FILE} of {model.id}", file=sys.stderr)
+    tensors = open_tensors(file)
+    if file.suffix != ".safetensors":
+        _refuse_script(file)
+    problem = difference(config, tensors, _towers(config, sources))
+    if problem:
+        raise CheckpointError(f"{model.id}: its checkpoint is not of its config: {problem}{_where(model, weights)}")
+
+
+def difference(config: dict[str, Any], tensors: Mapping[str, Tensor], towers: dict[str, Any]) -> str | None:
+    """Tell how tensors differ from the model of a config (open_clip's `model_cfg`); None where they are its own.
+
+    `towers` are transformers' configs of text towers by repository. Raises CheckpointError where open_clip cannot
+    make such a model at all.
+    """
+    import torch
+
+    model = _on_meta(config, towers)
+    wanted: Shapes = {key: tuple(value.shape) for key, value in model.state_dict().items()}
+    if early := _unlike(config, tensors, model):
+        return early
+    given = {key: torch.empty(one.shape, dtype=_kind(one.dtype), device="meta") for key, one in tensors.items()}
+    try:
+        loaded = _as_open_clip_takes_it(model, given)
+    except Exception:  # noqa: BLE001 - resized, or a conversion without its keys: told by the shapes themselves
+        loaded = given
+    found: Shapes = {key: tuple(value.shape) for key, value in loaded.items()}
+    if problem := explain(config, wanted, found):
+        return problem
+    return _cast(model, loaded)
+
+
+def _on_meta(config: dict[str, Any], towers: dict[str, Any]) -> Any:
+    import torch
+
+    from layer.registry.parameter_count import text_towers_known
+
+    with ExitStack() as stack:
+        stack.enter_context(patch.dict("open_clip.factory._MODEL_CONFIGS", {_NAME: config}))
+        stack.enter_context(torch.device("meta"))
+        if config["text_cfg"].get("hf_model_name"):
+            stack.enter_context(text_towers_known(towers))
+        try:
+            return open_clip.create_model(_NAME, device="meta", load_weights=False, pretrained_text=False)
+        except Exception as error:
+            told = (str(error).strip() or "no reason").splitlines()[0][:200]
+            raise CheckpointError(
+                f"open_clip {open_clip.__version__} makes no model of this config ({type(error).__name__}: {told}): "
+                "write the fields as they were in training"
+            ) from error
+
+
+def _as_open_clip_takes_it(model: Any, state: dict[str, Any]) -> dict[str, Any]:
+    """Run open_clip's load_checkpoint on tensors without values, and return what would be loaded."""
+    taken: dict[str, Any] = {}
+    with (
+        _nothing_resized(),
+        patch("open_clip.factory.load_state_dict", lambda *_, **__: dict(state)),
+        patch.object(model, "load_state_dict", lambda found, **_: taken.update(found)),
+    ):
+        open_clip.factory.load_checkpoint(model, "checkpoint.safetensors")
+    return taken
+
+
+@contextmanager
+def _nothing_resized() -> Iterator[None]:
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise _ResizedError
+
+    with ExitStack() as stack:
+        for name in ("open_clip.factory.resize_pos_embed", "open_clip.factory.resize_text_pos_embed"):
+            stack.enter_context(patch(name, lambda *_, **__: None))
+        stack.enter_context(patch("torch.nn.functional.interpolate", refuse))
+        yield
+
+
+def _unlike(config: Mapping[str, Any], tensors: Mapping[str, Tensor], model: Any) -> str | None:
+    """Name what open_clip's loading would stumble over, or pass in silence."""
+    if "logit_bias" in tensors and model.logit_bias is None:
+        return "it has a logit_bias, which SigLIP's have: set model_cfg.init_logit_bias to -10"
+    if "logit_bias" not in tensors and model.logit_bias is not None and "logit_scale" in tensors:
+        return "it has no logit_bias, for which open_clip would take 0: remove model_cfg.init_logit_bias"
+    return None
+
+
+def _cast(model: Any, loaded: Mapping[str, Any]) -> str | None:
+    """Tell where integers would become a float parameter: a quantised checkpoint without its scales."""
+    for key, wanted in model.state_dict().items():
+        if wanted.is_floating_point() and not loaded[key].is_floating_point():
+            return (
+                f"{key} holds {str(loaded[key].dtype).removeprefix('torch.')}, not floats: save it before quantisation"
+            )
+    return None
+
+
+def _kind(name: str) -> Any:
+    import torch
+
+    kind = getattr(torch, name, None)
+    return kind if isinstance(kind, torch.dtype) else torch.uint8
+
+
+def _towers(config: Mapping[str, Any], sources: "list[Fetched]") -> dict[str, Any]:
+    name = config["text_cfg"].get("hf_model_name")
+    if not name:
+        return {}
+    source = next(source for source in sources if source.repo == name and "text_config" in source.roles)
+    tower = read_json(source.folder / "config.json", CheckpointError)
+    from transformers import CONFIG_MAPPING
+
+    kind = tower.get("model_type")
+    if kind not in CONFIG_MAPPING:
+        own = " It names code of its own (auto_map), which is never run." if "auto_map" in tower else ""
+        raise CheckpointError(
+            f"config.json of {name} has model_type {json.dumps(kind)[:80]}, unknown to this transformers.{own} "
+            "Name another text tower in text_cfg.hf_model_name"
+        )
+    return {name: tower}
+
+
+def _refuse_script(file: Path) -> None:
+    """torch.load would hand a TorchScript archive on to a loader that runs code in it."""
+    from layer.weights.torch_file import is_script
+
+    if is_script(file):
+        raise CheckpointError(
+            f"{file.name} is a TorchScript archive, which runs code where open_clip loads it: download it and name the "
+            "file as `checkpoint`, from which its tensors alone are taken"
+        )
+
+
+def _where(model: ModelSpec, weights: "Fetched") -> str:
+    if model.config and not model.config.endswith(".json"):
+        place = weights.folder / resolve.CONFIG_FILE
+        return f". The config is that of {model.config}: copy {place} to your checkpoint, correct it, name it as config"
+    if model.checkpoint:
+        return ""
+    return ". Correct it in the repository, or in a copy of it that is named as `checkpoint`"

@@ -1,0 +1,185 @@
+"""Say why the hub, a mirror, a proxy or the network did not give what was asked for, and what to do about it."""
+
+import json
+import re
+import ssl
+from datetime import UTC, datetime
+from typing import Any
+from urllib.request import getproxies
+
+from layer.errors import FetchError
+from layer.network import environment
+
+_TITLE = re.compile(rb"(?is)<title[^>]*>([^<]{1,200})")
+_LFS = b"version https://git-lfs"
+FINE_GRAINED = "a fine-grained token needs the right to read this repository, and gated ones, on " + environment.TOKENS
+
+
+def refused(response: Any, body: bytes, where: str) -> FetchError:
+    """Return the error for an answer of status 400 or more."""
+    status, code = response.status_code, response.headers.get("x-error-code", "")
+    sent = "authorization" in (response.history or [response])[0].request.headers
+    told = _told(response, body)
+    return FetchError(f"{where} {_reason(status, code, sent, response)} (HTTP {status}{told and ': ' + told})")
+
+
+def _reason(status: int, code: str, sent: bool, response: Any) -> str:
+    source = environment.token_source()
+    said = {
+        "GatedRepo": _gated(sent, source),
+        "RevisionNotFound": "has no such revision: check `revision` in models.toml",
+        "EntryNotFound": "is gone from the repository: run the build again",
+        "RepoNotFound": _not_there(sent, source),
+    }
+    if code in said:
+        return said[code]
+    if status == 401:
+        return _unauthorised(sent, source)
+    if status == 403:
+        return f"may not be read: {_rights(sent, source)}"
+    if status == 407:
+        return _PROXY_LOGIN
+    if status in (404, 410):
+        return (
+            f"is not there: check the name, and that {environment.shown_endpoint()} (HF_ENDPOINT) is a hub's address, "
+            f"not that of a web page; {_rights(sent, source)}"
+        )
+    if status == 429:
+        wait = response.headers.get("retry-after", "")
+        after = f"in {wait} seconds" if wait.isdigit() else "later"
+        return f"was refused for now, since the hub is asked too often: try again {after}; with HF_TOKEN it allows more"
+    if status >= 500:
+        return "was refused by the hub: try again later"
+    return f"was refused by {environment.shown_endpoint()}: check the name, and HF_ENDPOINT if it is a mirror"
+
+
+_PROXY_LOGIN = (
+    "was refused by the proxy, which asks for a user and a password: set HTTPS_PROXY=http://user:password@host:port"
+)
+
+
+def _gated(sent: bool, source: str) -> str:
+    if sent:
+        return f"is gated: accept its terms on its page on the hub, as the user of {source}; {FINE_GRAINED}"
+    return "is gated: accept its terms on its page on the hub, then set HF_TOKEN"
+
+
+def _not_there(sent: bool, source: str) -> str:
+    if sent:
+        return f"is not there, or is private: check the name, and whether {source} may read it; {FINE_GRAINED}"
+    return "is not there, or is private: check the name, or set HF_TOKEN"
+
+
+def _unauthorised(sent: bool, source: str) -> str:
+    if sent:
+        return (
+            f"was refused because of the token: {source} is not valid, or has expired; make a new one on "
+            f"{environment.TOKENS}, or unset it: public repositories need none"
+        )
+    return f"asks for a token: {_rights(sent, source)}"
+
+
+def _rights(sent: bool, source: str) -> str:
+    if sent:
+        return f"check what {source} may read; {FINE_GRAINED}"
+    if environment.token() and not environment.sends_token(environment.endpoint()):
+        return "HF_TOKEN was not sent, since HF_ENDPOINT is plain http:// to another machine: use https://"
+    return "if it is private or gated, set HF_TOKEN"
+
+
+def _told(response: Any, body: bytes) -> str:
+    """Return what the server says of the reason, one printable line."""
+    text = response.headers.get("x-error-message", "")
+    if not text:
+        try:
+            answer = json.loads(body)
+            text = answer.get("error", "") if isinstance(answer, dict) else ""
+        except (ValueError, RecursionError):
+            text = ""
+    return one_line(text if isinstance(text, str) else "")
+
+
+def one_line(text: str, limit: int = 200) -> str:
+    """Return a foreign text for a message: one line, without what a terminal would act on."""
+    flat = " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    return flat if len(flat) <= limit else f"{flat[:limit]}..."
+
+
+def unexpected(response: Any, beginning: bytes, where: str, wanted: str) -> FetchError:
+    """Return the error for an answer of status 200 that is not what was asked for, by how it begins."""
+    if beginning.startswith(_LFS):
+        return FetchError(
+            f"{where} is a Git LFS pointer in place of the file: the mirror was copied without `git lfs pull`; tell "
+            "whoever runs it, or unset HF_ENDPOINT"
+        )
+    if is_page(response, beginning):
+        title = _TITLE.search(beginning)
+        named = f" ({one_line(title[1].decode('utf-8', 'replace'), 60)!r})" if title else ""
+        host = environment.without_password(str(response.url))
+        return FetchError(
+            f"{where}: {host} answers with a web page{named} in place of {wanted}. Is it a network's login page? Sign "
+            "in by a browser; else check HF_ENDPOINT, which has to be a hub's address"
+        )
+    return FetchError(f"{where}: the answer is not {wanted}. Check HF_ENDPOINT, or try again later")
+
+
+def is_other(response: Any, beginning: bytes) -> bool:
+    """Tell whether an answer is a web page or a Git LFS pointer in place of a file."""
+    return beginning.startswith(_LFS) or is_page(response, beginning)
+
+
+def is_page(response: Any, beginning: bytes) -> bool:
+    """Tell whether an answer is a web page."""
+    kind = response.headers.get("content-type", "").lower()
+    return "text/html" in kind or beginning.lstrip()[:9].lower().startswith((b"<!doctype", b"<html"))
+
+
+def unreachable(error: Exception, url: str, where: str) -> FetchError:
+    """Return the error for a request that got no answer at all, or half of one."""
+    host = environment.without_password(url)
+    text = one_line(str(error) or type(error).__name__)
+    kind = type(error).__name__
+    if "CERTIFICATE_VERIFY_FAILED" in text or isinstance(error.__cause__, ssl.SSLCertVerificationError):
+        return FetchError(f"{where}: {_certificate(text)} ({text})")
+    if kind == "ProxyError":
+        advice = _PROXY_LOGIN if "407" in text else f"cannot be reached through the proxy: {_proxies()}"
+        return FetchError(f"{where} {advice} ({text})")
+    if kind == "TooManyRedirects":
+        return FetchError(f"{where}: {host} sends the request in a circle. Check HF_ENDPOINT ({text})")
+    if kind in ("UnsupportedProtocol", "LocalProtocolError", "InvalidURL"):
+        return FetchError(
+            f"{where}: {host} answers with an address that cannot be followed. Check HF_ENDPOINT ({text})"
+        )
+    if kind == "ConnectTimeout":
+        return FetchError(f"{where} cannot be reached: no connection to {host} within seconds. {_check_network()}")
+    if kind == "ConnectError":
+        return FetchError(f"{where} cannot be reached ({text}). {_check_network()}")
+    return FetchError(
+        f"{where} cannot be reached, or the connection broke: run the build again, it goes on where it stopped ({text})"
+    )
+
+
+def _check_network() -> str:
+    return f"A proxy is set: {_proxies()}. {environment.UNREACHABLE}" if _used_proxies() else environment.UNREACHABLE
+
+
+def _used_proxies() -> dict[str, str]:
+    return {name: environment.without_password(url) for name, url in getproxies().items() if name != "no"}
+
+
+def _proxies() -> str:
+    used = _used_proxies()
+    listed = ", ".join(f"{name.upper()}_PROXY={url}" for name, url in used.items())
+    return f"check {listed or 'HTTPS_PROXY'}, or unset it; NO_PROXY names the hosts that need none"
+
+
+def _certificate(text: str) -> str:
+    if "expired" in text or "not yet valid" in text:
+        now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+        return f"its certificate is not valid now. Is the clock right? Here it is {now}"
+    if "ostname mismatch" in text or "IP address mismatch" in text:
+        return "its certificate is of another host. Check HF_ENDPOINT; a network's login page answers so, too"
+    return (
+        "its certificate is not trusted here. Where a company's proxy or mirror has a CA of its own, set "
+        "SSL_CERT_FILE=/path/to/ca.pem (PEM, with the public CAs in it if they are needed too)"
+    )

@@ -1,0 +1,212 @@
+"""Fetch an answer or a file over HTTP, bounded: in bytes, in time without progress, in redirects and in tries."""
+
+import json
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from time import monotonic, sleep
+from typing import Any, BinaryIO
+
+from layer.errors import FetchError
+from layer.network import environment, refusals
+
+MAX_ANSWER = 32 << 20  # bytes of JSON: a repository of 100,000 files
+ANSWER_SECONDS = 30.0  # for all of an answer
+MAX_WAIT = 30  # seconds that a server may ask us to wait; a longer wait is the user's decision
+TRIES = 3  # without any progress between them
+CHUNK = 1 << 20
+WINDOW_SECONDS = 30.0  # a download that brings less than WINDOW_BYTES in this time has stopped
+WINDOW_BYTES = 30_000
+AGAIN = (408, 429, 500, 502, 503, 504)
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the server said of a file while it sent it: None where it said nothing."""
+
+    size: int | None
+    sha256: str | None
+
+
+def get_json(url: str, where: str) -> Any:
+    """Return the JSON that a URL answers with. Raises FetchError, which begins with `where`."""
+    import httpx2
+
+    environment.check_name(url)
+    for tries_left in reversed(range(TRIES)):
+        try:
+            with _stream(url, environment.token_headers(url)) as response:
+                body = _read(response, where)
+                if response.status_code >= 400:
+                    if tries_left and _wait(response):
+                        continue
+                    raise refusals.refused(response, body, where)
+            return _parse(response, body, where)
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+            if tries_left and isinstance(error, httpx2.RemoteProtocolError | httpx2.ReadError):
+                continue
+            raise refusals.unreachable(error, url, where) from error
+    raise AssertionError("the last try returns or raises")
+
+
+def _stream(url: str, headers: dict[str, str]) -> AbstractContextManager[Any]:
+    return environment.client().stream("GET", url, headers=headers)  # type: ignore[no-any-return]
+
+
+def _read(response: Any, where: str) -> bytes:
+    """Read a whole body, as long as it is an answer's."""
+    body, deadline = bytearray(), monotonic() + ANSWER_SECONDS
+    for chunk in response.iter_bytes():
+        body += chunk
+        if len(body) > MAX_ANSWER:
+            raise FetchError(f"{where}: the answer is longer than {MAX_ANSWER >> 20} MB. Check HF_ENDPOINT")
+        if monotonic() > deadline:
+            raise FetchError(f"{where}: the answer takes longer than {ANSWER_SECONDS:.0f} s. Try again later")
+    return bytes(body)
+
+
+def _parse(response: Any, body: bytes, where: str) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise refusals.unexpected(response, body, where, "the hub's JSON") from error
+
+
+def _wait(response: Any) -> bool:
+    """Wait as the server asks, or a second; False where asking again is of no use."""
+    if response.status_code not in AGAIN or response.status_code == 500:
+        return False
+    asked = response.headers.get("retry-after", "1").strip()
+    seconds = int(asked) if asked.isdigit() else 1
+    if seconds > MAX_WAIT:
+        return False
+    if seconds > 1:
+        print(f"note: the hub asks to wait {seconds} s", file=sys.stderr)
+    sleep(seconds)
+    return True
+
+
+def download(
+    url: str,
+    stream: BinaryIO,
+    where: str,
+    *,
+    limit: int,
+    size: int | None = None,
+    headers: dict[str, str] | None = None,
+    advance: Callable[[int], object] = lambda _: None,
+) -> Told:
+    """Append a file to `stream`, going on from its end; a broken connection is taken up again.
+
+    `size` is what it has to have, None where that is not known: then the server has to say where it ends. `limit` is
+    the most bytes that are taken. Raises FetchError, which begins with `where`, or OSError of the disk.
+    """
+    import httpx2
+
+    told, tries = Told(size, None), TRIES
+    if size is not None and stream.tell() > size:
+        _restart(stream, advance)
+    while size is None or stream.tell() < size:
+        before = stream.tell()
+        try:
+            with _stream(url, {**(headers or {}), **_range(before)}) as response:
+                if response.status_code < 400:
+                    told = _receive(response, stream, where, min(limit, size or limit), size, advance)
+                    break
+                body = _read(response, where)
+            if response.status_code == 416 and before:
+                _restart(stream, advance)
+            elif not (tries := tries - 1) or not _wait(response):
+                raise refusals.refused(response, body, where)
+        except (httpx2.TimeoutException, httpx2.NetworkError, httpx2.RemoteProtocolError) as error:
+            tries = TRIES if stream.tell() > before else tries - 1
+            if not tries or isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout):
+                raise refusals.unreachable(error, url, where) from error
+            sleep(1)
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+            raise refusals.unreachable(error, url, where) from error
+    return told
+
+
+def _range(offset: int) -> dict[str, str]:
+    return {"range": f"bytes={offset}-"} if offset else {}
+
+
+def _restart(stream: BinaryIO, advance: Callable[[int], object]) -> None:
+    advance(-stream.tell())
+    stream.seek(0)
+    stream.truncate()
+
+
+def _receive(
+    response: Any, stream: BinaryIO, where: str, limit: int, size: int | None, advance: Callable[[int], object]
+) -> Told:
+    offset = stream.tell()
+    if offset and not _goes_on(response, offset):  # the server sends all of it, whatever it was asked
+        if response.status_code == 206:
+            raise FetchError(f"{where}: the server sends another part than was asked for. Run the build again")
+        _restart(stream, advance)
+        offset = 0
+    chunks = response.iter_bytes()
+    chunk = next(chunks, b"")
+    told = _told(response, offset)
+    _check_announced(response, told, size, chunk, where)
+    pace = _Pace(where)
+    while chunk:
+        if stream.tell() + len(chunk) > limit:
+            raise FetchError(f"{where} is longer than {limit} bytes, which is all that it may have: it was not taken")
+        stream.write(chunk)
+        advance(len(chunk))
+        pace.count(len(chunk))
+        chunk = next(chunks, b"")
+    return told
+
+
+def _goes_on(response: Any, offset: int) -> bool:
+    return response.status_code == 206 and str(response.headers.get("content-range")).startswith(f"bytes {offset}-")
+
+
+def _check_announced(response: Any, told: Told, size: int | None, beginning: bytes, where: str) -> None:
+    """Refuse, before anything is written, what cannot be the file. Raises FetchError."""
+    differs = size is not None and told.size not in (None, size)
+    if (size is None or differs) and refusals.is_other(response, beginning):
+        raise refusals.unexpected(response, beginning, where, "the file")
+    if differs:
+        raise FetchError(
+            f"{where}: {told.size} bytes are sent, the hub says {size}. Run the build again; if it is a mirror, tell "
+            "whoever runs it, or unset HF_ENDPOINT"
+        )
+    if size is None and told.size is None and response.headers.get("transfer-encoding") != "chunked":
+        raise FetchError(f"{where}: the server does not say where the file ends. Use another HF_ENDPOINT")
+
+
+def _told(response: Any, offset: int) -> Told:
+    """Read what the hub, and whom it redirected to, says of the file."""
+    sha256, size = None, None
+    for answer in (*response.history, response):
+        etag = answer.headers.get("x-linked-etag", answer.headers.get("etag", "")).removeprefix("W/").strip('"')
+        if sha256 is None and len(etag) == 64 and all(char in "0123456789abcdef" for char in etag):
+            sha256 = etag
+    length = response.headers.get("content-length", "")
+    if length.isdigit() and response.headers.get("content-encoding", "identity") == "identity":
+        size = offset + int(length)
+    return Told(size, sha256)
+
+
+class _Pace:
+    """Ends a download that goes on without bringing anything: a byte now and then keeps every timeout away."""
+
+    def __init__(self, where: str) -> None:
+        self.where, self.since, self.bytes = where, monotonic(), 0
+
+    def count(self, size: int) -> None:
+        self.bytes += size
+        now = monotonic()
+        if now - self.since >= WINDOW_SECONDS:
+            if self.bytes < WINDOW_BYTES:
+                raise FetchError(
+                    f"{self.where} has nearly stopped: {self.bytes} bytes in {now - self.since:.0f} s. Run the build "
+                    "again, it goes on from there"
+                )
+            self.since, self.bytes = now, 0

@@ -1,0 +1,131 @@
+"""`python -m layer package`: everything is made aside and checked, and only then put in place."""
+
+import json
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from layer.bundle import manifest
+from layer.bundle.verify import check_files
+from layer.files import disk_errors, replace
+from layer.files.directory_lock import held
+from layer.package import archive, base_image, image, replaceable, runtime_cache, sbom, size_check, tree
+from layer.package.compile_bytecode import compile_for
+from layer.package.digest import tree_sha256
+from layer.progress import file_sha256
+
+HANDLER = Path(__file__).parents[2] / "handler"
+SCHEMA = 1
+CONTRACT = "package.json"
+ZIPS = (  # role in package.json, file, directory in it, tree
+    ("function", "function.zip", "handler", "handler"),
+    ("models", "layer.zip", "openclip", "bundle"),
+    ("dependencies", "layer-deps.zip", "python", "dependencies"),
+)
+OUTPUTS = (sbom.NAME, "image", *(path for _, path, _, _ in ZIPS))
+
+
+@dataclass(frozen=True)
+class Packaged:
+    """What was made: `contract` as package.json has it, the size of each part, and what else is good to know."""
+
+    contract: dict[str, Any]
+    table: list[str]
+    notes: list[str]
+
+
+def package(bundle: Path, output: Path, cache: Path, torch_index_url: str | None = None) -> Packaged:
+    """Package a bundle in the shape that its manifest names, into `output`; `cache` keeps what was installed.
+
+    Raises PackageError, with the sizes where they are over a limit, or VerifyError where the bundle is not as it was
+    built; what was in `output` then stays as it was.
+    """
+    facts = check_files(bundle)
+    with (
+        disk_errors.explained("packaging", output, cache),
+        held(output / ".package.lock", f"the package in {output}"),
+        held(cache / ".lock", str(cache)),
+    ):
+        replaceable.check(output, CONTRACT, {path: name for _, path, name, _ in ZIPS})
+        replace.sweep(output, ".package-")
+        return _package(bundle, facts, output, cache, torch_index_url)
+
+
+def _package(bundle: Path, facts: dict[str, Any], output: Path, cache: Path, torch_index_url: str | None) -> Packaged:
+    target, engines = facts["target"], {model["engine"] for model in facts["models"]}
+    with tempfile.TemporaryDirectory(prefix=".package-", dir=output) as scratch:
+        trees, staged = Path(scratch) / "trees", Path(scratch) / "staged"
+        staged.mkdir()
+        installed = runtime_cache.copy_into(trees / "dependencies", engines, target, torch_index_url, cache)
+        tree.copy(HANDLER, trees / "handler")
+        handler_sha256 = tree_sha256(trees / "handler")
+        # An image compiles while it is built, for the Python of its base.
+        compiled = target["package"] == "image" or compile_for(target["python"], _places(trees))
+        sizes = {name: tree.size(trees / name) for name in ("handler", "dependencies")}
+        size_check.check(facts, {**sizes, "bundle": tree.size(bundle)}, layers=len(ZIPS) - 1)
+        tree.copy(bundle, trees / "bundle")
+        tree.normalize_metadata(trees)
+        listed = _write_json(staged / sbom.NAME, sbom.document(facts, trees, installed))
+        contract: dict[str, Any] = {
+            "schema": SCHEMA,
+            "manifest_sha256": file_sha256(trees / "bundle" / manifest.NAME),
+            "handler_sha256": handler_sha256,
+            "artefacts": _image(trees, staged, target) if target["package"] == "image" else _layers(trees, staged),
+            "sbom": {"path": sbom.NAME, "sha256": file_sha256(listed)},
+        }
+        _write_json(staged / CONTRACT, contract)
+        _swap(staged, output)
+    zips = {made["path"]: made["bytes"] for made in contract["artefacts"] if made["role"] != "image"}
+    return Packaged(contract, size_check.size_table(facts, sizes), list(size_check.notes(facts, zips, compiled)))
+
+
+def _places(trees: Path) -> dict[Path, str]:
+    return {trees / "dependencies": "/opt/python", trees / "handler": "/var/task/handler"}
+
+
+def _write_json(place: Path, content: dict[str, Any]) -> Path:
+    place.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return place
+
+
+def _image(trees: Path, staged: Path, target: dict[str, str]) -> list[dict[str, Any]]:
+    context = staged / "image"
+    trees.rename(context)
+    image.write_dockerfile(context, target["python"])
+    tree.normalize_metadata(context)
+    size = tree.size(context)
+    base = {"image": base_image.tag(target["python"]), "digest": base_image.digest(target["python"])}
+    made = {"path": "image", "sha256": tree_sha256(context), "bytes": size, "unzipped_bytes": size}
+    return [{"role": "image", **made, "base": base}]
+
+
+def _layers(trees: Path, staged: Path) -> list[dict[str, Any]]:
+    artefacts = []
+    for role, path, name, source in ZIPS:
+        archive.write(staged / path, {name: trees / source})
+        artefacts.append(
+            {
+                "role": role,
+                "path": path,
+                "sha256": file_sha256(staged / path),
+                "bytes": (staged / path).stat().st_size,
+                "unzipped_bytes": tree.size(trees / source),
+            }
+        )
+    return artefacts
+
+
+def _swap(staged: Path, output: Path) -> None:
+    """Replace the old artefacts. package.json goes first and comes last: without it there is no package."""
+    (output / CONTRACT).unlink(missing_ok=True)
+    for name in OUTPUTS:
+        old = output / name
+        if old.is_dir():
+            shutil.rmtree(old)
+        else:
+            old.unlink(missing_ok=True)
+        if (staged / name).exists():
+            (staged / name).rename(old)
+    (staged / CONTRACT).rename(output / CONTRACT)

@@ -1,0 +1,65 @@
+"""The runtime tree of the last time, where nothing has changed that it is made of: a second package takes seconds."""
+
+import hashlib
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from layer.files.replace import sweep
+from layer.package import pip, runtime, tree, trim, wheels
+from layer.package.digest import tree_sha256
+
+
+def copy_into(
+    place: Path, engines: Iterable[str], target: dict[str, str], index: str | None, cache: Path
+) -> list[dict[str, Any]]:
+    """Put the engines' runtime tree at `place`, and return the wheels that it was installed from: see `kept`."""
+    there = kept(engines, target, index, cache)
+    tree.copy(there / "tree", place)
+    installed: list[dict[str, Any]] = json.loads((there / "wheels.json").read_text(encoding="utf-8"))
+    return installed
+
+
+def kept(engines: Iterable[str], target: dict[str, str], index: str | None, cache: Path) -> Path:
+    """Return the directory of `cache` with the engines' runtime: the one there if it is whole, else installed anew.
+
+    In it are `tree`, its `sha256`, `wheels.json`: what was installed, and `trimmed.json`: how many files each rule of
+    the trimming took.
+    `index` is where torch's CPU builds are. Raises PackageError as the installation does.
+    """
+    names = sorted(engines)
+    stem = "-".join((*names, target["python"], target["architecture"]))
+    place = cache / "runtime" / f"{stem}-{_key(names, target, index)}"
+    if not _whole(place):
+        print(f"installing the runtime of {stem} ...", file=sys.stderr)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        sweep(place.parent, ".making-")
+        with tempfile.TemporaryDirectory(prefix=".making-", dir=place.parent) as scratch:
+            made = Path(scratch) / "kept"
+            installed = runtime.install(names, target, made / "tree", index)
+            (made / "trimmed.json").write_text(json.dumps(installed.trimmed, indent=1), encoding="utf-8")
+            (made / "wheels.json").write_text(json.dumps(installed.wheels, indent=1), encoding="utf-8")
+            (made / "sha256").write_text(tree_sha256(made / "tree"))
+            for older in place.parent.glob(f"{stem}-*"):
+                shutil.rmtree(older)
+            made.rename(place)
+    return place
+
+
+def _key(engines: list[str], target: dict[str, str], index: str | None) -> str:
+    """Digest what the tree depends on: every wheel, every trimming rule, where torch comes from, how pip is asked."""
+    digest = hashlib.sha256(repr((engines, wheels.recorded(engines, target), index)).encode())
+    for path in (trim.RULES, *(Path(str(module.__file__)) for module in (trim, runtime, pip))):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _whole(place: Path) -> bool:
+    try:
+        return (place / "wheels.json").exists() and (place / "sha256").read_text() == tree_sha256(place / "tree")
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,45 @@
+"""What would stop a build minutes later, asked first: samples that cannot be read, a hub that cannot be reached.
+
+Torch and open_clip, which take seconds to import, are not needed for any of it.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from layer.sources.lock import Lock
+from layer.spec import ModelSpec
+
+
+def ask_hub(models: Sequence[ModelSpec], pins: Lock, cache: Path) -> None:
+    """Ask the hub what the build will ask first, if it will ask at all. Raises FetchError."""
+    for model in models:
+        repo = _repository(model)
+        if repo and not _is_here(model, repo, pins, cache):
+            return
+
+
+def _repository(model: ModelSpec) -> str | None:
+    """Return the repository of a model's weights; None where it has none, or where open_clip has to be asked."""
+    if model.checkpoint:
+        return None
+    if model.name.startswith("hf-hub:"):
+        return model.name.removeprefix("hf-hub:")
+    from layer.registry import table
+
+    asked = model.name, model.pretrained
+    return next((pair.weights for pair in table.pairs(model.name) if (pair.name, pair.pretrained) == asked), None)
+
+
+def _is_here(model: ModelSpec, repo: str, pins: Lock, cache: Path) -> bool:
+    """Tell whether a repository lies in the cache at its pin; else ask the hub, whose answer is kept for the build."""
+    from layer.sources import fetch, hub
+
+    if (fetch.EMBEDDED / fetch.repo_folder(repo)).is_dir():
+        return True
+    pin = next((pin for pin in pins.get(model.id, ()) if (pin.repo, pin.asked) == (repo, model.revision)), None)
+    if pin:
+        folder = cache / "hub" / fetch.repo_folder(repo) / pin.revision
+        if all((folder / name).exists() for name in pin.files):
+            return True
+    hub.repository(repo, pin.revision if pin else model.revision)
+    return False

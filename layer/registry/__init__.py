@@ -1,0 +1,1 @@
+"""open_clip's registry as a table, with what each model takes."""

@@ -1,0 +1,163 @@
+"""Count what open_clip's models are made of, on torch's meta device: nothing is downloaded, nothing is allocated.
+
+`python -m layer.registry.parameter_count` writes registry.json, which `python -m layer models` reads without torch.
+"""
+
+import json
+import logging
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from console.parser import Parser
+from console.run import run
+from layer.errors import BuildError
+from layer.sources.openclip import open_clip
+from layer.sources.resolve import source_plan
+from layer.spec import ModelSpec
+
+OUTPUT = Path(__file__).with_name("registry.json")  # layer/registry/table.py reads it
+TEXT_TOWERS = Path(__file__).with_name("text_towers.json")  # the published configs of the registry's text towers
+SCALE_BYTES = 4  # of an output, of a smoothed input, of a token table's block
+PRODUCT_BYTES = 5_000  # of a product's nodes in the two graphs that ONNX Runtime has of a tower
+# Bytes of a tokenizer.json for each entry: open_clip's own has 1.7 MB; others at most, with long pieces and merges.
+OWN_TOKEN_BYTES, TOKEN_BYTES = 35, 135
+# Parameters of no nn.Linear that are multiplied all the same; an attention of two widths has three in the place of one.
+IN_MATRICES = ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight", "proj", "text_projection")
+
+
+def count(name: str) -> dict[str, Any]:
+    """Return one model's row: its towers' parameters, and the bytes of its weights by engine and precision."""
+    with on_meta(towers()) as create:
+        model = create(name)
+    return _row(model, open_clip.get_model_config(name), towers())
+
+
+def count_config(config: dict[str, Any], towers: dict[str, Any]) -> dict[str, Any]:
+    """Return the row of a model that is not in the registry, from open_clip's config of it.
+
+    `towers` are transformers' configs of text towers.
+    """
+    name = "counted"  # in the registry for so long
+    with patch.dict("open_clip.factory._MODEL_CONFIGS", {name: config}), on_meta(towers) as create:
+        return _row(create(name), config, towers)
+
+
+def _row(model: Any, config: dict[str, Any], towers: dict[str, Any]) -> dict[str, Any]:
+    parameters = {"image": 0, "text": 0}
+    sizes = {"torch fp32": 0, "fp32": 0, "int8": 0}
+    for key, tensor, in_8_bits in _weights(model):
+        sizes["torch fp32"] += tensor.numel() * 4
+        if key.startswith(("text_decoder.", "text.text_decoder.")):
+            continue  # CoCa's captioner: a checkpoint has it, an embedding does not pass it
+        sizes["fp32"] += tensor.numel() * 4
+        sizes["int8"] += in_8_bits
+        parameters["image" if key.startswith("visual.") else "text"] += tensor.numel()
+    size = model.visual.image_size
+    return {
+        "embed_dim": config["embed_dim"],
+        "image_size": [size, size] if isinstance(size, int) else list(size),
+        "context_length": config["text_cfg"].get("context_length", 77),
+        "parameters": parameters,
+        "bytes": sizes,
+        "tokenizer": _tokenizer_bytes(config["text_cfg"], towers),
+    }
+
+
+def _weights(model: nn.Module) -> Iterator[tuple[str, torch.Tensor, int]]:
+    """Yield each weight with its name and the bytes that it takes in an 8-bit graph of ONNX Runtime."""
+    for prefix, module in model.named_modules():
+        for name, tensor in [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]:
+            if tensor is None or (name not in module.state_dict() and name != "weight"):
+                continue  # a buffer that is made, not stored
+            yield f"{prefix}.{name}".lstrip("."), tensor, _in_8_bits(module, name, tensor)
+
+
+def _in_8_bits(module: nn.Module, name: str, tensor: torch.Tensor) -> int:
+    """Bytes of a weight: a matrix multiplied by token has scales and nodes beside it, a token table scales alone."""
+    if tensor.ndim == 2 and (isinstance(module, nn.Linear) or name in IN_MATRICES):
+        from_left = name in ("proj", "text_projection")  # [inputs, outputs]: vectors @ proj
+        inputs, outputs = tensor.shape if from_left else tensor.shape[::-1]
+        return int(inputs) * int(outputs) + SCALE_BYTES * (int(inputs) + int(outputs)) + PRODUCT_BYTES
+    if isinstance(module, nn.Embedding) and tensor.shape[0] > 1000:
+        rows, width = tensor.shape
+        return int(rows) * (width + SCALE_BYTES * (width // 32 if width % 32 == 0 else 1))
+    return tensor.numel() * 4
+
+
+def _tokenizer_bytes(text: Mapping[str, Any], towers: Mapping[str, Any]) -> int:
+    """Bytes of a tokenizer.json, at most."""
+    if tower := text.get("hf_model_name"):
+        return TOKEN_BYTES * int(towers[tower]["vocab_size"])
+    entry = TOKEN_BYTES if text.get("hf_tokenizer_name") else OWN_TOKEN_BYTES
+    return entry * int(text.get("vocab_size", 49408))  # open_clip's own, CLIPTextCfg
+
+
+def towers() -> dict[str, Any]:
+    """Return transformers' configs of the registry's text towers, by repository."""
+    known: dict[str, Any] = json.loads(TEXT_TOWERS.read_text(encoding="utf-8"))
+    return known
+
+
+@contextmanager
+def on_meta(towers: dict[str, Any]) -> Iterator[Any]:
+    """Give a function that creates a registry model on the meta device, text towers of transformers included."""
+
+    def create(name: str) -> Any:
+        return open_clip.create_model(name, device="meta", load_weights=False, pretrained_text=False)
+
+    with torch.device("meta"), text_towers_known(towers):
+        yield create
+
+
+@contextmanager
+def text_towers_known(towers: dict[str, dict[str, Any]]) -> Iterator[None]:
+    """Let open_clip take the configs of transformers' text towers from `towers` instead of from the hub."""
+    from transformers import AutoConfig
+
+    def published(repo: str) -> Any:
+        return AutoConfig.for_model(**towers[repo])
+
+    with patch("open_clip.hf_model.AutoConfig.from_pretrained", published):
+        yield
+
+
+def pairs() -> list[dict[str, Any]]:
+    """Return every pair of the installed registry with where its weights, tokenizer and text config come from."""
+    rows = []
+    for name, tag in open_clip.list_pretrained():
+        plan = source_plan(ModelSpec(name, tag))
+        weights = [need.repo for need in plan.needs if "weights" in need.roles]
+        rows.append({"name": name, "pretrained": tag, "weights": weights[0] if weights else None})
+        rows[-1]["text"] = [need.repo for need in plan.needs if set(need.roles) & {"tokenizer", "text_config"}]
+        rows[-1]["url"] = plan.direct.url if plan.direct else None
+        rows[-1]["advice"] = plan.advice
+    return rows
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write registry.json; returns the exit status."""
+    return run(lambda: _command(arguments), (BuildError,))
+
+
+def _command(arguments: Sequence[str] | None) -> None:
+    Parser(prog="python -m layer.registry.parameter_count", description=__doc__).parse_args(arguments)
+    logging.disable(logging.WARNING)
+    models = {name: count(name) for name in tqdm(open_clip.list_models(), unit="model")}
+    lines = [
+        f' "open_clip": "{open_clip.__version__}"',
+        ' "models": {\n  ' + ",\n  ".join(f"{json.dumps(k)}: {json.dumps(v)}" for k, v in models.items()) + "\n }",
+        ' "pairs": [\n  ' + ",\n  ".join(json.dumps(row) for row in pairs()) + "\n ]",
+    ]
+    OUTPUT.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Where models come from: the hub, local checkpoints, the lock file."""

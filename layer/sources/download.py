@@ -1,0 +1,117 @@
+"""Bring what all models of a build need: every repository found first, then one parallel download under one bar."""
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+
+from layer.errors import LockError, StorageError
+from layer.files import disk_errors
+from layer.progress import Bar, bar
+from layer.sources import local_checkpoint, resolve
+from layer.sources.fetch import WORKERS, Fetched, Located, download, locate, partial_of
+from layer.sources.lock import Lock, LockedSource
+from layer.spec import ModelSpec
+
+
+def gather(models: Sequence[ModelSpec], cache: Path, pins: Lock) -> list[list[Fetched]]:
+    """Fetch every model's repositories, at the commits of `pins` where they have some. Raises FetchError, PlanError."""
+    hub = cache / "hub"
+    # A new model takes a repository that others have at their commit: one process can hold only one.
+    every = [source for sources in pins.values() for source in sources]
+    with ThreadPoolExecutor(WORKERS) as pool:
+        found = list(
+            pool.map(lambda model: locate_repositories(model, cache, [*pins.get(model.id, ()), *every]), models)
+        )
+    for one in (one for sources in found for one in sources):
+        one.take_over()
+    located = {(one.folder, name): one for sources in found for one in sources for name in one.missing()}
+    _download_all([(one, name) for (_, name), one in located.items()], hub)
+    fetched = [[one.fetched() for one in sources] for sources in found]
+    for model, sources in zip(models, fetched, strict=True):
+        _refuse_other_files(model, sources, pins.get(model.id, ()))
+    return fetched
+
+
+def locate_repositories(model: ModelSpec, cache: Path, pins: Sequence[LockedSource]) -> list[Located]:
+    """Find the weights' repository, then those that its config says the text side needs."""
+    hub = cache / "hub"
+    if model.checkpoint:
+        own = local_checkpoint.repository(model, cache)
+        return [own.located, *(_at_pin(need, None, hub, pins) for need in own.needs)]
+    weights = resolve.weights_need(model)
+    config_file = None
+    if "config" in weights.roles:
+        config = _at_pin(resolve.Need(weights.repo, ("config",)), model.revision, hub, pins)
+        config.take_over()
+        for name in config.missing():
+            download(config, name, lambda _: None)
+        config_file = config.folder / resolve.CONFIG_FILE
+    needs = resolve.merge([weights, *resolve.text_needs(resolve.model_config(model, config_file))])
+    return [_at_pin(need, model.revision if need.repo == weights.repo else None, hub, pins) for need in needs]
+
+
+def _at_pin(need: resolve.Need, asked: str | None, hub: Path, pins: Sequence[LockedSource]) -> Located:
+    """A pin holds as long as models.toml asks for the same branch, tag or commit as when it was made."""
+    pin = next((pin for pin in pins if (pin.repo, pin.asked) == (need.repo, asked)), None)
+    return locate(need, asked, hub, pin)
+
+
+def _refuse_other_files(model: ModelSpec, sources: Sequence[Fetched], pins: Sequence[LockedSource]) -> None:
+    for source in sources:
+        for pin in pins:
+            if (pin.repo, pin.revision) != (source.repo, source.revision):
+                continue
+            for name in {*pin.files} & {*source.facts}:
+                if pin.files[name] != source.facts[name]:
+                    raise LockError(
+                        f"{name} of {source.repo}, for {model.id}, has sha256 {source.facts[name].sha256}, models.lock "
+                        f"has {pin.files[name].sha256} at the same commit: somebody changed it; if that is right, run "
+                        "`python -m layer build --update`"
+                    )
+
+
+def _download_all(jobs: Sequence[tuple[Located, str]], hub: Path) -> None:
+    if not jobs:
+        return
+    total = sum(one.expected[name].size or 0 for one, name in jobs)
+    there = sum(_size(partial_of(one.folder / name)) for one, name in jobs)
+    _refuse_too_much(total - there, hub)
+    stop = threading.Event()
+    title = f"downloading {len(jobs)} files"
+    with bar(title, total, done=there) as shown:
+        advance = _advance(shown, stop)
+        with ThreadPoolExecutor(WORKERS) as pool:
+            running = [pool.submit(download, one, name, advance) for one, name in jobs]
+            try:
+                for done in as_completed(running):
+                    done.result()
+            except BaseException:
+                stop.set()  # the others end at their next chunk: what they have is kept for the next build
+                for job in running:
+                    job.cancel()
+                raise
+
+
+def _refuse_too_much(left: int, hub: Path) -> None:
+    if left > disk_errors.free(hub):
+        raise StorageError(
+            f"{left / 1e6:,.0f} MB are to be downloaded, and {disk_errors.space(hub)}: "
+            "make room, or name another --cache"
+        )
+
+
+def _advance(shown: Bar, stop: threading.Event) -> Callable[[int], None]:
+    lock = threading.Lock()
+
+    def advance(count: int) -> None:
+        if stop.is_set():
+            raise InterruptedError("another download failed, or the build was stopped")
+        with lock:
+            shown.update(count)
+
+    return advance
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0

@@ -1,0 +1,216 @@
+"""Bring the needed files of a repository into a cache, pinned to one commit, with their hashes checked."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from layer.errors import FetchError
+from layer.files.link import link
+from layer.naming import checked
+from layer.network import environment, transfer
+from layer.progress import file_sha256
+from layer.sources import hub
+from layer.sources.lock import LockedFile, LockedSource
+
+if TYPE_CHECKING:
+    from layer.sources.resolve import Need
+
+WORKERS = 4  # questions or files at a time: enough to fill a line, few enough for a hub that counts connections
+EMBEDDED = Path(__file__).parents[1] / "demo" / "hub"  # repositories that come with this project, in cache layout
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A repository's needed files, all at `revision` (40 hex digits), in `folder`; `facts` are the files' own."""
+
+    repo: str
+    revision: str
+    roles: tuple[str, ...]
+    license: str | None
+    files: tuple[str, ...]
+    folder: Path
+    asked: str | None = None
+    facts: Mapping[str, LockedFile] = field(default_factory=dict)
+
+    def locked(self) -> LockedSource:
+        """Return what models.lock keeps of it."""
+        return LockedSource(self.repo, self.asked, self.revision, self.roles, self.license, self.facts)
+
+
+@dataclass(frozen=True)
+class Located:
+    """A repository found, at one commit: the files to bring, each with its size and what its hash has to be."""
+
+    need: "Need"
+    asked: str | None
+    revision: str
+    license: str | None
+    folder: Path
+    expected: Mapping[str, "Expected"]
+
+    def missing(self) -> list[str]:
+        """Name the files that are still to be downloaded."""
+        return [name for name, want in self.expected.items() if not want.is_at(self.folder / name)]
+
+    def take_over(self) -> None:
+        """Bring the files that an older commit in the cache has already: most commits leave the weights as they are."""
+        for name in self.missing():
+            want = self.expected[name]
+            if not want.sha256 and not want.blob_id:
+                continue  # of a mirror that says nothing of its files, none is known to be the same
+            for older in sorted(self.folder.parent.glob(f"*/{name}")):
+                if want.difference(older) is None:
+                    self.folder.mkdir(parents=True, exist_ok=True)
+                    link(older, self.folder / name)
+                    break
+
+    def fetched(self) -> Fetched:
+        """Return the repository with its files' facts, all of them being there by now."""
+        facts = {
+            name: LockedFile((self.folder / name).stat().st_size, want.digest(self.folder / name))
+            for name, want in self.expected.items()
+        }
+        need, files = self.need, tuple(self.expected)
+        return Fetched(need.repo, self.revision, need.roles, self.license, files, self.folder, self.asked, facts)
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What the hub, or models.lock, says of a file: `sha256`, or git's own `blob_id` of a small file, or neither."""
+
+    size: int | None
+    sha256: str | None
+    blob_id: str | None = None
+
+    def is_at(self, path: Path) -> bool:
+        """Tell whether a file is there, of its size: its hash was checked before it got its name."""
+        try:
+            return self.size in (None, path.stat().st_size)
+        except FileNotFoundError:
+            return False
+
+    def difference(self, path: Path) -> str | None:
+        """Tell how a file is another one, None where it is the one that was meant, as far as that is known."""
+        size = path.stat().st_size
+        if self.size is not None and size != self.size:
+            return f"has {size} bytes, the hub says {self.size}"
+        if self.sha256:
+            found, wanted = file_sha256(path), self.sha256
+        elif self.blob_id:
+            found, wanted = _blob_id(path), self.blob_id
+        else:
+            return None
+        return None if found == wanted else f"has the hash {found}, the hub says {wanted}"
+
+    def digest(self, path: Path) -> str:
+        """Return the file's sha256: the one that it was checked against, or of a small file its own."""
+        return self.sha256 or file_sha256(path)
+
+
+def _blob_id(path: Path) -> str:
+    digest = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
+    with path.open("rb") as stream:
+        while chunk := stream.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def locate(need: "Need", asked: str | None, cache: Path, pin: LockedSource | None = None) -> Located:
+    """Find a repository at its pin, or at the commit that `asked` (a branch, a tag, None the default) names now.
+
+    With a pin and every file in the cache the hub is not asked. Raises FetchError, PlanError.
+    """
+    embedded = EMBEDDED / repo_folder(need.repo)
+    if embedded.is_dir():
+        return _embedded(need, asked, embedded)
+    if pin and set(need.roles) <= set(pin.roles):
+        chosen = {name: pin.files[name] for name in need.choose(list(pin.files))}
+        expected = {name: Expected(file.size, file.sha256) for name, file in chosen.items()}
+        folder = cache / repo_folder(need.repo) / pin.revision
+        located = Located(need, asked, pin.revision, pin.license, folder, expected)
+        if not located.missing():
+            return located
+    return _on_hub(need, asked, cache, pin.revision if pin else asked)
+
+
+def current_commit(repo: str, asked: str | None) -> str:
+    """Return the commit that a branch, a tag or the default branch stands at now, 40 hex digits. Raises FetchError."""
+    embedded = EMBEDDED / repo_folder(repo)
+    if embedded.is_dir():
+        return (embedded / "refs" / "main").read_text()
+    return hub.repository(repo, asked).commit
+
+
+def repo_folder(repo: str) -> str:
+    """Name a repository's folder in a cache, from its id exactly as open_clip asks for it. Raises FetchError."""
+    try:
+        return f"models--{checked.repository(repo).replace('/', '--')}"
+    except ValueError as error:
+        raise FetchError(f"{error}: check the model's name, or what its config names") from error
+
+
+def _embedded(need: "Need", asked: str | None, folder: Path) -> Located:
+    revision = (folder / "refs" / "main").read_text()
+    snapshot = folder / "snapshots" / revision
+    files = need.choose([path.name for path in snapshot.iterdir()])
+    expected = {name: Expected((snapshot / name).stat().st_size, file_sha256(snapshot / name)) for name in files}
+    return Located(need, asked, revision, "apache-2.0", snapshot, expected)
+
+
+def _on_hub(need: "Need", asked: str | None, cache: Path, revision: str | None) -> Located:
+    found = hub.repository(need.repo, revision)
+    expected = {}
+    for name in need.choose(list(found.files)):
+        stated = found.stated(name)
+        expected[name] = Expected(stated.size, stated.sha256, stated.blob_id)
+    folder = cache / repo_folder(need.repo) / checked.commit(found.commit)
+    return Located(need, asked, found.commit, found.license, folder, expected)
+
+
+def download(located: Located, name: str, advance: Callable[[int], object]) -> None:
+    """Download one file, going on from where an earlier try stopped; it gets its name only once its hash is right.
+
+    hf_hub_download begins each time anew (a partial file's name is its process's own), and a gigabyte is long.
+    `advance` is told how many bytes came. Raises FetchError, or OSError of the disk.
+    """
+    repo, want, target = located.need.repo, located.expected[name], located.folder / name
+    url = hub.file_url(repo, located.revision, name)
+    where = f"{name} of {repo} at {located.revision} from {environment.shown_endpoint()}"
+    partial = partial_of(target)
+    partial.parent.mkdir(parents=True, exist_ok=True)
+    headers = environment.token_headers(url)
+    with partial.open("ab") as stream:
+        told = transfer.download(
+            url, stream, where, limit=hub.limit(name), size=want.size, headers=headers, advance=advance
+        )
+    if want.size is None and want.sha256 is None:  # a mirror's answer without them: what came with the file counts
+        want = Expected(told.size, told.sha256)
+    if problem := want.difference(partial):
+        partial.unlink()
+        raise FetchError(f"{name} of {repo} {problem}: it was removed, run `python -m layer build` again")
+    partial.rename(target)
+
+
+def download_url(url: str, target: Path, sha256: str) -> None:
+    """Download a file from outside the hub; `sha256` is what is known of its hash, from the beginning, "" nothing.
+
+    Raises FetchError.
+    """
+    partial = partial_of(target)
+    partial.parent.mkdir(parents=True, exist_ok=True)
+    where = environment.without_password(url)
+    environment.check_name(url)
+    with partial.open("ab") as stream:
+        transfer.download(url, stream, where, limit=hub.MAX_WEIGHTS)
+    found = file_sha256(partial)
+    if not found.startswith(sha256):
+        partial.unlink()
+        raise FetchError(f"{where} has sha256 {found}, expected was {sha256}...: it was removed, run the build again")
+    partial.rename(target)
+
+
+def partial_of(target: Path) -> Path:
+    """Name the file in which a download grows."""
+    return target.with_name(f"{target.name}.partial")

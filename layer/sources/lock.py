@@ -1,0 +1,121 @@
+"""models.lock, beside models.toml: the commit of every repository, the size and sha256 of every file that was built."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from layer.errors import LockError
+from layer.files import text_file
+from layer.naming import checked
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class LockedFile:
+    """A file as it was fetched: `size` in bytes, `sha256` as 64 hex digits."""
+
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class LockedSource:
+    """A repository as it was fetched: `asked` is the branch, tag or commit of models.toml, None the default branch."""
+
+    repo: str
+    asked: str | None
+    revision: str
+    roles: tuple[str, ...]
+    license: str | None
+    files: Mapping[str, LockedFile]
+
+
+Lock = dict[str, tuple[LockedSource, ...]]  # by the model's id
+
+
+def lock_path(spec: Path) -> Path:
+    """Name the lock of a models.toml: the same name, ending in .lock."""
+    return spec.with_suffix(".lock")
+
+
+def read(path: Path) -> Lock:
+    """Read a lock; one that is not there is empty. Raises LockError where it cannot be understood."""
+    try:
+        data = json.loads(text_file.read(path))
+        if data["version"] != VERSION:
+            version = checked.shown(data["version"])
+            raise LockError(f"{path} has version {version}, this builder knows {VERSION}: remove it and build")
+        return {model: tuple(_source(source) for source in sources) for model, sources in data["models"].items()}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        reason = str(error) if type(error) is ValueError else repr(error)  # our own, or a library's
+        raise LockError(f"{path} is damaged ({reason}): take it back from git, or remove it and build") from error
+
+
+def write(path: Path, lock: Lock) -> None:
+    """Write a lock, one line a file so that a diff reads well; aside first, and only where it says something new."""
+    models = {model: [_json(source) for source in lock[model]] for model in sorted(lock)}
+    text = json.dumps({"version": VERSION, "models": models}, indent=1, ensure_ascii=False) + "\n"
+    if path.exists() and path.read_bytes() == text.encode():
+        return
+    aside = path.with_name(f".{path.name}.new")
+    aside.write_text(text, encoding="utf-8")
+    aside.rename(path)
+
+
+def changes(old: Lock, new: Lock) -> Iterator[str]:
+    """Say what differs, a line for each repository and file."""
+    for model in sorted({*old, *new}):
+        before = {source.repo: source for source in old.get(model, ())}
+        after = {source.repo: source for source in new.get(model, ())}
+        for repo in sorted({*before, *after}):
+            yield from _changed(model, repo, before.get(repo), after.get(repo))
+
+
+def _changed(model: str, repo: str, old: LockedSource | None, new: LockedSource | None) -> Iterator[str]:
+    if old == new:
+        return
+    revisions = " -> ".join(source.revision[:12] if source else "none" for source in (old, new))
+    yield f"{model}: {repo} {revisions}"
+    before, after = (dict(source.files) if source else {} for source in (old, new))
+    for name in sorted({*before, *after}):
+        if before.get(name) != after.get(name):
+            told = " -> ".join(
+                f"{file.size} bytes, sha256 {file.sha256[:12]}" if file else "none"
+                for file in (before.get(name), after.get(name))
+            )
+            yield f"  {name}: {told}"
+
+
+def _json(source: LockedSource) -> dict[str, object]:
+    files = {name: f"{file.size} {file.sha256}" for name, file in sorted(source.files.items())}
+    return {**asdict(source), "roles": " ".join(source.roles), "files": files}
+
+
+def _source(data: Mapping[str, Any]) -> LockedSource:
+    """Read a source; what will be part of a path or a URL is checked. Raises ValueError, KeyError, TypeError."""
+    files = {checked.file_name(name): _file(line) for name, line in dict(data["files"]).items()}
+    if len({name.lower() for name in files}) < len(files):
+        raise ValueError("two files have names that differ in case alone")
+    asked, license_name = data["asked"], data["license"]
+    if license_name is not None and not (isinstance(license_name, str) and license_name.isprintable()):
+        raise ValueError(f"{checked.shown(license_name)} is no license")
+    return LockedSource(
+        checked.repository(data["repo"]),
+        None if asked is None else checked.revision(asked),
+        checked.commit(data["revision"]),
+        tuple(str(data["roles"]).split()),
+        license_name,
+        files,
+    )
+
+
+def _file(line: str) -> LockedFile:
+    size, sha256 = line.split()
+    if not size.isascii() or not size.isdigit():
+        raise ValueError(f"{checked.shown(size)} is no size")
+    return LockedFile(int(size), checked.sha256(sha256))

@@ -1,0 +1,182 @@
+"""What a model is made of: which repositories, which of their files, and where else its weights are served from."""
+
+import posixpath
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from console.suggest import did_you_mean
+from layer.config.check import read_config
+from layer.errors import PlanError
+from layer.naming.model_names import LISTS
+from layer.sources.openclip import open_clip
+from layer.spec import ModelSpec
+
+CONFIG_FILE = "open_clip_config.json"
+DEFAULT_WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")  # in open_clip's own order
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "vocab.txt",
+    "merges.txt",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+    "tokenizer.model",
+)
+
+
+@dataclass(frozen=True)
+class Need:
+    """One repository, under the id by which open_clip will ask for it, and what of it is needed.
+
+    `files` are required, and so is the first of `weights` that the repository has; `roles` are "weights", "config"
+    (open_clip's), "tokenizer" and "text_config" (transformers').
+    """
+
+    repo: str
+    roles: tuple[str, ...]
+    weights: tuple[str, ...] = ()
+
+    def choose(self, available: Sequence[str]) -> list[str]:
+        """Pick the files to fetch from the repository's files. Raises PlanError naming what it lacks."""
+        chosen = []
+        if self.weights:
+            chosen.append(self._first(self.weights, available))
+        if "config" in self.roles:
+            chosen.append(self._first((CONFIG_FILE,), available))
+        if "tokenizer" in self.roles:
+            files = [name for name in TOKENIZER_FILES if name in available]
+            if not set(files) - {"tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"}:
+                raise PlanError(f"{self.repo} has no tokenizer: none of tokenizer.json, vocab.txt, spiece.model, ...")
+            chosen += files
+        if "text_config" in self.roles:
+            chosen.append(self._first(("config.json",), available))
+        elif "tokenizer" in self.roles and "config.json" in available:
+            chosen.append("config.json")  # transformers reads the tokenizer's class from it
+        return chosen
+
+    def _first(self, names: Sequence[str], available: Sequence[str]) -> str:
+        for name in names:
+            if name in available:
+                return name
+        raise PlanError(f"{self.repo} has no {' and no '.join(names)}: is it an OpenCLIP repository?")
+
+
+@dataclass(frozen=True)
+class Direct:
+    """Weights served from outside the hub; `sha256` is what the registry says of them: all of it, a prefix, or ""."""
+
+    url: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class SourcePlan:
+    """All that one model takes. Without a repository of weights, `direct` is where they come from.
+
+    `advice` says what the registry itself gets wrong for this pair.
+    """
+
+    model_id: str
+    needs: tuple[Need, ...]
+    direct: Direct | None
+    advice: str | None
+
+
+def source_plan(model: ModelSpec) -> SourcePlan:
+    """Plan a pair of open_clip's registry. Raises PlanError for a name or a tag that open_clip does not know."""
+    pair = _pretrained_cfg(model)
+    weights = [weights_need(model)] if pair.get("hf_hub") else []
+    config = model_config(model, None)
+    direct = Direct(pair["url"], checksum(pair["url"])) if pair.get("url") else None
+    return SourcePlan(model.id, tuple(merge([*weights, *text_needs(config)])), direct, _advice(model, pair, config))
+
+
+def checksum(url: str) -> str:
+    """Return the sha256, or its beginning, that a URL of the registry carries; "" where it carries none."""
+    parts = posixpath.splitext(url)[0].split("/")
+    if "openaipublic" in url:
+        return parts[-2]
+    return parts[-1].rpartition("-")[2] if "/mlfoundations/" in url else ""
+
+
+def _advice(model: ModelSpec, pair: Mapping[str, Any], config: Mapping[str, Any]) -> str | None:
+    """Tell where open_clip computes a model with another activation than it was trained with, and only warns."""
+    trained, computed = bool(pair.get("quick_gelu")), bool(config.get("quick_gelu"))
+    if trained == computed:
+        return None
+    other = f"{model.name}-quickgelu"
+    if trained and other in open_clip.list_models():
+        return f'{model.id} was trained with QuickGELU, and open_clip computes this name with GELU: name = "{other}"'
+    return f"{model.id}: open_clip's registry is inconsistent on QuickGELU; compare with its own results"
+
+
+def weights_need(model: ModelSpec) -> Need:
+    """Say which repository holds the weights. Raises PlanError for a name or a tag that open_clip does not know."""
+    if model.name.startswith("hf-hub:"):
+        return Need(model.name.removeprefix("hf-hub:"), ("weights", "config"), DEFAULT_WEIGHTS)
+    config = _pretrained_cfg(model)
+    if not config.get("hf_hub"):
+        raise PlanError(
+            f"{model.id} is not on the hub: name its repository as hf-hub:<org>/<name>, if it has one, or its file "
+            f"as checkpoint = {config['url']!r} with config = {model.id!r}"
+        )
+    repo, file = posixpath.split(config["hf_hub"])
+    return Need(repo, ("weights",), _weights_names(file))
+
+
+def _pretrained_cfg(model: ModelSpec) -> dict[str, Any]:
+    if model.name not in open_clip.list_models():
+        hint = did_you_mean(model.name, open_clip.list_models())
+        raise PlanError(f"open_clip {open_clip.__version__} has no model {model.name!r}{hint} ({LISTS})")
+    config: dict[str, Any] = open_clip.get_pretrained_cfg(model.name, model.pretrained)
+    if not config:
+        tags = open_clip.list_pretrained_tags_by_model(model.name)
+        told = ", ".join(tags) or "none"
+        hint = did_you_mean(str(model.pretrained), tags)
+        raise PlanError(f"{model.name} has no pretrained {model.pretrained!r}{hint or '.'} Its tags are {told}")
+    return config
+
+
+def text_needs(model_config: Mapping[str, Any]) -> list[Need]:
+    """Say which repositories the text side needs, from open_clip's model config; often none, often another one."""
+    text = model_config["text_cfg"]
+    needs = []
+    if tokenizer := text.get("hf_tokenizer_name"):
+        needs.append(Need(tokenizer, ("tokenizer",)))
+    if tower := text.get("hf_model_name"):
+        needs.append(Need(tower, ("text_config",)))
+    return needs
+
+
+def merge(needs: Sequence[Need]) -> list[Need]:
+    """Join needs of the same repository, in order of first mention."""
+    merged: dict[str, Need] = {}
+    for need in needs:
+        known = merged.get(need.repo, Need(need.repo, ()))
+        roles = (*known.roles, *(role for role in need.roles if role not in known.roles))
+        merged[need.repo] = Need(need.repo, roles, known.weights or need.weights)
+    return list(merged.values())
+
+
+def model_config(model: ModelSpec, config_file: Path | None) -> dict[str, Any]:
+    """Return open_clip's model config: the registry's, or the one in the repository's open_clip_config.json.
+
+    Raises PlanError naming every field of it that open_clip would not honour.
+    """
+    if config_file is None:
+        config: dict[str, Any] = open_clip.get_model_config(model.name)
+        return config
+    return dict(read_config(config_file, f"{CONFIG_FILE} of {model.id}", PlanError)["model_cfg"])
+
+
+def _weights_names(file: str) -> tuple[str, ...]:
+    """Return the file and, before it, its safetensors sibling: what open_clip itself asks for, in its order."""
+    if not file or file == DEFAULT_WEIGHTS[1]:
+        return DEFAULT_WEIGHTS
+    stem, extension = posixpath.splitext(file)
+    return (f"{stem}.safetensors", file) if extension in (".bin", ".pth") else (file,)

@@ -1,0 +1,144 @@
+"""Facts that two packages must each hold, since neither may import the other. A changed copy fails here."""
+
+import re
+from pathlib import Path
+
+from handler import golden, manifest, offline
+from handler.engines import ENGINES
+from handler.http import cors
+from handler.http.routes import ROUTES
+from handler.imaging import decode
+from handler.settings import Settings
+from handler.telemetry import metrics
+from infra import api, environment, monitoring
+from infra import package as infra_package
+from infra.settings import StackSettings
+from layer import engines as layer_engines
+from layer.bundle import manifest as layer_manifest
+from layer.export import parity_gate
+from layer.package import digest, pipeline
+from layer.registry import lambda_limits
+from layer.spec import CHOICES
+from tests.contracts.agreement import agree
+
+ROOT = Path(__file__).parents[2]
+DOCKERFILE = (ROOT / "layer" / "package" / "Dockerfile").read_text(encoding="utf-8")
+
+
+def test_the_manifests_schema() -> None:
+    agree(
+        "the manifest's schema number",
+        {"handler/manifest.py": manifest.SCHEMA, "layer/bundle/manifest.py": layer_manifest.SCHEMA},
+    )
+
+
+def test_the_packages_schema() -> None:
+    agree(
+        "the schema number of package.json",
+        {"infra/package.py": infra_package.SCHEMA, "layer/package/pipeline.py": pipeline.SCHEMA},
+    )
+
+
+def test_the_least_cosine_to_open_clip() -> None:
+    agree(
+        "the least cosine by precision",
+        {"handler/golden.py": golden.MIN_COSINE, "layer/export/parity_gate.py": parity_gate.MIN_COSINE},
+    )
+
+
+def test_the_offline_environment() -> None:
+    wanted = offline.environment(Settings.cache_dir)
+    written = environment.environment(StackSettings())
+    in_image = dict(re.findall(r"^(?:ENV|   )\s*([A-Z_]+)=(\S+)", DOCKERFILE, re.MULTILINE))
+    agree(
+        "the offline environment",
+        {
+            "handler/offline.py": wanted,
+            "infra/environment.py": {name: written.get(name) for name in wanted},
+            "layer/package/Dockerfile": {name: in_image.get(name) for name in wanted},
+        },
+    )
+
+
+def test_the_bundles_place() -> None:
+    agree(
+        "where the bundle lies in Lambda",
+        {
+            "handler/settings.py": str(Settings.bundle_dir),
+            "infra/environment.py": environment.BUNDLE_DIR,
+            "layer/package/Dockerfile": re.findall(r"^COPY bundle/ (\S+)/$", DOCKERFILE, re.MULTILINE)[0],
+        },
+    )
+
+
+def test_the_routes() -> None:
+    answered = {path: sorted(methods) for path, methods in ROUTES.items()}
+    deployed = {path: sorted({method.value for method in methods} - {"HEAD"}) for path, methods in api.ROUTES.items()}
+    agree("routes and their methods", {"handler/http/routes.py": answered, "infra/api.py": deployed})
+
+
+def test_the_cors_headers() -> None:
+    allowed = api._cors(("https://example.org",))
+    assert allowed is not None
+    agree(
+        "the headers that another origin may send",
+        {"handler/http/cors.py": cors.HEADERS.split(", "), "infra/api.py": list(allowed.allow_headers or [])},
+    )
+
+
+def test_the_package_shapes() -> None:
+    agree(
+        "package shapes",
+        {
+            "layer/spec.py": sorted(CHOICES["package"]),
+            "layer/registry/lambda_limits.py": sorted(lambda_limits.SHAPES),
+            "infra/package.py": sorted(infra_package.ROLES),
+        },
+    )
+
+
+def test_the_engines() -> None:
+    requirements = (ROOT / "layer" / "package" / "requirements").glob("*.txt")
+    agree(
+        "engines",
+        {
+            "layer/engines.py": sorted(layer_engines.ENGINES),
+            "handler/engines/__init__.py": sorted(ENGINES),
+            "layer/package/requirements/": sorted({path.stem for path in requirements} - {"common"}),
+        },
+    )
+
+
+def test_the_metrics_namespace() -> None:
+    agree(
+        "the metrics' namespace",
+        {"handler/telemetry/metrics.py": metrics.NAMESPACE, "infra/monitoring.py": monitoring.NAMESPACE},
+    )
+
+
+def test_the_digest_of_a_tree(tmp_path: Path) -> None:
+    for name, content in (("a.py", "one"), ("b/c.py", "two"), ("b/ü.txt", "three"), ("__pycache__/a.pyc", "no")):
+        path = tmp_path / "tree" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content, encoding="utf-8")
+    agree(
+        "the digest of a tree",
+        {
+            "layer/package/digest.py": digest.tree_sha256(tmp_path / "tree"),
+            "infra/package.py": infra_package.tree_sha256(tmp_path / "tree"),
+        },
+    )
+
+
+def test_the_image_formats() -> None:
+    script = (ROOT / "handler" / "endpoints" / "playground" / "pictures.js").read_text(encoding="utf-8")
+    in_page = re.findall(r"\^image\\/\(([a-z|]+)\)\$", script)[0].split("|")
+    documented = (ROOT / "handler" / "schemas" / "openapi.py").read_text(encoding="utf-8")
+    agree(
+        "image formats",
+        {
+            "handler/imaging/decode.py": sorted(name.lower() for name in decode.FORMATS if name),
+            "handler/endpoints/playground/": sorted(in_page),
+            "handler/schemas/openapi.py": sorted(set(re.findall(r"image/([a-z]+)\"", documented))),
+        },
+    )

@@ -1,0 +1,76 @@
+"""A new engine takes a record, a writer, a class, and a file of requirements: no branch anywhere knows its name."""
+
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+import handler.engines
+import layer.engines
+from handler.engines import create_engine
+from handler.settings import Settings
+from layer.engines import FP32, Engine, Recipe
+from layer.export import parity_gate
+from layer.registry import lambda_limits
+from layer.spec import CHOICES, read_spec
+
+
+class ToyEngine:
+    """Gives every text and image the vector of ones."""
+
+    def __init__(self, entry: Any, manifest: Any, settings: Settings) -> None:
+        self.dimensions = entry.embed_dim
+
+    def encode_images(self, pixels: Any) -> Any:
+        return np.ones((len(pixels), self.dimensions), np.float32)
+
+
+def write_toy(fp32: Path, recipe: Recipe, target: Path, *, by_token: bool = False) -> None:
+    target.write_text(f"toy {recipe.name}")
+
+
+@pytest.fixture
+def _toy(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = ModuleType("toy")
+    vars(module).update(ToyEngine=ToyEngine, write_toy=write_toy)
+    monkeypatch.setitem(sys.modules, "toy", module)
+    record = Engine({"fp32": (FP32,)}, code_bytes=1_000_000, writer="toy:write_toy", suffix="toy")
+    monkeypatch.setitem(layer.engines.ENGINES, "toy", record)
+    monkeypatch.setitem(CHOICES, "engine", ("auto", *layer.engines.ENGINES))
+    monkeypatch.setitem(handler.engines.ENGINES, "toy", "toy:ToyEngine")
+
+
+@pytest.mark.usefixtures("_toy")
+def test_models_toml_takes_it_with_the_precision_that_it_has(tmp_path: Path) -> None:
+    spec = tmp_path / "models.toml"
+    spec.write_text('[[model]]\nname = "ViT-B-32"\npretrained = "openai"\nengine = "toy"\n')
+
+    [model] = read_spec(spec).models
+
+    assert (model.engine, model.precision) == ("toy", "fp32")
+
+
+@pytest.mark.usefixtures("_toy")
+def test_its_towers_are_written_by_its_writer(tmp_path: Path) -> None:
+    facts = {"export": {"causal_text": True}}
+
+    parity_gate._write(tmp_path, tmp_path / "image.onnx", "toy", "image", FP32, facts, tmp_path / "out")
+
+    assert (tmp_path / "out" / "image.toy").read_text() == "toy fp32"
+
+
+@pytest.mark.usefixtures("_toy")
+def test_its_code_counts_against_the_limit_of_a_layer() -> None:
+    assert lambda_limits.room("layer", ["toy"]) == 262_144_000 - 1_000_000
+
+
+@pytest.mark.usefixtures("_toy")
+def test_the_handler_loads_its_class() -> None:
+    entry = SimpleNamespace(id="org/model", engine="toy", embed_dim=3)
+
+    engine = create_engine(cast("Any", entry), cast("Any", None), Settings())
+
+    assert engine.encode_images(np.zeros((2, 3, 8, 8), np.float32)).tolist() == [[1, 1, 1], [1, 1, 1]]

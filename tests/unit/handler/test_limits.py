@@ -1,0 +1,69 @@
+"""Requests that would cost too much are refused before anything is computed, with the arithmetic and the cure."""
+
+import contextlib
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from handler.endpoints import embeddings
+from handler.errors import ApiError
+from handler.schemas.limits import check_answer_size
+from tests.unit.fake_bundle import FakeFunction, as_base64, encoded, picture
+
+LAMBDA_LIMIT = 6 * 1024 * 1024  # docs.aws.amazon.com: lambda "Lambda quotas", synchronous invocation payload
+
+
+def test_an_answer_that_lambda_would_refuse_is_refused_before_a_text_is_embedded(tmp_path: Path) -> None:
+    function = FakeFunction(tmp_path / "bundle", max_items=100_000)
+    status, answer = function.post({"input": ["a"] * 40_000})
+
+    assert (status, answer["error"]["code"]) == (413, "answer_too_large")
+    assert function.loader.loads == []
+    message = answer["error"]["message"]
+    assert "40,000 vectors of 4 dimensions as float" in message
+    assert 'encoding_format to "base64"' in message
+    [fit] = re.findall(r"at most ([\d,]+) at once", message)
+    assert function.post({"input": ["a"] * int(fit.replace(",", ""))})[0] == 200
+
+
+def test_a_matrix_that_lambda_would_refuse_is_refused_before_a_picture_is_read(tmp_path: Path) -> None:
+    function = FakeFunction(tmp_path / "bundle", max_items=1_000)
+    body = {"images": [as_base64(picture())] * 700, "texts": ["a"] * 700}
+    status, answer = function.http("POST", "/v1/similarity", json.dumps(body).encode())
+    assert (status, answer["error"]["code"], answer["error"]["param"]) == (413, "answer_too_large", "images")
+    assert function.loader.loads == []
+
+
+@pytest.mark.parametrize("encoding", ["float", "base64"])
+@pytest.mark.parametrize("dimensions", [1, 2, 3, 64, 512, 1152, 4096])
+def test_the_most_that_is_let_through_fits(dimensions: int, encoding: str) -> None:
+    most = 0
+    for step in (100_000, 10_000, 1_000, 100, 10, 1):
+        with contextlib.suppress(ApiError):
+            while True:
+                check_answer_size(most + step, dimensions, encoding)
+                most += step
+    row = np.full(dimensions, -1.2345678e-05, np.float32)
+    encode: Any = embeddings._base64 if encoding == "base64" else embeddings.floats
+    item = json.dumps({"object": "embedding", "index": most, "embedding": encode(row)}, separators=(",", ":"))
+    in_envelope = len(json.dumps(item)) - 2 + 1  # inside the envelope's string, with its comma
+
+    assert most * in_envelope + 1_000 <= LAMBDA_LIMIT
+    assert most * in_envelope > 0.8 * LAMBDA_LIMIT or dimensions < 64  # and not much less than would fit
+
+
+def test_the_pixels_of_all_pictures_together_are_counted_before_one_is_decoded(tmp_path: Path) -> None:
+    function = FakeFunction(tmp_path / "bundle", max_image_pixels=1_000_000, max_request_pixels=2_500_000)
+    large = as_base64(encoded(Image.new("1", (1000, 1000)), "PNG"))
+
+    assert function.post({"input": [{"image": large}] * 2})[0] == 200
+    done = len(function.loader.engine.image_batches)
+    status, answer = function.post({"input": [{"image": large}] * 3})
+    assert (status, answer["error"]["code"], answer["error"]["param"]) == (413, "image_too_large", "input")
+    assert "3,000,000 pixels together: at most 2,500,000" in answer["error"]["message"]
+    assert len(function.loader.engine.image_batches) == done

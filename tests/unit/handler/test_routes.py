@@ -1,0 +1,118 @@
+"""What every route has in common: HEAD, OPTIONS, CORS, and errors in the API's own shape."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from handler.http.routes import PAGES, ROUTES
+from tests.unit.fake_bundle import FakeFunction
+
+ORIGIN = "https://example.com"
+
+
+def call(function: FakeFunction, method: str, path: str, **headers: str) -> dict[str, Any]:
+    names = {name.replace("_", "-"): value for name, value in headers.items()}
+    event = {"rawPath": path, "headers": names, "requestContext": {"http": {"method": method}, "stage": "$default"}}
+    return function.invoke(event)
+
+
+@pytest.fixture
+def function(tmp_path: Path) -> FakeFunction:
+    return FakeFunction(tmp_path / "bundle")
+
+
+@pytest.fixture
+def open_function(tmp_path: Path) -> FakeFunction:
+    return FakeFunction(tmp_path / "bundle", cors_origins=(ORIGIN, "http://localhost:3000"))
+
+
+@pytest.mark.parametrize("path", [path for path in ROUTES if "GET" in ROUTES[path]])
+def test_head_says_what_get_would_have_said_and_no_more(function: FakeFunction, path: str) -> None:
+    got, head = call(function, "GET", path), call(function, "HEAD", path)
+    assert (head["statusCode"], head["headers"]) == (got["statusCode"], got["headers"])
+    assert head["body"] == ""
+
+
+@pytest.mark.parametrize("path", ROUTES)
+def test_options_names_the_methods_and_lets_no_other_origin_in(function: FakeFunction, path: str) -> None:
+    answer = call(function, "OPTIONS", path, origin=ORIGIN, access_control_request_method="POST")
+    assert (answer["statusCode"], answer["body"]) == (204, "")
+    assert set(answer["headers"]) == {"allow"}
+    assert set(ROUTES[path]) <= set(answer["headers"]["allow"].split(", "))
+
+
+@pytest.mark.parametrize("path", ROUTES)
+def test_a_method_that_a_route_does_not_take_is_405_with_allow(function: FakeFunction, path: str) -> None:
+    answer = call(function, "DELETE", path)
+    assert (answer["statusCode"], json.loads(answer["body"])["error"]["code"]) == (405, "method_not_allowed")
+    assert "OPTIONS" in answer["headers"]["allow"]
+
+
+def test_a_page_of_an_allowed_origin_passes_the_preflight_and_reads_every_answer(open_function: FakeFunction) -> None:
+    before = call(
+        open_function,
+        "OPTIONS",
+        "/v1/embeddings",
+        origin=ORIGIN,
+        access_control_request_method="POST",
+        access_control_request_headers="authorization,content-type",
+    )
+    assert before["headers"]["access-control-allow-origin"] == ORIGIN
+    assert "POST" in before["headers"]["access-control-allow-methods"]
+    for name in ("authorization", "content-type", "x-api-key"):
+        assert name in before["headers"]["access-control-allow-headers"]
+    for path in ("/v1/models", "/nowhere", "/v1/embeddings"):
+        answer = call(open_function, "GET", path, origin=ORIGIN)
+        assert answer["headers"]["access-control-allow-origin"] == ORIGIN, path
+        assert answer["headers"]["vary"] == "origin"
+
+
+def test_a_page_of_another_origin_reads_nothing(open_function: FakeFunction) -> None:
+    for method in ("OPTIONS", "GET"):
+        answer = call(
+            open_function, method, "/v1/models", origin="https://evil.example", access_control_request_method="GET"
+        )
+        assert not any(name.startswith("access-control") for name in answer["headers"])
+        assert answer["headers"]["vary"] == "origin"  # or a cache would hand one origin's answer to another
+
+
+def test_a_page_that_is_compressed_varies_by_both(open_function: FakeFunction) -> None:
+    answer = call(open_function, "GET", "/docs", origin=ORIGIN, accept_encoding="gzip")
+    assert answer["headers"]["vary"] == "accept-encoding, origin"
+
+
+def test_a_star_lets_every_page_in(tmp_path: Path) -> None:
+    function = FakeFunction(tmp_path / "bundle", cors_origins=("*",))
+    assert call(function, "GET", "/v1/models", origin=ORIGIN)["headers"]["access-control-allow-origin"] == "*"
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"requestContext": {"http": 5}},
+        {"requestContext": {"http": {"method": 5}}},
+        {"requestContext": {"http": {"method": "GET"}}, "rawPath": ["/"]},
+        {"requestContext": {"http": {"method": "GET"}}, "rawPath": "/health", "headers": [1]},
+        {"requestContext": {"elb": {}}, "httpMethod": 7},
+        {"requestContext": {}, "httpMethod": "GET", "path": "/health", "queryStringParameters": "deep=true"},
+        {"requestContext": {"http": {"method": "POST"}}, "rawPath": "/v1/embeddings", "body": {"input": "a"}},
+    ],
+)
+def test_an_envelope_that_nobody_sends_is_refused(function: FakeFunction, event: Any) -> None:
+    answer = function.invoke(event)
+    assert (answer["statusCode"], json.loads(answer["body"])["error"]["code"]) == (400, "invalid_event")
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_is_kept_by_browsers_for_minutes_and_can_be_turned_off(tmp_path: Path, path: str) -> None:
+    on, off = FakeFunction(tmp_path / "on"), FakeFunction(tmp_path / "off", pages=False)
+
+    assert call(on, "GET", path)["headers"]["cache-control"] == "public, max-age=300"
+    for method in ("GET", "HEAD", "OPTIONS"):
+        assert call(off, method, path)["statusCode"] == 404
+    error = json.loads(call(off, "GET", path)["body"])["error"]
+    assert error["code"] == "not_found"
+    assert not any(f" {page}," in error["message"] for page in PAGES)
+    assert call(off, "GET", "/v1/models")["statusCode"] == 200

@@ -1,0 +1,63 @@
+"""References to S3: which are read at all, and what an object may weigh. Fetching itself: tests/clients/test_s3.py."""
+
+from pathlib import Path
+
+import pytest
+
+from handler.errors import ApiError
+from handler.imaging.s3 import TOTAL_OBJECTS, Budget, S3Object, parse
+from handler.settings import Settings
+from tests.unit.fake_bundle import FakeFunction
+
+SETTINGS = Settings(allowed_buckets=("photos", "more.photos"), max_object_bytes=100)
+
+
+@pytest.mark.parametrize(
+    ("reference", "key", "version"),
+    [
+        ("s3://photos/cat.jpg", "cat.jpg", None),
+        ("s3://photos/a/b c/ü?x=1&y.png", "a/b c/ü?x=1&y.png", None),  # S3's keys are what they are: nothing is decoded
+        ("s3://photos/cat.jpg?versionId=3HL4kqtJvjVBH40Nrjfkd", "cat.jpg", "3HL4kqtJvjVBH40Nrjfkd"),
+        ("S3://photos//cat%20.jpg?versionId=", "/cat%20.jpg", None),
+    ],
+)
+def test_a_reference_is_bucket_key_and_perhaps_a_version(reference: str, key: str, version: str | None) -> None:
+    assert parse(reference, "input", SETTINGS) == S3Object("photos", key, version)
+
+
+@pytest.mark.parametrize(
+    ("reference", "code"),
+    [
+        ("s3://photo/cat.jpg", "bucket_not_allowed"),
+        ("s3://photos.evil/cat.jpg", "bucket_not_allowed"),
+        ("s3://photos@evil/cat.jpg", "bucket_not_allowed"),
+        ("s3:///cat.jpg", "bucket_not_allowed"),
+        ("s3://PHOTOS/cat.jpg", "bucket_not_allowed"),
+        ("s3://photos", "invalid_value"),
+        ("s3://photos/", "invalid_value"),
+        ("s3://photos/?versionId=1", "invalid_value"),
+        ("s3://photos/" + "ü" * 513, "invalid_value"),
+    ],
+)
+def test_any_other_bucket_and_what_is_no_key_is_refused(reference: str, code: str) -> None:
+    with pytest.raises(ApiError) as caught:
+        parse(reference, "input[2]", SETTINGS)
+    assert (caught.value.code, caught.value.param) == (code, "input[2]")
+
+
+def test_without_allowed_buckets_nothing_is_read_and_nothing_imported(tmp_path: Path) -> None:
+    function = FakeFunction(tmp_path / "bundle")
+    status, answer = function.post({"input": [{"image": "s3://photos/cat.jpg"}]})
+    assert (status, answer["error"]["code"], answer["error"]["param"]) == (400, "s3_not_enabled", "input[0]")
+    assert "OPENCLIP_ALLOWED_BUCKETS" in answer["error"]["message"]
+
+
+def test_an_object_and_all_objects_together_have_a_limit() -> None:
+    where, budget = S3Object("photos", "cat.jpg", None), Budget(SETTINGS)
+    with pytest.raises(ApiError, match="101 bytes: at most 100"):
+        budget.take(101, where, "input[0]")
+    for _ in range(TOTAL_OBJECTS):
+        budget.take(100, where, "input[0]")
+    with pytest.raises(ApiError, match="more than 800 bytes") as caught:
+        budget.take(1, where, "input[9]")
+    assert (caught.value.code, caught.value.param) == ("object_too_large", "input[9]")

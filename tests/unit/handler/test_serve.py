@@ -1,0 +1,189 @@
+"""The local server: started as a person starts it, asked over HTTP, stopped by a signal."""
+
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from handler.serve import Context
+from tests.unit.fake_bundle import picture, write
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """A server of the test's own."""
+    yield from serving(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[http.client.HTTPConnection]:
+    """The address of a server for tests that leave it as it is."""
+    for process in serving(tmp_path_factory.mktemp("shared")):
+        yield connect(process)
+
+
+def serving(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Serve a bundle that lists models but has no engine's weights: all but embedding works."""
+    environ = {
+        **os.environ,
+        "OPENCLIP_BUNDLE_DIR": str(write(tmp_path / "bundle")),
+        "OPENCLIP_CACHE_DIR": str(tmp_path / "cache"),
+        "OPENCLIP_MAX_BODY_BYTES": "100000",
+    }
+    command = [sys.executable, "-m", "handler.serve", "--port", "0"]
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def connect(server: subprocess.Popen[str]) -> http.client.HTTPConnection:
+    assert server.stdout
+    line = server.stdout.readline()
+    found = re.fullmatch(r"serving on http://127\.0\.0\.1:(\d+)\n", line)
+    assert found, line
+    return http.client.HTTPConnection("127.0.0.1", int(found[1]), timeout=20)
+
+
+def ask(connection: http.client.HTTPConnection, method: str, path: str, body: Any = None, **headers: str) -> Any:
+    connection.request(method, path, body, headers)
+    answer = connection.getresponse()
+    content = answer.read()
+    assert answer.headers["content-type"] == "application/json"
+    return answer.status, json.loads(content) if content else None
+
+
+def test_one_connection_serves_good_and_bad_requests(server: subprocess.Popen[str]) -> None:
+    connection = connect(server)
+    json_type = {"content-type": "application/json"}
+
+    status, models = ask(connection, "GET", "/v1/models")
+    assert (status, len(models["data"])) == (200, 2)
+    for body in (b"{", b'"\xff"', "ä".encode()):
+        assert ask(connection, "POST", "/v1/embeddings", body, **json_type)[1]["error"]["code"] == "invalid_json"
+    assert ask(connection, "POST", "/v1/embeddings", b'{"input": ""}', **json_type)[0] == 400
+    assert ask(connection, "GET", "/nowhere?a=b")[0] == 404
+    assert ask(connection, "HEAD", "/v1/models") == (200, None)
+    assert (
+        ask(connection, "POST", "/v1/embeddings", b"x" * 100_001, **json_type)[1]["error"]["code"] == "body_too_large"
+    )
+
+
+def test_a_picture_reaches_the_function_byte_for_byte(server: subprocess.Popen[str]) -> None:
+    connection = connect(server)
+    query = "/v1/embeddings?model=nobody%2Fknows"
+    assert ask(connection, "POST", query, picture(), **{"content-type": "image/png"})[0] == 404
+    assert ask(connection, "POST", query, b"", **{"content-type": "image/png"})[1]["error"]["code"] == "empty_input"
+
+
+@pytest.mark.parametrize("size", [6 * 1024 * 1024, 10 * 1024 * 1024 + 1])
+def test_what_lambda_or_its_gateway_would_refuse_never_reaches_the_function(
+    server: subprocess.Popen[str], size: int
+) -> None:
+    connection = connect(server)
+    connection.putrequest("POST", "/v1/embeddings")
+    connection.putheader("content-type", "application/json")
+    connection.putheader("content-length", str(size))
+    connection.endheaders()
+    if size <= 10 * 1024 * 1024:
+        connection.send(b"x" * size)
+    answer = connection.getresponse()
+    assert (answer.status, json.loads(answer.read())) == (413, {"message": "Request Entity Too Large"})
+
+
+def test_a_body_in_chunks_is_what_it_is_in_one_piece(server: subprocess.Popen[str]) -> None:
+    connection = connect(server)
+    json_type = {"content-type": "application/json"}
+    for body in (b'{"input": ""}', b"{"):
+        whole = ask(connection, "POST", "/v1/embeddings", body, **json_type)
+        assert ask(connection, "POST", "/v1/embeddings", iter([body[:1], body[1:]]), **json_type) == whole
+    big = iter([b"x" * 60_000] * 2)
+    assert ask(connection, "POST", "/v1/embeddings", big, **json_type)[1]["error"]["code"] == "body_too_large"
+
+
+HEAD = "POST /v1/embeddings HTTP/1.1\r\nhost: a\r\n"
+
+
+@pytest.mark.parametrize(
+    ("rest", "status"),
+    [
+        ("transfer-encoding: chunked\r\ncontent-length: 2\r\n\r\n2\r\n{}\r\n0\r\n\r\n", 400),
+        ("transfer-encoding: gzip, chunked\r\n\r\n", 501),
+        ("transfer-encoding: chunked\r\n\r\n-1\r\n", 400),
+        ("transfer-encoding: chunked\r\n\r\nx\r\n", 400),
+        ("transfer-encoding: chunked\r\n\r\n1\r\n{}}\r\n", 400),
+        ("transfer-encoding: chunked\r\n\r\n" + "1" * 300 + "\r\n", 400),
+        ("transfer-encoding: chunked\r\n\r\nffffffff\r\n", 413),
+        ("transfer-encoding: chunked\r\n\r\n0\r\n" + "a: b\r\n" * 40 + "\r\n", 400),
+        ("content-length: 1\r\ncontent-length: 2\r\n\r\n", 400),
+        ("content-length: -1\r\n\r\n", 400),
+        ("content-length: 1e3\r\n\r\n", 400),
+        ("content-length: 99999999999999999999999999\r\n\r\n", 413),
+    ],
+)
+def test_a_body_that_cannot_be_told_from_what_follows_ends_the_connection(
+    shared: http.client.HTTPConnection, rest: str, status: int
+) -> None:
+    with socket.create_connection((shared.host, shared.port), 20) as raw:
+        raw.sendall((HEAD + rest).encode())
+        answer = b"".join(iter(lambda: raw.recv(4096), b""))
+    assert answer.startswith(f"HTTP/1.1 {status} ".encode())
+    assert answer.count(b"HTTP/1.1") == 1
+
+
+def started(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "handler.serve", *arguments]
+    return subprocess.run(
+        command, cwd=ROOT, env={**os.environ, **environ}, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_without_a_bundle_nothing_is_served(tmp_path: Path) -> None:
+    missing = started("--port", "0", OPENCLIP_BUNDLE_DIR=str(tmp_path), OPENCLIP_CACHE_DIR=str(tmp_path / "cache"))
+    wrong = started("--port", "0", OPENCLIP_BUNDLE_DIR=str(tmp_path), OPENCLIP_MAX_ITEMS="many")
+
+    assert (missing.returncode, missing.stdout) == (wrong.returncode, wrong.stdout) == (1, "")
+    assert "python -m layer build" in missing.stderr
+    assert "OPENCLIP_BUNDLE_DIR" in missing.stderr
+    assert "OPENCLIP_MAX_ITEMS is 'many'" in wrong.stderr
+    assert "Traceback" not in missing.stderr + wrong.stderr
+
+
+def test_a_port_in_use_is_told_before_anything_is_loaded(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        run = started("--port", str(taken.getsockname()[1]), OPENCLIP_BUNDLE_DIR=str(write(tmp_path / "bundle")))
+    assert (run.returncode, run.stdout) == (1, "")
+    [line] = run.stderr.splitlines()
+    assert "--port" in line
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_cleanly(server: subprocess.Popen[str], number: signal.Signals) -> None:
+    connection = connect(server)
+    assert ask(connection, "GET", "/v1/models")[0] == 200
+    server.send_signal(number)
+    assert server.wait(10) == 0
+
+
+def test_the_context_counts_down_and_names_each_request() -> None:
+    first, second = Context(), Context()
+    assert first.aws_request_id != second.aws_request_id
+    before = first.get_remaining_time_in_millis()
+    time.sleep(0.01)
+    assert 29_000 < first.get_remaining_time_in_millis() < before <= 30_000

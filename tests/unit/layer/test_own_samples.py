@@ -1,0 +1,95 @@
+"""The user's own samples: each that cannot be read is named, with the reason, before any long work."""
+
+import os
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from layer.errors import SampleError
+from layer.files import own_samples
+
+
+def image(path: Path) -> None:
+    Image.new("RGB", (8, 8), "red").save(path)
+
+
+def test_images_and_texts_in_any_encoding_are_read(tmp_path: Path) -> None:
+    image(tmp_path / "a.PNG")
+    image(tmp_path / "b.jpg")
+    (tmp_path / "c.TXT").write_bytes("圆形\r\n\r\nein Kreis\r\n".encode("utf-16"))
+    (tmp_path / "d.txt").write_bytes("größer".encode("utf-8-sig"))
+    (tmp_path / ".DS_Store").write_bytes(b"\0")
+    (tmp_path / "notes.md").write_bytes(b"\xff")
+
+    own_samples.check(tmp_path)
+
+    assert [path.name for path in own_samples.files(tmp_path)] == ["a.PNG", "b.jpg", "c.TXT", "d.txt"]
+    assert own_samples.lines(tmp_path / "c.TXT") == ["圆形", "ein Kreis"]
+    assert own_samples.lines(tmp_path / "d.txt") == ["größer"]
+
+
+def test_every_file_that_cannot_be_read_is_named_with_its_reason(tmp_path: Path) -> None:
+    (tmp_path / "gbk.txt").write_bytes("一个红色的圆形".encode("gbk"))
+    (tmp_path / "latin.txt").write_bytes("größer".encode("latin-1"))
+    (tmp_path / "blank.txt").write_text(" \n\n")
+    (tmp_path / "empty.txt").touch()
+    (tmp_path / "empty.png").touch()
+    (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 not really")
+    (tmp_path / "page.png").write_text("<html>")
+    image(tmp_path / "cut.jpeg")
+    data = (tmp_path / "cut.jpeg").read_bytes()
+    (tmp_path / "cut.jpeg").write_bytes(data[: len(data) - 40])
+    os.mkfifo(tmp_path / "pipe.txt")
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "folder.jpg").mkdir()
+    (tmp_path / "more").mkdir()
+    (tmp_path / "gone.webp").symlink_to(tmp_path / "nowhere")
+    image(tmp_path / "good.png")
+
+    with pytest.raises(SampleError) as caught:
+        own_samples.check(tmp_path)
+
+    message = str(caught.value)
+    assert f"and {13 - own_samples.MAX_SHOWN} more" in message
+    assert "good.png" not in message
+    assert "torch" not in message
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "says"),
+    [
+        ("a.txt", "圆形".encode("gbk"), "a.txt is not UTF-8 (line 1, byte 0xd0): save it as UTF-8"),
+        ("a.txt", b"ok\ngr\xf6", "a.txt is not UTF-8 (line 2, byte 0xf6): save it as UTF-8"),
+        ("a.txt", b" \n", "a.txt has no line of text"),
+        ("a.txt", b"", "a.txt is empty"),
+        ("a.png", b"", "a.png is empty"),
+        ("a.png", b"<html>", "a.png cannot be read as an image: cannot identify image file"),
+        ("a.jpg", b"\xff\xd8\xff\xe0 not really", "a.jpg cannot be read as an image: "),
+    ],
+)
+def test_the_reason_says_what_to_do(tmp_path: Path, name: str, data: bytes, says: str) -> None:
+    (tmp_path / name).write_bytes(data)
+
+    with pytest.raises(SampleError) as caught:
+        own_samples.check(tmp_path)
+    assert says in str(caught.value)
+
+
+def test_a_directory_that_is_none_or_has_none_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for place in (tmp_path / "nowhere", tmp_path / "file"):
+        with pytest.raises(SampleError, match=f"--samples {place} cannot be read"):
+            own_samples.check(place)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SampleError, match=r"has no images \(\.png, .*and no \.txt"):
+        own_samples.check(tmp_path / "empty")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+def test_a_file_without_rights_is_named(tmp_path: Path) -> None:
+    image(tmp_path / "a.png")
+    (tmp_path / "a.png").chmod(0)
+
+    with pytest.raises(SampleError, match=r"a\.png may not be read by this user"):
+        own_samples.check(tmp_path)

@@ -1,0 +1,158 @@
+"""What stands in `build/` when packaging fails, is killed, or changes shape. pip is replaced, all else is real."""
+
+import hashlib
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from layer.bundle import manifest
+from layer.errors import PackageError, VerifyError
+from layer.package import compile_bytecode, pip, pipeline, runtime, wheels
+from layer.registry import lambda_limits
+
+WHEEL = {"name": "package", "version": "1", "filename": "package-1-py3-none-any.whl", "sha256": "0" * 64}
+INSTALLED: list[list[str]] = []  # the engines of each installation
+
+
+@pytest.fixture
+def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    def install(engines: list[str], target: dict[str, str], tree: Path, index: str | None) -> runtime.Installed:
+        tree.mkdir(parents=True)
+        (tree / "package.py").write_text("x = 1\n")
+        INSTALLED.append(engines)
+        return runtime.Installed({}, [WHEEL])
+
+    monkeypatch.setattr(runtime, "install", install)
+    monkeypatch.setattr(wheels, "recorded", lambda *_: [])  # for the Python that runs this there may be none
+    root = tmp_path / "bundle"
+    (root / "models").mkdir(parents=True)
+    (root / "models" / "text.bin").write_bytes(b"weights")
+    write_manifest(root, "image")
+    return root
+
+
+def write_manifest(bundle: Path, shape: str) -> None:
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    facts = {
+        "schema": manifest.SCHEMA,
+        "target": {"python": python, "architecture": "x86_64", "package": shape},
+        "models": [
+            {"id": "a/b", "name": "hf-hub:a/b", "slug": "a--b", "engine": "onnx", "precision": "int8", "sources": []}
+        ],
+        "files": [{"path": "models/text.bin", "size": 7, "sha256": hashlib.sha256(b"weights").hexdigest()}],
+    }
+    (bundle / "manifest.json").write_text(json.dumps(facts))
+
+
+def everything(root: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def test_a_package_that_does_not_fit_leaves_the_last_one_as_it_was(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline.package(bundle, tmp_path / "build", tmp_path / "cache")
+    before = everything(tmp_path / "build")
+    write_manifest(bundle, "layer")
+    monkeypatch.setattr(lambda_limits, "LAYER_BYTES", 1000)
+
+    with pytest.raises(PackageError, match="does not fit"):
+        pipeline.package(bundle, tmp_path / "build", tmp_path / "cache")
+
+    assert everything(tmp_path / "build") == before
+
+
+def test_a_bundle_that_was_changed_is_not_packaged(bundle: Path, tmp_path: Path) -> None:
+    (bundle / "models" / "text.bin").write_bytes(b"weightz")
+
+    with pytest.raises(VerifyError, match=r"models/text\.bin was changed"):
+        pipeline.package(bundle, tmp_path / "build", tmp_path / "cache")
+
+    assert not (tmp_path / "build").exists()
+
+
+def test_the_runtime_is_installed_again_only_where_it_would_be_another_one(bundle: Path, tmp_path: Path) -> None:
+    INSTALLED.clear()
+    for _ in range(2):
+        pipeline.package(bundle, tmp_path / "build", tmp_path / "cache")
+    assert INSTALLED == [["onnx"]]
+
+    [kept] = (tmp_path / "cache" / "runtime").rglob("package.py")
+    kept.write_text("x = 2\n")
+    pipeline.package(bundle, tmp_path / "build", tmp_path / "cache")
+    assert INSTALLED == [["onnx"], ["onnx"]]
+    assert (tmp_path / "build" / "image" / "dependencies" / "package.py").read_text() == "x = 1\n"
+
+    pipeline.package(bundle, tmp_path / "build", tmp_path / "cache", "https://download.example/cpu")
+    assert len(INSTALLED) == 3
+    assert len(list((tmp_path / "cache" / "runtime").iterdir())) == 1
+
+
+def test_another_shape_leaves_nothing_of_the_last_one(bundle: Path, tmp_path: Path) -> None:
+    pipeline.package(bundle, tmp_path / "build", tmp_path / "cache")
+    write_manifest(bundle, "layer")
+    packaged = pipeline.package(bundle, tmp_path / "build", tmp_path / "cache")
+
+    names = {path.name for path in (tmp_path / "build").iterdir()}
+    assert names == {"package.json", "sbom.cdx.json", "function.zip", "layer.zip", "layer-deps.zip"}
+    assert packaged.notes == []
+    contract = json.loads((tmp_path / "build" / "package.json").read_text())
+    assert [(row["role"], row["path"]) for row in contract["artefacts"]] == [
+        ("function", "function.zip"),
+        ("models", "layer.zip"),
+        ("dependencies", "layer-deps.zip"),
+    ]
+    assert contract["sbom"]["path"] == "sbom.cdx.json"
+    for row in contract["artefacts"]:
+        assert row["bytes"] == (tmp_path / "build" / row["path"]).stat().st_size
+
+
+def test_a_swap_that_is_cut_off_leaves_no_package_that_claims_to_be_whole(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline.package(bundle, tmp_path / "build", tmp_path / "cache")
+
+    def killed(path: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(shutil, "rmtree", killed)
+    with pytest.raises(KeyboardInterrupt):
+        pipeline._swap(tmp_path / "staged", tmp_path / "build")
+    monkeypatch.undo()
+
+    assert not (tmp_path / "build" / "package.json").exists()
+
+
+def test_a_python_that_is_not_here_compiles_nothing_and_says_so(tmp_path: Path) -> None:
+    (tmp_path / "module.py").write_text("x = 1\n")
+
+    assert compile_bytecode.compile_for("3.2", {tmp_path: "/opt/python"}) is False
+    assert [path.name for path in tmp_path.iterdir()] == ["module.py"]
+
+
+def test_bytecode_names_the_place_where_it_will_run(tmp_path: Path) -> None:
+    (tmp_path / "module.py").write_text("def where():\n    return where.__code__.co_filename\n")
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+    assert compile_bytecode.compile_for(version, {tmp_path: "/opt/python"}) is True
+
+    [bytecode] = tmp_path.rglob("*.pyc")
+    assert b"/opt/python/module.py" in bytecode.read_bytes()
+    assert str(tmp_path).encode() not in bytecode.read_bytes()
+
+
+def test_a_torch_with_cuda_is_refused_with_the_fix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "torch" / "lib").mkdir(parents=True)
+    (tmp_path / "torch" / "lib" / "libtorch_cuda.so").touch()
+    monkeypatch.setattr(runtime, "_install", lambda *_: [])
+
+    with pytest.raises(PackageError, match=r"torch with CUDA.*--torch-index-url"):
+        runtime.install(["torch"], {"python": "3.13", "architecture": "x86_64"}, tmp_path, None)
+
+
+def test_a_version_without_wheels_is_named_with_the_target(tmp_path: Path) -> None:
+    with pytest.raises(PackageError, match=r"pip found no wheels for Python 3\.5 on aarch64"):
+        pip.install(["--no-index", "nothing-of-this-name"], {"python": "3.5", "architecture": "arm64"})

@@ -1,0 +1,113 @@
+"""A bundle in another one's place: the old or the new one is there at every moment, and nobody's own is replaced."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from layer.errors import StorageError
+from layer.files import replace
+
+CONTENTS = frozenset({"manifest.json", "models"})
+SWAP = """
+import sys
+from pathlib import Path
+from layer import place
+root, old, new = Path(sys.argv[1]), Path(sys.argv[1]) / "bundle", Path(sys.argv[1]) / "staged"
+print("started", flush=True)
+while True:
+    replace.swap(new, old)
+    if not new.exists():
+        new.mkdir()
+        (new / "manifest.json").write_text("whole")
+"""
+
+
+def bundle(path: Path, text: str = "whole") -> Path:
+    path.mkdir(parents=True)
+    (path / "manifest.json").write_text(text)
+    return path
+
+
+def test_a_swap_puts_the_new_one_in_place(tmp_path: Path) -> None:
+    replace.swap(bundle(tmp_path / "a", "new"), tmp_path / "bundle")
+    assert (tmp_path / "bundle" / "manifest.json").read_text() == "new"
+
+    replace.swap(bundle(tmp_path / "b", "newer"), tmp_path / "bundle")
+    assert (tmp_path / "bundle" / "manifest.json").read_text() == "newer"
+
+
+def test_a_system_that_cannot_exchange_renames_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replace, "_exchange", lambda *_: False)
+    bundle(tmp_path / "bundle", "old")
+
+    replace.swap(bundle(tmp_path / "staged", "new"), tmp_path / "bundle")
+
+    assert (tmp_path / "bundle" / "manifest.json").read_text() == "new"
+    assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
+
+
+def test_a_kill_between_two_renames_is_repaired(tmp_path: Path) -> None:
+    bundle(tmp_path / ".bundle.old", "old")
+    replace.recover(tmp_path / "bundle")
+    assert (tmp_path / "bundle" / "manifest.json").read_text() == "old"
+
+    bundle(tmp_path / ".bundle.old", "older")
+    replace.recover(tmp_path / "bundle")
+    assert (tmp_path / "bundle" / "manifest.json").read_text() == "old"
+    assert not (tmp_path / ".bundle.old").exists()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="renameat2 is Linux's")
+def test_killed_at_any_moment_there_is_a_whole_bundle(tmp_path: Path) -> None:
+    bundle(tmp_path / "bundle")
+    for number in range(20):
+        if not (tmp_path / "staged").exists():
+            bundle(tmp_path / "staged")
+        process = subprocess.Popen([sys.executable, "-c", SWAP, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        process.stdout.readline()
+        time.sleep(number / 4000)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+
+        assert (tmp_path / "bundle" / "manifest.json").read_text() == "whole"
+
+
+def test_what_a_killed_build_left_is_swept_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / ".bundle-abcd1234").mkdir()
+    (tmp_path / ".bundle-abcd1234" / "x").touch()
+    for name in (".bundle-notes", ".bundle-mine-and-long", ".bundler-abcd1234"):
+        (tmp_path / name).mkdir()
+    (tmp_path / ".bundle-12345678").touch()
+
+    replace.sweep(tmp_path, ".bundle-")
+
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *(".bundle-notes", ".bundle-mine-and-long", ".bundler-abcd1234", ".bundle-12345678")
+    }
+
+
+def test_a_directory_of_somebodys_own_is_not_replaced(tmp_path: Path) -> None:
+    replace.check_replaceable(tmp_path / "nowhere", CONTENTS, "manifest.json")
+    (tmp_path / "empty").mkdir()
+    replace.check_replaceable(tmp_path / "empty", CONTENTS, "manifest.json")
+    replace.check_replaceable(bundle(tmp_path / "bundle"), CONTENTS, "manifest.json")
+    (tmp_path / "bundle" / "thesis.tex").touch()
+    (tmp_path / "papers").mkdir()
+    (tmp_path / "papers" / "models").touch()
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+
+    for name, says in (
+        ("bundle", r"it has thesis\.tex"),
+        ("papers", r"it has no manifest\.json"),
+        ("file", "is a file"),
+    ):
+        with pytest.raises(StorageError, match=says):
+            replace.check_replaceable(tmp_path / name, CONTENTS, "manifest.json")
+    with pytest.raises(StorageError, match="link is a file"):
+        replace.check_replaceable(tmp_path / "link", CONTENTS, "manifest.json")

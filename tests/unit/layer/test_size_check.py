@@ -1,0 +1,90 @@
+"""Packages held to AWS's limits: what is said of one that is too large, and what is only good to know."""
+
+from typing import Any
+
+import pytest
+
+from layer.engines import ENGINES
+from layer.errors import PackageError
+from layer.package import size_check
+from layer.registry import lambda_limits, sizes_page
+
+SIZES = {"handler": 300_000, "dependencies": 118_000_000}
+
+
+def facts(shape: str, engine: str, precision: str, *sizes: int) -> dict[str, Any]:
+    """A manifest as far as sizes go: one model for each size."""
+    slugs = [f"m{number}" for number in range(len(sizes))]
+    kind = "hub/models--a--b/snapshots/1" if engine == "torch" else engine
+    files = [{"path": f"models/{slug}/{kind}/x", "size": size} for slug, size in zip(slugs, sizes, strict=True)]
+    given = {"name": "ViT-B-32", "engine": engine, "precision": precision}
+    models = [{"id": f"org/{slug}", "slug": slug, **given} for slug in slugs]
+    return {"target": {"package": shape, "python": "3.13"}, "models": models, "files": files}
+
+
+LARGE = facts("layer", "openvino", "fp32", 605_000_000, 9_000_000)
+
+
+def test_a_layer_takes_262_144_000_bytes_and_not_one_more() -> None:
+    room = 262_144_000 - sum(SIZES.values())  # AWS: "Unzipped size must be smaller than 262144000 bytes"
+
+    size_check.check(facts("layer", "onnx", "int8", room), {**SIZES, "bundle": room}, 2)
+    with pytest.raises(PackageError, match="does not fit: 262,144,001 bytes unzipped, Lambda takes 262,144,000"):
+        size_check.check(facts("layer", "onnx", "int8", room + 1), {**SIZES, "bundle": room + 1}, 2)
+
+
+def test_a_function_takes_five_layers_and_not_one_more() -> None:
+    small = facts("layer", "onnx", "int8", 9)
+
+    size_check.check(small, {**SIZES, "bundle": 9}, 5)
+    with pytest.raises(PackageError, match="would be 6 layers, and a function takes 5: set package"):
+        size_check.check(small, {**SIZES, "bundle": 9}, 6)
+
+
+def test_the_error_shows_every_part_and_what_would_fit() -> None:
+    with pytest.raises(PackageError) as caught:
+        size_check.check(LARGE, {**SIZES, "bundle": 614_000_000}, 2)
+
+    said = str(caught.value)
+    table = {tuple(line.rsplit(maxsplit=2)) for line in said.splitlines()}
+    assert {("  dependencies", "118.0", "MB"), ("  org/m0 (openvino, fp32)", "605.0", "MB")} <= table
+    assert "143.8 MB of models would fit" in said
+    for fix in (
+        'precision = "int8" for org/m0: 164 MB of weights',
+        'engine = "onnx"',
+        'package = "image"',
+        "fewer models",
+        "models --fits layer",
+    ):
+        assert fix in said
+
+
+def test_an_image_that_is_too_large_is_not_told_to_become_an_image() -> None:
+    with pytest.raises(PackageError) as caught:
+        size_check.check(facts("image", "torch", "fp32", 12_000_000_000), {**SIZES, "bundle": 12_000_000_000}, 0)
+
+    assert "an image beside its base" in str(caught.value)
+    assert 'package = "image"' not in str(caught.value)
+    assert 'engine = "onnx"' in str(caught.value)
+
+
+def test_large_uploads_a_missing_python_and_copies_into_tmp_are_notes_not_errors() -> None:
+    small = list(size_check.notes(facts("layer", "onnx", "int8", 9), {"layer.zip": 50_000_000}, compiled=True))
+    large = list(
+        size_check.notes(facts("layer", "torch", "fp32", 600_000_000), {"layer.zip": 50_000_001}, compiled=False)
+    )
+
+    assert small == []
+    for note, says in zip(large, ("layer.zip is over 50 MB", "no python3.13", "SnapStart allows 512"), strict=True):
+        assert says in note
+
+
+def test_room_is_counted_beside_the_code_of_every_engine_in_the_bundle() -> None:
+    assert lambda_limits.room("layer", ["onnx"]) == 262_144_000 - ENGINES["onnx"].code_bytes
+    assert lambda_limits.room("layer", ["onnx", "torch"]) < 0
+    assert lambda_limits.shapes(lambda_limits.room("layer", ["onnx"])) == ["layer", "image"]
+    assert lambda_limits.shapes(lambda_limits.room("layer", ["onnx"]) + 1) == ["image"]
+
+
+def test_the_page_of_sizes_is_what_its_command_writes() -> None:
+    assert sizes_page.PAGE.read_text(encoding="utf-8") == sizes_page.page(), "run `python -m layer.registry.sizes_page`"
