@@ -11,7 +11,7 @@ from layer.doctor.checks.symptoms import SYMPTOMS
 from layer.doctor.finding import Finding
 
 ROOT = Path(__file__).parents[3]
-DOCTOR = sorted((ROOT / "layer" / "doctor").glob("*.py"))
+DOCTOR = sorted((ROOT / "layer" / "doctor").rglob("*.py"))
 
 
 def documented() -> list[str]:
