@@ -119,7 +119,7 @@ $(BUNDLE)/manifest.json: $(VENV)/.workstation
 	$(PY) -m layer build
 
 # Built anew when the builder or the model is another.
-$(DEMO_BUNDLE)/manifest.json: $(VENV)/.workstation $(wildcard layer/*.py layer/export/*.py) tests/clients/models.toml
+$(DEMO_BUNDLE)/manifest.json: $(VENV)/.workstation $(wildcard layer/*.py layer/*/*.py) tests/clients/models.toml
 	$(PY) -m layer build --models tests/clients/models.toml --output $(DEMO_BUNDLE)
 
 $(CLIENTS)/.installed: requirements-clients.txt
