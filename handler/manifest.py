@@ -1,4 +1,7 @@
-"""The bundle as its manifest.json describes it: read at every start, present and of the right size, or an error."""
+"""The bundle as its manifest.json describes it: read at every start, present and of the right size, or an error.
+
+The form is docs/manifest.schema.json. A key that is not known here is ignored; another schema number is refused.
+"""
 
 import hashlib
 import json
@@ -52,7 +55,6 @@ class ModelEntry:
     logit_bias: float | None
     preprocess: Mapping[str, Any]
     tokenizer: Mapping[str, Any]
-    sources: list[Mapping[str, Any]]
     golden: Golden
     export: Mapping[str, Any] | None = None  # of a fast engine: how the towers were made, and how exact they are
 
@@ -63,7 +65,6 @@ class Manifest:
 
     bundle_dir: Path
     sha256: str
-    versions: Mapping[str, str | None]
     models: tuple[ModelEntry, ...]
     files: tuple[BundleFile, ...]
 
@@ -111,7 +112,6 @@ def _parse(bundle_dir: Path, raw: bytes) -> Manifest:
         return Manifest(
             bundle_dir=bundle_dir,
             sha256=hashlib.sha256(raw).hexdigest(),
-            versions=data["versions"],
             models=tuple(_entry(model) for model in data["models"]),
             files=tuple(_file(file) for file in data["files"]),
         )
@@ -123,12 +123,18 @@ def _entry(data: dict[str, Any]) -> ModelEntry:
     height, width = data["image_size"]
     if "/" in _inside(data["slug"]):
         raise ValueError(f"slug {data['slug']!r} is not the name of a directory")
-    return ModelEntry(**{**data, "image_size": (height, width), "golden": Golden(**data["golden"])})
+    golden = Golden(**_known(Golden, data["golden"]))
+    return ModelEntry(**{**_known(ModelEntry, data), "image_size": (height, width), "golden": golden})
+
+
+def _known(record: type, data: dict[str, Any]) -> dict[str, Any]:
+    """Return the keys that a record has: a later builder may write more, which this handler has no use for."""
+    return {name: data[name] for name in record.__annotations__ if name in data}
 
 
 def _file(data: dict[str, Any]) -> BundleFile:
     _inside(data["path"])
-    return BundleFile(**data)
+    return BundleFile(**_known(BundleFile, data))
 
 
 def _inside(path: str) -> str:

@@ -47,7 +47,8 @@ def export_model(
             parity = _measure(trial, entry, made / "samples.json")
             unwritten = tuple(tower for tower in TOWERS if parity[f"min_{tower}_cosine"] < MIN_COSINE[model.precision])
             if not unwritten:
-                entry["export"] |= {"parity": parity, "tried": tried}
+                required = {"required_cosine": MIN_COSINE[model.precision]}
+                entry["export"] |= {"parity": {**parity, **required}, "tried": tried}
                 return folder, entry
             tried += [_trial(tower, recipes[tower], parity) for tower in unwritten]
             for tower in unwritten:

@@ -1,6 +1,8 @@
 """Facts that two packages must each hold, since neither may import the other. A changed copy fails here."""
 
+import json
 import re
+from dataclasses import MISSING, fields
 from pathlib import Path
 
 from handler import golden, manifest, offline
@@ -30,6 +32,22 @@ def test_the_manifests_schema() -> None:
         "the manifest's schema number",
         {"handler/manifest.py": manifest.SCHEMA, "layer/bundle/manifest.py": layer_manifest.SCHEMA},
     )
+
+
+def test_the_manifests_published_schema() -> None:
+    published = json.loads((ROOT / "docs" / "manifest.schema.json").read_text(encoding="utf-8"))
+    number = published["properties"]["schema"]["const"]
+    agree("the manifest's schema number", {"docs/manifest.schema.json": number, "handler/manifest.py": manifest.SCHEMA})
+    records = {
+        manifest.ModelEntry: published["$defs"]["model"],
+        manifest.Golden: published["$defs"]["model"]["properties"]["golden"],
+        manifest.BundleFile: published["properties"]["files"]["items"],
+    }
+    for record, described in records.items():
+        read = {field.name for field in fields(record)}
+        required = {field.name for field in fields(record) if field.default is field.default_factory is MISSING}
+        assert read <= set(described["properties"]), f"{record.__name__} reads what the schema does not describe"
+        assert required <= set(described["required"]), f"{record.__name__} needs what the schema does not require"
 
 
 def test_the_packages_schema() -> None:

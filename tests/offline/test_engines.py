@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from layer.bundle import sandbox
 from layer.demo import evaluate
@@ -15,6 +16,7 @@ from tests.conftest import build_demo
 from tests.hub.repositories import demo_snapshot
 from tests.offline.packaged import packaged
 
+ROOT = Path(__file__).parents[2]
 SEED, COUNT = 3, 640  # of the pictures that the probe draws
 MIN_COSINE = {"fp32": 0.99999, "int8": 0.999}  # cosine to open_clip
 MIN_COSINE_IN_BATCH = {"fp32": 0.99999, "int8": 0.9995}  # cosine of an item alone to the same in a batch
@@ -48,6 +50,14 @@ def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 def open_clips_own() -> dict[str, float]:
     """Zero-shot accuracy of open_clip itself on the same pictures."""
     return evaluate.measure(evaluate.load(f"local-dir:{demo_snapshot()}"), SEED, COUNT, 1).zero_shot
+
+
+def test_the_manifest_is_as_its_published_schema_says(served: Served) -> None:
+    schema = json.loads((ROOT / "docs" / "manifest.schema.json").read_text(encoding="utf-8"))
+    Draft202012Validator.check_schema(schema)
+    manifest = json.loads((served.bundle / "manifest.json").read_text(encoding="utf-8"))
+
+    assert [error.message for error in Draft202012Validator(schema).iter_errors(manifest)] == []
 
 
 def test_accuracy_drops_by_at_most_half_a_point(served: Served, open_clips_own: dict[str, float]) -> None:

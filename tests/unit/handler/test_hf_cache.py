@@ -22,7 +22,7 @@ def bundle(root: Path, contents: dict[str, str]) -> Manifest:
         (root / path).write_text(text)
         files.append(BundleFile(path, len(text), hashlib.sha256(text.encode()).hexdigest()))
     digest = hashlib.sha256(repr(files).encode()).hexdigest()
-    return Manifest(root, digest, {}, (), tuple(files))
+    return Manifest(root, digest, (), tuple(files))
 
 
 @pytest.fixture

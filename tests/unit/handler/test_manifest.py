@@ -57,6 +57,18 @@ def test_a_whole_bundle_loads_and_is_named_by_the_digest_of_its_manifest(bundle:
     assert list(manifest.changed_files(loaded)) == []
 
 
+def test_keys_of_a_later_builder_are_ignored(bundle: Path) -> None:
+    data = json.loads((bundle / "manifest.json").read_text())
+    data["note"] = "new"
+    data["files"][0]["mode"] = 0o644
+    for model in data["models"]:
+        model["license"] = "mit"
+        model["golden"]["videos"] = []
+    write(bundle, data)
+
+    assert [entry.id for entry in manifest.load(bundle).models] == ["org/a", "org/b"]
+
+
 def test_a_model_is_found_by_id_and_the_first_is_the_default(bundle: Path) -> None:
     loaded = manifest.load(bundle)
 

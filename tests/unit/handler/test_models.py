@@ -65,13 +65,11 @@ class Loads:
 def manifest_of(*ids: str) -> Manifest:
     golden = Golden([], [], [], [], [])
     entries = [
-        ModelEntry(
-            model_id, model_id, model_id, None, "torch", "fp32", 2, (8, 8), 4, 1.0, None, PREPROCESS, {}, [], golden
-        )
+        ModelEntry(model_id, model_id, model_id, None, "torch", "fp32", 2, (8, 8), 4, 1.0, None, PREPROCESS, {}, golden)
         for model_id in ids
     ]
     files = [BundleFile(f"models/{model_id}/weights", 40_000_000, "0" * 64) for model_id in ids]
-    return Manifest(Path(), "0" * 64, {}, tuple(entries), tuple(files))
+    return Manifest(Path(), "0" * 64, tuple(entries), tuple(files))
 
 
 def test_many_first_requests_share_one_load() -> None:
