@@ -1,6 +1,6 @@
 """Every error of the handler: what stops a start, and the one table of what a request can be answered with."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 # code -> HTTP status. Codes are part of the API: clients branch on them, so a row may be added but never renamed.
@@ -71,11 +71,14 @@ class BundleError(StartError):
 class ApiError(Exception):
     """A request that is answered with an error. `code` is a row of STATUS; `param` names the field, as `input[3]`."""
 
-    def __init__(self, code: str, message: str, param: str | None = None) -> None:
+    def __init__(
+        self, code: str, message: str, param: str | None = None, headers: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.param = param
+        self.headers = headers or {}
 
     @property
     def status(self) -> int:

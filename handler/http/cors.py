@@ -17,7 +17,7 @@ def allowed(methods: Iterable[str]) -> str:
 
 
 def preflight(request: Request, methods: Iterable[str], settings: Settings) -> Response:
-    """Response OPTIONS: what the route takes, and to a browser whether a page of that origin may send it."""
+    """Answer OPTIONS: what the route takes, and to a browser whether a page of that origin may send it."""
     headers = {"allow": allowed(methods)}
     if "access-control-request-method" in request.headers and _permits(request, settings):
         headers |= {

@@ -1,16 +1,16 @@
-"""From event to answer: a direct Invoke or a route, and the one place where an error becomes an answer."""
+"""From event to response: a direct Invoke or a route, and the one place where an exception becomes a response."""
 
 import logging
 import os
 import traceback
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
 from handler.errors import ApiError, shorten
 from handler.http import cors
 from handler.http.events import is_http, parse, shape
-from handler.http.routes import ROUTES, invoke, served
+from handler.http.routes import ERROR_BODIES, ROUTES, invoke, served
 from handler.messages import Request, Response
 from handler.service import Service
 from handler.telemetry import metrics, tracing
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 def handle(service: Service, event: Any, context: Any) -> dict[str, Any]:
-    """Response one event: HTTP in its sender's envelope, a direct Invoke with the bare JSON body.
+    """Answer one event: HTTP in its sender's envelope, a direct Invoke with the bare JSON body.
 
     No exception leaves: a direct Invoke that fails returns the error's body too, so that a caller has one thing to
     look at, and so that a client's mistake neither counts as a fault of the function nor is retried by Lambda.
@@ -28,21 +28,28 @@ def handle(service: Service, event: Any, context: Any) -> dict[str, Any]:
     call = Call(getattr(context, "aws_request_id", "unknown"), cold=service.begin())
     with active(call):
         if is_http(event):
-            answer, request = _http(service, event, context)
+            response, request = _http(service, event, context)
             call.route = request.path if request and request.path in ROUTES else "unknown"
         else:
-            answer, request = _guard(lambda: invoke(service, event), context), None
-    call.status = answer.status
+            response, request = _invoke(service, event, context), None
+    call.status = response.status
     if call.status >= 500 and call.code is None:
         call.code = "not_ready"  # a health check that says so: an alarm counts it as it does a refused call
     metrics.emit(call, os.environ, service.cold_start_seconds())
     tracing.send(call, os.environ)
     if not is_http(event):
-        return dict(answer.body) if not isinstance(answer.body, str) else {}
+        return dict(response.body) if not isinstance(response.body, str) else {}
     if call.model:
         timing = {"server-timing": call.server_timing(), "x-openclip-cold": str(call.cold).lower()}
-        answer = replace(answer, headers={**answer.headers, **timing})
-    return shape(answer, event, request)
+        response = replace(response, headers={**response.headers, **timing})
+    return shape(response, event, request)
+
+
+def _invoke(service: Service, event: Any, context: Any) -> Response:
+    try:
+        return invoke(service, event)
+    except Exception as error:  # noqa: BLE001 - told by _failed
+        return _failed(error, context, "invoke")
 
 
 def _http(service: Service, event: Any, context: Any) -> tuple[Response, Request | None]:
@@ -54,24 +61,23 @@ def _http(service: Service, event: Any, context: Any) -> tuple[Response, Request
         request = request.at(ROUTES, service.settings.base_path)
         return _route(service, request)
 
-    answer = _guard(respond, context)
-    return (cors.add(answer, request, service.settings) if request else answer), request
-
-
-def _guard(respond: Callable[[], Response], context: Any) -> Response:
     try:
-        return respond()
-    except ApiError as error:
-        current().code = error.code
-        return Response(error.status, error.body())
-    except Exception as error:  # noqa: BLE001 - logged below, without its message
+        response = respond()
+    except Exception as error:  # noqa: BLE001 - told by _failed
+        response = _failed(error, context, request.path if request else "unknown")
+    return (cors.add(response, request, service.settings) if request else response), request
+
+
+def _failed(error: Exception, context: Any, path: str) -> Response:
+    """Turn an exception into the response of a path: its code is counted, and a fault of ours is logged."""
+    if not isinstance(error, ApiError):
         request_id = getattr(context, "aws_request_id", "unknown")
         # The frames and not the message: an exception's message may quote the request, and inputs are never logged.
         frames = "".join(traceback.format_tb(error.__traceback__))
         log.error("request %s failed with %s\n%s", request_id, type(error).__name__, frames)
-        failure = ApiError("internal_error", f"an error of ours: look for request {request_id} in the function's log")
-        current().code = failure.code
-        return Response(failure.status, failure.body())
+        error = ApiError("internal_error", f"an error of ours: look for request {request_id} in the function's log")
+    current().code = error.code
+    return Response(error.status, ERROR_BODIES.get(path, ApiError.body)(error), error.headers)
 
 
 def _instead(path: str, known: Collection[str]) -> str:
@@ -93,7 +99,6 @@ def _route(service: Service, request: Request) -> Response:
     # HEAD is GET without the body: see events.shape
     respond = methods.get("GET" if request.method == "HEAD" else request.method)
     if respond is None:
-        error = ApiError("method_not_allowed", f"{request.path} takes {cors.allowed(methods)}")
-        current().code = error.code
-        return Response(error.status, error.body(), {"allow": cors.allowed(methods)})
+        allowed = cors.allowed(methods)
+        raise ApiError("method_not_allowed", f"{request.path} takes {allowed}", headers={"allow": allowed})
     return respond(service, request)

@@ -14,7 +14,7 @@ from handler.settings import Settings
 
 
 def invoke(service: Service, event: Any) -> Response:
-    """Response a direct Invoke: `POST /v1/embeddings` without HTTP around it."""
+    """Answer a direct Invoke: `POST /v1/embeddings` without HTTP around it."""
     return _embed(service, embeddings.parse(event, service.settings))
 
 
@@ -84,7 +84,7 @@ def _get_health(service: Service, request: Request) -> Response:
 def _post_vectorize(service: Service, request: Request) -> Response:
     from handler.endpoints import weaviate
 
-    return weaviate.vectorize(service, lambda: _json(request))
+    return Response(200, weaviate.vectorize(service, _json(request)))
 
 
 def _get_ready(service: Service, _: Request) -> Response:
@@ -132,6 +132,10 @@ ROUTES: dict[str, dict[str, Callable[[Service, Request], Response]]] = {
     "/meta": {"GET": _get_meta},
     "/.well-known/ready": {"GET": _get_ready},
     "/.well-known/live": {"GET": _get_ready},
+}
+# Where a protocol reads an error in another form than OpenAI's: Weaviate's module reads a string, and parses no object.
+ERROR_BODIES: dict[str, Callable[[ApiError], dict[str, Any]]] = {
+    "/vectorize": lambda error: {"error": f"{error.code}: {error.message}"}
 }
 PAGES = ("/", "/docs", "/openapi.json")  # what no gateway asks a credential for; `OPENCLIP_PAGES=false` turns them off
 

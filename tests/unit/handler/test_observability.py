@@ -66,9 +66,11 @@ def test_a_refused_call_is_counted_by_its_code(function: FakeFunction, capsys: p
     function.post({"input": ""})
     function.http("POST", "/vectorize", b'{"texts": [""]}')
     function.http("GET", "/nowhere/" + SECRET.replace(" ", "-"), content_type=None)
-    empty, weaviate, nowhere = lines(capsys)
+    function.http("DELETE", "/health", content_type=None)
+    empty, weaviate, nowhere, method = lines(capsys)
 
     assert (empty["Code"], empty["status"], empty["Rejected"], empty["level"]) == ("empty_input", 400, 1, "INFO")
+    assert (method["Code"], method["status"], method["Rejected"]) == ("method_not_allowed", 405, 1)
     assert (weaviate["Code"], nowhere["Code"], nowhere["route"]) == ("empty_input", "not_found", "unknown")
     rejected = empty["_aws"]["CloudWatchMetrics"][-1]
     assert rejected["Dimensions"] == [["FunctionName", "Code"]]
