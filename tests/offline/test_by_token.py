@@ -61,13 +61,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     program.save(str(folder / "fp32.onnx"))
     np.savez(folder / "inputs.npz", x=torch.randn(SHAPE).numpy())
     write_smoothed(folder / "fp32.onnx", folder / "inputs.npz", folder / "smoothed.onnx")
-    for source, target in (("fp32", "plain"), ("even", "fast")):
+    for source, target in (("fp32", "plain"), ("smoothed", "fast")):
         model = onnx.load(folder / f"{source}.onnx")
         per_token_matmul(model)
         onnx.save(model, folder / f"{target}.onnx")
     write_saturation_safe(folder / "fast.onnx", folder / "wide.onnx")
     np.save(folder / "x.npy", x.numpy())
-    np.save(folder / "expected.npy", block(x).externalize_table().numpy())
+    np.save(folder / "expected.npy", block(x).detach().numpy())
     return folder
 
 
@@ -82,16 +82,16 @@ def worst_cosine(found: NDArray[np.float32], expected: NDArray[np.float32]) -> f
     return float(((found * expected).sum(-1) / lengths).min())
 
 
-def test_evening_out_changes_nothing_of_what_is_computed(folder: Path) -> None:
-    assert run(folder, "even") == pytest.approx(np.load(folder / "expected.npy"), abs=1e-5)
+def test_smoothing_changes_nothing_of_what_is_computed(folder: Path) -> None:
+    assert run(folder, "smoothed") == pytest.approx(np.load(folder / "expected.npy"), abs=1e-5)
 
 
-def test_evening_out_costs_no_operation_behind_a_normalisation(folder: Path) -> None:
-    before, after = (len(onnx.load(folder / f"{name}.onnx").graph.node) for name in ("fp32", "even"))
+def test_smoothing_costs_no_operation_behind_a_normalisation(folder: Path) -> None:
+    before, after = (len(onnx.load(folder / f"{name}.onnx").graph.node) for name in ("fp32", "smoothed"))
     assert after - before == 1, "only the product behind the activation function has its own division"
 
 
-def test_one_far_channel_spoils_8_bits_until_it_is_evened_out(folder: Path) -> None:
+def test_one_far_channel_spoils_8_bits_until_it_is_smoothed(folder: Path) -> None:
     expected = np.load(folder / "expected.npy")
     assert worst_cosine(run(folder, "plain"), expected) < 0.99
     assert worst_cosine(run(folder, "fast"), expected) > 0.9995
@@ -146,4 +146,4 @@ def test_openvino_takes_a_product_that_hangs_on_no_input(tmp_path: Path, recipe:
     write_ir(tmp_path / "fp32.onnx", recipe, tmp_path / "tower.xml", by_token=recipe.by_token)
 
     run = openvino.Core().compile_model(tmp_path / "tower.xml", "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    assert worst_cosine(run(x.numpy())[0], placed(x).externalize_table().numpy()) > 0.999
+    assert worst_cosine(run(x.numpy())[0], placed(x).detach().numpy()) > 0.999
