@@ -209,6 +209,6 @@ def _stub_programs(program: str, place: Path, stack: contextlib.ExitStack) -> No
     elif program == "layer.registry.sizes_page":
         put("layer.registry.sizes_page", "PAGE", place / "page.md")
     elif program == "layer.registry.parameter_count":
-        put("layer.registry.parameter_count", "TABLE", place / "table.json")
+        put("layer.registry.parameter_count", "OUTPUT", place / "table.json")
         put("layer.registry.parameter_count", "count", lambda _: {})
         put("layer.registry.parameter_count", "pairs", list)

@@ -137,7 +137,8 @@ def test_a_file_from_outside_the_hub_is_held_to_the_checksum_in_its_url(tmp_path
 def take(url: str, cache: Path) -> "subprocess.CompletedProcess[str]":
     """Ask for a checkpoint in a process that is online: this one's libraries were told that they are not."""
     code = (
-        "import sys; from pathlib import Path; from layer import checkpoint; from layer.spec import ModelSpec\n"
+        "import sys; from pathlib import Path; from layer.sources import local_checkpoint\n"
+        "from layer.spec import ModelSpec\n"
         "spec = ModelSpec('hf-hub:acme/own', checkpoint=sys.argv[1], config='ViT-B-32/laion2b_s34b_b79k')\n"
         "print(*local_checkpoint.repository(spec, Path(sys.argv[2])).located.expected)"
     )

@@ -123,7 +123,7 @@ ASK = (
 
 def test_a_process_that_reads_a_model_has_no_network_and_nobody_to_ask(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from layer import sandbox\n"
+        "import sys; from pathlib import Path; from layer.bundle import sandbox\n"
         "print(sandbox.run_with_hub(Path(sys.argv[1]), ['-c', sys.argv[2], sys.argv[3]]).stdout)"
     )
     import socket

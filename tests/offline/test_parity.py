@@ -51,10 +51,10 @@ json.dump({"ids": ids.tolist(), "vectors": texts.tolist() + images.tolist()}, sy
 LOAD = """
 import json, statistics, sys, time
 from handler.app import SERVICE
-from handler import cache
+from handler.engines import hf_cache
 from handler.engines import torch_engine
 manifest, settings = SERVICE.models.manifest, SERVICE.settings
-cache.prepare(manifest, settings)
+hf_cache.prepare(manifest, settings)
 open_clip = torch_engine.import_open_clip()
 entry = manifest.model("ViT-B-32/laion2b_s34b_b79k")
 def seconds(load):

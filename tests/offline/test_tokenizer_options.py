@@ -102,12 +102,13 @@ def verified(tokenizer: Any) -> list[str]:
     return [*reference.TEXTS, *reference.tokenized_texts(loaded)]
 
 
-@pytest.mark.parametrize(("kind", "option", "value"), OPTIONS, ids=[f"{k} {o}" for k, o, _ in OPTIONS])
+SHOWN = [row for row in OPTIONS if row[1] not in SHOWS_NOTHING and list(row) not in DEFAULTS]
+
+
+@pytest.mark.parametrize(("kind", "option", "value"), SHOWN, ids=[f"{k} {o}" for k, o, _ in SHOWN])
 def test_the_texts_of_verification_show_an_option_that_is_not_honoured(
     tmp_path: Path, kind: str, option: str, value: Any
 ) -> None:
-    if option in SHOWS_NOTHING or [kind, option, value] in DEFAULTS:
-        pytest.skip("changes no token id")
     folder = str(made(kind, tmp_path / "theirs"))
     theirs = open_clip.tokenizer.HFTokenizer(folder, context_length=32, **{option: value})
     without = open_clip.tokenizer.HFTokenizer(folder, context_length=32)
