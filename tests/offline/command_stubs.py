@@ -165,6 +165,10 @@ def _run(rng: random.Random, words: list[str], arguments: Any, options: Any) -> 
     if "pip" in words:
         if rng.random() < 0.3:
             return _done(words, 1, "", "ERROR: No matching distribution found")
+        if "config" in words:  # what pip's own settings are
+            return _done(
+                words, 0, rng.choice(("", "global.user='true'\n", "global.index-url='https://a.example/simple'\n")), ""
+            )
         tree = Path(words[words.index("--target") + 1]) / "numpy"
         tree.mkdir(parents=True, exist_ok=True)
         (tree / "__init__.py").write_text("")
