@@ -36,12 +36,14 @@ class Budget:
     """The characters that repair may still pass over: of one text, and of all texts of a request together."""
 
     def __init__(self) -> None:
-        self._request = FREE
+        self._request = FREE - PASSES * LINE  # each text brings a line's share, so that many short ones are taken
         self._text = 0
 
     def admit(self, characters: int) -> None:
         """Begin with a text of this length, which brings its share along."""
-        self._request += PASSES * characters
+        self._request += PASSES * (
+            characters + LINE
+        )  # a text is a line at least, and a request may have many short ones
         self._text = FREE + PASSES * characters
 
     def spend(self, characters: int) -> None:

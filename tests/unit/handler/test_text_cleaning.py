@@ -79,3 +79,12 @@ def test_ftfy_is_the_version_whose_steps_are_counted() -> None:
     with counted_ftfy.counted(steps.append):
         assert ftfy.fix_text("schÃ¶n") == "schön"
     assert steps[0] == counted_ftfy.SEARCH * (len("schÃ¶n") + counted_ftfy.TRY)
+
+
+def test_many_short_texts_with_accents_or_stray_bytes_are_one_honest_request() -> None:
+    words = ["fête", "naïve", "Übergröße", "Ã©tÃ©", "“quoted”", "café &amp; crème", "\x86\x9f\x8d}!Ip´+", "\x9fÂ©"]
+
+    with one_request():
+        found = [whitespace(word) for word in words * 32]
+
+    assert found == [" ".join(html.unescape(html.unescape(ftfy.fix_text(word))).split()) for word in words] * 32
