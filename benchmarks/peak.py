@@ -24,7 +24,7 @@ def image_operations(name: str) -> int:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    from layer.sources.openclip import open_clip
+    from layer.openclip import open_clip
 
     with torch.device("meta"), torch.no_grad():
         model = open_clip.create_model(name, load_weights=False, device="meta").eval().requires_grad_(False)

@@ -4,7 +4,7 @@ import io
 import os
 from typing import Any
 
-from layer.sources.openclip import open_clip  # `import open_clip`, where torchvision's binary does not load either
+from layer.openclip import open_clip  # `import open_clip`, where torchvision's binary does not load either
 
 import torch  # isort: skip
 from PIL import Image

@@ -80,11 +80,12 @@ def _all_finished(spec: Spec, cache: Path, pins: locks.Lock, own_samples: Path |
 def _make_all(
     spec: Spec, cache: Path, pins: locks.Lock, own_samples: Path | None, lock: Path | None, mode: str
 ) -> list[Built]:
-    from layer.preflight import ask_hub
+    from layer.registry.table import weights_repository
+    from layer.sources.preflight import ask_hub
     from layer.versions import check_versions
 
     check_versions()
-    ask_hub(spec.models, {} if mode == "update" else pins, cache)
+    ask_hub(spec.models, {} if mode == "update" else pins, cache, weights_repository)
     from layer.sources.download import gather  # it imports torch
 
     _advise(spec.models)

@@ -1,7 +1,7 @@
 """Import open_clip, also beside a torchvision whose binary was built for another torch.
 
 Such a torchvision dies at import for want of its own operators. open_clip uses its transforms only, so the operators'
-names are declared, without an implementation, and only where the binary did not load. (`layer/sources/openclip.py` does
+names are declared, without an implementation, and only where the binary did not load. (`layer/openclip.py` does
 the same for the builder: the two packages share no code.)
 """
 

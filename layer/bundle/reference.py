@@ -102,7 +102,7 @@ def facts(name: str, loaded: Loaded) -> dict[str, Any]:
 
 def load(name: str, pretrained: str | None) -> Loaded:
     """Load a model by open_clip itself, with its weights or not at all."""
-    from layer.sources.openclip import open_clip
+    from layer.openclip import open_clip
 
     with patch("torch.jit.load", _refuse_code):
         model, transform = open_clip.create_model_from_pretrained(name, pretrained=pretrained)
@@ -174,7 +174,7 @@ def tokenized_texts(loaded: Loaded) -> list[str]:
 
 def preprocess_facts(config: dict[str, Any]) -> dict[str, Any]:
     """Return preprocessing with the defaults that open_clip.transform.image_transform fills in, spelt out."""
-    from layer.sources.openclip import open_clip
+    from layer.openclip import open_clip
 
     facts = {key: config[key] for key in ("mean", "std", "interpolation", "resize_mode", "fill_color")}
     for key, default in (("mean", open_clip.OPENAI_DATASET_MEAN), ("std", open_clip.OPENAI_DATASET_STD)):
@@ -186,7 +186,7 @@ def preprocess_facts(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _tokenizer_facts(name: str, tokenizer: Any) -> dict[str, Any]:
-    from layer.sources.openclip import open_clip
+    from layer.openclip import open_clip
 
     text = open_clip.factory.get_model_config(name)["text_cfg"]
     from_hub = isinstance(tokenizer, open_clip.tokenizer.HFTokenizer)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from layer.demo.captions import LANGUAGES, TEMPLATES, caption
 from layer.demo.pictures import Pictures, Scene
 from layer.demo.shapes import THINGS
-from layer.sources.openclip import open_clip
+from layer.openclip import open_clip
 
 _BATCH = 96
 _OF_TWO = 16  # pictures of two things in a batch that has any: eight pairs of twins

@@ -9,7 +9,7 @@ from PIL import Image
 from layer.demo import pictures
 from layer.demo.captions import LANGUAGES, caption
 from layer.demo.shapes import THINGS, swapped
-from layer.sources.openclip import open_clip
+from layer.openclip import open_clip
 
 _BATCH = 256
 

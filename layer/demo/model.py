@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 
 from layer.demo import tokenizer
 from layer.demo.shapes import SIZE
-from layer.sources.openclip import open_clip
+from layer.openclip import open_clip
 
 REPOSITORY = "openclip-lambda/shapes-i18n"
 

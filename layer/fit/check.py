@@ -18,8 +18,8 @@ from layer.config.text_files import check_files
 from layer.errors import CheckpointError
 from layer.files.foreign import read_json
 from layer.fit.fields import Shapes, explain
+from layer.openclip import open_clip
 from layer.sources import resolve
-from layer.sources.openclip import open_clip
 from layer.spec import ModelSpec
 from layer.weights.checkpoint import open_tensors
 from layer.weights.tensor import Tensor

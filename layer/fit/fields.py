@@ -213,7 +213,7 @@ def _differ(wanted: Shapes, found: Shapes, key: str, axis: int | None) -> bool:
 
 def _given(config: Mapping[str, Any], field: str) -> Any:
     """Return a field's value, its default where the config leaves it out."""
-    from layer.sources.openclip import open_clip
+    from layer.openclip import open_clip
 
     section, _, name = field.rpartition(".")
     if not section:

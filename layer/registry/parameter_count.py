@@ -19,7 +19,7 @@ from tqdm import tqdm
 from console.parser import Parser
 from console.run import run
 from layer.errors import BuildError
-from layer.sources.openclip import open_clip
+from layer.openclip import open_clip
 from layer.sources.resolve import source_plan
 from layer.spec import ModelSpec
 

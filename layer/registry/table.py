@@ -77,6 +77,11 @@ def _matches(row: Mapping[str, Any], family: str) -> bool:
     return wanted in row["name"].lower() or ("/" in wanted and wanted in str(row["weights"]).lower())
 
 
+def weights_repository(name: str, pretrained: str | None) -> str | None:
+    """Return the hub's repository of a pair's weights; None where the pair has none, or is not in the registry."""
+    return next((pair.weights for pair in pairs(name) if (pair.name, pair.pretrained) == (name, pretrained)), None)
+
+
 def known(name: str) -> dict[str, Any] | None:
     """Return a model's row, as `parameter_count.count` makes it; None for a model not in the registry."""
     row: dict[str, Any] | None = _table(name)["models"].get(name)

@@ -13,10 +13,10 @@ from layer.errors import CheckpointError, PlanError
 from layer.files.foreign import read_json, refuse_pointer
 from layer.naming import checked
 from layer.naming.repositories import looks_like_a_path, no_repository
+from layer.openclip import open_clip
 from layer.progress import file_sha256
 from layer.sources import resolve
 from layer.sources.fetch import Expected, Located, download_url
-from layer.sources.openclip import open_clip
 from layer.sources.resolve import CONFIG_FILE, TOKENIZER_FILES, Need
 from layer.spec import ModelSpec
 from layer.weights.checkpoint import open_tensors

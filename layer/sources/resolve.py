@@ -10,7 +10,7 @@ from console.suggest import did_you_mean
 from layer.config.check import read_config
 from layer.errors import PlanError
 from layer.naming.model_names import LISTS
-from layer.sources.openclip import open_clip
+from layer.openclip import open_clip
 from layer.spec import ModelSpec
 
 CONFIG_FILE = "open_clip_config.json"

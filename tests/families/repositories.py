@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
+from layer.openclip import open_clip
 from layer.registry import parameter_count
 from layer.sources import resolve
-from layer.sources.openclip import open_clip
 from layer.spec import ModelSpec
 from tests.families.families import BIOMED_BERT, BIOMED_CONFIG, BIOMEDCLIP, TOKENIZERS, Family
 from tests.hub.server import Hub

@@ -41,7 +41,7 @@ def random_weights(folder: Path, name: str, seed: int = 0) -> Path:
     import torch
     from safetensors.torch import save_file
 
-    from layer.sources.openclip import open_clip
+    from layer.openclip import open_clip
 
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(seed)
@@ -79,7 +79,7 @@ def small_clip(folder: Path, **text: object) -> Path:
     import torch
     from safetensors.torch import save_file
 
-    from layer.sources.openclip import open_clip
+    from layer.openclip import open_clip
 
     folder.mkdir(parents=True)
     custom = bool(text.pop("custom_text", False))

@@ -13,7 +13,7 @@ from PIL import Image
 from layer.demo import pictures
 from layer.demo.captions import LANGUAGES, caption
 from layer.demo.shapes import THINGS, swapped
-from layer.sources.openclip import open_clip
+from layer.openclip import open_clip
 
 NAME = "hf-hub:openclip-lambda/shapes-i18n"
 SEED, SINGLES, TWINS = 2, 1280, 320

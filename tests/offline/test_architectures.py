@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from layer.bundle import sandbox
-from layer.sources.openclip import open_clip
+from layer.openclip import open_clip
 from tests.hub import repositories
 from tests.hub.builder import Builder
 from tests.hub.server import serving

@@ -10,8 +10,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from layer.openclip import open_clip
 from layer.registry import parameter_count
-from layer.sources.openclip import open_clip
 from tests.hub.server import serving
 
 ROOT = Path(__file__).parents[2]

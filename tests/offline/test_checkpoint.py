@@ -20,8 +20,8 @@ import torch
 from safetensors.torch import load_file
 
 from layer.errors import CheckpointError
+from layer.openclip import open_clip
 from layer.sources import local_checkpoint
-from layer.sources.openclip import open_clip
 from layer.spec import ModelSpec
 from tests.hub import repositories
 from tests.hub.builder import ROOT, Builder

@@ -12,8 +12,8 @@ from layer.config import field_table
 from layer.config.check import check_config
 from layer.config.field_table import REFUSED
 from layer.errors import PlanError
+from layer.openclip import open_clip
 from layer.sources import resolve
-from layer.sources.openclip import open_clip
 from layer.spec import ModelSpec
 
 CONFIG: dict[str, Any] = {

@@ -12,10 +12,10 @@ from safetensors.torch import load_file, save_file
 
 from layer.errors import CheckpointError
 from layer.fit.check import difference, refuse_unfit
+from layer.openclip import open_clip
 from layer.registry import parameter_count
 from layer.sources import local_checkpoint, resolve
 from layer.sources.fetch import Fetched
-from layer.sources.openclip import open_clip
 from layer.spec import ModelSpec
 from layer.weights.tensor import Tensor
 from tests.hub import repositories

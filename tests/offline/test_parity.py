@@ -37,7 +37,7 @@ REFERENCE = """
 import json, sys, io, base64
 import torch
 from PIL import Image
-from layer.sources.openclip import open_clip
+from layer.openclip import open_clip
 request = json.load(open(sys.argv[1]))
 model, transform = open_clip.create_model_from_pretrained(request["name"], pretrained=request["pretrained"])
 model.eval()

@@ -18,7 +18,7 @@ from handler.errors import ImageError
 from handler.imaging.decode import decode
 from handler.imaging.preprocess import Preprocess
 from layer.bundle.reference import preprocess_facts
-from layer.sources.openclip import open_clip
+from layer.openclip import open_clip
 
 ROOT = Path(__file__).parents[2]
 MODES = ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "LAB", "HSV", "I;16", "I", "F"]

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import torch
 
+from layer.openclip import open_clip
 from layer.registry import parameter_count, table
 from layer.sources import resolve
-from layer.sources.openclip import open_clip
 from layer.spec import ModelSpec
 from tests.hub.server import serving
 

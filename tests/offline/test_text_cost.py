@@ -21,7 +21,7 @@ from handler.engines.tokenizer import Tokenizer
 from handler.engines.torch_engine import _bpe
 from handler.errors import TextError
 from handler.schemas.fields import Item
-from layer.sources.openclip import open_clip
+from layer.openclip import open_clip
 from tests.offline.hostile_texts import HONEST, UNITS, filled, hostile
 from tests.offline.test_tokenizer import CASES, pair
 from tests.unit.fake_bundle import FakeFunction, data_uri, picture

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from handler.engines.tokenizer import Tokenizer
 from layer.export.tokenizer import export_tokenizer
-from layer.sources.openclip import open_clip
+from layer.openclip import open_clip
 from tests.hub import repositories, tokenizers
 
 FRAGMENTS = [

@@ -11,7 +11,7 @@ from handler.engines.tokenizer import Tokenizer
 from layer.bundle import reference
 from layer.config.field_table import HF_TOKENIZER, MANIFEST, NO_EFFECT
 from layer.export.tokenizer import export_tokenizer
-from layer.sources.openclip import open_clip
+from layer.openclip import open_clip
 from tests.hub import tokenizers
 from tests.offline.test_tokenizer import FRAGMENTS
 

@@ -8,7 +8,7 @@ import torch
 
 from layer.config.field_table import MODEL, TEXT, TOWER
 from layer.export.towers import CausalTextTower, TextTower, end_id, is_causal
-from layer.sources.openclip import open_clip
+from layer.openclip import open_clip
 
 CONFIG: dict[str, Any] = {
     "embed_dim": 32,

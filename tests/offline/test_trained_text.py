@@ -19,7 +19,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from layer.engines import PER_TOKEN
-from layer.sources.openclip import open_clip
+from layer.openclip import open_clip
 from tests.hub.repositories import small_clip
 from tests.hub.server import serving
 

@@ -19,7 +19,7 @@ app.SERVICE.model(None)  # both import open_clip: at once, one would meet half o
 import torch  # noqa: E402
 
 from layer.demo import pictures  # noqa: E402
-from layer.sources.openclip import open_clip  # noqa: E402
+from layer.openclip import open_clip  # noqa: E402
 
 NAME = "hf-hub:openclip-lambda/shapes-i18n"
 LABELS = ["red circle", "green triangle", "蓝色的星星", "white square", "blue star"]

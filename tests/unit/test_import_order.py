@@ -30,14 +30,14 @@ ORDER = {
         ("package", "doctor"),
         ("build",),
         ("export",),
-        ("fit", "preflight"),
+        ("fit",),
         ("registry",),
         ("bundle",),
         ("sources",),
         ("config", "network", "weights"),
         ("spec", "versions"),
         ("engines", "files", "naming"),
-        ("errors", "progress"),
+        ("errors", "openclip", "progress"),
     ),
 }
 MAX_TOP_LEVEL = {"handler": 11, "layer": 8}  # modules beside the packages, `__init__` not counted

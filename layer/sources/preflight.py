@@ -3,31 +3,33 @@
 Torch and open_clip, which take seconds to import, are not needed for any of it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from layer.sources.lock import Lock
 from layer.spec import ModelSpec
 
 
-def ask_hub(models: Sequence[ModelSpec], pins: Lock, cache: Path) -> None:
-    """Ask the hub what the build will ask first, if it will ask at all. Raises FetchError."""
+def ask_hub(
+    models: Sequence[ModelSpec], pins: Lock, cache: Path, weights_of: Callable[[str, str | None], str | None]
+) -> None:
+    """Ask the hub what the build will ask first, if it will ask at all. Raises FetchError.
+
+    `weights_of` gives the repository of a registry pair's weights, None where it has none.
+    """
     for model in models:
-        repo = _repository(model)
+        repo = _repository(model, weights_of)
         if repo and not _is_here(model, repo, pins, cache):
             return
 
 
-def _repository(model: ModelSpec) -> str | None:
+def _repository(model: ModelSpec, weights_of: Callable[[str, str | None], str | None]) -> str | None:
     """Return the repository of a model's weights; None where it has none, or where open_clip has to be asked."""
     if model.checkpoint:
         return None
     if model.name.startswith("hf-hub:"):
         return model.name.removeprefix("hf-hub:")
-    from layer.registry import table
-
-    asked = model.name, model.pretrained
-    return next((pair.weights for pair in table.pairs(model.name) if (pair.name, pair.pretrained) == asked), None)
+    return weights_of(model.name, model.pretrained)
 
 
 def _is_here(model: ModelSpec, repo: str, pins: Lock, cache: Path) -> bool:
