@@ -1,4 +1,9 @@
-"""Lambda's entry point, `handler.app.lambda_handler`. Importing it is the init phase."""
+"""Lambda's entry point, `handler.app.lambda_handler`. Importing it is the init phase, in this order:
+
+1. `handler.offline` sets the environment, before any library can read it.
+2. `handler.service` brings what loading a model needs, and starts the load in a thread.
+3. `handler.http` brings the rest, while the model loads.
+"""
 
 from handler import offline  # noqa: F401, I001 - before all else: libraries freeze their network settings when imported
 

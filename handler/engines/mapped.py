@@ -1,4 +1,4 @@
-"""A file of weights mapped into memory, and let go of while it is packed."""
+"""A file of weights mapped into memory, whose pages are released while the engine packs them."""
 
 import mmap
 import threading
@@ -17,9 +17,11 @@ def map_weights(path: Path) -> mmap.mmap:
 
 @contextmanager
 def release_pages(mapping: mmap.mmap) -> Iterator[None]:
-    """Give the pages back again and again while they are copied from, so that no more than a few count as memory.
+    """Give the mapping's pages back to the system every PAUSE seconds, and once more at the end.
 
-    The mapping stays: whoever touches a page again reads it again.
+    The engine copies each matrix once, into its own layout. Without this, the whole file would count as memory beside
+    the copies, at the moment when memory is at its peak. With it, no more than what is copied within one pause does.
+    The mapping stays valid: a page that is touched again is read again, from the page cache or the disk.
     """
     done = threading.Event()
 

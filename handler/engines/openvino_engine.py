@@ -46,9 +46,11 @@ class OpenVinoEngine(TwoTowerEngine):
 
 
 def compile_configs(group: int, threads: int) -> list[dict[str, Any]]:
-    """List OpenVINO's settings from the quickest to the one that every processor can run.
+    """List OpenVINO's settings, from the fastest to the one that every processor can run.
 
-    `group` activations share a scale where they meet the weights in 8 bits; 0 leaves activations as they are.
+    First: activations in 8 bits, `group` of them sharing a scale (0 leaves them as they are). Second: fp32 activations
+    and no product of integers, for a processor without VNNI. Third: the same without any other setting, in case one of
+    those is what a processor refuses.
     """
     common = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"}
     common["SNIPPETS_MODE"] = "DISABLE"  # fused attention takes a quarter of the compilation, and gains little
@@ -96,7 +98,10 @@ class Tower:
                 return vectors
 
     def prepack(self, one_by_one: threading.Lock) -> "Tower":
-        """Run once, since the first use packs the weights for this processor, and forget the pages they came from."""
+        """Run once on zeros: the first run packs the weights for this processor. Returns the tower itself.
+
+        Under `one_by_one`, so that the two towers' weights and their copies are never in memory together.
+        """
         feed = {}
         for port in self._request.model_inputs:  # one item, of 8 positions where any number will do
             shape = [1, *(8 if size.is_dynamic else size.get_length() for size in list(port.partial_shape)[1:])]
@@ -106,6 +111,11 @@ class Tower:
         return self
 
     def _compile_next(self) -> Any:
+        """Compile with the next setting that this processor takes; returns an infer request.
+
+        A setting may be refused here (RuntimeError by OpenVINO), or prove inexact at the first run, which calls this
+        again.
+        """
         while True:
             config = self._configs.pop(0)
             try:

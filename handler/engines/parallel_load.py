@@ -13,10 +13,11 @@ Started = Callable[[], None]
 def load_in_parallel(
     image: Callable[[Started], Tower], text: Callable[[Started], Tower], tokenizer: Callable[[], Tokenizer]
 ) -> tuple[Tower, Tower, Tokenizer]:
-    """Return what the three make. A large vocabulary takes as long to read as a tower to load.
+    """Load the two towers in threads, and the tokenizer in this one; returns all three.
 
-    A tower's maker calls what it is given when its long native part comes next. Only then is the tokenizer read:
-    started earlier, it would keep a tower from that part until all of it was read.
+    Loading a tower is short Python first, then long native code that releases the interpreter lock. Reading a tokenizer
+    holds that lock throughout, and takes as long for a large vocabulary. So the tokenizer waits until both towers have
+    reached their native part: each calls the callback that it is given just before. The three then overlap.
     """
     started = [threading.Event(), threading.Event()]
 

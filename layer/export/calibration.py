@@ -23,7 +23,11 @@ def products(graph: onnx.GraphProto) -> dict[str, list[onnx.NodeProto]]:
 
 
 def measure_ranges(fp32: Path, samples: Path) -> Ranges:
-    """Run an fp32 graph on each row of `samples` (.npz, an array for each input); returns max |x| [channels]."""
+    """Return the largest |x| of each channel where activations enter a MatMul: float32 [channels], by their name.
+
+    The graph at `fp32` gets an output for each such place, Abs -> Reshape [-1, channels] -> ReduceMax, and runs on the
+    rows of `samples` (.npz, an array for each input) one by one, so that memory holds one sample's activations.
+    """
     model = onnx.load(fp32, load_external_data=False)
     width = {tensor.name: tensor.dims[0] for tensor in model.graph.initializer if tensor.dims}
     entering = {name: width[nodes[0].input[1]] for name, nodes in products(model.graph).items()}

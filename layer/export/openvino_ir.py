@@ -40,10 +40,11 @@ def _fold(model: Any) -> None:
 
 
 def _quantise(model: Any, block: int) -> None:
-    """Give each matrix that is multiplied with activations in 8 bits; those too, by token, where `block` is 0.
+    """Quantize each matrix that activations are multiplied with. `block` weights share a scale.
 
-    OpenVINO's CPU plugin knows Constant -> Convert -> Multiply -> Reshape -> MatMul, and never makes the fp32 matrix.
-    nncf, the usual tool, has one scale a row in 8 bits: too coarse for trained weights.
+    `block` 0 means per token: a scale for each row of the matrix, and the activations are quantized too, with a scale
+    for each token. OpenVINO's CPU plugin knows Constant -> Convert -> Multiply -> Reshape -> MatMul, and never makes
+    the fp32 matrix. nncf, the usual tool, has one scale a row in 8 bits: too coarse for trained weights.
     """
     for node in model.get_ordered_ops():
         if node.get_type_name() != "MatMul":

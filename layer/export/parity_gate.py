@@ -22,6 +22,8 @@ def export_model(
 ) -> tuple[Path, dict[str, Any]]:
     """Export a model, each tower by the fastest recipe that passes; returns its folder of the bundle and its entry.
 
+    Each round writes the towers whose recipe is new, has the shipped handler compare both with open_clip, and drops the
+    recipe of each tower that is not exact enough, until both pass or a tower has no recipe left.
     Raises ExportError with the cosines of every recipe when a tower has none that passes.
     """
     tried: list[dict[str, Any]] = []
@@ -29,7 +31,7 @@ def export_model(
     folder = trial / "models" / model.slug
     left = {tower: list(ENGINES[model.engine].recipes[model.precision]) for tower in TOWERS}
     unwritten: tuple[str, ...] = TOWERS
-    # To ONNX, both towers written, compared; for 8 bits both are evened out first.
+    # To ONNX, both towers written, compared; for 8 bits both are smoothed (SmoothQuant) first.
     with steps(model.slug, 4 if model.precision == "fp32" else 6) as step:
         step("open_clip to ONNX")
         made = exported(model, sources, cache, own_samples)

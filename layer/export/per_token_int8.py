@@ -76,10 +76,16 @@ def _node(
 
 
 def write_saturation_safe(fast: Path, wide: Path) -> None:
-    """Write `wide`, the graph `fast` for processors whose 8-bit products saturate; it shares the weights' file.
+    """Write `wide`, which computes what `fast` does where 8-bit products saturate; it shares the weights' file.
 
-    Without VNNI, x86 adds two products of 8 bits in 16: 255 x 127 twice is too much. So the activations' upper 7 bits
-    and their last one are multiplied apart, which is exact: a - 128 = 2 (a >> 1 - 64) + (a & 1).
+    x86 without VNNI multiplies unsigned by signed bytes (`vpmaddubsw`), adds two products in 16 bits, and cuts a sum
+    off at 32,767. The largest sum of `fast` is 2 x 255 x 127 = 64,770. So each activation a (uint8, zero point 128) is
+    split into its upper seven bits and its last bit:
+
+        a - 128 = 2 x ((a >> 1) - 64) + (a & 1)        a = 201:  73 = 2 x (100 - 64) + 1
+
+    Both parts are multiplied by the same int8 weights, and the products are added as floats. The largest sums are now
+    2 x 127 x 127 = 32,258 and 2 x 1 x 127 = 254, so nothing is cut off. It takes two products instead of one.
     """
     model = onnx.load(fast, load_external_data=False)
     constants = {"wide.one": np.uint8(1), "wide.two": np.float32(2), "wide.half": np.uint8(ZERO // 2)}
