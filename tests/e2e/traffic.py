@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 from tests.e2e.deployment import Reply
 
-# Of the gateway, where a function gave it nothing. The emulator was seen to do so for one request of 93, while the machine
-# was busy with containers. Clients ask again, as ours does; a second one in a row is a failure.
+# Of the gateway, where a function gave it nothing. The emulator was seen to do so for one request of 93, while the
+# machine was busy with containers. Clients ask again, as ours does; a second one in a row is a failure.
 BAD_GATEWAY = 502
 
 
