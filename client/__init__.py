@@ -1,4 +1,7 @@
-"""A client for the deployed API: images and texts in, embeddings or label scores out, for one or for thousands."""
+"""The distribution `openclip-lambda`, in `src/openclip_lambda`: the client of the deployed API, as command and library.
+
+Here is what lets `python -m client` start it from the repository, where it is not installed.
+"""
 
 from console import preflight
 

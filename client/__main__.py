@@ -1,22 +1,11 @@
-"""`python -m client`."""
+"""`python -m client`: the command `openclip-lambda`, from the repository."""
 
-import signal
 import sys
-from types import FrameType
+from pathlib import Path
 
-try:
-    from client.cli import main
-except ModuleNotFoundError as missing:
-    sys.exit(f"error: the Python package {missing.name} is missing: activate .venv, or pip install -r requirements.txt")
+sys.path.insert(0, str(Path(__file__).resolve().parent / "src"))
 
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    """Treat the end of the session like Ctrl-C: what was computed is written."""
-    raise KeyboardInterrupt
-
+from openclip_lambda.__main__ import start
 
 if __name__ == "__main__":
-    for name in ("SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), _interrupt)
-    sys.exit(main())
+    sys.exit(start("python -m client"))

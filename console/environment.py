@@ -11,7 +11,9 @@ def main() -> None:
     """Write the path file of the environment that runs this. A Python outside of one is left as it is."""
     if sys.prefix == sys.base_prefix:
         sys.exit("error: run this by the environment's own python, as .venv/bin/python")
-    Path(sysconfig.get_path("purelib"), "openclip-lambda.pth").write_text(f"{ROOT}\n", encoding="utf-8")
+    places = (ROOT, ROOT / "client" / "src")
+    path_file = Path(sysconfig.get_path("purelib"), "openclip-lambda.pth")
+    path_file.write_text("".join(f"{place}\n" for place in places), encoding="utf-8")
 
 
 if __name__ == "__main__":

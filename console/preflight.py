@@ -11,7 +11,7 @@ import sys
 MIN_PYTHON = (3, 11)  # as requires-python in pyproject.toml
 LIGHT = ("numpy", "PIL", "tqdm")
 BUILDER = (*LIGHT, "torch", "torchvision", "open_clip", "transformers", "tokenizers", "huggingface_hub", "safetensors")
-CLIENT = ("numpy", "tqdm")
+CLIENT = ("httpx", "numpy", "PIL", "shtab", "tqdm")
 DEPLOYMENT = ("aws_cdk", "cdk_nag", "constructs", "pydantic")
 # These print, or start other processes: what they need beyond LIGHT is asked for when it is known what they will do.
 LIGHT_MODULES = ("layer", "layer.demo.tour", "layer.registry.sizes_page", "layer.bundle.runtime_only")

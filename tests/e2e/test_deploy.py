@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from openclip_lambda.cli import main as cli
 
-from client import cli
 from tests.e2e.builds import Builds, manifest_sha256
 from tests.e2e.deployment import Deployment, resolve_localhost
 from tests.local.test_emulator import decoded, golden, vectors

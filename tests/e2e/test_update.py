@@ -12,8 +12,8 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from cryptography.hazmat.primitives.asymmetric import rsa
+from openclip_lambda.cli import main as cli
 
-from client import cli
 from tests.e2e import builds, traffic
 from tests.e2e.aws import REGION, ROOT, Aws
 from tests.e2e.builds import Builds, manifest_sha256

@@ -35,7 +35,7 @@ FIX = re.compile(
     r"no directory|correct)\b",
     re.IGNORECASE,
 )
-MAIN = {"layer": "layer.cli.parser", "client": "client.cli", "benchmarks": "benchmarks.__main__"}
+MAIN = {"layer": "layer.cli.parser", "client": "openclip_lambda.cli.main", "benchmarks": "benchmarks.__main__"}
 
 
 class _Output(io.TextIOWrapper):

@@ -21,7 +21,10 @@ ALLOWED = {
     "infra": {"infra", "console", "aws_cdk", "constructs", "cdk_nag", "pydantic", "boto3", "botocore"},
     "console": {"console"},  # it runs where nothing is installed
     "infra/functions": {"boto3", "botocore"},
-    "client": {"client", "console", "botocore", "numpy", "tqdm"},  # none of our packages: it knows the HTTP API
+    "client/src": {
+        *("openclip_lambda", "httpx", "numpy", "PIL", "tqdm", "shtab"),  # none of our packages: it knows the HTTP API
+        *("botocore", "pillow_heif", "pyarrow"),  # extras
+    },
 }
 # Paid for at every cold start: at module level only the engines may, and only the heavy library that they wrap.
 LATE_IN_HANDLER = {"boto3", "torch", "torchvision", "open_clip", "transformers", "huggingface_hub", "timm"}

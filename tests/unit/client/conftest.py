@@ -11,8 +11,9 @@ from threading import Thread
 from typing import Any
 
 import pytest
+from openclip_lambda import exchange, transport
+from openclip_lambda.cli import main as cli
 
-from client import api, cli, transport
 from handler.serve import RequestHandler
 from tests.unit.fake_bundle import FakeFunction
 
@@ -24,7 +25,7 @@ PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing of this machine, and no waiting."""
-    monkeypatch.setattr(api, "PAUSES", (0.0, 0.0, 0.0, 0.0))
+    monkeypatch.setattr(exchange, "PAUSES", (0.0, 0.0, 0.0, 0.0))
     for name in ("OPENCLIP_URL", "OPENCLIP_API_KEY", *transport.CA_VARIABLES):
         monkeypatch.delenv(name, raising=False)
     for name in PROXIES:

@@ -4,10 +4,10 @@ import socket
 from typing import Any
 
 import pytest
+from openclip_lambda import address, credentials
+from openclip_lambda.api import Api
+from openclip_lambda.errors import ClientError
 
-from client import address, credentials
-from client.api import Api
-from client.errors import ClientError
 from tests.unit.client.conftest import Scripted
 
 API = "https://abc123.execute-api.eu-west-1.amazonaws.com"

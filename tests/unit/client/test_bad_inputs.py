@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from openclip_lambda import formats
+from openclip_lambda.bulk import files, inputs
 
-from client import files, formats, inputs
 from handler.errors import ImageError
 from handler.imaging import decode
 from tests.unit.client.conftest import Run, rows, skipped

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from openclip_lambda.bulk import inputs
+from openclip_lambda.cli import main as cli
 
-from client import cli, inputs
 from tests.unit.client.conftest import Recorder, Run
 from tests.unit.fake_bundle import FakeFunction, picture
 
@@ -129,8 +130,8 @@ def test_batches_hold_what_a_request_can_carry(tmp_path: Path) -> None:
 
 
 def test_a_batch_size_is_refused_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    for size in ("500", "0", "-1", "x", "1e2"):
+    for size in ("5000", "0", "-1", "x", "1e2"):
         with pytest.raises(SystemExit) as caught:
             cli.main(["embed", "--text", "a", f"--batch={size}"])
         assert caught.value.code == 2
-        assert capsys.readouterr().err.splitlines()[-1].endswith(f"'{size}' is no number from 1 to 256")
+        assert capsys.readouterr().err.splitlines()[-1].endswith(f"'{size}' is no number from 1 to 4096")

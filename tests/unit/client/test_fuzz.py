@@ -7,10 +7,9 @@ from urllib.parse import urlsplit
 
 from hypothesis import given
 from hypothesis import strategies as st
-
-from client import address, credentials, formats
-from client.errors import ClientError, ResponseError
-from client.responses import Results
+from openclip_lambda import address, credentials, formats
+from openclip_lambda.errors import ClientError, ResponseError
+from openclip_lambda.responses import Results
 
 NUMBERS = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.just(10**400), st.text(max_size=3))
 KEYS = st.sampled_from(["data", "index", "embedding", "predictions", "label", "score", "model"])

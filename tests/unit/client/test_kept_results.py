@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from openclip_lambda.bulk import tables
 
-from client import tables
 from tests.unit.client.conftest import Recorder, Run, Scripted, python, result, texts
 from tests.unit.fake_bundle import FakeFunction
 

@@ -12,11 +12,11 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from openclip_lambda.api import Api
+from openclip_lambda.cli import main as cli
+from openclip_lambda.credentials import bearer
+from openclip_lambda.errors import ClientError, ResponseError
 
-from client import cli
-from client.api import Api
-from client.credentials import bearer
-from client.errors import ClientError, ResponseError
 from tests.unit.client.conftest import Run, Scripted
 
 HEALTH = b'{"status": "ok"}'

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from openclip_lambda.bulk import tables
 
-from client import tables
 from tests.unit.client.conftest import Recorder, Run, Scripted, python, result
 from tests.unit.fake_bundle import picture
 

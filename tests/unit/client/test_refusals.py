@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from openclip_lambda.cli import main as cli
 from PIL import Image
 
-from client import cli
 from tests.unit.client.conftest import Recorder, Run, Scripted, result, rows, skipped, texts
 from tests.unit.fake_bundle import FakeFunction, encoded
 

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from openclip_lambda import transport
+from openclip_lambda.api import Api
+from openclip_lambda.cli import main as cli
+from openclip_lambda.errors import ResponseError
 
-from client import cli, transport
-from client.api import Api
-from client.errors import ResponseError
 from tests.unit.client.conftest import Scripted, result, texts
 
 PORTAL = b"<html><title>Welcome to the airport</title><form>Sign in</form></html>"
@@ -106,10 +107,10 @@ def raw() -> Iterator[Any]:
 @pytest.mark.parametrize(
     ("parts", "says"),
     [
-        ([], "Remote end closed connection"),
-        ([b"SSH-2.0-OpenSSH_9.2\r\n"], "SSH-2.0-OpenSSH_9.2"),
-        ([b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 200 + b"\r\n"], "got more than 100 headers"),
-        ([b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", b"zz\r\n"], "ends early"),
+        ([], "Server disconnected without sending a response"),
+        ([b"SSH-2.0-OpenSSH_9.2\r\n"], "Server disconnected without sending a response"),
+        ([b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 50_000 + b"\r\n"], "Receive buffer too long"),
+        ([b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", b"zz\r\n"], "illegal chunk header"),
         ([b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", b"5\r\n{}"], "ends early"),
         ([b"HTTP/1.1 200 OK\r\n\r\n", *[b" "] * 200], "still sending after 1 s"),
     ],

@@ -6,10 +6,10 @@ from email.utils import format_datetime
 from typing import Any
 
 import pytest
+from openclip_lambda import exchange
+from openclip_lambda.api import Api
+from openclip_lambda.errors import ResponseError
 
-from client import api
-from client.api import Api
-from client.errors import ResponseError
 from tests.unit.client.conftest import Scripted
 
 
@@ -20,7 +20,7 @@ def ask(url: str) -> Any:
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Record what is slept instead of sleeping."""
     slept: list[float] = []
-    monkeypatch.setattr(api, "PAUSES", (0.5, 1.0, 2.0, 4.0))
+    monkeypatch.setattr(exchange, "PAUSES", (0.5, 1.0, 2.0, 4.0))
     monkeypatch.setattr(time, "sleep", slept.append)
     return slept
 
@@ -59,9 +59,7 @@ def test_the_date_to_ask_again_at_is_understood(scripted: Scripted, monkeypatch:
     assert 25 < slept[0] <= 30
 
 
-def test_a_connection_that_is_lost_in_a_run_is_worth_another_try_and_one_that_never_was_is_not(
-    scripted: Scripted, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_connection_that_is_lost_is_worth_another_try(scripted: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
     slept = waits(monkeypatch)
     there = Api(scripted.url)
     assert there.get("/health") == {}
@@ -69,6 +67,17 @@ def test_a_connection_that_is_lost_in_a_run_is_worth_another_try_and_one_that_ne
     with pytest.raises(ResponseError):
         there.get("/health")
     assert len(slept) == 4
+
+
+def test_a_server_that_is_not_there_yet_is_waited_for_and_one_that_never_will_be_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    slept = waits(monkeypatch)
     with pytest.raises(ResponseError, match="nothing listens there"):
         ask("http://127.0.0.1:1")
+    assert slept == [0.5, 1, 2, 4]
+    with pytest.raises(ResponseError, match="nothing listens there"):
+        Api("http://127.0.0.1:1").get("/health")  # which asks what is there now
+    with pytest.raises(ResponseError, match="no such host"):
+        ask("https://nobody.invalid")
     assert len(slept) == 4

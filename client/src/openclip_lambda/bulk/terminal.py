@@ -2,7 +2,9 @@
 
 import contextlib
 import sys
+import warnings
 
+from PIL import Image
 from tqdm import tqdm
 
 
@@ -19,3 +21,9 @@ def say(line: str) -> None:
         return
     with contextlib.suppress(OSError):
         tqdm.write(printable(line), file=sys.stderr)
+
+
+def quiet_libraries() -> None:
+    """Keep warnings of libraries off the terminal: what matters of them is told as the reason of a skipped file."""
+    warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+    warnings.filterwarnings("ignore", module=r"PIL\..*")

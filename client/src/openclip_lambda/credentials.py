@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 
-from client.errors import ClientError
+from openclip_lambda.errors import ClientError
 
 Headers = Mapping[str, str]
 # Method, URL, headers and body of a request to the headers that it is to be sent with.

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from client.errors import OutputError
-from client.tables import FORMATS, Format, Names, Row, Table, to_json
-from console.os_errors import reason
+from openclip_lambda.bulk.tables import FORMATS, Format, Names, Row, Table, to_json
+from openclip_lambda.errors import OutputError
+from openclip_lambda.os_errors import reason
 
 Identity = tuple[int, int]  # device and inode: the same for every name of a file
 

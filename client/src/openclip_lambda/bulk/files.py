@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import PurePath
 
-from client.errors import InputError
-from client.formats import HEAD_BYTES, has_image_suffix, why_not
+from openclip_lambda.errors import InputError
+from openclip_lambda.formats import HEAD_BYTES, has_image_suffix, why_not
 
 KINDS = (
     (stat.S_ISDIR, "a directory"),

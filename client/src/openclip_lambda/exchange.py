@@ -1,22 +1,20 @@
-"""Requests to the API: JSON there and back, again where it is busy, an exception with the API's own words otherwise."""
+"""Requests and responses as they are agreed with the API, whoever transports them: what is sent, read, tried again."""
 
 import email.utils
 import json
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from client.address import base_url
-from client.credentials import Sign, nobody
-from client.errors import ResponseError
-from client.transport import Response, Transport
+from openclip_lambda.address import base_url
+from openclip_lambda.credentials import Headers, Sign, nobody
+from openclip_lambda.errors import ResponseError, error_of
+from openclip_lambda.transport import Response, Way
 
-# Throttled (429 by the gateway; 500 or 503 where the function had no place left), or a cold start that took longer than
-# the gateway waits.
-AGAIN = (429, 500, 502, 503, 504)
 PAUSES = (0.5, 1.0, 2.0, 4.0)  # seconds before each further try
 MAX_WAIT = 60.0  # seconds that `retry-after` may ask for
+NEVER_AGAIN = (501, 505)  # of the 5xx; the others pass: no place left, a cold start that took longer than the gateway
 SECRET_HEADERS = ("authorization", "x-amz-security-token")
 FIXES = {
     401: ": give --api-key or --sigv4",
@@ -29,39 +27,23 @@ FIXES = {
 }
 
 
-class Api:
-    """An API by its address. Raises ClientError for an address or a proxy that cannot be used."""
+class Exchange:
+    """One API by its address. Raises ClientError for an address or a proxy that cannot be used."""
 
     def __init__(self, url: str, sign: Sign = nobody, insecure_http: bool = False) -> None:
         self.url = base_url(url, insecure_http)
+        self.way = Way(self.url)
+        self.on_retry: Callable[[ResponseError, float], None] = lambda error, seconds: None
         self._sign = sign
-        self._transport = Transport(self.url)
-        self._answered = False  # once: from then on a lost connection is worth another try
+        self._answered = False  # once: from then on every lost connection is worth another try
 
-    def get(self, path: str) -> Any:
-        """GET. Raises ResponseError."""
-        return self._send("GET", path, None)
-
-    def post(self, path: str, body: Any) -> Any:
-        """POST a JSON body. Raises ResponseError."""
-        return self._send("POST", path, json.dumps(body).encode())
-
-    def _send(self, method: str, path: str, body: bytes | None) -> Any:
-        for pause in (*PAUSES, None):
-            try:
-                return self._once(method, path, body)
-            except ResponseError as error:
-                if pause is None or not (error.status in AGAIN or (error.status == 0 and self._answered)):
-                    raise
-                if error.wait is not None and error.wait > MAX_WAIT:
-                    raise ResponseError(f"{error}. It asks to wait {error.wait:,.0f} s", error.status) from error
-                time.sleep(max(pause, error.wait or 0.0))
-        raise AssertionError("the last try has no pause")
-
-    def _once(self, method: str, path: str, body: bytes | None) -> Any:
+    def prepare(self, method: str, path: str, body: bytes | None) -> tuple[str, Headers]:
+        """Return the address and the headers of a request; each try is signed anew."""
         url = self.url + path
-        headers = self._sign(method, url, {"content-type": "application/json"}, body)
-        response = self._transport.send(method, url, headers, body)
+        return url, self._sign(method, url, {"content-type": "application/json"}, body)
+
+    def read(self, url: str, response: Response, headers: Headers) -> Any:
+        """Return the JSON of a response. Raises ResponseError, with the API's own words, where it is no result."""
         self._answered = True
         if response.status != 200:
             raise _refusal(url, response, headers)
@@ -74,6 +56,28 @@ class Api:
                 response.status,
             ) from error
 
+    def pause(self, error: ResponseError, tries: int, method: str) -> float:
+        """Return how many seconds to wait before trying again. Raises the error where that is of no use."""
+        if tries >= len(PAUSES) or not self._may_pass(error, method):
+            raise error
+        if error.wait is not None and error.wait > MAX_WAIT:
+            raise error_of(
+                f"{error}. It asks to wait {error.wait:,.0f} s", error.status, error.code, error.param
+            ) from error
+        seconds = max(PAUSES[tries], error.wait or 0.0)
+        self.on_retry(error, seconds)
+        return seconds
+
+    def _may_pass(self, error: ResponseError, method: str) -> bool:
+        if error.status:
+            return error.status == 429 or (error.status >= 500 and error.status not in NEVER_AGAIN)
+        return self._answered or (error.may_pass and method == "POST")  # a GET asks what is there now
+
+
+def to_body(value: Any) -> bytes:
+    """Return the JSON of a request's body."""
+    return json.dumps(value).encode()
+
 
 def _refusal(url: str, response: Response, headers: Mapping[str, str]) -> ResponseError:
     """Take the API's message out of its error, or the gateway's out of its own."""
@@ -81,7 +85,7 @@ def _refusal(url: str, response: Response, headers: Mapping[str, str]) -> Respon
     if 300 <= status < 400:
         place = _without_secrets(str(response.headers.get("location")), headers)[:200]
         told = f"a redirect to {place}, which is not followed with credentials: is that the address to give as --url?"
-        return ResponseError(f"{url} answered {status}: {told}", status)
+        return error_of(f"{url} answered {status}: {told}", status)
     code = param = None
     try:
         content = json.loads(response.body)
@@ -94,7 +98,7 @@ def _refusal(url: str, response: Response, headers: Mapping[str, str]) -> Respon
         told = _excerpt(response, headers)
     told = _without_secrets(told, headers)
     told += "" if code else FIXES.get(status, "")  # with a code, the API says the fix itself
-    return ResponseError(
+    return error_of(
         f"{url} answered {status}: {told}",
         status,
         code if isinstance(code, str) else None,

@@ -5,7 +5,7 @@ import re
 import socket
 from urllib.parse import SplitResult, quote, urlsplit
 
-from client.errors import ClientError
+from openclip_lambda.errors import ClientError
 
 # What stands behind the base in the addresses that documents, other clients and browsers show.
 ENDINGS = ("/v1/embeddings", "/v1/classify", "/v1/similarity", "/v1/models", "/v1", "/health", "/docs", "/openapi.json")

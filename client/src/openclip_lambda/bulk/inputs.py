@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from client import files
-from client.errors import InputError
+from openclip_lambda.bulk import files
+from openclip_lambda.errors import InputError
 
 MAX_BYTES = 4_000_000  # of a batch as JSON: Lambda takes 6 MB, and wraps the request in an event first
 MAX_FILE_BYTES = MAX_BYTES // 4 * 3 - 100  # of an image before base64

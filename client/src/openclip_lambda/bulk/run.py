@@ -8,11 +8,11 @@ from typing import Any
 
 from tqdm import tqdm
 
-from client.errors import InputError, OutputError, ResponseError
-from client.inputs import Inputs, Prepared, Source, batches
-from client.outputs import Identity, Output
-from client.responses import Result
-from client.terminal import say
+from openclip_lambda.bulk.inputs import Inputs, Prepared, Source, batches
+from openclip_lambda.bulk.outputs import Identity, Output
+from openclip_lambda.bulk.terminal import say
+from openclip_lambda.errors import InputError, OutputError, ResponseError
+from openclip_lambda.responses import Result
 
 # The items of a request to a result for each. Raises ResponseError.
 Ask = Callable[[list[dict[str, Any]]], list[Result]]

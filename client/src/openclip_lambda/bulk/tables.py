@@ -10,11 +10,15 @@ from typing import Any, Protocol
 
 import numpy as np
 
-Row = dict[str, Any]  # name, and either embedding (a list of floats) or scores (by label)
+Row = dict[str, Any]  # name, and either embedding (float32 [D]) or scores (by label)
 
 
 def to_json(value: Any) -> bytes:
     r"""Write JSON in UTF-8. A byte of a file name that is not UTF-8 is `\udcXX`, which os.fsencode turns back."""
+    if isinstance(value, dict):
+        return b"{" + b", ".join(to_json(key) + b": " + to_json(of) for key, of in value.items()) + b"}"
+    if isinstance(value, np.ndarray):  # nine digits are what tells one float32 from the next
+        return b"[" + ", ".join(map("{:.9g}".format, value.tolist())).encode() + b"]"
     return json.dumps(value, ensure_ascii=False).encode(errors="backslashreplace")
 
 
@@ -55,7 +59,8 @@ class Csv:
 
     def row(self, row: Row, place: int) -> bytes:
         """Write a line."""
-        return _line([row["name"], *(row["scores"].values() if "scores" in row else row["embedding"])])
+        values = row["scores"].values() if "scores" in row else map("{:.9g}".format, row["embedding"].tolist())
+        return _line([row["name"], *values])
 
 
 class Npy:

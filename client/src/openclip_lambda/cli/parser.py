@@ -1,0 +1,80 @@
+"""argparse with `--version`, and with the nearest right word where one is wrong."""
+
+import argparse
+import difflib
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any, NoReturn
+
+import shtab
+
+from openclip_lambda import __version__
+
+
+class Parser(argparse.ArgumentParser):
+    """The parser of a command line; subcommands have parsers of the same class."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        is_program = " " not in self.prog.removeprefix("python -m ")  # and not one of its commands
+        if is_program and options.get("add_help", True):
+            self.add_argument("--version", action="version", version=f"{self.prog} {__version__}")
+
+    def error(self, message: str) -> NoReturn:
+        """Exit with status 2: the usage, then what is wrong and the word that was probably meant."""
+        if unknown := re.fullmatch(r"unrecognized arguments: (.*)", message, re.DOTALL):
+            words = [word.partition("=")[0] for word in unknown.group(1).split() if word.startswith("-")]
+            message += _nearest(words[0], _options(self)) if words else ""
+        elif choice := re.search(r"invalid choice: '([^']*)'", message):
+            message += _nearest(choice.group(1), _choices(self))
+        super().error(message)
+
+
+def number(least: int, most: int) -> Any:
+    """Return what reads a whole number within bounds, for `type=`."""
+
+    def read(text: str) -> int:
+        if not (text.isascii() and text.isdecimal() and len(text) < 10 and least <= int(text) <= most):
+            raise argparse.ArgumentTypeError(f"{text!r} is no number from {least} to {most}")
+        return int(text)
+
+    return read
+
+
+def add_completion(parser: Parser) -> None:
+    """Add `--print-completion SHELL`, which prints a script of the parser's words."""
+
+    class Print(argparse.Action):
+        def __call__(self, of: argparse.ArgumentParser, *arguments: Any) -> NoReturn:
+            print(shtab.complete(parser, shell=arguments[1]))
+            parser.exit(0)
+
+    parser.add_argument(
+        "--print-completion",
+        action=Print,
+        choices=shtab.SUPPORTED_SHELLS,
+        metavar="SHELL",
+        help=f"print a script that completes the words of this command: {', '.join(shtab.SUPPORTED_SHELLS)}",
+    )
+
+
+def _nearest(word: str, known: Iterable[str]) -> str:
+    found = difflib.get_close_matches(word[:200].lower(), list(known), 1)
+    return f"; did you mean {found[0]!r}?" if found else ""
+
+
+def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
+    for action in parser._actions:
+        yield action
+        if isinstance(action, argparse._SubParsersAction):
+            for inner in action.choices.values():
+                yield from _actions(inner)
+
+
+def _options(parser: argparse.ArgumentParser) -> list[str]:
+    return sorted({option for action in _actions(parser) for option in action.option_strings if len(option) > 2})
+
+
+def _choices(parser: argparse.ArgumentParser) -> list[str]:
+    listed = (action.choices for action in _actions(parser) if isinstance(action.choices, list | tuple | dict))
+    return sorted({str(choice) for choices in listed for choice in choices})
