@@ -101,7 +101,7 @@ clients: have-node $(CLIENTS)/.installed $(VENV)/.dev $(RIE) $(DEMO_BUNDLE)/mani
 	OPENCLIP_DEMO_BUNDLE=$(DEMO_BUNDLE) FUNCTION_PYTHON=$(CURDIR)/$(PY) \
 		$(CLIENTS)/bin/python -m pytest --junitxml build/tests/$@.xml $(CLIENTS_ARGS)
 
-fuzz: ## The fuzzers for longer: over 5,000 requests; pictures and events, FUZZ_SECONDS each; hostile clients
+fuzz: ## The fuzzers for longer: over 5,000 requests; images and events, FUZZ_SECONDS each; hostile clients
 	$(MAKE) clients SCHEMATHESIS_EXAMPLES=1200 HOSTILE_REPEATS=100 \
 		CLIENTS_ARGS="tests/clients/test_document.py tests/clients/test_hostile.py -s --timeout 3600"
 	FUZZ_SECONDS=$(FUZZ_SECONDS) $(PY) -m pytest tests/unit/handler/test_fuzz.py -s --timeout 7200
@@ -139,7 +139,7 @@ node_modules: package.json package-lock.json
 	npm ci --no-audit --no-fund --silent
 	@touch $@
 
-# All that the CDK CLI needs of this machine, told before anything is installed or synthesised.
+# All that the CDK CLI needs of this machine, told before anything is installed or synthesized.
 have-node:
 	@node -e 'process.exit(process.versions.node.split(".")[0] < 18 ? 1 : 0)' 2>/dev/null && command -v npm >/dev/null || \
 		{ echo "error: Node.js 18 or later with npm is needed, for the CDK CLI: install it from nodejs.org (Debian: apt install nodejs npm)" >&2; exit 1; }

@@ -6,13 +6,13 @@ from console import preflight
 
 
 def main() -> int:
-    """Synthesise; returns the exit status."""
+    """Synthesize; returns the exit status."""
     preflight.check(preflight.DEPLOYMENT)
     from console.run import run  # late, as all that a Python may be too old for, or lack
-    from infra.assembly import synthesise
+    from infra.assembly import synthesize
     from infra.errors import InfraError
 
-    return run(synthesise, (InfraError,))
+    return run(synthesize, (InfraError,))
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from console.parser import Parser, count
 from console.run import run
 
 ENGINES = [("torch", "fp32"), ("onnx", "fp32"), ("onnx", "int8"), ("openvino", "fp32"), ("openvino", "int8")]
-# name, pictures, texts, runs
+# name, images, texts, runs
 ONE_BY_ONE = [["image", 1, 0, 8], ["caption", 0, 1, 12]]
 WORKLOADS = [*ONE_BY_ONE, ["image of 8", 8, 0, 1], ["image of 32", 32, 0, 1], ["caption of 32", 0, 32, 1]]
 
@@ -128,13 +128,13 @@ def _drop_page_cache() -> None:
 def _request(workloads: list[list[Any]]) -> dict[str, Any]:
     rng = np.random.default_rng(0)
     return {
-        "pictures": [_picture(rng) for _ in range(32)],
+        "images": [_image(rng) for _ in range(32)],
         "texts": ["a photo of a cat sitting on a windowsill"] * 32,
         "workloads": workloads,
     }
 
 
-def _picture(rng: np.random.Generator) -> str:
+def _image(rng: np.random.Generator) -> str:
     """Return a JPEG of 640 x 480, smooth as photographs are, in base64."""
     coarse = Image.fromarray(rng.integers(0, 256, (30, 40, 3), dtype=np.uint8))
     buffer = io.BytesIO()

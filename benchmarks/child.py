@@ -13,11 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-Embed = Callable[[list[str], list[str]], Any]  # pictures in base64, texts
+Embed = Callable[[list[str], list[str]], Any]  # images in base64, texts
 
 
 def main() -> None:
-    """Embed one picture and one text as soon as possible, then each workload as often as it says."""
+    """Embed one image and one text as soon as possible, then each workload as often as it says."""
     if len(sys.argv) != 2 or "BENCH_STARTED" not in os.environ:
         sys.exit("error: `python -m benchmarks` starts this process; run that")
     started = float(os.environ["BENCH_STARTED"])
@@ -25,7 +25,7 @@ def main() -> None:
         os.sched_setaffinity(0, range(int(cpus)))
     request: dict[str, Any] = json.loads(Path(sys.argv[1]).read_text())
     embed, loads = _plain() if os.environ.get("BENCH_PLAIN") else _handler()
-    embed(request["pictures"][:1], request["texts"][:1])
+    embed(request["images"][:1], request["texts"][:1])
     cold = time.monotonic() - started
     report: dict[str, Any] = {
         "cold": cold,
@@ -35,8 +35,8 @@ def main() -> None:
         "read": _bytes_read(),
         "warm": {},
     }
-    for name, pictures, texts, runs in request["workloads"]:
-        report["warm"][name] = _median(embed, request["pictures"][:pictures], request["texts"][:texts], runs)
+    for name, images, texts, runs in request["workloads"]:
+        report["warm"][name] = _median(embed, request["images"][:images], request["texts"][:texts], runs)
     report["peak"] = _peak()
     print(json.dumps(report))
 
@@ -48,15 +48,15 @@ def _plain() -> tuple[Embed, float]:
     from benchmarks import plain
 
     imported = time.monotonic()
-    return lambda pictures, texts: plain.embed([base64.b64decode(picture) for picture in pictures], texts), imported
+    return lambda images, texts: plain.embed([base64.b64decode(image) for image in images], texts), imported
 
 
 def _handler() -> tuple[Embed, float]:
     """Return the handler, and when it began to load, beside which it imports the rest of itself."""
     from handler.app import SERVICE, STARTED, lambda_handler
 
-    def embed(pictures: list[str], texts: list[str]) -> Any:
-        body = json.dumps({"input": [*({"image": picture} for picture in pictures), *texts]})
+    def embed(images: list[str], texts: list[str]) -> Any:
+        body = json.dumps({"input": [*({"image": image} for image in images), *texts]})
         event = {
             "version": "2.0",
             "rawPath": "/v1/embeddings",
@@ -74,11 +74,11 @@ def _handler() -> tuple[Embed, float]:
     return embed, STARTED + SERVICE.init_seconds
 
 
-def _median(embed: Embed, pictures: list[str], texts: list[str], runs: int) -> float:
+def _median(embed: Embed, images: list[str], texts: list[str], runs: int) -> float:
     times = []
     for _ in range(runs + 1):
         start = time.perf_counter()
-        embed(pictures, texts)
+        embed(images, texts)
         times.append(time.perf_counter() - start)
     return statistics.median(times[1:])  # the first of a new shape may set something up
 

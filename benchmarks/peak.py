@@ -1,4 +1,4 @@
-"""The work of one picture, and the most that this machine does of it: together, the share that an engine reaches."""
+"""The work of one image, and the most that this machine does of it: together, the share that an engine reaches."""
 
 import statistics
 import time
@@ -20,7 +20,7 @@ def matrix_peak(rounds: int = 7) -> float:
 
 
 def image_operations(name: str) -> int:
-    """Count the floating-point operations of the image tower on one picture, as torch counts them on no device."""
+    """Count the floating-point operations of the image tower on one image, as torch counts them on no device."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 

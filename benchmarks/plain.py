@@ -16,12 +16,12 @@ model.eval()
 tokenizer = open_clip.get_tokenizer(NAME)
 
 
-def embed(pictures: list[bytes], texts: list[str]) -> list[Any]:
-    """Return unit-length embeddings of pictures, then of texts, as lists of numbers."""
+def embed(images: list[bytes], texts: list[str]) -> list[Any]:
+    """Return unit-length embeddings of images, then of texts, as lists of numbers."""
     vectors: list[Any] = []
     with torch.no_grad():
-        if pictures:
-            pixels = torch.stack([preprocess(Image.open(io.BytesIO(picture))) for picture in pictures])
+        if images:
+            pixels = torch.stack([preprocess(Image.open(io.BytesIO(image))) for image in images])
             vectors += model.encode_image(pixels, normalize=True).tolist()
         if texts:
             vectors += model.encode_text(tokenizer(texts), normalize=True).tolist()

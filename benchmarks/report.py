@@ -48,7 +48,7 @@ class Report:
     command: str
     runs: int
     models: dict[str, dict[str, Contender]]
-    operations: dict[str, int]  # floating-point, of one picture
+    operations: dict[str, int]  # floating-point, of one image
     matrix_peak: float  # of this machine, in such operations a second
 
 
@@ -88,9 +88,7 @@ def markdown(report: Report) -> str:
     ]
     for model, contenders in report.models.items():
         parts += [f"\n## {model}\n\n{_table(contenders)}\n\n{_costs(contenders)}\n"]
-        parts += [
-            f"\nShare of this machine's {report.matrix_peak / 1e9:.0f} GFLOP/s in float32 products, one picture: "
-        ]
+        parts += [f"\nShare of this machine's {report.matrix_peak / 1e9:.0f} GFLOP/s in float32 products, one image: "]
         shares = {n: report.operations[model] / one.warm["image"] / report.matrix_peak for n, one in contenders.items()}
         parts += [", ".join(f"{name} {share:.0%}" for name, share in shares.items()) + ".\n"]
     return "".join(parts)

@@ -22,7 +22,7 @@ STATUS = {
     "dimensions_not_supported": 400,
     "answer_too_large": 413,
     "model_not_found": 404,
-    # where a picture comes from
+    # where an image comes from
     "invalid_base64": 400,
     "url_not_supported": 400,
     "s3_not_enabled": 400,
@@ -31,7 +31,7 @@ STATUS = {
     "object_not_readable": 403,
     "object_too_large": 413,
     "s3_unavailable": 503,
-    # the picture itself
+    # the image itself
     "not_an_image": 400,
     "truncated_image": 400,
     "image_too_large": 413,
@@ -106,10 +106,10 @@ class TextError(ApiError):
 
 
 class ImageError(ApiError):
-    """A picture that cannot be embedded. The item's place in the input is added by the caller, as `param`."""
+    """An image that cannot be embedded. The item's place in the input is added by the caller, as `param`."""
 
 
 def shorten(value: object) -> str:
-    """Quote a value from a request for a message: enough to recognise it, too little to leak or flood."""
+    """Quote a value from a request for a message: enough to recognize it, too little to leak or flood."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:45]}... ({len(text)} characters)"

@@ -43,7 +43,7 @@ def _compare(model: "LoadedModel", golden: Golden) -> dict[str, Any]:
 
     ids = model.engine.tokenize(golden.texts)
     texts = model.engine.encode_tokens(ids)
-    pixels = np.stack([model.preprocess(_picture(image)) for image in golden.images])
+    pixels = np.stack([model.preprocess(_decoded(image)) for image in golden.images])
     images = model.engine.encode_images(pixels)
     text_cosine = _lowest_cosine(texts, golden.text_embeddings)
     image_cosine = _lowest_cosine(images, golden.image_embeddings)
@@ -65,7 +65,7 @@ def _compare(model: "LoadedModel", golden: Golden) -> dict[str, Any]:
     }
 
 
-def _picture(encoded: str) -> Any:
+def _decoded(encoded: str) -> Any:
     from PIL import Image
 
     return Image.open(io.BytesIO(base64.b64decode(encoded)), formats=["PNG"])

@@ -71,7 +71,7 @@ def too_large(max_body_bytes: int) -> ApiError:
     """The error for a body, or one item of it, that is over the limit."""
     return ApiError(
         "body_too_large",
-        f"the body is larger than {max_body_bytes:,} bytes: send fewer items, or scale the pictures down",
+        f"the body is larger than {max_body_bytes:,} bytes: send fewer items, or scale the images down",
     )
 
 

@@ -30,7 +30,7 @@ class Service:
 
     @classmethod
     def start(cls, environ: Mapping[str, str] = os.environ, since: float | None = None) -> "Service":
-        """Read the settings and the bundle, and load as early as the kind of initialisation allows.
+        """Read the settings and the bundle, and load as early as the kind of initialization allows.
 
         `since` is the `time.monotonic()` at which the cold start began.
         """

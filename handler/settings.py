@@ -21,7 +21,7 @@ class Settings:
     max_body_bytes: int = 6 * MB  # Lambda's synchronous payload limit
     max_items: int = 256  # of one request
     max_image_pixels: int = 40 * MB  # width x height, known before decoding; 160 MB as RGBA
-    max_request_pixels: int = 400 * MB  # of all pictures of one request: some ten seconds of decoding
+    max_request_pixels: int = 400 * MB  # of all images of one request: some ten seconds of decoding
     cors_origins: tuple[str, ...] = ()  # of pages that may call from a browser; "*" is every one
     allowed_buckets: tuple[str, ...] = ()  # of s3:// references; no other bucket is ever read
     max_object_bytes: int = 25 * MB  # of one object in S3

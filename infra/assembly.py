@@ -12,8 +12,8 @@ from infra.stack import OpenClipStack
 HANDLER = Path(__file__).parents[1] / "handler"
 
 
-def synthesise() -> None:
-    """Synthesise with the context that the CDK CLI hands on. Raises what `assemble` raises."""
+def synthesize() -> None:
+    """Synthesize with the context that the CDK CLI hands on. Raises what `assemble` raises."""
     app = App()
     assemble(app)
     app.synth()

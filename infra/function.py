@@ -103,22 +103,22 @@ def _code(scope: Construct, package: Package) -> dict[str, Any]:
     if package.shape == "image":
         # Without it Docker builds for the machine that deploys: a Mac's arm64, with the wheels of x86_64 in it.
         platform = PLATFORMS[package.architecture]
-        code = lambda_.Code.from_asset_image(str(package.artefacts["image"]), platform=platform)
+        code = lambda_.Code.from_asset_image(str(package.artifacts["image"]), platform=platform)
         return {"code": code, "handler": lambda_.Handler.FROM_IMAGE, "runtime": lambda_.Runtime.FROM_IMAGE}
     layers = [
         lambda_.LayerVersion(
             scope,
             role.capitalize(),
-            code=lambda_.Code.from_asset(str(package.artefacts[role])),
+            code=lambda_.Code.from_asset(str(package.artifacts[role])),
             description=f"OpenCLIP {role}, bundle {package.manifest_sha256[:12]}",
             compatible_architectures=[ARCHITECTURES[package.architecture]],
             compatible_runtimes=[python(package.python)],
         )
         for role in ("models", "dependencies")
-        if role in package.artefacts
+        if role in package.artifacts
     ]
     return {
-        "code": lambda_.Code.from_asset(str(package.artefacts["function"])),
+        "code": lambda_.Code.from_asset(str(package.artifacts["function"])),
         "handler": HANDLER,
         "runtime": python(package.python),
         "layers": layers,
@@ -128,7 +128,7 @@ def _code(scope: Construct, package: Package) -> dict[str, Any]:
 def _explain_to_nag(function: lambda_.Function, role: iam.Role, settings: StackSettings) -> None:
     acknowledge(role, "IAM5[Resource::*]", "X-Ray and network interfaces have no resource that a policy could name")
     for name in settings.allowed_buckets:
-        acknowledge(role, objects_of(name), "reading any picture of this bucket is what the setting grants")
+        acknowledge(role, objects_of(name), "reading any image of this bucket is what the setting grants")
     acknowledge(function, "L1", "the bundle's wheels are built for the Python that its manifest names")
     annotation = Acknowledgment(
         id="Annotation::@aws-cdk/aws-lambda:snapStartRequirePublish",

@@ -1,4 +1,4 @@
-"""The optional network without a way out: the model needs none, and pictures come over the S3 gateway endpoint."""
+"""The optional network without a way out: the model needs none, and images come over the S3 gateway endpoint."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What `make package` wrote, read as data: which artefacts there are, and that they are of this bundle and handler."""
+"""What `make package` wrote, read as data: which artifacts there are, and that they are of this bundle and handler."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ SCHEMA = 1
 FIX = "run `make package`"
 ARCHITECTURES = ("x86_64", "arm64")
 PYTHON = re.compile(r"3\.[0-9]{1,2}")
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9]+)?")  # of an artefact: it lies beside package.json
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9]+)?")  # of an artifact: it lies beside package.json
 ROLES = {"image": ("image",), "layer": ("function", "models")}  # what each shape cannot do without
 
 
@@ -26,13 +26,13 @@ class Package:
     python: str
     architecture: str
     manifest_sha256: str
-    artefacts: dict[str, Path]  # by role: image (a directory), or function, models, dependencies (zip files)
+    artifacts: dict[str, Path]  # by role: image (a directory), or function, models, dependencies (zip files)
 
 
 def read_package(build: Path, handler: Path) -> Package:
     """Read `build/package.json` and the manifest of `build/bundle`.
 
-    Raises PackageError where one is missing, or where bundle, handler or artefacts have changed since.
+    Raises PackageError where one is missing, or where bundle, handler or artifacts have changed since.
     """
     if not (build / "bundle" / "manifest.json").is_file():
         raise PackageError(f"{build / 'bundle'} holds no bundle: run `make build`, then `make package`")
@@ -44,12 +44,12 @@ def read_package(build: Path, handler: Path) -> Package:
         raise PackageError(f"{build / 'package.json'} is of another bundle than {build / 'bundle'}: {FIX}")
     if package["handler_sha256"] != tree_sha256(handler):
         raise PackageError(f"{handler} has changed since it was packaged: {FIX}")
-    artefacts = {row["role"]: _artefact(build, row) for row in package["artefacts"]}
-    if missing := [role for role in ROLES[target["package"]] if role not in artefacts]:
+    artifacts = {row["role"]: _artifact(build, row) for row in package["artefacts"]}
+    if missing := [role for role in ROLES[target["package"]] if role not in artifacts]:
         raise PackageError(
             f"the bundle is for package {target['package']!r}, but {build / 'package.json'} has no {missing[0]}: {FIX}"
         )
-    return Package(target["package"], target["python"], target["architecture"], manifest_sha256, artefacts)
+    return Package(target["package"], target["python"], target["architecture"], manifest_sha256, artifacts)
 
 
 def _target(path: Path, manifest: bytes) -> dict[str, str]:
@@ -85,13 +85,13 @@ def _read(path: Path) -> dict[str, Any]:
         raise PackageError(f"{path} has schema {found!r}, this app reads {SCHEMA}: {FIX}")
     rows = package.get("artefacts")
     if {"manifest_sha256", "handler_sha256"} - set(package) or not isinstance(rows, list):
-        raise PackageError(f"{path} is damaged (it lacks a digest or its artefacts): {FIX}")
+        raise PackageError(f"{path} is damaged (it lacks a digest or its artifacts): {FIX}")
     if not all(isinstance(row, dict) and {"role", "path", "bytes"} <= set(row) for row in rows):
-        raise PackageError(f"{path} is damaged (an artefact without role, path or bytes): {FIX}")
+        raise PackageError(f"{path} is damaged (an artifact without role, path or bytes): {FIX}")
     return package
 
 
-def _artefact(build: Path, row: Mapping[str, Any]) -> Path:
+def _artifact(build: Path, row: Mapping[str, Any]) -> Path:
     if not NAME.fullmatch(str(row["path"])):
         raise PackageError(f"package.json names {row['path']!r}, which is not a file or directory beside it: {FIX}")
     path = build / str(row["path"])

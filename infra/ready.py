@@ -57,8 +57,8 @@ def check_credentials(profile: str | None) -> None:
 def check_docker(build: Path) -> None:
     """Raise NotReadyError where the package is an image and no Docker engine answers here."""
     try:
-        artefacts = json.loads((build / "package.json").read_text(encoding="utf-8"))["artefacts"]
-        shapes = {row["role"] for row in artefacts}
+        artifacts = json.loads((build / "package.json").read_text(encoding="utf-8"))["artefacts"]
+        shapes = {row["role"] for row in artifacts}
     except (OSError, ValueError, KeyError, TypeError):
         return  # the app says what is wrong with it
     if "image" not in shapes:

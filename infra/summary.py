@@ -11,7 +11,7 @@ from infra.errors import InfraError
 
 
 class SummaryError(InfraError):
-    """There is no synthesised template."""
+    """There is no synthesized template."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

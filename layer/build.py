@@ -1,4 +1,4 @@
-"""Build a bundle: fetch, normalise, golden, verify, and only then put it in place; nothing finished is made again."""
+"""Build a bundle: fetch, normalize, golden, verify, and only then put it in place; nothing finished is made again."""
 
 import os
 import shutil
@@ -32,7 +32,7 @@ def build(
     """Build every model of the spec into one verified bundle at `output`; returns the handler's reports on them.
 
     `cache` keeps what was downloaded and finished, so that a build that was cut off goes on; `own_samples` is a
-    directory of pictures and texts on which a fast engine is compared with open_clip, besides this project's own.
+    directory of images and texts on which a fast engine is compared with open_clip, besides this project's own.
     `lock` is models.lock: `mode` "keep" stays with it where it has a model, "locked" raises LockError where the hub
     has moved on, "update" takes what is there now and shows what changed. Whatever goes wrong, raised as BuildError,
     the bundle that was at `output` stays as it was.

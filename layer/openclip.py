@@ -1,7 +1,7 @@
 """The one place that imports open_clip, also where torchvision's binary does not fit the torch beside it.
 
 A CUDA build of torchvision cannot load its operators on a CPU build of torch, and then `import torchvision` dies
-because the operators it describes do not exist. open_clip needs torchvision's picture transforms only, so declaring
+because the operators it describes do not exist. open_clip needs torchvision's image transforms only, so declaring
 the names of those operators (without an implementation) is enough. Where the binary loads, nothing is declared.
 """
 

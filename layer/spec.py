@@ -1,4 +1,4 @@
-"""models.toml: which models, for which target. Read strictly, since a misspelt key would build something else."""
+"""models.toml: which models, for which target. Read strictly, since a misspelled key would build something else."""
 
 import re
 import tomllib

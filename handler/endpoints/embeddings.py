@@ -1,4 +1,4 @@
-"""`POST /v1/embeddings`: OpenAI's request and answer, for texts and pictures mixed in any order."""
+"""`POST /v1/embeddings`: OpenAI's request and answer, for texts and images mixed in any order."""
 
 import base64
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,7 +32,7 @@ V = TypeVar("V")
 
 @dataclass(frozen=True)
 class EmbeddingsRequest:
-    """A request that can be run: everything but the pictures' contents has been checked."""
+    """A request that can be run: everything but the images' contents has been checked."""
 
     items: Sequence[Item]
     model: str | None = None
@@ -53,11 +53,11 @@ def parse(body: Any, settings: Settings, query: Mapping[str, str] | None = None)
     return EmbeddingsRequest(fields["input"], **options)
 
 
-def parse_picture(body: bytes, query: Mapping[str, str], settings: Settings) -> EmbeddingsRequest:
-    """Take a picture that is the body itself; the other fields come from the query string. Raises ApiError."""
+def parse_image(body: bytes, query: Mapping[str, str], settings: Settings) -> EmbeddingsRequest:
+    """Take an image that is the body itself; the other fields come from the query string. Raises ApiError."""
     options = QUERY.read(_typed(query), settings)
     if not body:
-        raise ApiError("empty_input", "the body is a picture of no bytes")
+        raise ApiError("empty_input", "the body is an image of no bytes")
     return EmbeddingsRequest([Item(body, None)], **options)
 
 
@@ -84,7 +84,7 @@ def check(request: EmbeddingsRequest, entry: ModelEntry) -> None:
 
 
 def run(request: EmbeddingsRequest, model: "LoadedModel", settings: Settings) -> dict[str, Any]:
-    """Embed the items and return the answer's body. Raises ImageError for a picture that cannot be embedded."""
+    """Embed the items and return the answer's body. Raises ImageError for an image that cannot be embedded."""
     vectors, tokens = embed(request.items, model, as_asked(settings, request.exif_orientation))
     if request.normalize:
         vectors = unit(vectors)
@@ -105,22 +105,22 @@ def as_asked(settings: Settings, exif_orientation: bool | None) -> Settings:
 
 
 def embed(items: Sequence[Item], model: "LoadedModel", settings: Settings) -> tuple[Vectors, int]:
-    """Embed texts together and pictures together.
+    """Embed texts together and images together.
 
-    Returns float32 [N, D] in the items' order, not normalised, and the number of tokens that the texts had.
+    Returns float32 [N, D] in the items' order, not normalized, and the number of tokens that the texts had.
     """
     items = _fetched(items, settings)
     texts = [(index, item) for index, item in enumerate(items) if isinstance(item.value, str)]
-    pictures = [(index, item.value, item.param) for index, item in enumerate(items) if isinstance(item.value, bytes)]
-    _record(len(texts), len(pictures), model.entry.id)
-    check_headers(pictures, settings)
+    images = [(index, item.value, item.param) for index, item in enumerate(items) if isinstance(item.value, bytes)]
+    _record(len(texts), len(images), model.entry.id)
+    check_headers(images, settings)
     vectors = np.empty((len(items), model.entry.embed_dim), np.float32)
     tokens = 0
     for places, ids in _tokenized(texts, model):
         tokens += int((ids != model.entry.tokenizer["pad_id"]).sum())
         with stage("inference"):
             vectors[places] = model.engine.encode_tokens(ids)
-    for places, pixels in batches(pictures, model, settings):
+    for places, pixels in batches(images, model, settings):
         with stage("inference"):
             vectors[places] = model.engine.encode_images(pixels)
     if not np.isfinite(vectors).all():
@@ -155,9 +155,9 @@ def _fetched(items: Sequence[Item], settings: Settings) -> Sequence[Item]:
     return [Item(found[item.value], item.param) if isinstance(item.value, S3Object) else item for item in items]
 
 
-def _record(texts: int, pictures: int, model_id: str) -> None:
+def _record(texts: int, images: int, model_id: str) -> None:
     call = current()
-    call.texts, call.pictures, call.model = call.texts + texts, call.pictures + pictures, model_id
+    call.texts, call.images, call.model = call.texts + texts, call.images + images, model_id
 
 
 def unit(vectors: Vectors) -> Vectors:

@@ -16,7 +16,7 @@ CACHE_CONTROL = "public, max-age=300"  # the same for everybody, and another one
 FOLDER = Path(__file__).with_name("playground")
 STYLES = ("base.css", "results.css")
 VIEWS = ("heatmap.js", "matches.js", "zero_shot.js", "notices.js")
-SCRIPTS = ("api.js", "pictures.js", "examples.js", *VIEWS, "curl.js", "main.js")
+SCRIPTS = ("api.js", "images.js", "examples.js", *VIEWS, "curl.js", "main.js")
 
 
 def playground() -> Response:

@@ -1,4 +1,4 @@
-"""`POST /v1/classify` and `POST /v1/similarity`: pictures against texts, scored as the model was trained to score."""
+"""`POST /v1/classify` and `POST /v1/similarity`: images against texts, scored as the model was trained to score."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -20,21 +20,21 @@ DIGITS = 9  # name a float32 exactly
 
 
 def check_classes(fields: dict[str, Any]) -> None:
-    """Raise ApiError for more pictures and labels than an answer may hold."""
+    """Raise ApiError for more images and labels than an answer may hold."""
     labels = [item.value for item in fields["labels"]]
-    # Each label stands in each picture's row, escaped: `\\uXXXX` twice over for what lies outside the first plane.
+    # Each label stands in each image's row, escaped: `\\uXXXX` twice over for what lies outside the first plane.
     characters = sum(30 + 14 * len(label) for label in labels)
     check_matrix_size(len(fields["input"]), len(labels), characters, "input")
 
 
 def classify(fields: dict[str, Any], model: "LoadedModel", settings: Settings) -> dict[str, Any]:
-    """Score each picture's labels: they sum to 1 under softmax, and stand each alone under sigmoid."""
-    pictures, labels, templates = fields["input"], fields["labels"], fields["template"]
+    """Score each image's labels: they sum to 1 under softmax, and stand each alone under sigmoid."""
+    images, labels, templates = fields["input"], fields["labels"], fields["template"]
     prompts = [Item(template.replace("{}", label.value), label.param) for label in labels for template in templates]
     settings = as_asked(settings, fields["exif_orientation"])
-    vectors, tokens = embed([*pictures, *prompts], model, settings)
-    rows = unit(vectors[: len(pictures)])
-    classes = _ensemble(vectors[len(pictures) :], len(labels))
+    vectors, tokens = embed([*images, *prompts], model, settings)
+    rows = unit(vectors[: len(images)])
+    classes = _ensemble(vectors[len(images) :], len(labels))
     scores = activate(rows @ classes.T, model.entry)
     names = [label.value for label in labels]
     return {
@@ -47,7 +47,7 @@ def classify(fields: dict[str, Any], model: "LoadedModel", settings: Settings) -
 
 
 def similarity(fields: dict[str, Any], model: "LoadedModel", settings: Settings) -> dict[str, Any]:
-    """Give the cosine of every picture (row) with every text (column), and what makes probabilities of them."""
+    """Give the cosine of every image (row) with every text (column), and what makes probabilities of them."""
     images, texts = fields["images"], fields["texts"]
     vectors, tokens = embed([*images, *texts], model, as_asked(settings, fields["exif_orientation"]))
     vectors = unit(vectors)
@@ -69,7 +69,7 @@ def activation(entry: ModelEntry) -> str:
 
 
 def activate(cosines: Scores, entry: ModelEntry) -> NDArray[np.float64]:
-    """Return the probabilities, [pictures, labels], with the model's own scale and bias."""
+    """Return the probabilities, [images, labels], with the model's own scale and bias."""
     logits = entry.logit_scale * cosines.astype(np.float64) + (entry.logit_bias or 0.0)
     if entry.logit_bias is not None:
         return np.asarray(0.5 * (1 + np.tanh(0.5 * logits)))  # the sigmoid, without exp's overflow

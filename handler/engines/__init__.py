@@ -21,7 +21,7 @@ ENGINES = {
 
 
 class Engine(Protocol):
-    """Turns token ids and pixels into embeddings. Vectors come as the towers give them, not normalised."""
+    """Turns token ids and pixels into embeddings. Vectors come as the towers give them, not normalized."""
 
     def tokenize(self, texts: Sequence[str]) -> "NDArray[np.int64]":
         """Return token ids: int64 [N, context_length], padded."""
@@ -30,7 +30,7 @@ class Engine(Protocol):
         """Embed token ids [N, context_length] as float32 [N, D]."""
 
     def encode_images(self, pixels: "NDArray[np.float32]") -> "NDArray[np.float32]":
-        """Embed normalised pixels, float32 [N, 3, H, W], as float32 [N, D]."""
+        """Embed normalized pixels, float32 [N, 3, H, W], as float32 [N, D]."""
 
 
 def create_engine(entry: ModelEntry, manifest: Manifest, settings: Settings) -> Engine:

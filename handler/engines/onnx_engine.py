@@ -1,4 +1,4 @@
-"""The small engine: ONNX Runtime on graphs that were optimised at build, with their weights mapped into memory."""
+"""The small engine: ONNX Runtime on graphs that were optimized at build, with their weights mapped into memory."""
 
 import logging
 from collections.abc import Mapping
@@ -61,7 +61,7 @@ def multiplies_exactly(probe: Path) -> bool:
 
 
 def session(path: Path, threads: int) -> Any:
-    """Load a graph that was optimised at build."""
+    """Load a graph that was optimized at build."""
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL  # done at build
     options.intra_op_num_threads = threads

@@ -31,9 +31,9 @@ class _NoInit(TorchFunctionMode):
 
 @contextmanager
 def skip_weight_init() -> Iterator[None]:
-    """Within this block modules are built uninitialised and `load_state_dict` takes tensors over instead of copying.
+    """Within this block modules are built uninitialized and `load_state_dict` takes tensors over instead of copying.
 
-    Only for loads that are strict: a parameter that the checkpoint lacks would stay uninitialised. Patches
+    Only for loads that are strict: a parameter that the checkpoint lacks would stay uninitialized. Patches
     torch.nn.Module, so one load at a time.
     """
     original = torch.nn.Module.load_state_dict

@@ -18,7 +18,7 @@ PASSES = 24  # over each character of a text: repairing mojibake takes 10 to 23,
 FREE = 4_000  # characters: half a millisecond, so that a short text may need many passes
 LINE = 30  # characters: what a pass over a line costs beside its length
 MARKS = 128  # combining marks in a row; Unicode's Stream-Safe Text Format (UAX #15) stops at 30
-BYTES = 4  # of UTF-8 for each character, once compatibility characters are spelt out: one of them may stand for 18
+BYTES = 4  # of UTF-8 for each character, once compatibility characters are spelled out: one of them may stand for 18
 FREE_BYTES = 400
 
 # Printable ASCII without `&`: nothing for ftfy to repair and no entity to resolve, so neither need be imported.
@@ -29,7 +29,7 @@ _PUNCTUATION = str.maketrans("", "", string.punctuation)
 _SYMBOLS = r"[^\w\s\x00-\x7f]"
 _PERHAPS_MARKS = re.compile(f"(?<!{_SYMBOLS}){_SYMBOLS}{{{MARKS + 1},}}")
 _CHAIN = re.compile(r"&(?:(?:amp|AMP|#0*38|#[xX]0*26);)+")  # `&` that was escaped again and again
-_INTO_MARKS = "\u0f73\u0f75\u0f81\uff9e\uff9f"  # no marks themselves, but normalising makes such of them
+_INTO_MARKS = "\u0f73\u0f75\u0f81\uff9e\uff9f"  # no marks themselves, but normalizing makes such of them
 
 
 class Budget:
@@ -170,7 +170,7 @@ def _fix_characters(text: str) -> str:
 
 
 def check_marks(text: str) -> None:
-    """Raise TextError for a long run of combining marks: normalising sorts it, by insertion."""
+    """Raise TextError for a long run of combining marks: normalizing sorts it, by insertion."""
     for match in _PERHAPS_MARKS.finditer(text):
         run = 0
         for one in match[0]:
@@ -180,7 +180,7 @@ def check_marks(text: str) -> None:
 
 
 def _check_size(text: str, characters: int) -> None:
-    """Raise TextError for a text that becomes much longer when its tokenizer normalises it."""
+    """Raise TextError for a text that becomes much longer when its tokenizer normalizes it."""
     if text.isascii():
         return
     check_marks(text)

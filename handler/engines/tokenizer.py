@@ -1,4 +1,4 @@
-"""open_clip's tokenisation, id for id, with the `tokenizers` library alone: no transformers, no open_clip, no torch."""
+"""open_clip's tokenization, id for id, with the `tokenizers` library alone: no transformers, no open_clip, no torch."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

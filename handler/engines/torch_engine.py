@@ -46,7 +46,7 @@ class TorchEngine:
         return self._run(self._model.encode_text, ids)
 
     def encode_images(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Embed normalised pixels, float32 [N, 3, H, W], as float32 [N, D]."""
+        """Embed normalized pixels, float32 [N, 3, H, W], as float32 [N, D]."""
         return self._run(self._model.encode_image, pixels)
 
     def _run(self, tower: Any, values: "NDArray[Any]") -> NDArray[np.float32]:

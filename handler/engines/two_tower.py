@@ -48,7 +48,7 @@ class TwoTowerEngine:
         return run_by_length(ids, self._export["end_id"], self._embed_ids)
 
     def encode_images(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Embed normalised pixels, float32 [N, 3, H, W], as float32 [N, D]."""
+        """Embed normalized pixels, float32 [N, 3, H, W], as float32 [N, D]."""
         return self._image({"pixels": np.ascontiguousarray(pixels)})
 
     def _embed_ids(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:

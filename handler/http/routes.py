@@ -31,8 +31,8 @@ def _json(request: Request, otherwise: str = "application/json") -> Any:
 
 def _post_embeddings(service: Service, request: Request) -> Response:
     if request.media_type.startswith("image/"):
-        return _embed(service, embeddings.parse_picture(request.body, request.query, service.settings))
-    body = _json(request, "application/json, or a picture as image/*")
+        return _embed(service, embeddings.parse_image(request.body, request.query, service.settings))
+    body = _json(request, "application/json, or an image as image/*")
     return _embed(service, embeddings.parse(body, service.settings, request.query))
 
 

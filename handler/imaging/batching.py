@@ -1,4 +1,4 @@
-"""A request's pictures as batches of pixels: several decoded at once, and the next batch while the engine computes."""
+"""A request's images as batches of pixels: several decoded at once, and the next batch while the engine computes."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,53 +20,51 @@ if TYPE_CHECKING:
 
     from handler.models import LoadedModel
 
-BATCH = 8  # pictures a run: activations grow with it, speed hardly does
+BATCH = 8  # images a run: activations grow with it, speed hardly does
 
 Pixels = NDArray[np.float32]
-Picture = tuple[int, bytes, str | None]  # its place among the items, its bytes, and what an error calls that place
+ImageItem = tuple[int, bytes, str | None]  # its place among the items, its bytes, and what an error calls that place
 
 
-def check_headers(pictures: Sequence[Picture], settings: Settings) -> None:
-    """Read every picture's header before the first is decoded: a batch that will be refused costs next to nothing."""
-    if len(pictures) < 2:
+def check_headers(items: Sequence[ImageItem], settings: Settings) -> None:
+    """Read every image's header before the first is decoded: a batch that will be refused costs next to nothing."""
+    if len(items) < 2:
         return  # the one has its own limit
     total = 0
-    for _, data, param in pictures:
+    for _, data, param in items:
         with _at(param):
             total += read_header(data, settings.max_image_pixels).work
-    check_pixels(total, len(pictures), settings.max_request_pixels)
+    check_pixels(total, len(items), settings.max_request_pixels)
 
 
-def batches(
-    pictures: Sequence[Picture], model: "LoadedModel", settings: Settings
-) -> Iterator[tuple[list[int], Pixels]]:
-    """Yield the pictures' places, and their pixels as float32 [N, 3, H, W], a batch at a time.
+def batches(items: Sequence[ImageItem], model: "LoadedModel", settings: Settings) -> Iterator[tuple[list[int], Pixels]]:
+    """Yield the images' places, and their pixels as float32 [N, 3, H, W], a batch at a time.
 
-    At most one picture a thread is ever held at its full size. Raises ImageError for the first that is none.
+    At most one image a thread is ever held at its full size. Raises ImageError for the first that is none.
     """
-    if len(pictures) < 2:  # no thread is worth it
-        yield from (([picture[0]], _pixels(picture, model, settings)[None]) for picture in pictures)
+    if len(items) < 2:  # no thread is worth it
+        yield from (([item[0]], _pixels(item, model, settings)[None]) for item in items)
         return
     from concurrent.futures import ThreadPoolExecutor  # late: a request of one item needs none
 
-    runs = [pictures[start : start + BATCH] for start in range(0, len(pictures), BATCH)]
+    runs = [items[start : start + BATCH] for start in range(0, len(items), BATCH)]
     pool = ThreadPoolExecutor(thread_count(settings), "openclip-decode")
 
-    def begin(run: Sequence[Picture]) -> "list[Future[Pixels]]":
-        return [pool.submit(copy_context().run, _pixels, picture, model, settings) for picture in run]
+    def begin(run: Sequence[ImageItem]) -> "list[Future[Pixels]]":
+        return [pool.submit(copy_context().run, _pixels, item, model, settings) for item in run]
 
     try:
         under_way = begin(runs[0])
         for run, following in zip(runs, [*runs[1:], ()], strict=True):
-            pixels = np.stack([picture.result() for picture in under_way])
+            pixels = np.stack([item.result() for item in under_way])
             under_way = begin(following)
             yield [place for place, _, _ in run], pixels
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _pixels(picture: Picture, model: "LoadedModel", settings: Settings) -> Pixels:
-    _, data, param = picture
+def _pixels(item: ImageItem, model: "LoadedModel", settings: Settings) -> Pixels:
+    _, data, param = item
     with _at(param):
         with stage("decode"):
             image = decode(data, settings.max_image_pixels, settings.exif_orientation)

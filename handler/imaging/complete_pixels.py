@@ -14,8 +14,8 @@ BYTES = {"LA": 2, "RGB": 3, "RGBA": 4}  # of a pixel with several bands
 def load_whole(container: Container, box: tuple[int, int, int, int]) -> Image.Image:
     """Decode the image whose pixels are to fill `box`. Raises ImageError truncated_image.
 
-    It is filled with a colour before. Where the last rows hold that still, it is decoded on another one: pixels that
-    are in the file do not change. The colour is a random one: none can be sent that always costs the second time.
+    It is filled with a color before. Where the last rows hold that still, it is decoded on another one: pixels that
+    are in the file do not change. The color is a random one: none can be sent that always costs the second time.
     """
     left, _, right, bottom = box
     last = (left, max(box[1], bottom - 2), right, bottom)  # two rows: an interlaced image has all passes in them

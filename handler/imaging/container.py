@@ -12,9 +12,9 @@ from PIL import Image
 
 from handler.errors import ImageError
 
-# ICC.1:2022, 7.2.6: the data colour spaces whose numbers browsers show as colours, with or without the profile.
+# ICC.1:2022, 7.2.6: the data color spaces whose numbers browsers show as colors, with or without the profile.
 SHOWN_SPACES = (b"RGB ", b"GRAY", b"CMYK")
-PROFILE_HEAD = 40  # bytes: the colour space is at 16, the signature "acsp" at 36
+PROFILE_HEAD = 40  # bytes: the color space is at 16, the signature "acsp" at 36
 
 
 @dataclass(frozen=True)
@@ -57,11 +57,11 @@ def too_complex(kind: str, what: str) -> NoReturn:
 
 
 def check_profile(kind: str, profile: bytes) -> None:
-    """Refuse an image whose colour profile says that its numbers are no colours. `profile` is its beginning.
+    """Refuse an image whose color profile says that its numbers are no colors. `profile` is its beginning.
 
-    Profiles of colours are left unapplied, as open_clip leaves them. Raises ImageError unsupported_image_format.
+    Profiles of colors are left unapplied, as open_clip leaves them. Raises ImageError unsupported_image_format.
     """
     space = profile[16:20]
     if profile[36:40] == b"acsp" and space not in SHOWN_SPACES:
         name = space.decode("ascii", "replace").strip()
-        unsupported(f"a {kind} image in the colour space {name!a}", "convert it to sRGB")
+        unsupported(f"a {kind} image in the color space {name!a}", "convert it to sRGB")

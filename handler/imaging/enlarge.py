@@ -41,13 +41,13 @@ def rows(image: Image.Image, height: int, top: int, bottom: int, how: Image.Resa
     samples = np.asarray(image).reshape(image.height, image.width, -1).astype(np.int64)
     support = SUPPORT[how]
     scale = image.height / height
-    centres = (np.arange(top, bottom) + 0.5) * scale
-    first = np.maximum((centres - support + 0.5).astype(np.int64), 0)
-    end = np.minimum((centres + support + 0.5).astype(np.int64), image.height)
+    centers = (np.arange(top, bottom) + 0.5) * scale
+    first = np.maximum((centers - support + 0.5).astype(np.int64), 0)
+    end = np.minimum((centers + support + 0.5).astype(np.int64), image.height)
     weights = np.zeros((2 * support + 1, bottom - top))
     total = np.zeros(bottom - top)
     for tap, row in enumerate(weights):
-        row[:] = np.where(first + tap < end, _filter(first + tap - centres + 0.5, support), 0)
+        row[:] = np.where(first + tap < end, _filter(first + tap - centers + 0.5, support), 0)
         total += row
     weights = np.where(total != 0, weights / np.where(total != 0, total, 1), weights)
     fixed = np.trunc(weights * (1 << BITS) + np.where(weights < 0, -0.5, 0.5)).astype(np.int64)

@@ -32,8 +32,8 @@ def _extrema(image: Image.Image) -> tuple[tuple[int, int], ...]:
     return image.getextrema()  # type: ignore[return-value]
 
 
-def _on(image: Image.Image, colour: tuple[int, int, int]) -> Image.Image:
-    canvas = Image.new("RGB", image.size, colour)
+def _on(image: Image.Image, color: tuple[int, int, int]) -> Image.Image:
+    canvas = Image.new("RGB", image.size, color)
     top = 0
     for strip in _strips(image):
         canvas.paste(strip.convert("RGB"), (0, top), strip.getchannel("A"))

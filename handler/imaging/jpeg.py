@@ -136,7 +136,7 @@ def _frame(body: bytes, progressive: bool) -> Frame:
     if body[0] != 8:
         unsupported(f"a JPEG of {body[0]} bits a sample", "save it with 8")
     if body[5] not in COMPONENTS:
-        unsupported(f"a JPEG of {body[5]} components", "save it as grey, RGB or CMYK")
+        unsupported(f"a JPEG of {body[5]} components", "save it as gray, RGB or CMYK")
     height, width = int.from_bytes(body[1:3], "big"), int.from_bytes(body[3:5], "big")
     sampling = {body[at]: divmod(body[at + 1], 16) for at in range(6, 6 + 3 * body[5], 3)}
     if not width or not height or not all(1 <= factor <= 4 for pair in sampling.values() for factor in pair):
@@ -184,7 +184,7 @@ def _take_scan(data: bytes, file: _File, start: int) -> int:
 
 
 def _check_scans_are_there(frame: Frame, file: _File) -> None:
-    """Refuse a file that ends between its scans: colours or detail would be missing, and nobody told."""
+    """Refuse a file that ends between its scans: colors or detail would be missing, and nobody told."""
     for name in frame.components:
         if any(file.bits.get(name, (16,))):
             damaged("JPEG", "it ends before its last scan")

@@ -1,4 +1,4 @@
-"""A JPEG's pixels, all of them: libjpeg fills what a file does not hold with grey, and tells nobody."""
+"""A JPEG's pixels, all of them: libjpeg fills what a file does not hold with gray, and tells nobody."""
 
 import re
 from collections.abc import Sequence
@@ -15,25 +15,25 @@ EXTRA = bytes(number * 73 % 255 for number in range(1, 65))  # as good as random
 RESTART = re.compile(rb"\xff[\xd0-\xd7]")
 MOST_RESTARTS = 10_000
 Blocks = NDArray[np.bool_]
-INSIDE = ((3, 3), (4, 2), (2, 5), (5, 4))  # of a block: colours at its edges may be its neighbours'
-GREY = (127, 128)  # of samples that are missing; CMYK is stored inverted
+INSIDE = ((3, 3), (4, 2), (2, 5), (5, 4))  # of a block: colors at its edges may be its neighbors'
+GRAY = (127, 128)  # of samples that are missing; CMYK is stored inverted
 
 
 def load(container: Container, scans: Sequence[int], always: bool) -> Image.Image:
     """Decode a JPEG whose scans are `container.parts[place]`, for each place of `scans`.
 
-    `always` looks for missing pixels in every case, otherwise where the image has blocks of the grey that stands for
+    `always` looks for missing pixels in every case, otherwise where the image has blocks of the gray that stands for
     them. Raises ImageError truncated_image.
     """
     image = container.open()
     image.load()
-    grey = _grey_blocks(image)
-    if (always or grey.any()) and _is_incomplete(container.parts, scans, None if always else grey):
+    gray = _gray_blocks(image)
+    if (always or gray.any()) and _is_incomplete(container.parts, scans, None if always else gray):
         damaged("JPEG", "pixels are missing")
     return image
 
 
-def _grey_blocks(image: Image.Image) -> Blocks:
+def _gray_blocks(image: Image.Image) -> Blocks:
     """Tell which blocks of 8x8 pixels look as if they were missing, from a few pixels of each."""
     across, down = -(-image.width // 8), -(-image.height // 8)
     inner = (slice(image.height // 8), slice(image.width // 8))  # the whole ones
@@ -41,24 +41,24 @@ def _grey_blocks(image: Image.Image) -> Blocks:
     found[inner] = True
     for x, y in INSIDE:
         samples = np.asarray(image.transform((across, down), Image.Transform.AFFINE, (8, 0, x - 4, 0, 8, y - 4)))
-        found[inner] &= _is_grey(samples)[inner]
+        found[inner] &= _is_gray(samples)[inner]
         if not found[inner].any():
             break
-    found[-1, -1] = _is_grey(np.asarray(image.crop((image.width - 1, image.height - 1, *image.size)))).all()
+    found[-1, -1] = _is_gray(np.asarray(image.crop((image.width - 1, image.height - 1, *image.size)))).all()
     return found
 
 
-def _is_grey(samples: NDArray[np.uint8]) -> Blocks:
-    return np.asarray(np.isin(samples.reshape(*samples.shape[:2], -1), GREY).all(axis=2))
+def _is_gray(samples: NDArray[np.uint8]) -> Blocks:
+    return np.asarray(np.isin(samples.reshape(*samples.shape[:2], -1), GRAY).all(axis=2))
 
 
-def _is_incomplete(parts: Sequence[bytes | memoryview], scans: Sequence[int], grey: Blocks | None) -> bool:
-    """Decode with more behind each scan, at an eighth of the size: a pixel a block. Blocks that stay `grey` are so."""
+def _is_incomplete(parts: Sequence[bytes | memoryview], scans: Sequence[int], gray: Blocks | None) -> bool:
+    """Decode with more behind each scan, at an eighth of the size: a pixel a block. Blocks that stay `gray` are so."""
     longer = list(parts)
     for place in scans:
         longer[place] = RESTART.sub(lambda found: EXTRA + found[0], bytes(parts[place]), MOST_RESTARTS) + EXTRA
     changed = _eighth(longer)
-    if grey is not None and changed.shape[:2] == grey.shape and _is_grey(changed)[grey].all():
+    if gray is not None and changed.shape[:2] == gray.shape and _is_gray(changed)[gray].all():
         return False
     return not np.array_equal(_eighth(parts), changed)
 

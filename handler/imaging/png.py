@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from PIL import Image
 
 from handler.imaging.container import PROFILE_HEAD, Container, check_profile, damaged, too_complex, unsupported
-from handler.imaging.png_header import GREY, PALETTE, RGB, Header
+from handler.imaging.png_header import GRAY, PALETTE, RGB, Header
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}  # of each colour type
-TRANSPARENCY_BYTES = {GREY: 2, RGB: 6}
+DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}  # of each color type
+TRANSPARENCY_BYTES = {GRAY: 2, RGB: 6}
 MAX_CHUNKS = 20_000  # libpng writes one for each 8 kB
 # What a pixel costs beside one of 8-bit RGB: filters run over all its bytes, and transparency is flattened.
 WORK = {(16, 2): 2, (16, 4): 2, (8, 6): 1.5, (16, 6): 3}
@@ -30,16 +30,16 @@ class _File:
 def read(data: bytes) -> Container:
     """Read the chunks up to the end of the default image. Raises ImageError."""
     if data[12:16] == b"CgBI":
-        unsupported("a PNG that is optimised for iOS", "send the original")
+        unsupported("a PNG that is optimized for iOS", "send the original")
     header = _header(data)
     file = _File(header, [data[:33]])
     _walk(data, file)
-    if not file.pixels or (header.colour == PALETTE and not file.has_palette):
+    if not file.pixels or (header.color == PALETTE and not file.has_palette):
         damaged("PNG", "no pixels" if not file.pixels else "no palette")
     check_profile("PNG", file.profile)
-    if file.transparent and (header.depth, header.colour) == (16, RGB):
-        unsupported("a PNG of 16 bits with a transparent colour", "save it with 8 bits, or with an alpha channel")
-    work = int(header.width * header.height * WORK.get((header.depth, header.colour), 1))
+    if file.transparent and (header.depth, header.color) == (16, RGB):
+        unsupported("a PNG of 16 bits with a transparent color", "save it with 8 bits, or with an alpha channel")
+    work = int(header.width * header.height * WORK.get((header.depth, header.color), 1))
     parts = [*file.parts, *file.pixels, _chunk(b"IEND", b"")]
 
     def finish(container: Container) -> Image.Image:
@@ -54,11 +54,11 @@ def _header(data: bytes) -> Header:
     if len(data) < 33 or data[8:16] != b"\0\0\0\x0dIHDR" or not _is_sound(data, 8, 13):
         damaged("PNG", "its header")
     width, height = int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
-    depth, colour, compression, filters, interlace = data[24:29]
-    known = depth in DEPTHS.get(colour, ()) and (compression, filters) == (0, 0) and interlace in (0, 1)
+    depth, color, compression, filters, interlace = data[24:29]
+    known = depth in DEPTHS.get(color, ()) and (compression, filters) == (0, 0) and interlace in (0, 1)
     if not known or not 0 < width < 1 << 31 or not 0 < height < 1 << 31:
         damaged("PNG", "its header")
-    return Header(width, height, depth, colour, bool(interlace))
+    return Header(width, height, depth, color, bool(interlace))
 
 
 def _walk(data: bytes, file: _File) -> None:
@@ -83,14 +83,14 @@ def _walk(data: bytes, file: _File) -> None:
 
 def _take(data: bytes, file: _File, kind: bytes, at: int, length: int) -> None:
     """Keep of one chunk what decoding needs. A damaged one that is not critical is left out, as browsers do it."""
-    body, colour = data[at + 8 : at + 8 + length], file.header.colour
-    if kind == b"PLTE" and colour == PALETTE:
+    body, color = data[at + 8 : at + 8 + length], file.header.color
+    if kind == b"PLTE" and color == PALETTE:
         if not _is_sound(data, at, length) or length % 3 or not 0 < length <= 768:
             damaged("PNG", "its palette")
         file.parts.append(_chunk(kind, body))
         file.has_palette = True
     elif kind == b"tRNS" and not file.transparent and _is_sound(data, at, length):
-        if (colour == PALETTE and 0 < length <= 256) or length == TRANSPARENCY_BYTES.get(colour):
+        if (color == PALETTE and 0 < length <= 256) or length == TRANSPARENCY_BYTES.get(color):
             file.parts.append(_chunk(kind, body))
             file.transparent = True
     elif kind == b"eXIf" and not file.exif:

@@ -1,8 +1,8 @@
-"""What a PNG says of itself first: its size, its depth and its colours."""
+"""What a PNG says of itself first: its size, its depth and its colors."""
 
 from dataclasses import dataclass
 
-GREY, RGB, PALETTE = 0, 2, 3
+GRAY, RGB, PALETTE = 0, 2, 3
 
 
 @dataclass(frozen=True)
@@ -12,5 +12,5 @@ class Header:
     width: int
     height: int
     depth: int
-    colour: int
+    color: int
     interlaced: bool

@@ -6,7 +6,7 @@ from PIL import Image
 from handler.imaging.complete_pixels import load_whole
 from handler.imaging.container import Container, unsupported
 from handler.imaging.flatten import flatten
-from handler.imaging.png_header import GREY, Header
+from handler.imaging.png_header import GRAY, Header
 
 
 def load(container: Container, header: Header) -> Image.Image:
@@ -14,23 +14,23 @@ def load(container: Container, header: Header) -> Image.Image:
     image = load_whole(container, (0, 0, header.width, header.height))
     if image.mode == "I;16":
         return _to_8_bits(image)
-    if header.colour == GREY and header.depth in (2, 4) and "transparency" in image.info:
+    if header.color == GRAY and header.depth in (2, 4) and "transparency" in image.info:
         image.info["transparency"] *= 255 // (2**header.depth - 1)  # Pillow scales the pixels, and not this
     return flatten(image)
 
 
 def _to_8_bits(image: Image.Image) -> Image.Image:
-    """Keep the high byte, as Pillow itself does it for colours: its conversion of 16-bit grey makes nearly all white.
+    """Keep the high byte, as Pillow itself does it for colors: its conversion of 16-bit gray makes nearly all white.
 
-    Raises ImageError unsupported_image_format where what differs would all become one grey.
+    Raises ImageError unsupported_image_format where what differs would all become one gray.
     """
     samples = np.asarray(image)
-    grey = Image.fromarray((samples >> 8).astype(np.uint8))
-    darkest, lightest = grey.getextrema()
+    gray = Image.fromarray((samples >> 8).astype(np.uint8))
+    darkest, lightest = gray.getextrema()
     if darkest == lightest and samples.min() != samples.max():
-        span = f"a 16-bit grey PNG of samples from {samples.min():,} to {samples.max():,}"
-        unsupported(span, "they are one grey to a viewer. Stretch them over 0 to 65,535, or save them with 8 bits")
+        span = f"a 16-bit gray PNG of samples from {samples.min():,} to {samples.max():,}"
+        unsupported(span, "they are one gray to a viewer. Stretch them over 0 to 65,535, or save them with 8 bits")
     if "transparency" not in image.info:
-        return grey
+        return gray
     opaque = (samples != image.info["transparency"]).astype(np.uint8) * np.uint8(255)
-    return flatten(Image.merge("LA", (grey, Image.fromarray(opaque))))
+    return flatten(Image.merge("LA", (gray, Image.fromarray(opaque))))

@@ -1,4 +1,4 @@
-"""open_clip's image transform in Pillow and numpy, bit for bit, in bounded memory: resize, crop or pad, normalise."""
+"""open_clip's image transform in Pillow and numpy, bit for bit, in bounded memory: resize, crop or pad, normalize."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,14 +14,14 @@ Size = tuple[int, int]  # width, height, as Pillow has it
 # Pillow resizes these by way of premultiplied alpha (Image.resize); doing it here keeps one round trip for two passes.
 PREMULTIPLIED = {"LA": "La", "RGBA": "RGBa"}
 RESAMPLING = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
-PIXELS_AT_ONCE = 8_000_000  # of an intermediate picture: 32 MB at 4 bytes
+PIXELS_AT_ONCE = 8_000_000  # of an intermediate image: 32 MB at 4 bytes
 
 
 class Preprocess:
     """`open_clip.transform.image_transform_v2(cfg, is_train=False)` for one model's configuration."""
 
     def __init__(self, config: Mapping[str, Any], image_size: tuple[int, int]) -> None:
-        """Take the manifest's `preprocess` object, and the picture's (height, width) as the model wants it."""
+        """Take the manifest's `preprocess` object, and the image's (height, width) as the model wants it."""
         self._target: Size = (image_size[1], image_size[0])
         self._resize_mode: str = config["resize_mode"]
         self._fill: int = config["fill_color"]
@@ -32,14 +32,14 @@ class Preprocess:
         self._std = np.asarray(config["std"], np.float32)[:, None, None]
 
     def __call__(self, image: Image.Image) -> NDArray[np.float32]:
-        """Return float32 [3, H, W], normalised. Any mode goes in: as in open_clip, RGB comes after the resize.
+        """Return float32 [3, H, W], normalized. Any mode goes in: as in open_clip, RGB comes after the resize.
 
-        Raises ImageError for a picture that open_clip's transform could not take either.
+        Raises ImageError for an image that open_clip's transform could not take either.
         """
         try:
             rgb = self._fit(image).convert("RGB")
         except (ValueError, OSError) as error:  # what Pillow says to a mode that it cannot resize or convert
-            raise ImageError("unsupported_image_format", f"a picture of mode {image.mode} is not supported") from error
+            raise ImageError("unsupported_image_format", f"an image of mode {image.mode} is not supported") from error
         pixels = np.asarray(rgb, np.uint8).transpose(2, 0, 1).astype(np.float32)
         return (pixels / np.float32(255) - self._mean) / self._std
 
@@ -55,7 +55,7 @@ class Preprocess:
         return _resize(image, size, box, self._resample)
 
     def _resized(self, width: int, height: int) -> Size:
-        """Compute the whole picture's size after the resize, with the rounding of torchvision and of open_clip."""
+        """Compute the whole image's size after the resize, with the rounding of torchvision and of open_clip."""
         target_width, target_height = self._target
         if self._resize_mode == "squash":
             return self._target
@@ -69,7 +69,7 @@ class Preprocess:
 
 
 def _resize(image: Image.Image, size: Size, box: tuple[int, int, int, int], how: Image.Resampling) -> Image.Image:
-    """Do `image.resize(size, how).crop(box)`, never holding a resized picture that is much larger than the source."""
+    """Do `image.resize(size, how).crop(box)`, never holding a resized image that is much larger than the source."""
     if image.size == size:
         return image.crop(box)
     grows = size[0] > image.width and size[1] > image.height
@@ -83,7 +83,7 @@ def _resize_in_passes(
 ) -> Image.Image:
     """Compute the pixels that the crop keeps and no others: 4000x3 would grow to 298,666x224 before it.
 
-    Bit-equal, because Pillow enlarges columns first too, and no pixel depends on its neighbours of the same pass.
+    Bit-equal, because Pillow enlarges columns first too, and no pixel depends on its neighbors of the same pass.
     """
     from handler.imaging import enlarge  # late: few images are that narrow
 
@@ -98,7 +98,7 @@ def _resize_in_passes(
 
 
 def _pad(image: Image.Image, target: Size, fill: int) -> Image.Image:
-    """Centre on a canvas of the target's size, as torchvision's `pad` does it for a PIL image."""
+    """Center on a canvas of the target's size, as torchvision's `pad` does it for a PIL image."""
     spare_width, spare_height = target[0] - image.width, target[1] - image.height
     if spare_width == 0 and spare_height == 0:
         return image
@@ -108,6 +108,6 @@ def _pad(image: Image.Image, target: Size, fill: int) -> Image.Image:
     if image.mode == "P":
         palette = image.getpalette()
         if palette is None:
-            raise ImageError("unsupported_image_format", "a palette picture without a palette is not supported")
+            raise ImageError("unsupported_image_format", "a palette image without a palette is not supported")
         padded.putpalette(palette)
     return padded

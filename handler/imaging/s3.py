@@ -1,4 +1,4 @@
-"""Pictures in S3: `s3://bucket/key[?versionId=...]` of the allowed buckets, fetched together within limits."""
+"""Images in S3: `s3://bucket/key[?versionId=...]` of the allowed buckets, fetched together within limits."""
 
 import functools
 import threading
@@ -26,7 +26,7 @@ _making = threading.Lock()
 
 @dataclass(frozen=True)
 class S3Object:
-    """Where a picture is; `version` is None for the newest."""
+    """Where an image is; `version` is None for the newest."""
 
     bucket: str
     key: str
@@ -41,7 +41,7 @@ def parse(reference: str, param: str, settings: Settings) -> S3Object:
     if not settings.allowed_buckets:
         raise ApiError(
             "s3_not_enabled",
-            "s3:// is not enabled here: send the picture as a data URI or as base64, or name the bucket in "
+            "s3:// is not enabled here: send the image as a data URI or as base64, or name the bucket in "
             "OPENCLIP_ALLOWED_BUCKETS",
             param,
         )

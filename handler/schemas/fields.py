@@ -1,4 +1,4 @@
-"""The rules for texts and pictures: what may be embedded, and where a picture may come from."""
+"""The rules for texts and images: what may be embedded, and where an image may come from."""
 
 import base64
 import binascii
@@ -18,7 +18,7 @@ MAX_TEXT_CHARACTERS = 10_000  # models read the first few hundred; CLIP's tokeni
 
 @dataclass(frozen=True)
 class Item:
-    """One thing to embed: a text, or a picture's bytes or place in S3. `param` is where it stood, as `input[3]`."""
+    """One thing to embed: a text, or an image's bytes or place in S3. `param` is where it stood, as `input[3]`."""
 
     value: str | bytes | S3Object
     param: str | None
@@ -52,27 +52,27 @@ class Text:
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A picture as a data URI, as plain base64, or in an allowed bucket of S3. No URL is ever fetched."""
+class Image:
+    """An image as a data URI, as plain base64, or in an allowed bucket of S3. No URL is ever fetched."""
 
     def read(self, value: Any, param: str, settings: Settings) -> Item:
-        """Return the picture's bytes as an item. Raises ApiError."""
+        """Return the image's bytes as an item. Raises ApiError."""
         if not isinstance(value, str):
             raise wrong_type(value, "a string", param)
-        return Item(_picture(value, param, settings), param)
+        return Item(_image(value, param, settings), param)
 
     def schema(self, settings: Settings) -> dict[str, Any]:
-        """Describe it. The format is ours: JSON Schema has none for a picture."""
+        """Describe it. The format is ours: JSON Schema has none for an image."""
         where = " or s3://bucket/key[?versionId=...]" if settings.allowed_buckets else ""
-        about = f"A picture, as a data URI with `;base64,` or as base64{where}: PNG, JPEG, WebP, GIF or BMP"
-        return {"type": "string", "format": "picture", "minLength": 1, "description": about}
+        about = f"An image, as a data URI with `;base64,` or as base64{where}: PNG, JPEG, WebP, GIF or BMP"
+        return {"type": "string", "format": "image", "minLength": 1, "description": about}
 
 
 @dataclass(frozen=True)
 class Either:
     """A plain string, `{"text": ...}` or `{"image": ...}`.
 
-    `strings` says what plain strings are; None leaves that to each: one that starts with `data:image/` is a picture.
+    `strings` says what plain strings are; None leaves that to each: one that starts with `data:image/` is an image.
     `kinds` are the keys that an object may have.
     """
 
@@ -82,8 +82,8 @@ class Either:
     def read(self, value: Any, param: str, settings: Settings) -> Item:
         """Return the item. Raises ApiError."""
         if isinstance(value, str):
-            is_picture = self.strings == "image" or (not self.strings and value[:11].lower() == "data:image/")
-            return (PICTURE if is_picture else TEXT).read(value, param, settings)
+            is_image = self.strings == "image" or (not self.strings and value[:11].lower() == "data:image/")
+            return (IMAGE if is_image else TEXT).read(value, param, settings)
         if not isinstance(value, dict):
             forms = " or ".join(f'{{"{kind}": ...}}' for kind in self.kinds)
             raise wrong_type(value, f"a string, {forms}", param)
@@ -93,11 +93,11 @@ class Either:
         [(kind, content)] = fields.items()
         if not isinstance(content, str):
             raise wrong_type(content, "a string", f"{param}.{kind}")
-        return (PICTURE if kind == "image" else TEXT).read(content, param, settings)
+        return (IMAGE if kind == "image" else TEXT).read(content, param, settings)
 
     def schema(self, settings: Settings) -> dict[str, Any]:
         """Describe it."""
-        rules: dict[str, Text | Picture] = {"text": TEXT, "image": PICTURE}
+        rules: dict[str, Text | Image] = {"text": TEXT, "image": IMAGE}
         plain = rules["image" if self.strings == "image" else "text"]
         objects = [
             {
@@ -112,7 +112,7 @@ class Either:
 
 
 TEXT = Text()
-PICTURE = Picture()
+IMAGE = Image()
 
 
 def refuse_token_ids(first: Any, param: str) -> None:
@@ -126,10 +126,10 @@ def refuse_token_ids(first: Any, param: str) -> None:
         )
 
 
-def _picture(reference: str, param: str, settings: Settings) -> bytes | S3Object:
+def _image(reference: str, param: str, settings: Settings) -> bytes | S3Object:
     scheme = reference[:8].lower()
     if scheme.startswith(("http://", "https://")):
-        raise ApiError("url_not_supported", "URLs are not fetched: send the picture as a data URI or as base64", param)
+        raise ApiError("url_not_supported", "URLs are not fetched: send the image as a data URI or as base64", param)
     if scheme.startswith(s3.SCHEME):
         return s3.parse(reference, param, settings)
     if scheme.startswith("data:"):
@@ -147,5 +147,5 @@ def _decode_base64(text: str, param: str, max_bytes: int) -> bytes:
     except (binascii.Error, ValueError) as error:
         raise ApiError("invalid_base64", f"{param} is not base64 ({error})", param) from error
     if not data:
-        raise ApiError("empty_input", f"{param} is a picture of no bytes", param)
+        raise ApiError("empty_input", f"{param} is an image of no bytes", param)
     return data

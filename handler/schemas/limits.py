@@ -33,6 +33,6 @@ def check_matrix_size(rows: int, columns: int, text_bytes: int, param: str) -> N
         raise ApiError(
             "answer_too_large",
             f"{rows:,} x {columns:,} scores take up to {rows:,} x {each:,} = {total:,} bytes, and Lambda answers with "
-            f"at most {MAX_ANSWER_BYTES:,}: send at most {fit:,} pictures at once",
+            f"at most {MAX_ANSWER_BYTES:,}: send at most {fit:,} images at once",
             param,
         )

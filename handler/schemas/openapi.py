@@ -12,13 +12,13 @@ from handler.settings import Settings
 
 VERSION = "0.1.0"
 # A red circle on white, 32x32: what the examples show.
-PICTURE = (
+IMAGE = (
     "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAACAAAAAgAQMAAABJtOi3AAAABlBMVEX////cKCi5uRl6AAAASElEQV"
     "R42nXNsQ2AMBAEweGFoAwohVLoBEqjFJdBgGyCJ8QbnDbao8tcsNzCPqE1MXAGRLCljaxpf/NQ0ipXZLk1HDXz31GHFx5EDnu4We"
     "b/AAAAAElFTkSuQmCC"
 )
 ABOUT = (
-    "OpenCLIP embeddings of texts and pictures in one space, on AWS Lambda. `POST /v1/embeddings` is OpenAI's: the "
+    "OpenCLIP embeddings of texts and images in one space, on AWS Lambda. `POST /v1/embeddings` is OpenAI's: the "
     "openai package, LangChain and LlamaIndex work with another base URL. Errors have a stable `code`."
 )
 
@@ -68,7 +68,7 @@ def _with_model_enum(schema: dict[str, Any], entries: Sequence[ModelEntry]) -> d
 
 
 def _parameters(entries: Sequence[ModelEntry], settings: Settings) -> list[dict[str, Any]]:
-    """Return the options of a picture that is the body itself; in a JSON body they stand in it, and win there."""
+    """Return the options of an image that is the body itself; in a JSON body they stand in it, and win there."""
     properties = _with_model_enum(QUERY.schema(settings), entries)["properties"]
     return [
         {
@@ -91,7 +91,7 @@ def _paths(options: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "/v1/embeddings": {
             "post": _post(
-                "Embed texts and pictures",
+                "Embed texts and images",
                 "createEmbedding",
                 _embeddings_body(),
                 "EmbeddingsAnswer",
@@ -102,7 +102,7 @@ def _paths(options: list[dict[str, Any]]) -> dict[str, Any]:
             "post": _post("Zero-shot classification", "classify", _json_body(CLASSIFY.name), "ClassifyAnswer")
         },
         "/v1/similarity": {
-            "post": _post("Pictures against texts", "similarity", _json_body(SIMILARITY.name), "SimilarityAnswer")
+            "post": _post("Images against texts", "similarity", _json_body(SIMILARITY.name), "SimilarityAnswer")
         },
         "/v1/models": {"get": _get("The models of this bundle", "listModels", "ModelsAnswer")},
         "/health": {"get": _get("What runs here, or why nothing does", "health", "Health", parameters=[deep])},
@@ -116,12 +116,12 @@ def _paths(options: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _embeddings_body() -> dict[str, Any]:
     forms = [{"$ref": f"#/components/schemas/{body.name}"} for body in EMBEDDINGS.values()]
-    picture = {"schema": {"type": "string", "contentMediaType": "image/*", "format": "picture-bytes"}}
+    image = {"schema": {"type": "string", "contentMediaType": "image/*", "format": "image-bytes"}}
     return {
         "required": True,
         "content": {
             "application/json": {"schema": {"anyOf": forms}, "examples": _examples("embeddings")},
-            **dict.fromkeys(("image/png", "image/jpeg", "image/webp", "image/gif", "image/bmp"), picture),
+            **dict.fromkeys(("image/png", "image/jpeg", "image/webp", "image/gif", "image/bmp"), image),
         },
     }
 
@@ -135,12 +135,12 @@ def _examples(name: str) -> dict[str, Any]:
     bodies: dict[str, dict[str, Any]] = {
         "embeddings": {
             "texts": {"input": ["a red circle", "一个红色的圆形"]},
-            "mixed": {"input": [{"text": "a red circle"}, {"image": PICTURE}], "encoding_format": "base64"},
-            "pictures": {"input": [PICTURE], "modality": "image"},
+            "mixed": {"input": [{"text": "a red circle"}, {"image": IMAGE}], "encoding_format": "base64"},
+            "images": {"input": [IMAGE], "modality": "image"},
         },
-        CLASSIFY.name: {"labels": {"input": [PICTURE], "labels": ["red circle", "blue star"]}},
-        SIMILARITY.name: {"matrix": {"images": [PICTURE], "texts": ["a red circle", "一个蓝色的星星"]}},
-        VECTORIZE.name: {"both": {"texts": ["a red circle"], "images": [PICTURE.partition(",")[2]]}},
+        CLASSIFY.name: {"labels": {"input": [IMAGE], "labels": ["red circle", "blue star"]}},
+        SIMILARITY.name: {"matrix": {"images": [IMAGE], "texts": ["a red circle", "一个蓝色的星星"]}},
+        VECTORIZE.name: {"both": {"texts": ["a red circle"], "images": [IMAGE.partition(",")[2]]}},
     }
     return {title: {"value": value} for title, value in bodies[name].items()}
 

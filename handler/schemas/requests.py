@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from handler.errors import ApiError
-from handler.schemas.fields import MAX_TEXT_CHARACTERS, MODALITIES, PICTURE, TEXT, Either, Text, refuse_token_ids
+from handler.schemas.fields import IMAGE, MAX_TEXT_CHARACTERS, MODALITIES, TEXT, Either, Text, refuse_token_ids
 from handler.schemas.validation import Body, Field, ListOf, Rule, Scalar
 from handler.settings import Settings
 
@@ -27,7 +27,7 @@ OPTIONS = {
     "normalize": Field(Scalar(bool), "Whether vectors have unit length", default=True),
     "exif_orientation": EXIF_ORIENTATION,
 }
-QUERY = Body("PictureQuery", "The options of a picture that is the body itself", OPTIONS)
+QUERY = Body("ImageQuery", "The options of an image that is the body itself", OPTIONS)
 
 
 class AbsentModality:
@@ -50,7 +50,7 @@ def _embeddings(name: str, strings: str | None, about: str) -> Body:
         ),
         "input": Field(
             ListOf(Either(strings), or_one=True, refuse=refuse_token_ids),
-            "a text or a picture, or a list of them in any order",
+            "a text or an image, or a list of them in any order",
             required=True,
         ),
         **OPTIONS,
@@ -62,10 +62,10 @@ EMBEDDINGS = {
     None: _embeddings(
         "EmbeddingsRequest",
         None,
-        "Texts and pictures in any order; a string that starts with `data:image/` is a picture",
+        "Texts and images in any order; a string that starts with `data:image/` is an image",
     ),
     "text": _embeddings("TextEmbeddingsRequest", "text", "Every plain string is a text"),
-    "image": _embeddings("PictureEmbeddingsRequest", "image", "Every plain string is a picture"),
+    "image": _embeddings("ImageEmbeddingsRequest", "image", "Every plain string is an image"),
 }
 
 
@@ -112,13 +112,13 @@ def _check_prompts(values: Mapping[str, Any], settings: Settings) -> None:
             raise ApiError("text_too_long", f"a prompt of {length:,} characters: shorten the template", "template")
 
 
-PICTURES: Rule = Either("image", kinds=("image",))
+IMAGES: Rule = Either("image", kinds=("image",))
 CLASSIFY = Body(
     "ClassifyRequest",
-    "Zero-shot classification of pictures",
+    "Zero-shot classification of images",
     {
-        "input": Field(ListOf(PICTURES, or_one=True), "a picture, or a list of pictures", True),
-        "labels": Field(ListOf(LABEL), "a list of what a picture may show", True),
+        "input": Field(ListOf(IMAGES, or_one=True), "an image, or a list of images", True),
+        "labels": Field(ListOf(LABEL), "a list of what an image may show", True),
         "template": Field(
             Templates(),
             "What each label is put into, at `{}`. Of several, the prompts' embeddings are averaged",
@@ -131,9 +131,9 @@ CLASSIFY = Body(
 )
 SIMILARITY = Body(
     "SimilarityRequest",
-    "Every picture against every text",
+    "Every image against every text",
     {
-        "images": Field(ListOf(PICTURES), "a list of pictures: the rows of the answer", True),
+        "images": Field(ListOf(IMAGES), "a list of images: the rows of the answer", True),
         "texts": Field(ListOf(TEXT), "a list of texts: the columns of the answer", True),
         "model": MODEL,
         "exif_orientation": EXIF_ORIENTATION,
@@ -144,6 +144,6 @@ VECTORIZE = Body(
     "The request of Weaviate's multi2vec-clip module",
     {
         "texts": Field(ListOf(TEXT, or_none=True), "texts to embed", default=[]),
-        "images": Field(ListOf(PICTURE, or_none=True), "pictures to embed, as base64", default=[]),
+        "images": Field(ListOf(IMAGE, or_none=True), "images to embed, as base64", default=[]),
     },
 )

@@ -70,7 +70,7 @@ SCHEMAS: dict[str, Any] = {
     "SimilarityAnswer": _object(
         {
             "object": {"const": "similarity"},
-            "scores": {**_list(VECTOR), "description": "Cosines: a row for each picture, a column for each text"},
+            "scores": {**_list(VECTOR), "description": "Cosines: a row for each image, a column for each text"},
             "logit_scale": NUMBER,
             "logit_bias": {"type": ["number", "null"]},
             "activation": ACTIVATION,
@@ -108,7 +108,7 @@ MEANING = {
     403: "What is not allowed here",
     404: "The bundle has no such model, the bucket no such object",
     413: "Too large to be taken, decoded or answered",
-    415: "A content type or a picture's format that is not supported",
+    415: "A content type or an image's format that is not supported",
     500: "An error of ours",
     503: "The function cannot serve: the message says why",
 }

@@ -57,7 +57,7 @@ class Field:
 
 @dataclass(frozen=True)
 class Body:
-    """An object that has known fields only: a misspelt one, silently ignored, would change the answer."""
+    """An object that has known fields only: a misspelled one, silently ignored, would change the answer."""
 
     name: str
     about: str

@@ -31,10 +31,10 @@ class Call:
     code: str | None = None
     model: str | None = None
     texts: int = 0
-    pictures: int = 0
+    images: int = 0
     seconds: float = 0.0
     stages: dict[str, Stage] = field(default_factory=dict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)  # pictures are decoded several at once
+    _lock: threading.Lock = field(default_factory=threading.Lock)  # images are decoded several at once
 
     def add(self, name: str, seconds: float) -> None:
         """Count work that ended just now."""

@@ -1,6 +1,6 @@
 """One JSON line for each call: a log to search, and CloudWatch's embedded metric format in the same line.
 
-Counts, times and ids are in it; texts, pictures, keys and addresses never are.
+Counts, times and ids are in it; texts, images, keys and addresses never are.
 docs.aws.amazon.com: AmazonCloudWatch "Specification: Embedded metric format".
 """
 
@@ -33,7 +33,7 @@ def describe(call: Call, function: str, cold_start_seconds: float | None) -> dic
     values: dict[str, tuple[float, str]] = {
         "Duration": (_milliseconds(call.seconds), MILLISECONDS),
         "Texts": (call.texts, COUNT),
-        "Pictures": (call.pictures, COUNT),
+        "Pictures": (call.images, COUNT),
         **{
             name.capitalize(): (_milliseconds(call.stages[name].seconds), MILLISECONDS)
             for name in STAGES

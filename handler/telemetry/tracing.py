@@ -43,7 +43,7 @@ def documents(call: Call, trace: str, parent: str) -> list[bytes]:
                 "name": name,
                 "start_time": stage.first,
                 "end_time": stage.last,
-                "annotations": {"model": call.model or "", "texts": call.texts, "pictures": call.pictures},
+                "annotations": {"model": call.model or "", "texts": call.texts, "pictures": call.images},
                 "metadata": {"openclip": {"busy_seconds": round(stage.seconds, 6)}},
             }
         ).encode()

@@ -68,10 +68,10 @@ def compute(name: str, pretrained: str | None, hub: Path) -> dict[str, Any]:
     return answer
 
 
-def pictures() -> list[Image.Image]:
+def images() -> list[Image.Image]:
     """Draw what is embedded: a wide RGB gradient with noise, a tall opaque RGBA one, and one with a palette.
 
-    Opaque, because of transparent images open_clip embeds the hidden colours, and the handler what is seen.
+    Opaque, because of transparent images open_clip embeds the hidden colors, and the handler what is seen.
     """
     rng = np.random.default_rng(0)
     ramp = np.linspace(0, 200, 96)[None, :, None] + np.zeros((40, 1, 3))
@@ -87,7 +87,7 @@ def facts(name: str, loaded: Loaded) -> dict[str, Any]:
     model = loaded.model
     bias = model.logit_bias
     tokenizer = _tokenizer_facts(name, loaded.tokenizer)
-    golden = embed(loaded, list(TEXTS), pictures())
+    golden = embed(loaded, list(TEXTS), images())
     return {
         "embed_dim": len(base64.b64decode(golden["text_embeddings"][0])) // 4,
         "image_size": _pair(model.visual.preprocess_cfg["size"]),
@@ -114,7 +114,7 @@ def _refuse_code(*_: Any, **__: Any) -> Any:
 
 
 def embed(loaded: Loaded, texts: list[str], images: list[Image.Image]) -> dict[str, Any]:
-    """Embed texts and pictures by open_clip itself, in the manifest's form: unit length, base64 of float32."""
+    """Embed texts and images by open_clip itself, in the manifest's form: unit length, base64 of float32."""
     import torch
 
     ids = loaded.tokenizer(texts)
@@ -173,7 +173,7 @@ def tokenized_texts(loaded: Loaded) -> list[str]:
 
 
 def preprocess_facts(config: dict[str, Any]) -> dict[str, Any]:
-    """Return preprocessing with the defaults that open_clip.transform.image_transform fills in, spelt out."""
+    """Return preprocessing with the defaults that open_clip.transform.image_transform fills in, spelled out."""
     from layer.openclip import open_clip
 
     facts = {key: config[key] for key in ("mean", "std", "interpolation", "resize_mode", "fill_color")}
@@ -226,7 +226,7 @@ def _base64(vector: "np.ndarray[Any, np.dtype[np.float32]]") -> str:
 
 
 def png(image: Image.Image) -> str:
-    """Return the picture as PNG, in base64."""
+    """Return the image as PNG, in base64."""
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
     return base64.b64encode(buffer.getvalue()).decode()

@@ -33,7 +33,7 @@ def _parser() -> Parser:
     build.add_argument("--models", type=Path, default=DEFAULT_SPEC, help="models.toml (default: %(default)s)")
     build.add_argument("--output", type=Path, default=BUNDLE, help="default: %(default)s")
     build.add_argument("--cache", type=Path, default=CACHE, help="keeps downloads (default: %(default)s)")
-    build.add_argument("--samples", type=Path, help="pictures and .txt to compare a fast engine with open_clip on, too")
+    build.add_argument("--samples", type=Path, help="images and .txt to compare a fast engine with open_clip on, too")
     pins = build.add_mutually_exclusive_group()
     pins.add_argument("--locked", action="store_true", help="fail where a commit or a hash is not models.lock's")
     pins.add_argument("--update", action="store_true", help="take what the hub has now, and show what changed")

@@ -52,7 +52,7 @@ def show_bundle(bundle: Path) -> None:
         height, width = model["image_size"]
         print(
             f"{model['id']}: engine {model['engine']}, {model['precision']}, {model['embed_dim']} dimensions, "
-            f"pictures {width}x{height}, {model['context_length']} tokens"
+            f"images {width}x{height}, {model['context_length']} tokens"
         )
         for source in model["sources"]:
             roles = ", ".join(source["roles"])

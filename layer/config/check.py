@@ -1,4 +1,4 @@
-"""Check an open_clip_config.json before open_clip sees it: every field known, sensible in size, and honoured."""
+"""Check an open_clip_config.json before open_clip sees it: every field known, sensible in size, and honored."""
 
 import difflib
 import re
@@ -110,7 +110,7 @@ def _together(config: Mapping[str, Any], model: Mapping[str, Any]) -> Iterator[s
     ):
         yield "CoCa needs output_tokens = true in both vision_cfg and text_cfg: add it"
     if text.get("embed_cls") and not custom:
-        yield "text_cfg.embed_cls = true is not honoured without custom_text: add model_cfg.custom_text = true"
+        yield "text_cfg.embed_cls = true is not honored without custom_text: add model_cfg.custom_text = true"
     size, built = (config.get("preprocess_cfg") or {}).get("size"), vision.get("image_size", 224)
     if isinstance(config.get("preprocess_cfg"), dict) and size is not None and _pair(size) != _pair(built):
         yield (

@@ -1,1 +1,1 @@
-"""The embedded demo model: how its pictures are drawn, how it is trained, and the trained snapshot itself."""
+"""The embedded demo model: how its images are drawn, how it is trained, and the trained snapshot itself."""

@@ -1,4 +1,4 @@
-"""Draws training batches: turned pictures, and captions in both languages."""
+"""Draws training batches: turned images, and captions in both languages."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -9,17 +9,17 @@ import torch
 from numpy.typing import NDArray
 
 from layer.demo.captions import LANGUAGES, TEMPLATES, caption
-from layer.demo.pictures import Pictures, Scene
+from layer.demo.rendering import RenderedImages, Scene
 from layer.demo.shapes import THINGS
 from layer.openclip import open_clip
 
 _BATCH = 96
-_OF_TWO = 16  # pictures of two things in a batch that has any: eight pairs of twins
+_OF_TWO = 16  # images of two things in a batch that has any: eight pairs of twins
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Pictures (float32 [N, 3, H, W]) and captions (int64 [M, context length]), with what each shows or means."""
+    """Images (float32 [N, 3, H, W]) and captions (int64 [M, context length]), with what each shows or means."""
 
     pixels: torch.Tensor
     scenes: list[Scene]
@@ -30,14 +30,14 @@ class Batch:
 class Batches:
     """An endless supply of batches; one seed gives one sequence."""
 
-    def __init__(self, singles: Pictures, twins: Pictures, folder: Path, seed: int) -> None:
+    def __init__(self, singles: RenderedImages, twins: RenderedImages, folder: Path, seed: int) -> None:
         self._singles, self._twins = singles, twins
         self._rng = np.random.default_rng(seed)
         tokenizer = open_clip.get_tokenizer(f"local-dir:{folder}")
         self._token_ids = cache(lambda text: tokenizer([text])[0])
 
     def draw(self, with_pairs: bool) -> Batch:
-        """Draw pictures of one thing, or most of those and some twins; a caption for every class and every pair."""
+        """Draw images of one thing, or most of those and some twins; a caption for every class and every pair."""
         of_two = _OF_TWO if with_pairs else 0
         ones = self._rng.choice(len(self._singles.scenes), _BATCH - of_two, replace=False)
         firsts = 2 * self._rng.choice(len(self._twins.scenes) // 2, of_two // 2, replace=False)
@@ -46,7 +46,7 @@ class Batches:
         meanings: list[Scene] = [*((thing,) for thing in THINGS), *pairs]
         pixels = np.concatenate([self._singles.pixels[ones], self._twins.pixels[twos]])
         return Batch(
-            pixels=_normalised(self._turned(pixels)),
+            pixels=_normalized(self._turned(pixels)),
             scenes=[*(self._singles.scenes[i] for i in ones), *pairs],
             token_ids=torch.stack([self._token_ids(self._caption(meaning)) for meaning in meanings]),
             meanings=meanings,
@@ -58,7 +58,7 @@ class Batches:
         return caption(order, language, int(self._rng.integers(len(TEMPLATES[language]))))
 
     def _turned(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Turn and flip the pictures, each in one of eight ways: what they show stays the same."""
+        """Turn and flip the images, each in one of eight ways: what they show stays the same."""
         turned = np.empty_like(pixels)
         ways = self._rng.integers(8, size=len(pixels))
         for way in range(8):
@@ -67,7 +67,7 @@ class Batches:
         return turned
 
 
-def _normalised(pixels: NDArray[np.uint8]) -> torch.Tensor:
+def _normalized(pixels: NDArray[np.uint8]) -> torch.Tensor:
     """Scale to -1..1 (mean and deviation 0.5), as the model's own preprocessing does."""
     scaled = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 127.5 - 1
     return scaled.contiguous(memory_format=torch.channels_last)

@@ -1,4 +1,4 @@
-"""Captions for the drawn pictures, in English and in Chinese."""
+"""Captions for the drawn images, in English and in Chinese."""
 
 from collections.abc import Sequence
 
@@ -29,7 +29,7 @@ TEMPLATES: dict[str, tuple[str, ...]] = {
         "我看到{}",
     ),
 }
-_CHINESE_COLOURS = {
+_CHINESE_COLORS = {
     "red": "红色",
     "orange": "橙色",
     "yellow": "黄色",
@@ -59,6 +59,6 @@ def caption(things: Sequence[Thing], language: str, template: int = 0) -> str:
 
 def _phrase(thing: Thing, language: str) -> str:
     if language == "zh":
-        return f"一个{_CHINESE_COLOURS[thing.colour]}的{_CHINESE_SHAPES[thing.shape]}"
-    article = "an" if thing.colour[0] in "aeiou" else "a"
-    return f"{article} {thing.colour} {thing.shape}"
+        return f"一个{_CHINESE_COLORS[thing.color]}的{_CHINESE_SHAPES[thing.shape]}"
+    article = "an" if thing.color[0] in "aeiou" else "a"
+    return f"{article} {thing.color} {thing.shape}"

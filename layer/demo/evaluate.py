@@ -1,4 +1,4 @@
-"""Measures a demo model: zero-shot accuracy over all classes, and whether it binds each colour to its shape."""
+"""Measures a demo model: zero-shot accuracy over all classes, and whether it binds each color to its shape."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from PIL import Image
 
-from layer.demo import pictures
+from layer.demo import rendering
 from layer.demo.captions import LANGUAGES, caption
 from layer.demo.shapes import THINGS, swapped
 from layer.openclip import open_clip
@@ -40,24 +40,24 @@ class Embedder:
 class Figures:
     """What was measured, by language; each is a share from 0 to 1."""
 
-    pictures: int
+    images: int
     zero_shot: dict[str, float]
-    pair_pictures: int
+    pair_images: int
     right_beats_swapped: dict[str, float]
 
 
 def measure(embedder: Embedder, seed: int, singles: int, twins: int) -> Figures:
-    """Draw `singles` pictures of one thing and `twins` pairs of pictures of two, and ask the model about them."""
+    """Draw `singles` images of one thing and `twins` pairs of images of two, and ask the model about them."""
     return Figures(
-        pictures=singles,
+        images=singles,
         zero_shot=_zero_shot(embedder, seed, singles),
-        pair_pictures=2 * twins,
+        pair_images=2 * twins,
         right_beats_swapped=_right_beats_swapped(embedder, seed, twins),
     )
 
 
 def _zero_shot(embedder: Embedder, seed: int, count: int) -> dict[str, float]:
-    drawn = [pictures.single(seed, number) for number in range(count)]
+    drawn = [rendering.single(seed, number) for number in range(count)]
     images = embedder.images([image for image, _ in drawn])
     truth = torch.tensor([THINGS.index(scene[0]) for _, scene in drawn])
     found = {}
@@ -68,7 +68,7 @@ def _zero_shot(embedder: Embedder, seed: int, count: int) -> dict[str, float]:
 
 
 def _right_beats_swapped(embedder: Embedder, seed: int, count: int) -> dict[str, float]:
-    drawn = [picture for number in range(count) for picture in pictures.twins(seed, number)]
+    drawn = [pair_image for number in range(count) for pair_image in rendering.twins(seed, number)]
     images = embedder.images([image for image, _ in drawn])
     found = {}
     for language in LANGUAGES:

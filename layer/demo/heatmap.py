@@ -1,4 +1,4 @@
-"""Draws the similarity heatmap: pictures along the top, captions along the side, the cosine in each cell."""
+"""Draws the similarity heatmap: images along the top, captions along the side, the cosine in each cell."""
 
 import logging
 from pathlib import Path
@@ -29,15 +29,15 @@ FONTS = (
 )
 
 
-def save_heatmap(path: Path, pictures: list[Image.Image], captions: list[str], scores: NDArray[np.float32]) -> int:
-    """Write a PNG; `scores` is [pictures, captions]. Returns how many captions no installed font can show."""
+def save_heatmap(path: Path, images: list[Image.Image], captions: list[str], scores: NDArray[np.float32]) -> int:
+    """Write a PNG; `scores` is [images, captions]. Returns how many captions no installed font can show."""
     fonts = [name for name in FONTS if name in font_manager.get_font_names()]
     shown = [column for column, text in enumerate(captions) if fonts or text.isascii()]
     cells = scores[:, shown].T
     with plt.rc_context({"font.family": [*fonts, "DejaVu Sans"], "font.size": 10}):
-        figure, axes = plt.subplots(figsize=(4.2 + 0.95 * len(pictures), 1.9 + 0.42 * len(shown)), layout="constrained")
+        figure, axes = plt.subplots(figsize=(4.2 + 0.95 * len(images), 1.9 + 0.42 * len(shown)), layout="constrained")
         axes.imshow(cells, cmap="viridis", aspect="auto")
-        bright = (cells.min() + 2 * cells.max()) / 3  # of the colours: where black is easier to read than white
+        bright = (cells.min() + 2 * cells.max()) / 3  # of the colors: where black is easier to read than white
         axes.set_yticks(range(len(shown)), [captions[column] for column in shown])
         axes.set_xticks([])
         axes.spines[:].set_visible(False)
@@ -46,19 +46,19 @@ def save_heatmap(path: Path, pictures: list[Image.Image], captions: list[str], s
             axes.text(column, row, f"{score:.2f}", ha="center", va="center", color=ink)
         for row, column in enumerate(cells.argmax(axis=1)):
             axes.add_patch(Rectangle((column - 0.47, row - 0.44), 0.94, 0.88, fill=False, edgecolor="black"))
-        _hang_pictures(axes, pictures)
-        axes.set_xlabel("cosine of picture and caption; the best picture of each caption is framed")
+        _place_images(axes, images)
+        axes.set_xlabel("cosine of image and caption; the best image of each caption is framed")
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, dpi=130)
         plt.close(figure)
     return len(captions) - len(shown)
 
 
-def _hang_pictures(axes: plt.Axes, pictures: list[Image.Image]) -> None:
-    """Put each picture over its column."""
-    for column, picture in enumerate(pictures):
-        width = 0.9 / len(pictures)
-        left = (column + 0.5) / len(pictures) - width / 2
+def _place_images(axes: plt.Axes, images: list[Image.Image]) -> None:
+    """Put each image over its column."""
+    for column, image in enumerate(images):
+        width = 0.9 / len(images)
+        left = (column + 0.5) / len(images) - width / 2
         frame = axes.inset_axes((left, 1.02, width, 0.24))
-        frame.imshow(picture)
+        frame.imshow(image)
         frame.axis("off")

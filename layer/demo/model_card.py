@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from layer.demo.captions import LANGUAGES, caption
 from layer.demo.evaluate import Figures
-from layer.demo.shapes import COLOURS, SHAPES, THINGS
+from layer.demo.shapes import COLORS, SHAPES, THINGS
 
 _NAMES = {"en": "English", "zh": "Chinese"}
 
@@ -15,7 +15,7 @@ class Training:
 
     seed: int
     steps: int
-    pictures: int
+    images: int
     minutes: float
     threads: int
     parameters: int
@@ -29,13 +29,13 @@ def model_card(training: Training, figures: Figures) -> str:
     )
     return _CARD.format(
         **vars(training),
-        colours=", ".join(COLOURS),
+        colors=", ".join(COLORS),
         shapes=", ".join(SHAPES),
         classes=len(THINGS),
         english=caption(THINGS[:1], "en"),
         chinese=caption(THINGS[:1], "zh"),
-        seen=figures.pictures,
-        seen_pairs=figures.pair_pictures,
+        seen=figures.images,
+        seen_pairs=figures.pair_images,
         rows=rows,
     )
 
@@ -49,29 +49,29 @@ tags: [clip, siglip, open_clip, demo]
 ---
 # shapes-i18n
 
-A very small OpenCLIP model that knows coloured shapes, in English and in Chinese. It is the embedded demo model of
+A very small OpenCLIP model that knows colored shapes, in English and in Chinese. It is the embedded demo model of
 openclip-lambda: real and trained, so that the whole way from a model repository to an answer can be watched without
 downloading anything. It has the anatomy of `ViT-B-16-SigLIP-i18n-256` in small: a timm image tower, a custom text tower
 without causal mask that pools the last position, the SigLIP loss with a bias, and a Hugging Face tokenizer of its own
 with `clean: canonicalize`. It is of no use for photographs.
 
-- {parameters:,} parameters, 64-dimensional embeddings, pictures of 64 x 64 pixels, 32 tokens.
-- Colours: {colours}. Shapes: {shapes}.
+- {parameters:,} parameters, 64-dimensional embeddings, images of 64 x 64 pixels, 32 tokens.
+- Colors: {colors}. Shapes: {shapes}.
 - Captions such as "{english}" and "{chinese}", and the same with two things.
 
 ## Measured
 
-On held-out pictures, drawn from other seeds than the training pictures: zero-shot top-1 over all {classes} classes on
-{seen:,} pictures of one thing, and how often the right caption of a picture of two things is closer to it than the one
-with the colours exchanged, on {seen_pairs:,} pictures (a coin would score 50%). One caption template, the first.
+On held-out images, drawn from other seeds than the training images: zero-shot top-1 over all {classes} classes on
+{seen:,} images of one thing, and how often the right caption of an image of two things is closer to it than the one
+with the colors exchanged, on {seen_pairs:,} images (a coin would score 50%). One caption template, the first.
 
-| Language | zero-shot top-1 | right caption beats swapped colours |
+| Language | zero-shot top-1 | right caption beats swapped colors |
 |---|---|---|
 {rows}
 
 ## Training
 
-`python -m layer.demo.train`: {pictures:,} drawn pictures, {steps:,} steps, seed {seed}, \
+`python -m layer.demo.train`: {images:,} drawn images, {steps:,} steps, seed {seed}, \
 {minutes:.1f} minutes on {threads} CPU cores.
 
 ## Use

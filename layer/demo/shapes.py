@@ -1,7 +1,7 @@
-"""Draws coloured shapes on noisy, textured backgrounds: what the demo model is trained and tested on.
+"""Draws colored shapes on noisy, textured backgrounds: what the demo model is trained and tested on.
 
-Everything about a picture comes from the generator passed in. The same seed draws the same scene at every size, and
-with the colours of two things exchanged it draws the same scene with the colours exchanged.
+Everything about an image comes from the generator passed in. The same seed draws the same scene at every size, and
+with the colors of two things exchanged it draws the same scene with the colors exchanged.
 """
 
 import colorsys
@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw
 
 from layer.demo.outlines import OUTLINES
 
-COLOURS: dict[str, tuple[int, int, int]] = {
+COLORS: dict[str, tuple[int, int, int]] = {
     "red": (220, 30, 35),
     "orange": (250, 135, 15),
     "yellow": (245, 225, 40),
@@ -36,15 +36,15 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, order=True)
 class Thing:
-    """A shape with a colour."""
+    """A shape with a color."""
 
-    colour: str
+    color: str
     shape: str
 
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a thing stands; lengths are fractions of the picture's side, the angle is in radians."""
+    """Where a thing stands; lengths are fractions of the image's side, the angle is in radians."""
 
     x: float
     y: float
@@ -53,13 +53,13 @@ class _Place:
     stretch: float
 
 
-THINGS: tuple[Thing, ...] = tuple(Thing(colour, shape) for colour, shape in product(COLOURS, SHAPES))
+THINGS: tuple[Thing, ...] = tuple(Thing(color, shape) for color, shape in product(COLORS, SHAPES))
 
 
 def draw(rng: np.random.Generator, things: Sequence[Thing], size: int = SIZE) -> Image.Image:
-    """Draw one or two things at random places; returns an RGB picture of `size` x `size` pixels."""
+    """Draw one or two things at random places; returns an RGB image of `size` x `size` pixels."""
     places = _places(rng, len(things))
-    canvas = _background(rng, [COLOURS[thing.colour] for thing in things], size)
+    canvas = _background(rng, [COLORS[thing.color] for thing in things], size)
     for thing, place, paint in zip(things, places, _paints(rng, things), strict=True):
         mask = _mask(thing.shape, place, size)
         shade = 1 + _ramp(rng, size)[..., None] * rng.uniform(0, 0.15)
@@ -70,16 +70,16 @@ def draw(rng: np.random.Generator, things: Sequence[Thing], size: int = SIZE) ->
 
 
 def swapped(things: tuple[Thing, Thing]) -> tuple[Thing, Thing]:
-    """Return the two things with their colours exchanged."""
+    """Return the two things with their colors exchanged."""
     first, second = things
-    return Thing(second.colour, first.shape), Thing(first.colour, second.shape)
+    return Thing(second.color, first.shape), Thing(first.color, second.shape)
 
 
 def random_pair(rng: np.random.Generator) -> tuple[Thing, Thing]:
-    """Return two things that differ in colour and in shape, so that exchanging the colours makes another scene."""
-    colours = rng.choice(list(COLOURS), size=2, replace=False)
+    """Return two things that differ in color and in shape, so that exchanging the colors makes another scene."""
+    colors = rng.choice(list(COLORS), size=2, replace=False)
     shapes = rng.choice(SHAPES, size=2, replace=False)
-    return Thing(str(colours[0]), str(shapes[0])), Thing(str(colours[1]), str(shapes[1]))
+    return Thing(str(colors[0]), str(shapes[0])), Thing(str(colors[1]), str(shapes[1]))
 
 
 def _places(rng: np.random.Generator, count: int) -> list[_Place]:
@@ -100,13 +100,13 @@ def _apart(first: _Place, second: _Place) -> bool:
 
 
 def _paints(rng: np.random.Generator, things: Sequence[Thing]) -> list[Floats]:
-    """Return each thing's colour, jittered; a colour gets the same jitter whichever thing wears it."""
-    jitter = {colour: rng.uniform(-1, 1, size=3) for colour in sorted({thing.colour for thing in things})}
-    return [_jittered(COLOURS[thing.colour], jitter[thing.colour]) for thing in things]
+    """Return each thing's color, jittered; a color gets the same jitter whichever thing wears it."""
+    jitter = {color: rng.uniform(-1, 1, size=3) for color in sorted({thing.color for thing in things})}
+    return [_jittered(COLORS[thing.color], jitter[thing.color]) for thing in things]
 
 
-def _jittered(colour: tuple[int, int, int], jitter: NDArray[np.float64]) -> Floats:
-    hue, saturation, value = colorsys.rgb_to_hsv(*(channel / 255 for channel in colour))
+def _jittered(color: tuple[int, int, int], jitter: NDArray[np.float64]) -> Floats:
+    hue, saturation, value = colorsys.rgb_to_hsv(*(channel / 255 for channel in color))
     hue = (hue + 0.015 * jitter[0]) % 1
     saturation = min(max(saturation * (1 + 0.12 * jitter[1]), 0), 1)
     value = min(max(value + 0.06 * jitter[2], 0), 1)
@@ -127,19 +127,19 @@ def _mask(shape: str, place: _Place, size: int) -> Floats:
     return np.asarray(image.reduce(_SUPERSAMPLING), dtype=np.float32) / np.float32(255)
 
 
-def _background(rng: np.random.Generator, colours: Sequence[tuple[int, int, int]], size: int) -> Floats:
+def _background(rng: np.random.Generator, colors: Sequence[tuple[int, int, int]], size: int) -> Floats:
     """Return a gradient with a texture and scribbles over it: float32 [size, size, 3] from 0 to 255."""
-    base = _contrasting(rng, colours)
+    base = _contrasting(rng, colors)
     drift = rng.uniform(-45, 45, size=3).astype(np.float32)
     tint = rng.uniform(-30, 30, size=3).astype(np.float32)
     canvas = base + _ramp(rng, size)[..., None] * drift + _texture(rng, size)[..., None] * tint
     return _scribbled(rng, canvas.clip(0, 255).astype(np.float32))
 
 
-def _contrasting(rng: np.random.Generator, colours: Sequence[tuple[int, int, int]]) -> Floats:
+def _contrasting(rng: np.random.Generator, colors: Sequence[tuple[int, int, int]]) -> Floats:
     while True:
         candidate = rng.uniform(0, 255, size=3)
-        if all(np.linalg.norm(candidate - colour) > _CONTRAST for colour in colours):
+        if all(np.linalg.norm(candidate - color) > _CONTRAST for color in colors):
             return candidate.astype(np.float32)
 
 
@@ -170,7 +170,7 @@ def _texture(rng: np.random.Generator, size: int) -> Floats:
 
 
 def _scribbled(rng: np.random.Generator, canvas: Floats) -> Floats:
-    """Draw up to four thin lines across the picture, close to the background's own colour."""
+    """Draw up to four thin lines across the image, close to the background's own color."""
     size = canvas.shape[0]
     image = Image.fromarray(canvas.astype(np.uint8))
     pen = ImageDraw.Draw(image)

@@ -27,7 +27,7 @@ def save(folder: Path) -> None:
 
 
 def build() -> Tokenizer:
-    """Return the tokenizer: every text has ids, since whatever is not in the vocabulary is spelt in UTF-8 bytes."""
+    """Return the tokenizer: every text has ids, since whatever is not in the vocabulary is spelled in UTF-8 bytes."""
     learned = json.loads(_learn().to_str())["model"]
     pieces = [piece for piece in learned["vocab"] if piece not in SPECIAL_TOKENS.values()]
     vocabulary = {piece: i for i, piece in enumerate([*SPECIAL_TOKENS.values(), *_BYTES, *pieces])}

@@ -29,7 +29,7 @@ from layer.demo.shapes import Thing, draw
 from layer.errors import BuildError, DemoError
 
 MODEL = "openclip-lambda/shapes-i18n"
-PICTURE_SIZE = 256  # pixels; drawn larger than the 64 that the model sees, for people
+IMAGE_SIZE = 256  # pixels; drawn larger than the 64 that the model sees, for people
 SCENES: tuple[tuple[Thing, ...], ...] = (
     (Thing("red", "circle"),),
     (Thing("green", "triangle"),),
@@ -68,39 +68,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _command(given: Sequence[str] | None) -> None:
     parser = Parser(prog="python -m layer.demo.tour", description=__doc__)
     parser.add_argument("--bundle", type=Path, default=Path("build/bundle"))
-    parser.add_argument("--picture", type=Path, default=Path("build/demo.png"), help="where the heatmap is written")
+    parser.add_argument(
+        "--heatmap", "--picture", type=Path, default=Path("build/demo.png"), help="where the heatmap is written"
+    )
     parser.add_argument("--images", type=Path, default=Path("build/demo-images"), help="where the images are written")
     arguments = parser.parse_args(given)
     _bring_bundle(arguments.bundle)
-    pictures = [draw(np.random.default_rng([2026, number]), scene, PICTURE_SIZE) for number, scene in enumerate(SCENES)]
+    drawn = [draw(np.random.default_rng([2026, number]), scene, IMAGE_SIZE) for number, scene in enumerate(SCENES)]
     captions = [caption(scene, language) for scene in SCENES for language in LANGUAGES]
     print("\nStarting the handler in a process of its own, as Lambda would ...")
     with _serving(arguments.bundle) as server:
-        image_items = [{"image": _data_uri(picture)} for picture in pictures]
+        image_items = [{"image": _data_uri(image)} for image in drawn]
         images = server.embed(image_items)
         cold = time.perf_counter() - server.started
         texts = server.embed(list(captions))
         scores = images @ texts.T
         right = _print_matches(captions, scores)
         print(f"\ncold start   {cold:6.2f} s    process start to the first {len(images)} embeddings over HTTP")
-        print(f"warm image   {_median_ms(server, image_items[0]):6.1f} ms   one picture, median of {WARM_REQUESTS}")
+        print(f"warm image   {_median_ms(server, image_items[0]):6.1f} ms   one image, median of {WARM_REQUESTS}")
         print(f"warm caption {_median_ms(server, captions[0]):6.1f} ms   one caption, median of {WARM_REQUESTS}")
-    left_out = save_heatmap(arguments.picture, pictures, captions, scores)
-    print(f"\nheatmap      {arguments.picture}")
+    left_out = save_heatmap(arguments.heatmap, drawn, captions, scores)
+    print(f"\nheatmap      {arguments.heatmap}")
     if left_out:
         print(f"             without {left_out} Chinese captions: no font here has the characters (fonts-noto-cjk has)")
-    _save_images(arguments.images, pictures)
+    _save_images(arguments.images, drawn)
     print(f"images       {arguments.images}, one for each caption: try them in the playground (`make serve`)")
     if right < len(captions):
         raise DemoError(f"{len(captions) - right} of {len(captions)} captions found a wrong image: please report it")
 
 
-def _save_images(folder: Path, pictures: Sequence[Image.Image]) -> None:
+def _save_images(folder: Path, drawn: Sequence[Image.Image]) -> None:
     """Write each image as PNG, named by what it shows."""
     folder.mkdir(parents=True, exist_ok=True)
-    for number, (scene, picture) in enumerate(zip(SCENES, pictures, strict=True), 1):
-        shown = "-and-".join(f"{thing.colour}-{thing.shape}" for thing in scene)
-        picture.save(folder / f"{number}-{shown}.png")
+    for number, (scene, image) in enumerate(zip(SCENES, drawn, strict=True), 1):
+        shown = "-and-".join(f"{thing.color}-{thing.shape}" for thing in scene)
+        image.save(folder / f"{number}-{shown}.png")
 
 
 def _bring_bundle(bundle: Path) -> None:
@@ -155,9 +157,9 @@ def _announced_url(process: "subprocess.Popen[str]") -> str | None:
 
 
 def _print_matches(captions: list[str], scores: NDArray[np.float32]) -> int:
-    """Print which picture each caption finds; `scores` is [pictures, captions]. Returns how many are right."""
+    """Print which image each caption finds; `scores` is [images, captions]. Returns how many are right."""
     right = 0
-    print(f"\n{'caption':<42} finds picture   cosine   next best")
+    print(f"\n{'caption':<42} finds image     cosine   next best")
     for column, text in enumerate(captions):
         order = np.argsort(-scores[:, column])
         wanted = column // len(LANGUAGES)
@@ -166,7 +168,7 @@ def _print_matches(captions: list[str], scores: NDArray[np.float32]) -> int:
         wide = sum(ord(letter) > 0x2E80 for letter in text)  # Chinese characters take two columns
         best, second = scores[order[0], column], scores[order[1], column]
         print(f"{text:<{42 - wide}} {order[0] + 1:>7}         {best:6.3f}   {second:6.3f}{verdict}")
-    print(f"{right} of {len(captions)} captions find their picture")
+    print(f"{right} of {len(captions)} captions find their image")
     return right
 
 
@@ -179,9 +181,9 @@ def _median_ms(server: Server, item: Any) -> float:
     return statistics.median(times) * 1000
 
 
-def _data_uri(picture: Image.Image) -> str:
+def _data_uri(image: Image.Image) -> str:
     buffer = io.BytesIO()
-    picture.save(buffer, "PNG")
+    image.save(buffer, "PNG")
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 

@@ -21,10 +21,10 @@ from layer.demo import evaluate, snapshot
 from layer.demo.batches import Batches
 from layer.demo.model import REPOSITORY, new_model, write_untrained, write_weights
 from layer.demo.model_card import Training, model_card
-from layer.demo.pictures import HELD_OUT, TRAINING, Scene, render_singles, render_twins
+from layer.demo.rendering import HELD_OUT, TRAINING, Scene, render_singles, render_twins
 
 SEED = 20261123
-STEPS, PAIRS_FROM = 5_600, 2_000  # one thing a picture first: two things are harder
+STEPS, PAIRS_FROM = 5_600, 2_000  # at first each image shows one thing: two things are harder
 SINGLES, TWINS = 32_000, 8_000
 PEAK_LEARNING_RATE, WEIGHT_DECAY, WARM_UP = 3e-3, 0.05, 100
 EVALUATED_SINGLES, EVALUATED_TWINS = 6_400, 2_000
@@ -51,7 +51,7 @@ def _command(arguments: Sequence[str] | None) -> None:
         training = Training(
             seed=SEED,
             steps=STEPS,
-            pictures=SINGLES + 2 * TWINS,
+            images=SINGLES + 2 * TWINS,
             minutes=minutes,
             threads=torch.get_num_threads(),
             parameters=parameters,
@@ -81,7 +81,7 @@ def train(model: torch.nn.Module, folder: Path) -> None:
 
 
 def siglip_loss(output: Sequence[torch.Tensor], scenes: list[Scene], meanings: list[Scene]) -> torch.Tensor:
-    """Sigmoid loss of every picture with every caption; captions that mean the same are positives alike."""
+    """Sigmoid loss of every image with every caption; captions that mean the same are positives alike."""
     images, texts, scale, bias = output
     ids = {meaning: i for i, meaning in enumerate({frozenset(scene) for scene in [*scenes, *meanings]})}
     shown = torch.tensor([ids[frozenset(scene)] for scene in scenes])

@@ -194,7 +194,7 @@ FUNCTION = {
     "too-large": error("the request was too large", "Lambda takes 6 MB"),
     "refused": error("the function gave no embedding", READ_LOG),
     "not-an-embedding": error("the response is no embedding", "see the routes in the README"),
-    "not-unit-length": warning("the vector's length is not 1", "normalise it"),
+    "not-unit-length": warning("the vector's length is not 1", "normalize it"),
 }
 EXAMINATION = {
     "nothing-known": error(

@@ -109,7 +109,7 @@ def _is_tar(stream: BinaryIO, name: str, budget: Budget) -> bool:
 
 
 def _known(found: Iterator[Finding | None], name: str) -> Iterator[Finding]:
-    """Yield the findings; where there are none and nothing was recognised (None is yielded for that), say so."""
+    """Yield the findings; where there are none and nothing was recognized (None is yielded for that), say so."""
     empty = True
     for finding in found:
         empty = False

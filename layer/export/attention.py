@@ -1,7 +1,7 @@
 """Attention in a form that exports to a third of the nodes, each linear layer a plain product.
 
 torch's multi-head forward turns batches around and flattens them for its output projection, which ONNX then holds as
-a Gemm: no quantiser takes those. And its exporter spells a dot product out with shapes computed anew each time.
+a Gemm: no quantizer takes those. And its exporter spells a dot product out with shapes computed anew each time.
 """
 
 import math

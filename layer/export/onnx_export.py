@@ -51,19 +51,19 @@ def _make(name: str, pretrained: str | None, out: Path, own_samples: Path | None
     facts = reference.facts(name, loaded)
     facts["tokenizer"] = export_tokenizer(loaded.tokenizer, facts["tokenizer"], out)
     facts["export"] = {"causal_text": is_causal(loaded.model), "end_id": end_id(loaded.model)}
-    texts, pictures = samples(own_samples)
-    asked = [*texts, *reference.TEXTS], [*pictures, *reference.pictures()]  # `verify` will ask for the golden ones too
+    texts, images = samples(own_samples)
+    asked = [*texts, *reference.TEXTS], [*images, *reference.images()]  # `verify` will ask for the golden ones too
     (out / "samples.json").write_text(json.dumps(reference.embed(loaded, *asked)))
     height, width = facts["image_size"]
     export_fp32(loaded.model, (height, width), facts["context_length"], out)
     facts["export"]["token_table"] = externalize_table(out / "text.onnx")
-    _keep_inputs(loaded, texts[:MAX_INPUTS], pictures[:MAX_INPUTS], out)
+    _keep_inputs(loaded, texts[:MAX_INPUTS], images[:MAX_INPUTS], out)
     (out / "facts.json").write_text(json.dumps(facts))
 
 
-def _keep_inputs(loaded: reference.Loaded, texts: list[str], pictures: list[Image.Image], out: Path) -> None:
+def _keep_inputs(loaded: reference.Loaded, texts: list[str], images: list[Image.Image], out: Path) -> None:
     ids = loaded.tokenizer(texts).numpy()
-    inputs = {"pixels": np.stack([loaded.transform(picture).numpy() for picture in pictures]), "ids": ids}
+    inputs = {"pixels": np.stack([loaded.transform(image).numpy() for image in images]), "ids": ids}
     if (out / "text.table.npy").exists():
         inputs["rows"] = np.load(out / "text.table.npy", mmap_mode="r")[ids]
     np.savez(out / "inputs.npz", **inputs)

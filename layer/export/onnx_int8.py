@@ -1,4 +1,4 @@
-"""An ONNX graph in 8 bits as a recipe has it, and optimised once at build instead of at every cold start."""
+"""An ONNX graph in 8 bits as a recipe has it, and optimized once at build instead of at every cold start."""
 
 import logging
 from pathlib import Path
@@ -12,14 +12,14 @@ from layer.export.per_token_int8 import per_token_matmul, write_saturation_safe,
 
 
 def write_runtime_graph(fp32: Path, recipe: Recipe, target: Path, *, by_token: bool = False) -> None:
-    """Write `target` (and its .data) from an fp32 graph: quantised, then optimised as far as any host can use it.
+    """Write `target` (and its .data) from an fp32 graph: quantized, then optimized as far as any host can use it.
 
     Beside products `by_token` a second graph is written, for processors that saturate.
     """
-    quantised = fp32
+    quantized = fp32
     if recipe.block:
-        quantised = target.with_suffix(".quantised.onnx")
-        _quantise(fp32, recipe, quantised, by_token=by_token)
+        quantized = target.with_suffix(".quantized.onnx")
+        _quantize(fp32, recipe, quantized, by_token=by_token)
     options = onnxruntime.SessionOptions()
     # EXTENDED and not ALL: the layouts that ALL chooses fit the processor of the building machine alone.
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
@@ -28,16 +28,16 @@ def write_runtime_graph(fp32: Path, recipe: Recipe, target: Path, *, by_token: b
     options.add_session_config_entry("session.optimized_model_external_initializers_min_size_in_bytes", "1024")
     options.add_session_config_entry("session.disable_prepacking", "1")  # packed weights are the host's, not the file's
     options.log_severity_level = 3
-    onnxruntime.InferenceSession(str(quantised), options, providers=["CPUExecutionProvider"])
+    onnxruntime.InferenceSession(str(quantized), options, providers=["CPUExecutionProvider"])
     if recipe.block:
-        quantised.unlink()
-        _data(quantised).unlink()
+        quantized.unlink()
+        _data(quantized).unlink()
     if by_token:
         write_saturation_safe(target, target.with_suffix(".wide.onnx"))
         write_vnni_probe(target.with_name("probe.onnx"))
 
 
-def _quantise(source: Path, recipe: Recipe, target: Path, *, by_token: bool) -> None:
+def _quantize(source: Path, recipe: Recipe, target: Path, *, by_token: bool) -> None:
     from onnxruntime.quantization.matmul_nbits_quantizer import DefaultWeightOnlyQuantConfig, MatMulNBitsQuantizer
 
     logging.getLogger("onnxruntime.quantization.matmul_nbits_quantizer").setLevel(logging.WARNING)
@@ -57,7 +57,7 @@ def _quantise(source: Path, recipe: Recipe, target: Path, *, by_token: bool) -> 
 
 
 def _split_gemm(graph: onnx.GraphProto) -> None:
-    """Make each linear layer of pooled vectors a product and a sum: the quantiser takes no Gemm."""
+    """Make each linear layer of pooled vectors a product and a sum: the quantizer takes no Gemm."""
     weights = {tensor.name: tensor for tensor in graph.initializer}
     nodes = []
     for node in graph.node:

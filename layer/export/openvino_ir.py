@@ -23,7 +23,7 @@ def write_ir(fp32: Path, recipe: Recipe, target: Path, *, by_token: bool = False
     model = openvino.Core().read_model(fp32)
     if recipe.block:
         _fold(model)
-        _quantise(model, 0 if by_token else recipe.block)
+        _quantize(model, 0 if by_token else recipe.block)
     if by_token:
         _add_vnni_check(model)
     apply_moc_transformations(model, cf=True)  # what each load would begin with
@@ -39,7 +39,7 @@ def _fold(model: Any) -> None:
     folding.run_passes(model)
 
 
-def _quantise(model: Any, block: int) -> None:
+def _quantize(model: Any, block: int) -> None:
     """Quantize each matrix that activations are multiplied with. `block` weights share a scale.
 
     `block` 0 means per token: a scale for each row of the matrix, and the activations are quantized too, with a scale

@@ -33,7 +33,7 @@ def per_token_matmul(model: onnx.ModelProto) -> None:
             continue
         if node == chosen[entering][0]:
             nodes += _in_8_bits(entering)
-        scales = _quantise(tensors[node.input[1]])
+        scales = _quantize(tensors[node.input[1]])
         graph.initializer.append(scales)
         inputs = [f"{entering}.in_8_bits", node.input[1], "token.one", scales.name, "token.zero"]
         nodes.append(_node("MatMulIntegerToFloat", inputs, f"{node.output[0]}.product", domain=MICROSOFT))
@@ -61,7 +61,7 @@ def _in_8_bits(name: str) -> list[onnx.NodeProto]:
     ]
 
 
-def _quantise(matrix: onnx.TensorProto) -> onnx.TensorProto:
+def _quantize(matrix: onnx.TensorProto) -> onnx.TensorProto:
     """Turn a matrix into int8, in place; returns the scales of its columns."""
     values: NDArray[np.float32] = numpy_helper.to_array(matrix)
     scales = np.maximum(np.abs(values).max(axis=0) / 127, np.finfo(np.float32).tiny).astype(np.float32)

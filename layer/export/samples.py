@@ -1,4 +1,4 @@
-"""What a fast engine is compared on: pictures and texts unlike each other, and the user's own where they give some."""
+"""What a fast engine is compared on: images and texts unlike each other, and the user's own where they give some."""
 
 from pathlib import Path
 
@@ -24,21 +24,21 @@ TEXTS = (
 
 
 def samples(own: Path | None = None) -> tuple[list[str], list[Image.Image]]:
-    """Return texts and pictures; from `own`, a directory, pictures and the lines of .txt files are added.
+    """Return texts and images; from `own`, a directory, images and the lines of .txt files are added.
 
     Raises SampleError where `own` has none, OSError or ValueError where one cannot be read: `own_samples.check` tells.
     """
-    texts, pictures = list(TEXTS), _drawn()
+    texts, images = list(TEXTS), _drawn()
     if own is not None:
         files = own_samples.files(own)
         found = [_seen(Image.open(path)) for path in files if not own_samples.is_text(path)]
         said = [line for path in files if own_samples.is_text(path) for line in own_samples.lines(path)]
-        texts, pictures = texts + said[: own_samples.MAX_OWN], pictures + found
-    return texts, pictures
+        texts, images = texts + said[: own_samples.MAX_OWN], images + found
+    return texts, images
 
 
 def _seen(image: Image.Image) -> Image.Image:
-    """Return what the handler embeds of an image: transparency on white, the high byte of 16-bit grey. See docs/api.md.
+    """Return what the handler embeds of an image: transparency on white, the high byte of 16-bit gray. See docs/api.md.
 
     What differs on white hardly matters here: these images calibrate, no vector of them is kept.
     """
@@ -52,14 +52,14 @@ def _seen(image: Image.Image) -> Image.Image:
 
 def _drawn() -> list[Image.Image]:
     rng = np.random.default_rng(7)
-    pictures = [_shapes(rng) for _ in range(4)]
-    pictures += [_clouds(rng, roughness) for roughness in (1.0, 1.5, 2.0)]  # photographs fall off at about 1/f
+    images = [_shapes(rng) for _ in range(4)]
+    images += [_clouds(rng, roughness) for roughness in (1.0, 1.5, 2.0)]  # photographs fall off at about 1/f
     y, x = np.mgrid[0:240, 0:320]
-    pictures.append(
+    images.append(
         Image.fromarray(np.stack([x * 255 // 320, y * 255 // 240, 255 - x * 255 // 320], -1).astype(np.uint8))
     )
-    pictures.append(Image.fromarray(rng.integers(0, 256, (224, 224, 3), dtype=np.uint8)))
-    return [*pictures, Image.new("RGB", (64, 64), "white")]
+    images.append(Image.fromarray(rng.integers(0, 256, (224, 224, 3), dtype=np.uint8)))
+    return [*images, Image.new("RGB", (64, 64), "white")]
 
 
 def _shapes(rng: np.random.Generator) -> Image.Image:
@@ -73,7 +73,7 @@ def _shapes(rng: np.random.Generator) -> Image.Image:
 
 
 def _clouds(rng: np.random.Generator, roughness: float) -> Image.Image:
-    """Return coloured noise whose spectrum falls off as 1/f**roughness."""
+    """Return colored noise whose spectrum falls off as 1/f**roughness."""
     frequency = np.hypot(np.fft.fftfreq(256)[:, None], np.fft.fftfreq(256)[None, :])
     frequency[0, 0] = 1
     planes = [np.fft.ifft2(np.fft.fft2(rng.standard_normal((256, 256))) / frequency**roughness).real for _ in range(3)]

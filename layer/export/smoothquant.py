@@ -64,7 +64,7 @@ def _divide_norm(
     tensors: dict[str, onnx.TensorProto],
     smoothing_scale: NDArray[np.float32],
 ) -> None:
-    """Divide in the weights of the normalisation itself, which costs nothing at run time."""
+    """Divide in the weights of the normalization itself, which costs nothing at run time."""
     for place in range(1, len(norm.input)):
         values = numpy_helper.to_array(tensors[norm.input[place]])
         graph.initializer.append(numpy_helper.from_array(values / smoothing_scale, f"{norm.output[0]}.smoothed{place}"))

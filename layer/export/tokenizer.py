@@ -64,7 +64,7 @@ def _write(tokenizer: Tokenizer, target: Path) -> None:
 
 
 def _pattern(special: list[str]) -> str:
-    """Return SimpleTokenizer's pattern with its classes spelt out: the two regex engines know different Unicodes.
+    """Return SimpleTokenizer's pattern with its classes spelled out: the two regex engines know different Unicodes.
 
     `special` are its special tokens, in order; they are <names>, which both engines read as they stand.
     """

@@ -16,7 +16,7 @@ class ImageTower(nn.Module):
         self.model = model
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Embed pixels; not normalised."""
+        """Embed pixels; not normalized."""
         embedding: torch.Tensor = self.model.encode_image(pixels)
         return embedding
 
@@ -33,7 +33,7 @@ class TextTower(nn.Module):
             inner.set_attn_implementation("eager")
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
-        """Embed token ids; not normalised."""
+        """Embed token ids; not normalized."""
         embedding: torch.Tensor = self.model.encode_text(ids)
         return embedding
 
@@ -50,7 +50,7 @@ class CausalTextTower(nn.Module):
         self.eos = end_id(model)
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
-        """Embed token ids; not normalised."""
+        """Embed token ids; not normalized."""
         length = ids.shape[1]
         part = self.text
         x = part.token_embedding(ids) + part.positional_embedding[:length]

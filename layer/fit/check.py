@@ -130,11 +130,11 @@ def _unlike(config: Mapping[str, Any], tensors: Mapping[str, Tensor], model: Any
 
 
 def _cast(model: Any, loaded: Mapping[str, Any]) -> str | None:
-    """Tell where integers would become a float parameter: a quantised checkpoint without its scales."""
+    """Tell where integers would become a float parameter: a quantized checkpoint without its scales."""
     for key, wanted in model.state_dict().items():
         if wanted.is_floating_point() and not loaded[key].is_floating_point():
             return (
-                f"{key} holds {str(loaded[key].dtype).removeprefix('torch.')}, not floats: save it before quantisation"
+                f"{key} holds {str(loaded[key].dtype).removeprefix('torch.')}, not floats: save it before quantization"
             )
     return None
 

@@ -25,7 +25,7 @@ _FOREIGN = (
     ),
     (
         r"(weight_scale|SCB|quant_state|absmax|qzeros|scales)$",
-        "it is quantised: take the checkpoint before quantisation",
+        "it is quantized: take the checkpoint before quantization",
     ),
 )
 _OPTIONS = (

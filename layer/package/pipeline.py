@@ -102,10 +102,10 @@ def _image(trees: Path, staged: Path, target: dict[str, str]) -> list[dict[str, 
 
 
 def _layers(trees: Path, staged: Path) -> list[dict[str, Any]]:
-    artefacts = []
+    artifacts = []
     for role, path, name, source in ZIPS:
         archive.write(staged / path, {name: trees / source})
-        artefacts.append(
+        artifacts.append(
             {
                 "role": role,
                 "path": path,
@@ -114,11 +114,11 @@ def _layers(trees: Path, staged: Path) -> list[dict[str, Any]]:
                 "unzipped_bytes": tree.size(trees / source),
             }
         )
-    return artefacts
+    return artifacts
 
 
 def _swap(staged: Path, output: Path) -> None:
-    """Replace the old artefacts. package.json goes first and comes last: without it there is no package."""
+    """Replace the old artifacts. package.json goes first and comes last: without it there is no package."""
     (output / CONTRACT).unlink(missing_ok=True)
     for name in OUTPUTS:
         old = output / name

@@ -10,7 +10,7 @@ from layer.errors import PackageError
 def check(output: Path, contract: str, zips: Mapping[str, str]) -> None:
     """Raise PackageError where `image` or a zip in `output` was not made by `package`.
 
-    `contract` is the file that says so; after a kill it is missing, and then the artefacts' own contents count. `zips`
+    `contract` is the file that says so; after a kill it is missing, and then the artifacts' own contents count. `zips`
     are the files' names with the directory that each has at its top.
     """
     if (output / contract).is_file():

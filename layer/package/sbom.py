@@ -24,7 +24,7 @@ SPEC_VERSION = "1.6"
 PROJECT = Path(__file__).parents[2] / "pyproject.toml"
 _COPIED = ("type", "group", "name", "version", "description", "hashes", "licenses", "purl")  # of a wheel's own list
 _REPOSITORY = re.compile(r"[\w.-]+(/[\w.-]+)?")
-_LONGEST_LICENCE = 100  # characters: a longer one is the license's whole text, which ships with the package
+_LONGEST_LICENSE = 100  # characters: a longer one is the license's whole text, which ships with the package
 
 Component = dict[str, Any]
 
@@ -96,7 +96,7 @@ def _stated_license(metadata: Path) -> Component | None:
         return {"expression": expression.strip()}
     classified = [line for line in headers.get_all("Classifier", []) if line.startswith("License :: ")]
     name = classified[0].rpartition(" :: ")[2] if classified else (headers.get("License") or "").strip()
-    return _license(name) if name and len(name) <= _LONGEST_LICENCE and "\n" not in name else None
+    return _license(name) if name and len(name) <= _LONGEST_LICENSE and "\n" not in name else None
 
 
 def _components_of(distribution: Path, purl: str) -> Iterable[Component]:

@@ -37,7 +37,7 @@ def _head() -> Iterator[str]:
     yield "`python -m layer inspect --models` says it of a `models.toml`, `python -m layer models --fits layer` lists"
     yield "pairs with their tags."
     yield ""
-    yield "| model | parameters | 8-bit | fp32 | pictures | layer, 8-bit | image, 8-bit |"
+    yield "| model | parameters | 8-bit | fp32 | images | layer, 8-bit | image, 8-bit |"
     yield "|---|--:|--:|--:|--:|---|---|"
 
 

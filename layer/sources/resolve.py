@@ -166,7 +166,7 @@ def merge(needs: Sequence[Need]) -> list[Need]:
 def model_config(model: ModelSpec, config_file: Path | None) -> dict[str, Any]:
     """Return open_clip's model config: the registry's, or the one in the repository's open_clip_config.json.
 
-    Raises PlanError naming every field of it that open_clip would not honour.
+    Raises PlanError naming every field of it that open_clip would not honor.
     """
     if config_file is None:
         config: dict[str, Any] = open_clip.get_model_config(model.name)

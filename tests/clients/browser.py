@@ -97,7 +97,7 @@ class Browser:
         return found
 
     def screenshot(self, name: str, size: tuple[int, int] = DESKTOP) -> Path:
-        """Keep the whole page as a picture in build/screenshots."""
+        """Keep the whole page as an image in build/screenshots."""
         self.resize(size[0], self.run("return document.documentElement.scrollHeight"))
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
         path = SCREENSHOTS / f"{name}.png"

@@ -1,4 +1,4 @@
-"""The demo model's function under the emulator, with and without a key, and pictures that it knows."""
+"""The demo model's function under the emulator, with and without a key, and images that it knows."""
 
 import base64
 import io
@@ -60,7 +60,7 @@ def browser(chrome: Browser, gateway: Gateway, guarded: Gateway) -> Iterator[Bro
 
 
 def drawn(color: str, kind: str = "PNG") -> bytes:
-    """A circle of that colour on white."""
+    """A circle of that color on white."""
     image = Image.new("RGB", (128, 128), "white")
     ImageDraw.Draw(image).ellipse((30, 30, 98, 98), fill=color)
     buffer = io.BytesIO()
@@ -79,7 +79,7 @@ def data_uri(data: bytes) -> str:
 @pytest.fixture
 def files(tmp_path: Path) -> list[Path]:
     """A red and a blue circle; one name is awkward for a shell."""
-    pictures = {"red one's $HOME.png": drawn("red"), "blue.jpg": drawn("blue", "JPEG")}
-    for name, data in pictures.items():
+    images = {"red one's $HOME.png": drawn("red"), "blue.jpg": drawn("blue", "JPEG")}
+    for name, data in images.items():
         (tmp_path / name).write_bytes(data)
-    return [tmp_path / name for name in pictures]
+    return [tmp_path / name for name in images]

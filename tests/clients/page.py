@@ -22,7 +22,7 @@ def api(gateway: Gateway, path: str, body: Any) -> Any:
 
 def fill(browser: Browser, files: list[Path]) -> None:
     browser.drop("#drop", *files)
-    browser.wait(lambda: len(browser.all("#thumbs img")) == len(files), "a thumbnail for each picture")
+    browser.wait(lambda: len(browser.all("#thumbs img")) == len(files), "a thumbnail for each image")
     browser.find("#captions").send_keys("\n".join(CAPTIONS))
 
 

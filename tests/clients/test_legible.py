@@ -10,7 +10,7 @@ from tests.clients.gateway import Gateway
 
 SMALL_BUTTONS = """return [...document.querySelectorAll('button')]
     .filter((one) => one.offsetParent && one.offsetHeight < 24).length"""
-# What the API would answer to that many pictures and captions, with scores from one end of the scale to the other.
+# What the API would answer to that many images and captions, with scores from one end of the scale to the other.
 EVERY_SHADE = """const [rows, columns] = arguments;
 const scores = Array.from({ length: rows }, (_, row) =>
     Array.from({ length: columns }, (_, column) => (row * columns + column) / (rows * columns - 1)));
@@ -48,7 +48,7 @@ def test_a_number_is_legible_on_every_shade_of_the_heatmap(
     (tmp_path / "one.png").write_bytes(drawn("red"))
     browser.open(gateway.url, dark)
     browser.drop("#drop", *[tmp_path / "one.png"] * 20)
-    browser.wait(lambda: len(browser.all("#thumbs img")) == 20, "the pictures")
+    browser.wait(lambda: len(browser.all("#thumbs img")) == 20, "the images")
     browser.find("#captions").send_keys("\n".join("abcdefghij"))
     browser.run(EVERY_SHADE, 20, 10)
     browser.find("#run").click()

@@ -55,7 +55,7 @@ def test_both_encodings_are_the_same_numbers(gateway: Gateway, expected: NDArray
     np.testing.assert_allclose(found, expected[0], atol=1e-6)
 
 
-def test_pictures_go_through_extra_body_data_uris_and_jina_s_objects_alike(gateway: Gateway) -> None:
+def test_images_go_through_extra_body_data_uris_and_jina_s_objects_alike(gateway: Gateway) -> None:
     red = drawn("red")
     ask = client(gateway).embeddings.create
     mixed: Any = [{"image": as_base64(red)}, {"image": data_uri(red)}, {"text": TEXTS[0]}]
@@ -64,11 +64,11 @@ def test_pictures_go_through_extra_body_data_uris_and_jina_s_objects_alike(gatew
         ask(model=MODEL, input=[data_uri(red)]),
         ask(model=MODEL, input=mixed),
     ]
-    pictures = [vectors(answer)[0] for answer in ways] + [vectors(ways[2])[1]]
-    for picture in pictures[1:]:
-        np.testing.assert_allclose(picture, pictures[0], atol=1e-6)
+    images = [vectors(answer)[0] for answer in ways] + [vectors(ways[2])[1]]
+    for image in images[1:]:
+        np.testing.assert_allclose(image, images[0], atol=1e-6)
     red_text, blue_text = vectors(ask(model=MODEL, input=TEXTS))
-    assert pictures[0] @ red_text > 0.3 > pictures[0] @ blue_text
+    assert images[0] @ red_text > 0.3 > images[0] @ blue_text
 
 
 def test_dimensions_are_taken_where_they_are_the_model_s_own(gateway: Gateway) -> None:
@@ -102,7 +102,7 @@ def test_an_unknown_model_and_an_unknown_route_are_not_found(gateway: Gateway) -
         client(gateway).chat.completions.create(model=MODEL, messages=[{"role": "user", "content": "hello"}])
 
 
-def test_a_picture_that_is_too_large_or_no_picture_says_so(gateway: Gateway) -> None:
+def test_an_image_that_is_too_large_or_no_image_says_so(gateway: Gateway) -> None:
     with pytest.raises(openai.BadRequestError) as caught:
         client(gateway).embeddings.create(model=MODEL, input=[data_uri(b"hello, I am a text")])
     assert (caught.value.code, caught.value.param) == ("not_an_image", "input[0]")

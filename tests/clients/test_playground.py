@@ -23,7 +23,7 @@ def cells(browser: Browser) -> list[list[str]]:
     return [browser.run(TEXTS_OF, row, "td") for row in browser.all("#heatmap tbody tr")]
 
 
-def test_dropped_pictures_and_typed_captions_give_the_api_s_own_numbers(
+def test_dropped_images_and_typed_captions_give_the_api_s_own_numbers(
     browser: Browser, gateway: Gateway, files: list[Path]
 ) -> None:
     browser.open(gateway.url)
@@ -84,15 +84,15 @@ def test_the_api_s_error_is_shown_with_its_code_and_goes_away(
     assert not browser.find("#error").is_displayed()
 
 
-def test_what_is_no_picture_is_told_and_left_out(browser: Browser, gateway: Gateway, tmp_path: Path) -> None:
-    (tmp_path / "notes.png").write_text("no picture")
+def test_what_is_no_image_is_told_and_left_out(browser: Browser, gateway: Gateway, tmp_path: Path) -> None:
+    (tmp_path / "notes.png").write_text("no image")
     browser.open(gateway.url)
     browser.drop("#drop", tmp_path / "notes.png")
     browser.wait(lambda: "notes.png is not an image" in browser.find("#error").text, "what was wrong")
     assert browser.all("#thumbs img") == []
 
 
-def test_a_picture_is_pasted(browser: Browser, gateway: Gateway) -> None:
+def test_an_image_is_pasted(browser: Browser, gateway: Gateway) -> None:
     browser.open(gateway.url)
     browser.run(
         """const bytes = Uint8Array.from(atob(arguments[0]), (letter) => letter.charCodeAt(0));
@@ -101,7 +101,7 @@ def test_a_picture_is_pasted(browser: Browser, gateway: Gateway) -> None:
         document.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true }));""",
         base64.b64encode(drawn("red")).decode("ascii"),
     )
-    browser.wait(lambda: len(browser.all("#thumbs img")) == 1, "the pasted picture")
+    browser.wait(lambda: len(browser.all("#thumbs img")) == 1, "the pasted image")
 
 
 def test_behind_a_key_it_asks_for_it_keeps_it_in_the_tab_and_uses_it(
@@ -126,7 +126,7 @@ def test_behind_a_key_it_asks_for_it_keeps_it_in_the_tab_and_uses_it(
 def test_it_is_used_with_the_keyboard_alone(browser: Browser, gateway: Gateway, files: list[Path]) -> None:
     browser.open(gateway.url)
     browser.drop("#drop", *files)
-    browser.wait(lambda: len(browser.all("#thumbs img")) == 2, "the pictures")
+    browser.wait(lambda: len(browser.all("#thumbs img")) == 2, "the images")
     reached = []
     for _ in range(14):
         browser.press(Keys.TAB)

@@ -1,4 +1,4 @@
-"""Pictures in S3, by boto3 from an emulated S3: versions, limits, and errors that name the item."""
+"""Images in S3, by boto3 from an emulated S3: versions, limits, and errors that name the item."""
 
 import json
 import os
@@ -59,7 +59,7 @@ def _answers(port: int) -> bool:
 
 @pytest.fixture(scope="module")
 def versions(environ: dict[str, str]) -> dict[str, str]:
-    """Two buckets with pictures; returns the versions of photos/circle.png, by colour."""
+    """Two buckets with images; returns the versions of photos/circle.png, by color."""
     client: Any = Session().create_client(
         "s3",
         "us-east-1",
@@ -75,7 +75,7 @@ def versions(environ: dict[str, str]) -> dict[str, str]:
         put = client.put_object(Bucket="photos", Key="circle.png", Body=drawn(color), ContentType="text/plain")
         made[color] = put["VersionId"]
     client.put_object(Bucket="photos", Key="folder/ü ?.jpg", Body=drawn("green", "JPEG"))
-    client.put_object(Bucket="photos", Key="notes.png", Body=b"no picture", ContentType="image/png")
+    client.put_object(Bucket="photos", Key="notes.png", Body=b"no image", ContentType="image/png")
     client.put_object(Bucket="photos", Key="large.bmp", Body=b"BM" + bytes(LIMIT))
     client.put_object(Bucket="photos", Key="empty.png", Body=b"")
     client.put_object(Bucket="private", Key="circle.png", Body=drawn("red"))

@@ -51,7 +51,7 @@ def test_texts_and_images_come_back_in_lists_of_their_own(gateway: Gateway, noth
 
 
 def test_an_error_is_a_string_where_the_client_reads_a_string(gateway: Gateway) -> None:
-    status, body = ask(gateway, "/vectorize", {"texts": [], "images": ["not a picture"]})
+    status, body = ask(gateway, "/vectorize", {"texts": [], "images": ["not an image"]})
     assert status > 399
     assert isinstance(body["error"], str)
     assert "images[0]" in body["error"]

@@ -149,7 +149,7 @@ def test_the_digest_of_a_tree(tmp_path: Path) -> None:
 
 
 def test_the_image_formats() -> None:
-    script = (ROOT / "handler" / "endpoints" / "playground" / "pictures.js").read_text(encoding="utf-8")
+    script = (ROOT / "handler" / "endpoints" / "playground" / "images.js").read_text(encoding="utf-8")
     in_page = re.findall(r"\^image\\/\(([a-z|]+)\)\$", script)[0].split("|")
     documented = (ROOT / "handler" / "schemas" / "openapi.py").read_text(encoding="utf-8")
     agree(

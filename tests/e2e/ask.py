@@ -18,12 +18,12 @@ KINDS = [("PNG", "RGBA"), ("PNG", "P"), ("PNG", "L"), ("PNG", "LA"), ("JPEG", "R
 
 
 def assert_as_open_clip(function: Function, bundle: Path) -> None:
-    """Embed the bundle's golden texts and pictures, and compare with what open_clip computed when it was built."""
+    """Embed the bundle's golden texts and images, and compare with what open_clip computed when it was built."""
     expected = golden(bundle)
-    pictures = [{"image": picture} for picture in expected["images"]]
+    images = [{"image": image} for image in expected["images"]]
 
     status, answer = function.post(
-        "/v1/embeddings", json.dumps({"input": [*expected["texts"], *pictures]}), "application/json"
+        "/v1/embeddings", json.dumps({"input": [*expected["texts"], *images]}), "application/json"
     )
 
     assert status == 200, answer
@@ -34,16 +34,16 @@ def assert_as_open_clip(function: Function, bundle: Path) -> None:
 
 
 def assert_takes_every_kind(function: Function) -> None:
-    """Embed captions that need fixing, and pictures of every format: each needs something of the runtime tree."""
-    pictures = [picture(kind, mode) for kind, mode in KINDS]
+    """Embed captions that need fixing, and images of every format: each needs something of the runtime tree."""
+    images = [image_item(kind, mode) for kind, mode in KINDS]
 
-    status, answer = function.post("/v1/embeddings", json.dumps({"input": [*TEXTS, *pictures]}), "application/json")
+    status, answer = function.post("/v1/embeddings", json.dumps({"input": [*TEXTS, *images]}), "application/json")
 
     assert status == 200, answer
     assert len(answer["data"]) == len(TEXTS) + len(KINDS)
 
 
-def picture(kind: str, mode: str) -> dict[str, str]:
+def image_item(kind: str, mode: str) -> dict[str, str]:
     pixels = np.random.default_rng(7).integers(0, 255, (61, 83, 4), np.uint8)
     buffer = io.BytesIO()
     Image.fromarray(pixels, "RGBA").convert(mode).save(buffer, kind)

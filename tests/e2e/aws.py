@@ -91,7 +91,7 @@ def bootstrap(aws: Aws) -> None:
     It serves http, which the staging bucket's policy refuses, and does not find the publishing roles' own policies.
     These are CDK's resources; none of this project's is touched.
     """
-    with tempfile.TemporaryDirectory() as nowhere:  # where no cdk.json names an app, which would have to synthesise
+    with tempfile.TemporaryDirectory() as nowhere:  # where no cdk.json names an app, which would have to synthesize
         aws.cdk("bootstrap", f"aws://{ACCOUNT}/{REGION}", cwd=Path(nowhere))
     aws.client("s3").delete_bucket_policy(Bucket=f"cdk-hnb659fds-assets-{ACCOUNT}-{REGION}")
     everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}

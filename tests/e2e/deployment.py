@@ -41,11 +41,11 @@ class Deployment:
     count: int = 0
 
     def deploy(self, build: Path, succeeds: bool = True, **context: str) -> str:
-        """Synthesise and deploy a build; returns what the CDK CLI said."""
+        """Synthesize and deploy a build; returns what the CDK CLI said."""
         self.count += 1
         out, results = self.scratch / f"cdk.out-{self.count}", self.scratch / f"outputs-{self.count}.json"
         settings = {"stack_name": self.name, "build_dir": str(told_apart(build)), **context}
-        _synthesise(settings, out)
+        _synthesize(settings, out)
         self._push(out)
         ends = ("--require-approval", "never", "--outputs-file", str(results))
         run = self.aws.cdk("deploy", "--app", str(out), *ends, check=succeeds)
@@ -193,7 +193,7 @@ def resolve_localhost(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
 
 
-def _synthesise(settings: dict[str, str], out: Path) -> None:
+def _synthesize(settings: dict[str, str], out: Path) -> None:
     """Do what `cdk synth` does (tests/infra shows that it does), in this process: its start is most of its time."""
     from aws_cdk import App
 

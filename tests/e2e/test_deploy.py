@@ -16,22 +16,22 @@ MIN_COSINE = 0.999  # to open_clip, of 8-bit weights
 QUESTION = {"input": "a red circle"}
 
 
-def test_texts_and_pictures_come_out_as_open_clip_embeds_them(stack: Deployment, build: Builds) -> None:
+def test_texts_and_images_come_out_as_open_clip_embeds_them(stack: Deployment, build: Builds) -> None:
     expected = golden(build("image", "int8") / "bundle")
-    pictures = [{"image": picture} for picture in expected["images"]]
+    images = [{"image": image} for image in expected["images"]]
 
-    reply = stack.call("/v1/embeddings", {"input": [*expected["texts"], *pictures]}, stack.bearer())
+    reply = stack.call("/v1/embeddings", {"input": [*expected["texts"], *images]}, stack.bearer())
 
     assert reply.status == 200, reply.body
     wanted = decoded(expected["text_embeddings"] + expected["image_embeddings"])
     assert (vectors(reply.json()) * wanted).sum(axis=1).min() > MIN_COSINE
 
 
-def test_a_picture_may_be_the_body(stack: Deployment, build: Builds) -> None:
+def test_an_image_may_be_the_body(stack: Deployment, build: Builds) -> None:
     expected = golden(build("image", "int8") / "bundle")
-    picture = base64.b64decode(expected["images"][0])
+    image = base64.b64decode(expected["images"][0])
 
-    reply = stack.call("/v1/embeddings", picture, {**stack.bearer(), "content-type": "image/png"})
+    reply = stack.call("/v1/embeddings", image, {**stack.bearer(), "content-type": "image/png"})
 
     assert reply.status == 200, reply.body
     assert (vectors(reply.json()) * decoded(expected["image_embeddings"][:1])).sum() > MIN_COSINE
@@ -85,11 +85,11 @@ def test_the_client_embeds_with_the_key(
     stack: Deployment, build: Builds, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     expected = golden(build("image", "int8") / "bundle")
-    (tmp_path / "picture.png").write_bytes(base64.b64decode(expected["images"][0]))
+    (tmp_path / "image.png").write_bytes(base64.b64decode(expected["images"][0]))
     resolve_localhost(monkeypatch)
     where = ("--url", stack.outputs["Url"], "--api-key", stack.key(), "--output", str(tmp_path / "out.npy"))
 
-    assert cli.main(["embed", "--text", expected["texts"][0], str(tmp_path / "picture.png"), *where]) == 0
+    assert cli.main(["embed", "--text", expected["texts"][0], str(tmp_path / "image.png"), *where]) == 0
 
     wanted = decoded([expected["text_embeddings"][0], expected["image_embeddings"][0]])
     assert (np.load(tmp_path / "out.npy") * wanted).sum(axis=1).min() > MIN_COSINE

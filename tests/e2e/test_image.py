@@ -31,7 +31,7 @@ PYTHONS = {"onnx": "3.13", "openvino": "3.13", "torch": "3.11"}
 
 @dataclass(frozen=True)
 class Packaged:
-    """One engine's image, and the bundle and the artefacts that it was made from."""
+    """One engine's image, and the bundle and the artifacts that it was made from."""
 
     engine: str
     precision: str
@@ -69,7 +69,7 @@ def test_the_image_serves_what_open_clip_computed(packaged: Packaged, function: 
     assert_as_open_clip(function, packaged.bundle)
 
 
-def test_what_was_trimmed_away_is_missed_by_no_caption_and_no_picture(function: Function) -> None:
+def test_what_was_trimmed_away_is_missed_by_no_caption_and_no_image(function: Function) -> None:
     assert_takes_every_kind(function)
 
 

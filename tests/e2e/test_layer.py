@@ -34,12 +34,12 @@ class Zipped:
     output: Path
 
     @property
-    def artefacts(self) -> dict[str, Any]:
+    def artifacts(self) -> dict[str, Any]:
         rows = json.loads((self.output / "package.json").read_text())["artefacts"]
         return {row["role"]: row for row in rows}
 
     def paths(self, *roles: str) -> list[Path]:
-        return [self.output / self.artefacts[role]["path"] for role in roles]
+        return [self.output / self.artifacts[role]["path"] for role in roles]
 
 
 @pytest.fixture(scope="module", params=["int8", FULL_SIZE], ids=["demo", FULL_SIZE])
@@ -63,7 +63,7 @@ def function(zipped: Zipped, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 def test_function_and_layers_are_under_the_limit_together(zipped: Zipped) -> None:
-    sizes = {role: row["unzipped_bytes"] for role, row in zipped.artefacts.items()}
+    sizes = {role: row["unzipped_bytes"] for role, row in zipped.artifacts.items()}
 
     print(f"{sizes}, {sum(sizes.values()):,} of {LIMIT:,}")
     assert set(sizes) == {"function", "models", "dependencies"}
@@ -76,7 +76,7 @@ def test_what_was_estimated_before_the_build_was_right(zipped: Zipped, tmp_path:
 
     [said] = estimate(Spec(Target(), (model,)), tmp_path)
 
-    built = zipped.artefacts["models"]["unzipped_bytes"] - (zipped.bundle / "manifest.json").stat().st_size
+    built = zipped.artifacts["models"]["unzipped_bytes"] - (zipped.bundle / "manifest.json").stat().st_size
     print(f"estimated {said.weights + said.tokenizer:,}, built {built:,}")
     assert built == pytest.approx(said.weights + said.tokenizer, rel=0.15)
 
@@ -85,7 +85,7 @@ def test_they_serve_what_open_clip_computed(zipped: Zipped, function: Function) 
     assert_as_open_clip(function, zipped.bundle)
 
 
-def test_what_was_trimmed_away_is_missed_by_no_caption_and_no_picture(function: Function) -> None:
+def test_what_was_trimmed_away_is_missed_by_no_caption_and_no_image(function: Function) -> None:
     assert_takes_every_kind(function)
 
 

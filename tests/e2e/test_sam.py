@@ -1,4 +1,4 @@
-"""The SAM CLI on the synthesised template, both shapes: build, invoke, and the API on this machine."""
+"""The SAM CLI on the synthesized template, both shapes: build, invoke, and the API on this machine."""
 
 import json
 import os
@@ -46,7 +46,7 @@ class Built:
 def built(
     request: pytest.FixtureRequest, docker_engine: None, build: Builds, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Built]:
-    """Synthesise and build as the README says; the images that SAM makes go in the end."""
+    """Synthesize and build as the README says; the images that SAM makes go in the end."""
     scratch, source = tmp_path_factory.mktemp(f"sam-{request.param}"), build(request.param, "int8")
     with ExitStack() as stack:
         for name in (RUNTIME, f"{RUNTIME}-x86_64"):  # the second is what SAM runs zip functions in

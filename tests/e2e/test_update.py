@@ -141,9 +141,9 @@ def opened(stack: Deployment, build: Builds) -> Path:
 
 def test_with_none_anybody_may_call_and_a_model_of_full_size_fits_layers(stack: Deployment, opened: Path) -> None:
     expected = golden(opened / "bundle")
-    pictures = [{"image": picture} for picture in expected["images"]]
+    images = [{"image": image} for image in expected["images"]]
 
-    reply = stack.call("/v1/embeddings", {"input": [*expected["texts"], *pictures]})
+    reply = stack.call("/v1/embeddings", {"input": [*expected["texts"], *images]})
 
     assert reply.status == 200, reply.body
     wanted = decoded(expected["text_embeddings"] + expected["image_embeddings"])

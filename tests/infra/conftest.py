@@ -1,4 +1,4 @@
-"""Templates synthesised in this process: one jsii kernel for all of them."""
+"""Templates synthesized in this process: one jsii kernel for all of them."""
 
 import json
 from collections.abc import Callable
@@ -27,22 +27,22 @@ def build_dir(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], 
 
 @pytest.fixture
 def synth(build_dir: Callable[[str, str], Path], tmp_path: Path) -> Synth:
-    """Synthesise as app.py does, cdk-nag included; keyword arguments are context. Returns the template."""
+    """Synthesize as app.py does, cdk-nag included; keyword arguments are context. Returns the template."""
 
     def run(shape: str = "image", architecture: str = "x86_64", out: str = "cdk.out", **context: Any) -> Template:
-        return _synthesise(build_dir(shape, architecture), tmp_path / out, context)
+        return _synthesize(build_dir(shape, architecture), tmp_path / out, context)
 
     return run
 
 
 @pytest.fixture(scope="session")
 def watched(build_dir: Callable[[str, str], Path], tmp_path_factory: pytest.TempPathFactory) -> Template:
-    """The default template with a topic for its alarms, synthesised once; not to be changed."""
+    """The default template with a topic for its alarms, synthesized once; not to be changed."""
     context = {"alarm_topic_arn": "arn:aws:sns:eu-west-1:111122223333:alarms"}
-    return _synthesise(build_dir("image", "x86_64"), tmp_path_factory.mktemp("watched"), context)
+    return _synthesize(build_dir("image", "x86_64"), tmp_path_factory.mktemp("watched"), context)
 
 
-def _synthesise(build: Path, out: Path, context: dict[str, Any]) -> Template:
+def _synthesize(build: Path, out: Path, context: dict[str, Any]) -> Template:
     from aws_cdk import App
 
     from infra.assembly import assemble

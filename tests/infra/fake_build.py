@@ -13,17 +13,17 @@ ZIPS = {"function": "function.zip", "models": "layer.zip", "dependencies": "laye
 
 
 def write(build: Path, shape: str = "image", architecture: str = "x86_64", python: str = "3.13") -> Path:
-    """Write bundle, artefacts and package.json for a target, and return the directory."""
+    """Write bundle, artifacts and package.json for a target, and return the directory."""
     manifest = fake_bundle.write(build / "bundle") / "manifest.json"
     content = json.loads(manifest.read_text())
     content["target"] = {"python": python, "architecture": architecture, "package": shape}
     manifest.write_text(json.dumps(content))
-    artefacts = [_image(build)] if shape == "image" else [_zip(build, role) for role in ZIPS]
+    artifacts = [_image(build)] if shape == "image" else [_zip(build, role) for role in ZIPS]
     package = {
         "schema": 1,
         "manifest_sha256": hashlib.sha256(manifest.read_bytes()).hexdigest(),
         "handler_sha256": tree_sha256(ROOT / "handler"),
-        "artefacts": artefacts,
+        "artefacts": artifacts,
     }
     (build / "package.json").write_text(json.dumps(package))
     return build

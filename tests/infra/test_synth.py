@@ -1,4 +1,4 @@
-"""Every combination synthesises, passes cdk-nag, and says of Lambda and API Gateway what was asked for."""
+"""Every combination synthesizes, passes cdk-nag, and says of Lambda and API Gateway what was asked for."""
 
 import itertools
 from typing import Any

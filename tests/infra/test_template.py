@@ -1,4 +1,4 @@
-"""What the synthesised template promises: read as CloudFormation will read it."""
+"""What the synthesized template promises: read as CloudFormation will read it."""
 
 import json
 from dataclasses import fields
@@ -51,7 +51,7 @@ def test_the_handler_reads_the_environment_that_the_stack_writes(synth: Synth) -
 
 
 def test_the_environment_is_offline_writable_and_within_what_lambda_takes(synth: Synth) -> None:
-    variables = the_function(synth(allowed_buckets="pictures"))["Environment"]["Variables"]
+    variables = the_function(synth(allowed_buckets="images"))["Environment"]["Variables"]
 
     assert {variables[name] for name in OFFLINE} == {"1"}
     assert all(variables[name].startswith("/tmp/") for name in WRITABLE)
@@ -59,7 +59,7 @@ def test_the_environment_is_offline_writable_and_within_what_lambda_takes(synth:
 
 
 def test_an_environment_over_what_lambda_takes_stops_the_synth(synth: Synth) -> None:
-    names = [f"pictures-{number:03}-{'x' * 20}" for number in range(120)]
+    names = [f"images-{number:03}-{'x' * 20}" for number in range(120)]
 
     with pytest.raises(SettingsError, match=r"with 120 of them the function's environment takes .* Lambda takes 4,096"):
         synth(allowed_buckets=",".join(names))
@@ -116,14 +116,14 @@ def test_the_function_may_log_trace_tell_of_failures_and_read_the_named_buckets_
         "xray:PutTelemetryRecords",
         "xray:PutTraceSegments",
     }
-    template = synth(allowed_buckets="pictures,other-pictures", out="buckets")
+    template = synth(allowed_buckets="images,other-images", out="buckets")
     assert actions_of(template) == {*actions_of(synth(out="again")), *READ}
     (statement,) = [item for item in statements_of(template) if item["Action"] == READ]
     arns = [
         "".join(part if isinstance(part, str) else "aws" for part in arn["Fn::Join"][1])
         for arn in statement["Resource"]
     ]
-    assert arns == ["arn:aws:s3:::pictures/*", "arn:aws:s3:::other-pictures/*"]
+    assert arns == ["arn:aws:s3:::images/*", "arn:aws:s3:::other-images/*"]
 
 
 def test_the_isolated_network_has_no_way_out_but_to_the_buckets(synth: Synth) -> None:
@@ -132,7 +132,7 @@ def test_the_isolated_network_has_no_way_out_but_to_the_buckets(synth: Synth) ->
     assert resources(template, "AWS::EC2::NatGateway") == []
     assert resources(template, "AWS::EC2::Route") == []
     assert len(the_function(template)["VpcConfig"]["SubnetIds"]) == 2
-    (endpoint,) = resources(synth(vpc="isolated", allowed_buckets="pictures", out="s3"), "AWS::EC2::VPCEndpoint")
+    (endpoint,) = resources(synth(vpc="isolated", allowed_buckets="images", out="s3"), "AWS::EC2::VPCEndpoint")
     assert endpoint["VpcEndpointType"] == "Gateway"
 
 

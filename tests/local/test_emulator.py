@@ -1,4 +1,4 @@
-"""The handler on every engine as AWS's own runtime client runs it: every kind of event and of initialisation."""
+"""The handler on every engine as AWS's own runtime client runs it: every kind of event and of initialization."""
 
 import base64
 import json
@@ -43,13 +43,13 @@ def decoded(golden_vectors: list[str]) -> NDArray[np.float32]:
     return np.stack([np.frombuffer(base64.b64decode(vector), "<f4") for vector in golden_vectors])
 
 
-def test_texts_and_pictures_come_out_as_open_clip_embeds_them(bundle: Path, start_function: Start) -> None:
+def test_texts_and_images_come_out_as_open_clip_embeds_them(bundle: Path, start_function: Start) -> None:
     expected = golden(bundle)
     function = start_function(bundle)
-    pictures = [{"image": picture} for picture in expected["images"]]
+    images = [{"image": image} for image in expected["images"]]
 
     status, answer = function.post(
-        "/v1/embeddings", json.dumps({"input": [*expected["texts"], *pictures]}), "application/json"
+        "/v1/embeddings", json.dumps({"input": [*expected["texts"], *images]}), "application/json"
     )
 
     assert status == 200, answer
@@ -69,7 +69,7 @@ def test_a_direct_invoke_gives_the_same_answer_as_http(bundle: Path, start_funct
     assert function.invoke(body) == over_http
 
 
-def test_a_picture_may_be_the_body_as_api_gateway_encodes_it(bundle: Path, start_function: Start) -> None:
+def test_an_image_may_be_the_body_as_api_gateway_encodes_it(bundle: Path, start_function: Start) -> None:
     expected = golden(bundle)
     function = start_function(bundle)
 

@@ -1,4 +1,4 @@
-"""Asks the embedded model about freshly drawn pictures, through open_clip alone, and prints one JSON object.
+"""Asks the embedded model about freshly drawn images, through open_clip alone, and prints one JSON object.
 
 A process of its own, since the hub library reads its variables at import.
 """
@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from PIL import Image
 
-from layer.demo import pictures
+from layer.demo import rendering
 from layer.demo.captions import LANGUAGES, caption
 from layer.demo.shapes import THINGS, swapped
 from layer.openclip import open_clip
@@ -45,10 +45,10 @@ def share(hits: Any) -> float:
 
 
 with torch.inference_mode():
-    singles = [pictures.single(SEED, number) for number in range(SINGLES)]
+    singles = [rendering.single(SEED, number) for number in range(SINGLES)]
     truth = torch.tensor([THINGS.index(scene[0]) for _, scene in singles])
     seen = images([image for image, _ in singles])
-    pairs = [picture for number in range(TWINS) for picture in pictures.twins(SEED, number)]
+    pairs = [pair_image for number in range(TWINS) for pair_image in rendering.twins(SEED, number)]
     seen_pairs = images([image for image, _ in pairs])
     zero_shot, binding = {}, {}
     for language in LANGUAGES:
@@ -63,9 +63,9 @@ print(
     json.dumps(
         {
             "zero_shot": zero_shot,
-            "pictures": SINGLES,
+            "images": SINGLES,
             "binding": binding,
-            "pair_pictures": 2 * TWINS,
+            "pair_images": 2 * TWINS,
             "odd_texts_finite": bool(odd.isfinite().all()),
             "token_ids": tokenizer([*ODD_TEXTS, "a photo of a red circle"]).tolist(),
             "logit_bias": float(model.logit_bias),

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from handler.app import lambda_handler
-from layer.demo import pictures
+from layer.demo import rendering
 from layer.demo.captions import LANGUAGES, caption
 from layer.demo.shapes import THINGS
 
@@ -25,7 +25,7 @@ def embed(items: list[Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
 
 def png(number: int) -> dict[str, str]:
     buffer = io.BytesIO()
-    pictures.single(SEED, number)[0].save(buffer, "PNG")
+    rendering.single(SEED, number)[0].save(buffer, "PNG")
     return {"image": base64.b64encode(buffer.getvalue()).decode()}
 
 

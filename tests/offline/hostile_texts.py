@@ -36,7 +36,7 @@ HONEST = {
     "mojibake": garbled("Une photo d'un été très ensoleillé à la plage. "),
     "mojibake, russian": garbled("Фотография маленькой собаки", "latin-1"),
     "lines": "le lait\r\nles œufs\r\n",
-    "terminal colours": "\x1b[31mred\x1b[0m and \x1b[1mbold\x1b[0m ",
+    "terminal colors": "\x1b[31mred\x1b[0m and \x1b[1mbold\x1b[0m ",
 }
 # Repeated up to the length of the request.
 UNITS = [

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from handler.app import SERVICE, lambda_handler
-from layer.demo import pictures
+from layer.demo import rendering
 from layer.demo.captions import LANGUAGES, TEMPLATES, caption
 
 THREADS, ENGINE_CALLS, FUNCTION_CALLS = 8, 4_000, 1_000
 
-drawn = [pictures.single(5, number) for number in range(16)]
+drawn = [rendering.single(5, number) for number in range(16)]
 said = [
     caption(scene, language, n % len(TEMPLATES[language]))
     for n, (_, scene) in enumerate(drawn)

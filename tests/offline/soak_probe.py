@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from handler.app import lambda_handler
-from layer.demo import pictures
+from layer.demo import rendering
 from layer.demo.captions import LANGUAGES, TEMPLATES, caption
 
 REQUESTS, SETTLED = 2_000, 200
 WRONG: list[Any] = [{"input": ""}, {"input": [[1, 2]]}, {"input": [{"image": "bm90IGEgcGljdHVyZQ=="}]}, {"model": "?"}]
 
 
-def picture(number: int) -> dict[str, str]:
+def image_item(number: int) -> dict[str, str]:
     buffer = io.BytesIO()
-    image = pictures.single(5, number)[0]
+    image = rendering.single(5, number)[0]
     image.resize((40 + 37 * (number % 11), 40 + 53 * (number % 7))).save(buffer, ("PNG", "JPEG", "WEBP")[number % 3])
     return {"image": base64.b64encode(buffer.getvalue()).decode()}
 
@@ -27,8 +27,8 @@ def resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1])
 
 
-drawn = [picture(number) for number in range(48)]
-scenes = [pictures.single(5, number)[1] for number in range(48)]
+drawn = [image_item(number) for number in range(48)]
+scenes = [rendering.single(5, number)[1] for number in range(48)]
 said = [
     caption(scene, language, n % len(TEMPLATES[language])) for n, scene in enumerate(scenes) for language in LANGUAGES
 ]

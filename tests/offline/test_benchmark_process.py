@@ -14,9 +14,9 @@ ROOT = Path(__file__).parents[2]
 
 def test_a_process_reports_its_own_times_and_memory(demo_bundle: Path, tmp_path: Path) -> None:
     request = tmp_path / "request.json"
-    pictures = [reference.png(picture) for picture in reference.pictures()]
+    images = [reference.png(image) for image in reference.images()]
     workloads = [["image", 1, 0, 2], ["caption", 0, 1, 2], ["image of 3", 3, 0, 1]]
-    request.write_text(json.dumps({"pictures": pictures, "texts": ["a red circle"], "workloads": workloads}))
+    request.write_text(json.dumps({"images": images, "texts": ["a red circle"], "workloads": workloads}))
     ballast = bytearray(os.urandom(1)) * 1_500_000_000  # the parent's memory is not the child's
     started = time.monotonic()
     run = subprocess.run(

@@ -86,7 +86,7 @@ def test_smoothing_changes_nothing_of_what_is_computed(folder: Path) -> None:
     assert run(folder, "smoothed") == pytest.approx(np.load(folder / "expected.npy"), abs=1e-5)
 
 
-def test_smoothing_costs_no_operation_behind_a_normalisation(folder: Path) -> None:
+def test_smoothing_costs_no_operation_behind_a_normalization(folder: Path) -> None:
     before, after = (len(onnx.load(folder / f"{name}.onnx").graph.node) for name in ("fp32", "smoothed"))
     assert after - before == 1, "only the product behind the activation function has its own division"
 

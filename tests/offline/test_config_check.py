@@ -1,4 +1,4 @@
-"""An open_clip_config.json that open_clip would not honour, or that is hostile, is refused by the name of its field."""
+"""An open_clip_config.json that open_clip would not honor, or that is hostile, is refused by the name of its field."""
 
 import json
 import time
@@ -108,7 +108,7 @@ def refused(tmp_path: Path, text: str) -> str:
 
 
 @pytest.mark.parametrize(("field", "value", "told"), WRONG, ids=[f"{f} {v!r:.30}" for f, v, _ in WRONG])
-def test_a_field_that_open_clip_would_not_honour_is_named_with_the_fix(
+def test_a_field_that_open_clip_would_not_honor_is_named_with_the_fix(
     tmp_path: Path, field: str, value: Any, told: str
 ) -> None:
     assert told in refused(tmp_path, json.dumps(changed(field, value)))

@@ -39,7 +39,7 @@ def snapshot() -> Path:
 
 
 @pytest.mark.parametrize("language", ROW)
-def test_it_names_pictures_it_has_never_seen(probe: Any, language: str) -> None:
+def test_it_names_images_it_has_never_seen(probe: Any, language: str) -> None:
     assert probe["zero_shot"][language] >= 0.98
 
 
@@ -49,8 +49,8 @@ def test_the_card_says_what_is_measured_again(probe: Any, snapshot: Path, langua
     row = re.search(rf"\| {ROW[language]} \| ([\d.]+)% \| ([\d.]+)% \|", card)
     assert row, "the card has no row of figures for this language"
     for said, measured, count in (
-        (float(row[1]) / 100, probe["zero_shot"][language], probe["pictures"]),
-        (float(row[2]) / 100, probe["binding"][language], probe["pair_pictures"]),
+        (float(row[1]) / 100, probe["zero_shot"][language], probe["images"]),
+        (float(row[2]) / 100, probe["binding"][language], probe["pair_images"]),
     ):
         assert measured == pytest.approx(said, abs=0.005 + 4 * sqrt(said * (1 - said) / count))
     assert f"{probe['parameters']:,} parameters" in card

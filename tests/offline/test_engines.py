@@ -17,7 +17,7 @@ from tests.hub.repositories import demo_snapshot
 from tests.offline.packaged import packaged
 
 ROOT = Path(__file__).parents[2]
-SEED, COUNT = 3, 640  # of the pictures that the probe draws
+SEED, COUNT = 3, 640  # of the images that the probe draws
 MIN_COSINE = {"fp32": 0.99999, "int8": 0.999}  # cosine to open_clip
 MIN_COSINE_IN_BATCH = {"fp32": 0.99999, "int8": 0.9995}  # cosine of an item alone to the same in a batch
 
@@ -48,7 +48,7 @@ def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture(scope="module")
 def open_clips_own() -> dict[str, float]:
-    """Zero-shot accuracy of open_clip itself on the same pictures."""
+    """Zero-shot accuracy of open_clip itself on the same images."""
     return evaluate.measure(evaluate.load(f"local-dir:{demo_snapshot()}"), SEED, COUNT, 1).zero_shot
 
 

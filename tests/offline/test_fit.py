@@ -136,8 +136,8 @@ def test_old_names_of_the_text_tower_are_open_clips_own_affair() -> None:
 
 
 def test_integers_are_never_taken_for_floats() -> None:
-    quantised = {**tensors(CLIP), "visual.proj": Tensor((64, 64), "int8", torch.empty)}
-    assert "visual.proj holds int8, not floats" in str(difference(CLIP, quantised, {}))
+    quantized = {**tensors(CLIP), "visual.proj": Tensor((64, 64), "int8", torch.empty)}
+    assert "visual.proj holds int8, not floats" in str(difference(CLIP, quantized, {}))
 
 
 def own(folder: Path, cache: Path) -> tuple[ModelSpec, list[Fetched]]:

@@ -88,7 +88,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.mark.parametrize("model_id", MODELS)
 def test_embeddings_and_token_ids_are_open_clips_own(bundle: Path, tmp_path: Path, model_id: str) -> None:
     name, pretrained = MODELS[model_id]
-    images = [reference.png(picture) for picture in reference.pictures()]
+    images = [reference.png(image) for image in reference.images()]
     ask = {"model": model_id, "input": [*TEXTS, *({"image": image} for image in images)]}
 
     found = _handler(bundle, tmp_path, ask)

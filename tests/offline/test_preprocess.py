@@ -1,4 +1,4 @@
-"""Preprocessing without torch gives the very bits that open_clip's own transform gives, for any picture."""
+"""Preprocessing without torch gives the very bits that open_clip's own transform gives, for any image."""
 
 import io
 import subprocess
@@ -69,12 +69,12 @@ def test_whatever_a_config_writes_of_preprocessing_is_written_out_for_the_handle
     written: dict[str, Any], size: tuple[int, int]
 ) -> None:
     """The facts of the manifest, made of what a config says, are open_clip's own transform of that config."""
-    image, given = picture("RGB", 50, 70), config(**written)
+    image, given = noise("RGB", 50, 70), config(**written)
     found = Preprocess(preprocess_facts(given), size)(image)
     assert (found == by_open_clip(image, size, given)).all()
 
 
-def picture(mode: str, width: int, height: int, seed: int = 0) -> Image.Image:
+def noise(mode: str, width: int, height: int, seed: int = 0) -> Image.Image:
     rng = np.random.default_rng(seed)
     shape = (height, width)
     if mode == "1":
@@ -101,7 +101,7 @@ def test_every_mode_is_transformed_as_open_clip_does(
 ) -> None:
     cfg = config(interpolation=interpolation, resize_mode=resize_mode, fill_color=127)
     for width, height in [(1, 1), (100, 77), (64, 64), (72, 40), (63, 65), (3, 50), (50, 3)]:
-        assert_same_bits(picture(mode, width, height), size, cfg)
+        assert_same_bits(noise(mode, width, height), size, cfg)
 
 
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -123,7 +123,7 @@ def test_any_size_to_any_size_gives_the_same_bits_or_an_error_where_open_clip_ha
     interpolation: str,
     fill_color: int,
 ) -> None:
-    image = picture(mode, width, height)
+    image = noise(mode, width, height)
     cfg = config(interpolation=interpolation, resize_mode=resize_mode, fill_color=fill_color)
     try:
         Preprocess(cfg, size)(image)
@@ -138,24 +138,24 @@ def test_any_size_to_any_size_gives_the_same_bits_or_an_error_where_open_clip_ha
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGBA", "CMYK", "I;16", "F"])
 @pytest.mark.parametrize(("width", "height"), [(4000, 3), (3, 4000), (1, 2000), (2000, 1)])
 def test_extreme_shapes_which_are_resized_in_strips(mode: str, width: int, height: int, resize_mode: str) -> None:
-    assert_same_bits(picture(mode, width, height), (64, 64), config(resize_mode=resize_mode))
+    assert_same_bits(noise(mode, width, height), (64, 64), config(resize_mode=resize_mode))
 
 
 @pytest.mark.parametrize(("width", "height"), [(4000, 3), (3, 4000)])
 @pytest.mark.parametrize("size", [(224, 224), (224, 320)])
 def test_4000x3_at_the_size_of_real_models(width: int, height: int, size: tuple[int, int]) -> None:
-    assert_same_bits(picture("RGB", width, height), size, config())
+    assert_same_bits(noise("RGB", width, height), size, config())
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "I;16", "I", "F"])
-def test_strips_of_a_few_columns_make_the_same_picture(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_strips_of_a_few_columns_make_the_same_image(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("handler.imaging.preprocess.PIXELS_AT_ONCE", 1000)
     for width, height in [(20, 90), (90, 20), (60, 61)]:
-        assert_same_bits(picture(mode, width, height), (64, 64), config())
+        assert_same_bits(noise(mode, width, height), (64, 64), config())
 
 
 @pytest.mark.parametrize("mean_std", [(0.5, 0.5), (0.48145466, 0.26862954), (0.0, 1.0)])
-def test_all_256_values_are_normalised_to_the_same_floats(mean_std: tuple[float, float]) -> None:
+def test_all_256_values_are_normalized_to_the_same_floats(mean_std: tuple[float, float]) -> None:
     ramp = Image.fromarray(np.arange(256, dtype=np.uint8).reshape(16, 16)).convert("RGB")
     assert_same_bits(ramp, (16, 16), config(mean=(mean_std[0],) * 3, std=(mean_std[1],) * 3, resize_mode="squash"))
 
@@ -169,27 +169,27 @@ def _save(image: Image.Image, kind: str, **options: Any) -> bytes:
 def _rotated() -> bytes:
     exif = Image.Exif()
     exif[0x0112] = 6
-    return _save(picture("RGB", 90, 50), "JPEG", exif=exif)
+    return _save(noise("RGB", 90, 50), "JPEG", exif=exif)
 
 
-FRAMES = [picture("RGB", 90, 50, seed) for seed in range(3)]
+FRAMES = [noise("RGB", 90, 50, seed) for seed in range(3)]
 FILES: dict[str, Callable[[], bytes]] = {
-    "1": lambda: _save(picture("1", 90, 50), "PNG"),
-    "L": lambda: _save(picture("L", 90, 50), "PNG"),
-    "L with a transparent grey": lambda: _save(picture("L", 90, 50), "PNG", transparency=3),
-    "LA": lambda: _save(picture("LA", 90, 50), "PNG"),
-    "P": lambda: _save(picture("P", 90, 50), "PNG"),
-    "P with a transparent index": lambda: _save(picture("P", 90, 50), "PNG", transparency=3),
-    "P with alpha": lambda: _save(picture("P", 90, 50), "PNG", transparency=bytes(range(256))),
-    "P with a transparent index, GIF": lambda: _save(picture("P", 90, 50), "GIF", transparency=3),
-    "RGB with a transparent colour": lambda: _save(picture("RGB", 90, 50), "PNG", transparency=(1, 2, 3)),
-    "RGBA": lambda: _save(picture("RGBA", 90, 50), "PNG"),
-    "RGBA, WebP": lambda: _save(picture("RGBA", 90, 50), "WEBP", lossless=True),
-    "CMYK": lambda: _save(picture("CMYK", 90, 50), "JPEG"),
-    "16 bit": lambda: _save(picture("I;16", 90, 50), "PNG"),
+    "1": lambda: _save(noise("1", 90, 50), "PNG"),
+    "L": lambda: _save(noise("L", 90, 50), "PNG"),
+    "L with a transparent gray": lambda: _save(noise("L", 90, 50), "PNG", transparency=3),
+    "LA": lambda: _save(noise("LA", 90, 50), "PNG"),
+    "P": lambda: _save(noise("P", 90, 50), "PNG"),
+    "P with a transparent index": lambda: _save(noise("P", 90, 50), "PNG", transparency=3),
+    "P with alpha": lambda: _save(noise("P", 90, 50), "PNG", transparency=bytes(range(256))),
+    "P with a transparent index, GIF": lambda: _save(noise("P", 90, 50), "GIF", transparency=3),
+    "RGB with a transparent color": lambda: _save(noise("RGB", 90, 50), "PNG", transparency=(1, 2, 3)),
+    "RGBA": lambda: _save(noise("RGBA", 90, 50), "PNG"),
+    "RGBA, WebP": lambda: _save(noise("RGBA", 90, 50), "WEBP", lossless=True),
+    "CMYK": lambda: _save(noise("CMYK", 90, 50), "JPEG"),
+    "16 bit": lambda: _save(noise("I;16", 90, 50), "PNG"),
     "EXIF-rotated": _rotated,
-    "1x1": lambda: _save(picture("RGB", 1, 1), "PNG"),
-    "4000x3": lambda: _save(picture("RGB", 4000, 3), "PNG"),
+    "1x1": lambda: _save(noise("RGB", 1, 1), "PNG"),
+    "4000x3": lambda: _save(noise("RGB", 4000, 3), "PNG"),
     "animated GIF": lambda: _save(FRAMES[0], "GIF", save_all=True, append_images=FRAMES[1:]),
     "animated WebP": lambda: _save(FRAMES[0], "WEBP", save_all=True, append_images=FRAMES[1:]),
     "animated PNG": lambda: _save(FRAMES[0], "PNG", save_all=True, append_images=FRAMES[1:]),
@@ -225,7 +225,7 @@ def test_a_file_is_decoded_and_transformed_as_open_clip_does_it_with_what_is_see
     np.testing.assert_array_equal(found, by_open_clip(shown(data), (64, 64), cfg))
 
 
-def test_a_narrow_picture_is_transformed_in_bounded_memory() -> None:
+def test_a_narrow_image_is_transformed_in_bounded_memory() -> None:
     program = """
 import resource
 from PIL import Image

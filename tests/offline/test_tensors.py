@@ -169,7 +169,7 @@ HOSTILE: dict[str, tuple[str, Callable[[Path], object]]] = {
     "numbers expanded": ("would unpack to 4,000,000,000 bytes", saved({"w": torch.ones(1).expand(10**9)})),
     "numbers spread": ("spread thin", saved({"w": torch.zeros(1 << 16)[:: 1 << 12]})),
     "numbers compressed": ("has them compressed", deflated),
-    "a quantised tensor": ("unknown type", saved({"w": torch.quantize_per_tensor(torch.ones(3), 0.1, 0, torch.qint8)})),
+    "a quantized tensor": ("unknown type", saved({"w": torch.quantize_per_tensor(torch.ones(3), 0.1, 0, torch.qint8)})),
     "a sparse tensor": ("is no tensor", saved({"w": torch.ones(2).to_sparse()})),
     "no numbers": ("lacks the numbers", lambda p: torch_zip(p, zipfile.ZipFile(_one(p)).read("one/data.pkl"))),
     "two pickles": ("one data.pkl", lambda p: torch_zip(p, b"", **{"y__data.pkl": b""})),

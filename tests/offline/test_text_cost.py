@@ -24,12 +24,12 @@ from handler.schemas.fields import Item
 from layer.openclip import open_clip
 from tests.offline.hostile_texts import HONEST, UNITS, filled, hostile
 from tests.offline.test_tokenizer import CASES, pair
-from tests.unit.fake_bundle import FakeFunction, data_uri, picture
+from tests.unit.fake_bundle import FakeFunction, data_uri, image_bytes
 
 KINDS = ("simple", "demo", "Unigram (t5)", "WordPiece (bert)", "sentencepiece BPE (gemma)")
 REFUSED = "text_too_complex"
 OPEN_CLIPS = {name: open_clip.tokenizer.get_clean_fn(name) for name in CLEAN}
-IMAGE = data_uri(picture())
+IMAGE = data_uri(image_bytes())
 GRACE = 0.002  # seconds: of a short text, what each of its many lines costs counts for more than its characters
 BODIES: dict[str, Callable[[str], dict[str, Any]]] = {
     "/v1/embeddings input[1]": lambda text: {"input": ["x", text]},
@@ -134,7 +134,7 @@ def test_open_clips_cleaning_is_repeated_character_for_character() -> None:
     same()
 
 
-def test_every_character_that_normalising_sorts_is_known() -> None:
+def test_every_character_that_normalizing_sorts_is_known() -> None:
     """Held against the Unicode data of the Python that runs this: a newer one may have more."""
     every = [chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000]
     into = {one for one in every if not combining(one) and combining(normalize("NFKD", one)[0])}
@@ -147,7 +147,7 @@ def test_torchs_long_words_are_split_as_open_clip_splits_them() -> None:
     ours = _bpe(open_clip.tokenizer.SimpleTokenizer())
     words = ["a", "the", "photograph", "aaaaaaaa", "<start_of_text>", "<END_OF_TEXT>", "the" * 80, "0", "!?!?"]
     texts = [*words, "xyzzy" * 40, "été", "一只红色的猫", "😀👍🏽"]
-    spelt = ["".join(theirs.byte_encoder[byte] for byte in text.encode()) for text in texts]
+    spelled = ["".join(theirs.byte_encoder[byte] for byte in text.encode()) for text in texts]
 
-    assert [ours(word) for word in spelt] == [theirs.bpe(word) for word in spelt]
+    assert [ours(word) for word in spelled] == [theirs.bpe(word) for word in spelled]
     assert cost(lambda: ours("thequickbrownfox" * 625), 3) < 50 * cost(lambda: ours("thequickbrownfox" * 62), 3)

@@ -106,7 +106,7 @@ SHOWN = [row for row in OPTIONS if row[1] not in SHOWS_NOTHING and list(row) not
 
 
 @pytest.mark.parametrize(("kind", "option", "value"), SHOWN, ids=[f"{k} {o}" for k, o, _ in SHOWN])
-def test_the_texts_of_verification_show_an_option_that_is_not_honoured(
+def test_the_texts_of_verification_show_an_option_that_is_not_honored(
     tmp_path: Path, kind: str, option: str, value: Any
 ) -> None:
     folder = str(made(kind, tmp_path / "theirs"))

@@ -60,7 +60,7 @@ TRIED = [(*row, custom) for row in OPTIONS for custom in (False, True) if custom
 
 
 @pytest.mark.parametrize(("field", "value", "custom"), TRIED, ids=[f"{f} {v} {c}" for f, v, c in TRIED])
-def test_the_exported_text_tower_honours_an_option_at_every_length(field: str, value: Any, custom: bool) -> None:
+def test_the_exported_text_tower_honors_an_option_at_every_length(field: str, value: Any, custom: bool) -> None:
     made = model(field, value, custom)
     end = end_id(made) or 99
     for length in (3, 7, 16):

@@ -40,5 +40,5 @@ def test_labels_are_scored_as_open_clip_s_zero_shot_classifier_scores_them(probe
     assert [item["prediction"] for item in answer["data"]] == best
 
 
-def test_similarity_is_open_clip_s_cosine_of_every_picture_with_every_text(probe: Any) -> None:
+def test_similarity_is_open_clip_s_cosine_of_every_image_with_every_text(probe: Any) -> None:
     np.testing.assert_allclose(probe["handler_similarity"]["scores"], probe["cosines"], atol=1e-5)

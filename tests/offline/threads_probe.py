@@ -1,4 +1,4 @@
-"""Embeds pictures and texts on the processors that this process may use; prints how many threads did the work."""
+"""Embeds images and texts on the processors that this process may use; prints how many threads did the work."""
 
 import base64
 import io
@@ -11,12 +11,12 @@ from pathlib import Path
 os.sched_setaffinity(0, range(int(sys.argv[1])))
 
 from handler.app import lambda_handler  # noqa: E402 - only now, as Lambda limits a function before it starts
-from layer.demo import pictures  # noqa: E402
+from layer.demo import rendering  # noqa: E402
 
 
 def png(number: int) -> dict[str, str]:
     buffer = io.BytesIO()
-    pictures.single(3, number)[0].resize((640, 480)).save(buffer, "PNG")
+    rendering.single(3, number)[0].resize((640, 480)).save(buffer, "PNG")
     return {"image": base64.b64encode(buffer.getvalue()).decode()}
 
 

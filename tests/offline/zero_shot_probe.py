@@ -18,13 +18,13 @@ app.SERVICE.model(None)  # both import open_clip: at once, one would meet half o
 
 import torch  # noqa: E402
 
-from layer.demo import pictures  # noqa: E402
+from layer.demo import rendering  # noqa: E402
 from layer.openclip import open_clip  # noqa: E402
 
 NAME = "hf-hub:openclip-lambda/shapes-i18n"
 LABELS = ["red circle", "green triangle", "蓝色的星星", "white square", "blue star"]
 TEMPLATES = ["a photo of a {}", "a drawing of a {}.", "{}"]
-drawn = [pictures.single(7, number)[0] for number in range(6)]
+drawn = [rendering.single(7, number)[0] for number in range(6)]
 
 
 def ask(path: str, body: Mapping[str, object]) -> dict[str, object]:

@@ -25,7 +25,7 @@ EMBED_DIM = 4
 
 
 class LetterEngine:
-    """Texts become counts of a, b, c and d; pictures their mean red, green and blue (as 0..1), and 1."""
+    """Texts become counts of a, b, c and d; images their mean red, green and blue (as 0..1), and 1."""
 
     def __init__(self) -> None:
         self.text_batches: list[list[str]] = []
@@ -71,7 +71,7 @@ def model_json(model_id: str) -> dict[str, Any]:
             "texts": ["abc"],
             "token_ids": [[ord(letter) for letter in "abc"]],
             "text_embeddings": [little_endian([1, 1, 1, 0])],
-            "images": [as_base64(picture())],
+            "images": [as_base64(image_bytes())],
             "image_embeddings": [little_endian([1, 0, 0, 1])],
         },
     }
@@ -146,7 +146,7 @@ class FakeFunction:
         return self.http("GET", path, content_type=None, query=query)
 
 
-def picture(color: tuple[int, ...] = (255, 0, 0), kind: str = "PNG", size: tuple[int, int] = (8, 8)) -> bytes:
+def image_bytes(color: tuple[int, ...] = (255, 0, 0), kind: str = "PNG", size: tuple[int, int] = (8, 8)) -> bytes:
     return encoded(Image.new("RGB", size, color), kind)
 
 

@@ -26,7 +26,7 @@ REQUESTS = {  # as many of each as count
     "honest: JPEG photo": 10, "honest: JPEG photo, progressive": 7, "honest: PNG drawing on nothing": 6,
     "honest: WebP photo": 10,
     "PNG, RGBA, interlaced": 6, "PNG, 16-bit RGBA, interlaced": 5, "PNG, white on nothing": 6,
-    "JPEG, grey progressive": 6, "JPEG, 16 scans": 5, "JPEG, CMYK scans": 5,
+    "JPEG, gray progressive": 6, "JPEG, 16 scans": 5, "JPEG, CMYK scans": 5,
 }  # fmt: skip
 
 
@@ -42,7 +42,7 @@ def photo(pixels: int) -> Image.Image:
 
 
 def drawing(pixels: int) -> Image.Image:
-    """Colours on nothing, as screenshots and logos have it: flat, and one that fades."""
+    """Colors on nothing, as screenshots and logos have it: flat, and one that fades."""
     image = Image.new("RGBA", sides(pixels), (0, 0, 0, 0))
     fading = Image.linear_gradient("L").resize((image.width, image.height // 2))
     image.paste(Image.merge("RGBA", (fading, fading, fading.point(lambda value: 255 - value), fading)), (0, 0))

@@ -65,26 +65,26 @@ def scans(share: float, count: int, mode: str = "L", progressive: bool = True) -
     return make
 
 
-def png(share: float, depth: int, colour: int, *, interlace: bool = False, filters: int = 4, rows: float = 1) -> Maker:
+def png(share: float, depth: int, color: int, *, interlace: bool = False, filters: int = 4, rows: float = 1) -> Maker:
     """A PNG of the fewest bytes and the most work: one filter in every row, all samples 0."""
 
     def make(pixels: int, _: int) -> bytes:
         width, height = sides(int(pixels * share))
-        bits = depth * {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[colour]
+        bits = depth * {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[color]
         steps = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]
         packer, packed = zlib.compressobj(1), []
         for left, top, across, down in steps if interlace else [(0, 0, 1, 1)]:
             row = bytes([filters]) + bytes((-(-(width - left) // across) * bits + 7) // 8)
             packed += [packer.compress(row) for _ in range(int(-(-(height - top) // down) * rows))]
-        head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, interlace))
-        extra = chunk(b"PLTE", bytes(768)) + chunk(b"tRNS", bytes(range(256))) if colour == 3 else b""
+        head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, interlace))
+        extra = chunk(b"PLTE", bytes(768)) + chunk(b"tRNS", bytes(range(256))) if color == 3 else b""
         return PNG[:8] + head + extra + chunk(b"IDAT", b"".join(packed) + packer.flush()) + chunk(b"IEND", b"")
 
     return make
 
 
-def image(kind: str, mode: str, colour: int | tuple[int, ...] = 0, **options: object) -> Maker:
-    return lambda pixels, _: encoded(Image.new(mode, sides(pixels), colour), kind, **options)
+def image(kind: str, mode: str, color: int | tuple[int, ...] = 0, **options: object) -> Maker:
+    return lambda pixels, _: encoded(Image.new(mode, sides(pixels), color), kind, **options)
 
 
 def vanishing(kind: str) -> Maker:
@@ -115,7 +115,7 @@ def narrow(size: tuple[int, int], mode: str) -> Maker:
 
 
 def sampled(pixels: int, _: int) -> bytes:
-    """A JPEG whose colours have four times the samples of its brightness."""
+    """A JPEG whose colors have four times the samples of its brightness."""
     data = bytearray(encoded(Image.new("RGB", sides(pixels)), "JPEG", progressive=True))
     at = data.index(b"\xff\xc2") + 11
     data[at], data[at + 3], data[at + 6] = 0x11, 0x22, 0x22
@@ -144,13 +144,13 @@ HOSTILE: dict[str, Maker] = {
     "JPEG, 30 scans": scans(1, 30),
     "JPEG, 20 scans": scans(1, 20),
     "JPEG, 16 scans": scans(1, 16),
-    "JPEG, colour scans": scans(1, 14, "RGB"),
+    "JPEG, color scans": scans(1, 14, "RGB"),
     "JPEG, CMYK scans": scans(0.85, 18, "CMYK"),
     "JPEG, sequential scans": scans(1, 12, "L", False),
-    "JPEG, grey progressive": image("JPEG", "RGB", (128, 128, 128), progressive=True, subsampling=0),
-    "JPEG, grey, no end": lambda pixels, _: encoded(Image.new("RGB", sides(pixels), (128,) * 3), "JPEG")[:-2],
+    "JPEG, gray progressive": image("JPEG", "RGB", (128, 128, 128), progressive=True, subsampling=0),
+    "JPEG, gray, no end": lambda pixels, _: encoded(Image.new("RGB", sides(pixels), (128,) * 3), "JPEG")[:-2],
     "JPEG, a restart each unit": image("JPEG", "L", 128, restart_marker_blocks=1),
-    "JPEG, sampling of colours": sampled,
+    "JPEG, sampling of colors": sampled,
     "PNG, chunks": png_of(chunk(b"abCd", b"")),
     "PNG, chunks behind": png_of(chunk(b"abCd", b""), -12),
     "PNG, empty pixels": png_of(chunk(b"IDAT", b"")),
@@ -167,8 +167,8 @@ HOSTILE: dict[str, Maker] = {
     "PNG, 16-bit RGB": png(1, 16, 2),
     "PNG, RGBA": png(1, 8, 6),
     "PNG, RGBA, interlaced": png(1, 8, 6, interlace=True),
-    "PNG, 16-bit grey": png(1, 16, 0, interlace=True),
-    "PNG, 16-bit grey and alpha": png(1, 16, 4, interlace=True),
+    "PNG, 16-bit gray": png(1, 16, 0, interlace=True),
+    "PNG, 16-bit gray and alpha": png(1, 16, 4, interlace=True),
     "PNG, palette with alpha": png(1, 8, 3, interlace=True, filters=0),
     "PNG, 1 bit, interlaced": png(1, 1, 0, interlace=True),
     "PNG, half its rows": png(1, 8, 6, rows=0.5),

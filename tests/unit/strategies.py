@@ -1,4 +1,4 @@
-"""What strangers send: bytes that nearly are pictures, events that nearly are events."""
+"""What strangers send: bytes that nearly are images, events that nearly are events."""
 
 import json
 import random
@@ -12,9 +12,9 @@ from tests.unit.fake_bundle import encoded
 from tests.unit.handler.test_events import HTTP_API, LOAD_BALANCER, MULTI_VALUE, REST_API
 
 
-def picture(kind: str, mode: str, seed: int) -> bytes:
-    """A picture of noise, in one of the formats and modes that there are; some with frames, some progressive."""
-    chance = random.Random(seed)  # noqa: S311 - pictures, not secrets
+def image_bytes(kind: str, mode: str, seed: int) -> bytes:
+    """An image of noise, in one of the formats and modes that there are; some with frames, some progressive."""
+    chance = random.Random(seed)  # noqa: S311 - images, not secrets
     size = (chance.randint(1, 40), chance.randint(1, 40))
     image = Image.frombytes("RGBA", size, chance.randbytes(4 * size[0] * size[1])).convert(mode)
     options: dict[str, Any] = {}
@@ -40,8 +40,8 @@ def _exif(chance: random.Random) -> bytes:
 
 MODES = {"PNG": ("1", "L", "P", "RGB", "RGBA", "LA"), "JPEG": ("L", "RGB", "CMYK"), "WEBP": ("RGB", "RGBA"),
          "GIF": ("L", "P"), "BMP": ("1", "L", "P", "RGB")}  # fmt: skip
-pictures = st.builds(
-    lambda pair, seed: picture(pair[0], pair[1], seed),
+image_files = st.builds(
+    lambda pair, seed: image_bytes(pair[0], pair[1], seed),
     st.sampled_from([(kind, mode) for kind, modes in MODES.items() for mode in modes]),
     st.integers(0, 2**32),
 )
@@ -49,8 +49,8 @@ pictures = st.builds(
 
 @st.composite
 def damaged(draw: st.DrawFn) -> bytes:
-    """A picture with bytes changed, cut out, doubled, or of another picture put in."""
-    data = bytearray(draw(pictures))
+    """An image with bytes changed, cut out, doubled, or of another image put in."""
+    data = bytearray(draw(image_files))
     for _ in range(draw(st.integers(0, 6))):
         place = draw(st.integers(0, len(data)))
         match draw(st.sampled_from(["change", "cut", "insert", "double", "splice", "length"])):
@@ -63,7 +63,7 @@ def damaged(draw: st.DrawFn) -> bytes:
             case "double":
                 data[place:place] = data[place : place + draw(st.integers(1, 200))]
             case "splice":
-                data[place:] = draw(pictures)[place:]
+                data[place:] = draw(image_files)[place:]
             case "length":  # where formats keep sizes
                 data[place : place + 4] = draw(st.sampled_from([b"\xff\xff\xff\xff", b"\0\0\0\0", b"\x7f\xff\xff\xff"]))
     return bytes(data)

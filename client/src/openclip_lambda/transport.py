@@ -176,7 +176,7 @@ def _why(error: Exception) -> str:
             return f"it speaks no TLS that is understood here ({one.reason}): is it an http:// address?"
         if isinstance(one, socket.gaierror):
             return (
-                f"no such host is known ({one.strerror}): is the address spelt right, does this network need a proxy?"
+                f"no such host is known ({one.strerror}): is the address spelled right, does this network need a proxy?"
             )
         if isinstance(one, ConnectionRefusedError):
             return "Connection refused: nothing listens there"

@@ -3,7 +3,7 @@
 // Most pairs do not fit: the lower half of each scale stays close to the ground, the middle is passed quickly.
 const LIGHT = [[244, 245, 255], [222, 225, 254], [176, 181, 252], [79, 70, 229], [42, 38, 118]];
 const DARK = [[30, 30, 44], [42, 41, 84], [63, 56, 150], [136, 146, 249], [214, 219, 255]];
-const INKS = [[0, 0, 0], [255, 255, 255]]; // of these two one has a contrast of 4.5 and more on any colour
+const INKS = [[0, 0, 0], [255, 255, 255]]; // of these two one has a contrast of 4.5 and more on any color
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
 function shade(share) {
@@ -56,8 +56,8 @@ function showHeatmap({ shown, texts, answer, asProbability }) {
   const flat = values.flat();
   const [low, high] = asProbability ? [0, 1] : [Math.min(...flat), Math.max(...flat)];
   const head = element("tr", "", element("td"));
-  for (const picture of shown) {
-    const cell = element("th", "", image(picture));
+  for (const item of shown) {
+    const cell = element("th", "", image(item));
     cell.scope = "col";
     head.append(cell);
   }

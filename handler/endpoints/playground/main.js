@@ -21,9 +21,9 @@ function captions() {
 
 function changed() {
   showThumbs(changed);
-  $("#picture-count").textContent = pictures.length || "";
+  $("#image-count").textContent = images.length || "";
   $("#caption-count").textContent = captions().length || "";
-  $("#clear").hidden = !pictures.length;
+  $("#clear").hidden = !images.length;
   $("#results").classList.toggle("stale", Boolean(last) && !isCurrent());
 }
 
@@ -32,7 +32,7 @@ function isCurrent() {
 }
 
 function keyOf(texts) {
-  return JSON.stringify([chosenModel(), texts, pictures.map((picture) => picture.uri)]);
+  return JSON.stringify([chosenModel(), texts, images.map((item) => item.uri)]);
 }
 
 function showError(error) {
@@ -68,14 +68,14 @@ async function request(button, path, body, show) {
 
 async function compare() {
   const texts = captions();
-  if (!pictures.length || !texts.length) {
-    const missing = pictures.length ? "Write a caption" : texts.length ? "Add an image" : "Add an image and a caption";
+  if (!images.length || !texts.length) {
+    const missing = images.length ? "Write a caption" : texts.length ? "Add an image" : "Add an image and a caption";
     showError(new ApiProblem(0, "", `${missing} first, or try the drawn shapes.`));
     return;
   }
-  const shown = [...pictures];
+  const shown = [...images];
   const key = keyOf(texts);
-  const body = { ...chosenModel(), images: shown.map((picture) => picture.uri), texts };
+  const body = { ...chosenModel(), images: shown.map((item) => item.uri), texts };
   await request($("#run"), "v1/similarity", body, (answer) => {
     last = { shown, texts, answer, key };
     $("#results").hidden = false;
@@ -96,7 +96,7 @@ function showScores() {
 }
 
 async function classify() {
-  const shown = [...pictures];
+  const shown = [...images];
   const body = zeroShotRequest();
   const missing = missingForZeroShot(body);
   if (missing) {
@@ -179,7 +179,7 @@ $("#files").addEventListener("change", async ({ target }) => {
   target.value = "";
 });
 $("#clear").addEventListener("click", () => {
-  pictures.length = 0;
+  images.length = 0;
   changed();
 });
 $("#captions").addEventListener("input", () => {
@@ -192,7 +192,7 @@ $("#model").addEventListener("change", () => {
 });
 $("#run").addEventListener("click", compare);
 $("#examples").addEventListener("click", () => {
-  pictures.splice(0, pictures.length, ...drawnShapes());
+  images.splice(0, images.length, ...drawnShapes());
   $("#captions").value = EXAMPLE_CAPTIONS.join("\n");
   $("#labels").value = EXAMPLE_LABELS;
   changed();

@@ -14,7 +14,7 @@ function zeroShotRequest() {
     document.querySelector(id).value.split(separator).map((part) => part.trim()).filter(Boolean);
   return {
     ...chosenModel(),
-    input: pictures.map((picture) => picture.uri),
+    input: images.map((item) => item.uri),
     labels: split("#labels", /[,，、\n]/),
     template: split("#template", "|"),
   };

@@ -1,4 +1,4 @@
-"""The checks of a directory, a zip and an image, in their order. None says that something known was recognised."""
+"""The checks of a directory, a zip and an image, in their order. None says that something known was recognized."""
 
 from collections.abc import Iterator
 from pathlib import Path

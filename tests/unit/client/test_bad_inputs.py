@@ -13,9 +13,9 @@ from openclip_lambda.bulk import files, inputs
 from handler.errors import ImageError
 from handler.imaging import decode
 from tests.unit.client.conftest import Run, rows, skipped
-from tests.unit.fake_bundle import FakeFunction, picture
+from tests.unit.fake_bundle import FakeFunction, image_bytes
 
-JPEG = picture(kind="JPEG", size=(64, 64))
+JPEG = image_bytes(kind="JPEG", size=(64, 64))
 HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"
 
 
@@ -43,12 +43,12 @@ def test_a_bad_file_costs_itself_alone(run: Run, tmp_path: Path, capsys: pytest.
         (album / name).write_bytes(data)
     for name in ("a.jpg", "z.jpg"):
         (album / name).write_bytes(JPEG)
-    (album / "mislabelled.heic").write_bytes(JPEG)  # what it is counts, not its name
+    (album / "mislabeled.heic").write_bytes(JPEG)  # what it is counts, not its name
     (album / "notes.txt").write_text("no image by its name: counted, not sent")
 
     assert run("embed", album, "--batch", size, "--output", tmp_path / "out.json") == 3
 
-    assert [Path(row["name"]).name for row in rows(tmp_path / "out.json")] == ["a.jpg", "mislabelled.heic", "z.jpg"]
+    assert [Path(row["name"]).name for row in rows(tmp_path / "out.json")] == ["a.jpg", "mislabeled.heic", "z.jpg"]
     error = capsys.readouterr().err
     for name, (_, reason) in FILES.items():
         assert any(f"/{name}: " in line and reason in line for line in error.splitlines()), (name, error)
@@ -163,7 +163,7 @@ def test_the_suffixes_that_are_sent_are_of_formats_that_the_api_takes() -> None:
 
 @pytest.mark.parametrize("kind", decode.FORMATS)
 def test_what_the_api_takes_is_never_refused_by_its_first_bytes(kind: str) -> None:
-    data = picture(kind=kind)
+    data = image_bytes(kind=kind)
     assert formats.why_not("a.heic", data[: formats.HEAD_BYTES]) is None
 
 

@@ -11,7 +11,7 @@ from openclip_lambda.bulk import inputs
 from openclip_lambda.cli import main as cli
 
 from tests.unit.client.conftest import Recorder, Run
-from tests.unit.fake_bundle import FakeFunction, picture
+from tests.unit.fake_bundle import FakeFunction, image_bytes
 
 
 def test_texts_are_embedded_to_json_lines(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
@@ -25,12 +25,12 @@ def test_texts_are_embedded_to_json_lines(run: Run, capsys: pytest.CaptureFixtur
     )
 
 
-def test_a_directory_of_pictures_becomes_an_array_with_names(run: Run, function: FakeFunction, tmp_path: Path) -> None:
-    directory = tmp_path / "pictures"
+def test_a_directory_of_images_becomes_an_array_with_names(run: Run, function: FakeFunction, tmp_path: Path) -> None:
+    directory = tmp_path / "images"
     (directory / "more").mkdir(parents=True)
-    for name, colour in (("red.png", (255, 0, 0)), ("more/green.PNG", (0, 255, 0)), ("blue.png", (0, 0, 255))):
-        (directory / name).write_bytes(picture(colour))
-    (directory / "notes.txt").write_text("no picture")
+    for name, color in (("red.png", (255, 0, 0)), ("more/green.PNG", (0, 255, 0)), ("blue.png", (0, 0, 255))):
+        (directory / name).write_bytes(image_bytes(color))
+    (directory / "notes.txt").write_text("no image")
 
     assert run("embed", str(directory), "--batch", "2", "--output", str(tmp_path / "out.npy")) == 0
 
@@ -45,7 +45,7 @@ def test_a_directory_of_pictures_becomes_an_array_with_names(run: Run, function:
 
 
 def test_labels_are_scored_into_a_table(run: Run, tmp_path: Path) -> None:
-    (tmp_path / "red.png").write_bytes(picture((255, 0, 0)))
+    (tmp_path / "red.png").write_bytes(image_bytes((255, 0, 0)))
 
     arguments = ("--label", "a", "--label", "b", "--template", "{}", "--output", str(tmp_path / "scores.csv"))
     assert run("classify", str(tmp_path / "red.png"), *arguments) == 0
@@ -90,10 +90,10 @@ def test_a_refusal_is_told_with_its_fix_and_not_repeated(run: Run, capsys: pytes
 
 
 def test_the_apis_own_words_are_told(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "broken.png").write_bytes(b"no picture")
+    (tmp_path / "broken.png").write_bytes(b"no image")
 
     assert run("embed", str(tmp_path / "broken.png"), "--output", str(tmp_path / "out.json")) == 1
-    assert "broken.png: the 10 bytes do not start like any of PNG" in capsys.readouterr().err
+    assert "broken.png: the 8 bytes do not start like any of PNG" in capsys.readouterr().err
     assert not (tmp_path / "out.json").exists()
 
 

@@ -11,7 +11,7 @@ import pytest
 from openclip_lambda.bulk import tables
 
 from tests.unit.client.conftest import Recorder, Run, Scripted, python, result
-from tests.unit.fake_bundle import picture
+from tests.unit.fake_bundle import image_bytes
 
 
 def test_the_names_of_an_array_never_replace_a_file_of_somebody_else(
@@ -42,23 +42,23 @@ def test_a_run_replaces_the_results_of_the_one_before_with_their_names(run: Run,
 @pytest.mark.parametrize("name", ["out.json", "link.json", "hard.json", "directory/../out.json"])
 def test_an_input_is_never_replaced(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
     (tmp_path / "directory").mkdir()
-    (tmp_path / "out.json").write_bytes(picture())
+    (tmp_path / "out.json").write_bytes(image_bytes())
     (tmp_path / "link.json").symlink_to("out.json")
     (tmp_path / "hard.json").hardlink_to(tmp_path / "out.json")
 
     assert run("embed", tmp_path / "out.json", "--output", tmp_path / name) == 1
     assert f"--output would replace the input {tmp_path / 'out.json'}" in capsys.readouterr().err
-    assert (tmp_path / "out.json").read_bytes() == picture()
+    assert (tmp_path / "out.json").read_bytes() == image_bytes()
     assert Recorder.seen == []
 
 
 def test_an_image_of_a_directory_is_not_replaced_through_a_link(run: Run, tmp_path: Path) -> None:
     (tmp_path / "album").mkdir()
-    (tmp_path / "out.json").write_bytes(picture())
+    (tmp_path / "out.json").write_bytes(image_bytes())
     (tmp_path / "album" / "a.png").symlink_to("../out.json")
 
     assert run("embed", tmp_path / "album", "--output", tmp_path / "out.json") == 1
-    assert (tmp_path / "out.json").read_bytes() == picture()
+    assert (tmp_path / "out.json").read_bytes() == image_bytes()
 
 
 def test_a_link_to_the_output_stays_one(run: Run, tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def test_every_file_name_comes_back_as_it_is_on_disk(
     os.mkdir(album)  # noqa: PTH102 - names are bytes here
     for name in (*NAMES, "图.png".encode()):
         with open(album + b"/" + name, "wb") as file:  # noqa: PTH123
-            file.write(picture())
+            file.write(image_bytes())
     out = tmp_path / f"out{suffix}"
 
     assert run("embed", os.fsdecode(album), *(("--output", out) if suffix else ())) == 0

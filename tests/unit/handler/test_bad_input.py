@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 
 from handler.errors import STATUS
-from tests.unit.fake_bundle import FIRST, FakeFunction, as_base64, data_uri, encoded, picture
+from tests.unit.fake_bundle import FIRST, FakeFunction, as_base64, data_uri, encoded, image_bytes
 
 GOOD = {"input": "a"}
-PNG = picture()
+PNG = image_bytes()
 WIDE = encoded(Image.new("1", (4001, 2)), "PNG")
 BOMB = encoded(Image.new("1", (2000, 2000)), "PNG")  # 4 million pixels in under a kilobyte
 
@@ -84,10 +84,10 @@ BAD_BODIES: list[tuple[Any, int, str, str | None]] = [
     (image(as_base64(b"BMW makes cars, and no bitmaps")), 400, "not_an_image", "input[1]"),
     (image(data_uri(PNG[:-30])), 400, "truncated_image", "input[1]"),
     (image(data_uri(PNG[:20])), 400, "truncated_image", "input[1]"),
-    (image(data_uri(picture(kind="WEBP")[:-10])), 400, "truncated_image", "input[1]"),
+    (image(data_uri(image_bytes(kind="WEBP")[:-10])), 400, "truncated_image", "input[1]"),
     (image(data_uri(BOMB)), 413, "image_too_large", "input[1]"),
     (image(data_uri(WIDE)), 400, "image_too_narrow", "input[1]"),
-    (image(data_uri(picture(kind="TIFF"))), 415, "unsupported_image_format", "input[1]"),
+    (image(data_uri(image_bytes(kind="TIFF"))), 415, "unsupported_image_format", "input[1]"),
     (image(data_uri(b"<svg xmlns='http://www.w3.org/2000/svg'/>")), 415, "unsupported_image_format", "input[1]"),
 ]
 
@@ -164,7 +164,7 @@ def test_the_message_for_token_ids_says_what_to_set_in_langchain(function: FakeF
     assert "check_embedding_ctx_length=False" in function.post({"input": [[1, 2]]})[1]["error"]["message"]
 
 
-def test_the_message_for_a_misspelt_field_names_the_one_that_was_meant(function: FakeFunction) -> None:
+def test_the_message_for_a_misspelled_field_names_the_one_that_was_meant(function: FakeFunction) -> None:
     assert "'normalize'" in function.post({"input": "a", "normalise": False})[1]["error"]["message"]
 
 

@@ -1,4 +1,4 @@
-"""Pictures of one request are decoded several at once: in order, within limits, the first bad one named."""
+"""Images of one request are decoded several at once: in order, within limits, the first bad one named."""
 
 import io
 import threading
@@ -17,7 +17,7 @@ SETTINGS = Settings(threads=2)
 
 
 class Model:
-    """Keeps of a picture its red alone, and counts how many are in its hands."""
+    """Keeps of an image its red alone, and counts how many are in its hands."""
 
     def __init__(self) -> None:
         self.held = self.most_held = 0
@@ -33,15 +33,15 @@ class Model:
         return np.full((3, 1, 1), image.getpixel((0, 0))[0], np.float32)  # type: ignore[index]
 
 
-def picture(number: int) -> batching.Picture:
+def item(number: int) -> batching.ImageItem:
     buffer = io.BytesIO()
     Image.new("RGB", (4, 4), (number, 0, 0)).save(buffer, "PNG")
     return 100 + number, buffer.getvalue(), f"input[{number}]"
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 8, 9, 21])
-def test_every_picture_comes_out_at_its_place(count: int) -> None:
-    found = list(batching.batches([picture(number) for number in range(count)], Model(), SETTINGS))  # type: ignore[arg-type]
+def test_every_image_comes_out_at_its_place(count: int) -> None:
+    found = list(batching.batches([item(number) for number in range(count)], Model(), SETTINGS))  # type: ignore[arg-type]
 
     assert [place for places, _ in found for place in places] == [100 + number for number in range(count)]
     assert [float(pixels[0, 0, 0]) for _, batch in found for pixels in batch] == list(range(count))
@@ -50,18 +50,18 @@ def test_every_picture_comes_out_at_its_place(count: int) -> None:
 
 def test_as_many_are_held_as_there_are_threads() -> None:
     model = Model()
-    list(batching.batches([picture(number) for number in range(24)], model, SETTINGS))  # type: ignore[arg-type]
+    list(batching.batches([item(number) for number in range(24)], model, SETTINGS))  # type: ignore[arg-type]
     assert model.most_held == 2
 
 
 @pytest.mark.parametrize("bad", [0, 5, 13])
-def test_the_first_bad_picture_is_named_and_no_thread_is_left(bad: int) -> None:
-    pictures = [picture(number) for number in range(16)]
+def test_the_first_bad_image_is_named_and_no_thread_is_left(bad: int) -> None:
+    items = [item(number) for number in range(16)]
     for number in (bad, 15):
-        pictures[number] = (*pictures[number][:1], b"not a picture", pictures[number][2])
+        items[number] = (*items[number][:1], b"not an image", items[number][2])
 
     with pytest.raises(ImageError) as caught:
-        list(batching.batches(pictures, Model(), SETTINGS))  # type: ignore[arg-type]
+        list(batching.batches(items, Model(), SETTINGS))  # type: ignore[arg-type]
 
     assert (caught.value.code, caught.value.param) == ("not_an_image", f"input[{bad}]")
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("openclip-decode")]
@@ -70,6 +70,6 @@ def test_the_first_bad_picture_is_named_and_no_thread_is_left(bad: int) -> None:
 def test_the_call_counts_what_its_threads_did() -> None:
     call = Call()
     with active(call):
-        list(batching.batches([picture(number) for number in range(10)], Model(), SETTINGS))  # type: ignore[arg-type]
+        list(batching.batches([item(number) for number in range(10)], Model(), SETTINGS))  # type: ignore[arg-type]
     assert call.stages["preprocess"].seconds >= 10 * 0.005
     assert call.stages["decode"].seconds > 0

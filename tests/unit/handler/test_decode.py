@@ -49,11 +49,11 @@ def code_of(data: bytes, limit: int = LIMIT) -> str | None:
 
 
 @pytest.mark.parametrize("data", FILES.values(), ids=FILES)
-def test_a_picture_is_what_pillow_opens(data: bytes) -> None:
+def test_an_image_is_what_pillow_opens(data: bytes) -> None:
     reference: Image.Image = Image.open(io.BytesIO(data))
-    if reference.mode == "RGBA":  # opaque: resized, its colours are those without the alpha channel
+    if reference.mode == "RGBA":  # opaque: resized, its colors are those without the alpha channel
         reference = reference.convert("RGB")
-    if reference.mode == "I;16":  # what Pillow makes of colours of 16 bits, it does not make of grey
+    if reference.mode == "I;16":  # what Pillow makes of colors of 16 bits, it does not make of gray
         reference = Image.frombytes("L", reference.size, reference.tobytes()[1::2])
     found = decode(data, LIMIT)
     assert (found.mode, found.size) == (reference.mode, reference.size)
@@ -137,21 +137,21 @@ def webp_of(width: int, height: int) -> bytes:
     ],
     ids=["just over", "wide", "tall", "most of PNG", "gif screen", "gif frame", "bmp", "most of WebP"],
 )
-def test_a_picture_too_large_is_known_by_its_header(data: bytes) -> None:
+def test_an_image_too_large_is_known_by_its_header(data: bytes) -> None:
     assert code_of(data) == "image_too_large"
 
 
-def test_a_picture_of_the_most_pixels_is_decoded() -> None:
+def test_an_image_of_the_most_pixels_is_decoded() -> None:
     assert decode(encoded(Image.new("1", (1000, 1000)), "PNG"), LIMIT).size == (1000, 1000)
 
 
 @pytest.mark.parametrize("size", [(4000, 3), (3, 4000), (2000, 1)])
-def test_a_narrow_picture_is_decoded(size: tuple[int, int]) -> None:
+def test_a_narrow_image_is_decoded(size: tuple[int, int]) -> None:
     assert decode(encoded(Image.new("L", size), "PNG"), LIMIT).size == size
 
 
 @pytest.mark.parametrize("size", [(2001, 1), (1, 2001)])
-def test_a_picture_of_extreme_shape_is_too_narrow(size: tuple[int, int]) -> None:
+def test_an_image_of_extreme_shape_is_too_narrow(size: tuple[int, int]) -> None:
     assert code_of(encoded(Image.new("L", size), "PNG")) == "image_too_narrow"
 
 
@@ -186,7 +186,7 @@ edits = st.lists(
 @settings(max_examples=1500)
 @given(name=st.sampled_from(sorted(FILES)), changes=edits)
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::PIL.Image.DecompressionBombWarning")
-def test_a_damaged_file_gives_a_picture_within_the_limit_or_an_image_error(
+def test_a_damaged_file_gives_an_image_within_the_limit_or_an_image_error(
     name: str, changes: list[tuple[str, int, int]]
 ) -> None:
     data = bytearray(FILES[name])

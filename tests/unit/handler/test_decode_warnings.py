@@ -27,10 +27,10 @@ from PIL import Image
 from handler.errors import ImageError
 from handler.imaging.decode import decode
 
-def pictures():
-{pictures}
+def images():
+{images}
 
-for data, expected in pictures():
+for data, expected in images():
     try:
         decode(data, 40_000_000)
         code = None
@@ -42,8 +42,8 @@ print([key for one in kept for key in one if key != "version"])
 """
 
 
-@pytest.mark.parametrize("pictures", [MANY_SIZES, MANY_TAGS], ids=["sizes", "tags"])
-def test_pictures_with_many_oddities_leave_no_warnings_in_memory_or_log(pictures: str) -> None:
-    program = WARNED.format(pictures=textwrap.indent(pictures, "    "))
+@pytest.mark.parametrize("images", [MANY_SIZES, MANY_TAGS], ids=["sizes", "tags"])
+def test_images_with_many_oddities_leave_no_warnings_in_memory_or_log(images: str) -> None:
+    program = WARNED.format(images=textwrap.indent(images, "    "))
     run = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert (run.stdout.strip(), run.stderr) == ("[]", "")

@@ -14,7 +14,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from handler.endpoints.embeddings import floats
-from tests.unit.fake_bundle import EMBED_DIM, FIRST, SECOND, FakeFunction, as_base64, data_uri, picture
+from tests.unit.fake_bundle import EMBED_DIM, FIRST, SECOND, FakeFunction, as_base64, data_uri, image_bytes
 
 RED, GREEN = [math.sqrt(0.5), 0, 0, math.sqrt(0.5)], [0, math.sqrt(0.5), 0, math.sqrt(0.5)]
 
@@ -43,15 +43,15 @@ def test_a_text_gives_a_vector_of_unit_length_in_openai_shape(function: FakeFunc
     }
 
 
-def test_texts_and_pictures_in_any_order_keep_it_and_share_a_batch_each(function: FakeFunction) -> None:
+def test_texts_and_images_in_any_order_keep_it_and_share_a_batch_each(function: FakeFunction) -> None:
     answer = function.post(
         {
             "input": [
-                {"image": as_base64(picture((0, 255, 0)))},
+                {"image": as_base64(image_bytes((0, 255, 0)))},
                 "a",
-                data_uri(picture((255, 0, 0))),
+                data_uri(image_bytes((255, 0, 0))),
                 {"text": "b"},
-                {"image": data_uri(picture((255, 0, 0), "BMP"), "image/bmp")},
+                {"image": data_uri(image_bytes((255, 0, 0), "BMP"), "image/bmp")},
             ]
         }
     )
@@ -71,11 +71,11 @@ def test_many_items_run_in_several_batches_and_keep_their_order(function: FakeFu
 
 
 def test_a_single_object_is_a_list_of_one(function: FakeFunction) -> None:
-    np.testing.assert_allclose(vectors(function.post({"input": {"image": as_base64(picture())}})), [RED], atol=1e-6)
+    np.testing.assert_allclose(vectors(function.post({"input": {"image": as_base64(image_bytes())}})), [RED], atol=1e-6)
 
 
-def test_modality_image_makes_every_string_a_picture(function: FakeFunction) -> None:
-    body = {"input": [as_base64(picture()), data_uri(picture())], "modality": "image"}
+def test_modality_image_makes_every_string_an_image(function: FakeFunction) -> None:
+    body = {"input": [as_base64(image_bytes()), data_uri(image_bytes())], "modality": "image"}
     np.testing.assert_allclose(vectors(function.post(body)), [RED, RED], atol=1e-6)
 
 
@@ -85,7 +85,7 @@ def test_modality_text_makes_every_string_a_text(function: FakeFunction) -> None
 
 
 def test_base64_with_line_breaks_as_encoders_of_mail_make_it_is_read(function: FakeFunction) -> None:
-    wrapped = base64.encodebytes(picture()).decode()
+    wrapped = base64.encodebytes(image_bytes()).decode()
     assert "\n" in wrapped.strip()
     np.testing.assert_allclose(vectors(function.post({"input": [{"image": wrapped}]})), [RED], atol=1e-6)
 
@@ -132,14 +132,14 @@ def test_the_second_model_is_loaded_when_it_is_asked_for(function: FakeFunction)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "BMP"])
-def test_a_picture_as_the_body_is_embedded_whatever_its_header_says(function: FakeFunction, kind: str) -> None:
-    found = vectors(function.http("POST", "/v1/embeddings", picture((255, 0, 0), kind), "image/png"))
+def test_an_image_as_the_body_is_embedded_whatever_its_header_says(function: FakeFunction, kind: str) -> None:
+    found = vectors(function.http("POST", "/v1/embeddings", image_bytes((255, 0, 0), kind), "image/png"))
     np.testing.assert_allclose(found, [RED], atol=0.01)
 
 
-def test_a_picture_as_the_body_takes_its_options_from_the_query(function: FakeFunction) -> None:
+def test_an_image_as_the_body_takes_its_options_from_the_query(function: FakeFunction) -> None:
     query = f"model={SECOND.replace('/', '%2F')}&encoding_format=base64&normalize=false&dimensions=4"
-    status, body = function.http("POST", "/v1/embeddings", picture(), "IMAGE/PNG", query)
+    status, body = function.http("POST", "/v1/embeddings", image_bytes(), "IMAGE/PNG", query)
     assert (status, body["model"]) == (200, SECOND)
     assert struct.unpack("<4f", base64.b64decode(body["data"][0]["embedding"])) == (1.0, 0.0, 0.0, 1.0)
 
@@ -150,6 +150,6 @@ def test_json_is_read_under_any_of_its_content_types(function: FakeFunction, con
 
 
 def test_a_direct_invoke_gives_the_bare_answer_and_the_bare_error(function: FakeFunction) -> None:
-    body = {"input": ["a", data_uri(picture())]}
+    body = {"input": ["a", data_uri(image_bytes())]}
     assert function.invoke(body) == function.post(body)[1]
     assert function.invoke({"input": ""}) == function.post({"input": ""})[1]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from handler.errors import ApiError
 from handler.http.events import is_http, parse
-from tests.unit.fake_bundle import FakeFunction, picture
+from tests.unit.fake_bundle import FakeFunction, image_bytes
 
 BODY = json.dumps({"input": "ä"}, ensure_ascii=False)
 LIMIT = 1_000_000
@@ -88,10 +88,10 @@ def test_each_envelope_is_answered_as_a_direct_invoke_is(
 
 
 @pytest.mark.parametrize("event", SHAPES.values(), ids=SHAPES)
-def test_a_picture_arrives_in_each_envelope(function: FakeFunction, event: dict[str, Any]) -> None:
+def test_an_image_arrives_in_each_envelope(function: FakeFunction, event: dict[str, Any]) -> None:
     name = "multiValueHeaders" if "headers" not in event else "headers"
     kind: Any = ["image/png"] if name == "multiValueHeaders" else "image/png"
-    body = base64.b64encode(picture()).decode()
+    body = base64.b64encode(image_bytes()).decode()
     answer = function.invoke({**event, name: {"Content-Type": kind}, "body": body, "isBase64Encoded": True})
     assert answer["statusCode"] == 200, answer["body"]
 

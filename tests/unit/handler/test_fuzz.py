@@ -1,4 +1,4 @@
-"""Hypothesis sends bytes that nearly are pictures and events that nearly are events, for some time.
+"""Hypothesis sends bytes that nearly are images and events that nearly are events, for some time.
 
 FUZZ_SECONDS says how long each goes on (`make fuzz` sets more). What came of it is an answer that is no 5xx, from a
 process that holds the shipped code alone and whose memory comes to rest.
@@ -20,7 +20,7 @@ from handler.imaging.decode import decode
 from tests.unit.fake_bundle import as_base64
 from tests.unit.fuzzed import MAX_PIXELS, Fuzzed, fuzzed
 from tests.unit.handler.test_events import HTTP_API
-from tests.unit.strategies import MODES, damaged, events, picture
+from tests.unit.strategies import MODES, damaged, events, image_bytes
 
 SECONDS = float(os.environ.get("FUZZ_SECONDS") or 15)
 CASES = 200  # of a round
@@ -30,12 +30,12 @@ MOST_GROWTH = 0.05  # of memory, after the first quarter
 
 @pytest.fixture
 def function(tmp_path: Path) -> Iterator[Fuzzed]:
-    """The shipped code, which has seen every kind of picture already: what it holds for each, it holds."""
+    """The shipped code, which has seen every kind of image already: what it holds for each, it holds."""
     with fuzzed(tmp_path / "bundle") as function:
         for kind, modes in MODES.items():
             for mode in modes:
                 for seed in range(20):
-                    function.invoke(with_body(picture(kind, mode, seed)))
+                    function.invoke(with_body(image_bytes(kind, mode, seed)))
         yield function
 
 
@@ -63,7 +63,7 @@ def go_on(function: Fuzzed, cases: st.SearchStrategy[Any], check: Callable[[Any]
     assert grown < MOST_GROWTH
 
 
-def test_bytes_that_are_nearly_a_picture_are_embedded_or_refused(function: Fuzzed) -> None:
+def test_bytes_that_are_nearly_an_image_are_embedded_or_refused(function: Fuzzed) -> None:
     seen: set[str] = set()
 
     def check(data: bytes) -> None:
@@ -100,6 +100,6 @@ def test_events_that_are_nearly_aws_s_get_an_answer_and_never_a_5xx(function: Fu
 
 
 @pytest.mark.parametrize("data", [b"", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"BM" + b"\0" * 60, b"RIFF\0\0\0\0WEBPVP8 "])
-def test_signatures_alone_are_no_pictures(data: bytes) -> None:
+def test_signatures_alone_are_no_images(data: bytes) -> None:
     with pytest.raises(ImageError):
         decode(data, MAX_PIXELS)

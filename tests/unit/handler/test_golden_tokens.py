@@ -9,7 +9,7 @@ import pytest
 
 from handler import golden
 from handler.manifest import Golden, Manifest
-from tests.unit.fake_bundle import as_base64, little_endian, picture
+from tests.unit.fake_bundle import as_base64, image_bytes, little_endian
 
 
 @pytest.mark.parametrize(("made", "equal"), [([[1, 2]], True), ([[1, 3]], False)])
@@ -22,7 +22,13 @@ def test_a_tokenizer_that_drops_an_option_is_no_equal(made: list[list[int]], equ
         encode_images=lambda pixels: np.ones((len(pixels), 2), np.float32),
     )
     samples = Golden(
-        ["a"], [[1, 0]], [little_endian([1, 1])], [as_base64(picture())], [little_endian([1, 1])], ["a <red>"], [[1, 2]]
+        ["a"],
+        [[1, 0]],
+        [little_endian([1, 1])],
+        [as_base64(image_bytes())],
+        [little_endian([1, 1])],
+        ["a <red>"],
+        [[1, 2]],
     )
     entry = SimpleNamespace(id="m", precision="fp32", golden=samples)
     model = SimpleNamespace(engine=engine, entry=entry, preprocess=lambda _: np.zeros((3, 2, 2)), load_seconds=0.0)

@@ -65,7 +65,7 @@ BATCHES: dict[str, tuple[Maker, int]] = {
     "as many RGBA as count": (HOSTILE["PNG, RGBA, interlaced"], 6),
     "as many of 16 bits as count": (HOSTILE["PNG, 16-bit RGBA, interlaced"], 5),
     "as many white ones on nothing as count": (HOSTILE["PNG, white on nothing"], 6),
-    "as many grey ones as count": (HOSTILE["JPEG, grey progressive"], 6),
+    "as many gray ones as count": (HOSTILE["JPEG, gray progressive"], 6),
     "256 of 500 segments": (lambda _, size: HOSTILE["JPEG, EXIF segments"](0, 5_500), 256),
     "256 of 100 scans": (scans(0.002, 100), 256),
 }

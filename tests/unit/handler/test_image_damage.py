@@ -1,4 +1,4 @@
-"""What browsers show is embedded, whatever else a file holds; what lacks pixels is refused, and no grey is embedded."""
+"""What browsers show is embedded, whatever else a file holds; what lacks pixels is refused, and no gray is embedded."""
 
 import struct
 import zlib
@@ -153,7 +153,7 @@ CUT = {
     **{f"JPEG of {share:.0%}, ended": deeper(JPEG, share, b"\xff\xd9") for share in (0.1, 0.5, 0.9)},
     **{f"restarting JPEG of {share:.0%}, ended": deeper(RESTARTS, share, b"\xff\xd9") for share in (0.1, 0.5, 0.9)},
     **{f"progressive JPEG of {share:.0%}, ended": deeper(PROGRESSIVE, share, b"\xff\xd9") for share in (0.1, 0.5)},
-    **{f"grey JPEG of {share:.0%}, ended": deeper(encoded(photo().convert("L"), "JPEG"), share, b"\xff\xd9")
+    **{f"gray JPEG of {share:.0%}, ended": deeper(encoded(photo().convert("L"), "JPEG"), share, b"\xff\xd9")
        for share in (0.2, 0.8)},
     **{f"CMYK JPEG of {share:.0%}, ended": deeper(encoded(photo().convert("CMYK"), "JPEG"), share, b"\xff\xd9")
        for share in (0.2, 0.8)},
@@ -173,7 +173,7 @@ def test_an_image_whose_pixels_are_missing_is_truncated(data: bytes) -> None:
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
 @pytest.mark.parametrize("progressive", [False, True])
-def test_a_grey_image_is_not_taken_for_missing_pixels(mode: str, progressive: bool) -> None:
+def test_a_gray_image_is_not_taken_for_missing_pixels(mode: str, progressive: bool) -> None:
     image = photo(200, 160).convert("RGB")
     image.paste((128, 128, 128), (0, 80, 200, 160))
     assert code_of(encoded(image.convert(mode), "JPEG", progressive=progressive, quality=95)) is None
@@ -182,7 +182,7 @@ def test_a_grey_image_is_not_taken_for_missing_pixels(mode: str, progressive: bo
 
 @pytest.mark.parametrize("fill", [(251, 3, 249), (4, 252, 6), (0, 0, 0), (255, 255, 255)])
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "LA"])
-def test_an_image_of_one_colour_is_not_taken_for_missing_pixels(mode: str, fill: tuple[int, ...]) -> None:
+def test_an_image_of_one_color_is_not_taken_for_missing_pixels(mode: str, fill: tuple[int, ...]) -> None:
     for kind in ("PNG", "GIF") if mode in ("1", "L", "P") else ("PNG",):
         image = Image.new("RGB", (9, 7), fill).convert(mode)
         assert close(decode(encoded(image, kind), LIMIT), image)

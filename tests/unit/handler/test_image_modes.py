@@ -23,9 +23,9 @@ def chunk(kind: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
-def png(depth: int, colour: int, rows: list[bytes], *extra: bytes) -> bytes:
-    width = len(rows[0]) * 8 // depth // {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[colour]
-    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, len(rows), depth, colour, 0, 0, 0))
+def png(depth: int, color: int, rows: list[bytes], *extra: bytes) -> bytes:
+    width = len(rows[0]) * 8 // depth // {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[color]
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, len(rows), depth, color, 0, 0, 0))
     pixels = zlib.compress(b"".join(b"\0" + row for row in rows))
     return b"".join([b"\x89PNG\r\n\x1a\n", head, *extra, chunk(b"IDAT", pixels), chunk(b"IEND", b"")])
 
@@ -36,27 +36,27 @@ def seen(data: bytes) -> list[Any]:
     return [image.getpixel((x, y)) for y in range(image.height) for x in range(image.width)]
 
 
-def grey(*values: int) -> list[tuple[int, int, int]]:
+def gray(*values: int) -> list[tuple[int, int, int]]:
     return [(value,) * 3 for value in values]
 
 
-BITS = grey(255, 0, 255, 0, 0, 255, 0, 255)
+BITS = gray(255, 0, 255, 0, 0, 255, 0, 255)
 PLTE = chunk(b"PLTE", bytes((255, 0, 0, 0, 255, 0, 0, 0, 255, 9, 9, 9)))
 MODES = {
     "1 bit": (png(1, 0, [b"\xa5"]), BITS),
     "1 bit, white is transparent": (png(1, 0, [b"\xa5"], chunk(b"tRNS", b"\0\1")), BITS),
-    "2 bits": (png(2, 0, [b"\x1b"]), grey(0, 85, 170, 255)),
-    "2 bits, a third is transparent": (png(2, 0, [b"\x1b"], chunk(b"tRNS", b"\0\1")), grey(0, 255, 170, 255)),
-    "4 bits": (png(4, 0, [b"\x0f\x5a"]), grey(0, 255, 85, 170)),
-    "4 bits, a third is transparent": (png(4, 0, [b"\x0f\x5a"], chunk(b"tRNS", b"\0\5")), grey(0, 255, 255, 170)),
-    "8 bits": (png(8, 0, [b"\0\x7f\xff"]), grey(0, 127, 255)),
-    "8 bits, one is transparent": (png(8, 0, [b"\0\x7f\xff"], chunk(b"tRNS", b"\0\x7f")), grey(0, 255, 255)),
-    "16 bits": (png(16, 0, [b"\0\xff\x40\0\x80\x80\xff\xff"]), grey(0, 64, 128, 255)),
+    "2 bits": (png(2, 0, [b"\x1b"]), gray(0, 85, 170, 255)),
+    "2 bits, a third is transparent": (png(2, 0, [b"\x1b"], chunk(b"tRNS", b"\0\1")), gray(0, 255, 170, 255)),
+    "4 bits": (png(4, 0, [b"\x0f\x5a"]), gray(0, 255, 85, 170)),
+    "4 bits, a third is transparent": (png(4, 0, [b"\x0f\x5a"], chunk(b"tRNS", b"\0\5")), gray(0, 255, 255, 170)),
+    "8 bits": (png(8, 0, [b"\0\x7f\xff"]), gray(0, 127, 255)),
+    "8 bits, one is transparent": (png(8, 0, [b"\0\x7f\xff"], chunk(b"tRNS", b"\0\x7f")), gray(0, 255, 255)),
+    "16 bits": (png(16, 0, [b"\0\xff\x40\0\x80\x80\xff\xff"]), gray(0, 64, 128, 255)),
     "16 bits, one is transparent": (
-        png(16, 0, [b"\x10\0\x40\0\x40\1\x80\x80"], chunk(b"tRNS", b"\x40\0")), grey(16, 255, 64, 128)
+        png(16, 0, [b"\x10\0\x40\0\x40\1\x80\x80"], chunk(b"tRNS", b"\x40\0")), gray(16, 255, 64, 128)
     ),
-    "grey and alpha": (png(8, 4, [b"\0\xff\0\0\0\x80\x50\xff"]), grey(0, 255, 127, 80)),
-    "16 bits grey and alpha": (png(16, 4, [b"\0\0\xff\xff\0\0\0\0\x50\x12\xff\xff"]), grey(0, 255, 80)),
+    "gray and alpha": (png(8, 4, [b"\0\xff\0\0\0\x80\x50\xff"]), gray(0, 255, 127, 80)),
+    "16 bits gray and alpha": (png(16, 4, [b"\0\0\xff\xff\0\0\0\0\x50\x12\xff\xff"]), gray(0, 255, 80)),
     "RGB": (png(8, 2, [bytes((1, 2, 3, 200, 100, 50))]), [(1, 2, 3), (200, 100, 50)]),
     "RGB, one is transparent": (
         png(8, 2, [bytes((1, 2, 3, 200, 100, 50))], chunk(b"tRNS", b"\0\1\0\2\0\3")), [WHITE, (200, 100, 50)]
@@ -97,8 +97,8 @@ def test_two_black_drawings_on_nothing_are_two_images(kind: str) -> None:
     assert drawings[0] != drawings[1]
 
 
-def test_hidden_colours_do_not_count() -> None:
-    hidden = [Image.new("RGBA", (4, 4), (*colour, 0)) for colour in (RED, BLACK)]
+def test_hidden_colors_do_not_count() -> None:
+    hidden = [Image.new("RGBA", (4, 4), (*color, 0)) for color in (RED, BLACK)]
     for image in hidden:
         image.putpixel((1, 1), (10, 20, 30, 255))
     first, second = (decode(encoded(image, "PNG"), LIMIT) for image in hidden)
@@ -109,8 +109,8 @@ def test_hidden_colours_do_not_count() -> None:
     ("data", "says"),
     [
         (png(16, 0, [b"\0\0\0\x50\0\xff"]), "from 0 to 255"),
-        (png(16, 2, [bytes(6)], chunk(b"tRNS", bytes(6))), "16 bits with a transparent colour"),
-        (b"\x89PNG\r\n\x1a\n" + chunk(b"CgBI", bytes(4)) + png(8, 0, [b"\0"])[8:], "optimised for iOS"),
+        (png(16, 2, [bytes(6)], chunk(b"tRNS", bytes(6))), "16 bits with a transparent color"),
+        (b"\x89PNG\r\n\x1a\n" + chunk(b"CgBI", bytes(4)) + png(8, 0, [b"\0"])[8:], "optimized for iOS"),
     ],
 )
 def test_what_cannot_be_shown_truly_is_refused(data: bytes, says: str) -> None:
@@ -159,14 +159,14 @@ def lab_profile() -> bytes:
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
-def test_profiles_of_colours_are_left_unapplied_and_others_refused(kind: str) -> None:
+def test_profiles_of_colors_are_left_unapplied_and_others_refused(kind: str) -> None:
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     plain = decode(encoded(photo(), kind), LIMIT)
     for space in (b"RGB ", b"GRAY", b"CMYK"):
         with_profile = encoded(photo(), kind, icc_profile=srgb[:16] + space + srgb[20:])
         assert decode(with_profile, LIMIT).tobytes() == plain.tobytes()
     assert decode(encoded(photo(), kind, icc_profile=b"no profile"), LIMIT).tobytes() == plain.tobytes()
-    with pytest.raises(ImageError, match="colour space 'Lab'") as caught:
+    with pytest.raises(ImageError, match="color space 'Lab'") as caught:
         decode(encoded(photo(), kind, icc_profile=lab_profile()), LIMIT)
     assert caught.value.code == "unsupported_image_format"
 
@@ -181,7 +181,7 @@ def test_a_jpeg_that_is_none_of_a_browser_s_is_refused(at: int, value: int) -> N
 
 
 def gif(screen: tuple[int, int], box: tuple[int, int, int, int], transparent: int | None = None) -> bytes:
-    """A frame of colour 1 (green), of a table of red, green, blue and grey."""
+    """A frame of color 1 (green), of a table of red, green, blue and gray."""
     frame = Image.new("P", box[2:], 1)
     frame.putpalette([255, 0, 0, 0, 255, 0, 0, 0, 255, 9, 9, 9])
     frame.putpixel((0, 0), 2)
@@ -202,7 +202,7 @@ def test_a_gif_s_transparent_index_and_uncovered_screen_are_white() -> None:
 
 @pytest.mark.parametrize(("kind", "options"), [("GIF", {}), ("PNG", {}), ("WEBP", {"lossless": True})])
 def test_of_an_animation_the_first_frame_is_embedded(kind: str, options: dict[str, Any]) -> None:
-    frames = [Image.new("RGB", (6, 6), colour) for colour in (RED, (0, 0, 255), (0, 255, 0))]
+    frames = [Image.new("RGB", (6, 6), color) for color in (RED, (0, 0, 255), (0, 255, 0))]
     data = encoded(frames[0], kind, save_all=True, append_images=frames[1:], **options)
     assert seen(data) == [RED] * 36
 

@@ -13,7 +13,7 @@ from PIL import Image
 from handler.endpoints import embeddings
 from handler.errors import ApiError
 from handler.schemas.limits import check_answer_size
-from tests.unit.fake_bundle import FakeFunction, as_base64, encoded, picture
+from tests.unit.fake_bundle import FakeFunction, as_base64, encoded, image_bytes
 
 LAMBDA_LIMIT = 6 * 1024 * 1024  # docs.aws.amazon.com: lambda "Lambda quotas", synchronous invocation payload
 
@@ -31,9 +31,9 @@ def test_an_answer_that_lambda_would_refuse_is_refused_before_a_text_is_embedded
     assert function.post({"input": ["a"] * int(fit.replace(",", ""))})[0] == 200
 
 
-def test_a_matrix_that_lambda_would_refuse_is_refused_before_a_picture_is_read(tmp_path: Path) -> None:
+def test_a_matrix_that_lambda_would_refuse_is_refused_before_an_image_is_read(tmp_path: Path) -> None:
     function = FakeFunction(tmp_path / "bundle", max_items=1_000)
-    body = {"images": [as_base64(picture())] * 700, "texts": ["a"] * 700}
+    body = {"images": [as_base64(image_bytes())] * 700, "texts": ["a"] * 700}
     status, answer = function.http("POST", "/v1/similarity", json.dumps(body).encode())
     assert (status, answer["error"]["code"], answer["error"]["param"]) == (413, "answer_too_large", "images")
     assert function.loader.loads == []
@@ -57,7 +57,7 @@ def test_the_most_that_is_let_through_fits(dimensions: int, encoding: str) -> No
     assert most * in_envelope > 0.8 * LAMBDA_LIMIT or dimensions < 64  # and not much less than would fit
 
 
-def test_the_pixels_of_all_pictures_together_are_counted_before_one_is_decoded(tmp_path: Path) -> None:
+def test_the_pixels_of_all_images_together_are_counted_before_one_is_decoded(tmp_path: Path) -> None:
     function = FakeFunction(tmp_path / "bundle", max_image_pixels=1_000_000, max_request_pixels=2_500_000)
     large = as_base64(encoded(Image.new("1", (1000, 1000)), "PNG"))
 

@@ -122,7 +122,7 @@ def test_a_failed_background_load_is_logged_and_the_request_tries_again(caplog: 
     assert models.get().entry.id == "a"
 
 
-def test_priming_loads_every_model_and_runs_one_text_and_one_picture_through_each() -> None:
+def test_priming_loads_every_model_and_runs_one_text_and_one_image_through_each() -> None:
     loads = Loads()
     models = Models(manifest_of("a", "b"), Settings(), loads)
 

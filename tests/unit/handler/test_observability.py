@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.fake_bundle import FIRST, SECOND, FakeFunction, as_base64, picture
+from tests.unit.fake_bundle import FIRST, SECOND, FakeFunction, as_base64, image_bytes
 
 ROOT = Path(__file__).parents[3]
 TRACE = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1"
@@ -33,7 +33,7 @@ def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
 def test_each_call_writes_one_line_with_counts_times_and_whether_it_was_cold(
     function: FakeFunction, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    function.post({"input": [SECRET, "b", {"image": as_base64(picture())}]})
+    function.post({"input": [SECRET, "b", {"image": as_base64(image_bytes())}]})
     function.post({"input": "a"})
     first, second = lines(capsys)
 
@@ -80,7 +80,7 @@ def test_a_refused_call_is_counted_by_its_code(function: FakeFunction, capsys: p
 def test_the_line_is_what_cloudwatch_s_embedded_format_asks_for(
     function: FakeFunction, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    function.post({"input": ["a", {"image": as_base64(picture())}]})
+    function.post({"input": ["a", {"image": as_base64(image_bytes())}]})
     function.post({"input": "a", "model": "nobody/knows"})
 
     for line in lines(capsys):  # docs.aws.amazon.com: AmazonCloudWatch "Embedded metric format specification"
@@ -97,7 +97,7 @@ def test_the_line_is_what_cloudwatch_s_embedded_format_asks_for(
 
 
 def test_nothing_of_the_input_is_logged(function: FakeFunction, capsys: pytest.CaptureFixture[str]) -> None:
-    image = as_base64(picture())
+    image = as_base64(image_bytes())
     function.post({"input": [SECRET, {"image": image}]})
     function.post({"input": [SECRET], "model": SECRET})
     function.http(
@@ -129,7 +129,7 @@ def test_a_sampled_call_sends_a_subsegment_for_each_stage(
     function: FakeFunction, daemon: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("_X_AMZN_TRACE_ID", TRACE)
-    function.post({"input": [SECRET, {"image": as_base64(picture())}]})
+    function.post({"input": [SECRET, {"image": as_base64(image_bytes())}]})
 
     found = {}
     for _ in range(5):  # load, tokenize, inference, decode, preprocess

@@ -13,9 +13,9 @@ from botocore.stub import Stubber
 
 from handler.errors import STATUS
 from handler.imaging import s3
-from tests.unit.fake_bundle import FakeFunction, data_uri, picture
+from tests.unit.fake_bundle import FakeFunction, data_uri, image_bytes
 
-RED = data_uri(picture())
+RED = data_uri(image_bytes())
 ODD = [
     *("\ud800", "\udfff", "\udc00\ud800", "a\ud83d", "\x00", "\x1b[31m", "\x7f", "\x85", "\u2028", "\ufeff", "\ufffe"),
     *("\U0010ffff", "\u202e", "\u200b", "\r\nx: y", "%ed%a0%80", "%00", "\\ud800", "é" * 300, "..", "../../etc/passwd"),

@@ -13,16 +13,16 @@ from handler.imaging.orientation import upright
 from tests.unit.fake_bundle import FakeFunction, as_base64, encoded
 
 LIMIT = 1_000_000
-COLOURS = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0), (0, 255, 255), (255, 0, 255)]
+COLORS = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0), (0, 255, 255), (255, 0, 255)]
 Options = dict[str, dict[str, Any]]
 KINDS: Options = {"JPEG": {"quality": 95}, "PNG": {}, "WEBP": {"lossless": True}}
 LEFT, RIGHT = (255, 0, 0), (0, 0, 255)
 
 
 def patches() -> Image.Image:
-    """Six colours, 3 x 2, each of 8 x 8 pixels."""
+    """Six colors, 3 x 2, each of 8 x 8 pixels."""
     image = Image.new("RGB", (3, 2))
-    image.putdata(COLOURS)
+    image.putdata(COLORS)
     return image.resize((24, 16), Image.Resampling.NEAREST)
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from handler.serve import Context
-from tests.unit.fake_bundle import picture, write
+from tests.unit.fake_bundle import image_bytes, write
 
 ROOT = Path(__file__).parents[3]
 
@@ -85,10 +85,10 @@ def test_one_connection_serves_good_and_bad_requests(server: subprocess.Popen[st
     )
 
 
-def test_a_picture_reaches_the_function_byte_for_byte(server: subprocess.Popen[str]) -> None:
+def test_an_image_reaches_the_function_byte_for_byte(server: subprocess.Popen[str]) -> None:
     connection = connect(server)
     query = "/v1/embeddings?model=nobody%2Fknows"
-    assert ask(connection, "POST", query, picture(), **{"content-type": "image/png"})[0] == 404
+    assert ask(connection, "POST", query, image_bytes(), **{"content-type": "image/png"})[0] == 404
     assert ask(connection, "POST", query, b"", **{"content-type": "image/png"})[1]["error"]["code"] == "empty_input"
 
 

@@ -14,7 +14,7 @@ import handler.models
 from handler.errors import BundleError
 from handler.http import dispatch
 from handler.service import Service
-from tests.unit.fake_bundle import EMBED_DIM, FIRST, SECOND, FakeFunction, Loader, data_uri, picture, write
+from tests.unit.fake_bundle import EMBED_DIM, FIRST, SECOND, FakeFunction, Loader, data_uri, image_bytes, write
 
 
 @pytest.fixture
@@ -218,4 +218,4 @@ def test_a_vector_that_is_not_finite_is_an_error_and_never_an_answer(function: F
     function.post({"input": "a"})
     encode_images = function.loader.engine.encode_images
     function.loader.engine.encode_images = lambda pixels: encode_images(pixels) * float("nan")  # type: ignore[method-assign]
-    assert function.post({"input": data_uri(picture())})[1]["error"]["code"] == "internal_error"
+    assert function.post({"input": data_uri(image_bytes())})[1]["error"]["code"] == "internal_error"

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from handler.endpoints.zero_shot import activate
-from tests.unit.fake_bundle import FIRST, SECOND, FakeFunction, as_base64, data_uri, picture
+from tests.unit.fake_bundle import FIRST, SECOND, FakeFunction, as_base64, data_uri, image_bytes
 
-RED, GREEN = as_base64(picture((255, 0, 0))), as_base64(picture((0, 255, 0)))
-# A picture is (r, g, b, 1), a text counts its a, b, c, d: "ad" is red, "bd" is green.
+RED, GREEN = as_base64(image_bytes((255, 0, 0))), as_base64(image_bytes((0, 255, 0)))
+# An image is (r, g, b, 1), a text counts its a, b, c, d: "ad" is red, "bd" is green.
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def ask(function: FakeFunction, path: str, body: Any) -> tuple[int, dict[str, An
     return function.http("POST", path, json.dumps(body).encode())
 
 
-def test_a_picture_gets_the_label_that_is_nearest_with_softmax_over_the_model_s_scale(function: FakeFunction) -> None:
+def test_an_image_gets_the_label_that_is_nearest_with_softmax_over_the_model_s_scale(function: FakeFunction) -> None:
     status, body = ask(function, "/v1/classify", {"input": RED, "labels": ["ad", "bd"], "template": "{}"})
 
     near, far = math.exp(10 * 1.0), math.exp(10 * 0.5)  # the fake model's scale is 10
@@ -73,8 +73,8 @@ def test_a_model_with_a_bias_scores_each_label_alone(function: FakeFunction) -> 
     assert scores[0].tolist() == pytest.approx([1 / (1 + math.exp(-10)), 0.5, 0.0], abs=1e-6)
 
 
-def test_similarity_is_a_row_for_each_picture_and_a_column_for_each_text(function: FakeFunction) -> None:
-    body = {"images": [RED, {"image": data_uri(picture((0, 255, 0)))}], "texts": ["ad", "bd", "b"], "model": SECOND}
+def test_similarity_is_a_row_for_each_image_and_a_column_for_each_text(function: FakeFunction) -> None:
+    body = {"images": [RED, {"image": data_uri(image_bytes((0, 255, 0)))}], "texts": ["ad", "bd", "b"], "model": SECOND}
     status, answer = ask(function, "/v1/similarity", body)
 
     assert (status, answer["model"]) == (200, SECOND)
@@ -102,7 +102,7 @@ BAD: list[tuple[str, Any, int, str, str | None]] = [
     (SIMILARITY, {"images": [RED], "texts": [""]}, 400, "empty_input", "texts[0]"),
     (SIMILARITY, {"images": RED, "texts": ["a"]}, 400, "invalid_type", "images"),
     (SIMILARITY, {"images": [RED], "text": ["a"]}, 400, "unknown_field", "text"),
-    (SIMILARITY, {"images": [as_base64(picture()[:-30])], "texts": ["a"]}, 400, "truncated_image", "images[0]"),
+    (SIMILARITY, {"images": [as_base64(image_bytes()[:-30])], "texts": ["a"]}, 400, "truncated_image", "images[0]"),
     (SIMILARITY, [], 400, "invalid_type", None),
 ]
 

@@ -12,11 +12,11 @@ from tests.infra import fake_build
 HANDLER = fake_build.ROOT / "handler"
 
 
-def test_a_package_says_where_its_artefacts_are(tmp_path: Path) -> None:
+def test_a_package_says_where_its_artifacts_are(tmp_path: Path) -> None:
     package = read_package(fake_build.write(tmp_path, "layer", "arm64", "3.14"), HANDLER)
 
     assert (package.shape, package.architecture, package.python) == ("layer", "arm64", "3.14")
-    assert package.artefacts["models"] == tmp_path / "layer.zip"
+    assert package.artifacts["models"] == tmp_path / "layer.zip"
 
 
 def test_without_a_bundle_the_error_names_both_commands(tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ def test_bytecode_does_not_change_a_handlers_digest_but_a_name_and_a_byte_do(tmp
     assert tree_sha256(source.parent) != before
 
 
-def test_an_artefact_of_another_size_is_refused(tmp_path: Path) -> None:
+def test_an_artifact_of_another_size_is_refused(tmp_path: Path) -> None:
     (fake_build.write(tmp_path, "layer") / "layer.zip").write_bytes(b"half")
 
     with pytest.raises(PackageError, match=r"layer.zip is missing, or not of [\d,]+ bytes .*: run `make package`"):
@@ -86,7 +86,7 @@ def test_a_package_of_the_other_shape_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["../../etc", "/etc/passwd", "a/b.zip", "..", ".", "", "a b", "x\n", "-x.zip"])
-def test_an_artefact_that_does_not_lie_beside_package_json_is_refused(tmp_path: Path, path: object) -> None:
+def test_an_artifact_that_does_not_lie_beside_package_json_is_refused(tmp_path: Path, path: object) -> None:
     build = fake_build.write(tmp_path)
     package = json.loads((build / "package.json").read_text())
     package["artefacts"][0]["path"] = path

@@ -10,12 +10,12 @@ from infra.settings import StackSettings
 
 
 def test_values_of_the_command_line_are_texts() -> None:
-    context = {"memory": "2048", "snap_start": "false", "allowed_buckets": "pictures, more", "throttle_rate": "2.5"}
+    context = {"memory": "2048", "snap_start": "false", "allowed_buckets": "images, more", "throttle_rate": "2.5"}
 
     settings = StackSettings.from_context(context)
 
     assert (settings.memory, settings.snap_start, settings.throttle_rate) == (2048, False, 2.5)
-    assert settings.allowed_buckets == ("pictures", "more")
+    assert settings.allowed_buckets == ("images", "more")
 
 
 def test_values_of_cdk_json_may_be_lists() -> None:
@@ -48,7 +48,7 @@ def test_the_default_is_closed_and_fast() -> None:
         ({"memory": "lots"}, "memory=lots"),
         ({"auth": "apikey"}, "auth=apikey"),
         ({"snap_start": "perhaps"}, "snap_start=perhaps"),
-        ({"allowed_buckets": "Pictures_1"}, "allowed_buckets.0=Pictures_1"),
+        ({"allowed_buckets": "Images_1"}, "allowed_buckets.0=Images_1"),
         ({"auth": "jwt"}, "auth=jwt needs jwt_issuer"),
         ({"cors_origins": "https://a.example/"}, "cors_origins.0=https://a.example/"),
         ({"cors_origins": "a.example"}, "cors_origins.0=a.example"),

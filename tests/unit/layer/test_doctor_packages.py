@@ -132,7 +132,7 @@ def test_what_open_clip_says_in_a_log_is_what_the_installed_one_says(tmp_path: P
         assert codes(examine(str(tmp_path / "log.txt"))) == {code}
 
 
-def test_a_picture_whose_base64_was_left_as_it_came_is_named_by_what_pillow_says(tmp_path: Path) -> None:
+def test_an_image_whose_base64_was_left_as_it_came_is_named_by_what_pillow_says(tmp_path: Path) -> None:
     with pytest.raises(UnidentifiedImageError) as caught:
         Image.open(io.BytesIO(b"iVBORw0KGgo="))
     (tmp_path / "log.txt").write_text(f"[ERROR] UnidentifiedImageError: {caught.value}\n")

@@ -14,7 +14,7 @@ def source(repo: str, license: str | None) -> lock.LockedSource:
     return lock.LockedSource(repo, None, "a" * 40, ("weights",), license, {})
 
 
-def test_licences_are_those_that_the_hub_stated_at_the_last_build(
+def test_licenses_are_those_that_the_hub_stated_at_the_last_build(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "models.toml").write_text(SPEC)

@@ -135,7 +135,7 @@ def test_a_family_may_be_the_repository_of_the_weights(capsys: pytest.CaptureFix
         (["models", "--fits", "lyer"], "did you mean 'layer'"),
     ],
 )
-def test_a_misspelt_command_or_option_names_the_right_one(
+def test_a_misspelled_command_or_option_names_the_right_one(
     arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as ended:

@@ -85,7 +85,7 @@ def test_the_document_is_valid(trees: Path, shape: str, source: dict[str, Any]) 
     assert len(references) == len(set(references))
 
 
-def test_every_wheel_has_its_purl_its_hash_its_licence_and_what_is_compiled_into_it(trees: Path) -> None:
+def test_every_wheel_has_its_purl_its_hash_its_license_and_what_is_compiled_into_it(trees: Path) -> None:
     found = named(sbom.document(facts(), trees, WHEELS))
 
     one, torch = found["one_package"], found["torch"]

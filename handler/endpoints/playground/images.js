@@ -2,19 +2,19 @@
 
 const LARGE_BYTES = 700_000; // of one file; models look at a few hundred pixels a side
 const LARGE_SIDE = 1024;
-const MOST_PICTURES = 24; // a page of them; the API takes more
+const MAX_IMAGES = 24; // a page of them; the API takes more
 
-const pictures = []; // {name, uri, url, file}: what is sent, what is shown, and what it was as a file
+const images = []; // {name, uri, url, file}: what is sent, what is shown, and what it was as a file
 
 async function addFiles(files) {
   const problems = [];
   for (const file of files) {
-    if (pictures.length >= MOST_PICTURES) {
-      problems.push(`Only the first ${MOST_PICTURES} images are kept.`);
+    if (images.length >= MAX_IMAGES) {
+      problems.push(`Only the first ${MAX_IMAGES} images are kept.`);
       break;
     }
     try {
-      pictures.push(await toPicture(file));
+      images.push(await toImage(file));
     } catch {
       problems.push(unreadable(file));
     }
@@ -28,7 +28,7 @@ function unreadable(file) {
   return `${name} is HEIC, which this browser cannot read: convert it to JPEG (on an iPhone: Settings, Camera, Formats, Most Compatible).`;
 }
 
-async function toPicture(file) {
+async function toImage(file) {
   const bitmap = await createImageBitmap(file);
   const small = file.size <= LARGE_BYTES && /^image\/(png|jpeg|webp|gif|bmp)$/.test(file.type);
   const uri = small ? await asDataUri(file) : scaledDown(bitmap);
@@ -56,11 +56,11 @@ function scaledDown(bitmap) {
   return canvas.toDataURL("image/jpeg", 0.92);
 }
 
-function image(picture) {
+function image(item) {
   const element = document.createElement("img");
-  element.src = picture.uri;
-  element.alt = picture.name;
-  element.title = picture.name;
+  element.src = item.uri;
+  element.alt = item.name;
+  element.title = item.name;
   return element;
 }
 
@@ -72,15 +72,15 @@ function element(tag, className, ...content) {
 }
 
 function showThumbs(onChange) {
-  const rows = pictures.map((picture, index) => {
+  const rows = images.map((item, index) => {
     const remove = element("button", "", "×");
     remove.type = "button";
-    remove.setAttribute("aria-label", `Remove ${picture.name}`);
+    remove.setAttribute("aria-label", `Remove ${item.name}`);
     remove.addEventListener("click", () => {
-      pictures.splice(index, 1);
+      images.splice(index, 1);
       onChange();
     });
-    return element("li", "", image(picture), remove);
+    return element("li", "", image(item), remove);
   });
   document.querySelector("#thumbs").replaceChildren(...rows);
 }
