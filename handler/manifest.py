@@ -3,12 +3,10 @@
 The form is docs/manifest.schema.json. A key that is not known here is ignored; another schema number is refused.
 """
 
-import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from handler.errors import BundleError, ModelNotFoundError
 
@@ -16,8 +14,7 @@ SCHEMA = 3
 REBUILD = "build the bundle again with `python -m layer build` and deploy that"
 
 
-@dataclass(frozen=True)
-class BundleFile:
+class BundleFile(NamedTuple):
     """One file: `path` relative to the bundle, `size` in bytes, `sha256` as 64 hex digits."""
 
     path: str
@@ -25,8 +22,7 @@ class BundleFile:
     sha256: str
 
 
-@dataclass(frozen=True)
-class Golden:
+class Golden(NamedTuple):
     """What open_clip itself computed at build: token ids, and unit-length embeddings as base64 of float32."""
 
     texts: list[str]
@@ -34,12 +30,11 @@ class Golden:
     text_embeddings: list[str]
     images: list[str]  # PNG, base64
     image_embeddings: list[str]
-    tokenized_texts: list[str] = field(default_factory=list)  # of which token ids alone are compared
-    tokenized_ids: list[list[int]] = field(default_factory=list)
+    tokenized_texts: Sequence[str] = ()  # of which token ids alone are compared
+    tokenized_ids: Sequence[list[int]] = ()
 
 
-@dataclass(frozen=True)
-class ModelEntry:
+class ModelEntry(NamedTuple):
     """One model of the bundle. `name` and `pretrained` are what open_clip calls it; `id` is what clients call it."""
 
     id: str
@@ -59,14 +54,20 @@ class ModelEntry:
     export: Mapping[str, Any] | None = None  # of a fast engine: how the towers were made, and how exact they are
 
 
-@dataclass(frozen=True)
-class Manifest:
-    """manifest.json and where it was found. `sha256` is the digest of the file itself: it names the bundle."""
+class Manifest(NamedTuple):
+    """manifest.json, its bytes and where it was found."""
 
     bundle_dir: Path
-    sha256: str
+    raw: bytes
     models: tuple[ModelEntry, ...]
     files: tuple[BundleFile, ...]
+
+    @property
+    def sha256(self) -> str:
+        """The digest of manifest.json itself: it names the bundle."""
+        import hashlib  # late: OpenSSL takes 2 ms of a cold start
+
+        return hashlib.sha256(self.raw).hexdigest()
 
     def model(self, model_id: str | None) -> ModelEntry:
         """Find a model by its id; None is the bundle's first. Raises ModelNotFoundError."""
@@ -97,6 +98,8 @@ def load(bundle_dir: Path) -> Manifest:
 
 def changed_files(manifest: Manifest) -> Iterator[str]:
     """Hash every file and say which is not what was built. Reads the whole bundle."""
+    import hashlib
+
     for file in manifest.files:
         with (manifest.bundle_dir / file.path).open("rb") as stream:
             found = hashlib.file_digest(stream, "sha256").hexdigest()
@@ -111,7 +114,7 @@ def _parse(bundle_dir: Path, raw: bytes) -> Manifest:
             raise BundleError(f"manifest.json has schema {data['schema']}, this handler reads {SCHEMA}: {REBUILD}")
         return Manifest(
             bundle_dir=bundle_dir,
-            sha256=hashlib.sha256(raw).hexdigest(),
+            raw=raw,
             models=tuple(_entry(model) for model in data["models"]),
             files=tuple(_file(file) for file in data["files"]),
         )

@@ -3,21 +3,21 @@
 import base64
 import binascii
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
-from functools import cached_property
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from handler.errors import ApiError
 
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
-@dataclass(frozen=True)
-class Request:
+
+class Request(NamedTuple):
     """One request. Header names are lower case; of a repeated header or parameter the last value counts."""
 
     method: str
     path: str
-    headers: Mapping[str, str] = field(default_factory=dict)
-    query: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = NOTHING
+    query: Mapping[str, str] = NOTHING
     text: str = ""
     encoded: bool = False
     max_body_bytes: int = 0
@@ -27,7 +27,7 @@ class Request:
         """Return the request at the path that is known: as it came, by the gateway's route, or below the base path."""
         for path in (self.path, self.route, without_prefix(self.path, base_path)):
             if path in known:
-                return replace(self, path=path)
+                return self._replace(path=path)
         return self
 
     @property
@@ -35,7 +35,7 @@ class Request:
         """The content type without its parameters, lower case; empty when there is none."""
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
-    @cached_property
+    @property
     def body(self) -> bytes:
         """The body's bytes. Raises ApiError body_too_large, or invalid_base64 for one that is not what its flag says.
 
@@ -57,13 +57,12 @@ class Request:
         return body
 
 
-@dataclass(frozen=True)
-class Response:
+class Response(NamedTuple):
     """A status, a JSON body or a text of its own media type, and, where they matter, headers."""
 
     status: int
     body: Mapping[str, Any] | str
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = NOTHING
     media_type: str = "application/json"
 
 

@@ -6,8 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from handler.engines import Engine, create_engine
 from handler.manifest import Manifest, ModelEntry
@@ -19,8 +18,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class LoadedModel:
+class LoadedModel(NamedTuple):
     """A model ready to embed; `load_seconds` is what loading it took, imports included."""
 
     entry: ModelEntry

@@ -2,8 +2,8 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from handler.errors import SettingsError
 
@@ -11,8 +11,7 @@ CACHE_MODES = ("link", "copy")
 MB = 1_000_000
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """What the environment of the function says; `infra/` writes the variables that `from_env` reads."""
 
     bundle_dir: Path = Path("/opt/openclip")  # in a layer and in the image alike
@@ -37,32 +36,33 @@ class Settings:
 
         Raises SettingsError when one has a value that cannot be meant.
         """
-        mode = environ.get("OPENCLIP_CACHE_MODE", cls.cache_mode)
+        default = cls()
+        mode = environ.get("OPENCLIP_CACHE_MODE", default.cache_mode)
         if mode not in CACHE_MODES:
             raise SettingsError(f"OPENCLIP_CACHE_MODE is {mode!r}: set it to one of {', '.join(CACHE_MODES)}")
         return cls(
             # Absolute: links to the bundle stand in another directory, where a relative path means something else.
-            bundle_dir=Path(environ.get("OPENCLIP_BUNDLE_DIR", cls.bundle_dir)).absolute(),
+            bundle_dir=Path(environ.get("OPENCLIP_BUNDLE_DIR", default.bundle_dir)).absolute(),
             cache_dir=cache_dir(environ),
             cache_mode=mode,
-            max_body_bytes=_positive(environ, "OPENCLIP_MAX_BODY_BYTES", cls.max_body_bytes),
-            max_items=_positive(environ, "OPENCLIP_MAX_ITEMS", cls.max_items),
-            max_image_pixels=_positive(environ, "OPENCLIP_MAX_IMAGE_PIXELS", cls.max_image_pixels),
-            max_request_pixels=_positive(environ, "OPENCLIP_MAX_REQUEST_PIXELS", cls.max_request_pixels),
+            max_body_bytes=_positive(environ, "OPENCLIP_MAX_BODY_BYTES", default.max_body_bytes),
+            max_items=_positive(environ, "OPENCLIP_MAX_ITEMS", default.max_items),
+            max_image_pixels=_positive(environ, "OPENCLIP_MAX_IMAGE_PIXELS", default.max_image_pixels),
+            max_request_pixels=_positive(environ, "OPENCLIP_MAX_REQUEST_PIXELS", default.max_request_pixels),
             cors_origins=_names(environ, "OPENCLIP_CORS_ORIGINS"),
             allowed_buckets=_names(environ, "OPENCLIP_ALLOWED_BUCKETS"),
-            max_object_bytes=_positive(environ, "OPENCLIP_MAX_OBJECT_BYTES", cls.max_object_bytes),
-            threads=_positive(environ, "OPENCLIP_THREADS", cls.threads),
-            model_memory_mb=_positive(environ, "OPENCLIP_MODEL_MEMORY_MB", cls.model_memory_mb),
-            pages=_flag(environ, "OPENCLIP_PAGES", cls.pages),
+            max_object_bytes=_positive(environ, "OPENCLIP_MAX_OBJECT_BYTES", default.max_object_bytes),
+            threads=_positive(environ, "OPENCLIP_THREADS", default.threads),
+            model_memory_mb=_positive(environ, "OPENCLIP_MODEL_MEMORY_MB", default.model_memory_mb),
+            pages=_flag(environ, "OPENCLIP_PAGES", default.pages),
             base_path=_base_path(environ),
-            exif_orientation=_flag(environ, "OPENCLIP_EXIF_ORIENTATION", cls.exif_orientation),
+            exif_orientation=_flag(environ, "OPENCLIP_EXIF_ORIENTATION", default.exif_orientation),
         )
 
 
 def cache_dir(environ: Mapping[str, str]) -> Path:
     """Return the writable directory, also where another variable cannot be meant."""
-    return Path(environ.get("OPENCLIP_CACHE_DIR", Settings.cache_dir)).absolute()
+    return Path(environ.get("OPENCLIP_CACHE_DIR", Settings().cache_dir)).absolute()
 
 
 def _positive(environ: Mapping[str, str], name: str, default: int) -> int:

@@ -2,8 +2,7 @@
 
 import base64
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,8 +29,7 @@ Vectors = NDArray[np.float32]
 V = TypeVar("V")
 
 
-@dataclass(frozen=True)
-class EmbeddingsRequest:
+class EmbeddingsRequest(NamedTuple):
     """A request that can be run: everything but the images' contents has been checked."""
 
     items: Sequence[Item]
@@ -101,7 +99,7 @@ def run(request: EmbeddingsRequest, model: "LoadedModel", settings: Settings) ->
 
 def as_asked(settings: Settings, exif_orientation: bool | None) -> Settings:
     """Return the settings with what a request says itself."""
-    return settings if exif_orientation is None else replace(settings, exif_orientation=exif_orientation)
+    return settings if exif_orientation is None else settings._replace(exif_orientation=exif_orientation)
 
 
 def embed(items: Sequence[Item], model: "LoadedModel", settings: Settings) -> tuple[Vectors, int]:

@@ -1,7 +1,6 @@
 """Which pages of other origins may call from a browser: none, unless the settings name them."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from handler.messages import Request, Response
 from handler.settings import Settings
@@ -37,7 +36,7 @@ def add(answer: Response, request: Request, settings: Settings) -> Response:
     if _permits(request, settings):
         headers["access-control-expose-headers"] = "server-timing, x-openclip-cold"
         headers["access-control-allow-origin"] = "*" if everybody else request.headers["origin"]
-    return replace(answer, headers={**answer.headers, **headers})
+    return answer._replace(headers={**answer.headers, **headers})
 
 
 def _permits(request: Request, settings: Settings) -> bool:

@@ -4,7 +4,6 @@ import logging
 import os
 import traceback
 from collections.abc import Collection
-from dataclasses import replace
 from typing import Any
 
 from handler.errors import ApiError, shorten
@@ -41,7 +40,7 @@ def handle(service: Service, event: Any, context: Any) -> dict[str, Any]:
         return dict(response.body) if not isinstance(response.body, str) else {}
     if call.model:
         timing = {"server-timing": call.server_timing(), "x-openclip-cold": str(call.cold).lower()}
-        response = replace(response, headers={**response.headers, **timing})
+        response = response._replace(headers={**response.headers, **timing})
     return shape(response, event, request)
 
 

@@ -1,10 +1,8 @@
 """Every way in which a Lambda function is called over HTTP, or invoked directly, as one Request; and the way back."""
 
 import base64
-import gzip
 import json
 from collections.abc import Mapping
-from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl, unquote, unquote_plus
 
@@ -12,6 +10,7 @@ from handler.errors import ApiError
 from handler.messages import Request, Response, without_prefix
 
 Event = Mapping[str, Any]
+NO_CONTENT = 204
 WORTH_COMPRESSING = 1_000  # bytes
 
 
@@ -67,6 +66,8 @@ def shape(answer: Response, event: Event, request: Request | None) -> dict[str, 
         "isBase64Encoded": encoded,
     }
     if "elb" in event["requestContext"]:
+        from http import HTTPStatus
+
         envelope["statusDescription"] = f"{answer.status} {HTTPStatus(answer.status).phrase}"
         if "multiValueHeaders" in event:  # a target group with multi-value headers reads nothing else
             del envelope["headers"]
@@ -76,7 +77,7 @@ def shape(answer: Response, event: Event, request: Request | None) -> dict[str, 
 
 def _content(answer: Response, request: Request | None) -> tuple[str, bool, dict[str, str]]:
     """Return the body, whether it is base64, and the headers that say what it is."""
-    if answer.status == HTTPStatus.NO_CONTENT:
+    if answer.status == NO_CONTENT:
         return "", False, {}
     headers = {"content-type": answer.media_type}
     if request and request.method == "HEAD":  # what a GET would have said of itself, and no body
@@ -86,6 +87,8 @@ def _content(answer: Response, request: Request | None) -> tuple[str, bool, dict
     accepted = request.headers.get("accept-encoding", "").lower() if request else ""
     if "gzip" not in accepted or len(answer.body) < WORTH_COMPRESSING:
         return answer.body, False, headers
+    import gzip  # late, as above: no answer with embeddings needs them
+
     headers |= {"content-encoding": "gzip", "vary": "accept-encoding"}
     return base64.b64encode(gzip.compress(answer.body.encode(), 6, mtime=0)).decode("ascii"), True, headers
 

@@ -5,8 +5,7 @@ fail, and none of it is pixels.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from PIL import Image
 
@@ -17,8 +16,7 @@ SHOWN_SPACES = (b"RGB ", b"GRAY", b"CMYK")
 PROFILE_HEAD = 40  # bytes: the color space is at 16, the signature "acsp" at 36
 
 
-@dataclass(frozen=True)
-class Container:
+class Container(NamedTuple):
     """One image of a file.
 
     `work` is the cost of decoding it, in pixels of an ordinary image. `parts` are the file to decode. `exif` is the
@@ -31,7 +29,7 @@ class Container:
     height: int
     work: int
     parts: Sequence[bytes | memoryview]
-    finish: Callable[["Container"], Image.Image] = field(repr=False)
+    finish: Callable[["Container"], Image.Image]
     exif: bytes = b""
 
     def open(self) -> Image.Image:

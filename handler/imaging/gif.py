@@ -1,7 +1,5 @@
 """GIF's blocks: the first frame alone reaches the decoder."""
 
-from dataclasses import dataclass, field
-
 from PIL import Image
 
 from handler.imaging.container import Container, damaged, too_complex
@@ -9,15 +7,15 @@ from handler.imaging.container import Container, damaged, too_complex
 MAX_BLOCKS = 200_000  # of up to 255 bytes: 50 MB as encoders write them
 
 
-@dataclass
 class _File:
-    data: bytes
-    at: int = 13
-    blocks: int = 0
-    transparent: int | None = None
-    box: tuple[int, int, int, int] = (0, 0, 0, 0)
-    frame: tuple[int, int] = (0, 0)  # where its bytes begin and end
-    parts: list[bytes] = field(default_factory=list)
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.at = 13
+        self.blocks = 0
+        self.transparent: int | None = None
+        self.box = (0, 0, 0, 0)
+        self.frame = (0, 0)  # where its bytes begin and end
+        self.parts: list[bytes] = []
 
 
 def read(data: bytes) -> Container:

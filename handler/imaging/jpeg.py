@@ -1,7 +1,7 @@
 """JPEG's segments: the one image in a file, what decoding it costs, and whether all of it is there."""
 
 import re
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from PIL import Image
 
@@ -23,8 +23,7 @@ MAX_SCANS = 100  # a progressive JPEG has about 10
 PASS_WORK = 16  # samples of a further pass over the coefficients that cost as much as one pixel
 
 
-@dataclass
-class Frame:
+class Frame(NamedTuple):
     """The image's size, its components as id -> (width, height), and whether it is progressive."""
 
     width: int
@@ -34,23 +33,20 @@ class Frame:
     progressive: bool
 
 
-@dataclass
 class _File:
     """What has been read of a file."""
 
-    data: bytes
-    frame: Frame | None = None
-    parts: list[bytes | memoryview] = field(default_factory=list)
-    adobe: bytes = b""
-    jfif: bytes = b""
-    exif: bytes = b""
-    profile: bytes = b""
-    scans: list[int] = field(default_factory=list)  # which of `parts` are the pixels of a scan
-    scanned: int = 0  # samples, over all scans
-    bits: dict[int, list[int]] = field(default_factory=dict)  # component -> bits still to come, of each coefficient
-    interval: int = 0  # units between two restart markers
-    units: int = 0  # of the scan that is being read
-    whole: bool = False  # whether an end marker was seen
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.frame: Frame | None = None
+        self.parts: list[bytes | memoryview] = []
+        self.adobe = self.jfif = self.exif = self.profile = b""
+        self.scans: list[int] = []  # which of `parts` are the pixels of a scan
+        self.scanned = 0  # samples, over all scans
+        self.bits: dict[int, list[int]] = {}  # component -> bits still to come, of each coefficient
+        self.interval = 0  # units between two restart markers
+        self.units = 0  # of the scan that is being read
+        self.whole = False  # whether an end marker was seen
 
 
 def read(data: bytes) -> Container:

@@ -1,7 +1,6 @@
 """PNG's chunks: only those that are pixels reach the decoder."""
 
 import zlib
-from dataclasses import dataclass, field
 
 from PIL import Image
 
@@ -16,15 +15,13 @@ MAX_CHUNKS = 20_000  # libpng writes one for each 8 kB
 WORK = {(16, 2): 2, (16, 4): 2, (8, 6): 1.5, (16, 6): 3}
 
 
-@dataclass
 class _File:
-    header: Header
-    parts: list[bytes | memoryview] = field(default_factory=list)
-    pixels: list[bytes | memoryview] = field(default_factory=list)
-    has_palette: bool = False
-    transparent: bool = False
-    exif: bytes = b""
-    profile: bytes = b""
+    def __init__(self, header: Header, head: bytes) -> None:
+        self.header = header
+        self.parts: list[bytes | memoryview] = [head]
+        self.pixels: list[bytes | memoryview] = []
+        self.has_palette = self.transparent = False
+        self.exif = self.profile = b""
 
 
 def read(data: bytes) -> Container:
@@ -32,7 +29,7 @@ def read(data: bytes) -> Container:
     if data[12:16] == b"CgBI":
         unsupported("a PNG that is optimized for iOS", "send the original")
     header = _header(data)
-    file = _File(header, [data[:33]])
+    file = _File(header, data[:33])
     _walk(data, file)
     if not file.pixels or (header.color == PALETTE and not file.has_palette):
         damaged("PNG", "no pixels" if not file.pixels else "no palette")

@@ -1,12 +1,11 @@
 """What a PNG says of itself first: its size, its depth and its colors."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 GRAY, RGB, PALETTE = 0, 2, 3
 
 
-@dataclass(frozen=True)
-class Header:
+class Header(NamedTuple):
     """The IHDR chunk."""
 
     width: int

@@ -5,8 +5,7 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from handler.errors import ApiError, shorten
 from handler.settings import Settings
@@ -24,8 +23,7 @@ _connections = threading.BoundedSemaphore(AT_ONCE)  # of all requests together, 
 _making = threading.Lock()
 
 
-@dataclass(frozen=True)
-class S3Object:
+class S3Object(NamedTuple):
     """Where an image is; `version` is None for the newest."""
 
     bucket: str

@@ -2,8 +2,7 @@
 
 import base64
 import binascii
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from handler.errors import ApiError, shorten
 from handler.imaging import s3
@@ -16,16 +15,14 @@ MODALITIES = ("text", "image")
 MAX_TEXT_CHARACTERS = 10_000  # models read the first few hundred; CLIP's tokenizer takes seconds for one longer word
 
 
-@dataclass(frozen=True)
-class Item:
+class Item(NamedTuple):
     """One thing to embed: a text, or an image's bytes or place in S3. `param` is where it stood, as `input[3]`."""
 
     value: str | bytes | S3Object
     param: str | None
 
 
-@dataclass(frozen=True)
-class Text:
+class Text(NamedTuple):
     """A text of at least one character and at most `limit`."""
 
     limit: int = MAX_TEXT_CHARACTERS
@@ -51,7 +48,6 @@ class Text:
         return {"type": "string", "minLength": 1, "maxLength": self.limit}
 
 
-@dataclass(frozen=True)
 class Image:
     """An image as a data URI, as plain base64, or in an allowed bucket of S3. No URL is ever fetched."""
 
@@ -68,8 +64,7 @@ class Image:
         return {"type": "string", "format": "image", "minLength": 1, "description": about}
 
 
-@dataclass(frozen=True)
-class Either:
+class Either(NamedTuple):
     """A plain string, `{"text": ...}` or `{"image": ...}`.
 
     `strings` says what plain strings are; None leaves that to each: one that starts with `data:image/` is an image.

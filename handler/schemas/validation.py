@@ -1,10 +1,8 @@
 """What a JSON body may hold: each rule reads a value and describes itself, so the document says what is checked."""
 
-import difflib
 import json
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from handler.errors import ApiError, shorten
 from handler.settings import Settings
@@ -23,8 +21,7 @@ class Rule(Protocol):
         """Describe in JSON Schema 2020-12 exactly what `read` takes."""
 
 
-@dataclass(frozen=True)
-class Scalar:
+class Scalar(NamedTuple):
     """A string, a whole number, or true and false; one of `choices` where there are any."""
 
     kind: type
@@ -45,8 +42,7 @@ class Scalar:
         return {"type": JSON_TYPES[self.kind], **({"enum": list(self.choices)} if self.choices else {})}
 
 
-@dataclass(frozen=True)
-class Field:
+class Field(NamedTuple):
     """One field of a body. One that is not required may be null, which is the same as leaving it out."""
 
     rule: Rule
@@ -55,15 +51,14 @@ class Field:
     default: Any = None
 
 
-@dataclass(frozen=True)
-class Body:
+class Body(NamedTuple):
     """An object that has known fields only: a misspelled one, silently ignored, would change the answer."""
 
     name: str
     about: str
     fields: Mapping[str, Field]
     # Whatever only shows when all fields are read. Raises ApiError.
-    check: Callable[[Mapping[str, Any], Settings], None] = field(default=lambda values, settings: None)
+    check: Callable[[Mapping[str, Any], Settings], None] = lambda values, settings: None
 
     def read(self, body: Any, settings: Settings) -> dict[str, Any]:
         """Return every field, absent ones as their default. Raises ApiError."""
@@ -97,8 +92,7 @@ def _describe(one: Field, settings: Settings) -> dict[str, Any]:
     return {**schema, "description": one.about, **default}
 
 
-@dataclass(frozen=True)
-class ListOf:
+class ListOf(NamedTuple):
     """A list of at least one thing and at most `OPENCLIP_MAX_ITEMS`.
 
     `or_one` takes one thing alone too, `or_none` an empty list. `refuse` looks at the first item before all else.
@@ -107,7 +101,7 @@ class ListOf:
     rule: Rule
     or_one: bool = False
     or_none: bool = False
-    refuse: Callable[[Any, str], None] = field(default=lambda first, param: None)
+    refuse: Callable[[Any, str], None] = lambda first, param: None
 
     def read(self, value: Any, param: str, settings: Settings) -> list[Any]:
         """Return a list, also for one thing alone. Raises ApiError."""
@@ -147,6 +141,8 @@ def check_object(value: Any, known: Collection[str], param: str | None = None) -
         raise wrong_type(value, "an object", param)
     for name in value:
         if name not in known:
+            import difflib  # late: for the message alone
+
             close = difflib.get_close_matches(str(name), known, n=1)
             fix = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}"
             where = f"{param}.{printable(name)}" if param else printable(name)

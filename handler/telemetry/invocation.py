@@ -5,36 +5,31 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 
 STAGES = ("load", "fetch", "decode", "preprocess", "tokenize", "inference")
 
 
-@dataclass
 class Stage:
     """Seconds spent in one kind of work, and between which seconds of `time.time()`."""
 
-    seconds: float
-    first: float
-    last: float
+    def __init__(self, seconds: float, first: float, last: float) -> None:
+        self.seconds, self.first, self.last = seconds, first, last
 
 
-@dataclass
 class Call:
     """One invocation. `code` is an error's, None where all went well."""
 
-    request_id: str = "unknown"
-    cold: bool = False
-    started: float = field(default_factory=time.time)
-    route: str = "invoke"
-    status: int = 0
-    code: str | None = None
-    model: str | None = None
-    texts: int = 0
-    images: int = 0
-    seconds: float = 0.0
-    stages: dict[str, Stage] = field(default_factory=dict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)  # images are decoded several at once
+    def __init__(self, request_id: str = "unknown", cold: bool = False) -> None:
+        self.request_id, self.cold = request_id, cold
+        self.started = time.time()
+        self.route = "invoke"
+        self.status = 0
+        self.code: str | None = None
+        self.model: str | None = None
+        self.texts = self.images = 0
+        self.seconds = 0.0
+        self.stages: dict[str, Stage] = {}
+        self._lock = threading.Lock()  # images are decoded several at once
 
     def add(self, name: str, seconds: float) -> None:
         """Count work that ended just now."""

@@ -2,8 +2,8 @@
 
 import json
 import re
-from dataclasses import MISSING, fields
 from pathlib import Path
+from typing import Any
 
 from handler import golden, manifest, offline
 from handler.engines import ENGINES
@@ -38,14 +38,14 @@ def test_the_manifests_published_schema() -> None:
     published = json.loads((ROOT / "docs" / "manifest.schema.json").read_text(encoding="utf-8"))
     number = published["properties"]["schema"]["const"]
     agree("the manifest's schema number", {"docs/manifest.schema.json": number, "handler/manifest.py": manifest.SCHEMA})
-    records = {
+    records: dict[Any, Any] = {
         manifest.ModelEntry: published["$defs"]["model"],
         manifest.Golden: published["$defs"]["model"]["properties"]["golden"],
         manifest.BundleFile: published["properties"]["files"]["items"],
     }
     for record, described in records.items():
-        read = {field.name for field in fields(record)}
-        required = {field.name for field in fields(record) if field.default is field.default_factory is MISSING}
+        read = set(record._fields)
+        required = read - set(record._field_defaults)
         assert read <= set(described["properties"]), f"{record.__name__} reads what the schema does not describe"
         assert required <= set(described["required"]), f"{record.__name__} needs what the schema does not require"
 
@@ -65,7 +65,7 @@ def test_the_least_cosine_to_open_clip() -> None:
 
 
 def test_the_offline_environment() -> None:
-    wanted = offline.environment(Settings.cache_dir)
+    wanted = offline.environment(Settings().cache_dir)
     written = environment.environment(StackSettings())
     in_image = dict(re.findall(r"^(?:ENV|   )\s*([A-Z_]+)=(\S+)", DOCKERFILE, re.MULTILINE))
     agree(
@@ -82,7 +82,7 @@ def test_the_bundles_place() -> None:
     agree(
         "where the bundle lies in Lambda",
         {
-            "handler/settings.py": str(Settings.bundle_dir),
+            "handler/settings.py": str(Settings().bundle_dir),
             "infra/environment.py": environment.BUNDLE_DIR,
             "layer/package/Dockerfile": re.findall(r"^COPY bundle/ (\S+)/$", DOCKERFILE, re.MULTILINE)[0],
         },

@@ -1,6 +1,5 @@
 """A request that the API refuses: the item that it is about is found, at a bounded cost, and the others go through."""
 
-import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -36,7 +35,7 @@ def test_bad_items_are_found_without_sending_everything_for_each_of_them(
 def test_items_that_are_too_many_for_one_request_are_sent_in_parts(
     run: Run, function: FakeFunction, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    function.service.settings = dataclasses.replace(function.service.settings, max_items=3)
+    function.service.settings = function.service.settings._replace(max_items=3)
     texts = [part for number in range(10) for part in ("--text", "a" * (number + 1))]
 
     assert run("embed", *texts, "--batch", 10, "--output", tmp_path / "out.json") == 0

@@ -34,7 +34,7 @@ def test_a_tokenizer_that_drops_an_option_is_no_equal(made: list[list[int]], equ
     model = SimpleNamespace(engine=engine, entry=entry, preprocess=lambda _: np.zeros((3, 2, 2)), load_seconds=0.0)
     models: Any = SimpleNamespace(get=lambda _: model)
 
-    report = golden.compare(Manifest(Path(), "", (entry,), ()), models)  # type: ignore[arg-type]
+    report = golden.compare(Manifest(Path(), b"", (entry,), ()), models)  # type: ignore[arg-type]
 
     assert report["models"][0]["token_ids_equal"] is equal
     assert report["ok"] is equal

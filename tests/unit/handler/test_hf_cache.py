@@ -21,8 +21,7 @@ def bundle(root: Path, contents: dict[str, str]) -> Manifest:
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(text)
         files.append(BundleFile(path, len(text), hashlib.sha256(text.encode()).hexdigest()))
-    digest = hashlib.sha256(repr(files).encode()).hexdigest()
-    return Manifest(root, digest, (), tuple(files))
+    return Manifest(root, repr(files).encode(), (), tuple(files))
 
 
 @pytest.fixture

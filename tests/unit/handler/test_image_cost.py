@@ -11,7 +11,7 @@ from tests.unit.honest_images import BYTES, HONEST, PIXELS, cost, request_cost
 from tests.unit.hostile_images import HOSTILE, Maker, narrow, scans
 
 SHARE = 10
-ONE, BODY, REQUEST = PIXELS // SHARE, BYTES // SHARE, Settings.max_request_pixels // SHARE
+ONE, BODY, REQUEST = PIXELS // SHARE, BYTES // SHARE, Settings().max_request_pixels // SHARE
 MOST = 2  # times the costliest honest one
 TRIES = 5  # of which the least counts: other processes only ever add
 

@@ -69,7 +69,7 @@ def manifest_of(*ids: str) -> Manifest:
         for model_id in ids
     ]
     files = [BundleFile(f"models/{model_id}/weights", 40_000_000, "0" * 64) for model_id in ids]
-    return Manifest(Path(), "0" * 64, tuple(entries), tuple(files))
+    return Manifest(Path(), b"", tuple(entries), tuple(files))
 
 
 def test_many_first_requests_share_one_load() -> None:

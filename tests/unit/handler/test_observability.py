@@ -174,7 +174,9 @@ import handler.manifest, handler.service  # what a start imports anyway
 start = time.perf_counter()
 from handler.telemetry import metrics, tracing
 from handler.telemetry.invocation import Call, Stage
-call = Call("id", True, model="m", stages={name: Stage(0.1, 0, 1) for name in ("load", "decode", "inference")})
+call = Call("id", True)
+call.model = "m"
+call.stages = {name: Stage(0.1, 0, 1) for name in ("load", "decode", "inference")}
 environ = {"AWS_LAMBDA_FUNCTION_NAME": "f", "AWS_XRAY_DAEMON_ADDRESS": "127.0.0.1:2000"}
 environ["_X_AMZN_TRACE_ID"] = sys.argv[1]
 metrics.emit(call, environ, 0.5, sys.stderr)

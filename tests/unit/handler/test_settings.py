@@ -1,6 +1,5 @@
 """The runtime settings: every variable read, every value that cannot be meant refused by name."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -39,7 +38,7 @@ def test_each_variable_reaches_its_setting() -> None:
     origins = ("https://a.example", "https://b.example")
     buckets = ("photos", "more.photos")
     expected = Settings(Path("/b"), Path("/c"), "copy", 1, 2, 3, 4, origins, buckets, 5, 6, 7, False)
-    assert settings == replace(expected, exif_orientation=True)
+    assert settings == expected._replace(exif_orientation=True)
 
 
 def test_relative_directories_are_made_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

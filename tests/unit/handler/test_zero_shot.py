@@ -1,6 +1,5 @@
 """POST /v1/classify and POST /v1/similarity: their shapes, their checks, and the two activations."""
 
-import dataclasses
 import json
 import math
 from pathlib import Path
@@ -68,7 +67,7 @@ def test_templates_are_averaged_at_unit_length(function: FakeFunction) -> None:
 
 
 def test_a_model_with_a_bias_scores_each_label_alone(function: FakeFunction) -> None:
-    entry = dataclasses.replace(function.service.models.manifest.models[0], logit_scale=100.0, logit_bias=-10.0)
+    entry = function.service.models.manifest.models[0]._replace(logit_scale=100.0, logit_bias=-10.0)
     scores = activate(np.array([[0.2, 0.1, -1.0]], np.float32), entry)
     assert scores[0].tolist() == pytest.approx([1 / (1 + math.exp(-10)), 0.5, 0.0], abs=1e-6)
 
