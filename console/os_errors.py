@@ -35,7 +35,7 @@ _FIXES = {
     errno.EBADF: "the stream is closed: run the command without closing standard output",
     errno.ENXIO: "nothing reads at its other end: name a file",
     errno.EINTR: "it was interrupted: run the command again",
-    errno.ETIMEDOUT: "no answer came in time: check the network, then run the command again",
+    errno.ETIMEDOUT: "no response came in time: check the network, then run the command again",
     errno.ECONNREFUSED: "nothing listens there: check the address and the port",
     errno.ECONNRESET: "the connection broke: run the command again",
     errno.EADDRINUSE: "another program listens there already: end it, or choose another --port (0 takes a free one)",

@@ -86,7 +86,7 @@ class ApiError(Exception):
         return STATUS[self.code]
 
     def body(self) -> dict[str, Any]:
-        """Return the answer's body, in the shape of OpenAI's API."""
+        """Return the response's body, in the shape of OpenAI's API."""
         kind = "invalid_request_error" if self.status < 500 else "server_error"
         return {"error": {"message": self.message, "type": kind, "param": self.param, "code": self.code}}
 

@@ -1,4 +1,4 @@
-"""Load each model once, under a lock, in the background where that saves time; let go of the least recently used."""
+"""Load each model once, under a lock, in the background where that saves time; release the least recently used."""
 
 import gc
 import itertools
@@ -90,7 +90,7 @@ class Models:
         gc.collect()  # what loading left behind: handler/app.py has the collector rest, and freezes what is there next
 
     def _make_room(self, entry: ModelEntry) -> None:
-        """Let go of the least recently used models until `entry` fits; whoever is computing with one keeps it so long.
+        """Release the least recently used models until `entry` fits; whoever is computing with one keeps it so long.
 
         Before the load and not after, so that both never have to fit. One that is alone too large is loaded all the
         same: the memory setting decides then, and says so better than we could.
@@ -100,7 +100,7 @@ class Models:
             del self._loaded[oldest]
             gc.unfreeze()  # a model that was loaded while the handler was imported was frozen with it
             gc.collect()  # torch's modules refer to each other
-            log.info("let go of %s: %s does not fit beside it", oldest, entry.id)
+            log.info("released %s: %s does not fit beside it", oldest, entry.id)
 
     def _fits(self, entry: ModelEntry) -> bool:
         held = sum(self._sizes[model_id] for model_id in self._loaded)

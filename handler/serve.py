@@ -40,7 +40,7 @@ class Context:
 
 
 class RequestHandler(BaseHTTPRequestHandler):
-    """One connection: each request becomes an HTTP API 2.0 event, each answer is taken out of its envelope."""
+    """One connection: each request becomes an HTTP API 2.0 event, each response is taken out of its envelope."""
 
     protocol_version = "HTTP/1.1"
     timeout = 60  # of an idle connection

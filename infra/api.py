@@ -120,7 +120,7 @@ def _page_limits(settings: StackSettings) -> dict[str, Any]:
 
 
 def _cors(origins: tuple[str, ...]) -> api.CorsPreflightOptions | None:
-    """Let pages of these origins call and read the answers.
+    """Let pages of these origins call and read the responses.
 
     All of it stands here: with a CORS configuration API Gateway answers OPTIONS itself, drops what the integration says
     of CORS, and adds it to its own 401, 403 and 429, which the function never sees.

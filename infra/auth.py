@@ -31,7 +31,7 @@ from infra.function import HELPERS_PYTHON, log_only_role, source
 from infra.nag import acknowledge
 from infra.settings import StackSettings
 
-# API Gateway keeps no answer: it would keep a denial as long as a permission, and a new key may be denied at first.
+# API Gateway keeps no response: it would keep a denial as long as a permission, and a new key may be denied at first.
 # The authorizer keeps the key for itself, so that a request costs an invocation of some milliseconds, and no lookup.
 CACHE = Duration.seconds(0)
 KEY_LENGTH = 48  # letters and digits: 285 bits

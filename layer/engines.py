@@ -16,14 +16,14 @@ class Recipe:
     """How a tower's matrices are kept.
 
     `block` weights share a scale (0: nothing is quantized); `activations` is in how many bits they meet weights.
-    `by_token`: integers are multiplied, with a scale for each token and each output channel.
+    `per_token`: integers are multiplied, with a scale for each token and each output channel.
     """
 
     name: str
     block: int = 0
     activations: int = 32
     group: int = 0  # of activations, where smaller than the block
-    by_token: bool = False
+    per_token: bool = False
 
     @property
     def entry(self) -> dict[str, Any]:
@@ -35,7 +35,7 @@ class Recipe:
 class Writer(Protocol):
     """Writes one tower as an engine reads it."""
 
-    def __call__(self, fp32: Path, recipe: Recipe, target: Path, *, by_token: bool = False) -> None:
+    def __call__(self, fp32: Path, recipe: Recipe, target: Path, *, per_token: bool = False) -> None:
         """Write `target`, and what belongs beside it, from an fp32 ONNX graph."""
 
 
@@ -63,7 +63,7 @@ class Engine:
 
 
 FP32 = Recipe("fp32")
-PER_TOKEN = Recipe("per-token int8", 128, 8, by_token=True)
+PER_TOKEN = Recipe("per-token int8", 128, 8, per_token=True)
 # Per-tensor dynamic quantization is not among them: 0.97 on trained weights.
 ENGINES: dict[str, Engine] = {
     "onnx": Engine(

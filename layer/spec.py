@@ -93,7 +93,7 @@ def _toml(path: Path, text: str) -> dict[str, Any]:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         place = re.search(r"at line (\d+)", str(error))
-        hint = text_file.odd_characters(text, int(place[1])) if place else ""
+        hint = text_file.unexpected_characters(text, int(place[1])) if place else ""
         raise SpecError(f"{path} is not TOML: {error}{hint}: correct that line") from error
     except RecursionError as error:
         raise SpecError(

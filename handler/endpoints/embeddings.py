@@ -1,4 +1,4 @@
-"""`POST /v1/embeddings`: OpenAI's request and answer, for texts and images mixed in any order."""
+"""`POST /v1/embeddings`: OpenAI's request and response, for texts and images mixed in any order."""
 
 import base64
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +13,7 @@ from handler.imaging.batching import batches, check_headers
 from handler.imaging.s3 import S3Object, fetch
 from handler.manifest import ModelEntry
 from handler.schemas.fields import MODALITIES, Item
-from handler.schemas.limits import check_answer_size
+from handler.schemas.limits import check_response_size
 from handler.schemas.requests import EMBEDDINGS, OPTIONS, QUERY
 from handler.settings import Settings
 from handler.telemetry.invocation import current, stage
@@ -71,18 +71,18 @@ def _from_query(text: str) -> str | bool | int:
 
 
 def check(request: EmbeddingsRequest, entry: ModelEntry) -> None:
-    """Raise ApiError for what this model cannot answer: other dimensions, or more than an answer may hold."""
+    """Raise ApiError for what this model cannot answer: other dimensions, or more than a response may hold."""
     if request.dimensions not in (None, entry.embed_dim):
         raise ApiError(
             "dimensions_not_supported",
             f"{entry.id} gives {entry.embed_dim} dimensions and no others: leave `dimensions` out",
             "dimensions",
         )
-    check_answer_size(len(request.items), entry.embed_dim, request.encoding_format)
+    check_response_size(len(request.items), entry.embed_dim, request.encoding_format)
 
 
 def run(request: EmbeddingsRequest, model: "LoadedModel", settings: Settings) -> dict[str, Any]:
-    """Embed the items and return the answer's body. Raises ImageError for an image that cannot be embedded."""
+    """Embed the items and return the response's body. Raises ImageError for an image that cannot be embedded."""
     vectors, tokens = embed(request.items, model, as_asked(settings, request.exif_orientation))
     if request.normalize:
         vectors = unit(vectors)
@@ -174,7 +174,7 @@ def _base64(vector: Vectors) -> str:
 
 
 def floats(vector: Vectors) -> list[float]:
-    """Return the numbers with the 9 digits that name a float32 exactly: JSON's 17 would double the answer's size.
+    """Return the numbers with the 9 digits that name a float32 exactly: JSON's 17 would double the response's size.
 
     What is nearer to 0 than 1e-14 keeps 22 decimals.
     """

@@ -1,4 +1,4 @@
-"""The pages for people: each one answer, without another host, and nothing that its own hash does not allow."""
+"""The pages for people: each one response, without another host, and nothing that its own hash does not allow."""
 
 import base64
 import hashlib

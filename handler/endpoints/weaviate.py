@@ -4,7 +4,7 @@ from typing import Any
 
 from handler.endpoints.embeddings import embed, floats, unit
 from handler.manifest import Manifest
-from handler.schemas.limits import check_answer_size
+from handler.schemas.limits import check_response_size
 from handler.schemas.requests import VECTORIZE
 from handler.service import Service
 
@@ -13,7 +13,7 @@ def vectorize(service: Service, body: Any) -> dict[str, Any]:
     """Embed `texts` and `images` with the bundle's first model, at unit length. Raises ApiError."""
     fields = VECTORIZE.read(body, service.settings)
     texts, images = fields["texts"], fields["images"]
-    check_answer_size(len(texts) + len(images), service.models.manifest.model(None).embed_dim, "float")
+    check_response_size(len(texts) + len(images), service.models.manifest.model(None).embed_dim, "float")
     vectors, _ = embed([*texts, *images], service.model(None), service.settings)
     rows = [floats(row) for row in unit(vectors)]
     return {"textVectors": rows[: len(texts)], "imageVectors": rows[len(texts) :]}

@@ -20,7 +20,7 @@ DIGITS = 9  # name a float32 exactly
 
 
 def check_classes(fields: dict[str, Any]) -> None:
-    """Raise ApiError for more images and labels than an answer may hold."""
+    """Raise ApiError for more images and labels than a response may hold."""
     labels = [item.value for item in fields["labels"]]
     # Each label stands in each image's row, escaped: `\\uXXXX` twice over for what lies outside the first plane.
     characters = sum(30 + 14 * len(label) for label in labels)

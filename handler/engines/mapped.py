@@ -29,7 +29,7 @@ def release_pages(mapping: mmap.mmap) -> Iterator[None]:
         while not done.wait(PAUSE):
             mapping.madvise(mmap.MADV_DONTNEED)
 
-    thread = threading.Thread(target=release, name="openclip-let-go")
+    thread = threading.Thread(target=release, name="openclip-release-pages")
     thread.start()
     try:
         yield

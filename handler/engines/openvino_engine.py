@@ -66,7 +66,7 @@ class Tower:
     """
 
     def __init__(self, core: Any, path: Path, configs: Sequence[Mapping[str, Any]], started: Started) -> None:
-        self._core, self._path, self._begun = core, path, started
+        self._core, self._path, self._on_start = core, path, started
         self._configs = list(configs)
         self._lock = threading.Lock()  # held for a whole call, which may replace the request
         self._weights = map_weights(path.with_suffix(".bin"))
@@ -121,7 +121,7 @@ class Tower:
             try:
                 weights = openvino.Tensor(np.frombuffer(self._weights, np.uint8), shared_memory=True)
                 model = self._core.read_model(self._path.read_bytes(), weights)
-                self._begun()
+                self._on_start()
                 return self._core.compile_model(model, "CPU", config).create_infer_request()
             except RuntimeError as error:
                 if not self._configs:

@@ -27,16 +27,16 @@ def preflight(request: Request, methods: Iterable[str], settings: Settings) -> R
     return Response(204, {}, headers)
 
 
-def add(answer: Response, request: Request, settings: Settings) -> Response:
-    """Let a page of an allowed origin read the answer."""
+def add(response: Response, request: Request, settings: Settings) -> Response:
+    """Let a page of an allowed origin read the response."""
     if not settings.cors_origins:
-        return answer
+        return response
     everybody = "*" in settings.cors_origins
     headers = {} if everybody else {"vary": "origin"}
     if _permits(request, settings):
         headers["access-control-expose-headers"] = "server-timing, x-openclip-cold"
         headers["access-control-allow-origin"] = "*" if everybody else request.headers["origin"]
-    return answer._replace(headers={**answer.headers, **headers})
+    return response._replace(headers={**response.headers, **headers})
 
 
 def _permits(request: Request, settings: Settings) -> bool:

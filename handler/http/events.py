@@ -53,14 +53,14 @@ def parse(event: Event, max_body_bytes: int) -> Request:
     )
 
 
-def shape(answer: Response, event: Event, request: Request | None) -> dict[str, Any]:
-    """Put an answer into the envelope that the event's sender reads."""
-    content, encoded, more = _content(answer, request)
-    headers = {**more, **answer.headers}
-    if both := [some["vary"] for some in (more, answer.headers) if "vary" in some]:
+def shape(response: Response, event: Event, request: Request | None) -> dict[str, Any]:
+    """Put a response into the envelope that the event's sender reads."""
+    content, encoded, more = _content(response, request)
+    headers = {**more, **response.headers}
+    if both := [some["vary"] for some in (more, response.headers) if "vary" in some]:
         headers["vary"] = ", ".join(both)
     envelope: dict[str, Any] = {
-        "statusCode": answer.status,
+        "statusCode": response.status,
         "headers": headers,
         "body": content,
         "isBase64Encoded": encoded,
@@ -68,29 +68,29 @@ def shape(answer: Response, event: Event, request: Request | None) -> dict[str, 
     if "elb" in event["requestContext"]:
         from http import HTTPStatus
 
-        envelope["statusDescription"] = f"{answer.status} {HTTPStatus(answer.status).phrase}"
+        envelope["statusDescription"] = f"{response.status} {HTTPStatus(response.status).phrase}"
         if "multiValueHeaders" in event:  # a target group with multi-value headers reads nothing else
             del envelope["headers"]
             envelope["multiValueHeaders"] = {name: [value] for name, value in headers.items()}
     return envelope
 
 
-def _content(answer: Response, request: Request | None) -> tuple[str, bool, dict[str, str]]:
+def _content(response: Response, request: Request | None) -> tuple[str, bool, dict[str, str]]:
     """Return the body, whether it is base64, and the headers that say what it is."""
-    if answer.status == NO_CONTENT:
+    if response.status == NO_CONTENT:
         return "", False, {}
-    headers = {"content-type": answer.media_type}
+    headers = {"content-type": response.media_type}
     if request and request.method == "HEAD":  # what a GET would have said of itself, and no body
         return "", False, headers
-    if not isinstance(answer.body, str):
-        return json.dumps(answer.body, allow_nan=False, separators=(",", ":")), False, headers
+    if not isinstance(response.body, str):
+        return json.dumps(response.body, allow_nan=False, separators=(",", ":")), False, headers
     accepted = request.headers.get("accept-encoding", "").lower() if request else ""
-    if "gzip" not in accepted or len(answer.body) < WORTH_COMPRESSING:
-        return answer.body, False, headers
-    import gzip  # late, as above: no answer with embeddings needs them
+    if "gzip" not in accepted or len(response.body) < WORTH_COMPRESSING:
+        return response.body, False, headers
+    import gzip  # late, as above: no response with embeddings needs them
 
     headers |= {"content-encoding": "gzip", "vary": "accept-encoding"}
-    return base64.b64encode(gzip.compress(answer.body.encode(), 6, mtime=0)).decode("ascii"), True, headers
+    return base64.b64encode(gzip.compress(response.body.encode(), 6, mtime=0)).decode("ascii"), True, headers
 
 
 def _object(holder: Event, name: str) -> Event:

@@ -1,4 +1,4 @@
-"""The routes: each takes the service and a request, and returns an answer or raises ApiError."""
+"""The routes: each takes the service and a request, and returns a response or raises ApiError."""
 
 from collections.abc import Callable
 from typing import Any
@@ -88,8 +88,8 @@ def _post_vectorize(service: Service, request: Request) -> Response:
 
 
 def _get_ready(service: Service, _: Request) -> Response:
-    answer = health.health(service)
-    return Response(204, {}) if answer.status == 200 else answer
+    response = health.health(service)
+    return Response(204, {}) if response.status == 200 else response
 
 
 def _get_meta(service: Service, _: Request) -> Response:

@@ -32,7 +32,7 @@ def check_headers(items: Sequence[ImageItem], settings: Settings) -> None:
         return  # the one has its own limit
     total = 0
     for _, data, param in items:
-        with _at(param):
+        with _error_context(param):
             total += read_header(data, settings.max_image_pixels).work
     check_pixels(total, len(items), settings.max_request_pixels)
 
@@ -65,7 +65,7 @@ def batches(items: Sequence[ImageItem], model: "LoadedModel", settings: Settings
 
 def _pixels(item: ImageItem, model: "LoadedModel", settings: Settings) -> Pixels:
     _, data, param = item
-    with _at(param):
+    with _error_context(param):
         with stage("decode"):
             image = decode(data, settings.max_image_pixels, settings.exif_orientation)
         with stage("preprocess"):
@@ -73,7 +73,7 @@ def _pixels(item: ImageItem, model: "LoadedModel", settings: Settings) -> Pixels
 
 
 @contextmanager
-def _at(param: str | None) -> Iterator[None]:
+def _error_context(param: str | None) -> Iterator[None]:
     """Let an ImageError name the item's place in the input."""
     try:
         yield

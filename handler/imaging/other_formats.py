@@ -1,4 +1,4 @@
-"""What bytes are that no decoder here reads, so that the answer can say what to do with them."""
+"""What bytes are that no decoder here reads, so that the response can say what to do with them."""
 
 import re
 from collections.abc import Sequence

@@ -2,24 +2,25 @@
 
 from handler.errors import ApiError
 
-MAX_ANSWER_BYTES = 6_291_456  # Lambda's synchronous payload limit, 6 MB as AWS counts it
+MAX_RESPONSE_BYTES = 6_291_456  # Lambda's synchronous payload limit, 6 MB as AWS counts it
 ENVELOPE_BYTES = 2_000  # status, headers, and the fields around the list
 ITEM_BYTES = 100  # an item's own fields; the quotes are escaped once more inside the envelope
 FLOAT_BYTES = 16  # the longest float32 in nine digits, `-1.23456789e-05`, and its comma
 
 
-def check_answer_size(items: int, dimensions: int, encoding_format: str) -> None:
+def check_response_size(items: int, dimensions: int, encoding_format: str) -> None:
     """Raise ApiError where vectors in that format could not pass Lambda's limit."""
     each = ITEM_BYTES + (4 * -(-4 * dimensions // 3) if encoding_format == "base64" else FLOAT_BYTES * dimensions)
     total = items * each + ENVELOPE_BYTES
-    if total <= MAX_ANSWER_BYTES:
+    if total <= MAX_RESPONSE_BYTES:
         return
-    fit = (MAX_ANSWER_BYTES - ENVELOPE_BYTES) // each
+    fit = (MAX_RESPONSE_BYTES - ENVELOPE_BYTES) // each
     base64 = "" if encoding_format == "base64" else 'set encoding_format to "base64", which is a third of that, or '
     raise ApiError(
         "answer_too_large",
         f"{items:,} vectors of {dimensions:,} dimensions as {encoding_format} take up to {items:,} x {each:,} = "
-        f"{total:,} bytes, and Lambda answers with at most {MAX_ANSWER_BYTES:,}: {base64}send at most {fit:,} at once",
+        f"{total:,} bytes, and Lambda answers with at most {MAX_RESPONSE_BYTES:,}: "
+        f"{base64}send at most {fit:,} at once",
         "input",
     )
 
@@ -28,11 +29,11 @@ def check_matrix_size(rows: int, columns: int, text_bytes: int, param: str) -> N
     """Raise ApiError where a matrix of scores could not pass Lambda's limit; `text_bytes` stand in each row."""
     each = ITEM_BYTES + text_bytes + FLOAT_BYTES * columns
     total = rows * each + ENVELOPE_BYTES
-    if total > MAX_ANSWER_BYTES:
-        fit = max(1, (MAX_ANSWER_BYTES - ENVELOPE_BYTES) // each)
+    if total > MAX_RESPONSE_BYTES:
+        fit = max(1, (MAX_RESPONSE_BYTES - ENVELOPE_BYTES) // each)
         raise ApiError(
             "answer_too_large",
             f"{rows:,} x {columns:,} scores take up to {rows:,} x {each:,} = {total:,} bytes, and Lambda answers with "
-            f"at most {MAX_ANSWER_BYTES:,}: send at most {fit:,} images at once",
+            f"at most {MAX_RESPONSE_BYTES:,}: send at most {fit:,} images at once",
             param,
         )

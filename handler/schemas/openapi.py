@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from handler.manifest import ModelEntry
-from handler.schemas import responses as answers
+from handler.schemas import responses as described
 from handler.schemas.requests import CLASSIFY, EMBEDDINGS, OPTIONS, QUERY, SIMILARITY, VECTORIZE
 from handler.schemas.validation import Scalar
 from handler.settings import Settings
 
-VERSION = "0.1.0"
+VERSION = "0.2.0"
 # A red circle on white, 32x32: what the examples show.
 IMAGE = (
     "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAACAAAAAgAQMAAABJtOi3AAAABlBMVEX////cKCi5uRl6AAAASElEQV"
@@ -46,8 +46,8 @@ def document(entries: Sequence[ModelEntry], settings: Settings) -> dict[str, Any
         "servers": [{"url": ".", "description": "where this document is"}],
         "paths": _paths(_parameters(entries, settings)),
         "components": {
-            "schemas": {**schemas, **answers.SCHEMAS},
-            "responses": answers.errors(),
+            "schemas": {**schemas, **described.SCHEMAS},
+            "responses": described.errors(),
             "securitySchemes": {
                 "key": {"type": "http", "scheme": "bearer", "description": "Where the deployment asks for an API key"}
             },
@@ -94,17 +94,17 @@ def _paths(options: list[dict[str, Any]]) -> dict[str, Any]:
                 "Embed texts and images",
                 "createEmbedding",
                 _embeddings_body(),
-                "EmbeddingsAnswer",
+                "EmbeddingsResponse",
                 parameters=options,
             )
         },
         "/v1/classify": {
-            "post": _post("Zero-shot classification", "classify", _json_body(CLASSIFY.name), "ClassifyAnswer")
+            "post": _post("Zero-shot classification", "classify", _json_body(CLASSIFY.name), "ClassifyResponse")
         },
         "/v1/similarity": {
-            "post": _post("Images against texts", "similarity", _json_body(SIMILARITY.name), "SimilarityAnswer")
+            "post": _post("Images against texts", "similarity", _json_body(SIMILARITY.name), "SimilarityResponse")
         },
-        "/v1/models": {"get": _get("The models of this bundle", "listModels", "ModelsAnswer")},
+        "/v1/models": {"get": _get("The models of this bundle", "listModels", "ModelsResponse")},
         "/health": {"get": _get("What runs here, or why nothing does", "health", "Health", parameters=[deep])},
         "/vectorize": {"post": _vectorize()},
         "/meta": {"get": _get("The model, as Weaviate's multi2vec-clip asks for it", "meta", "Meta")},
@@ -145,12 +145,18 @@ def _examples(name: str) -> dict[str, Any]:
     return {title: {"value": value} for title, value in bodies[name].items()}
 
 
-def _post(summary: str, name: str, body: Mapping[str, Any], answer: str, **more: Any) -> dict[str, Any]:
-    return {"summary": summary, "operationId": name, **more, "requestBody": body, "responses": answers.of_post(answer)}
+def _post(summary: str, name: str, body: Mapping[str, Any], response: str, **more: Any) -> dict[str, Any]:
+    return {
+        "summary": summary,
+        "operationId": name,
+        **more,
+        "requestBody": body,
+        "responses": described.of_post(response),
+    }
 
 
-def _get(summary: str, name: str, answer: str, **more: Any) -> dict[str, Any]:
-    return {"summary": summary, "operationId": name, **more, "responses": answers.of_get(answer)}
+def _get(summary: str, name: str, response: str, **more: Any) -> dict[str, Any]:
+    return {"summary": summary, "operationId": name, **more, "responses": described.of_get(response)}
 
 
 def _vectorize() -> dict[str, Any]:
@@ -158,10 +164,10 @@ def _vectorize() -> dict[str, Any]:
         "summary": "The protocol of Weaviate's multi2vec-clip",
         "operationId": "vectorize",
         "requestBody": _json_body(VECTORIZE.name),
-        "responses": answers.of_vectorize(),
+        "responses": described.of_vectorize(),
     }
 
 
 def _ready(name: str) -> dict[str, Any]:
-    responses = {"204": {"description": "It can serve"}, "503": answers.json_answer("Why it cannot", "Health")}
+    responses = {"204": {"description": "It can serve"}, "503": described.json_response("Why it cannot", "Health")}
     return {"summary": "Whether it can serve", "operationId": name, "responses": responses}

@@ -133,8 +133,8 @@ SIMILARITY = Body(
     "SimilarityRequest",
     "Every image against every text",
     {
-        "images": Field(ListOf(IMAGES), "a list of images: the rows of the answer", True),
-        "texts": Field(ListOf(TEXT), "a list of texts: the columns of the answer", True),
+        "images": Field(ListOf(IMAGES), "a list of images: the rows of the response", True),
+        "texts": Field(ListOf(TEXT), "a list of texts: the columns of the response", True),
         "model": MODEL,
         "exif_orientation": EXIF_ORIENTATION,
     },

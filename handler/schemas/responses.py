@@ -1,4 +1,4 @@
-"""The answers in the API's document: their schemas, and the errors of every kind of route."""
+"""The responses in the API's document: their schemas, and the errors of every kind of route."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ SCHEMAS: dict[str, Any] = {
             )
         }
     ),
-    "EmbeddingsAnswer": _object(
+    "EmbeddingsResponse": _object(
         {
             "object": {"const": "list"},
             "data": _list(
@@ -48,7 +48,7 @@ SCHEMAS: dict[str, Any] = {
             "usage": USAGE,
         }
     ),
-    "ClassifyAnswer": _object(
+    "ClassifyResponse": _object(
         {
             "object": {"const": "list"},
             "data": _list(
@@ -67,7 +67,7 @@ SCHEMAS: dict[str, Any] = {
             "usage": USAGE,
         }
     ),
-    "SimilarityAnswer": _object(
+    "SimilarityResponse": _object(
         {
             "object": {"const": "similarity"},
             "scores": {**_list(VECTOR), "description": "Cosines: a row for each image, a column for each text"},
@@ -78,7 +78,7 @@ SCHEMAS: dict[str, Any] = {
             "usage": USAGE,
         }
     ),
-    "ModelsAnswer": _object(
+    "ModelsResponse": _object(
         {
             "object": {"const": "list"},
             "data": _list(
@@ -114,8 +114,8 @@ MEANING = {
 }
 
 
-def json_answer(about: str, schema: str) -> dict[str, Any]:
-    """Describe one answer by its schema's name."""
+def json_response(about: str, schema: str) -> dict[str, Any]:
+    """Describe one response by its schema's name."""
     return {
         "description": about,
         "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}},
@@ -124,28 +124,28 @@ def json_answer(about: str, schema: str) -> dict[str, Any]:
 
 def errors() -> dict[str, Any]:
     """Return the errors, to be referred to, each with the codes that have its status."""
-    return {str(status): json_answer(f"{about}: {_codes(status)}", "Error") for status, about in MEANING.items()}
+    return {str(status): json_response(f"{about}: {_codes(status)}", "Error") for status, about in MEANING.items()}
 
 
 def _codes(status: int) -> str:
     return ", ".join(f"`{code}`" for code, its in STATUS.items() if its == status)
 
 
-def of_post(answer: str) -> dict[str, Any]:
-    """Return the answers of a route that embeds."""
-    return {"200": json_answer("Done", answer), **_refer(*MEANING)}
+def of_post(response: str) -> dict[str, Any]:
+    """Return the responses of a route that embeds."""
+    return {"200": json_response("Done", response), **_refer(*MEANING)}
 
 
-def of_get(answer: str) -> dict[str, Any]:
-    """Return the answers of a route that tells."""
-    health = {"503": json_answer("Why nothing runs here", answer)} if answer == "Health" else _refer(503)
-    return {"200": json_answer("Told", answer), **_refer(400, 500), **health}
+def of_get(response: str) -> dict[str, Any]:
+    """Return the responses of a GET route."""
+    health = {"503": json_response("Why nothing runs here", response)} if response == "Health" else _refer(503)
+    return {"200": json_response("Done", response), **_refer(400, 500), **health}
 
 
 def of_vectorize() -> dict[str, Any]:
-    """Return the answers of Weaviate's route, whose errors are a string."""
-    failed = {str(status): json_answer(about, "PlainError") for status, about in MEANING.items() if status != 500}
-    return {"200": json_answer("Done", "Vectors"), **failed, **_refer(500)}
+    """Return the responses of Weaviate's route, whose errors are a string."""
+    failed = {str(status): json_response(about, "PlainError") for status, about in MEANING.items() if status != 500}
+    return {"200": json_response("Done", "Vectors"), **failed, **_refer(500)}
 
 
 def _refer(*statuses: int) -> dict[str, Any]:

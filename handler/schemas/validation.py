@@ -52,7 +52,7 @@ class Field(NamedTuple):
 
 
 class Body(NamedTuple):
-    """An object that has known fields only: a misspelled one, silently ignored, would change the answer."""
+    """An object that has known fields only: a misspelled one, silently ignored, would change the response."""
 
     name: str
     about: str
@@ -157,5 +157,5 @@ def wrong_type(value: Any, wanted: str, param: str | None) -> ApiError:
 
 
 def printable(name: object) -> str:
-    """Return a field's name as it can stand in an answer, whatever a client made of it."""
+    """Return a field's name as it can stand in a response, whatever a client made of it."""
     return shorten(name).strip("'\"")

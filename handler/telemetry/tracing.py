@@ -27,7 +27,7 @@ def send(call: Call, environ: Mapping[str, str]) -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
             for document in documents(call, parts["Root"], parts["Parent"]):
                 sender.sendto(HEADER + document, (host, port))
-    except (OSError, ValueError) as error:  # a trace that is lost costs nobody an answer
+    except (OSError, ValueError) as error:  # a trace that is lost costs nobody a response
         log.warning("no trace was sent to %s: %s", daemon, error)
 
 

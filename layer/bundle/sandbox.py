@@ -92,8 +92,8 @@ def reason(run: subprocess.CompletedProcess[str], *written: Path) -> str:
     Raises StorageError where the process failed at a disk: `written` are the folders that it wrote into.
     """
     for folder in (*written, Path(tempfile.gettempdir())):
-        if told := disk_errors.said(run.stderr, folder):
-            raise StorageError(f"the build stopped at the disk: {told}. Make room there, or name another directory")
+        if found := disk_errors.disk_reason(run.stderr, folder):
+            raise StorageError(f"the build stopped at the disk: {found}. Make room there, or name another directory")
     if run.returncode < 0:
         return f"it was killed by signal {-run.returncode}, as a system does that runs out of memory"
     lines = run.stderr.strip().splitlines()

@@ -50,7 +50,7 @@ tags: [clip, siglip, open_clip, demo]
 # shapes-i18n
 
 A very small OpenCLIP model that knows colored shapes, in English and in Chinese. It is the embedded demo model of
-openclip-lambda: real and trained, so that the whole way from a model repository to an answer can be watched without
+openclip-lambda: real and trained, so that the whole way from a model repository to a response can be watched without
 downloading anything. It has the anatomy of `ViT-B-16-SigLIP-i18n-256` in small: a timm image tower, a custom text tower
 without causal mask that pools the last position, the SigLIP loss with a bias, and a Hugging Face tokenizer of its own
 with `clean: canonicalize`. It is of no use for photographs.

@@ -1,4 +1,4 @@
-"""What `make demo` runs: build and verify the demo bundle, start the handler on it, ask it, and show the answers."""
+"""What `make demo` runs: build and verify the demo bundle, start the handler on it, ask it, and show the responses."""
 
 import base64
 import io

@@ -11,15 +11,15 @@ from layer.engines import Recipe
 from layer.export.per_token_int8 import per_token_matmul, write_saturation_safe, write_vnni_probe
 
 
-def write_runtime_graph(fp32: Path, recipe: Recipe, target: Path, *, by_token: bool = False) -> None:
+def write_runtime_graph(fp32: Path, recipe: Recipe, target: Path, *, per_token: bool = False) -> None:
     """Write `target` (and its .data) from an fp32 graph: quantized, then optimized as far as any host can use it.
 
-    Beside products `by_token` a second graph is written, for processors that saturate.
+    Beside products `per_token` a second graph is written, for processors that saturate.
     """
     quantized = fp32
     if recipe.block:
         quantized = target.with_suffix(".quantized.onnx")
-        _quantize(fp32, recipe, quantized, by_token=by_token)
+        _quantize(fp32, recipe, quantized, per_token=per_token)
     options = onnxruntime.SessionOptions()
     # EXTENDED and not ALL: the layouts that ALL chooses fit the processor of the building machine alone.
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
@@ -32,12 +32,12 @@ def write_runtime_graph(fp32: Path, recipe: Recipe, target: Path, *, by_token: b
     if recipe.block:
         quantized.unlink()
         _data(quantized).unlink()
-    if by_token:
+    if per_token:
         write_saturation_safe(target, target.with_suffix(".wide.onnx"))
         write_vnni_probe(target.with_name("probe.onnx"))
 
 
-def _quantize(source: Path, recipe: Recipe, target: Path, *, by_token: bool) -> None:
+def _quantize(source: Path, recipe: Recipe, target: Path, *, per_token: bool) -> None:
     from onnxruntime.quantization.matmul_nbits_quantizer import DefaultWeightOnlyQuantConfig, MatMulNBitsQuantizer
 
     logging.getLogger("onnxruntime.quantization.matmul_nbits_quantizer").setLevel(logging.WARNING)
@@ -46,7 +46,7 @@ def _quantize(source: Path, recipe: Recipe, target: Path, *, by_token: bool) -> 
     )
     model = onnx.load(source)
     _split_gemm(model.graph)
-    if by_token:
+    if per_token:
         per_token_matmul(model)
     quantizer = MatMulNBitsQuantizer(model, algo_config=config)
     quantizer.process()

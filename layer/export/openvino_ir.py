@@ -18,13 +18,13 @@ SMALL = 16  # numbers in a constant that is worth finding again
 VNNI_CHECK = "proof"  # the output by which the handler sees that this processor's products in 8 bits are exact
 
 
-def write_ir(fp32: Path, recipe: Recipe, target: Path, *, by_token: bool = False) -> None:
+def write_ir(fp32: Path, recipe: Recipe, target: Path, *, per_token: bool = False) -> None:
     """Write `target` (.xml) and its .bin from an fp32 ONNX graph; nothing in it depends on this host's processor."""
     model = openvino.Core().read_model(fp32)
     if recipe.block:
         _fold(model)
-        _quantize(model, 0 if by_token else recipe.block)
-    if by_token:
+        _quantize(model, 0 if per_token else recipe.block)
+    if per_token:
         _add_vnni_check(model)
     apply_moc_transformations(model, cf=True)  # what each load would begin with
     _share_constants(model)
@@ -58,12 +58,12 @@ def _quantize(model: Any, block: int) -> None:
         if block or attributes["transpose_a"]:
             product = ops.matmul(entering, _in_8_bits(matrix, block or 32), attributes["transpose_a"], True)
         else:
-            product = _by_token(entering, matrix)
+            product = _per_token(entering, matrix)
         product.set_friendly_name(node.get_friendly_name())
         node.output(0).replace(product.output(0))
 
 
-def _by_token(entering: Any, matrix: NDArray[np.float32]) -> Any:
+def _per_token(entering: Any, matrix: NDArray[np.float32]) -> Any:
     """Return the product of activations [..., inputs] and `matrix` [outputs, inputs], both in 8 bits."""
     absmax = ops.reduce_max(ops.abs(entering), ops.constant(np.array([-1])), True)
     absmax = ops.maximum(absmax, ops.constant(np.float32(1e-6)))

@@ -96,7 +96,7 @@ def _write(
     record = ENGINES[engine]
     blocks = record.causal_text_in_blocks and tower == "text" and facts["export"]["causal_text"]
     write = record.load_writer()
-    write(source, recipe, folder / f"{tower}.{record.suffix}", by_token=recipe.by_token and not blocks)
+    write(source, recipe, folder / f"{tower}.{record.suffix}", per_token=recipe.per_token and not blocks)
     if not any(folder.glob("*.wide.onnx")):
         (folder / "probe.onnx").unlink(missing_ok=True)  # of an earlier one: there is nothing left to choose
     if tower == "text":

@@ -12,15 +12,15 @@ from console.os_errors import PLACE, explain
 from layer.errors import BuildError, StorageError
 
 # What a message in another library's words is taken for. Rights are left out: a message may be about anything else.
-_SAID = re.compile(
+_DISK_MESSAGES = re.compile(
     "|".join(re.escape(os.strerror(code)) for code in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO))
 )
 FULL = 1 << 20  # bytes: with less than this free, a failure to write is put down to the disk
 
 
-def said(text: str, folder: Path) -> str | None:
+def disk_reason(text: str, folder: Path) -> str | None:
     """Say what a failed process or library met on the disk, from its own words; None where it was something else."""
-    if found := _SAID.findall(text):
+    if found := _DISK_MESSAGES.findall(text):
         return f"{found[-1]}, {space(folder)}"
     return f"the disk is full, {space(folder)}" if free(folder) < FULL else None
 
@@ -44,12 +44,12 @@ def explained(doing: str, *folders: Path) -> Iterator[None]:
     except BuildError:
         raise
     except OSError as error:
-        if error.errno is None and said(str(error), folders[0]) is None:
+        if error.errno is None and disk_reason(str(error), folders[0]) is None:
             raise
         raise StorageError(f"{explain(error)} ({_spaces(folders)})") from error
     except Exception as error:
         for folder in folders:
-            if reason := said(str(error), folder):
+            if reason := disk_reason(str(error), folder):
                 raise StorageError(f"{doing} stopped at the disk: {reason}. Make room there, {PLACE}") from error
         raise
 

@@ -51,16 +51,16 @@ def decode(data: bytes) -> str:
     return text
 
 
-def odd_characters(text: str, line: int) -> str:
+def unexpected_characters(text: str, line: int) -> str:
     """Say which characters of a line (from 1) an editor may have put there unasked: quotes, blanks that are none."""
     lines = text.split("\n")
-    found = dict.fromkeys(char for char in (lines[line - 1] if 0 < line <= len(lines) else "") if _is_odd(char))
+    found = dict.fromkeys(char for char in (lines[line - 1] if 0 < line <= len(lines) else "") if _is_unexpected(char))
     names = ", ".join(f"U+{ord(char):04X} {unicodedata.name(char, 'a control character')}" for char in found)
     advice = "write straight quotes and plain blanks" if any(char in _QUOTES for char in found) else "remove it"
     return f": the line has {names}, {advice}" if names else ""
 
 
-def _is_odd(char: str) -> bool:
+def _is_unexpected(char: str) -> bool:
     if char in _QUOTES:
         return True
     return unicodedata.category(char) in ("Zs", "Zl", "Zp", "Cf", "Cc") and char not in " \t"

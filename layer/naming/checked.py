@@ -1,6 +1,6 @@
 """What may become part of a path, a URL or a command: names, commits and hashes, wherever they come from.
 
-The hub's answers, models.lock, models.toml and manifest.json are other people's texts. Each function returns its
+The hub's responses, models.lock, models.toml and manifest.json are other people's texts. Each function returns its
 argument where it is sound, and raises ValueError saying what is wrong with it, for the caller to say where it stood.
 """
 

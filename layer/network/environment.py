@@ -23,7 +23,7 @@ PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
 CA_FILES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")  # other tools' names for SSL_CERT_FILE, in their order
 LOCAL = ("localhost", "127.0.0.1", "::1")
 CONNECT_SECONDS = 3.0  # until a name is resolved, and until a connection is there
-READ_SECONDS = 10.0  # between two parts of an answer
+READ_SECONDS = 10.0  # between two parts of a response
 MAX_REDIRECTS = 10
 
 _client: Any = None

@@ -16,7 +16,7 @@ FINE_GRAINED = "a fine-grained token needs the right to read this repository, an
 
 
 def refused(response: Any, body: bytes, where: str) -> FetchError:
-    """Return the error for an answer of status 400 or more."""
+    """Return the error for a response of status 400 or more."""
     status, code = response.status_code, response.headers.get("x-error-code", "")
     sent = "authorization" in (response.history or [response])[0].request.headers
     told = _told(response, body)
@@ -106,7 +106,7 @@ def one_line(text: str, limit: int = 200) -> str:
 
 
 def unexpected(response: Any, beginning: bytes, where: str, wanted: str) -> FetchError:
-    """Return the error for an answer of status 200 that is not what was asked for, by how it begins."""
+    """Return the error for a response of status 200 that is not what was asked for, by how it begins."""
     if beginning.startswith(_LFS):
         return FetchError(
             f"{where} is a Git LFS pointer in place of the file: the mirror was copied without `git lfs pull`; tell "
@@ -120,22 +120,22 @@ def unexpected(response: Any, beginning: bytes, where: str, wanted: str) -> Fetc
             f"{where}: {host} answers with a web page{named} in place of {wanted}. Is it a network's login page? Sign "
             "in by a browser; else check HF_ENDPOINT, which has to be a hub's address"
         )
-    return FetchError(f"{where}: the answer is not {wanted}. Check HF_ENDPOINT, or try again later")
+    return FetchError(f"{where}: the response is not {wanted}. Check HF_ENDPOINT, or try again later")
 
 
 def is_other(response: Any, beginning: bytes) -> bool:
-    """Tell whether an answer is a web page or a Git LFS pointer in place of a file."""
+    """Tell whether a response is a web page or a Git LFS pointer in place of a file."""
     return beginning.startswith(_LFS) or is_page(response, beginning)
 
 
 def is_page(response: Any, beginning: bytes) -> bool:
-    """Tell whether an answer is a web page."""
+    """Tell whether a response is a web page."""
     kind = response.headers.get("content-type", "").lower()
     return "text/html" in kind or beginning.lstrip()[:9].lower().startswith((b"<!doctype", b"<html"))
 
 
 def unreachable(error: Exception, url: str, where: str) -> FetchError:
-    """Return the error for a request that got no answer at all, or half of one."""
+    """Return the error for a request that got no response at all, or half of one."""
     host = environment.without_password(url)
     text = one_line(str(error) or type(error).__name__)
     kind = type(error).__name__

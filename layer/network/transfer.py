@@ -1,4 +1,4 @@
-"""Fetch an answer or a file over HTTP, bounded: in bytes, in time without progress, in redirects and in tries."""
+"""Fetch a response or a file over HTTP, bounded: in bytes, in time without progress, in redirects and in tries."""
 
 import json
 import sys
@@ -11,8 +11,8 @@ from typing import Any, BinaryIO
 from layer.errors import FetchError
 from layer.network import environment, refusals
 
-MAX_ANSWER = 32 << 20  # bytes of JSON: a repository of 100,000 files
-ANSWER_SECONDS = 30.0  # for all of an answer
+MAX_RESPONSE = 32 << 20  # bytes of JSON: a repository of 100,000 files
+RESPONSE_SECONDS = 30.0  # for all of a response
 MAX_WAIT = 30  # seconds that a server may ask us to wait; a longer wait is the user's decision
 TRIES = 3  # without any progress between them
 CHUNK = 1 << 20
@@ -55,14 +55,14 @@ def _stream(url: str, headers: dict[str, str]) -> AbstractContextManager[Any]:
 
 
 def _read(response: Any, where: str) -> bytes:
-    """Read a whole body, as long as it is an answer's."""
-    body, deadline = bytearray(), monotonic() + ANSWER_SECONDS
+    """Read a whole body, as long as it is a response's."""
+    body, deadline = bytearray(), monotonic() + RESPONSE_SECONDS
     for chunk in response.iter_bytes():
         body += chunk
-        if len(body) > MAX_ANSWER:
-            raise FetchError(f"{where}: the answer is longer than {MAX_ANSWER >> 20} MB. Check HF_ENDPOINT")
+        if len(body) > MAX_RESPONSE:
+            raise FetchError(f"{where}: the response is longer than {MAX_RESPONSE >> 20} MB. Check HF_ENDPOINT")
         if monotonic() > deadline:
-            raise FetchError(f"{where}: the answer takes longer than {ANSWER_SECONDS:.0f} s. Try again later")
+            raise FetchError(f"{where}: the response takes longer than {RESPONSE_SECONDS:.0f} s. Try again later")
     return bytes(body)
 
 

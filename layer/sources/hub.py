@@ -80,13 +80,13 @@ def _ask(repo: str, revision: str | None) -> Repository:
         return _repository(data, where)
     except (ValueError, TypeError, AttributeError, KeyError) as error:
         raise FetchError(
-            f"{where}: the hub's answer cannot be used ({one_line(str(error))}). Check HF_ENDPOINT"
+            f"{where}: the hub's response cannot be used ({one_line(str(error))}). Check HF_ENDPOINT"
         ) from error
 
 
 def _repository(data: Any, where: str) -> Repository:
     if not isinstance(data, dict):
-        raise FetchError(f"{where}: the answer is not the hub's about a repository. Check HF_ENDPOINT")
+        raise FetchError(f"{where}: the response is not the hub's about a repository. Check HF_ENDPOINT")
     if data.get("sha") is None:
         raise FetchError(f"{where}: the hub names no commit. Check HF_ENDPOINT: a mirror has to pass it on")
     files = {sibling["rfilename"]: sibling for sibling in data.get("siblings") or []}
@@ -102,7 +102,7 @@ def _stated(sibling: Mapping[str, Any], name: str) -> Stated:
         sha256 = checked.sha256(digest) if digest is not None else None
         return Stated(size, sha256, checked.commit(blob) if blob is not None and sha256 is None else None)
     except (ValueError, AttributeError) as error:
-        raise FetchError(f"{name}: the hub's answer cannot be used ({error}). Check HF_ENDPOINT") from error
+        raise FetchError(f"{name}: the hub's response cannot be used ({error}). Check HF_ENDPOINT") from error
 
 
 def _license(data: Mapping[str, Any]) -> str | None:

@@ -33,7 +33,7 @@ def _repository(model: ModelSpec, weights_of: Callable[[str, str | None], str | 
 
 
 def _is_here(model: ModelSpec, repo: str, pins: Lock, cache: Path) -> bool:
-    """Tell whether a repository lies in the cache at its pin; else ask the hub, whose answer is kept for the build."""
+    """Tell whether a repository is in the cache at its pin; else ask the hub, and keep its response for the build."""
     from layer.sources import fetch, hub
 
     if (fetch.EMBEDDED / fetch.repo_folder(repo)).is_dir():

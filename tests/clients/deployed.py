@@ -28,7 +28,7 @@ def forwarding(api: dict[str, Any], guarded: bool) -> Iterator[Gateway]:
 
         def _serve(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length", "0")))
-            if gateway.throttle:  # the emulated gateway does not throttle: what the real one answers
+            if gateway.throttle:  # the emulated gateway does not throttle: what the real one responses
                 gateway.throttle -= 1
                 _answer(self, 429, {"content-type": "application/json"}, b'{"message": "Too Many Requests"}')
                 return

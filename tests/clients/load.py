@@ -30,7 +30,7 @@ class Seen:
     wrong: list[str] = field(default_factory=list)  # captions that were answered with another's embedding
 
     def note(self, response: Any) -> None:
-        """Count an answer as the wire had it, before the client retries."""
+        """Count a response as the wire had it, before the client retries."""
         self.attempts.append((response.status_code, int(response.request.headers["x-stainless-retry-count"])))
 
 

@@ -28,7 +28,7 @@ class ToyEngine:
         return np.ones((len(pixels), self.dimensions), np.float32)
 
 
-def write_toy(fp32: Path, recipe: Recipe, target: Path, *, by_token: bool = False) -> None:
+def write_toy(fp32: Path, recipe: Recipe, target: Path, *, per_token: bool = False) -> None:
     target.write_text(f"toy {recipe.name}")
 
 

@@ -1,4 +1,4 @@
-"""What a deployed function is asked, wherever it runs, and what its answers are held to."""
+"""What a deployed function is asked, wherever it runs, and what its responses are held to."""
 
 import base64
 import io

@@ -74,7 +74,7 @@ def run(command: Path, *arguments: object, cwd: Path = ROOT) -> str:
 
 
 def invoke(built: Built, event: str) -> Any:
-    """Send one of tests/events with `sam local invoke`; the answer is the last line of its output."""
+    """Send one of tests/events with `sam local invoke`; the response is the last line of its output."""
     arguments = ("--template", built.template, "--event", EVENTS / event, "--skip-pull-image")
     return json.loads(run(SAM, "local", "invoke", FUNCTION, *arguments).strip().splitlines()[-1])
 

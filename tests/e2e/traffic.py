@@ -21,7 +21,7 @@ def under_way(ask: Callable[[], Reply], clients: int = 2) -> Iterator[list[Reply
     def run() -> None:
         while not stop.is_set():
             reply = ask()
-            if reply.status == BAD_GATEWAY:  # no answer of the handler's, which has none of this status
+            if reply.status == BAD_GATEWAY:  # no response of the handler's, which has none of this status
                 print("asked again after", reply)
                 reply = ask()
             replies.append(reply)  # appending is atomic; an exception ends the thread, and pytest fails the test for it

@@ -120,7 +120,7 @@ def _cell(engine: str, result: dict[str, Any] | None) -> str:
     if not result.get("recipe"):  # torch
         return cosines
     recipes = EXPORTED[engine].recipes["int8"]
-    blocks = {recipe.name: "by token" if recipe.by_token else str(recipe.block) for recipe in recipes}
+    blocks = {recipe.name: "by token" if recipe.per_token else str(recipe.block) for recipe in recipes}
     taken = [blocks[name] for name in result["recipe"].split(" / ")]
     return cosines if taken == ["by token"] else f"{cosines} ({' / '.join(taken)})"
 

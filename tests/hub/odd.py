@@ -19,7 +19,7 @@ COMMIT = "c0ffee" + "0" * 34
 
 @dataclass
 class Reply:
-    """One answer. Without `length`, content-length is the body's; "" leaves it out and closes the connection."""
+    """One response. Without `length`, content-length is the body's; "" leaves it out and closes the connection."""
 
     status: int = 200
     body: bytes = b""

@@ -110,7 +110,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._fail(404, "EntryNotFound")
 
     def _repository(self, repo: str, revision: str | None) -> Repository | None:
-        """Find it, or send the answer that the real hub sends; a name without an owner is a canonical model's."""
+        """Find it, or send the response that the real hub sends; a name without an owner is a canonical model's."""
         hub = self.server.hub
         found = hub.repositories.get(repo)
         if repo in hub.broken:

@@ -27,7 +27,7 @@ PYTHON = os.environ.get("FUNCTION_PYTHON", sys.executable)
 class Function:
     """A function that an emulator runs; one execution environment, as in Lambda.
 
-    `send` brings the bytes of an event to the emulator's Invoke API, and returns the bytes of the answer.
+    `send` brings the bytes of an event to the emulator's Invoke API, and returns the bytes of the response.
     """
 
     send: Callable[[bytes], bytes]

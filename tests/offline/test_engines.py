@@ -76,8 +76,8 @@ def test_only_the_reference_engine_has_torch_and_a_checkpoint(served: Served) ->
         kinds = {"onnx": ("onnx", "data"), "openvino": ("xml", "bin")}[served.engine]
         graphs = {f"{tower}.{kind}" for tower in ("image", "text") for kind in kinds}
         table = {"text.table.npy", *(["text.table.scales.npy"] if served.precision == "int8" else [])}
-        by_token = {"image.wide.onnx", "text.wide.onnx", "probe.onnx"}
-        wide = by_token if (served.engine, served.precision) == ("onnx", "int8") else set()
+        per_token_files = {"image.wide.onnx", "text.wide.onnx", "probe.onnx"}
+        wide = per_token_files if (served.engine, served.precision) == ("onnx", "int8") else set()
         assert names == {"manifest.json", "tokenizer.json", *graphs, *table, *wide}
 
 

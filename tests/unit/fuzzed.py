@@ -1,6 +1,6 @@
 """The shipped code in a process of its own, for the fuzzers: a crash is seen, and its memory is nobody else's.
 
-`python -m tests.unit.fuzzed <bundle>` answers lines of JSON: an event with its answer, null with the bytes it holds.
+`python -m tests.unit.fuzzed <bundle>` answers lines of JSON: an event with its response, null with the bytes it holds.
 """
 
 import ctypes

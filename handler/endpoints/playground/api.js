@@ -38,7 +38,7 @@ async function ask(path, body) {
     // what a gateway says is not always JSON: the status has to do
   }
   if (!response.ok) throw problem(response.status, answer);
-  if (answer === null) throw new ApiProblem(response.status, "not_json", "The answer is not JSON: is this the API's own page?");
+  if (answer === null) throw new ApiProblem(response.status, "not_json", "The response is not JSON: is this the API's own page?");
   return { body: answer, timing: timing(response, milliseconds) };
 }
 

@@ -5,7 +5,7 @@ let models = [];
 let last = null; // {path, body, shown, texts, answer}: what the heatmap and the matches show
 let classified = null;
 let lastRequest = null; // for curl: the view that is open
-let waiting = 0; // number of the request whose answer counts
+let waiting = 0; // number of the request whose response counts
 
 function chosenModel() {
   return models.length > 1 ? { model: $("#model").value } : {};
@@ -44,7 +44,7 @@ function showError(error) {
   if (error.code === "key") openKeyPanel(true);
 }
 
-// Asks and shows; an answer that a later request has overtaken is dropped.
+// Asks and shows; a response that a later request has overtaken is dropped.
 async function request(button, path, body, show) {
   const turn = (waiting += 1);
   showError(null);

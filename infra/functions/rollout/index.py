@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 # A snapshot is being taken, or every place of the reserved concurrency is busy: both pass.
 NOT_YET = ("ResourceConflictException", "SnapStartNotReadyException", "TooManyRequestsException")
 PAUSE_SECONDS = 2
-ANSWER_SECONDS = 20  # kept for telling CloudFormation, which otherwise waits for its own limit
+RESPONSE_SECONDS = 20  # kept for telling CloudFormation, which otherwise waits for its own limit
 HEALTH = {
     "version": "2.0",
     "routeKey": "GET /health",
@@ -85,17 +85,17 @@ def _advice(payload: Any) -> str:
 
 
 def _deadline(context: Any) -> float:
-    return float(time.monotonic() + context.get_remaining_time_in_millis() / 1000 - ANSWER_SECONDS)
+    return float(time.monotonic() + context.get_remaining_time_in_millis() / 1000 - RESPONSE_SECONDS)
 
 
 def _answer(event: dict[str, Any], status: str, reason: str) -> None:
     body = {
         "Status": status,
-        "Reason": reason[:3000],  # CloudFormation takes an answer of 4 KB
+        "Reason": reason[:3000],  # CloudFormation takes a response of 4 KB
         "PhysicalResourceId": event.get("PhysicalResourceId", "rollout"),
         **{key: event[key] for key in ("StackId", "RequestId", "LogicalResourceId")},
     }
     request = urllib.request.Request(  # noqa: S310 - the signed S3 address that CloudFormation gave
         event["ResponseURL"], json.dumps(body).encode(), {"Content-Type": ""}, method="PUT"
     )
-    urllib.request.urlopen(request, timeout=ANSWER_SECONDS).close()  # noqa: S310
+    urllib.request.urlopen(request, timeout=RESPONSE_SECONDS).close()  # noqa: S310

@@ -1,6 +1,6 @@
 """The files of a directory, a zip or an image as names, sizes, modes and links, without unpacking anything.
 
-Kept as nested directories, so that each question costs as much as its answer is long, however odd the names are.
+Kept as nested directories, so that each question costs as much as its response is long, however odd the names are.
 """
 
 import stat

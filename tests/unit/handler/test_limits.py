@@ -12,7 +12,7 @@ from PIL import Image
 
 from handler.endpoints import embeddings
 from handler.errors import ApiError
-from handler.schemas.limits import check_answer_size
+from handler.schemas.limits import check_response_size
 from tests.unit.fake_bundle import FakeFunction, as_base64, encoded, image_bytes
 
 LAMBDA_LIMIT = 6 * 1024 * 1024  # docs.aws.amazon.com: lambda "Lambda quotas", synchronous invocation payload
@@ -46,7 +46,7 @@ def test_the_most_that_is_let_through_fits(dimensions: int, encoding: str) -> No
     for step in (100_000, 10_000, 1_000, 100, 10, 1):
         with contextlib.suppress(ApiError):
             while True:
-                check_answer_size(most + step, dimensions, encoding)
+                check_response_size(most + step, dimensions, encoding)
                 most += step
     row = np.full(dimensions, -1.2345678e-05, np.float32)
     encode: Any = embeddings._base64 if encoding == "base64" else embeddings.floats

@@ -1,4 +1,4 @@
-"""Halves of surrogate pairs, controls, noncharacters: in any string of any request an answer, and no fault of ours."""
+"""Halves of surrogate pairs, controls, noncharacters: in any string of any request a response, and no fault of ours."""
 
 import base64
 import json
@@ -83,7 +83,7 @@ def asked(path: str, body: Any) -> dict[str, Any]:
 
 
 def check(answer: dict[str, Any]) -> None:
-    """The answer is one that Lambda can send on, and no fault of ours."""
+    """The response is one that Lambda can send on, and no fault of ours."""
     json.dumps(answer).encode()
     assert answer["statusCode"] < 500, answer["body"]
     if answer["statusCode"] >= 400:

@@ -11,7 +11,7 @@ from layer.config import field_table
 from layer.config.field_table import MANIFEST, NO_EFFECT, REFUSED, TOWER, Field
 
 FILES = ("factory.py", "model.py", "coca_model.py", "transform.py", "tokenizer.py")
-# Read of what is no config: the answers of a checkpoint, of the registry, of the built model.
+# Read of what is no config: the responses of a checkpoint, of the registry, of the built model.
 NO_FIELD = {"state_dict", "model_cfg", "preprocess_cfg", "pretrained_hf"}
 TABLES = {
     "model_cfg": field_table.MODEL,

@@ -46,8 +46,11 @@ def test_a_token_follows_no_redirect_to_another_host(monkeypatch: pytest.MonkeyP
 def test_an_answer_and_a_small_file_of_gigabytes_are_not_read_to_their_end(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(transfer, "MAX_ANSWER", 10_000)
-    with serving(monkeypatch, Reply(body=b" " * 50_000)), pytest.raises(FetchError, match="the answer is longer than"):
+    monkeypatch.setattr(transfer, "MAX_RESPONSE", 10_000)
+    with (
+        serving(monkeypatch, Reply(body=b" " * 50_000)),
+        pytest.raises(FetchError, match="the response is longer than"),
+    ):
         hub.repository("acme/tiny", None)
     monkeypatch.setattr(hub, "MAX_TEXT", 10_000)
     file = {"rfilename": "config.json", "size": 5_000_000_000}
@@ -131,7 +134,7 @@ def test_a_download_goes_on_after_a_broken_connection_and_starts_anew_where_the_
         partial = located(tmp_path / name, len(body)).folder / "config.json.partial"
         partial.parent.mkdir(parents=True)
         partial.write_bytes(left)
-        with serving(monkeypatch, Reply(body=body)):  # which knows no ranges, and answers 200
+        with serving(monkeypatch, Reply(body=body)):  # which knows no ranges, and responses 200
             assert take(tmp_path / name, len(body), digest) == body
 
 
@@ -145,10 +148,10 @@ def test_a_server_that_sends_a_byte_now_and_then_is_given_up(monkeypatch: pytest
     monkeypatch.delenv("TRANSFORMERS_OFFLINE", raising=False)
     monkeypatch.setattr(environment, "_client", None)
     monkeypatch.setattr(transfer, "WINDOW_SECONDS", 0.3)
-    monkeypatch.setattr(transfer, "ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr(transfer, "RESPONSE_SECONDS", 0.3)
     drip = Reply(body=b" " * 1000, pause=lambda: time.sleep(0.02))
 
     with serving(monkeypatch, drip), pytest.raises(FetchError, match="has nearly stopped"):
         take(tmp_path, 1000)
-    with serving(monkeypatch, drip), pytest.raises(FetchError, match="the answer takes longer than"):
+    with serving(monkeypatch, drip), pytest.raises(FetchError, match="the response takes longer than"):
         hub.repository("acme/tiny", None)

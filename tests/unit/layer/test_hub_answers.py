@@ -28,8 +28,8 @@ def with_body(data: Any) -> Reply:
     ("answer", "says"),
     [
         (PAGE, r"answers with a web page \('Sign in to \[31m Hotel'\) in place of the hub's JSON"),
-        (Reply(body=b""), "the answer is not the hub's JSON. Check HF_ENDPOINT"),
-        (Reply(body=b"[" * 100_000), "the answer is not the hub's JSON"),
+        (Reply(body=b""), "the response is not the hub's JSON. Check HF_ENDPOINT"),
+        (Reply(body=b"[" * 100_000), "the response is not the hub's JSON"),
         (with_body([1]), "is not the hub's about a repository"),
         (with_body({}), "the hub names no commit"),
         (about(sha="../../../tmp"), "is no commit: one is 40 hexadecimal digits"),

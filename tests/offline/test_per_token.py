@@ -143,7 +143,7 @@ def test_openvino_takes_a_product_that_hangs_on_no_input(tmp_path: Path, recipe:
     assert program is not None
     program.save(str(tmp_path / "fp32.onnx"))
 
-    write_ir(tmp_path / "fp32.onnx", recipe, tmp_path / "tower.xml", by_token=recipe.by_token)
+    write_ir(tmp_path / "fp32.onnx", recipe, tmp_path / "tower.xml", per_token=recipe.per_token)
 
     run = openvino.Core().compile_model(tmp_path / "tower.xml", "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     assert worst_cosine(run(x.numpy())[0], placed(x).detach().numpy()) > 0.999
