@@ -22,19 +22,28 @@ from layer.spec import ModelSpec, Spec
 
 if TYPE_CHECKING:
     from layer.sources.fetch import Fetched  # and others late: a build with nothing to do takes no second to say so
+    from layer.sources.prepared.chosen import Options
+    from layer.sources.prepared.search import Prepared
 
 CONTENTS = frozenset({manifest.NAME, "models"})  # all that a bundle has at its top
 
 
 def build(
-    spec: Spec, output: Path, cache: Path, own_samples: Path | None = None, lock: Path | None = None, mode: str = "keep"
+    spec: Spec,
+    output: Path,
+    cache: Path,
+    own_samples: Path | None = None,
+    lock: Path | None = None,
+    mode: str = "keep",
+    sources: "Options | None" = None,
 ) -> dict[str, Any]:
     """Build every model of the spec into one verified bundle at `output`; returns the handler's reports on them.
 
     `cache` keeps what was downloaded and finished, so that a build that was cut off goes on; `own_samples` is a
     directory of images and texts on which a fast engine is compared with open_clip, besides this project's own.
     `lock` is models.lock: `mode` "keep" stays with it where it has a model, "locked" raises LockError where the hub
-    has moved on, "update" takes what is there now and shows what changed. Whatever goes wrong, raised as BuildError,
+    has moved on, "update" takes what is there now and shows what changed. `sources` are the prepared caches that are
+    searched before the hub is asked. Whatever goes wrong, raised as BuildError,
     the bundle that was at `output` stays as it was.
     """
     with disk_errors.explained("the build", output.parent, cache):
@@ -44,21 +53,27 @@ def build(
         with held(output.with_name(f".{output.name}.lock"), str(output)), _cache_held(cache):
             replace.recover(output)
             replace.sweep(output.parent, f".{output.name}-")
-            parts = _parts(spec, cache, own_samples, lock, mode)
+            parts = _parts(spec, cache, own_samples, lock, mode, sources)
             _put_in_place(spec, parts, output)
     return {"ok": True, "models": [model for part in parts for model in part.report["models"]]}
 
 
-def _parts(spec: Spec, cache: Path, own_samples: Path | None, lock: Path | None, mode: str) -> list[Built]:
+def _parts(
+    spec: Spec, cache: Path, own_samples: Path | None, lock: Path | None, mode: str, sources: "Options | None"
+) -> list[Built]:
     """Return every model's bundle: of the cache where nothing has changed, else made now."""
     pins = locks.read(lock) if lock else {}
     if mode == "locked":
+        from layer.network import environment
         from layer.sources.lock_check import refuse_drift
 
-        refuse_drift(spec.models, pins)
+        refuse_drift(spec.models, pins, ask=not environment.offline())
     if mode != "update" and (finished := _all_finished(spec, cache, pins, own_samples)):
         return finished
-    return _make_all(spec, cache, pins, own_samples, lock, mode)
+    from layer.sources.prepared import chosen
+
+    prepared = chosen.prepared(spec, sources or chosen.Options(), mode == "update")
+    return _make_all(spec, cache, pins, own_samples, lock, mode, prepared)
 
 
 def _cache_held(cache: Path) -> AbstractContextManager[None]:
@@ -78,18 +93,27 @@ def _all_finished(spec: Spec, cache: Path, pins: locks.Lock, own_samples: Path |
 
 
 def _make_all(
-    spec: Spec, cache: Path, pins: locks.Lock, own_samples: Path | None, lock: Path | None, mode: str
+    spec: Spec,
+    cache: Path,
+    pins: locks.Lock,
+    own_samples: Path | None,
+    lock: Path | None,
+    mode: str,
+    prepared: "Prepared",
 ) -> list[Built]:
+    from layer.network import environment
     from layer.registry.table import weights_repository
     from layer.sources.preflight import ask_hub
     from layer.versions import check_versions
 
     check_versions()
-    ask_hub(spec.models, {} if mode == "update" else pins, cache, weights_repository)
+    pinned: locks.Lock = {} if mode == "update" else pins
+    if not prepared and not environment.offline():
+        ask_hub(spec.models, pinned, cache, weights_repository)
     from layer.sources.download import gather  # it imports torch
 
     _advise(spec.models)
-    fetched = gather(spec.models, cache, {} if mode == "update" else pins)
+    fetched = gather(spec.models, cache, pinned, prepared)
     _refuse_two_commits(spec.models, fetched)
     found = {
         model.id: tuple(source.locked() for source in sources)

@@ -29,6 +29,10 @@ class FetchError(BuildError):
     """The hub did not give a file."""
 
 
+class UnreachableError(FetchError):
+    """The hub was not reached at all: no network, or told to stay offline."""
+
+
 class CacheLayoutError(BuildError):
     """A cache is not one that loads offline."""
 
@@ -71,3 +75,7 @@ class HeldError(BuildError):
 
 class SampleError(BuildError):
     """A sample of the user's own cannot be read."""
+
+
+class SourceError(BuildError):
+    """A prepared cache is not there, or lacks what the models need."""

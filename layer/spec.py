@@ -39,6 +39,7 @@ class ModelSpec:
 
     `engine` is never "auto" here; `precision` is of the weights' matrices. A model of one's own has `checkpoint`, a
     directory, a file or a URL, and `config`, what it was made from: a pair of the registry or an open_clip_config.json.
+    `cache` is a prepared cache, or a folder of repositories, in which the model is looked for first.
     """
 
     name: str
@@ -48,6 +49,7 @@ class ModelSpec:
     precision: str = "int8"
     checkpoint: str | None = None
     config: str | None = None
+    cache: str | None = None
 
     @property
     def id(self) -> str:
@@ -66,6 +68,7 @@ class Spec:
 
     target: Target
     models: tuple[ModelSpec, ...]
+    cache: str | None = None
 
 
 def read_spec(path: Path = DEFAULT_SPEC) -> Spec:
@@ -76,7 +79,8 @@ def read_spec(path: Path = DEFAULT_SPEC) -> Spec:
         raise SpecError(f"{path} cannot be read ({error.strerror}): name another with --models") from error
     except ValueError as error:
         raise SpecError(f"{path} {error}") from error
-    _refuse_unknown(path, "the file", data, ("target", "model"))
+    _refuse_unknown(path, "the file", data, ("target", "model", "cache"))
+    cache = _fields(path, "the file", {"cache": data["cache"]}, Spec)["cache"] if "cache" in data else None
     target = Target(**_fields(path, "[target]", data.get("target", {}), Target))
     if target.python not in PYTHONS:
         raise SpecError(f"{path}: python = {target.python!r} in [target]: set one of {', '.join(PYTHONS)}")
@@ -85,7 +89,15 @@ def read_spec(path: Path = DEFAULT_SPEC) -> Spec:
         raise SpecError(f'{path} names no model: add a table [[model]] with name = "..."')
     models = tuple(_model(path, number, table, target) for number, table in enumerate(tables, 1))
     _refuse_twins(path, models)
-    return Spec(target, models)
+    return Spec(target, models, _beside(path, cache))
+
+
+def _beside(path: Path, directory: str | None) -> str | None:
+    """Return a directory that models.toml names, which is relative to it; `<org>/<name>=` may stand before it."""
+    if directory is None:
+        return None
+    repo, sign, place = directory.rpartition("=")
+    return f"{repo}{sign}{path.parent / place}"
 
 
 def _toml(path: Path, text: str) -> dict[str, Any]:
@@ -108,6 +120,8 @@ def _model(path: Path, number: int, table: Mapping[str, Any], target: Target) ->
     fields = _fields(path, where, table, ModelSpec)
     if fields.setdefault("engine", "auto") == "auto":
         fields["engine"] = fastest(target.architecture, target.package)
+    if "cache" in fields:
+        fields["cache"] = str(_beside(path, fields["cache"]))
     precisions = ENGINES[fields["engine"]].recipes
     if fields.setdefault("precision", "int8" if "int8" in precisions else "fp32") not in precisions:
         raise SpecError(

@@ -49,8 +49,11 @@ def fingerprint(model: ModelSpec, sources: Sequence[LockedSource], own_samples: 
     own = [Path(place) for place in (model.checkpoint, model.config) if place and Path(place).exists()]
     own += [path for place in own if place.is_dir() for path in sorted(place.iterdir())]
     known = {
-        "model": asdict(model),
-        "sources": [{**asdict(source), "files": {n: f.sha256 for n, f in source.files.items()}} for source in sources],
+        "model": _without(asdict(model), "cache"),  # where the same files were found changes nothing
+        "sources": [
+            {**_without(asdict(source), "as_found"), "files": {n: f.sha256 for n, f in source.files.items()}}
+            for source in sources
+        ],
         "versions": {name: installed(package) for name, package in manifest.LIBRARIES.items()},
         "schema": manifest.SCHEMA,
         "code": code_digest(),
@@ -58,6 +61,10 @@ def fingerprint(model: ModelSpec, sources: Sequence[LockedSource], own_samples: 
         "own": [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in own],  # may be gigabytes
     }
     return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
+
+
+def _without(known: dict[str, Any], key: str) -> dict[str, Any]:
+    return {name: value for name, value in known.items() if name != key}
 
 
 def find(cache: Path, model: ModelSpec, digest: str) -> Built | None:

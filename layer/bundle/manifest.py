@@ -39,7 +39,13 @@ def model_entry(model: ModelSpec, sources: "list[Fetched]", facts: dict[str, Any
         "precision": model.precision,
         **facts,
         "sources": [
-            {"repo": source.repo, "revision": source.revision, "roles": source.roles, "license": source.license}
+            {
+                "repo": source.repo,
+                "revision": source.revision,
+                "roles": source.roles,
+                "license": source.license,
+                **({"as_found": source.as_found} if source.as_found else {}),
+            }
             for source in sources
         ],
     }

@@ -34,6 +34,14 @@ def _parser() -> Parser:
     build.add_argument("--output", type=Path, default=BUNDLE, help="default: %(default)s")
     build.add_argument("--cache", type=Path, default=CACHE, help="keeps downloads (default: %(default)s)")
     build.add_argument("--samples", type=Path, help="images and .txt to compare a fast engine with open_clip on, too")
+    build.add_argument(
+        "--from",
+        dest="sources",
+        action="append",
+        default=[],
+        metavar="[<org>/<name>=]<directory>",
+        help="a prepared cache, or a folder with several; searched before the hub is asked, never changed; repeatable",
+    )
     pins = build.add_mutually_exclusive_group()
     pins.add_argument("--locked", action="store_true", help="fail where a commit or a hash is not models.lock's")
     pins.add_argument("--update", action="store_true", help="take what the hub has now, and show what changed")
@@ -90,9 +98,11 @@ def _build(options: argparse.Namespace) -> None:
     from layer.build import build
     from layer.cli.tables import show_report
     from layer.sources.lock import lock_path
+    from layer.sources.prepared.chosen import Options
 
     mode = "locked" if options.locked else "update" if options.update else "keep"
-    report = build(spec, options.output, options.cache, options.samples, lock_path(options.models), mode)
+    sources = Options(tuple(options.sources), options.models if options.models != DEFAULT_SPEC else None)
+    report = build(spec, options.output, options.cache, options.samples, lock_path(options.models), mode, sources)
     show_report(f"built and verified {options.output}", report)
 
 

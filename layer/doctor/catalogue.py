@@ -56,6 +56,17 @@ CACHE = {
         "open_clip finds no weights: create_model only warns, and gives a random model",
         "fetch the weights, and pass require_pretrained=True",
     ),
+    "config-missing": error(
+        "the config that says what the weights or the text tower are is not here", "fetch it with the model"
+    ),
+    "hash-mismatch": error(
+        "the content is not what the source itself, or models.lock, says of the file: it was cut off, or changed",
+        "remove it, and fetch the model again",
+    ),
+    "revision-missing": error(
+        "the commit that is asked for is not here",
+        "fetch that commit, or take the one that is here: python -m layer build --update",
+    ),
     "tokenizer-missing": error("open_clip takes a tokenizer from here, and none is here", FETCH),
     "no-exist-note-missing": error(
         "a tokenizer without a config.json: transformers 5 asks the hub for one, and offline that fails",

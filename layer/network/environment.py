@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from layer.errors import FetchError
+from layer.errors import FetchError, UnreachableError
 
 HUB = "https://huggingface.co"
 TOKENS = "https://huggingface.co/settings/tokens"
@@ -116,12 +116,18 @@ def _new_client() -> Any:
 
 
 def check_offline() -> None:
-    """Raise FetchError where the libraries were told to stay offline."""
-    for name in OFFLINE:
-        if os.environ.get(name, "").upper() in ("1", "ON", "YES", "TRUE"):
-            raise FetchError(
-                f"{name}={os.environ[name]} is set, and a build has to ask the hub: unset it for the build"
-            )
+    """Raise UnreachableError where the libraries were told to stay offline."""
+    if name := offline():
+        raise UnreachableError(
+            f"{name}={os.environ[name]} is set: unset it for a build that asks the hub, or name what was prepared with "
+            "`--from <directory>`"
+        )
+
+
+def offline() -> str | None:
+    """Return the variable by which the libraries were told to stay offline, None where they may ask the hub."""
+    told = (name for name in OFFLINE if os.environ.get(name, "").upper() in ("1", "ON", "YES", "TRUE"))
+    return next(told, None)
 
 
 def _check_proxies(httpx2: Any) -> None:
@@ -196,7 +202,7 @@ def check_name(url: str) -> None:
     thread.join(CONNECT_SECONDS)
     problem = outcome[0] if outcome else OSError(f"no answer within {CONNECT_SECONDS:.0f} s")
     if problem:
-        raise FetchError(
+        raise UnreachableError(
             f"{without_password(url)} cannot be reached: {host} is not a name that this machine can resolve "
             f"({problem.strerror or problem}). {UNREACHABLE}"
         )

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.request import getproxies
 
-from layer.errors import FetchError
+from layer.errors import FetchError, UnreachableError
 from layer.network import environment
 
 _TITLE = re.compile(rb"(?is)<title[^>]*>([^<]{1,200})")
@@ -134,27 +134,27 @@ def is_page(response: Any, beginning: bytes) -> bool:
     return "text/html" in kind or beginning.lstrip()[:9].lower().startswith((b"<!doctype", b"<html"))
 
 
-def unreachable(error: Exception, url: str, where: str) -> FetchError:
+def unreachable(error: Exception, url: str, where: str) -> UnreachableError:
     """Return the error for a request that got no response at all, or half of one."""
     host = environment.without_password(url)
     text = one_line(str(error) or type(error).__name__)
     kind = type(error).__name__
     if "CERTIFICATE_VERIFY_FAILED" in text or isinstance(error.__cause__, ssl.SSLCertVerificationError):
-        return FetchError(f"{where}: {_certificate(text)} ({text})")
+        return UnreachableError(f"{where}: {_certificate(text)} ({text})")
     if kind == "ProxyError":
         advice = _PROXY_LOGIN if "407" in text else f"cannot be reached through the proxy: {_proxies()}"
-        return FetchError(f"{where} {advice} ({text})")
+        return UnreachableError(f"{where} {advice} ({text})")
     if kind == "TooManyRedirects":
-        return FetchError(f"{where}: {host} sends the request in a circle. Check HF_ENDPOINT ({text})")
+        return UnreachableError(f"{where}: {host} sends the request in a circle. Check HF_ENDPOINT ({text})")
     if kind in ("UnsupportedProtocol", "LocalProtocolError", "InvalidURL"):
-        return FetchError(
+        return UnreachableError(
             f"{where}: {host} answers with an address that cannot be followed. Check HF_ENDPOINT ({text})"
         )
     if kind == "ConnectTimeout":
-        return FetchError(f"{where} cannot be reached: no connection to {host} within seconds. {_check_network()}")
+        return UnreachableError(f"{where} cannot be reached: no connection to {host} within seconds. {_check_network()}")
     if kind == "ConnectError":
-        return FetchError(f"{where} cannot be reached ({text}). {_check_network()}")
-    return FetchError(
+        return UnreachableError(f"{where} cannot be reached ({text}). {_check_network()}")
+    return UnreachableError(
         f"{where} cannot be reached, or the connection broke: run the build again, it goes on where it stopped ({text})"
     )
 

@@ -7,22 +7,34 @@ from pathlib import Path
 
 from layer.errors import LockError, StorageError
 from layer.files import disk_errors
+from layer.network import environment
 from layer.progress import Bar, bar
 from layer.sources import local_checkpoint, resolve
 from layer.sources.fetch import WORKERS, Fetched, Located, download, locate, partial_of
 from layer.sources.lock import Lock, LockedSource
+from layer.sources.prepared.missing import refuse_missing
+from layer.sources.prepared.search import Prepared
 from layer.spec import ModelSpec
 
+NOTHING_PREPARED = Prepared()
 
-def gather(models: Sequence[ModelSpec], cache: Path, pins: Lock) -> list[list[Fetched]]:
-    """Fetch every model's repositories, at the commits of `pins` where they have some. Raises FetchError, PlanError."""
+
+def gather(
+    models: Sequence[ModelSpec], cache: Path, pins: Lock, prepared: Prepared = NOTHING_PREPARED
+) -> list[list[Fetched]]:
+    """Bring every model's repositories, at the commits of `pins` where they have some: of `prepared`, else of the hub.
+
+    Raises FetchError, PlanError, and SourceError where sources lack something and the hub cannot be asked.
+    """
     hub = cache / "hub"
     # A new model takes a repository that others have at their commit: one process can hold only one.
     every = [source for sources in pins.values() for source in sources]
+    of_model = {model.id: [*pins.get(model.id, ()), *every] for model in models}
+    if prepared or environment.offline():
+        refuse_missing(models, cache, prepared, lambda model, repo, asked: _pin(repo, asked, of_model[model.id]))
     with ThreadPoolExecutor(WORKERS) as pool:
-        found = list(
-            pool.map(lambda model: locate_repositories(model, cache, [*pins.get(model.id, ()), *every]), models)
-        )
+        found = list(pool.map(lambda model: locate_repositories(model, cache, of_model[model.id], prepared), models))
+    prepared.tell(one for sources in found for one in sources)
     for one in (one for sources in found for one in sources):
         one.take_over()
     located = {(one.folder, name): one for sources in found for one in sources for name in one.missing()}
@@ -33,28 +45,33 @@ def gather(models: Sequence[ModelSpec], cache: Path, pins: Lock) -> list[list[Fe
     return fetched
 
 
-def locate_repositories(model: ModelSpec, cache: Path, pins: Sequence[LockedSource]) -> list[Located]:
+def locate_repositories(
+    model: ModelSpec, cache: Path, pins: Sequence[LockedSource], prepared: Prepared = NOTHING_PREPARED
+) -> list[Located]:
     """Find the weights' repository, then those that its config says the text side needs."""
-    hub = cache / "hub"
+
+    def find(need: resolve.Need, asked: str | None) -> Located:
+        pin = _pin(need.repo, asked, pins)
+        return prepared.find(need, asked, pin, model) or locate(need, asked, cache / "hub", pin)
+
     if model.checkpoint:
         own = local_checkpoint.repository(model, cache)
-        return [own.located, *(_at_pin(need, None, hub, pins) for need in own.needs)]
+        return [own.located, *(find(need, None) for need in own.needs)]
     weights = resolve.weights_need(model)
     config_file = None
     if "config" in weights.roles:
-        config = _at_pin(resolve.Need(weights.repo, ("config",)), model.revision, hub, pins)
+        config = find(resolve.Need(weights.repo, ("config",)), model.revision)
         config.take_over()
         for name in config.missing():
             download(config, name, lambda _: None)
         config_file = config.folder / resolve.CONFIG_FILE
     needs = resolve.merge([weights, *resolve.text_needs(resolve.model_config(model, config_file))])
-    return [_at_pin(need, model.revision if need.repo == weights.repo else None, hub, pins) for need in needs]
+    return [find(need, model.revision if need.repo == weights.repo else None) for need in needs]
 
 
-def _at_pin(need: resolve.Need, asked: str | None, hub: Path, pins: Sequence[LockedSource]) -> Located:
+def _pin(repo: str, asked: str | None, pins: Sequence[LockedSource]) -> LockedSource | None:
     """A pin holds as long as models.toml asks for the same branch, tag or commit as when it was made."""
-    pin = next((pin for pin in pins if (pin.repo, pin.asked) == (need.repo, asked)), None)
-    return locate(need, asked, hub, pin)
+    return next((pin for pin in pins if (pin.repo, pin.asked) == (repo, asked)), None)
 
 
 def _refuse_other_files(model: ModelSpec, sources: Sequence[Fetched], pins: Sequence[LockedSource]) -> None:

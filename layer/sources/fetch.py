@@ -33,15 +33,19 @@ class Fetched:
     folder: Path
     asked: str | None = None
     facts: Mapping[str, LockedFile] = field(default_factory=dict)
+    as_found: tuple[str, ...] = ()
 
     def locked(self) -> LockedSource:
         """Return what models.lock keeps of it."""
-        return LockedSource(self.repo, self.asked, self.revision, self.roles, self.license, self.facts)
+        return LockedSource(self.repo, self.asked, self.revision, self.roles, self.license, self.facts, self.as_found)
 
 
 @dataclass(frozen=True)
 class Located:
-    """A repository found, at one commit: the files to bring, each with its size and what its hash has to be."""
+    """A repository found, at one commit: the files to bring, each with its size and what its hash has to be.
+
+    `as_found` names the files of a prepared source whose hashes nothing vouches for: they are taken as they are.
+    """
 
     need: "Need"
     asked: str | None
@@ -49,6 +53,7 @@ class Located:
     license: str | None
     folder: Path
     expected: Mapping[str, "Expected"]
+    as_found: tuple[str, ...] = ()
 
     def missing(self) -> list[str]:
         """Name the files that are still to be downloaded."""
@@ -73,7 +78,9 @@ class Located:
             for name, want in self.expected.items()
         }
         need, files = self.need, tuple(self.expected)
-        return Fetched(need.repo, self.revision, need.roles, self.license, files, self.folder, self.asked, facts)
+        return Fetched(
+            need.repo, self.revision, need.roles, self.license, files, self.folder, self.asked, facts, self.as_found
+        )
 
 
 @dataclass(frozen=True)
@@ -99,7 +106,7 @@ class Expected:
         if self.sha256:
             found, wanted = file_sha256(path), self.sha256
         elif self.blob_id:
-            found, wanted = _blob_id(path), self.blob_id
+            found, wanted = git_blob(path), self.blob_id
         else:
             return None
         return None if found == wanted else f"has the hash {found}, the hub says {wanted}"
@@ -109,7 +116,8 @@ class Expected:
         return self.sha256 or file_sha256(path)
 
 
-def _blob_id(path: Path) -> str:
+def git_blob(path: Path) -> str:
+    """Return git's id of a file, which is what the hub names a small file by."""
     digest = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
     with path.open("rb") as stream:
         while chunk := stream.read(1 << 20):
@@ -122,17 +130,21 @@ def locate(need: "Need", asked: str | None, cache: Path, pin: LockedSource | Non
 
     With a pin and every file in the cache the hub is not asked. Raises FetchError, PlanError.
     """
+    return in_cache(need, asked, cache, pin) or _on_hub(need, asked, cache, pin.revision if pin else asked)
+
+
+def in_cache(need: "Need", asked: str | None, cache: Path, pin: LockedSource | None) -> Located | None:
+    """Find a repository that comes with this project, or of which the cache has every file at its pin."""
     embedded = EMBEDDED / repo_folder(need.repo)
     if embedded.is_dir():
         return _embedded(need, asked, embedded)
-    if pin and set(need.roles) <= set(pin.roles):
-        chosen = {name: pin.files[name] for name in need.choose(list(pin.files))}
-        expected = {name: Expected(file.size, file.sha256) for name, file in chosen.items()}
-        folder = cache / repo_folder(need.repo) / pin.revision
-        located = Located(need, asked, pin.revision, pin.license, folder, expected)
-        if not located.missing():
-            return located
-    return _on_hub(need, asked, cache, pin.revision if pin else asked)
+    if not pin or not set(need.roles) <= set(pin.roles):
+        return None
+    chosen = {name: pin.files[name] for name in need.choose(list(pin.files))}
+    expected = {name: Expected(file.size, file.sha256) for name, file in chosen.items()}
+    folder = cache / repo_folder(need.repo) / pin.revision
+    located = Located(need, asked, pin.revision, pin.license, folder, expected, pin.as_found)
+    return None if located.missing() else located
 
 
 def current_commit(repo: str, asked: str | None) -> str:

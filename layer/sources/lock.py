@@ -23,7 +23,10 @@ class LockedFile:
 
 @dataclass(frozen=True)
 class LockedSource:
-    """A repository as it was fetched: `asked` is the branch, tag or commit of models.toml, None the default branch."""
+    """A repository as it was fetched: `asked` is the branch, tag or commit of models.toml, None the default branch.
+
+    `as_found` names the files of a prepared source whose hashes nothing vouched for when they were first taken.
+    """
 
     repo: str
     asked: str | None
@@ -31,6 +34,7 @@ class LockedSource:
     roles: tuple[str, ...]
     license: str | None
     files: Mapping[str, LockedFile]
+    as_found: tuple[str, ...] = ()
 
 
 Lock = dict[str, tuple[LockedSource, ...]]  # by the model's id
@@ -93,7 +97,9 @@ def _changed(model: str, repo: str, old: LockedSource | None, new: LockedSource 
 
 def _json(source: LockedSource) -> dict[str, object]:
     files = {name: f"{file.size} {file.sha256}" for name, file in sorted(source.files.items())}
-    return {**asdict(source), "roles": " ".join(source.roles), "files": files}
+    noted = {"as_found": list(source.as_found)} if source.as_found else {}
+    known = {key: value for key, value in asdict(source).items() if key != "as_found"}
+    return {**known, "roles": " ".join(source.roles), "files": files, **noted}
 
 
 def _source(data: Mapping[str, Any]) -> LockedSource:
@@ -111,6 +117,7 @@ def _source(data: Mapping[str, Any]) -> LockedSource:
         tuple(str(data["roles"]).split()),
         license_name,
         files,
+        tuple(checked.file_name(name) for name in data.get("as_found", ())),
     )
 
 

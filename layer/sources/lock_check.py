@@ -9,11 +9,16 @@ from layer.sources.lock import Lock
 from layer.spec import ModelSpec
 
 
-def refuse_drift(models: Sequence[ModelSpec], pins: Lock) -> None:
-    """Ask the hub where each pinned branch stands now. Raises LockError for what is not the lock's."""
+def refuse_drift(models: Sequence[ModelSpec], pins: Lock, ask: bool = True) -> None:
+    """Ask the hub where each pinned branch stands now. Raises LockError for what is not the lock's.
+
+    Without `ask`, offline, the lock only has to have every model: its hashes hold for what is found.
+    """
     for model in models:
         if model.checkpoint is None and model.id not in pins:
             raise LockError(f"models.lock has no {model.id}: run `python -m layer build` once without --locked")
+    if not ask:
+        return
     sources = {(source.repo, source.asked): source for model in models for source in pins.get(model.id, ())}
     remote = [source for source in sources.values() if "checkpoint" not in source.roles]
     with ThreadPoolExecutor(WORKERS) as pool:

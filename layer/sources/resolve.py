@@ -50,7 +50,7 @@ class Need:
             chosen.append(self._first((CONFIG_FILE,), available))
         if "tokenizer" in self.roles:
             files = [name for name in TOKENIZER_FILES if name in available]
-            if not set(files) - {"tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"}:
+            if not satisfies("tokenizer", files):
                 raise PlanError(f"{self.repo} has no tokenizer: none of tokenizer.json, vocab.txt, spiece.model, ...")
             chosen += files
         if "text_config" in self.roles:
@@ -64,6 +64,26 @@ class Need:
             if name in available:
                 return name
         raise PlanError(f"{self.repo} has no {' and no '.join(names)}: is it an OpenCLIP repository?")
+
+
+def candidates(need: Need) -> dict[str, tuple[str, ...]]:
+    """Return for each role of a need the files that it may take; "class" is what transformers reads if it is there."""
+    found = {"weights": need.weights} if need.weights else {}
+    if "config" in need.roles:
+        found["config"] = (CONFIG_FILE,)
+    if "tokenizer" in need.roles:
+        found["tokenizer"] = TOKENIZER_FILES
+    if {"tokenizer", "text_config"} & set(need.roles):
+        found["text_config" if "text_config" in need.roles else "class"] = ("config.json",)
+    return found
+
+
+def satisfies(role: str, names: Sequence[str]) -> bool:
+    """Tell whether the files of a role that are there are enough for it."""
+    if role != "tokenizer":
+        return role == "class" or bool(names)
+    vocabulary = set(names) - {"tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "merges.txt"}
+    return bool(vocabulary) and (vocabulary != {"vocab.json"} or "merges.txt" in names)
 
 
 @dataclass(frozen=True)

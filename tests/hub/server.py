@@ -98,7 +98,10 @@ class _Handler(BaseHTTPRequestHandler):
         path = unquote(urlsplit(self.path).path)
         hub.requests.append((self.command, path, self.headers.get("Range")))
         parts = path.strip("/").split("/")
-        if parts[:2] == ["api", "models"]:
+        if parts[:2] == ["api", "models"] and "tree" in parts:
+            at = parts.index("tree")
+            self._tree("/".join(parts[2:at]), parts[at + 1], parts[at + 2 :])
+        elif parts[:2] == ["api", "models"]:
             self._model_info("/".join(parts[2:4]), parts[5] if len(parts) > 5 else None)
         elif parts[0] == "cdn":
             with hub.download():
@@ -133,6 +136,20 @@ class _Handler(BaseHTTPRequestHandler):
         card = {"license": found.license} if found.license else {}
         body = {"id": repo, "modelId": repo, "sha": found.commit, "siblings": siblings, "cardData": card, "tags": []}
         self._send(200, {"Content-Type": "application/json"}, json.dumps(body).encode())
+
+    def _tree(self, repo: str, revision: str, path: list[str]) -> None:
+        found = self._repository(repo, revision)
+        if found is None:
+            return
+        if path:  # no repository here has directories
+            self._fail(404, "EntryNotFound")
+            return
+        listing = []
+        for one in map(self._sibling, found.paths()):
+            lfs = one.get("lfs")
+            large = {"lfs": {"oid": lfs["sha256"], "size": lfs["size"], "pointerSize": 134}} if lfs else {}
+            listing.append({"type": "file", "path": one["rfilename"], "size": one["size"], "oid": one["blobId"], **large})
+        self._send(200, {"Content-Type": "application/json"}, json.dumps(listing).encode())
 
     def _sibling(self, path: Path) -> dict[str, Any]:
         size = path.stat().st_size

@@ -1,0 +1,102 @@
+"""All that prepared sources lack, of all models, told at once: where the hub cannot be asked for it."""
+
+import shlex
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from layer.doctor.checks import known
+from layer.doctor.finding import Finding
+from layer.errors import SourceError, UnreachableError
+from layer.network import environment
+from layer.sources import fetch, hub, local_checkpoint, resolve
+from layer.sources.lock import LockedSource
+from layer.sources.prepared.search import Prepared
+from layer.sources.resolve import Need
+from layer.spec import ModelSpec
+
+PinOf = Callable[[ModelSpec, str, str | None], LockedSource | None]
+CACHE = "model_cache"
+
+
+def refuse_missing(models: Sequence[ModelSpec], cache: Path, prepared: Prepared, pin_of: PinOf) -> None:
+    """Raise SourceError naming everything that no source has, unless the hub can be asked for it.
+
+    `pin_of` gives the lock's entry of a model's repository, at the branch, tag or commit that is asked for.
+    """
+    search = _Search(cache, prepared, pin_of)
+    for model in models:
+        search.model(model)
+    if search.first is None:
+        return
+    try:
+        environment.check_offline()
+        hub.repository(*search.first)
+    except UnreachableError as error:
+        raise SourceError(_message(list(search.found), prepared, str(error))) from error
+
+
+class _Search:
+    """What is missing, gathered over models: `first` is a repository and its revision, for a question to the hub."""
+
+    def __init__(self, cache: Path, prepared: Prepared, pin_of: PinOf) -> None:
+        self.cache, self.prepared, self.pin_of = cache, prepared, pin_of
+        self.found: dict[Finding, None] = {}
+        self.first: tuple[str, str | None] | None = None
+
+    def model(self, model: ModelSpec) -> None:
+        """Look for everything that a model needs; what its config names is known only where the config is."""
+        if model.checkpoint:
+            for need in self._of_own(model):
+                self._look(model, need, None)
+            return
+        weights = resolve.weights_need(model)
+        config = None
+        if "config" in weights.roles:
+            config = self._folder(model, Need(weights.repo, ("config",)), model.revision)
+            if config is None:
+                self._look(model, weights, model.revision)
+                for repo in known.repositories().get(known.folder(weights.repo), {}).get("text", []):
+                    if repo != weights.repo:
+                        self._look(model, Need(repo, ("tokenizer",)), None)
+                return
+        told = resolve.model_config(model, config / resolve.CONFIG_FILE if config else None)
+        for need in resolve.merge([weights, *resolve.text_needs(told)]):
+            self._look(model, need, model.revision if need.repo == weights.repo else None)
+
+    def _of_own(self, model: ModelSpec) -> Sequence[Need]:
+        try:
+            return local_checkpoint.repository(model, self.cache).needs
+        except UnreachableError as error:
+            self.found[Finding("weights-missing", str(model.checkpoint), str(error))] = None
+            self.first = self.first or (model.id, None)
+            return ()
+
+    def _look(self, model: ModelSpec, need: Need, asked: str | None) -> None:
+        if self._folder(model, need, asked) is None:
+            pin = self.pin_of(model, need.repo, asked)
+            self.first = self.first or (need.repo, pin.revision if pin else asked)
+            self.found |= dict.fromkeys(self.prepared.findings(need, asked, pin, model))
+
+    def _folder(self, model: ModelSpec, need: Need, asked: str | None) -> Path | None:
+        """Return the folder of a repository that is here: in a source, in the download cache, or of this project."""
+        pin = self.pin_of(model, need.repo, asked)
+        if found := self.prepared.find(need, asked, pin, model):
+            return found.folder
+        here = fetch.in_cache(need, asked, self.cache / "hub", pin)
+        return here.folder if here else None
+
+
+def _message(found: Sequence[Finding], prepared: Prepared, reason: str) -> str:
+    places = ", ".join(str(place) for place in prepared.looked_in()) or "no prepared cache"
+    lines = [f"{len(found)} problems keep the models from being built offline. Looked in {places}"]
+    for finding in found:
+        lines += [f"{finding.code}: {finding.where}", f"  {finding.what}", f"  fix: {finding.fix}"]
+    return "\n".join([*lines, f"The hub cannot be asked: {reason}", *_commands(prepared)])
+
+
+def _commands(prepared: Prepared) -> Iterator[str]:
+    models = f" --models {shlex.quote(str(prepared.spec))}" if prepared.spec else ""
+    yield "On a machine with a network:"
+    yield f"  python -m layer fetch --output {CACHE}{models}"
+    yield f"Then copy {CACHE} here, and:"
+    yield f"  python -m layer build --from {CACHE}{models}"

@@ -1,0 +1,188 @@
+"""One copy of a repository, opened: which commit, which of the needed files are there, and whether they are whole."""
+
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from huggingface_hub import try_to_load_from_cache
+
+from layer.doctor.finding import Finding
+from layer.files.foreign import is_pointer
+from layer.naming import checked
+from layer.progress import file_sha256
+from layer.sources.fetch import Expected, Located, git_blob
+from layer.sources.lock import LockedFile, LockedSource
+from layer.sources.prepared import revisions, vouched
+from layer.sources.prepared.survey import Copy
+
+if TYPE_CHECKING:
+    from layer.sources.resolve import Need
+
+
+class LackingError(Exception):
+    """A copy is not what is needed: `findings` say why, all of it."""
+
+    def __init__(self, findings: Sequence[Finding]) -> None:
+        super().__init__(", ".join(finding.code for finding in findings))
+        self.findings = list(findings)
+
+
+@dataclass(frozen=True)
+class _Snapshot:
+    """The files of one commit in `folder`; `revision` is None where nothing says which commit it is."""
+
+    copy: Copy
+    repo: str
+    folder: Path
+    revision: str | None
+    notes: vouched.Notes
+
+    def has(self, name: str) -> bool:
+        """Tell whether a file is there, of a cache as the library will tell at run time."""
+        if not self.copy.cache:
+            return (self.folder / name).is_file()
+        there = try_to_load_from_cache(self.repo, name, cache_dir=self.copy.folder.parent, revision=self.revision)
+        return isinstance(there, str)
+
+    def vouched(self, name: str) -> bool:
+        """Tell whether the source itself knows a file's hash."""
+        return self.notes.of(self.folder, name) is not None
+
+
+def located(copy: Copy, need: "Need", asked: str | None, pin: LockedSource | None) -> Located:
+    """Open a copy as the repository that is needed, at its pin if it has one. Raises LackingError."""
+    snapshot = _snapshot(copy, need.repo, asked, pin)
+    names = _names(snapshot, need)
+    if pin and snapshot.revision != pin.revision and not set(names) & set(pin.files):
+        raise LackingError([_other_commit(snapshot, pin)])
+    files, found = {}, []
+    for name in names:
+        files[name], problems = _checked(snapshot, name, pin)
+        found += problems
+    if found:
+        raise LackingError(list(dict.fromkeys(found)))
+    pinned = pin.files if pin else {}
+    revision = pin.revision if pin else snapshot.revision or _digest(files)
+    license_name = pin.license if pin else snapshot.notes.license
+    expected = {name: Expected(fact.size, fact.sha256) for name, fact in files.items()}
+    as_found = tuple(name for name in names if name not in pinned and not snapshot.vouched(name))
+    return Located(need, asked, revision, license_name, snapshot.folder, expected, as_found)
+
+
+def _snapshot(copy: Copy, repo: str, asked: str | None, pin: LockedSource | None) -> _Snapshot:
+    if copy.cache:
+        try:
+            revision = revisions.of_cache(copy.folder, asked, pin)
+        except revisions.UnresolvedError as error:
+            raise LackingError([error.finding]) from error
+        folder = copy.folder / "snapshots" / revision
+        return _Snapshot(copy, repo, folder, revision, vouched.of_cache(copy, revision))
+    notes = vouched.of_folder(copy.folder)
+    return _Snapshot(copy, repo, copy.folder, notes.commit, notes)
+
+
+def _names(snapshot: _Snapshot, need: "Need") -> list[str]:
+    """Name the files to take. Raises LackingError for what is not there, or not the file itself."""
+    from layer.sources import resolve  # late: it imports torch
+
+    candidates = [name for names in resolve.candidates(need).values() for name in names]
+    broken = {name: finding for name in candidates if (finding := _broken(snapshot, name))}
+    whole = [name for name in candidates if name not in broken and snapshot.has(name)]
+    found: list[Finding] = []
+    for role, names in resolve.candidates(need).items():
+        there = [name for name in names if name in whole]
+        told = [broken[name] for name in names if name in broken]
+        if resolve.satisfies(role, there):
+            found += told if role == "tokenizer" else []  # a part of a tokenizer makes other token ids
+        else:
+            found += told or _missing(snapshot, role, names)
+    if found:
+        raise LackingError(list(dict.fromkeys(found)))
+    return need.choose(whole)
+
+
+def _broken(snapshot: _Snapshot, name: str) -> Finding | None:
+    path = snapshot.folder / name
+    if path.is_symlink() and not path.exists():
+        return Finding("dangling-link", str(path), os.readlink(path))
+    try:
+        if path.is_file() and is_pointer(path):
+            return Finding("lfs-pointer", str(path))
+    except OSError as error:
+        return Finding("unreadable", str(path), error.strerror or "")
+    return None
+
+
+_CODES = {
+    "weights": "weights-missing",
+    "config": "config-missing",
+    "tokenizer": "tokenizer-missing",
+    "text_config": "config-missing",
+}
+
+
+def _missing(snapshot: _Snapshot, role: str, names: Sequence[str]) -> Iterator[Finding]:
+    several = len(names) > 1
+    detail = f"none of {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}" if several else f"no {names[0]}"
+    others = [path.name for path in snapshot.folder.parent.glob("*/") if path != snapshot.folder]
+    elsewhere = [other for other in others if any((snapshot.folder.parent / other / name).exists() for name in names)]
+    if snapshot.copy.cache and elsewhere:
+        detail += f"; snapshots/{elsewhere[0]} has it, which refs/main does not name"
+    yield Finding(_CODES[role], str(snapshot.folder), detail)
+    if role == "weights":
+        yield from (Finding("incomplete-download", str(path)) for path in _cut_off(snapshot))
+
+
+def _cut_off(snapshot: _Snapshot) -> list[Path]:
+    place = snapshot.copy.folder
+    below = place / "blobs" if snapshot.copy.cache else place / ".cache" / "huggingface" / "download"
+    return sorted([*below.glob("*.incomplete"), *place.glob("*.partial")])
+
+
+def _checked(snapshot: _Snapshot, name: str, pin: LockedSource | None) -> tuple[LockedFile, list[Finding]]:
+    """Hash a file, and compare it with what its source says of it, and models.lock."""
+    path = snapshot.folder / name
+    try:
+        size, sha256 = path.stat().st_size, file_sha256(path)
+    except OSError as error:
+        return LockedFile(0, ""), [Finding("unreadable", str(path), error.strerror or "")]
+    fact, problems = LockedFile(size, sha256), []
+    known = snapshot.notes.of(snapshot.folder, name)
+    if known and (told := _difference(known, path, fact)):
+        problems.append(Finding("hash-mismatch", str(path), told))
+    elif pin and name in pin.files and pin.files[name] != fact:
+        problems.append(_not_pinned(snapshot, path, pin, fact))
+    return fact, problems
+
+
+def _not_pinned(snapshot: _Snapshot, path: Path, pin: LockedSource, fact: LockedFile) -> Finding:
+    if snapshot.revision == pin.revision:
+        told = f"its sha256 is {fact.sha256}, and models.lock has {pin.files[path.name].sha256} at the same commit"
+        return Finding("hash-mismatch", str(path), told)
+    return _other_commit(snapshot, pin)
+
+
+def _other_commit(snapshot: _Snapshot, pin: LockedSource) -> Finding:
+    there = snapshot.revision or "files of no known commit"
+    return Finding("revision-missing", str(snapshot.folder), f"models.lock has {pin.revision}, here is {there}")
+
+
+def _difference(known: Expected, path: Path, fact: LockedFile) -> str | None:
+    if known.size not in (None, fact.size):
+        return f"it has {fact.size} bytes, and should have {known.size}"
+    if known.sha256:
+        return None if known.sha256 == fact.sha256 else f"its sha256 is {fact.sha256}, and should be {known.sha256}"
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{fact.sha256}\nsize {fact.size}\n".encode()
+    of_pointer = hashlib.sha1(b"blob %d\0" % len(pointer) + pointer, usedforsecurity=False).hexdigest()
+    if known.blob_id in (of_pointer, found := git_blob(path)):
+        return None
+    return f"its git hash is {found}, and should be {known.blob_id}"
+
+
+def _digest(files: dict[str, LockedFile]) -> str:
+    """Name a version of files of which no commit is known: by what they hold."""
+    listing = "".join(f"{name} {fact.sha256}\n" for name, fact in sorted(files.items()))
+    return checked.commit(hashlib.sha256(listing.encode()).hexdigest()[:40])

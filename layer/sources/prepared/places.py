@@ -1,0 +1,51 @@
+"""Where prepared models lie: the directories of --from, of models.toml, and of the environment's caches."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from layer.errors import SourceError
+from layer.naming import checked
+
+
+@dataclass(frozen=True)
+class Place:
+    """A directory to look in; with `repo`, that repository itself, whatever the directory is called."""
+
+    path: Path
+    repo: str | None = None
+
+
+def given(text: str, where: str) -> Place:
+    """Read `<directory>` or `<org>/<name>=<directory>`. Raises SourceError where no directory is there."""
+    name, sign, path = text.partition("=")
+    if sign and not os.path.lexists(text):
+        try:
+            return Place(_directory(path, where), checked.repository(name))
+        except ValueError as error:
+            raise SourceError(f"{where}: {error}: write <directory> or <org>/<name>=<directory>") from error
+    return Place(_directory(text, where))
+
+
+def _directory(text: str, where: str) -> Path:
+    path = Path(text)
+    if path.is_dir():
+        return path
+    state = "is no directory" if os.path.lexists(path) else "is not there"
+    raise SourceError(
+        f"{where}: {text} {state}: name the directory of a prepared cache, or a folder that holds several; "
+        "`python -m layer fetch --output model_cache` makes one where there is a network"
+    )
+
+
+def of_environment(default: bool, environ: Mapping[str, str] = os.environ) -> list[Place]:
+    """Return the caches that the environment names and that are there; with `default`, the user's own one as well."""
+    named = [environ.get("HF_HUB_CACHE"), environ.get("HUGGINGFACE_HUB_CACHE")]
+    if home := environ.get("HF_HOME"):
+        named.append(str(Path(home) / "hub"))
+    if default:
+        caches = environ.get("XDG_CACHE_HOME") or "~/.cache"
+        named.append(str(Path(caches) / "huggingface" / "hub"))
+    found = [Path(os.path.expanduser(name)) for name in named if name]
+    return [Place(path) for path in dict.fromkeys(found) if path.is_dir()]

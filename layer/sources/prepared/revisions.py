@@ -1,0 +1,62 @@
+"""Which of a cached repository's snapshots is meant: by models.lock, by its references, or for want of another."""
+
+import re
+from pathlib import Path
+
+from layer.doctor.finding import Finding
+from layer.sources.lock import LockedSource
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+MAX_REF = 1000  # bytes
+
+
+class UnresolvedError(Exception):
+    """No snapshot of a repository is the one that is meant."""
+
+    def __init__(self, finding: Finding) -> None:
+        super().__init__(finding.code)
+        self.finding = finding
+
+
+def of_cache(folder: Path, asked: str | None, pin: LockedSource | None) -> str:
+    """Return the commit to take of a repository's folder in a cache. Raises UnresolvedError.
+
+    The pin's commit if it is there; else the one that `asked` (a branch, a tag or a commit, None the default branch)
+    names here: its files may still be the pin's, most commits leave the weights as they are.
+    """
+    there = _snapshots(folder)
+    if not there:
+        raise UnresolvedError(Finding("no-snapshot", str(folder)))
+    if pin and pin.revision in there:
+        return pin.revision
+    if asked in there:
+        return str(asked)
+    return _by_reference(folder, asked, there)
+
+
+def _by_reference(folder: Path, asked: str | None, there: list[str]) -> str:
+    refs = folder / "refs" / (asked or "main")
+    listed = f"snapshots/ has {', '.join(there[:5])}{', ...' if len(there) > 5 else ''}"
+    if asked and _COMMIT.fullmatch(asked):
+        raise UnresolvedError(Finding("revision-missing", str(folder), f"revision = {asked}; {listed}"))
+    try:
+        with refs.open(encoding="utf-8") as stream:
+            named = stream.read(MAX_REF)
+    except (OSError, ValueError):
+        if asked:
+            raise UnresolvedError(Finding("revision-missing", str(refs), f"revision = {asked}; {listed}")) from None
+        if len(there) > 1:
+            raise UnresolvedError(Finding("refs-missing", str(refs), listed)) from None
+        return there[0]
+    if named != named.strip():
+        raise UnresolvedError(Finding("refs-newline", str(refs), listed))
+    if named not in there:
+        raise UnresolvedError(Finding("refs-unknown", str(refs), f"it names {named[:100]}; {listed}"))
+    return named
+
+
+def _snapshots(folder: Path) -> list[str]:
+    try:
+        return sorted(path.name for path in (folder / "snapshots").iterdir() if _COMMIT.fullmatch(path.name))
+    except OSError:
+        return []

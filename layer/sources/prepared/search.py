@@ -1,0 +1,118 @@
+"""Find the repositories that models need in prepared sources: of each the first copy that has all of it, whole."""
+
+import sys
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from layer.doctor.finding import Finding
+from layer.sources.fetch import Located, repo_folder
+from layer.sources.lock import LockedSource
+from layer.sources.prepared import opened
+from layer.sources.prepared.places import Place
+from layer.sources.prepared.survey import Copy, survey
+from layer.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from layer.sources.resolve import Need
+
+Found = tuple[Located | None, list[Finding]]
+
+
+class Prepared:
+    """The sources of a build, in the order in which they are searched. Nothing in them is ever changed."""
+
+    def __init__(
+        self,
+        places: Sequence[Place] = (),
+        own: Mapping[str, Place] | None = None,
+        alone: bool = False,
+        spec: Path | None = None,
+    ) -> None:
+        """`own` are the places of single models, by id, searched first; `alone` says that there is one model only.
+
+        `spec` is the models.toml, for the commands that an error names; None is the default one.
+        """
+        self.places, self.own, self.alone, self.spec = tuple(places), own or {}, alone, spec
+        self._surveys: dict[Place, list[Copy]] = {}
+        self._known: dict[object, Found] = {}
+        self._knowing = threading.RLock()
+
+    def __bool__(self) -> bool:
+        return bool(self.places or self.own)
+
+    def find(self, need: "Need", asked: str | None, pin: LockedSource | None, model: ModelSpec) -> Located | None:
+        """Return the repository, at its pin if it has one, None where no source has all of it."""
+        return self._search(need, asked, pin, model)[0]
+
+    def findings(self, need: "Need", asked: str | None, pin: LockedSource | None, model: ModelSpec) -> list[Finding]:
+        """Say why no source has the repository."""
+        return self._search(need, asked, pin, model)[1]
+
+    def tell(self, taken: Iterable[Located]) -> None:
+        """Print which of the repositories come from here, and whether anything vouches for them."""
+        mine = {id(found) for found, _ in self._known.values()}
+        for one in {one.folder: one for one in taken if id(one) in mine}.values():
+            told = f"{', '.join(one.as_found)} as found" if one.as_found else "all hashes checked"
+            print(f"from {one.folder}: {one.need.repo} at {one.revision[:12]}, {told}", file=sys.stderr)
+
+    def looked_in(self) -> list[Path]:
+        """Return the directories that are searched."""
+        return list(dict.fromkeys(place.path for place in (*self.own.values(), *self.places)))
+
+    def _search(self, need: "Need", asked: str | None, pin: LockedSource | None, model: ModelSpec) -> Found:
+        key = need, asked, pin and pin.revision, model.id
+        with self._knowing:  # one after another: their work is reading, and a disk does that best in one piece
+            if key not in self._known:
+                self._known[key] = self._look(need, asked, pin, model)
+            return self._known[key]
+
+    def _look(self, need: "Need", asked: str | None, pin: LockedSource | None, model: ModelSpec) -> Found:
+        lacking: list[Finding] = []
+        for copy in self._copies(need, model):
+            try:
+                found = opened.located(copy, need, asked, pin)
+            except opened.LackingError as error:
+                lacking += error.findings
+                continue
+            return found, []
+        return None, list(dict.fromkeys(lacking)) or list(self._nowhere(need, model))
+
+    def _copies(self, need: "Need", model: ModelSpec) -> Iterator[Copy]:
+        """Yield what may be the repository: first by its whole id, then by a folder's name, then by exclusion."""
+        every = [copy for place in self._order(model) for copy in self._survey(place)]
+        own = [copy for place in self._own(model) for copy in self._survey(place)]
+        names = [need.repo.rpartition("/")[2]]
+        if need.weights:
+            names += [model.slug, model.name, f"{model.name}-{model.pretrained}", f"{model.name}_{model.pretrained}"]
+        exact = [copy for copy in every if copy.is_of(need.repo)]
+        named = [copy for copy in every if not copy.cache and copy.may_be(names)]
+        unnamed = [copy for copy in (every if self.alone else own) if copy.nameless and copy.repo is None]
+        yield from dict.fromkeys([*exact, *named, *(unnamed if need.weights else [])])
+
+    def _order(self, model: ModelSpec) -> list[Place]:
+        return [*self._own(model), *self.places]
+
+    def _own(self, model: ModelSpec) -> list[Place]:
+        return [self.own[model.id]] if model.id in self.own else []
+
+    def _survey(self, place: Place) -> list[Copy]:
+        if place not in self._surveys:
+            self._surveys[place] = survey(place)
+        return self._surveys[place]
+
+    def _nowhere(self, need: "Need", model: ModelSpec) -> Iterator[Finding]:
+        """Say that no source has the repository, or that one has it under another id."""
+        last = need.repo.rpartition("/")[2].casefold()
+        for copy in (copy for place in self._order(model) for copy in self._survey(place)):
+            if copy.repo and copy.repo.rpartition("/")[2].casefold() == last:
+                asked = f"{model.id} takes {need.repo}"
+                fix = f": name the directory {repo_folder(need.repo)}" if copy.cache else ""
+                yield Finding("other-repository-id", str(copy.folder), asked + fix)
+                return
+        roles = ", ".join(role.replace("_", " ") for role in need.roles)
+        code = "weights-missing" if need.weights else "second-repository-missing"
+        if need.roles == ("config",):
+            code = "config-missing"
+        yield Finding(code, need.repo, f"{model.id} takes its {roles} from {need.repo}, which is in no source")

@@ -1,0 +1,123 @@
+"""Which repositories lie below a directory: in Hugging Face's cache layout, or each as a plain folder of its own."""
+
+import os
+import re
+from collections import deque
+from collections.abc import Iterator, Sequence
+from configparser import ConfigParser, Error
+from dataclasses import dataclass
+from pathlib import Path
+
+from layer.sources.prepared.places import Place
+
+MAX_DEPTH = 6  # below the directory that was named
+MAX_DIRECTORIES = 20_000
+MAX_CONFIG = 1 << 20  # bytes, of git's
+CACHE = "models--"
+_WEIGHTS = (".safetensors", ".bin", ".pt", ".pth")
+_TEXTS = re.compile(
+    r"open_clip_config\.json|config\.json|tokenizer.*\.json|vocab\.(json|txt)|.*\.model|merges\.txt", re.IGNORECASE
+)
+_NO_REPOSITORY = re.compile(r"\..*|blobs|refs|trees|(datasets|spaces|kernels)--.*|node_modules|__pycache__")
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A repository as it lies in a source. `cache` is Hugging Face's layout, otherwise the files lie in `folder`.
+
+    `repo` is its id where that is certain; `names` are the ids that its place lets it be taken for, in lower case.
+    `nameless` is the directory itself that was named, of which nothing says what it holds.
+    """
+
+    folder: Path
+    cache: bool
+    repo: str | None
+    names: frozenset[str]
+    nameless: bool = False
+
+    def is_of(self, repo: str) -> bool:
+        """Tell whether this is the repository, by its whole id."""
+        return self.repo == repo if self.repo else repo.casefold() in self.names
+
+    def may_be(self, names: Sequence[str]) -> bool:
+        """Tell whether its folder has one of the names, where nothing says more of it."""
+        return self.repo is None and any(name.casefold() in self.names for name in names)
+
+
+def survey(place: Place) -> list[Copy]:
+    """Find every repository in a place: nothing is opened but git's own config. What cannot be entered is left out."""
+    if place.repo:
+        return [Copy(_only_snapshot(place.path), False, place.repo, frozenset())]
+    found: list[Copy] = []
+    seen: set[str] = set()
+    queue = deque([(place.path, 0)])
+    while queue and len(seen) < MAX_DIRECTORIES:
+        folder, depth = queue.popleft()
+        real = os.path.realpath(folder)
+        if real in seen:
+            continue
+        seen.add(real)
+        files, folders = _entries(folder)
+        if copy := _copy(folder, files, folders, depth == 0):
+            found.append(copy)
+        if depth < MAX_DEPTH and not (copy and copy.cache):
+            queue.extend((folder / name, depth + 1) for name in folders if not _NO_REPOSITORY.fullmatch(name))
+    return found
+
+
+def _only_snapshot(folder: Path) -> Path:
+    """Return the one snapshot of a repository's folder of a cache, else the folder itself."""
+    snapshots = _entries(folder / "snapshots")[1]
+    return folder / "snapshots" / snapshots[0] if len(snapshots) == 1 else folder
+
+
+def _entries(folder: Path) -> tuple[list[str], list[str]]:
+    files, folders = [], []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                (folders if entry.is_dir() else files).append(entry.name)
+    except OSError:
+        return [], []
+    return sorted(files), sorted(folders)
+
+
+def _copy(folder: Path, files: Sequence[str], folders: Sequence[str], root: bool) -> Copy | None:
+    absolute = folder.absolute()
+    name = absolute.name
+    holds_files = any(one.endswith(_WEIGHTS) or _TEXTS.fullmatch(one) for one in files)
+    if name.startswith(CACHE) and ("snapshots" in folders or not holds_files):
+        return Copy(folder, True, name.removeprefix(CACHE).replace("--", "/", 1), frozenset())
+    if not holds_files:
+        return None
+    named = absolute.parent.parent if absolute.parent.name == "snapshots" else absolute
+    names = frozenset(_ids(named))
+    return Copy(folder, False, _git_remote(folder), names, nameless=root)
+
+
+def _ids(folder: Path) -> Iterator[str]:
+    """Yield what a folder's name may stand for: `name`, `org/name`, and how ModelScope and others write those."""
+    name, parent = folder.name.casefold().removeprefix(CACHE), folder.parent.name.casefold()
+    for plain in {name, name.replace("___", ".")}:
+        yield plain
+        yield f"{parent}/{plain}"
+    for sign in ("___", "--", "__"):
+        if sign in name:
+            owner, _, rest = name.partition(sign)
+            yield f"{owner}/{rest.replace('___', '.')}"
+
+
+def _git_remote(folder: Path) -> str | None:
+    """Return the id of the repository that a clone was made of, by the remote in .git/config."""
+    config = folder / ".git" / "config"
+    try:
+        if config.stat().st_size > MAX_CONFIG:
+            return None
+        parsed = ConfigParser(interpolation=None, strict=False)
+        parsed.read_string(re.sub(r"(?m)^[ \t]+", "", config.read_text(encoding="utf-8")))
+        url = parsed.get('remote "origin"', "url").rstrip("/").removesuffix(".git")
+    except (OSError, ValueError, Error):
+        return None
+    parts = re.split(r"[/:]", url)
+    known = [part for part in parts[-2:] if part]
+    return "/".join(known[-1:] if len(known) == 2 and "." in known[0] and "//" in url else known) or None

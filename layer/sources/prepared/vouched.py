@@ -1,0 +1,147 @@
+"""What a source itself knows of its files: hashes in the names of blobs, in listings and in the notes of a download."""
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub.repocard import metadata_load
+
+from layer.naming import checked
+from layer.sources.fetch import Expected
+from layer.sources.prepared.survey import Copy
+
+CONTENTS = "openclip-cache.json"  # what `python -m layer fetch` writes beside the repositories
+MAX_LISTING = 32 << 20  # bytes
+MAX_CARD = 1 << 20
+_ETAG = re.compile(r"[0-9a-f]{64}|[0-9a-f]{40}")
+
+
+@dataclass(frozen=True)
+class Notes:
+    """What a copy's own notes say: its commit, its license, and of each file its size and hash."""
+
+    commit: str | None = None
+    license: str | None = None
+    files: Mapping[str, Expected] | None = None
+
+    def of(self, folder: Path, name: str) -> Expected | None:
+        """Return what is known of a file, None where nothing vouches for it."""
+        listed = (self.files or {}).get(name)
+        known = listed if listed and listed.sha256 else _blob(folder / name) or listed
+        return known if known and (known.sha256 or known.blob_id) else None
+
+
+def of_cache(copy: Copy, revision: str) -> Notes:
+    """Read the notes of a repository in a cache: what `fetch` wrote, else the listing of `snapshot_download`."""
+    contents = _json(copy.folder.parent / CONTENTS)
+    for one in _list(contents.get("repositories")):
+        if isinstance(one, dict) and (one.get("repo"), one.get("revision")) == (copy.repo, revision):
+            files = {str(name): _fact(fact) for name, fact in _dict(one.get("files")).items()}
+            return Notes(revision, _text(one.get("license")), files)
+    snapshot = copy.folder / "snapshots" / revision
+    return Notes(revision, _license(snapshot), _listing(copy.folder, revision))
+
+
+def of_folder(folder: Path) -> Notes:
+    """Read the notes that `hf download --local-dir` leaves in a folder, or git."""
+    from layer.sources.prepared import git_clone
+
+    downloads = folder / ".cache" / "huggingface"
+    noted = {path.name.removesuffix(".metadata"): _metadata(path) for path in _files(downloads / "download")}
+    commits = {commit for commit, _ in noted.values() if commit}
+    files = {name: etag for name, (_, etag) in noted.items() if etag}
+    if len(commits) == 1:
+        [commit] = commits
+        return Notes(commit, _license(folder), {**_listing(downloads, commit), **files})
+    if (folder / ".git").is_dir():
+        return Notes(git_clone.commit(folder), _license(folder), git_clone.files(folder))
+    commit = folder.name if re.fullmatch(r"[0-9a-f]{40}", folder.name) else None
+    return Notes(commit, _license(folder), files)
+
+
+def _files(folder: Path) -> list[Path]:
+    try:
+        return sorted(path for path in folder.iterdir() if path.suffix == ".metadata" and path.is_file())
+    except OSError:
+        return []
+
+
+def _metadata(path: Path) -> tuple[str | None, Expected | None]:
+    """Read commit and etag; not by the library's own reader, which locks, and removes what it cannot read."""
+    try:
+        with path.open(encoding="utf-8") as stream:
+            commit, etag = stream.readline(200).strip(), stream.readline(200).strip()
+        return checked.commit(commit), _etag(etag)
+    except (OSError, ValueError):
+        return None, None
+
+
+def _blob(path: Path) -> Expected | None:
+    """In a cache with links, the name of the blob that a file leads to is its hash."""
+    try:
+        return _etag(os.path.basename(os.readlink(path)))
+    except OSError:
+        return None
+
+
+def _etag(text: str) -> Expected | None:
+    if not _ETAG.fullmatch(text):
+        return None
+    return Expected(None, text) if len(text) == 64 else Expected(None, None, text)
+
+
+def _listing(folder: Path, commit: str) -> dict[str, Expected]:
+    listed = _dict(_json(folder / "trees" / f"{commit}.json").get("files"))
+    return {str(name): _fact(fact) for name, fact in listed.items()}
+
+
+def _fact(fact: Any) -> Expected:
+    data = _dict(fact)
+    sha256, blob = data.get("sha256", data.get("lfs_sha256")), data.get("blob_id")
+    size = data.get("lfs_size") or data.get("size")
+    try:
+        digest = None if sha256 is None else checked.sha256(sha256)
+        return Expected(
+            size if type(size) is int else None,
+            digest,
+            None if blob is None or digest is not None else checked.commit(blob),
+        )
+    except ValueError:
+        return Expected(None, None)
+
+
+def _license(folder: Path) -> str | None:
+    """Return the license that the repository's own card states."""
+    card = folder / "README.md"
+    try:
+        if card.stat().st_size > MAX_CARD:
+            return None
+        found = (metadata_load(card) or {}).get("license")
+    except Exception:  # the card is anybody's YAML, and nothing depends on it
+        return None
+    return _text(found)
+
+
+def _text(value: Any) -> str | None:
+    return value[:100] if isinstance(value, str) and value.isprintable() and value else None
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        if path.stat().st_size > MAX_LISTING:
+            return {}
+        return _dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, RecursionError):
+        return {}
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
