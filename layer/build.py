@@ -70,9 +70,10 @@ def _parts(
         refuse_drift(spec.models, pins, ask=not environment.offline())
     if mode != "update" and (finished := _all_finished(spec, cache, pins, own_samples)):
         return finished
+    from layer.registry.table import text_repositories
     from layer.sources.prepared import chosen
 
-    prepared = chosen.prepared(spec, sources or chosen.Options(), mode == "update")
+    prepared = chosen.prepared(spec, sources or chosen.Options(), mode == "update", text_repositories)
     return _make_all(spec, cache, pins, own_samples, lock, mode, prepared)
 
 

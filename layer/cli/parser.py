@@ -1,4 +1,4 @@
-"""The builder's command line: `python -m layer build | verify | inspect | package | models | doctor`."""
+"""The builder's command line: `python -m layer build | fetch | verify | inspect | package | models | doctor`."""
 
 import argparse
 from collections.abc import Sequence
@@ -27,7 +27,8 @@ def _command(arguments: Sequence[str] | None) -> int | None:
 
 def _parser() -> Parser:
     parser = Parser(prog="python -m layer", description="OpenCLIP models as verified offline bundles.")
-    commands = parser.add_subparsers(required=True, metavar="build | verify | inspect | package | models | doctor")
+    names = "build | fetch | verify | inspect | package | models | doctor"
+    commands = parser.add_subparsers(required=True, metavar=names)
 
     build = commands.add_parser("build", help="make a bundle of the models in models.toml, and verify it")
     build.add_argument("--models", type=Path, default=DEFAULT_SPEC, help="models.toml (default: %(default)s)")
@@ -46,6 +47,13 @@ def _parser() -> Parser:
     pins.add_argument("--locked", action="store_true", help="fail where a commit or a hash is not models.lock's")
     pins.add_argument("--update", action="store_true", help="take what the hub has now, and show what changed")
     build.set_defaults(run=_build)
+
+    fetch = commands.add_parser("fetch", help="make a prepared cache, to build from where there is no network")
+    fetch.add_argument("--models", type=Path, default=DEFAULT_SPEC, help="models.toml (default: %(default)s)")
+    fetch.add_argument("--output", type=Path, required=True, help="the cache to make, as in --output model_cache")
+    fetch.add_argument("--cache", type=Path, default=CACHE, help="keeps downloads (default: %(default)s)")
+    fetch.add_argument("--update", action="store_true", help="take what the hub has now, not models.lock's commits")
+    fetch.set_defaults(run=_fetch)
 
     verify = commands.add_parser("verify", help="check hashes, offline load and golden vectors of a bundle")
     verify.add_argument("--bundle", type=Path, default=BUNDLE, help="default: %(default)s")
@@ -104,6 +112,16 @@ def _build(options: argparse.Namespace) -> None:
     sources = Options(tuple(options.sources), options.models if options.models != DEFAULT_SPEC else None)
     report = build(spec, options.output, options.cache, options.samples, lock_path(options.models), mode, sources)
     show_report(f"built and verified {options.output}", report)
+
+
+def _fetch(options: argparse.Namespace) -> None:
+    spec = read_spec(options.models)
+    from layer.cli.tables import show_fetched
+    from layer.sources.lock import lock_path
+    from layer.sources.portable import fetch
+
+    contents = fetch(spec, options.output, options.cache, lock_path(options.models), options.update)
+    show_fetched(options.output, contents)
 
 
 def _verify(options: argparse.Namespace) -> None:

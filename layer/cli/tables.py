@@ -40,6 +40,24 @@ def show_report(title: str, report: dict[str, Any]) -> None:
     )
 
 
+def show_fetched(output: Path, contents: dict[str, Any]) -> None:
+    """Print the repositories of a cache that was fetched, and how to build from it."""
+    _table(
+        ("repository", "commit", "license", "files", "size"),
+        (
+            (
+                one["repo"],
+                one["revision"][:12],
+                one["license"] or "not stated",
+                str(len(one["files"])),
+                f"{sum(fact['size'] for fact in one['files'].values()) / MB:.1f} MB",
+            )
+            for one in contents["repositories"]
+        ),
+    )
+    print(f"{output} is complete: copy it, then `python -m layer build --from {output}` needs no network")
+
+
 def show_bundle(bundle: Path) -> None:
     """Print a bundle's models, files and sizes. Raises VerifyError where there is no bundle."""
     facts = manifest.read(bundle)

@@ -15,7 +15,6 @@ from typing import BinaryIO
 from layer.doctor.checks.bundle import bundle_problems, is_bundle
 from layer.doctor.checks.order import directory_problems, image_findings, zip_problems
 from layer.doctor.checks.symptoms import log_symptoms
-from layer.doctor.finding import Finding, worst_first
 from layer.doctor.guarded import guarded
 from layer.doctor.limits import SECONDS, STANDARD_INPUT, Budget, LimitReached
 from layer.doctor.readers.directory import of_directory
@@ -25,6 +24,7 @@ from layer.doctor.readers.streams import ERRORS, first_block
 from layer.doctor.readers.wanted import POINTER
 from layer.doctor.readers.zip_file import of_zip
 from layer.errors import DoctorError
+from layer.findings.finding import Finding, worst_first
 
 MAX_OF_A_CODE = 20  # findings; the rest are counted
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from layer.doctor.finding import Finding
 from layer.doctor.limits import UnreadableError
+from layer.findings.finding import Finding
 
 
 def guarded(findings: Iterator[Finding]) -> Iterator[Finding]:

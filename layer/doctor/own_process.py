@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from layer.doctor.finding import Finding, worst_first
 from layer.doctor.limits import ADDRESS_SECONDS, SECONDS, STANDARD_INPUT
-from layer.doctor.printable import printable
 from layer.errors import DoctorError
+from layer.findings.finding import Finding, worst_first
+from layer.findings.printable import printable
 
 ROOT = Path(__file__).parents[2]
 REPORT_SECONDS = 2  # of the seconds, for what this process has to do

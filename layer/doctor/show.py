@@ -3,8 +3,8 @@
 import sys
 from collections.abc import Sequence
 
-from layer.doctor.finding import Finding
-from layer.doctor.printable import printable
+from layer.findings.finding import Finding
+from layer.findings.printable import printable
 
 
 def show(what: str, findings: Sequence[Finding]) -> None:

@@ -7,8 +7,8 @@ import sys
 from dataclasses import asdict
 
 from layer.doctor.examine import findings
-from layer.doctor.finding import Finding
 from layer.errors import DoctorError
+from layer.findings.finding import Finding
 
 MEMORY = 480_000_000  # bytes of address space
 

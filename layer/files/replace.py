@@ -43,7 +43,7 @@ def sweep(folder: Path, prefix: str) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def check_replaceable(target: Path, contents: frozenset[str], marker: str) -> None:
+def check_replaceable(target: Path, contents: frozenset[str], marker: str, what: str = "a bundle") -> None:
     """Raise StorageError where `target` is somebody's own: not empty, and not what this command has written there."""
     if not target.exists() and not target.is_symlink():
         return
@@ -52,7 +52,7 @@ def check_replaceable(target: Path, contents: frozenset[str], marker: str) -> No
     there = {path.name for path in target.iterdir()}
     if there and (marker not in there or there - contents):
         other = sorted(there - contents) or [f"no {marker}"]
-        raise StorageError(f"{target} is not a bundle, it has {other[0]}, and would be replaced: name another --output")
+        raise StorageError(f"{target} is not {what}, it has {other[0]}, and would be replaced: name another --output")
 
 
 def _old(target: Path) -> Path:

@@ -151,7 +151,9 @@ def unreachable(error: Exception, url: str, where: str) -> UnreachableError:
             f"{where}: {host} answers with an address that cannot be followed. Check HF_ENDPOINT ({text})"
         )
     if kind == "ConnectTimeout":
-        return UnreachableError(f"{where} cannot be reached: no connection to {host} within seconds. {_check_network()}")
+        return UnreachableError(
+            f"{where} cannot be reached: no connection to {host} within seconds. {_check_network()}"
+        )
     if kind == "ConnectError":
         return UnreachableError(f"{where} cannot be reached ({text}). {_check_network()}")
     return UnreachableError(

@@ -82,6 +82,11 @@ def weights_repository(name: str, pretrained: str | None) -> str | None:
     return next((pair.weights for pair in pairs(name) if (pair.name, pair.pretrained) == (name, pretrained)), None)
 
 
+def text_repositories(weights: str) -> tuple[str, ...]:
+    """Return which repositories go with one of weights, as the registry has them; none for another's."""
+    return next((pair.text for pair in pairs() if pair.weights == weights), ())
+
+
 def known(name: str) -> dict[str, Any] | None:
     """Return a model's row, as `parameter_count.count` makes it; None for a model not in the registry."""
     row: dict[str, Any] | None = _table(name)["models"].get(name)

@@ -7,6 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from layer.bundle import sandbox
 from tests.hub.server import Hub
 
 ROOT = Path(__file__).parents[2]
@@ -19,6 +20,7 @@ class Builder:
 
     root: Path
     hub: Hub
+    offline: bool = False  # the command has no network at all
 
     @property
     def bundle(self) -> Path:
@@ -28,14 +30,16 @@ class Builder:
     def manifest(self) -> bytes:
         return (self.bundle / "manifest.json").read_bytes()
 
-    def start(self, spec: str = TINY, *options: str) -> "subprocess.Popen[str]":
+    def start(self, spec: str = TINY, *options: str, command: str = "build") -> "subprocess.Popen[str]":
         self.root.mkdir(exist_ok=True)
         (self.root / "models.toml").write_text(spec)
-        command = [sys.executable, "-m", "layer", "build", "--models", str(self.root / "models.toml")]
-        command += ["--output", str(self.bundle), "--cache", str(self.root / "cache"), *options]
-        environ = {"PATH": os.environ["PATH"], "HF_ENDPOINT": self.hub.url, "HF_HOME": str(self.root / "hf")}
+        start = without_network() if self.offline else [sys.executable]
+        line = [*start, "-m", "layer", command, "--models", str(self.root / "models.toml")]
+        line += ["--output", str(self.bundle), "--cache", str(self.root / "cache"), *options]
+        environ = {"PATH": os.environ["PATH"], "HF_HOME": str(self.root / "hf"), "HOME": str(self.root)}
+        environ |= {} if self.offline else {"HF_ENDPOINT": self.hub.url}
         return subprocess.Popen(
-            command,
+            line,
             cwd=ROOT,
             env=environ,
             stdout=subprocess.PIPE,
@@ -44,15 +48,22 @@ class Builder:
             start_new_session=True,  # a group of its own, for `kill`
         )
 
-    def run(self, spec: str = TINY, *options: str, timeout: float = 200) -> "subprocess.CompletedProcess[str]":
+    def run(
+        self, spec: str = TINY, *options: str, timeout: float = 200, command: str = "build"
+    ) -> "subprocess.CompletedProcess[str]":
         """Build to the end; past `timeout` seconds, or when the test is stopped, it is killed."""
-        process = self.start(spec, *options)
+        process = self.start(spec, *options, command=command)
         try:
             out, err = process.communicate(timeout=timeout)
         except BaseException:
             kill(process)
             raise
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def without_network() -> list[str]:
+    """Return how Python is started where there is no network: in a namespace, or with every socket refused."""
+    return [*sandbox.namespaces(), sys.executable] if sandbox.namespaces() else [sys.executable, str(sandbox.GUARD)]
 
 
 def kill(process: "subprocess.Popen[str]") -> None:

@@ -148,7 +148,9 @@ class _Handler(BaseHTTPRequestHandler):
         for one in map(self._sibling, found.paths()):
             lfs = one.get("lfs")
             large = {"lfs": {"oid": lfs["sha256"], "size": lfs["size"], "pointerSize": 134}} if lfs else {}
-            listing.append({"type": "file", "path": one["rfilename"], "size": one["size"], "oid": one["blobId"], **large})
+            listing.append(
+                {"type": "file", "path": one["rfilename"], "size": one["size"], "oid": one["blobId"], **large}
+            )
         self._send(200, {"Content-Type": "application/json"}, json.dumps(listing).encode())
 
     def _sibling(self, path: Path) -> dict[str, Any]:

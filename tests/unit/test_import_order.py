@@ -36,7 +36,7 @@ ORDER = {
         ("sources",),
         ("config", "network", "weights"),
         ("spec", "versions"),
-        ("engines", "files", "naming"),
+        ("engines", "files", "findings", "naming"),
         ("errors", "openclip", "progress"),
     ),
 }

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from layer.doctor.checks.symptoms import symptoms
-from layer.doctor.finding import Finding
 from layer.doctor.limits import UnreadableError
 from layer.doctor.readers.shapes import as_dict, parse
 from layer.errors import DoctorError
+from layer.findings.finding import Finding
 
 TIMEOUT = 35  # seconds: past API Gateway's own 30
 MAX_RESPONSE = 1_000_000  # bytes

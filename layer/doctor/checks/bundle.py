@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from layer.doctor.checks.cache import cache_problems, caches
-from layer.doctor.finding import Finding
 from layer.doctor.limits import MAX_TEXT, UnreadableError
 from layer.doctor.readers.regular import open_regular
 from layer.doctor.readers.shapes import as_dict, as_dicts, parse
 from layer.doctor.readers.tree import Node, Tree
+from layer.findings.finding import Finding
 
 MANIFEST = "manifest.json"
 STEP = 1_000_000  # bytes hashed at once

@@ -4,12 +4,12 @@ import posixpath
 from collections.abc import Iterator
 
 from layer.doctor.checks import known
-from layer.doctor.finding import Finding
 from layer.doctor.guarded import guarded
 from layer.doctor.limits import UnreadableError
 from layer.doctor.readers.shapes import parse, part, string
 from layer.doctor.readers.tree import Node, Tree
 from layer.doctor.readers.wanted import POINTER, POINTER_BYTES, TOKENIZERS, WEIGHTS, may_be_pointer
+from layer.findings.finding import Finding
 
 Needs = dict[str, str]  # the folder of a repository -> what a model takes from it
 

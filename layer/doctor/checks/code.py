@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 from layer.doctor.checks import known
 from layer.doctor.checks.environment import too_many_threads
-from layer.doctor.finding import Finding
 from layer.doctor.limits import MAX_SOURCE, UnreadableError
 from layer.doctor.readers.tree import Tree
 from layer.doctor.readers.wanted import is_source
+from layer.findings.finding import Finding
 
 FREEZE = ("huggingface_hub", "transformers", "open_clip", "timm", "sentence_transformers")  # they read it at import
 FLAGS = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from layer.doctor.finding import Finding
+from layer.findings.finding import Finding
 
 TRUE = ("1", "ON", "YES", "TRUE")  # huggingface_hub/constants.py, after .upper()
 QUOTES = "“”„‟«»‘’\"'"

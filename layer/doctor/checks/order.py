@@ -7,12 +7,12 @@ from layer.doctor.checks.cache import cache_problems, caches
 from layer.doctor.checks.code import Code, read_code
 from layer.doctor.checks.environment import cache_place, environment_problems
 from layer.doctor.checks.package import image_problems, layer_problems, libraries, library_problems, rights_problems
-from layer.doctor.finding import Finding
 from layer.doctor.guarded import guarded
 from layer.doctor.limits import MAX_TEXT
 from layer.doctor.readers.dockerfile import dockerfile_problems, read_dockerfile
 from layer.doctor.readers.image import Image
 from layer.doctor.readers.tree import Tree
+from layer.findings.finding import Finding
 
 Checked = Iterator[Finding | None]
 

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 
 from packaging.version import Version
 
-from layer.doctor.finding import Finding
 from layer.doctor.readers.tree import Node, Tree
+from layer.findings.finding import Finding
 from layer.registry.lambda_limits import IMAGE_BYTES, LAYER_BYTES
 from layer.versions import BROKEN, MIN_VERSION
 

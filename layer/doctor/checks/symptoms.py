@@ -6,9 +6,9 @@ import zlib
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
-from layer.doctor.finding import Finding
 from layer.doctor.limits import Budget, LimitReached, UnreadableError
-from layer.doctor.printable import printable
+from layer.findings.finding import Finding
+from layer.findings.printable import printable
 
 BLOCK = 1_000_000  # bytes read at once; a longer line is looked at in parts
 OVERLAP = 1000  # bytes that the next part of such a line begins with again

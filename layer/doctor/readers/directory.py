@@ -4,10 +4,10 @@ import os
 import stat
 from pathlib import Path
 
-from layer.doctor.finding import Finding
 from layer.doctor.limits import Budget
 from layer.doctor.readers.regular import read_regular
 from layer.doctor.readers.tree import Node, Tree, special
+from layer.findings.finding import Finding
 
 
 def of_directory(root: Path, budget: Budget) -> Tree:

@@ -5,9 +5,9 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from layer.doctor.finding import Finding
 from layer.doctor.limits import UnreadableError
 from layer.doctor.readers.shapes import as_strings, parse
+from layer.findings.finding import Finding
 
 OLD_BASE = re.compile(r"lambda/python:3\.(8|9|10|11)\b")
 FETCHES = re.compile(r"snapshot_download|hf_hub_download|create_model|get_tokenizer|huggingface-cli|\bhf download")

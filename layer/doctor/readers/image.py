@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from layer.doctor.finding import Finding
 from layer.doctor.limits import MAX_MEMBERS, MAX_TEXT, Budget, LimitReached, UnreadableError
 from layer.doctor.readers.image_layers import Layer, lay, read_layer
 from layer.doctor.readers.regular import open_regular
 from layer.doctor.readers.shapes import as_dict, as_dicts, as_strings, parse
 from layer.doctor.readers.streams import content_stream, members, opened_tar, read_member
 from layer.doctor.readers.tree import MAX_LINKS, Tree
+from layer.findings.finding import Finding
 
 NAMES = ("manifest.json", "index.json")
 SMALL_BLOBS = 8_000_000  # bytes of configs and indexes together

@@ -4,11 +4,11 @@ import posixpath
 from dataclasses import dataclass, field
 from typing import IO, NamedTuple
 
-from layer.doctor.finding import Finding
 from layer.doctor.limits import MAX_SOURCE, MAX_TEXT, Budget
 from layer.doctor.readers.streams import members, opened_tar, read_member
 from layer.doctor.readers.tree import Node, Tree
 from layer.doctor.readers.wanted import wanted
+from layer.findings.finding import Finding
 
 WHITEOUT = ".wh."  # OCI's image specification, "Layer Filesystem Changeset"
 OPAQUE = ".wh..wh..opq"

@@ -7,8 +7,8 @@ import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from layer.doctor.finding import Finding
 from layer.doctor.limits import MAX_NAME, MAX_TEXT, Budget, UnreadableError
+from layer.findings.finding import Finding
 
 MAX_LINKS = 40  # as Linux has it
 MAX_PROBLEMS = 20  # unsafe and unreadable names that are reported; the rest are like them

@@ -7,11 +7,11 @@ import zlib
 from pathlib import Path
 from typing import BinaryIO
 
-from layer.doctor.finding import Finding
 from layer.doctor.limits import MAX_MEMBERS, MAX_NAME, MAX_NAMES, Budget, LimitReached, UnreadableError
 from layer.doctor.readers.regular import open_regular
 from layer.doctor.readers.tree import Node, Tree
 from layer.doctor.readers.wanted import wanted
+from layer.findings.finding import Finding
 
 MAX_LISTING = MAX_NAMES + 100 * MAX_MEMBERS  # bytes of the central directory
 MEMBER = b"PK\x01\x02"

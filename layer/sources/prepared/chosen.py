@@ -1,6 +1,6 @@
 """The sources of one command: of its options, of models.toml, of the environment."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,10 +18,11 @@ class Options:
     spec: Path | None = None
 
 
-def prepared(spec: Spec, options: Options, update: bool) -> Prepared:
+def prepared(spec: Spec, options: Options, update: bool, texts_of: Callable[[str], Sequence[str]]) -> Prepared:
     """Return the sources in the order in which they are searched. Raises SourceError for one that is not there.
 
     With `update`, which takes what the hub has now, the environment's caches count only where the hub is not asked.
+    `texts_of` tells which repositories go with one of weights.
     """
     listed = [places.given(text, "--from") for text in options.given]
     if spec.cache:
@@ -31,7 +32,7 @@ def prepared(spec: Spec, options: Options, update: bool) -> Prepared:
     if offline or not update:
         # open_clip's own calls put what they do not pass cache_dir to into the user's cache.
         listed += places.of_environment(default=offline or bool(listed or own))
-    return Prepared(_once(listed), own, alone=len(spec.models) == 1, spec=options.spec)
+    return Prepared(_once(listed), own, alone=len(spec.models) == 1, spec=options.spec, texts_of=texts_of)
 
 
 def _once(listed: Sequence[places.Place]) -> list[places.Place]:

@@ -4,9 +4,8 @@ import shlex
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from layer.doctor.checks import known
-from layer.doctor.finding import Finding
 from layer.errors import SourceError, UnreachableError
+from layer.findings.finding import Finding
 from layer.network import environment
 from layer.sources import fetch, hub, local_checkpoint, resolve
 from layer.sources.lock import LockedSource
@@ -55,7 +54,7 @@ class _Search:
             config = self._folder(model, Need(weights.repo, ("config",)), model.revision)
             if config is None:
                 self._look(model, weights, model.revision)
-                for repo in known.repositories().get(known.folder(weights.repo), {}).get("text", []):
+                for repo in self.prepared.texts_of(weights.repo):
                     if repo != weights.repo:
                         self._look(model, Need(repo, ("tokenizer",)), None)
                 return

@@ -1,7 +1,6 @@
 """One copy of a repository, opened: which commit, which of the needed files are there, and whether they are whole."""
 
 import hashlib
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from huggingface_hub import try_to_load_from_cache
 
-from layer.doctor.finding import Finding
 from layer.files.foreign import is_pointer
+from layer.findings.finding import Finding
 from layer.naming import checked
 from layer.progress import file_sha256
 from layer.sources.fetch import Expected, Located, git_blob
@@ -107,21 +106,13 @@ def _names(snapshot: _Snapshot, need: "Need") -> list[str]:
 def _broken(snapshot: _Snapshot, name: str) -> Finding | None:
     path = snapshot.folder / name
     if path.is_symlink() and not path.exists():
-        return Finding("dangling-link", str(path), os.readlink(path))
+        return Finding("dangling-link", str(path), str(path.readlink()))
     try:
         if path.is_file() and is_pointer(path):
             return Finding("lfs-pointer", str(path))
     except OSError as error:
         return Finding("unreadable", str(path), error.strerror or "")
     return None
-
-
-_CODES = {
-    "weights": "weights-missing",
-    "config": "config-missing",
-    "tokenizer": "tokenizer-missing",
-    "text_config": "config-missing",
-}
 
 
 def _missing(snapshot: _Snapshot, role: str, names: Sequence[str]) -> Iterator[Finding]:
@@ -131,9 +122,14 @@ def _missing(snapshot: _Snapshot, role: str, names: Sequence[str]) -> Iterator[F
     elsewhere = [other for other in others if any((snapshot.folder.parent / other / name).exists() for name in names)]
     if snapshot.copy.cache and elsewhere:
         detail += f"; snapshots/{elsewhere[0]} has it, which refs/main does not name"
-    yield Finding(_CODES[role], str(snapshot.folder), detail)
+    where = str(snapshot.folder)
     if role == "weights":
+        yield Finding("weights-missing", where, detail)
         yield from (Finding("incomplete-download", str(path)) for path in _cut_off(snapshot))
+    elif role == "tokenizer":
+        yield Finding("tokenizer-missing", where, detail)
+    else:
+        yield Finding("config-missing", where, detail)
 
 
 def _cut_off(snapshot: _Snapshot) -> list[Path]:

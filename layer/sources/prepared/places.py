@@ -47,5 +47,5 @@ def of_environment(default: bool, environ: Mapping[str, str] = os.environ) -> li
     if default:
         caches = environ.get("XDG_CACHE_HOME") or "~/.cache"
         named.append(str(Path(caches) / "huggingface" / "hub"))
-    found = [Path(os.path.expanduser(name)) for name in named if name]
+    found = [Path(name).expanduser() for name in named if name]
     return [Place(path) for path in dict.fromkeys(found) if path.is_dir()]

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from layer.doctor.finding import Finding
+from layer.findings.finding import Finding
 from layer.sources.lock import LockedSource
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")

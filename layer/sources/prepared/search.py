@@ -2,11 +2,11 @@
 
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from layer.doctor.finding import Finding
+from layer.findings.finding import Finding
 from layer.sources.fetch import Located, repo_folder
 from layer.sources.lock import LockedSource
 from layer.sources.prepared import opened
@@ -29,12 +29,15 @@ class Prepared:
         own: Mapping[str, Place] | None = None,
         alone: bool = False,
         spec: Path | None = None,
+        texts_of: Callable[[str], Sequence[str]] = lambda _: (),
     ) -> None:
         """`own` are the places of single models, by id, searched first; `alone` says that there is one model only.
 
-        `spec` is the models.toml, for the commands that an error names; None is the default one.
+        `spec` is the models.toml, for the commands that an error names; None is the default one. `texts_of` tells
+        which repositories go with one of weights, where its config, which would say so, is missing.
         """
         self.places, self.own, self.alone, self.spec = tuple(places), own or {}, alone, spec
+        self.texts_of = texts_of
         self._surveys: dict[Place, list[Copy]] = {}
         self._known: dict[object, Found] = {}
         self._knowing = threading.RLock()
@@ -112,7 +115,8 @@ class Prepared:
                 yield Finding("other-repository-id", str(copy.folder), asked + fix)
                 return
         roles = ", ".join(role.replace("_", " ") for role in need.roles)
-        code = "weights-missing" if need.weights else "second-repository-missing"
-        if need.roles == ("config",):
-            code = "config-missing"
-        yield Finding(code, need.repo, f"{model.id} takes its {roles} from {need.repo}, which is in no source")
+        told = f"{model.id} takes its {roles} from {need.repo}, which is in no source"
+        if need.weights:
+            yield Finding("weights-missing", need.repo, told)
+        else:
+            yield Finding("second-repository-missing", need.repo, told)

@@ -72,7 +72,8 @@ def _only_snapshot(folder: Path) -> Path:
 
 
 def _entries(folder: Path) -> tuple[list[str], list[str]]:
-    files, folders = [], []
+    files: list[str] = []
+    folders: list[str] = []
     try:
         with os.scandir(folder) as entries:
             for entry in entries:

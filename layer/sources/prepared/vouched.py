@@ -1,14 +1,11 @@
 """What a source itself knows of its files: hashes in the names of blobs, in listings and in the notes of a download."""
 
 import json
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from huggingface_hub.repocard import metadata_load
 
 from layer.naming import checked
 from layer.sources.fetch import Expected
@@ -16,7 +13,8 @@ from layer.sources.prepared.survey import Copy
 
 CONTENTS = "openclip-cache.json"  # what `python -m layer fetch` writes beside the repositories
 MAX_LISTING = 32 << 20  # bytes
-MAX_CARD = 1 << 20
+MAX_CARD = 8192  # characters; the header is at the beginning
+_LICENSE = re.compile(r"---\n(?:(?!---).*\n)*?license:[ \t]*([\w.-]{1,100})[ \t]*\n", re.ASCII)
 _ETAG = re.compile(r"[0-9a-f]{64}|[0-9a-f]{40}")
 
 
@@ -59,8 +57,8 @@ def of_folder(folder: Path) -> Notes:
         return Notes(commit, _license(folder), {**_listing(downloads, commit), **files})
     if (folder / ".git").is_dir():
         return Notes(git_clone.commit(folder), _license(folder), git_clone.files(folder))
-    commit = folder.name if re.fullmatch(r"[0-9a-f]{40}", folder.name) else None
-    return Notes(commit, _license(folder), files)
+    named = folder.name if re.fullmatch(r"[0-9a-f]{40}", folder.name) else None
+    return Notes(named, _license(folder), files)
 
 
 def _files(folder: Path) -> list[Path]:
@@ -83,7 +81,7 @@ def _metadata(path: Path) -> tuple[str | None, Expected | None]:
 def _blob(path: Path) -> Expected | None:
     """In a cache with links, the name of the blob that a file leads to is its hash."""
     try:
-        return _etag(os.path.basename(os.readlink(path)))
+        return _etag(path.readlink().name)
     except OSError:
         return None
 
@@ -116,14 +114,12 @@ def _fact(fact: Any) -> Expected:
 
 def _license(folder: Path) -> str | None:
     """Return the license that the repository's own card states."""
-    card = folder / "README.md"
     try:
-        if card.stat().st_size > MAX_CARD:
-            return None
-        found = (metadata_load(card) or {}).get("license")
-    except Exception:  # the card is anybody's YAML, and nothing depends on it
+        with (folder / "README.md").open(encoding="utf-8", errors="replace") as stream:
+            found = _LICENSE.match(stream.read(MAX_CARD))
+    except OSError:
         return None
-    return _text(found)
+    return found[1] if found else None
 
 
 def _text(value: Any) -> str | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from layer.doctor.examine import examine
-from layer.doctor.finding import Finding
+from layer.findings.finding import Finding
 
 ROOT = Path(__file__).parents[3]
 DEMO = ROOT / "layer" / "demo" / "hub"

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from layer.doctor.catalogue import CACHE, CATALOGUE, CODE, ENVIRONMENT, EXAMINATION, FUNCTION, PACKAGE
 from layer.doctor.checks.symptoms import SYMPTOMS
-from layer.doctor.finding import Finding
+from layer.findings.catalogue import CACHE, CATALOGUE, CODE, ENVIRONMENT, EXAMINATION, FUNCTION, PACKAGE
+from layer.findings.finding import Finding
 
 ROOT = Path(__file__).parents[3]
-DOCTOR = sorted((ROOT / "layer" / "doctor").rglob("*.py"))
+DOCTOR = sorted(path for name in ("doctor", "sources/prepared") for path in (ROOT / "layer" / name).rglob("*.py"))
 
 
 def documented() -> list[str]:

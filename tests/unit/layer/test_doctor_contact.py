@@ -13,11 +13,11 @@ import pytest
 from layer.doctor import examine as examination
 from layer.doctor.checks.symptoms import log_symptoms, symptoms
 from layer.doctor.examine import examine
-from layer.doctor.finding import Finding
 from layer.doctor.limits import Budget
-from layer.doctor.printable import printable
 from layer.doctor.readers.dockerfile import read_dockerfile
 from layer.doctor.show import show
+from layer.findings.finding import Finding
+from layer.findings.printable import printable
 from tests.unit.hostile.raw import image, member, tar
 
 ROOT = Path(__file__).parents[3]

@@ -17,8 +17,8 @@ import pytest
 from PIL import Image, UnidentifiedImageError
 
 from layer.doctor.examine import examine
-from layer.doctor.finding import Finding
 from layer.errors import DoctorError
+from layer.findings.finding import Finding
 
 ROOT = Path(__file__).parents[3]
 DEMO = ROOT / "layer" / "demo" / "hub"

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from layer.doctor.catalogue import CATALOGUE
-from layer.doctor.printable import printable
+from layer.findings.catalogue import CATALOGUE
+from layer.findings.printable import printable
 
 
 @dataclass(frozen=True, order=True)

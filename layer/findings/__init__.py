@@ -1,0 +1,1 @@
+"""What can be wrong with a prepared model, each with its code, its meaning and its fix."""

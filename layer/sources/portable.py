@@ -1,0 +1,122 @@
+"""`python -m layer fetch`: all that the models take, in one directory that needs no network.
+
+It is a Hugging Face cache of real files, for `build --from` and for open_clip itself, with a list of every hash.
+"""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from layer.errors import StorageError
+from layer.files import disk_errors, replace
+from layer.files.directory_lock import held
+from layer.files.link import link
+from layer.sources import hf_cache
+from layer.sources import lock as locks
+from layer.sources.fetch import Fetched, repo_folder
+from layer.sources.prepared.survey import CACHE
+from layer.sources.prepared.vouched import CONTENTS
+from layer.spec import Spec
+
+VERSION = 1
+
+
+def fetch(spec: Spec, output: Path, cache: Path, lock: Path | None = None, update: bool = False) -> dict[str, Any]:
+    """Fetch what every model takes into `output`, which is replaced as a whole, and only once all of it is there.
+
+    `cache` keeps the downloads, so that a fetch that was cut off goes on, and a build need not fetch again. `lock` is
+    models.lock: its commits are fetched, unless with `update`. Returns what the list in `output` says: repositories
+    with their commits, files, sizes and hashes. Raises BuildError.
+    """
+    from layer.sources.download import gather  # it imports torch
+
+    with disk_errors.explained("the fetch", output.parent, cache):
+        _check_replaceable(output)
+        with held(output.with_name(f".{output.name}.lock"), str(output)), held(cache / ".lock", str(cache)):
+            replace.recover(output)
+            replace.sweep(output.parent, f".{output.name}-")
+            pins = locks.read(lock) if lock else {}
+            fetched = gather(spec.models, cache, {} if update else pins)
+            if lock:
+                found = {
+                    model.id: tuple(source.locked() for source in sources)
+                    for model, sources in zip(spec.models, fetched, strict=True)
+                }
+                locks.write(lock, {**pins, **found})
+            from_hub = [one for sources in fetched for one in sources if "checkpoint" not in one.roles]
+            contents = {"version": VERSION, "repositories": _contents(_joined(from_hub))}
+            _put_in_place(_joined(from_hub), contents, output, cache)
+    return contents
+
+
+def _joined(sources: Sequence[Fetched]) -> dict[str, list[Fetched]]:
+    """Sort by repository: two models may take different files of one."""
+    joined: dict[str, list[Fetched]] = {}
+    for source in sources:
+        taken = joined.setdefault(source.repo, [])
+        if taken and taken[0].revision != source.revision:
+            raise StorageError(
+                f"{source.repo} is needed at {taken[0].revision} and at {source.revision}: a cache has one default "
+                "commit; give both models the same `revision`, or fetch into two directories"
+            )
+        taken.append(source)
+    return dict(sorted(joined.items()))
+
+
+def _contents(joined: dict[str, list[Fetched]]) -> list[dict[str, Any]]:
+    return [
+        {
+            "repo": repo,
+            "revision": sources[0].revision,
+            "license": sources[0].license,
+            "files": {
+                name: {"size": fact.size, "sha256": fact.sha256}
+                for source in sources
+                for name, fact in sorted(source.facts.items())
+            },
+        }
+        for repo, sources in joined.items()
+    ]
+
+
+def _put_in_place(joined: dict[str, list[Fetched]], contents: dict[str, Any], output: Path, cache: Path) -> None:
+    text = json.dumps(contents, indent=1, ensure_ascii=False) + "\n"
+    if _is_there(output, contents, text):
+        return
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{output.name}-", dir=output.parent) as scratch:
+        staged = Path(scratch) / output.name
+        staged.mkdir()
+        for source in (source for sources in joined.values() for source in sources):
+            # Of the download cache a second name costs nothing; what comes with this project is copied.
+            hf_cache.place(source, staged, link if source.folder.is_relative_to(cache) else shutil.copyfile)
+            if source.asked and source.asked != source.revision:
+                reference = staged / repo_folder(source.repo) / "refs" / source.asked
+                reference.parent.mkdir(parents=True, exist_ok=True)
+                reference.write_text(source.revision)
+        (staged / CONTENTS).write_text(text, encoding="utf-8")
+        hf_cache.open_to_all(staged)
+        replace.swap(staged, output)
+
+
+def _is_there(output: Path, contents: dict[str, Any], text: str) -> bool:
+    """Tell whether the very same cache is there, by its list and the sizes of its files."""
+    try:
+        if (output / CONTENTS).read_text(encoding="utf-8") != text:
+            return False
+        for one in contents["repositories"]:
+            snapshot = output / repo_folder(one["repo"]) / "snapshots" / one["revision"]
+            if any((snapshot / name).stat().st_size != fact["size"] for name, fact in one["files"].items()):
+                return False
+    except (OSError, ValueError):
+        return False
+    return not hf_cache.layout_problems(output)
+
+
+def _check_replaceable(output: Path) -> None:
+    there = {path.name for path in output.iterdir()} if output.is_dir() else set()
+    ours = {name for name in there if name.startswith((CACHE, ".")) or name in (CONTENTS, "CACHEDIR.TAG")}
+    replace.check_replaceable(output, frozenset(ours), CONTENTS, "a cache that `fetch` made")
