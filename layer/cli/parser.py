@@ -30,30 +30,8 @@ def _parser() -> Parser:
     names = "build | fetch | verify | inspect | package | models | doctor"
     commands = parser.add_subparsers(required=True, metavar=names)
 
-    build = commands.add_parser("build", help="make a bundle of the models in models.toml, and verify it")
-    build.add_argument("--models", type=Path, default=DEFAULT_SPEC, help="models.toml (default: %(default)s)")
-    build.add_argument("--output", type=Path, default=BUNDLE, help="default: %(default)s")
-    build.add_argument("--cache", type=Path, default=CACHE, help="keeps downloads (default: %(default)s)")
-    build.add_argument("--samples", type=Path, help="images and .txt to compare a fast engine with open_clip on, too")
-    build.add_argument(
-        "--from",
-        dest="sources",
-        action="append",
-        default=[],
-        metavar="[<org>/<name>=]<directory>",
-        help="a prepared cache, or a folder with several; searched before the hub is asked, never changed; repeatable",
-    )
-    pins = build.add_mutually_exclusive_group()
-    pins.add_argument("--locked", action="store_true", help="fail where a commit or a hash is not models.lock's")
-    pins.add_argument("--update", action="store_true", help="take what the hub has now, and show what changed")
-    build.set_defaults(run=_build)
-
-    fetch = commands.add_parser("fetch", help="make a prepared cache, to build from where there is no network")
-    fetch.add_argument("--models", type=Path, default=DEFAULT_SPEC, help="models.toml (default: %(default)s)")
-    fetch.add_argument("--output", type=Path, required=True, help="the cache to make, as in --output model_cache")
-    fetch.add_argument("--cache", type=Path, default=CACHE, help="keeps downloads (default: %(default)s)")
-    fetch.add_argument("--update", action="store_true", help="take what the hub has now, not models.lock's commits")
-    fetch.set_defaults(run=_fetch)
+    _add_build(commands)
+    _add_fetch(commands)
 
     verify = commands.add_parser("verify", help="check hashes, offline load and golden vectors of a bundle")
     verify.add_argument("--bundle", type=Path, default=BUNDLE, help="default: %(default)s")
@@ -77,6 +55,35 @@ def _parser() -> Parser:
     _add_models(commands)
     _add_doctor(commands)
     return parser
+
+
+def _add_build(commands: "argparse._SubParsersAction[Parser]") -> None:
+    build = commands.add_parser("build", help="make a bundle of the models in models.toml, and verify it")
+    build.add_argument("--models", type=Path, default=DEFAULT_SPEC, help="models.toml (default: %(default)s)")
+    build.add_argument("--output", type=Path, default=BUNDLE, help="default: %(default)s")
+    build.add_argument("--cache", type=Path, default=CACHE, help="keeps downloads (default: %(default)s)")
+    build.add_argument("--samples", type=Path, help="images and .txt to compare a fast engine with open_clip on, too")
+    build.add_argument(
+        "--from",
+        dest="sources",
+        action="append",
+        default=[],
+        metavar="[<org>/<name>=]<directory>",
+        help="a prepared cache, or a folder with several; searched before the hub is asked, never changed; repeatable",
+    )
+    pins = build.add_mutually_exclusive_group()
+    pins.add_argument("--locked", action="store_true", help="fail where a commit or a hash is not models.lock's")
+    pins.add_argument("--update", action="store_true", help="take what the hub has now, and show what changed")
+    build.set_defaults(run=_build)
+
+
+def _add_fetch(commands: "argparse._SubParsersAction[Parser]") -> None:
+    fetch = commands.add_parser("fetch", help="make a prepared cache, to build from where there is no network")
+    fetch.add_argument("--models", type=Path, default=DEFAULT_SPEC, help="models.toml (default: %(default)s)")
+    fetch.add_argument("--output", type=Path, required=True, help="the cache to make, as in --output model_cache")
+    fetch.add_argument("--cache", type=Path, default=CACHE, help="keeps downloads (default: %(default)s)")
+    fetch.add_argument("--update", action="store_true", help="take what the hub has now, not models.lock's commits")
+    fetch.set_defaults(run=_fetch)
 
 
 def _add_models(commands: "argparse._SubParsersAction[Parser]") -> None:

@@ -119,8 +119,8 @@ def check_offline() -> None:
     """Raise UnreachableError where the libraries were told to stay offline."""
     if name := offline():
         raise UnreachableError(
-            f"{name}={os.environ[name]} is set: unset it for a build that asks the hub, or name what was prepared with "
-            "`--from <directory>`"
+            f"{name}={os.environ[name]} is set, so the hub is not asked: name a prepared cache by `--from <directory>`, "
+            "or unset it where there is a network"
         )
 
 

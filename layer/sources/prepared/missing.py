@@ -87,7 +87,8 @@ class _Search:
 
 def _message(found: Sequence[Finding], prepared: Prepared, reason: str) -> str:
     places = ", ".join(str(place) for place in prepared.looked_in()) or "no prepared cache"
-    lines = [f"{len(found)} problems keep the models from being built offline. Looked in {places}"]
+    count = "1 problem keeps" if len(found) == 1 else f"{len(found)} problems keep"
+    lines = [f"{count} the models from being built offline. Looked in {places}"]
     for finding in found:
         lines += [f"{finding.code}: {finding.where}", f"  {finding.what}", f"  fix: {finding.fix}"]
     return "\n".join([*lines, f"The hub cannot be asked: {reason}", *_commands(prepared)])

@@ -22,7 +22,7 @@ def documented() -> list[str]:
 
 
 def made() -> set[str]:
-    """Return the codes of all findings that the doctor's modules make, and of all messages that they know."""
+    """Return the codes of all findings that the modules make, and of all messages that they know."""
     found = {code for code, _, _ in SYMPTOMS}
     for path in DOCTOR:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

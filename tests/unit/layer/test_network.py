@@ -78,7 +78,7 @@ def test_a_resolver_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.M
 def test_offline_variables_are_named(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(name, "1")
 
-    with pytest.raises(FetchError, match=f"{name}=1 is set, .* unset it for the build"):
+    with pytest.raises(FetchError, match=f"{name}=1 is set, .*--from <directory>.* unset it where"):
         environment.client()
 
 
