@@ -119,8 +119,8 @@ def check_offline() -> None:
     """Raise UnreachableError where the libraries were told to stay offline."""
     if name := offline():
         raise UnreachableError(
-            f"{name}={os.environ[name]} is set, so the hub is not asked: name a prepared cache by `--from <directory>`, "
-            "or unset it where there is a network"
+            f"{name}={os.environ[name]} is set, so the hub is not asked: name a prepared cache by `--from "
+            "<directory>`, or unset it where there is a network"
         )
 
 
