@@ -16,11 +16,12 @@ TINY = '[[model]]\nname = "hf-hub:acme/tiny"\nengine = "torch"\n'
 
 @dataclass(frozen=True)
 class Builder:
-    """`python -m layer build` of one models.toml, in a directory of its own, with the local hub as its hub."""
+    """`python -m layer build`, or another command, of one models.toml, in a directory of its own, with the local hub as its hub."""
 
     root: Path
     hub: Hub
     offline: bool = False  # the command has no network at all
+    command: str = "build"
 
     @property
     def bundle(self) -> Path:
@@ -30,11 +31,11 @@ class Builder:
     def manifest(self) -> bytes:
         return (self.bundle / "manifest.json").read_bytes()
 
-    def start(self, spec: str = TINY, *options: str, command: str = "build") -> "subprocess.Popen[str]":
+    def start(self, spec: str = TINY, *options: str) -> "subprocess.Popen[str]":
         self.root.mkdir(exist_ok=True)
         (self.root / "models.toml").write_text(spec)
         start = without_network() if self.offline else [sys.executable]
-        line = [*start, "-m", "layer", command, "--models", str(self.root / "models.toml")]
+        line = [*start, "-m", "layer", self.command, "--models", str(self.root / "models.toml")]
         line += ["--output", str(self.bundle), "--cache", str(self.root / "cache"), *options]
         environ = {"PATH": os.environ["PATH"], "HF_HOME": str(self.root / "hf"), "HOME": str(self.root)}
         environ |= {} if self.offline else {"HF_ENDPOINT": self.hub.url}
@@ -48,11 +49,9 @@ class Builder:
             start_new_session=True,  # a group of its own, for `kill`
         )
 
-    def run(
-        self, spec: str = TINY, *options: str, timeout: float = 200, command: str = "build"
-    ) -> "subprocess.CompletedProcess[str]":
+    def run(self, spec: str = TINY, *options: str, timeout: float = 200) -> "subprocess.CompletedProcess[str]":
         """Build to the end; past `timeout` seconds, or when the test is stopped, it is killed."""
-        process = self.start(spec, *options, command=command)
+        process = self.start(spec, *options)
         try:
             out, err = process.communicate(timeout=timeout)
         except BaseException:

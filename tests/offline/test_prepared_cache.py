@@ -51,8 +51,7 @@ def test_a_cache_of_open_clips_own_calls_becomes_a_bundle_without_a_network(hub:
 
 def test_what_fetch_makes_loads_in_open_clip_offline_and_is_built_from(hub: Hub, tmp_path: Path) -> None:
     cache = tmp_path / "model_cache"
-    builder = Builder(tmp_path / "work", hub)
-    fetched = fetch(builder, cache)
+    fetched = Builder(tmp_path / "work", hub, command="fetch").run(TINY, "--output", str(cache))
     assert fetched.returncode == 0, fetched.stderr
     assert not [path for path in cache.rglob("*") if path.is_symlink()], "a portable cache has real files"
     assert subprocess.run([sys.executable, "-m", "layer", "doctor", str(cache)], cwd=ROOT, check=False).returncode == 0
@@ -70,7 +69,3 @@ def test_what_fetch_makes_loads_in_open_clip_offline_and_is_built_from(hub: Hub,
 
     assert run.returncode == 0, run.stderr
     assert run.stderr.count("all hashes checked") == 2
-
-
-def fetch(builder: Builder, output: Path, spec: str = TINY, *options: str) -> "subprocess.CompletedProcess[str]":
-    return builder.run(spec, "--output", str(output), *options, command="fetch")
