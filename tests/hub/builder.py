@@ -16,7 +16,7 @@ TINY = '[[model]]\nname = "hf-hub:acme/tiny"\nengine = "torch"\n'
 
 @dataclass(frozen=True)
 class Builder:
-    """`python -m layer build`, or another command, of one models.toml, in a directory of its own, with the local hub as its hub."""
+    """`python -m layer <command>` of one models.toml, in a directory of its own, with the local hub as its hub."""
 
     root: Path
     hub: Hub
