@@ -38,7 +38,7 @@ demo: $(VENV)/.workstation ## Fresh machine -> embedded model built, verified of
 venv: $(VENV)/.workstation ## This project's packages, in .venv (PYTHON=python3.12); `source .venv/bin/activate` for its commands
 
 serve: $(BUNDLE)/manifest.json ## The Lambda handler on http://127.0.0.1:8080 (PORT=...)
-	OPENCLIP_BUNDLE_DIR=$(BUNDLE) $(PY) -m handler.serve --port $(PORT)
+	OPENCLIP_BUNDLE_DIR=$(BUNDLE) $(PY) -m devserver --port $(PORT)
 
 build: $(VENV)/.workstation ## The models of layer/models.toml as a verified bundle in build/bundle
 	$(PY) -m layer build

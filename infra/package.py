@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from infra.errors import PackageError
 
 SCHEMA = 1
 FIX = "run `make package`"
+NOT_SHIPPED = ("serve",)  # of handler/
 ARCHITECTURES = ("x86_64", "arm64")
 PYTHON = re.compile(r"3\.[0-9]{1,2}")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9]+)?")  # of an artifact: it lies beside package.json
@@ -42,7 +43,7 @@ def read_package(build: Path, handler: Path) -> Package:
     manifest_sha256 = hashlib.sha256(manifest_bytes).hexdigest()
     if package["manifest_sha256"] != manifest_sha256:
         raise PackageError(f"{build / 'package.json'} is of another bundle than {build / 'bundle'}: {FIX}")
-    if package["handler_sha256"] != tree_sha256(handler):
+    if package["handler_sha256"] != tree_sha256(handler, NOT_SHIPPED):
         raise PackageError(f"{handler} has changed since it was packaged: {FIX}")
     artifacts = {row["role"]: _artifact(build, row) for row in package["artefacts"]}
     if missing := [role for role in ROLES[target["package"]] if role not in artifacts]:
@@ -63,9 +64,16 @@ def _target(path: Path, manifest: bytes) -> dict[str, str]:
     return {"python": python, "package": shape, "architecture": architecture}
 
 
-def tree_sha256(root: Path) -> str:
-    """Digest of a tree, as the packager takes it: of a line for each file, its path with `root`'s name, NUL, sha256."""
-    files = (path for path in root.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+def tree_sha256(root: Path, without: Collection[str] = ()) -> str:
+    """Digest of a tree, as the packager takes it: of a line for each file, its path with `root`'s name, NUL, sha256.
+
+    `without` are names at its top.
+    """
+    files = (
+        path
+        for path in root.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts and path.relative_to(root).parts[0] not in without
+    )
     names = {path.relative_to(root.parent).as_posix().encode(): path for path in files}
     digest = hashlib.sha256()
     for name in sorted(names):

@@ -121,7 +121,7 @@ def _serving(bundle: Path) -> Iterator[Server]:
     with tempfile.TemporaryDirectory(prefix="openclip-demo-") as cache, Path(cache, "log").open("w+") as log:
         started = time.perf_counter()
         process = subprocess.Popen(
-            [sys.executable, "-m", *_bare(bundle), "handler.serve", "--port", "0"],
+            [sys.executable, "-m", *_bare(bundle), "devserver", "--port", "0"],
             env={
                 "PATH": os.environ["PATH"],
                 "OPENCLIP_BUNDLE_DIR": str(bundle.resolve()),

@@ -17,6 +17,7 @@ from layer.package.digest import tree_sha256
 from layer.progress import file_sha256
 
 HANDLER = Path(__file__).parents[2] / "handler"
+NOT_SHIPPED = ("serve",)  # of handler/: the older name of the local server
 SCHEMA = 1
 CONTRACT = "package.json"
 ZIPS = (  # role in package.json, file, directory in it, tree
@@ -59,7 +60,7 @@ def _package(bundle: Path, facts: dict[str, Any], output: Path, cache: Path, tor
         trees, staged = Path(scratch) / "trees", Path(scratch) / "staged"
         staged.mkdir()
         installed = runtime_cache.copy_into(trees / "dependencies", engines, target, torch_index_url, cache)
-        tree.copy(HANDLER, trees / "handler")
+        tree.copy(HANDLER, trees / "handler", NOT_SHIPPED)
         handler_sha256 = tree_sha256(trees / "handler")
         # An image compiles while it is built, for the Python of its base.
         compiled = target["package"] == "image" or compile_for(target["python"], _places(trees))

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 
 from layer.package.digest import files
@@ -10,10 +11,13 @@ from layer.sources.hf_cache import open_to_all
 MTIME = 315_532_800  # 1980-01-01, the earliest that a zip can hold; bytes that did not change must not look changed
 
 
-def copy(source: Path, target: Path) -> None:
-    """Copy a tree without compiled bytecode, links as the files that they lead to."""
+def copy(source: Path, target: Path, without: Collection[str] = ()) -> None:
+    """Copy a tree without compiled bytecode, links as the files that they lead to; `without` are names at its top."""
     for path in files(source):
-        place = target / path.relative_to(source)
+        inside = path.relative_to(source)
+        if inside.parts[0] in without:
+            continue
+        place = target / inside
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, place)
 

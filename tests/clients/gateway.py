@@ -1,6 +1,6 @@
 """An HTTP API in front of a function under the real runtime interface emulator: what clients' base URLs point to.
 
-Events, limits, and what the gateway says to a wrong key are those of `handler.serve`.
+Events, limits, and what the gateway says to a wrong key are those of `devserver`.
 """
 
 import threading
@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from handler.serve import RequestHandler
+from devserver.server import RequestHandler
 from tests.local.emulator import running
 
 KEY = "the-right-key"

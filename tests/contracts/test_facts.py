@@ -134,6 +134,13 @@ def test_the_metrics_namespace() -> None:
     )
 
 
+def test_what_of_the_handler_does_not_ship() -> None:
+    agree(
+        "what of handler/ does not ship",
+        {"layer/package/pipeline.py": pipeline.NOT_SHIPPED, "infra/package.py": infra_package.NOT_SHIPPED},
+    )
+
+
 def test_the_digest_of_a_tree(tmp_path: Path) -> None:
     for name, content in (("a.py", "one"), ("b/c.py", "two"), ("b/ü.txt", "three"), ("__pycache__/a.pyc", "no")):
         path = tmp_path / "tree" / name

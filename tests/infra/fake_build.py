@@ -5,7 +5,7 @@ import json
 import zipfile
 from pathlib import Path
 
-from infra.package import tree_sha256
+from infra.package import NOT_SHIPPED, tree_sha256
 from tests.unit import fake_bundle
 
 ROOT = Path(__file__).parents[2]
@@ -22,7 +22,7 @@ def write(build: Path, shape: str = "image", architecture: str = "x86_64", pytho
     package = {
         "schema": 1,
         "manifest_sha256": hashlib.sha256(manifest.read_bytes()).hexdigest(),
-        "handler_sha256": tree_sha256(ROOT / "handler"),
+        "handler_sha256": tree_sha256(ROOT / "handler", NOT_SHIPPED),
         "artefacts": artifacts,
     }
     (build / "package.json").write_text(json.dumps(package))

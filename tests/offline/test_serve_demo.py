@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 def test_the_demo_bundle_is_served_within_5_seconds_from_a_relative_path(demo_bundle: Path, tmp_path: Path) -> None:
     started = time.monotonic()
     process = subprocess.Popen(
-        [sys.executable, "-m", "handler.serve", "--port", "0"],
+        [sys.executable, "-m", "devserver", "--port", "0"],
         cwd=demo_bundle.parent,
         env={
             "PATH": os.environ["PATH"],

@@ -20,6 +20,7 @@ COMMANDS = (
     ["-m", "layer.registry.sizes_page"],
     ["-m", "client", "health"],
     ["-m", "benchmarks"],
+    ["-m", "devserver", "--port", "0"],
     ["-m", "handler.serve", "--port", "0"],
     ["app.py"],
 )

@@ -14,7 +14,7 @@ import pytest
 from openclip_lambda import exchange, transport
 from openclip_lambda.cli import main as cli
 
-from handler.serve import RequestHandler
+from devserver.server import RequestHandler
 from tests.unit.fake_bundle import FakeFunction
 
 Run = Callable[..., int]

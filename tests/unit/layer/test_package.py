@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from handler import offline
-from layer.package import archive, base_image, image, runtime, tree, trim
+from infra import package as infra_package
+from layer.package import archive, base_image, image, pipeline, runtime, tree, trim
 from layer.package.digest import tree_sha256
 
 ROOT = Path(__file__).parents[3]
@@ -42,6 +43,17 @@ def test_modes_times_and_bytecode_do_not_count_and_one_byte_does(handler: Path) 
 
     (handler / "app.py").write_text("apq")
     assert tree_sha256(handler) != before
+
+
+def test_the_handler_ships_without_the_local_server_and_names_nothing_that_stays_behind(tmp_path: Path) -> None:
+    tree.copy(pipeline.HANDLER, tmp_path / "handler", pipeline.NOT_SHIPPED)
+
+    shipped = sorted((tmp_path / "handler").rglob("*.py"))
+    assert tmp_path / "handler" / "app.py" in shipped
+    assert not (tmp_path / "handler" / "serve").exists()
+    left = re.compile(r"\b(devserver|console|handler\.serve)\b")
+    assert [path.name for path in shipped if left.search(path.read_text(encoding="utf-8"))] == []
+    assert tree_sha256(tmp_path / "handler") == infra_package.tree_sha256(pipeline.HANDLER, infra_package.NOT_SHIPPED)
 
 
 def test_an_archive_is_the_same_bytes_whenever_it_is_made_and_anybody_may_read_its_files(handler: Path) -> None:

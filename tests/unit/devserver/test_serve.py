@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from handler.serve import Context
+from devserver.server import Context
 from tests.unit.fake_bundle import image_bytes, write
 
 ROOT = Path(__file__).parents[3]
@@ -34,7 +34,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[http.client.HTT
         yield connect(process)
 
 
-def serving(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+def serving(tmp_path: Path, module: str = "devserver") -> Iterator[subprocess.Popen[str]]:
     """Serve a bundle that lists models but has no engine's weights: all but embedding works."""
     environ = {
         **os.environ,
@@ -42,7 +42,7 @@ def serving(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
         "OPENCLIP_CACHE_DIR": str(tmp_path / "cache"),
         "OPENCLIP_MAX_BODY_BYTES": "100000",
     }
-    command = [sys.executable, "-m", "handler.serve", "--port", "0"]
+    command = [sys.executable, "-m", module, "--port", "0"]
     process = subprocess.Popen(
         command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )
@@ -147,8 +147,8 @@ def test_a_body_that_cannot_be_told_from_what_follows_ends_the_connection(
     assert answer.count(b"HTTP/1.1") == 1
 
 
-def started(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "handler.serve", *arguments]
+def started(*arguments: str, module: str = "devserver", **environ: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", module, *arguments]
     return subprocess.run(
         command, cwd=ROOT, env={**os.environ, **environ}, capture_output=True, text=True, timeout=60, check=False
     )
@@ -171,6 +171,19 @@ def test_a_port_in_use_is_told_before_anything_is_loaded(tmp_path: Path) -> None
     assert (run.returncode, run.stdout) == (1, "")
     [line] = run.stderr.splitlines()
     assert "--port" in line
+
+
+def said(run: subprocess.CompletedProcess[str]) -> list[str]:
+    return f"{run.stdout}{run.stderr}".replace("handler.serve", "devserver").split()  # wrapped where the name ends
+
+
+def test_its_older_name_starts_the_same_command(tmp_path: Path) -> None:
+    for arguments in (["--help"], ["--port", "70000"]):
+        new, old = started(*arguments), started(*arguments, module="handler.serve")
+        assert old.returncode == new.returncode == (0 if arguments == ["--help"] else 2)
+        assert said(old) == said(new)
+    for process in serving(tmp_path, "handler.serve"):
+        assert ask(connect(process), "GET", "/v1/models")[0] == 200
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -1,21 +1,15 @@
-"""`python -m handler.serve --port 8080`: the same lambda_handler on localhost. Not shipped to Lambda.
-
-It behaves as an HTTP API in front of one execution environment: one request at a time, Lambda's limits on size.
-"""
+"""One connection of the local server: each request becomes an event, each answer is taken out of its envelope."""
 
 import base64
 import hmac
 import json
-import signal
-import sys
-import threading
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
-from handler.http.local_body import BodyError, read_body
+from devserver.body import BodyError, read_body
 
 MAX_GATEWAY_BYTES = 10 * 1024 * 1024  # API Gateway's payload quota
 MAX_EVENT_BYTES = 6 * 1024 * 1024  # Lambda's synchronous payload quota, base64 and envelope included
@@ -133,43 +127,3 @@ def _as_text(body: bytes, content_type: str) -> tuple[str, bool]:
         except UnicodeDecodeError:
             pass  # not the text that it says it is: travels as the bytes that it is
     return base64.b64encode(body).decode("ascii"), True
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Serve until SIGTERM or SIGINT, letting a running invocation end. Returns the exit status."""
-    from console.run import run  # late: this module is shipped with the handler, the package is not
-    from handler.errors import StartError
-
-    return run(lambda: _command(arguments), (StartError,))
-
-
-def _command(arguments: list[str] | None) -> int:
-    from console.parser import Parser, port
-    from handler.errors import StartError
-
-    parser = Parser(prog="python -m handler.serve", description=__doc__)
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=port, default=8080, help="0 takes a free one and prints it (default: 8080)")
-    parser.add_argument("--api-key", default="", help="ask for `Authorization: Bearer ...` as a deployed API does")
-    options = parser.parse_args(arguments)
-    RequestHandler.api_key = options.api_key
-    server = ThreadingHTTPServer((options.host, options.port), RequestHandler)  # before a model is loaded in vain
-    from handler.app import SERVICE  # after the arguments: importing it is the init phase
-
-    if SERVICE.started is None:  # its reason is logged
-        server.server_close()
-        fix = "set OPENCLIP_BUNDLE_DIR to a bundle (`python -m layer build` makes one)"
-        raise StartError(f"nothing is served, for the reason above: {fix}")
-    for number in (signal.SIGTERM, signal.SIGINT):
-        # In a thread of its own: shutdown waits for serve_forever, which runs in the one that gets the signal.
-        signal.signal(number, lambda *_: threading.Thread(target=server.shutdown).start())
-    print(f"serving on http://{options.host}:{server.server_port}", flush=True)
-    print("open it in a browser for the playground; /docs describes the API", flush=True)
-    server.serve_forever(poll_interval=0.1)
-    RequestHandler.environment.shutdown()
-    server.server_close()
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,0 +1,43 @@
+"""`python -m devserver --port 8080`: the same lambda_handler on localhost. Not shipped to Lambda.
+
+It behaves as an HTTP API in front of one execution environment: one request at a time, Lambda's limits on size.
+"""
+
+import signal
+import threading
+from http.server import ThreadingHTTPServer
+
+from console.parser import Parser, port
+from console.run import run
+from devserver.server import RequestHandler
+from handler.errors import StartError
+
+
+def main(arguments: list[str] | None = None, prog: str = "python -m devserver") -> int:
+    """Serve until SIGTERM or SIGINT, letting a running invocation end. Returns the exit status."""
+    return run(lambda: _command(arguments, prog), (StartError,))
+
+
+def _command(arguments: list[str] | None, prog: str) -> int:
+    parser = Parser(prog=prog, description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=port, default=8080, help="0 takes a free one and prints it (default: 8080)")
+    parser.add_argument("--api-key", default="", help="ask for `Authorization: Bearer ...` as a deployed API does")
+    options = parser.parse_args(arguments)
+    RequestHandler.api_key = options.api_key
+    server = ThreadingHTTPServer((options.host, options.port), RequestHandler)  # before a model is loaded in vain
+    from handler.app import SERVICE  # after the arguments: importing it is the init phase
+
+    if SERVICE.started is None:  # its reason is logged
+        server.server_close()
+        fix = "set OPENCLIP_BUNDLE_DIR to a bundle (`python -m layer build` makes one)"
+        raise StartError(f"nothing is served, for the reason above: {fix}")
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # In a thread of its own: shutdown waits for serve_forever, which runs in the one that gets the signal.
+        signal.signal(number, lambda *_: threading.Thread(target=server.shutdown).start())
+    print(f"serving on http://{options.host}:{server.server_port}", flush=True)
+    print("open it in a browser for the playground; /docs describes the API", flush=True)
+    server.serve_forever(poll_interval=0.1)
+    RequestHandler.environment.shutdown()
+    server.server_close()
+    return 0
