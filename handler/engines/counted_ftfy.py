@@ -15,11 +15,14 @@ from ftfy.badness import is_bad
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SEARCH = 6  # times the cost of any other pass: a text that looks like mojibake is tried in each of ten encodings
-TRY = 10  # characters: what finding the right encoding costs beside the length of the text ...
-VAIN = 240  # ... and trying all of them, where none is right
+TRY = 50  # characters: what finding the right encoding costs beside the length of the text ...
+VAIN = 100  # ... and trying the rarer ones too, or all of them where none is right ...
+SEARCH = 2  # ... with so many times the length of the text
+LOOK = 5  # characters: what it costs to see that a text has no mojibake
 
 _BAD_START = re.compile("^[ÃÂ] ", re.MULTILINE)  # the one rule of `is_bad` that depends on where a line begins
+_FIRST_TRIED = ("latin-1", "sloppy-windows-1252")
+_CONFIG = ftfy.TextFixerConfig(explain=False)
 
 _spend: ContextVar[Callable[[int], None]] = ContextVar("spend", default=lambda length: None)
 _step = ftfy._fix_encoding_one_step_and_explain
@@ -35,19 +38,29 @@ def counted(spend: Callable[[int], None]) -> "Iterator[None]":
         _spend.reset(token)
 
 
+def fix_encoding(text: str) -> str:
+    """Do what `ftfy.fix_encoding` does, without the two objects of settings that it makes for each line."""
+    before = None
+    while text != before:
+        before, text = text, _counted_step(text, _CONFIG).text
+    return text
+
+
 def may_be_mojibake(text: str) -> bool:
     """Tell whether any line of the text may look like mojibake to ftfy, which looks at each by itself."""
     return not text.isascii() and (is_bad(text) or bool(_BAD_START.search(text)))
 
 
 def _counted_step(text: str, config: Any) -> Any:
-    if text.isascii() or not is_bad(text):
-        _spend.get()(len(text))
+    if text.isascii():
         return ftfy.ExplainedText(text, [])  # as ftfy's own first test
-    _spend.get()(SEARCH * (len(text) + TRY))
+    if not is_bad(text):
+        _spend.get()(len(text) + LOOK)
+        return ftfy.ExplainedText(text, [])
+    _spend.get()(len(text) + TRY)
     step = _step(text, config)
-    if not step.explanation or not step.explanation[-1].parameter.startswith("utf-8"):
-        _spend.get()(VAIN)
+    if not step.explanation or step.explanation[0].parameter not in _FIRST_TRIED:
+        _spend.get()(SEARCH * len(text) + VAIN)
     return step
 
 

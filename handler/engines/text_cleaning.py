@@ -14,9 +14,9 @@ from contextvars import ContextVar
 
 from handler.errors import TextError
 
-PASSES = 24  # over each character of a text: repairing mojibake takes 10 to 23, any other text 2 to 6
-FREE = 4_000  # characters: half a millisecond, so that a short text may need many passes
-LINE = 30  # characters: what a pass over a line costs beside its length
+PASSES = 16  # over each character of a text: repairing mojibake takes 5 to 11, any other text 1 to 4
+FREE = 1_500  # characters: a tenth of a millisecond, so that a short text may need many passes
+LINE = 20  # characters: what a pass over a line costs beside its length
 MARKS = 128  # combining marks in a row; Unicode's Stream-Safe Text Format (UAX #15) stops at 30
 BYTES = 4  # of UTF-8 for each character, once compatibility characters are spelled out: one of them may stand for 18
 FREE_BYTES = 400
@@ -41,15 +41,13 @@ class Budget:
 
     def admit(self, characters: int) -> None:
         """Begin with a text of this length, which brings its share along."""
-        self._request += PASSES * (
-            characters + LINE
-        )  # a text is a line at least, and a request may have many short ones
+        self._request += PASSES * (characters + LINE)
         self._text = FREE + PASSES * characters
 
     def spend(self, characters: int) -> None:
         """Count a pass over so many characters, before it is made. Raises TextError."""
-        self._request -= characters + LINE
-        self._text -= characters + LINE
+        self._request -= characters
+        self._text -= characters
         self.check(0)
 
     def check(self, characters: int) -> None:
@@ -133,7 +131,7 @@ def _fix_lines_at_once(text: str, budget: Budget) -> str | None:
 
     before = None
     while text != before:
-        budget.spend(len(text))
+        budget.spend(len(text) + LINE)
         if "&" in text or may_be_mojibake(text):
             return None
         before, text = text, _fix_characters(text)
@@ -141,18 +139,20 @@ def _fix_lines_at_once(text: str, budget: Budget) -> str | None:
 
 
 def _fix_one_by_one(text: str, budget: Budget) -> Iterator[str]:
-    from ftfy import fix_encoding, fixes
+    from ftfy import fixes
+
+    from handler.engines.counted_ftfy import fix_encoding
 
     html = True
     for line in re.findall(r"[^\n]*\n|[^\n]+", text):
         html = html and "<" not in line  # from the first line with a tag on, entities are meant
         if html and (chains := _CHAIN.findall(line)):
             longest, others = max(chains, key=len), len(line) - sum(map(len, chains))
-            links = longest.count(";")  # each takes a pass over what is left of the line, and a search for mojibake
-            budget.check(2 * links * (others + LINE) + links * len(longest))
+            links = longest.count(";")  # each takes a pass over what is left of the line
+            budget.check(links * (others + LINE) + links * len(longest) // 2)
         before, fixed = None, line
         while fixed != before and not _PLAIN.fullmatch(fixed):
-            budget.spend(len(fixed))
+            budget.spend(len(fixed) + LINE)
             before = fixed
             fixed = _fix_characters(fix_encoding(fixes.unescape_html(fixed) if html else fixed))
         yield fixed

@@ -30,7 +30,6 @@ KINDS = ("simple", "demo", "Unigram (t5)", "WordPiece (bert)", "sentencepiece BP
 REFUSED = "text_too_complex"
 OPEN_CLIPS = {name: open_clip.tokenizer.get_clean_fn(name) for name in CLEAN}
 IMAGE = data_uri(image_bytes())
-GRACE = 0.002  # seconds: of a short text, what each of its many lines costs counts for more than its characters
 BODIES: dict[str, Callable[[str], dict[str, Any]]] = {
     "/v1/embeddings input[1]": lambda text: {"input": ["x", text]},
     "/v1/similarity texts[1]": lambda text: {"images": [IMAGE], "texts": ["x", text]},
@@ -60,7 +59,7 @@ def too_dear(work: Callable[[str], Any], length: int) -> dict[str, float]:
     # Cut at any place: half a garbled character costs ftfy more than a whole one.
     honest = [filled(unit, length - less) for unit in HONEST.values() for less in (0, 7, 28)]
     most = max(cost(partial(work, text), 3) for text in honest)
-    limit = 2 * most + GRACE
+    limit = 2 * most
     suspects = [text for text in hostile(length) if cost(partial(work, text)) > limit]
     seconds = {text[:30]: cost(partial(work, text), 5) for text in suspects}
     return {text: spent / most for text, spent in seconds.items() if spent > limit}

@@ -36,6 +36,8 @@ def test_what_takes_too_long_to_clean_is_refused_by_name(text: str) -> None:
         *("Tom &amp;amp; Jerry", "&" + "amp;" * 20, "&notit;", "<b>&amp;amp;</b>\n&lt;", "one &amp;\n<br>\n&amp;"),
         *("schÃ¶n â€™", "Ã la carte\nÃ la", "“quoted”\r\n", "ﷺ", "\x1b[31mred", "ＡＢＣ\u2028é"),
         *("a\u0301" * 200, "a" + "\u0301" * MARKS),
+        *("Ã\xa0 la plage, en Ã©tÃ©\n" * 80, "Ñ\x81Ñ‚Ð¾Ð»\n" * 9, "√©t√© √† la plage, avec les enfants\n" * 50),
+        "&amp; Ã©tÃ©\n" * 90,
     ],
 )
 def test_the_rest_is_cleaned_as_ftfy_and_html_do_it(text: str) -> None:
@@ -78,7 +80,7 @@ def test_ftfy_is_the_version_whose_steps_are_counted() -> None:
     steps: list[int] = []
     with counted_ftfy.counted(steps.append):
         assert ftfy.fix_text("schÃ¶n") == "schön"
-    assert steps[0] == counted_ftfy.SEARCH * (len("schÃ¶n") + counted_ftfy.TRY)
+    assert steps[0] == len("schÃ¶n") + counted_ftfy.TRY
 
 
 def test_many_short_texts_with_accents_or_stray_bytes_are_one_honest_request() -> None:
