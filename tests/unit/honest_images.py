@@ -57,6 +57,8 @@ HONEST: dict[str, Maker] = {
     "PNG screenshot": lambda pixels, _: encoded(drawing(pixels).convert("RGB"), "PNG", compress_level=1),
     "PNG drawing on nothing": lambda pixels, _: encoded(drawing(pixels), "PNG", compress_level=1),
     "WebP photo": lambda pixels, _: encoded(photo(pixels), "WEBP", quality=20, method=0),
+    "WebP photo, lossless": lambda _, size: encoded(photo(size // 3), "WEBP", lossless=True, method=0),
+    "WebP drawing on nothing, lossless": lambda pixels, _: encoded(drawing(pixels), "WEBP", lossless=True, method=0),
 }
 
 

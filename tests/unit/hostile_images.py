@@ -7,6 +7,7 @@ from collections.abc import Callable
 from PIL import Image
 
 from tests.unit.fake_bundle import encoded
+from tests.unit.lossless_webp import stream
 
 Maker = Callable[[int, int], bytes]
 
@@ -122,6 +123,21 @@ def sampled(pixels: int, _: int) -> bytes:
     return bytes(data)
 
 
+def groups(width: int, height: int, count: int, alpha: bool = False) -> Maker:
+    """A lossless WebP, or the lossless transparency of one, of so many groups of Huffman codes."""
+
+    def make(*_: int) -> bytes:
+        size = struct.pack("<I", width - 1 | height - 1 << 14)
+        chunks = riff(b"VP8L", b"\x2f" + size + stream(width, height, count))
+        if alpha:
+            canvas = riff(b"VP8X", struct.pack("<BxxxHBHB", 16, width - 1, 0, height - 1, 0))
+            lossy = encoded(Image.new("RGB", (width, height)), "WEBP")[12:]
+            chunks = canvas + riff(b"ALPH", b"\1" + stream(width, height, count)) + lossy
+        return riff(b"RIFF", b"WEBP" + chunks)
+
+    return make
+
+
 BOMB = zlib.compress(bytes(1 << 20), 9)
 HOSTILE: dict[str, Maker] = {
     "JPEG, EXIF segments": jpeg_of(segment(0xE1, b"Exif\0\0x")),
@@ -192,6 +208,10 @@ HOSTILE: dict[str, Maker] = {
     ),
     "WebP, lossless": image("WEBP", "RGB", lossless=True, method=0),
     "WebP, white on nothing": vanishing("WEBP"),
+    "WebP, 65,536 Huffman groups": groups(1_024, 1_024, 65_536),
+    "WebP, Huffman groups of all pixels": groups(2_300, 1_700, 65_536),
+    "WebP, Huffman groups of transparency": groups(1_024, 1_024, 65_536, alpha=True),
+    "WebP, few Huffman groups": groups(1_024, 1_024, 4_000),
     "BMP, short runs": bmp_rle(1, 1),
     "BMP, runs": bmp_rle(1, 200),
     "BMP, runs of 4 bits": bmp_rle(2, 200),

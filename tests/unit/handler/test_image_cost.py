@@ -12,32 +12,41 @@ from tests.unit.hostile_images import HOSTILE, Maker, narrow, scans
 
 SHARE = 10
 ONE, BODY, REQUEST = PIXELS // SHARE, BYTES // SHARE, Settings().max_request_pixels // SHARE
-MOST = 2  # times the costliest honest one
-TRIES = 5  # of which the least counts: other processes only ever add
+MOST = 2  # times the costliest honest one: the costliest hostile ones take 1.5 times that
+TRIES = 3  # of an honest one, of which the least counts: other processes only ever add
 
 
-def least(data: bytes, tries: int = TRIES) -> float:
-    return min(cost(data, ONE)[0] for _ in range(tries))
+def least(data: bytes) -> float:
+    return min(cost(data, ONE)[0] for _ in range(TRIES))
 
 
 @pytest.fixture(scope="module")
-def allowed() -> float:
-    return MOST * max(least(make(ONE, BODY)) for make in HONEST.values())
+def honest() -> list[bytes]:
+    return [make(ONE, BODY) for make in HONEST.values()]
 
 
-def test_the_corpus_is_within_its_size_and_large_enough() -> None:
+@pytest.fixture(scope="module")
+def costliest(honest: list[bytes]) -> bytes:
+    return max(honest, key=least)
+
+
+@pytest.fixture(scope="module")
+def allowed(costliest: bytes) -> float:
+    return MOST * least(costliest)
+
+
+def test_the_corpus_is_within_its_size_and_large_enough(honest: list[bytes]) -> None:
     assert len(HOSTILE) >= 40
-    assert all(cost(make(ONE, BODY), ONE)[1] == "embedded" for make in HONEST.values())
+    assert [cost(data, ONE)[1] for data in honest] == ["embedded"] * len(honest)
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_no_image_costs_more_than_twice_the_costliest_honest_one(name: str, allowed: float) -> None:
+def test_no_image_costs_more_than_twice_the_costliest_honest_one(name: str, allowed: float, costliest: bytes) -> None:
     data = HOSTILE[name](ONE, BODY)
-    for _ in range(TRIES):
-        found, result = cost(data, ONE)
-        if found <= allowed:
-            return
-    raise AssertionError(f"{name}: {found:.2f} CPU seconds ({result}), {allowed:.2f} are allowed")
+    found, result = cost(data, ONE)
+    if found > allowed:  # while others slow the machine down: both again, beside each other
+        found, allowed = cost(data, ONE)[0], MOST * cost(costliest, ONE)[0]
+    assert found <= allowed, f"{name}: {found:.2f} CPU seconds ({result}), {allowed:.2f} are allowed"
 
 
 @pytest.fixture(scope="module")
@@ -47,13 +56,12 @@ def function(tmp_path_factory: pytest.TempPathFactory) -> FakeFunction:
 
 
 @pytest.fixture(scope="module")
-def allowed_request(function: FakeFunction) -> float:
+def allowed_request(function: FakeFunction, honest: list[bytes]) -> float:
     """Twice the costliest request that is full of honest images: ten of the most pixels, or as many as count."""
     costs = []
-    for make in HONEST.values():
-        one = make(ONE, BODY)
-        full = next(times for times in range(10, 0, -1) if request_cost(function, one, times)[1] == "embedded")
-        costs.append(min(request_cost(function, one, full)[0] for _ in range(2)))
+    for one in honest:
+        tries = (request_cost(function, one, times) for times in range(10, 0, -1))
+        costs.append(next(seconds for seconds, result in tries if result == "embedded"))
     return MOST * max(costs)
 
 
@@ -66,6 +74,7 @@ BATCHES: dict[str, tuple[Maker, int]] = {
     "as many of 16 bits as count": (HOSTILE["PNG, 16-bit RGBA, interlaced"], 5),
     "as many white ones on nothing as count": (HOSTILE["PNG, white on nothing"], 6),
     "as many gray ones as count": (HOSTILE["JPEG, gray progressive"], 6),
+    "15 of 65,536 Huffman groups": (HOSTILE["WebP, 65,536 Huffman groups"], 15),
     "256 of 500 segments": (lambda _, size: HOSTILE["JPEG, EXIF segments"](0, 5_500), 256),
     "256 of 100 scans": (scans(0.002, 100), 256),
 }
@@ -77,8 +86,5 @@ def test_no_request_costs_more_than_twice_the_costliest_honest_one(
 ) -> None:
     make, times = BATCHES[name]
     one = make(ONE, BODY)
-    for _ in range(3):
-        found, result = request_cost(function, one, times)
-        if found <= allowed_request:
-            return
-    raise AssertionError(f"{name}: {found:.2f} CPU seconds ({result}), {allowed_request:.2f} are allowed")
+    found, result = request_cost(function, one, times)
+    assert found <= allowed_request, f"{name}: {found:.2f} CPU seconds ({result}), {allowed_request:.2f} are allowed"

@@ -1,0 +1,72 @@
+"""How many groups of Huffman codes a lossless WebP has is known before libwebp makes tables of them."""
+
+import struct
+from io import BytesIO
+
+import pytest
+from PIL import Image
+
+from handler.errors import ImageError
+from handler.imaging.decode import decode, read_header
+from handler.imaging.vp8l import Stream, UnreadError
+from tests.unit.fake_bundle import encoded
+from tests.unit.honest_images import drawing, photo
+from tests.unit.hostile_images import HOSTILE, groups, riff
+from tests.unit.lossless_webp import stream
+
+LIMIT = 40_000_000
+HONEST = {
+    "photo": photo(200_000),
+    "drawing": drawing(200_000),
+    "16 colors": photo(200_000).quantize(16),
+    "200 colors": photo(200_000).quantize(200),
+    "2 colors": photo(200_000).convert("1"),
+    "one pixel": Image.new("RGB", (1, 1)),
+    "one column": photo(200_000).resize((1, 900)),
+}
+
+
+@pytest.mark.parametrize("count", [1, 2, 255, 257, 1_000])
+def test_the_groups_are_counted(count: int) -> None:
+    width, height = 1_000, 16
+    Image.open(BytesIO(groups(width, height, count)(0, 0))).load()  # a sound image, by libwebp
+    assert Stream(stream(width, height, count), 10_000).groups(width, height) == count
+
+
+@pytest.mark.parametrize("method", [0, 4, 6])
+@pytest.mark.parametrize("name", HONEST)
+def test_what_libwebp_writes_is_read_whole_and_counts_as_little_more_than_its_pixels(name: str, method: int) -> None:
+    image = HONEST[name]
+    data = encoded(image, "WEBP", lossless=True, method=method)
+    count = data.index(b"VP8L")
+    read = Stream(data[count + 13 :], image.width * image.height // 16 + 1_000)
+    assert 1 <= read.groups(*image.size) < 2_600
+
+    assert read_header(data, LIMIT).work <= 3 * image.width * image.height + 500_000
+    assert decode(data, LIMIT).size == image.size
+
+
+@pytest.mark.parametrize("cut", [1, 20, 2_000])
+def test_a_stream_that_ends_early_is_given_up(cut: int) -> None:
+    with pytest.raises(UnreadError):
+        Stream(stream(1_024, 1_024, 65_536)[:cut], 70_000).groups(1_024, 1_024)
+
+
+@pytest.mark.parametrize("kind", ["WebP, 65,536 Huffman groups", "WebP, Huffman groups of transparency"])
+def test_many_groups_count_as_the_pixels_that_would_take_as_long(kind: str) -> None:
+    data = HOSTILE[kind](0, 0)
+    assert len(data) < 310_000
+    assert read_header(data, LIMIT).work > 40_000_000
+    with pytest.raises(ImageError) as caught:
+        read_header(data, LIMIT // 10)
+    assert caught.value.code == "image_too_complex"
+
+
+def test_groups_hide_neither_in_a_frame_nor_behind_the_name_of_a_chunk() -> None:
+    size = struct.pack("<I", 1_023 | 1_023 << 14)
+    lossless = riff(b"VP8L", b"\x2f" + size + stream(1_024, 1_024, 65_536))
+    sides = b"\xff\3\0" * 2
+    canvas = riff(b"VP8X", b"\2\0\0\0" + sides)
+    frame = riff(b"ANMF", bytes(6) + sides + b"VP8L" + riff(b"abcd", b"VP8LALPH" + bytes(20)) + lossless)
+    data = riff(b"RIFF", b"WEBP" + canvas + riff(b"ANIM", bytes(6)) + frame)
+    assert read_header(data, LIMIT).work > 40_000_000
