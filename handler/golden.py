@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from handler.manifest import Golden, Manifest, ModelEntry, changed_files
+from handler.settings import Settings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,7 +44,7 @@ def _compare(model: "LoadedModel", golden: Golden) -> dict[str, Any]:
 
     ids = model.engine.tokenize(golden.texts)
     texts = model.engine.encode_tokens(ids)
-    pixels = np.stack([model.preprocess(_decoded(image)) for image in golden.images])
+    pixels = np.stack([_pixels(image, model) for image in golden.images])
     images = model.engine.encode_images(pixels)
     text_cosine = _lowest_cosine(texts, golden.text_embeddings)
     image_cosine = _lowest_cosine(images, golden.image_embeddings)
@@ -65,10 +66,16 @@ def _compare(model: "LoadedModel", golden: Golden) -> dict[str, Any]:
     }
 
 
-def _decoded(encoded: str) -> Any:
+def _pixels(encoded: str, model: "LoadedModel") -> "NDArray[np.float32]":
+    """Return what the model is given of a PNG, or of a JPEG as a request's is decoded."""
+    data = base64.b64decode(encoded)
+    if data.startswith(b"\xff\xd8"):
+        from handler.imaging.decode import decode_for
+
+        return model.preprocess.of(decode_for(data, Settings().max_image_pixels, False, model.fit))
     from PIL import Image
 
-    return Image.open(io.BytesIO(base64.b64decode(encoded)), formats=["PNG"])
+    return model.preprocess(Image.open(io.BytesIO(data), formats=["PNG"]))
 
 
 def _lowest_cosine(embeddings: "NDArray[np.float32]", golden: Sequence[str]) -> float:

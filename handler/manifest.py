@@ -51,6 +51,7 @@ class ModelEntry(NamedTuple):
     preprocess: Mapping[str, Any]
     tokenizer: Mapping[str, Any]
     golden: Golden
+    jpeg_decoding: str = "full"  # or "reduced": large JPEGs at a scale that leaves what the model sees
     export: Mapping[str, Any] | None = None  # of a fast engine: how the towers were made, and how exact they are
 
 

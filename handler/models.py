@@ -14,17 +14,22 @@ from handler.settings import MB, Settings
 
 if TYPE_CHECKING:
     from handler.imaging.preprocess import Preprocess
+    from handler.imaging.reduced import Fit
 
 log = logging.getLogger(__name__)
 
 
 class LoadedModel(NamedTuple):
-    """A model ready to embed; `load_seconds` is what loading it took, imports included."""
+    """A model ready to embed; `load_seconds` is what loading it took, imports included.
+
+    `fit` lets large JPEGs be decoded at a reduced scale; None where all of their pixels are wanted.
+    """
 
     entry: ModelEntry
     engine: Engine
     preprocess: "Preprocess"
     load_seconds: float
+    fit: "Fit | None" = None
 
 
 class Models:
@@ -113,7 +118,9 @@ class Models:
         from handler.imaging.preprocess import Preprocess  # late: Pillow can be imported while the engine loads
 
         preprocess = Preprocess(entry.preprocess, entry.image_size)
-        return LoadedModel(entry, engine, preprocess, time.perf_counter() - start)
+        reduced = (self._settings.jpeg_decoding or entry.jpeg_decoding) == "reduced"
+        fit = preprocess.fitted if reduced else None
+        return LoadedModel(entry, engine, preprocess, time.perf_counter() - start, fit)
 
     def _load_ahead(self) -> None:
         try:

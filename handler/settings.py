@@ -8,6 +8,7 @@ from typing import NamedTuple
 from handler.errors import SettingsError
 
 CACHE_MODES = ("link", "copy")
+JPEG_DECODINGS = ("full", "reduced")
 MB = 1_000_000
 
 
@@ -28,6 +29,7 @@ class Settings(NamedTuple):
     model_memory_mb: int = 0  # of the files of all loaded models, beyond which the least recently used go; 0: no limit
     pages: bool = True  # `/`, `/docs` and `/openapi.json`, which no gateway asks a credential for
     base_path: str = ""  # in front of every route, where what stands before the function passes it on
+    jpeg_decoding: str = ""  # of large JPEGs, `full` or `reduced`; empty: as the build found it exact enough
     exif_orientation: bool = False  # whether images are turned as their EXIF says; a request may say otherwise
 
     @classmethod
@@ -37,14 +39,11 @@ class Settings(NamedTuple):
         Raises SettingsError when one has a value that cannot be meant.
         """
         default = cls()
-        mode = environ.get("OPENCLIP_CACHE_MODE", default.cache_mode)
-        if mode not in CACHE_MODES:
-            raise SettingsError(f"OPENCLIP_CACHE_MODE is {mode!r}: set it to one of {', '.join(CACHE_MODES)}")
         return cls(
             # Absolute: links to the bundle stand in another directory, where a relative path means something else.
             bundle_dir=Path(environ.get("OPENCLIP_BUNDLE_DIR", default.bundle_dir)).absolute(),
             cache_dir=cache_dir(environ),
-            cache_mode=mode,
+            cache_mode=_one_of(environ, "OPENCLIP_CACHE_MODE", CACHE_MODES, default.cache_mode),
             max_body_bytes=_positive(environ, "OPENCLIP_MAX_BODY_BYTES", default.max_body_bytes),
             max_items=_positive(environ, "OPENCLIP_MAX_ITEMS", default.max_items),
             max_image_pixels=_positive(environ, "OPENCLIP_MAX_IMAGE_PIXELS", default.max_image_pixels),
@@ -56,6 +55,7 @@ class Settings(NamedTuple):
             model_memory_mb=_positive(environ, "OPENCLIP_MODEL_MEMORY_MB", default.model_memory_mb),
             pages=_flag(environ, "OPENCLIP_PAGES", default.pages),
             base_path=_base_path(environ),
+            jpeg_decoding=_one_of(environ, "OPENCLIP_JPEG_DECODING", JPEG_DECODINGS, default.jpeg_decoding),
             exif_orientation=_flag(environ, "OPENCLIP_EXIF_ORIENTATION", default.exif_orientation),
         )
 
@@ -63,6 +63,13 @@ class Settings(NamedTuple):
 def cache_dir(environ: Mapping[str, str]) -> Path:
     """Return the writable directory, also where another variable cannot be meant."""
     return Path(environ.get("OPENCLIP_CACHE_DIR", Settings().cache_dir)).absolute()
+
+
+def _one_of(environ: Mapping[str, str], name: str, known: tuple[str, ...], default: str) -> str:
+    value = environ.get(name, default)
+    if value != default and value not in known:
+        raise SettingsError(f"{name} is {value!r}: set it to one of {', '.join(known)}")
+    return value
 
 
 def _positive(environ: Mapping[str, str], name: str, default: int) -> int:

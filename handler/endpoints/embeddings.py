@@ -111,7 +111,7 @@ def embed(items: Sequence[Item], model: "LoadedModel", settings: Settings) -> tu
     texts = [(index, item) for index, item in enumerate(items) if isinstance(item.value, str)]
     images = [(index, item.value, item.param) for index, item in enumerate(items) if isinstance(item.value, bytes)]
     _record(len(texts), len(images), model.entry.id)
-    check_headers(images, settings)
+    check_headers(images, model, settings)
     vectors = np.empty((len(items), model.entry.embed_dim), np.float32)
     tokens = 0
     for places, ids in _tokenized(texts, model):

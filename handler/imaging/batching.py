@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from handler.engines.threads import thread_count
 from handler.errors import ImageError
 from handler.imaging.budget import check_pixels
-from handler.imaging.decode import decode, read_header
+from handler.imaging.decode import decode_for, read_header
 from handler.settings import Settings
 from handler.telemetry.invocation import stage
 
@@ -26,14 +26,14 @@ Pixels = NDArray[np.float32]
 ImageItem = tuple[int, bytes, str | None]  # its place among the items, its bytes, and what an error calls that place
 
 
-def check_headers(items: Sequence[ImageItem], settings: Settings) -> None:
+def check_headers(items: Sequence[ImageItem], model: "LoadedModel", settings: Settings) -> None:
     """Read every image's header before the first is decoded: a batch that will be refused costs next to nothing."""
     if len(items) < 2:
         return  # the one has its own limit
     total = 0
     for _, data, param in items:
         with _error_context(param):
-            total += read_header(data, settings.max_image_pixels).work
+            total += read_header(data, settings.max_image_pixels, model.fit).work
     check_pixels(total, len(items), settings.max_request_pixels)
 
 
@@ -67,9 +67,9 @@ def _pixels(item: ImageItem, model: "LoadedModel", settings: Settings) -> Pixels
     _, data, param = item
     with _error_context(param):
         with stage("decode"):
-            image = decode(data, settings.max_image_pixels, settings.exif_orientation)
+            decoded = decode_for(data, settings.max_image_pixels, settings.exif_orientation, model.fit)
         with stage("preprocess"):
-            return model.preprocess(image)
+            return model.preprocess.of(decoded)
 
 
 @contextmanager

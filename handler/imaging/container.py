@@ -20,8 +20,8 @@ class Container(NamedTuple):
     """One image of a file.
 
     `work` is the cost of decoding it, in pixels of an ordinary image. `parts` are the file to decode. `exif` is the
-    TIFF structure of its EXIF, or nothing. `finish` takes the image that Pillow opened, not loaded yet, and returns it
-    as it is to be embedded.
+    TIFF structure of its EXIF, or nothing. `finish` takes this and returns the image as it is to be embedded, both
+    sides divided by `scale`. `held` is the memory of that, in pixels, where it is not that of the whole image; else 0.
     """
 
     kind: str
@@ -31,6 +31,8 @@ class Container(NamedTuple):
     parts: Sequence[bytes | memoryview]
     finish: Callable[["Container"], Image.Image]
     exif: bytes = b""
+    scale: int = 1
+    held: int = 0
 
     def open(self) -> Image.Image:
         """Let Pillow read the header of the file to decode."""

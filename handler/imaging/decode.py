@@ -16,6 +16,7 @@ from PIL import (
 )
 
 from handler.errors import ImageError
+from handler.imaging.reduced import Decoded, Fit
 
 if TYPE_CHECKING:
     from handler.imaging.container import Container
@@ -48,32 +49,46 @@ def decode(data: bytes, max_pixels: int, upright: bool = False) -> Image.Image:
     `upright` turns it as its EXIF says; open_clip does not. Raises ImageError: not_an_image,
     unsupported_image_format, truncated_image, image_too_large, image_too_narrow, image_too_complex.
     """
-    container = read_header(data, max_pixels)
+    return decode_for(data, max_pixels, upright, None).image
+
+
+def decode_for(data: bytes, max_pixels: int, upright: bool, fit: Fit | None) -> Decoded:
+    """Decode as `decode` does; a JPEG only as large as a model needs it that fits images to a size. Raises as `decode`.
+
+    None for `fit` decodes all of it.
+    """
+    container = read_header(data, max_pixels, fit)
     with _map_pillow_errors(container.kind, max_pixels):
         image = container.finish(container)
         _check_size(image.width, image.height, max_pixels)
+    size = container.width, container.height
+    if container.scale == 1:
+        size = image.size
+    found = Decoded(image, size, (0, 0, size[0] / container.scale, size[1] / container.scale))
     if upright:
         from handler.imaging import orientation
 
-        image = orientation.upright(image, container.exif)
-    return image
+        found = orientation.upright(found, container.exif)
+    return found
 
 
-def read_header(data: bytes, max_pixels: int) -> "Container":
+def read_header(data: bytes, max_pixels: int, fit: Fit | None = None) -> "Container":
     """Read an image's format, size and cost, and refuse what must not be decoded; no pixel is. Raises as `decode`."""
     kind = _sniff(data)
     with _map_pillow_errors(kind, max_pixels):
-        container = _read(kind, data)
-        _check_size(container.width, container.height, max_pixels)
+        container = _read(kind, data, fit)
+        _check_size(container.width, container.height, max_pixels, container.held)
         _check_work(container, max_pixels)
     return container
 
 
-def _read(kind: str, data: bytes) -> "Container":
+def _read(kind: str, data: bytes, fit: Fit | None) -> "Container":
     """Call the reader of a format. Imported here: a cold start pays for the one that it needs."""
     if kind == "JPEG":
-        from handler.imaging.jpeg import read
-    elif kind == "PNG":
+        from handler.imaging import jpeg
+
+        return jpeg.read(data, fit)
+    if kind == "PNG":
         from handler.imaging.png import read
     elif kind == "WEBP":
         from handler.imaging.webp import read
@@ -115,17 +130,23 @@ def _sniff(data: bytes) -> str:
     raise refusal(data, FORMATS)
 
 
-def _check_size(width: int, height: int, max_pixels: int) -> None:
-    if width * height > max_pixels or max(width, height) > MAX_SIDE:
+def _check_size(width: int, height: int, max_pixels: int, held: int = 0) -> None:
+    """Refuse an image that is too large; `held` is as in Container, 0 for all pixels."""
+    if min(width * height, held or width * height) > max_pixels or max(width, height) > MAX_SIDE:
         raise ImageError(
             "image_too_large",
-            f"{width:,}x{height:,} pixels: at most {max_pixels:,} in all and {MAX_SIDE:,} a side. Scale it down; "
-            "models look at a few hundred pixels a side",
+            f"{width:,}x{height:,} pixels{_as_held(width * height, held)}: at most {max_pixels:,} in all and "
+            f"{MAX_SIDE:,} a side. Scale it down; models look at a few hundred pixels a side",
         )
     if max(width, height) > MAX_ASPECT * max(1, min(width, height)):
         raise ImageError(
             "image_too_narrow", f"{width:,}x{height:,} pixels: one side is over {MAX_ASPECT:,} times the other. Crop it"
         )
+
+
+def _as_held(pixels: int, held: int) -> str:
+    """Say why a JPEG that is decoded at a reduced scale is too large still."""
+    return f", whose scans take the memory of {held:,}, which a baseline JPEG would not," if 0 < held < pixels else ""
 
 
 def _check_work(container: "Container", max_pixels: int) -> None:

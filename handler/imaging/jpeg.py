@@ -6,6 +6,7 @@ from typing import NamedTuple
 from PIL import Image
 
 from handler.imaging.container import PROFILE_HEAD, Container, check_profile, damaged, too_complex, unsupported
+from handler.imaging.reduced import Fit, scale_for
 
 # As libjpeg looks for the next marker: past whatever is none, and past fill bytes.
 MARKER = re.compile(rb"\xff([\x01-\xfe])")
@@ -20,6 +21,7 @@ EOI = b"\xff\xd9"
 
 MAX_SEGMENTS = 2_000  # of 65 kB each: all that a file of 130 MB needs
 MAX_SCANS = 100  # a progressive JPEG has about 10
+READ_WORK = 4  # pixels whose coefficients are read and not made pixels of that cost as much as one that is
 PASS_WORK = 16  # samples of a further pass over the coefficients that cost as much as one pixel
 
 
@@ -49,8 +51,11 @@ class _File:
         self.whole = False  # whether an end marker was seen
 
 
-def read(data: bytes) -> Container:
-    """Read the segments up to the end of the first image. Raises ImageError."""
+def read(data: bytes, fit: Fit | None = None) -> Container:
+    """Read the segments up to the end of the first image, to be decoded as large as `fit` wants it.
+
+    Raises ImageError.
+    """
     file = _File(data)
     _walk(data, file)
     frame = file.frame
@@ -58,8 +63,6 @@ def read(data: bytes) -> Container:
         damaged("JPEG", "no pixels")
     check_profile("JPEG", file.profile)
     _check_scans_are_there(frame, file)
-    samples = sum(width * height for width, height in frame.components.values())
-    work = frame.width * frame.height + max(0, file.scanned - samples) // PASS_WORK
     head = (b"\xff\xd8", file.jfif, file.adobe)
     parts: list[bytes | memoryview] = [*head, *file.parts, EOI]
     scans = [len(head) + place for place in file.scans]
@@ -69,7 +72,25 @@ def read(data: bytes) -> Container:
 
         return jpeg_pixels.load(container, scans, always=not file.whole)
 
-    return Container("JPEG", frame.width, frame.height, work, parts, finish, file.exif)
+    scale = scale_for(frame.width, frame.height, fit)
+    work, held = _cost(frame, file.scanned, scale)
+    return Container("JPEG", frame.width, frame.height, work, parts, finish, file.exif, scale, held)
+
+
+def _cost(frame: Frame, scanned: int, scale: int) -> tuple[int, int]:
+    """Return `work` and `held` of a Container.
+
+    At a reduced scale every coefficient is read still, and those of a progressive JPEG are all kept: 2 bytes each,
+    where a pixel has 4.
+    """
+    pixels, samples = frame.width * frame.height, sum(width * height for width, height in frame.components.values())
+    more = max(0, scanned - samples) // PASS_WORK
+    if scale == 1:
+        return pixels + more, 0
+    decoded = pixels // scale**2
+    if frame.progressive:
+        return pixels + more, decoded + samples // 2
+    return decoded + pixels // READ_WORK + more, decoded
 
 
 def _walk(data: bytes, file: _File) -> None:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from handler.imaging.container import Container, damaged
+from handler.imaging.reduced import draft
 
 # Behind pixels that are complete, a decoder passes over this. Where pixels are missing, it makes some of it.
 EXTRA = bytes(number * 73 % 255 for number in range(1, 65))  # as good as random, and no marker among them
@@ -17,6 +18,9 @@ MOST_RESTARTS = 10_000
 Blocks = NDArray[np.bool_]
 INSIDE = ((3, 3), (4, 2), (2, 5), (5, 4))  # of a block: colors at its edges may be its neighbors'
 GRAY = (127, 128)  # of samples that are missing; CMYK is stored inverted
+RUN = (
+    4  # pixels: of a reduced image, so many gray ones in a row may be missing. Units of pixels are, from left to right
+)
 
 
 def load(container: Container, scans: Sequence[int], always: bool) -> Image.Image:
@@ -26,8 +30,9 @@ def load(container: Container, scans: Sequence[int], always: bool) -> Image.Imag
     them. Raises ImageError truncated_image.
     """
     image = container.open()
+    draft(image, container.scale)
     image.load()
-    gray = _gray_blocks(image)
+    gray = _gray_blocks(image) if container.scale == 1 else _gray_runs(image, container)
     if (always or gray.any()) and _is_incomplete(container.parts, scans, None if always else gray):
         damaged("JPEG", "pixels are missing")
     return image
@@ -45,6 +50,20 @@ def _gray_blocks(image: Image.Image) -> Blocks:
         if not found[inner].any():
             break
     found[-1, -1] = _is_gray(np.asarray(image.crop((image.width - 1, image.height - 1, *image.size)))).all()
+    return found
+
+
+def _gray_runs(image: Image.Image, container: Container) -> Blocks:
+    """Tell the same of an image at a reduced scale, whose blocks have too few pixels to tell one by one."""
+    samples = np.asarray(image)
+    gray = _is_gray(samples)
+    runs = np.logical_and.reduce([gray[:, at : image.width - RUN + 1 + at] for at in range(RUN)])
+    side = 8 // container.scale
+    found = np.zeros((-(-container.height // 8), -(-container.width // 8)), bool)
+    down, across = np.nonzero(runs)
+    for at in range(RUN):
+        found[down // side, (across + at) // side] = True
+    found[-1, -1] |= gray[-1, -1]
     return found
 
 

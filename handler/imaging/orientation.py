@@ -2,6 +2,8 @@
 
 from PIL import Image
 
+from handler.imaging.reduced import Decoded
+
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -11,14 +13,25 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+FLIPPED_ACROSS, FLIPPED_DOWN, TRANSPOSED = (2, 3, 6, 7), (3, 4, 7, 8), (5, 6, 7, 8)  # transposed first
 ORIENTATION, SHORT = 0x0112, 3
 MAX_TAGS = 1_000
 
 
-def upright(image: Image.Image, exif: bytes) -> Image.Image:
+def upright(decoded: Decoded, exif: bytes) -> Decoded:
     """Turn an image as its EXIF says. `exif` is the TIFF structure; one that is damaged says nothing."""
-    turn = TURNS.get(_orientation(exif))
-    return image if turn is None else image.transpose(turn)
+    orientation = _orientation(exif)
+    turn = TURNS.get(orientation)
+    if turn is None:
+        return decoded
+    image, size, (left, top, right, bottom) = decoded.image.transpose(turn), decoded.size, decoded.box
+    if orientation in TRANSPOSED:
+        size, left, top, right, bottom = (size[1], size[0]), top, left, bottom, right
+    if orientation in FLIPPED_ACROSS:
+        left, right = image.width - right, image.width - left
+    if orientation in FLIPPED_DOWN:
+        top, bottom = image.height - bottom, image.height - top
+    return Decoded(image, size, (left, top, right, bottom))
 
 
 def _orientation(exif: bytes) -> int:

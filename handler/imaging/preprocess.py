@@ -1,6 +1,6 @@
 """open_clip's image transform in Pillow and numpy, bit for bit, in bounded memory: resize, crop or pad, normalize."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from handler.errors import ImageError
-
-Size = tuple[int, int]  # width, height, as Pillow has it
+from handler.imaging.reduced import Box, Decoded, Size
 
 # Pillow resizes these by way of premultiplied alpha (Image.resize); doing it here keeps one round trip for two passes.
 PREMULTIPLIED = {"LA": "La", "RGBA": "RGBa"}
@@ -28,33 +27,58 @@ class Preprocess:
         self._resample = RESAMPLING[config["interpolation"]]
         if self._resize_mode == "shortest" and image_size[0] != image_size[1]:
             self._resample = RESAMPLING["bicubic"]  # open_clip does not pass its interpolation on in this one case
-        self._mean = np.asarray(config["mean"], np.float32)[:, None, None]
-        self._std = np.asarray(config["std"], np.float32)[:, None, None]
+        mean, std = (np.asarray(config[key], np.float32)[:, None] for key in ("mean", "std"))
+        self._levels = (np.arange(256, dtype=np.float32) / np.float32(255) - mean) / std  # [3, 256]: of each sample
 
     def __call__(self, image: Image.Image) -> NDArray[np.float32]:
         """Return float32 [3, H, W], normalized. Any mode goes in: as in open_clip, RGB comes after the resize.
 
         Raises ImageError for an image that open_clip's transform could not take either.
         """
+        return self._pixels(image, self._fit)
+
+    def of(self, decoded: Decoded) -> NDArray[np.float32]:
+        """Return the same of an image that may have been decoded at a reduced scale, then not bit by bit."""
+        if not decoded.reduced:
+            return self(decoded.image)
+        return self._pixels(decoded.image, lambda image: self._fit_reduced(image, decoded))
+
+    def _pixels(self, image: Image.Image, fit: Callable[[Image.Image], Image.Image]) -> NDArray[np.float32]:
         try:
-            rgb = self._fit(image).convert("RGB")
+            rgb = np.asarray(fit(image).convert("RGB"), np.uint8)
         except (ValueError, OSError) as error:  # what Pillow says to a mode that it cannot resize or convert
             raise ImageError("unsupported_image_format", f"an image of mode {image.mode} is not supported") from error
-        pixels = np.asarray(rgb, np.uint8).transpose(2, 0, 1).astype(np.float32)
-        return (pixels / np.float32(255) - self._mean) / self._std
+        pixels = np.empty((3, *rgb.shape[:2]), np.float32)
+        for band, levels in enumerate(self._levels):  # one pass over each, and no copy
+            np.take(levels, rgb[:, :, band], out=pixels[band], mode="clip")
+        return pixels
+
+    def _fit_reduced(self, image: Image.Image, decoded: Decoded) -> Image.Image:
+        """Compute what is kept, and that alone: the crop and the resize are one."""
+        size = self.fitted(*decoded.size)
+        left, top, right, bottom = decoded.box
+        if self._resize_mode == "longest":
+            return _pad(image.resize(size, self._resample, decoded.box), self._target, self._fill)
+        kept_left, kept_top, kept_right, kept_bottom = self._kept(size)
+        across, down = (right - left) / size[0], (bottom - top) / size[1]
+        box = (left + kept_left * across, top + kept_top * down, left + kept_right * across, top + kept_bottom * down)
+        return image.resize(self._target, self._resample, _inside(box, decoded.box))
 
     def _fit(self, image: Image.Image) -> Image.Image:
-        size = self._resized(*image.size)
+        size = self.fitted(*image.size)
         if 0 in size:
             raise ImageError("image_too_narrow", f"{image.width}x{image.height} pixels leave nothing when fitted: crop")
         if self._resize_mode == "longest":
             return _pad(_resize(image, size, (0, 0, *size), self._resample), self._target, self._fill)
+        return _resize(image, size, self._kept(size), self._resample)
+
+    def _kept(self, size: Size) -> tuple[int, int, int, int]:
+        """Return what the crop keeps of a resized image."""
         left = round((size[0] - self._target[0]) / 2)
         top = round((size[1] - self._target[1]) / 2)
-        box = (left, top, left + self._target[0], top + self._target[1])
-        return _resize(image, size, box, self._resample)
+        return left, top, left + self._target[0], top + self._target[1]
 
-    def _resized(self, width: int, height: int) -> Size:
+    def fitted(self, width: int, height: int) -> Size:
         """Compute the whole image's size after the resize, with the rounding of torchvision and of open_clip."""
         target_width, target_height = self._target
         if self._resize_mode == "squash":
@@ -66,6 +90,11 @@ class Preprocess:
         pick = max if self._resize_mode == "longest" else min
         ratio = pick(height / target_height, width / target_width)
         return round(width / ratio), round(height / ratio)
+
+
+def _inside(box: Box, whole: Box) -> Box:
+    """Return a box without what rounding put outside of another, which Pillow would refuse."""
+    return max(box[0], whole[0]), max(box[1], whole[1]), min(box[2], whole[2]), min(box[3], whole[3])
 
 
 def _resize(image: Image.Image, size: Size, box: tuple[int, int, int, int], how: Image.Resampling) -> Image.Image:
