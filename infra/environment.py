@@ -18,6 +18,7 @@ LIMITS = (
     "max_object_bytes",
     "model_memory_mb",
     "threads",
+    "jpeg_decoding",
 )  # settings that the handler has a default for
 LIMIT_BYTES = 4096  # Lambda's, of all variables as JSON
 

@@ -70,6 +70,9 @@ class StackSettings(BaseModel):
     max_request_pixels: int | None = Field(default=None, ge=1)
     max_object_bytes: int | None = Field(default=None, ge=1)
     model_memory_mb: int | None = Field(default=None, ge=1)
+    jpeg_decoding: Literal["full", "reduced"] | None = (
+        None  # of large JPEGs. None: as the bundle's build found it exact
+    )
     exif_orientation: bool = False  # turn images as their EXIF says; open_clip does not. A request may say otherwise
     vpc: Literal["none", "isolated"] = "none"
     log_retention: int = 30  # days

@@ -132,21 +132,20 @@ def _sniff(data: bytes) -> str:
 
 def _check_size(width: int, height: int, max_pixels: int, held: int = 0) -> None:
     """Refuse an image that is too large; `held` is as in Container, 0 for all pixels."""
-    if min(width * height, held or width * height) > max_pixels or max(width, height) > MAX_SIDE:
+    pixels = width * height
+    if (pixels > max_pixels and (held or pixels) > max_pixels) or max(width, height) > MAX_SIDE:
+        memory = (
+            f", which take the memory of {held:,} at a reduced scale (a baseline JPEG takes the least)" if held else ""
+        )
         raise ImageError(
             "image_too_large",
-            f"{width:,}x{height:,} pixels{_as_held(width * height, held)}: at most {max_pixels:,} in all and "
+            f"{width:,}x{height:,} pixels{memory}: at most {max_pixels:,} in all and "
             f"{MAX_SIDE:,} a side. Scale it down; models look at a few hundred pixels a side",
         )
     if max(width, height) > MAX_ASPECT * max(1, min(width, height)):
         raise ImageError(
             "image_too_narrow", f"{width:,}x{height:,} pixels: one side is over {MAX_ASPECT:,} times the other. Crop it"
         )
-
-
-def _as_held(pixels: int, held: int) -> str:
-    """Say why a JPEG that is decoded at a reduced scale is too large still."""
-    return f", whose scans take the memory of {held:,}, which a baseline JPEG would not," if 0 < held < pixels else ""
 
 
 def _check_work(container: "Container", max_pixels: int) -> None:

@@ -18,9 +18,7 @@ MOST_RESTARTS = 10_000
 Blocks = NDArray[np.bool_]
 INSIDE = ((3, 3), (4, 2), (2, 5), (5, 4))  # of a block: colors at its edges may be its neighbors'
 GRAY = (127, 128)  # of samples that are missing; CMYK is stored inverted
-RUN = (
-    4  # pixels: of a reduced image, so many gray ones in a row may be missing. Units of pixels are, from left to right
-)
+RUN = 4  # pixels: so many gray ones in a row of a reduced image may be missing: what is missing goes on to the right
 
 
 def load(container: Container, scans: Sequence[int], always: bool) -> Image.Image:
@@ -55,20 +53,24 @@ def _gray_blocks(image: Image.Image) -> Blocks:
 
 def _gray_runs(image: Image.Image, container: Container) -> Blocks:
     """Tell the same of an image at a reduced scale, whose blocks have too few pixels to tell one by one."""
-    samples = np.asarray(image)
-    gray = _is_gray(samples)
-    runs = np.logical_and.reduce([gray[:, at : image.width - RUN + 1 + at] for at in range(RUN)])
-    side = 8 // container.scale
+    samples, side = np.asarray(image), 8 // container.scale
     found = np.zeros((-(-container.height // 8), -(-container.width // 8)), bool)
-    down, across = np.nonzero(runs)
-    for at in range(RUN):
-        found[down // side, (across + at) // side] = True
-    found[-1, -1] |= gray[-1, -1]
+    found[-1, -1] = _is_gray(samples[-1:, -1:]).all()
+    rows = np.nonzero(_is_gray(samples[:, ::RUN]).any(axis=1))[0]  # each run has one of these columns
+    if rows.size:
+        gray = _is_gray(samples[rows])
+        runs = np.logical_and.reduce([gray[:, at : image.width - RUN + 1 + at] for at in range(RUN)])
+        down, across = np.nonzero(runs)
+        for at in range(RUN):
+            found[rows[down] // side, (across + at) // side] = True
     return found
 
 
 def _is_gray(samples: NDArray[np.uint8]) -> Blocks:
-    return np.asarray(np.isin(samples.reshape(*samples.shape[:2], -1), GRAY).all(axis=2))
+    bands = samples.reshape(*samples.shape[:2], -1)
+    return np.asarray(
+        np.logical_and.reduce([bands[:, :, band] - np.uint8(GRAY[0]) <= 1 for band in range(bands.shape[2])])
+    )
 
 
 def _is_incomplete(parts: Sequence[bytes | memoryview], scans: Sequence[int], gray: Blocks | None) -> bool:

@@ -29,6 +29,9 @@ CODE = (
     "handler/engines/tokenizer.py",
     "handler/imaging/preprocess.py",
     "handler/imaging/enlarge.py",
+    "handler/imaging/decode.py",
+    "handler/imaging/jpeg*.py",
+    "handler/imaging/reduced.py",
     "handler/golden.py",
     "handler/selfcheck.py",
 )

@@ -1,6 +1,7 @@
 """Write manifest.json, the contract with the handler: every model's facts, every file's size and hash."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,7 +29,9 @@ LIBRARIES = {
 }
 
 
-def model_entry(model: ModelSpec, sources: "list[Fetched]", facts: dict[str, Any]) -> dict[str, Any]:
+def model_entry(
+    model: ModelSpec, sources: "list[Fetched]", facts: Mapping[str, Any], jpeg_decoding: str = "full"
+) -> dict[str, Any]:
     """Join what was asked for, what was fetched, and what open_clip itself said of the model."""
     return {
         "id": model.id,
@@ -37,6 +40,7 @@ def model_entry(model: ModelSpec, sources: "list[Fetched]", facts: dict[str, Any
         "pretrained": model.pretrained,
         "engine": model.engine,
         "precision": model.precision,
+        "jpeg_decoding": jpeg_decoding,
         **facts,
         "sources": [
             {

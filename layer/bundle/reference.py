@@ -29,7 +29,6 @@ TEXTS = (
     "long " * 100,
 )
 
-
 # Token ids alone are compared on these: what cleaning, lower case, cutting and special tokens do to a text.
 TOKENIZED = (
     "",
@@ -113,8 +112,8 @@ def _refuse_code(*_: Any, **__: Any) -> Any:
     raise GoldenError("the weights are a TorchScript archive, whose code is never run: name the file as `checkpoint`")
 
 
-def embed(loaded: Loaded, texts: list[str], images: list[Image.Image]) -> dict[str, Any]:
-    """Embed texts and images by open_clip itself, in the manifest's form: unit length, base64 of float32."""
+def embed(loaded: Loaded, texts: list[str], images: Sequence[Image.Image | bytes]) -> dict[str, Any]:
+    """Embed texts and images or their files by open_clip itself, in the manifest's form: unit length, float32."""
     import torch
 
     ids = loaded.tokenizer(texts)
@@ -123,12 +122,13 @@ def embed(loaded: Loaded, texts: list[str], images: list[Image.Image]) -> dict[s
     tokenized = tokenized_texts(loaded)
     with torch.inference_mode():
         said = [loaded.model.encode_text(row[None], normalize=True)[0] for row in ids]
-        seen = [loaded.model.encode_image(loaded.transform(image)[None], normalize=True)[0] for image in images]
+        shown = (Image.open(io.BytesIO(image)) if isinstance(image, bytes) else image for image in images)
+        seen = [loaded.model.encode_image(loaded.transform(image)[None], normalize=True)[0] for image in shown]
     return {
         "texts": texts,
         "token_ids": ids.tolist(),
         "text_embeddings": [_base64(vector.float().numpy()) for vector in said],
-        "images": [png(image) for image in images],
+        "images": [base64.b64encode(i).decode() if isinstance(i, bytes) else png(i) for i in images],
         "image_embeddings": [_base64(vector.float().numpy()) for vector in seen],
         "tokenized_texts": tokenized,
         "tokenized_ids": loaded.tokenizer(tokenized).tolist(),

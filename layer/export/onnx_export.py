@@ -17,6 +17,7 @@ from console.parser import Parser
 from console.run import run_step
 from layer.bundle import reference, sandbox
 from layer.errors import ExportError
+from layer.export.photographs import photographs
 from layer.export.samples import samples
 from layer.spec import ModelSpec
 
@@ -52,9 +53,10 @@ def _make(name: str, pretrained: str | None, out: Path, own_samples: Path | None
     facts["tokenizer"] = export_tokenizer(loaded.tokenizer, facts["tokenizer"], out)
     facts["export"] = {"causal_text": is_causal(loaded.model), "end_id": end_id(loaded.model)}
     texts, images = samples(own_samples)
-    asked = [*texts, *reference.TEXTS], [*images, *reference.images()]  # `verify` will ask for the golden ones too
-    (out / "samples.json").write_text(json.dumps(reference.embed(loaded, *asked)))
     height, width = facts["image_size"]
+    # `verify` will ask for the golden ones too
+    shown: list[Image.Image | bytes] = [*images, *reference.images(), *photographs((height, width))]
+    (out / "samples.json").write_text(json.dumps(reference.embed(loaded, [*texts, *reference.TEXTS], shown)))
     export_fp32(loaded.model, (height, width), facts["context_length"], out)
     facts["export"]["token_table"] = externalize_table(out / "text.onnx")
     _keep_inputs(loaded, texts[:MAX_INPUTS], images[:MAX_INPUTS], out)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,24 @@ from layer.spec import ModelSpec, Spec
 
 TOWERS = ("image", "text")
 MIN_COSINE = {"fp32": 0.99999, "int8": 0.999}  # cosine to open_clip, of the worst sample
+JPEG_DECODING = {"fp32": "full", "int8": "reduced"}  # what is tried first
+
+
+@dataclass(frozen=True)
+class _Compared:
+    """The manifest's entry of a model, and what the shipped handler measured of it."""
+
+    entry: dict[str, Any]
+    parity: dict[str, Any]
+
+    @property
+    def required(self) -> float:
+        return MIN_COSINE[self.entry["precision"]]
+
+    @property
+    def inexact(self) -> tuple[str, ...]:
+        """The towers that are not exact enough."""
+        return tuple(tower for tower in TOWERS if self.parity[f"min_{tower}_cosine"] < self.required)
 
 
 def export_model(
@@ -42,24 +61,50 @@ def export_model(
             for tower in unwritten:
                 step(f"{tower} tower: {recipes[tower].name}")
                 _write(made, source[tower], model.engine, tower, recipes[tower], facts, folder / model.engine)
-            entry = manifest.model_entry(model, sources, facts)
-            entry["export"] |= {tower: recipe.entry for tower, recipe in recipes.items()}
             step("comparing with open_clip")
-            manifest.write(trial, spec, [entry])
-            parity = _measure(trial, entry, made / "samples.json")
-            unwritten = tuple(tower for tower in TOWERS if parity[f"min_{tower}_cosine"] < MIN_COSINE[model.precision])
+            found = _Comparison(trial, spec, model, sources, facts, made / "samples.json").best(recipes, tried)
+            unwritten = found.inexact
             if not unwritten:
-                required = {"required_cosine": MIN_COSINE[model.precision]}
-                entry["export"] |= {"parity": {**parity, **required}, "tried": tried}
-                return folder, entry
-            tried += [_trial(tower, recipes[tower], parity) for tower in unwritten]
+                found.entry["export"] |= {"parity": {**found.parity, "required_cosine": found.required}, "tried": tried}
+                return folder, found.entry
+            tried += [_trial(tower, recipes[tower].name, found.parity) for tower in unwritten]
             for tower in unwritten:
                 left[tower].pop(0)
     raise ExportError(_not_exact(model, tried))
 
 
-def _trial(tower: str, recipe: Recipe, parity: Mapping[str, Any]) -> dict[str, Any]:
-    return {"tower": tower, "recipe": recipe.name, "min_cosine": parity[f"min_{tower}_cosine"]}
+@dataclass(frozen=True)
+class _Comparison:
+    """What is compared: a bundle of one model at `trial`, with the samples that open_clip embedded."""
+
+    trial: Path
+    spec: Spec
+    model: ModelSpec
+    sources: list[Fetched]
+    facts: Mapping[str, Any]
+    samples: Path
+
+    def best(self, recipes: Mapping[str, Recipe], tried: list[dict[str, Any]]) -> _Compared:
+        """Compare with large JPEGs decoded as is tried first; in full where that alone is not exact enough."""
+        found = self._compare(recipes, JPEG_DECODING[self.model.precision])
+        if "image" not in found.inexact or found.entry["jpeg_decoding"] == "full":
+            return found
+        full = self._compare(recipes, "full")
+        if "image" in full.inexact:
+            return found
+        tried.append(_trial("image", f"{recipes['image'].name}, JPEGs at a reduced scale", found.parity))
+        return full
+
+    def _compare(self, recipes: Mapping[str, Recipe], decoding: str) -> _Compared:
+        entry = manifest.model_entry(self.model, self.sources, self.facts, decoding)
+        exported = {**self.facts["export"], **{tower: recipe.entry for tower, recipe in recipes.items()}}
+        entry = {**entry, "export": exported}
+        manifest.write(self.trial, self.spec, [entry])
+        return _Compared(entry, _measure(self.trial, entry, self.samples))
+
+
+def _trial(tower: str, recipe: str, parity: Mapping[str, Any]) -> dict[str, Any]:
+    return {"tower": tower, "recipe": recipe, "min_cosine": parity[f"min_{tower}_cosine"]}
 
 
 def _not_exact(model: ModelSpec, tried: list[dict[str, Any]]) -> str:

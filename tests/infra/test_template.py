@@ -37,7 +37,7 @@ def test_every_setting_of_the_handler_can_be_deployed(synth: Synth) -> None:
 
 
 def test_the_handler_reads_the_environment_that_the_stack_writes(synth: Synth) -> None:
-    deployed = {**LIMITS, "cache_mode": "copy", "pages": False, "exif_orientation": True}
+    deployed = {**LIMITS, "cache_mode": "copy", "pages": False, "jpeg_decoding": "full", "exif_orientation": True}
     variables = the_function(synth(**{name: str(value) for name, value in deployed.items()}))["Environment"][
         "Variables"
     ]

@@ -10,6 +10,7 @@ from PIL import Image
 
 from handler.errors import ImageError
 from handler.imaging import batching
+from handler.imaging.reduced import Decoded
 from handler.settings import Settings
 from handler.telemetry.invocation import Call, active
 
@@ -19,18 +20,21 @@ SETTINGS = Settings(threads=2)
 class Model:
     """Keeps of an image its red alone, and counts how many are in its hands."""
 
+    fit = None
+
     def __init__(self) -> None:
+        self.preprocess = self
         self.held = self.most_held = 0
         self._lock = threading.Lock()
 
-    def preprocess(self, image: Image.Image) -> "np.ndarray[Any, np.dtype[np.float32]]":
+    def of(self, decoded: Decoded) -> "np.ndarray[Any, np.dtype[np.float32]]":
         with self._lock:
             self.held += 1
             self.most_held = max(self.most_held, self.held)
         threading.Event().wait(0.005)
         with self._lock:
             self.held -= 1
-        return np.full((3, 1, 1), image.getpixel((0, 0))[0], np.float32)  # type: ignore[index]
+        return np.full((3, 1, 1), decoded.image.getpixel((0, 0))[0], np.float32)  # type: ignore[index]
 
 
 def item(number: int) -> batching.ImageItem:

@@ -4,11 +4,12 @@ At a tenth of the limits, so that it takes seconds: what a file costs grows with
 """
 
 import pytest
+from PIL import Image
 
 from handler.settings import Settings
-from tests.unit.fake_bundle import FakeFunction
-from tests.unit.honest_images import BYTES, HONEST, PIXELS, cost, request_cost
-from tests.unit.hostile_images import HOSTILE, Maker, narrow, scans
+from tests.unit.fake_bundle import FakeFunction, encoded
+from tests.unit.honest_images import BYTES, HONEST, PIXELS, cost, photo, request_cost
+from tests.unit.hostile_images import HOSTILE, Maker, narrow, scans, sides
 
 SHARE = 10
 ONE, BODY, REQUEST = PIXELS // SHARE, BYTES // SHARE, Settings().max_request_pixels // SHARE
@@ -47,6 +48,36 @@ def test_no_image_costs_more_than_twice_the_costliest_honest_one(name: str, allo
     if found > allowed:  # while others slow the machine down: both again, beside each other
         found, allowed = cost(data, ONE)[0], MOST * cost(costliest, ONE)[0]
     assert found <= allowed, f"{name}: {found:.2f} CPU seconds ({result}), {allowed:.2f} are allowed"
+
+
+def flat(share: float, mode: str, **options: object) -> Maker:
+    """A JPEG of so many times the pixels of one image, all of one color: few bytes, and each block has to be read."""
+    return lambda pixels, _: encoded(Image.new(mode, sides(int(pixels * share)), 90), "JPEG", **options)
+
+
+LARGE: dict[str, Maker] = {
+    "7.5 times, 3 colors": flat(7.5, "RGB", subsampling=0),
+    "7.5 times, CMYK": flat(7.5, "CMYK"),
+    "4.5 times, CMYK": flat(4.5, "CMYK"),
+    "1.2 times, progressive": flat(1.2, "RGB", progressive=True),
+    "1.2 times, progressive, 13 scans": scans(1.2, 13),
+    "0.3 times, progressive, 90 scans": scans(0.3, 90),
+    "all pixels, progressive CMYK": flat(1, "CMYK", progressive=True),
+    "gray, no end": lambda pixels, _: encoded(Image.new("RGB", sides(7 * pixels), (128,) * 3), "JPEG")[:-2],
+    "gray": flat(7.5, "L"),
+    "a photo of twice the bytes": lambda pixels, _: encoded(photo(4 * pixels), "JPEG", quality=50),
+}
+REDUCED = {**{name: make for name, make in HOSTILE.items() if name.startswith("JPEG")}, **LARGE}
+
+
+@pytest.mark.parametrize("name", REDUCED)
+def test_no_jpeg_costs_more_at_a_reduced_scale(name: str, allowed: float) -> None:
+    data = REDUCED[name](ONE, BODY)
+    for _ in range(TRIES):
+        found, result = cost(data, ONE, reduced=True)
+        if found <= allowed:
+            return
+    raise AssertionError(f"{name}: {found:.2f} CPU seconds ({result}), {allowed:.2f} are allowed")
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from PIL import Image, ImageOps
 
-from handler.imaging.decode import decode
+from handler.imaging.decode import decode, decode_for
 from handler.imaging.orientation import upright
+from handler.imaging.reduced import Decoded, Fit
 from tests.unit.fake_bundle import FakeFunction, as_base64, encoded
 
 LIMIT = 1_000_000
@@ -43,17 +44,22 @@ def test_an_image_is_turned_as_its_exif_says_and_only_where_that_is_asked_for(ki
     assert (found.size, found.tobytes()) == (expected.size, expected.tobytes())
 
 
+def seen(exif: bytes) -> Image.Image:
+    image = patches()
+    return upright(Decoded(image, image.size, (0, 0, *image.size)), exif).image
+
+
 def test_an_exif_of_other_byte_order_is_read() -> None:
     row = b"\x01\x12\0\3\0\0\0\1\0\6\0\0"
-    assert upright(patches(), b"MM\0*\0\0\0\x08\0\1" + row).size == (16, 24)
-    assert upright(patches(), b"Exif\0\0MM\0*\0\0\0\x08\0\1" + row).size == (16, 24)
+    assert seen(b"MM\0*\0\0\0\x08\0\1" + row).size == (16, 24)
+    assert seen(b"Exif\0\0MM\0*\0\0\0\x08\0\1" + row).size == (16, 24)
 
 
 @pytest.mark.parametrize(
     "exif", [b"", b"II*\0", b"II*\0\xff\xff\xff\xff", b"MM\0*\0\0\0\x08\xff\xff" + bytes(99), b"x" * 50]
 )
 def test_a_damaged_exif_turns_nothing(exif: bytes) -> None:
-    assert upright(patches(), exif).tobytes() == patches().tobytes()
+    assert seen(exif).tobytes() == patches().tobytes()
 
 
 @pytest.mark.parametrize("orientation", [0, 9, 65_535])
@@ -73,11 +79,11 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """Whether each image was asked to be upright."""
     found: list[bool] = []
 
-    def spy(data: bytes, max_pixels: int, upright: bool = False) -> Image.Image:
+    def spy(data: bytes, max_pixels: int, upright: bool, fit: Fit | None) -> Decoded:
         found.append(upright)
-        return decode(data, max_pixels, upright)
+        return decode_for(data, max_pixels, upright, fit)
 
-    monkeypatch.setattr("handler.imaging.batching.decode", spy)
+    monkeypatch.setattr("handler.imaging.batching.decode_for", spy)
     return found
 
 

@@ -31,6 +31,7 @@ def test_each_variable_reaches_its_setting() -> None:
             "OPENCLIP_THREADS": "6",
             "OPENCLIP_MODEL_MEMORY_MB": "7",
             "OPENCLIP_PAGES": "false",
+            "OPENCLIP_JPEG_DECODING": "full",
             "OPENCLIP_EXIF_ORIENTATION": "true",
         }
     )
@@ -38,7 +39,7 @@ def test_each_variable_reaches_its_setting() -> None:
     origins = ("https://a.example", "https://b.example")
     buckets = ("photos", "more.photos")
     expected = Settings(Path("/b"), Path("/c"), "copy", 1, 2, 3, 4, origins, buckets, 5, 6, 7, False)
-    assert settings == expected._replace(exif_orientation=True)
+    assert settings == expected._replace(jpeg_decoding="full", exif_orientation=True)
 
 
 def test_relative_directories_are_made_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -53,6 +54,7 @@ def test_relative_directories_are_made_absolute(monkeypatch: pytest.MonkeyPatch,
     ("name", "value"),
     [
         ("OPENCLIP_CACHE_MODE", "symlink"),
+        ("OPENCLIP_JPEG_DECODING", "half"),
         ("OPENCLIP_MAX_ITEMS", "0"),
         ("OPENCLIP_MAX_ITEMS", "-1"),
         ("OPENCLIP_MAX_BODY_BYTES", "6MB"),
