@@ -53,7 +53,7 @@ class Report:
 
 
 def write(report: Report, folder: Path) -> None:
-    """Write benchmarks.md, .json and .png; the files that were there stay until the new ones are whole."""
+    """Write benchmarks.md, .json and .png; the files that were there stay until the new ones are complete."""
     folder.mkdir(parents=True, exist_ok=True)
     content = {**asdict(report), "machine": machine()}
     _replace(folder / "benchmarks.json", json.dumps(content, indent=1).encode())
@@ -76,15 +76,15 @@ def machine() -> str:
 def markdown(report: Report) -> str:
     """Return the page with a table for each model."""
     parts = [
-        "# Benchmarks\n\nTimes of one machine: the ratios travel, those of warm requests between like processors only. "
-        "Random weights of the true "
-        f"architecture.\n\n`{report.command}`, {report.date}, on {machine()}; medians of {report.runs} fresh processes "
-        "each, in turns, page cache dropped before every start where run as root. Cold is from process start to the "
-        "first image and first text embedding through `lambda_handler`; `x` is how many times better than the plain "
-        "recipe (open_clip, eager, fp32: `benchmarks/plain.py`) in the same run. Dollars are Lambda's list price in "
-        "us-east-1 for warm requests of one item, at the cheaper of one and all processors (1,769 MB each) that holds "
-        "the peak.\n\n![cold start and memory]"
-        "(benchmarks.png)\n"
+        "# Benchmarks\n\nThese are the times of one machine, with random weights of the true architecture. The ratios also "
+        "hold on other machines; those of warm requests hold on similar processors only.\n\n"
+        f"`{report.command}`, {report.date}, on {machine()}. Each number is the median of {report.runs} fresh processes. "
+        "The engines take turns. As root, the page cache is dropped before every start. *Cold* is the time from "
+        "process start to the first image and first text embedding through `lambda_handler`. *x* is how many times "
+        "better a number is than that of the plain recipe (open_clip, eager, fp32: `benchmarks/plain.py`) in the same "
+        "run. Dollars are Lambda's list price in us-east-1 for warm requests of one item. They are for one processor "
+        "or all (1,769 MB each), whichever is cheaper and has enough memory for the peak.\n\n"
+        "![cold start and memory](benchmarks.png)\n"
     ]
     for model, contenders in report.models.items():
         parts += [f"\n## {model}\n\n{_table(contenders)}\n\n{_costs(contenders)}\n"]

@@ -81,7 +81,7 @@ def _weights(model: nn.Module) -> Iterator[tuple[str, torch.Tensor, int]]:
 
 
 def _in_8_bits(module: nn.Module, name: str, tensor: torch.Tensor) -> int:
-    """Bytes of a weight: a matrix multiplied by token has scales and nodes beside it, a token table scales alone."""
+    """Bytes of a weight: a matrix multiplied per token has scales and nodes beside it, a token table scales alone."""
     if tensor.ndim == 2 and (isinstance(module, nn.Linear) or name in IN_MATRICES):
         from_left = name in ("proj", "text_projection")  # [inputs, outputs]: vectors @ proj
         inputs, outputs = tensor.shape if from_left else tensor.shape[::-1]

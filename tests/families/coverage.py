@@ -23,20 +23,20 @@ ENGINES = ("torch", "onnx", "openvino")
 MIN_COSINE = {"torch": 0.99999, "onnx": 0.999, "openvino": 0.999}  # cosine to open_clip's embeddings
 INTRODUCTION = """# Coverage: every model of open_clip's registry
 
-Written by the tests (`make models`; `tests/families`), last changed by a run on {date} with open_clip {open_clip},
-torch {torch}, onnxruntime {onnxruntime} and openvino {openvino}. {pairs} of {pairs} pairs of the registry have a plan
-of their sources, which `tests/offline/test_registry.py` holds to what open_clip itself asks for. {seen} of {families}
-families were run on all three engines.
+Written by the tests (`make models`; `tests/families`). The last change was a run on {date} with open_clip
+{open_clip}, torch {torch}, onnxruntime {onnxruntime} and openvino {openvino}. {pairs} of {pairs} pairs of the
+registry have a plan of their sources; `tests/offline/test_registry.py` compares it with what open_clip itself asks
+for. {seen} of {families} families were run on all three engines.
 
-Each family is built from a hub with **random weights** of the architecture named, and served by the shipped handler in
-a process without a network. The cosines are the lowest to open_clip's own embeddings, texts / images, over the golden
-samples (`onnx` and `openvino` in 8 bits, which the build has held to 0.999 on more samples before: by token, or where a
-number follows in brackets, with weights in blocks of so many, since by token a tower was not exact enough; texts /
-images where the two differ). Random weights show that a model loads, exports and computes the same; how exact 8 bits
-are on trained weights, the build of the real model shows. (s): the config was shrunk, to two layers a tower where it
-says how many it has: because the family's smallest member has over 400M parameters, or in a quick run (`QUICK=1 make
-models`). Layer: whether the 8-bit model fits one beside the code of ONNX Runtime; a shrunk one is counted at its true
-size.
+Each family is built from a hub with **random weights** of the named architecture. The shipped handler serves it in
+a process without a network. The cosines are the lowest to open_clip's own embeddings over the golden samples, texts
+/ images. `onnx` and `openvino` use 8 bits; the build has compared them on more samples, with 0.999 as the bound.
+The recipe is per-token int8. Where a tower was not exact enough with it, brackets name the recipe of each tower,
+texts / images; a number is the size of the blocks of weights. Random weights show that a model loads, exports and
+computes the same. How exact 8 bits are on trained weights shows in the build of the real model. (s): the config was
+shrunk, to two layers a tower if it names the number of layers. The reason is that the smallest member of the family
+has over 400M parameters, or that it was a quick run (`QUICK=1 make models`). Layer: whether the 8-bit model fits
+into a layer beside the code of ONNX Runtime; a shrunk model counts with its true size.
 
 """
 
@@ -120,9 +120,9 @@ def _cell(engine: str, result: dict[str, Any] | None) -> str:
     if not result.get("recipe"):  # torch
         return cosines
     recipes = EXPORTED[engine].recipes["int8"]
-    blocks = {recipe.name: "by token" if recipe.per_token else str(recipe.block) for recipe in recipes}
+    blocks = {recipe.name: "per token" if recipe.per_token else str(recipe.block) for recipe in recipes}
     taken = [blocks[name] for name in result["recipe"].split(" / ")]
-    return cosines if taken == ["by token"] else f"{cosines} ({' / '.join(taken)})"
+    return cosines if taken == ["per token"] else f"{cosines} ({' / '.join(taken)})"
 
 
 def _layer(family: Family, row: dict[str, Any], table: dict[str, Any]) -> str:
