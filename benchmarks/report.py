@@ -82,8 +82,8 @@ def markdown(report: Report) -> str:
         "processes. The engines take turns. As root, the page cache is dropped before every start. *Cold* is the time "
         "from process start to the first image and first text embedding through `lambda_handler`. *x* is how many "
         "times better a number is than that of the plain recipe (open_clip, eager, fp32: `benchmarks/plain.py`) in "
-        "the same run. Dollars are Lambda's list price in us-east-1 for warm requests of one item. They are for one processor "
-        "or all (1,769 MB each), whichever is cheaper and has enough memory for the peak.\n\n"
+        "the same run. Dollars are Lambda's list price in us-east-1 for warm requests of one item. They are for "
+        "one processor or all (1,769 MB each), whichever is cheaper and has enough memory for the peak.\n\n"
         "![cold start and memory](benchmarks.png)\n"
     ]
     for model, contenders in report.models.items():
