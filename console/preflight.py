@@ -9,7 +9,7 @@ import shutil
 import sys
 
 MIN_PYTHON = (3, 11)  # as requires-python in pyproject.toml
-LIGHT = ("numpy", "PIL", "tqdm")
+LIGHT = ("numpy", "PIL", "pydantic", "tqdm")
 BUILDER = (*LIGHT, "torch", "torchvision", "open_clip", "transformers", "tokenizers", "huggingface_hub", "safetensors")
 CLIENT = ("httpx", "numpy", "PIL", "shtab", "tqdm")
 DEPLOYMENT = ("aws_cdk", "cdk_nag", "constructs", "pydantic")

@@ -62,6 +62,7 @@ class Manifest(NamedTuple):
     raw: bytes
     models: tuple[ModelEntry, ...]
     files: tuple[BundleFile, ...]
+    created_at: str = ""  # UTC, as 2026-11-26T18:40:26Z
 
     @property
     def sha256(self) -> str:
@@ -118,6 +119,7 @@ def _parse(bundle_dir: Path, raw: bytes) -> Manifest:
             raw=raw,
             models=tuple(_entry(model) for model in data["models"]),
             files=tuple(_file(file) for file in data["files"]),
+            created_at=str(data.get("created_at", "")),
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BundleError(f"{bundle_dir / 'manifest.json'} is damaged ({error!r}): {REBUILD}") from error

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from layer.bundle import build_cache, manifest
 from layer.bundle.build_cache import Built
+from layer.bundle.records import ModelEntry
 from layer.errors import BuildError
 from layer.files import disk_errors, replace
 from layer.files.directory_lock import held
@@ -194,7 +195,7 @@ def _refuse_two_commits(models: Sequence[ModelSpec], fetched: "Sequence[list[Fet
                 )
 
 
-def _with_cache(model: ModelSpec, sources: "list[Fetched]", bundle: Path) -> dict[str, Any]:
+def _with_cache(model: ModelSpec, sources: "list[Fetched]", bundle: Path) -> ModelEntry:
     """Ship the model as a Hugging Face cache, for open_clip itself."""
     from layer.bundle import reference
     from layer.sources import hf_cache
@@ -213,7 +214,7 @@ def _exported(
     cache: Path,
     work: Path,
     own_samples: Path | None,
-) -> dict[str, Any]:
+) -> ModelEntry:
     """Ship the model as two towers and a tokenizer, for a fast engine; the checkpoint stays behind."""
     from layer.export.parity_gate import export_model  # late: ONNX's packages are needed for this alone
 

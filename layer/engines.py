@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,9 @@ class Recipe:
     per_token: bool = False
 
     @property
-    def entry(self) -> dict[str, Any]:
-        """What the manifest says of a tower; `activation_group` is how many share a scale at run time, 0 if none."""
-        group = (self.group or self.block) if self.activations == 8 else 0
-        return {"recipe": self.name, "activation_group": group}
+    def activation_group(self) -> int:
+        """How many activations share a scale at run time; 0 where they are not quantized."""
+        return (self.group or self.block) if self.activations == 8 else 0
 
 
 class Writer(Protocol):
@@ -101,6 +100,10 @@ ENGINES: dict[str, Engine] = {
 }
 
 
+# OpenVINO where there is room for it, on the processors that it is made for.
+FASTEST = {("x86_64", "image"): "openvino"}
+
+
 def fastest(architecture: str, package: str) -> str:
     """Name the engine that `engine = "auto"` means for a target."""
-    return "openvino" if (architecture, package) == ("x86_64", "image") else "onnx"
+    return FASTEST.get((architecture, package), "onnx")

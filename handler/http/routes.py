@@ -58,11 +58,12 @@ def _post_similarity(service: Service, request: Request) -> Response:
 
 
 def _get_models(service: Service, _: Request) -> Response:
+    created = _unix_seconds(service.models.manifest.created_at)
     data = [
         {
             "id": entry.id,
             "object": "model",
-            "created": 0,  # OpenAI's clients want the field; the day of a build is no property of the model
+            "created": created,  # of the bundle
             "owned_by": entry.name.removeprefix("hf-hub:").partition("/")[0],
             "embed_dim": entry.embed_dim,
             "context_length": entry.context_length,
@@ -72,6 +73,16 @@ def _get_models(service: Service, _: Request) -> Response:
         for entry in service.models.manifest.models
     ]
     return Response(200, {"object": "list", "data": data})
+
+
+def _unix_seconds(moment: str) -> int:
+    """Return when a bundle was built, in seconds since 1970; 0 where its manifest does not say."""
+    from datetime import datetime
+
+    try:
+        return int(datetime.fromisoformat(moment).timestamp())
+    except ValueError:
+        return 0
 
 
 def _get_health(service: Service, request: Request) -> Response:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from layer.bundle import manifest
+from layer.bundle.records import Manifest
 from layer.errors import BuildError, VerifyError
 from layer.files.own_samples import files as own_samples_files
 from layer.sources.lock import LockedSource
@@ -23,6 +24,8 @@ ROOT = Path(__file__).parents[2]
 CODE = (
     "layer/export/*.py",
     "layer/bundle/reference.py",
+    "layer/bundle/records.py",
+    "layer/bundle/golden_texts.py",
     "layer/sources/hf_cache.py",
     "layer/demo/hub/*/refs/main",
     "handler/engines/*.py",
@@ -42,7 +45,7 @@ class Built:
     """A verified bundle of one model: its manifest, and what the shipped handler said of it."""
 
     bundle: Path
-    facts: dict[str, Any]
+    facts: Manifest
     report: dict[str, Any]
 
 
@@ -100,8 +103,8 @@ def unmodified(bundle: Path) -> bool:
     """Tell whether a bundle's files are there in their sizes, none written to after its manifest (the last of all)."""
     try:
         written = (bundle / manifest.NAME).stat().st_mtime_ns
-        files = manifest.read(bundle)["files"]
-        stats = [((bundle / file["path"]).stat(), file["size"]) for file in files]
+        files = manifest.read(bundle).files
+        stats = [((bundle / file.path).stat(), file.size) for file in files]
     except (OSError, VerifyError):
         return False
     names = sum(path.is_file() for path in bundle.rglob("*"))

@@ -1,13 +1,17 @@
-"""Write manifest.json, the contract with the handler: every model's facts, every file's size and hash."""
+"""Write and read manifest.json, the contract with the handler: every model's facts, every file's size and hash."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
 
 from layer.bundle.manifest_check import check
+from layer.bundle.records import NAME as NAME
+from layer.bundle.records import BundleFile, Export, Manifest, ModelEntry, ModelFacts, Source, as_json
 from layer.errors import VerifyError
 from layer.naming.checked import shown
 from layer.progress import hash_files
@@ -17,8 +21,10 @@ from layer.versions import installed
 if TYPE_CHECKING:
     from layer.sources.fetch import Fetched  # which imports torch: reading a manifest need not
 
+Record = TypeVar("Record")
+
 SCHEMA = 3
-NAME = "manifest.json"
+REBUILD = "build the bundle again with `python -m layer build`"
 LIBRARIES = {
     "open_clip": "open_clip_torch",
     "torch": "torch",
@@ -29,85 +35,98 @@ LIBRARIES = {
 }
 
 
+@dataclass(frozen=True)
+class _Head:
+    schema: object  # looked at before the rest, which another number may have in another form
+
+
 def model_entry(
-    model: ModelSpec, sources: "list[Fetched]", facts: Mapping[str, Any], jpeg_decoding: str = "full"
-) -> dict[str, Any]:
+    model: ModelSpec,
+    sources: "Sequence[Fetched]",
+    facts: ModelFacts,
+    export: Export | None = None,
+    jpeg_decoding: str = "full",
+) -> ModelEntry:
     """Join what was asked for, what was fetched, and what open_clip itself said of the model."""
-    return {
-        "id": model.id,
-        "slug": model.slug,
-        "name": model.name,
-        "pretrained": model.pretrained,
-        "engine": model.engine,
-        "precision": model.precision,
-        "jpeg_decoding": jpeg_decoding,
-        **facts,
-        "sources": [
-            {
-                "repo": source.repo,
-                "revision": source.revision,
-                "roles": source.roles,
-                "license": source.license,
-                **({"as_found": source.as_found} if source.as_found else {}),
-            }
-            for source in sources
+    return ModelEntry(
+        id=model.id,
+        slug=model.slug,
+        name=model.name,
+        pretrained=model.pretrained,
+        engine=model.engine,
+        precision=model.precision,
+        embed_dim=facts.embed_dim,
+        image_size=facts.image_size,
+        context_length=facts.context_length,
+        logit_scale=facts.logit_scale,
+        logit_bias=facts.logit_bias,
+        preprocess=facts.preprocess,
+        tokenizer=facts.tokenizer,
+        golden=facts.golden,
+        export=export,
+        jpeg_decoding=jpeg_decoding,
+        sources=[
+            Source(one.repo, one.revision, list(one.roles), one.license, list(one.as_found) or None) for one in sources
         ],
-    }
+    )
 
 
-def write(bundle: Path, spec: Spec, models: list[dict[str, Any]]) -> None:
+def write(bundle: Path, spec: Spec, models: list[ModelEntry]) -> None:
     """Hash every file of the bundle and write manifest.json beside them."""
     everything = (path.relative_to(bundle) for path in bundle.rglob("*") if path.is_file())
     paths = sorted(path for path in everything if path != Path(NAME))  # a trial's manifest is written more than once
     files = [
-        {"path": path.as_posix(), "size": (bundle / path).stat().st_size, "sha256": digest}
+        BundleFile(path.as_posix(), (bundle / path).stat().st_size, digest)
         for path, digest in hash_files(bundle, paths, "hashing")
     ]
     write_facts(bundle, _facts(spec, models, files))
 
 
-def joined(spec: Spec, parts: list[dict[str, Any]]) -> dict[str, Any]:
+def joined(spec: Spec, parts: Sequence[Manifest]) -> Manifest:
     """Return the manifest of one bundle of the models of several, whose files were hashed when each was built."""
-    models = [model for part in parts for model in part["models"]]
-    files = sorted((file for part in parts for file in part["files"]), key=lambda file: str(file["path"]))
+    models = [model for part in parts for model in part.models]
+    files = sorted((file for part in parts for file in part.files), key=lambda file: file.path)
     return _facts(spec, models, files)
 
 
-def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+def same(one: Manifest, other: Manifest) -> bool:
     """Tell whether two manifests say the same but for when."""
-    return json.dumps({**one, "created_at": ""}) == json.dumps({**other, "created_at": ""})
+    return replace(one, created_at="") == replace(other, created_at="")
 
 
-def write_facts(bundle: Path, facts: dict[str, Any]) -> None:
+def write_facts(bundle: Path, facts: Manifest) -> None:
     """Write manifest.json into a bundle, the last of its files."""
-    (bundle / NAME).write_text(json.dumps(facts, indent=1, ensure_ascii=False), encoding="utf-8")
+    (bundle / NAME).write_text(json.dumps(as_json(facts), indent=1, ensure_ascii=False), encoding="utf-8")
 
 
-def _facts(spec: Spec, models: list[dict[str, Any]], files: list[dict[str, Any]]) -> dict[str, Any]:
-    return {
-        "schema": SCHEMA,
-        "created_at": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
-        "target": asdict(spec.target),
-        "versions": {name: installed(package) for name, package in LIBRARIES.items()},
-        "models": models,
-        "files": files,
-    }
+def _facts(spec: Spec, models: list[ModelEntry], files: list[BundleFile]) -> Manifest:
+    created_at = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    versions = {name: installed(package) for name, package in LIBRARIES.items()}
+    return Manifest(SCHEMA, created_at, spec.target, versions, models, files)
 
 
-def read(bundle: Path) -> dict[str, Any]:
+def read(bundle: Path) -> Manifest:
     """Read manifest.json. Raises VerifyError where there is none that can be read."""
     path = bundle / NAME
     try:
-        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if manifest["schema"] != SCHEMA:
-            raise VerifyError(
-                f"{path} has schema {shown(manifest['schema'])}, this builder knows {SCHEMA}: "
-                "build the bundle again with `python -m layer build`"
-            )
+        raw = path.read_bytes()
+        if (found := parse(_Head, raw).schema) != SCHEMA:
+            raise VerifyError(f"{path} has schema {shown(found)}, this builder knows {SCHEMA}: {REBUILD}")
+        manifest = parse(Manifest, raw)
         check(manifest)
     except FileNotFoundError as error:
         raise VerifyError(f"{path} is missing: build a bundle with `python -m layer build`") from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         reason = str(error) if type(error) is ValueError else repr(error)
-        raise VerifyError(f"{path} is damaged ({reason}): build the bundle again") from error
+        raise VerifyError(f"{path} is damaged ({reason}): {REBUILD}") from error
     return manifest
+
+
+def parse(record: type[Record], raw: str | bytes) -> Record:
+    """Read a record of `layer.bundle.records` from JSON. Raises ValueError naming the first value that is not of it."""
+    try:
+        return TypeAdapter(record).validate_json(raw, strict=True)
+    except ValidationError as error:
+        problem = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in problem["loc"])
+        raise ValueError(f"{shown(where)}: {problem['msg']}" if where else problem["msg"]) from error

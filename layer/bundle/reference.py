@@ -20,27 +20,11 @@ from PIL import Image
 from console.parser import Parser
 from console.run import run_step
 from layer.bundle import sandbox
+from layer.bundle.golden_texts import TEXTS, TOKENIZED
+from layer.bundle.manifest import parse
+from layer.bundle.records import Golden, ModelFacts, Preprocess, Tokenizer, as_json
 from layer.errors import GoldenError
 
-TEXTS = (
-    "a photo of a red circle",
-    "一张红色圆形的照片",
-    "Ein naïves Café &amp; a “blue star” 🎈, THE END_of it.",
-    "long " * 100,
-)
-
-# Token ids alone are compared on these: what cleaning, lower case, cutting and special tokens do to a text.
-TOKENIZED = (
-    "",
-    "  leading\tand\ntrailing\u00a0space,   and  more \r\n",
-    'snake_case, hyphen-ated: "punctuated", isn\'t it?! (yes) #1 @home 100% {} [x]',
-    "MiXeD CaSe, DON'T İSTANBUL STRASSE ẞ Σς ǅ",
-    "&lt;b&gt; &amp;amp; &amp;lt; &eacute; &#x1F600; &nbsp;| &unknown;",
-    "schÃ¶n, â€™tis ﬁne ‘so’ “said” naïve e\u0301",
-    "<start_of_text> a <END_OF_TEXT> b </s><s> [SEP][PAD] <unk> <|endoftext|>",
-    "👩‍👩‍👧 🏳️‍🌈 \u200b\ufeff 夜の東京 صورة 한국어 ½ ² Ⅷ",
-    "x" * 300,
-)
 MAX_SPECIAL = 16
 SIMPLE_VOCABULARY = 49408  # CLIPTextCfg's default
 
@@ -54,7 +38,7 @@ class Loaded:
     tokenizer: Any
 
 
-def compute(name: str, pretrained: str | None, hub: Path) -> dict[str, Any]:
+def compute(name: str, pretrained: str | None, hub: Path) -> ModelFacts:
     """Ask open_clip, offline, with `hub` as its cache. Raises GoldenError with what open_clip said."""
     command = ["-m", "layer.bundle.reference", "--name", name, *(["--pretrained", pretrained] if pretrained else [])]
     run = sandbox.run_with_hub(hub, command)
@@ -63,8 +47,7 @@ def compute(name: str, pretrained: str | None, hub: Path) -> dict[str, Any]:
         if told := sandbox.own_message(reason):
             raise GoldenError(f"{name.removeprefix('hf-hub:')}: {told}")
         raise GoldenError(f"open_clip cannot load {name} offline from {hub}: {reason}: check its weights, config")
-    answer: dict[str, Any] = json.loads(run.stdout)
-    return answer
+    return parse(ModelFacts, run.stdout)
 
 
 def images() -> list[Image.Image]:
@@ -81,22 +64,22 @@ def images() -> list[Image.Image]:
     return [wide, tall, palette]
 
 
-def facts(name: str, loaded: Loaded) -> dict[str, Any]:
+def facts(name: str, loaded: Loaded) -> ModelFacts:
     """Return what the manifest says of a model, golden token ids and embeddings among it."""
     model = loaded.model
     bias = model.logit_bias
     tokenizer = _tokenizer_facts(name, loaded.tokenizer)
     golden = embed(loaded, list(TEXTS), images())
-    return {
-        "embed_dim": len(base64.b64decode(golden["text_embeddings"][0])) // 4,
-        "image_size": _pair(model.visual.preprocess_cfg["size"]),
-        "context_length": len(golden["token_ids"][0]),
-        "logit_scale": float(model.logit_scale.exp()),
-        "logit_bias": None if bias is None else float(bias),
-        "preprocess": preprocess_facts(model.visual.preprocess_cfg),
-        "tokenizer": tokenizer,
-        "golden": golden,
-    }
+    return ModelFacts(
+        embed_dim=len(base64.b64decode(golden.text_embeddings[0])) // 4,
+        image_size=_pair(model.visual.preprocess_cfg["size"]),
+        context_length=len(golden.token_ids[0]),
+        logit_scale=float(model.logit_scale.exp()),
+        logit_bias=None if bias is None else float(bias),
+        preprocess=preprocess_facts(model.visual.preprocess_cfg),
+        tokenizer=tokenizer,
+        golden=golden,
+    )
 
 
 def load(name: str, pretrained: str | None) -> Loaded:
@@ -112,7 +95,7 @@ def _refuse_code(*_: Any, **__: Any) -> Any:
     raise GoldenError("the weights are a TorchScript archive, whose code is never run: name the file as `checkpoint`")
 
 
-def embed(loaded: Loaded, texts: list[str], images: Sequence[Image.Image | bytes]) -> dict[str, Any]:
+def embed(loaded: Loaded, texts: list[str], images: Sequence[Image.Image | bytes]) -> Golden:
     """Embed texts and images or their files by open_clip itself, in the manifest's form: unit length, float32."""
     import torch
 
@@ -124,15 +107,15 @@ def embed(loaded: Loaded, texts: list[str], images: Sequence[Image.Image | bytes
         said = [loaded.model.encode_text(row[None], normalize=True)[0] for row in ids]
         shown = (Image.open(io.BytesIO(image)) if isinstance(image, bytes) else image for image in images)
         seen = [loaded.model.encode_image(loaded.transform(image)[None], normalize=True)[0] for image in shown]
-    return {
-        "texts": texts,
-        "token_ids": ids.tolist(),
-        "text_embeddings": [_base64(vector.float().numpy()) for vector in said],
-        "images": [base64.b64encode(i).decode() if isinstance(i, bytes) else png(i) for i in images],
-        "image_embeddings": [_base64(vector.float().numpy()) for vector in seen],
-        "tokenized_texts": tokenized,
-        "tokenized_ids": loaded.tokenizer(tokenized).tolist(),
-    }
+    return Golden(
+        texts=texts,
+        token_ids=ids.tolist(),
+        text_embeddings=[_base64(vector.float().numpy()) for vector in said],
+        images=[base64.b64encode(i).decode() if isinstance(i, bytes) else png(i) for i in images],
+        image_embeddings=[_base64(vector.float().numpy()) for vector in seen],
+        tokenized_texts=tokenized,
+        tokenized_ids=loaded.tokenizer(tokenized).tolist(),
+    )
 
 
 def _refuse_unknown_ids(model: Any, ids: Any) -> None:
@@ -172,7 +155,7 @@ def tokenized_texts(loaded: Loaded) -> list[str]:
     return [*TOKENIZED, *marked, *(f"{' '.join(['a'] * (length - 3))} {token}" for token in special[:3]), *cut]
 
 
-def preprocess_facts(config: dict[str, Any]) -> dict[str, Any]:
+def preprocess_facts(config: dict[str, Any]) -> Preprocess:
     """Return preprocessing with the defaults that open_clip.transform.image_transform fills in, spelled out."""
     from layer.openclip import open_clip
 
@@ -182,10 +165,10 @@ def preprocess_facts(config: dict[str, Any]) -> dict[str, Any]:
         facts[key] = list(value) if isinstance(value, list | tuple) else [value] * 3
     facts["interpolation"] = "bilinear" if facts["interpolation"] == "bilinear" else "bicubic"  # "random" is training's
     facts["resize_mode"] = facts["resize_mode"] or "shortest"
-    return facts
+    return Preprocess(**facts)
 
 
-def _tokenizer_facts(name: str, tokenizer: Any) -> dict[str, Any]:
+def _tokenizer_facts(name: str, tokenizer: Any) -> Tokenizer:
     from layer.openclip import open_clip
 
     text = open_clip.factory.get_model_config(name)["text_cfg"]
@@ -201,15 +184,15 @@ def _tokenizer_facts(name: str, tokenizer: Any) -> dict[str, Any]:
         raise GoldenError(
             f"the tokenizer of {name} has {tokenizer.vocab_size} tokens: set text_cfg.vocab_size as it was in training"
         )
-    return {
-        "kind": "hf" if from_hub else "simple",
-        "repo": text.get("hf_tokenizer_name") if from_hub else None,
-        "context_length": tokenizer.context_length,
-        "clean": cleaners[tokenizer.clean_fn],
-        "strip_sep_token": bool(getattr(tokenizer, "strip_sep_token", False)),
-        "mode": getattr(tokenizer, "tokenizer_mode", None) or None,
-        "pad_id": int(tokenizer.tokenizer.pad_token_id) if from_hub else 0,
-    }
+    return Tokenizer(
+        kind="hf" if from_hub else "simple",
+        repo=text.get("hf_tokenizer_name") if from_hub else None,
+        context_length=tokenizer.context_length,
+        clean=cleaners[tokenizer.clean_fn],
+        strip_sep_token=bool(getattr(tokenizer, "strip_sep_token", False)),
+        mode=getattr(tokenizer, "tokenizer_mode", None) or None,
+        pad_id=int(tokenizer.tokenizer.pad_token_id) if from_hub else 0,
+    )
 
 
 def special_tokens(tokenizer: Any) -> dict[str, int]:
@@ -217,8 +200,9 @@ def special_tokens(tokenizer: Any) -> dict[str, int]:
     return {tokenizer.decoder[number]: int(number) for number in tokenizer.all_special_ids}
 
 
-def _pair(size: int | tuple[int, int]) -> list[int]:
-    return [size, size] if isinstance(size, int) else list(size)
+def _pair(size: int | Sequence[int]) -> tuple[int, int]:
+    height, width = (size, size) if isinstance(size, int) else size
+    return height, width
 
 
 def _base64(vector: "np.ndarray[Any, np.dtype[np.float32]]") -> str:
@@ -243,7 +227,7 @@ def _command(given: Sequence[str] | None) -> None:
     parser.add_argument("--pretrained")
     arguments = parser.parse_args(given)
     logging.disable(logging.WARNING)  # stderr's last line is the reason of a failure
-    json.dump(facts(arguments.name, load(arguments.name, arguments.pretrained)), sys.stdout)
+    json.dump(as_json(facts(arguments.name, load(arguments.name, arguments.pretrained))), sys.stdout)
 
 
 if __name__ == "__main__":

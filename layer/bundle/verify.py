@@ -8,6 +8,7 @@ from typing import Any
 import huggingface_hub
 
 from layer.bundle import manifest, sandbox
+from layer.bundle.records import BundleFile, Manifest, ModelEntry
 from layer.errors import VerifyError
 from layer.progress import hash_files
 from layer.sources.fetch import repo_folder
@@ -19,20 +20,20 @@ MAX_SHOWN = 10
 def verify(bundle: Path) -> dict[str, Any]:
     """Check everything and return the handler's own report. Raises VerifyError naming what is wrong, and the fix."""
     facts = check_files(bundle)
-    return run_handler(bundle, needs_torch=any(model["engine"] == "torch" for model in facts["models"]))
+    return run_handler(bundle, needs_torch=any(model.engine == "torch" for model in facts.models))
 
 
-def check_files(bundle: Path) -> dict[str, Any]:
+def check_files(bundle: Path) -> Manifest:
     """Check that every file is there as it was built, and return the manifest. Raises VerifyError."""
     facts = manifest.read(bundle)
-    problems = list(_misplaced(bundle, facts["files"]))
-    for model in facts["models"]:
-        if model["engine"] != "torch":
+    problems = list(_misplaced(bundle, facts.files))
+    for model in facts.models:
+        if model.engine != "torch":
             continue  # no cache: its three files are in the manifest
-        hub = bundle / "models" / model["slug"] / "hub"
-        problems += [*layout_problems(hub), *_not_found(hub, model, facts["files"])]
+        hub = bundle / "models" / model.slug / "hub"
+        problems += [*layout_problems(hub), *_not_found(hub, model, facts.files)]
     _refuse(bundle, problems)  # before reading a gigabyte to hash it
-    _refuse(bundle, list(_changed(bundle, facts["files"])))
+    _refuse(bundle, list(_changed(bundle, facts.files)))
     return facts
 
 
@@ -62,28 +63,28 @@ def _refuse(bundle: Path, problems: list[str]) -> None:
     )
 
 
-def _misplaced(bundle: Path, files: list[dict[str, Any]]) -> Iterator[str]:
-    listed = {file["path"] for file in files}
+def _misplaced(bundle: Path, files: list[BundleFile]) -> Iterator[str]:
+    listed = {file.path for file in files}
     there = {path.relative_to(bundle).as_posix() for path in bundle.rglob("*") if path.is_symlink() or path.is_file()}
     yield from (f"{name} is missing" for name in sorted(listed - there))
     yield from (f"{name} is not in the manifest" for name in sorted(there - listed - {manifest.NAME}))
 
 
-def _changed(bundle: Path, files: list[dict[str, Any]]) -> Iterator[str]:
-    built = {Path(file["path"]): file["sha256"] for file in files}
+def _changed(bundle: Path, files: list[BundleFile]) -> Iterator[str]:
+    built = {Path(file.path): file.sha256 for file in files}
     for path, digest in hash_files(bundle, built, "checking hashes"):
         if digest != built[path]:
             yield f"{path} was changed: its sha256 is {digest}, built was {built[path]}"
 
 
-def _not_found(hub: Path, model: dict[str, Any], files: list[dict[str, Any]]) -> Iterator[str]:
+def _not_found(hub: Path, model: ModelEntry, files: list[BundleFile]) -> Iterator[str]:
     """Ask huggingface_hub for each file the way open_clip will, by repository and without a revision."""
-    for source in model["sources"]:
-        repo = source["repo"]
-        prefix = f"models/{model['slug']}/hub/{repo_folder(repo)}/snapshots/{source['revision']}/"
-        names = [file["path"].removeprefix(prefix) for file in files if file["path"].startswith(prefix)]
+    for source in model.sources:
+        repo = source.repo
+        prefix = f"models/{model.slug}/hub/{repo_folder(repo)}/snapshots/{source.revision}/"
+        names = [file.path.removeprefix(prefix) for file in files if file.path.startswith(prefix)]
         if not names:
-            yield f"{repo} is missing from {hub}: {model['id']} takes its {' and '.join(source['roles'])} from it"
+            yield f"{repo} is missing from {hub}: {model.id} takes its {' and '.join(source.roles)} from it"
         for name in names:
             if not isinstance(huggingface_hub.try_to_load_from_cache(repo, name, cache_dir=hub), str):
                 yield f"{name} of {repo} is in {hub}, but huggingface_hub does not find it there"

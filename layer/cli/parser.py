@@ -7,7 +7,7 @@ from pathlib import Path
 from console.parser import Parser
 from console.run import run
 from layer.errors import BuildError, RegistryError
-from layer.spec import DEFAULT_SPEC, read_spec
+from layer.spec import CHOICES, DEFAULT_SPEC, read_spec
 
 BUNDLE = Path("build/bundle")
 CACHE = Path("build/cache")
@@ -91,7 +91,7 @@ def _add_models(commands: "argparse._SubParsersAction[Parser]") -> None:
     models.add_argument("--models", type=Path, default=DEFAULT_SPEC, help="models.toml (default: %(default)s)")
     models.add_argument("--all", action="store_true", help="every pair of open_clip's registry, with its sizes")
     models.add_argument("--family", help="the pairs whose name contains this, as in --family siglip2")
-    models.add_argument("--fits", choices=("layer", "image"), help="the pairs that this package shape has room for")
+    models.add_argument("--fits", choices=CHOICES["package"], help="the pairs that this package shape has room for")
     models.add_argument("--licenses", action="store_true", help="ask the hub for those of the pairs that are listed")
     models.set_defaults(run=_models)
 

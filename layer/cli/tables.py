@@ -61,25 +61,25 @@ def show_fetched(output: Path, contents: dict[str, Any]) -> None:
 def show_bundle(bundle: Path) -> None:
     """Print a bundle's models, files and sizes. Raises VerifyError where there is no bundle."""
     facts = manifest.read(bundle)
-    target = facts["target"]
-    print(f"{bundle}: built {facts['created_at']}")
-    print(f"for Python {target['python']}, {target['architecture']}, package {target['package']}")
-    versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items() if version)
+    target = facts.target
+    print(f"{bundle}: built {facts.created_at}")
+    print(f"for Python {target.python}, {target.architecture}, package {target.package}")
+    versions = ", ".join(f"{name} {version}" for name, version in facts.versions.items() if version)
     print(f"with {versions}\n")
-    for model in facts["models"]:
-        height, width = model["image_size"]
+    for model in facts.models:
+        height, width = model.image_size
         print(
-            f"{model['id']}: engine {model['engine']}, {model['precision']}, {model['embed_dim']} dimensions, "
-            f"images {width}x{height}, {model['context_length']} tokens"
+            f"{model.id}: engine {model.engine}, {model.precision}, {model.embed_dim} dimensions, "
+            f"images {width}x{height}, {model.context_length} tokens"
         )
-        for source in model["sources"]:
-            roles = ", ".join(source["roles"])
-            license = source["license"] or "not stated"
-            print(f"  {source['repo']} at {source['revision'][:12]} ({roles}; license {license})")
+        for source in model.sources:
+            roles = ", ".join(source.roles)
+            license = source.license or "not stated"
+            print(f"  {source.repo} at {source.revision[:12]} ({roles}; license {license})")
     print()
-    sizes = [(file["path"], f"{file['size'] / MB:.3f} MB", file["sha256"][:12]) for file in facts["files"]]
+    sizes = [(file.path, f"{file.size / MB:.3f} MB", file.sha256[:12]) for file in facts.files]
     _table(("file", "size", "sha256"), sizes)
-    print(f"{len(sizes)} files, {sum(file['size'] for file in facts['files']) / MB:.1f} MB")
+    print(f"{len(sizes)} files, {sum(file.size for file in facts.files) / MB:.1f} MB")
 
 
 def show_estimate(spec: Spec, estimates: "Sequence[Estimate]") -> None:

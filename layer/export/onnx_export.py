@@ -16,6 +16,7 @@ from PIL import Image
 from console.parser import Parser
 from console.run import run_step
 from layer.bundle import reference, sandbox
+from layer.bundle.records import ExportedFacts, TowerFacts, as_json
 from layer.errors import ExportError
 from layer.export.photographs import photographs
 from layer.export.samples import samples
@@ -49,18 +50,17 @@ def _make(name: str, pretrained: str | None, out: Path, own_samples: Path | None
     from layer.export.towers import end_id, is_causal
 
     loaded = reference.load(name, pretrained)
-    facts = reference.facts(name, loaded)
-    facts["tokenizer"] = export_tokenizer(loaded.tokenizer, facts["tokenizer"], out)
-    facts["export"] = {"causal_text": is_causal(loaded.model), "end_id": end_id(loaded.model)}
+    found = reference.facts(name, loaded)
     texts, images = samples(own_samples)
-    height, width = facts["image_size"]
     # `verify` will ask for the golden ones too
-    shown: list[Image.Image | bytes] = [*images, *reference.images(), *photographs((height, width))]
-    (out / "samples.json").write_text(json.dumps(reference.embed(loaded, [*texts, *reference.TEXTS], shown)))
-    export_fp32(loaded.model, (height, width), facts["context_length"], out)
-    facts["export"]["token_table"] = externalize_table(out / "text.onnx")
+    asked = reference.embed(loaded, texts, [*images, *photographs(found.image_size)]).and_then(found.golden)
+    (out / "samples.json").write_text(json.dumps(as_json(asked)))
+    export_fp32(loaded.model, found.image_size, found.context_length, out)
+    towers = TowerFacts(is_causal(loaded.model), end_id(loaded.model), externalize_table(out / "text.onnx"))
     _keep_inputs(loaded, texts[:MAX_INPUTS], images[:MAX_INPUTS], out)
-    (out / "facts.json").write_text(json.dumps(facts))
+    tokenizer = export_tokenizer(loaded.tokenizer, found.tokenizer, out)
+    facts = ExportedFacts(**{**vars(found), "tokenizer": tokenizer}, export=towers)
+    (out / "facts.json").write_text(json.dumps(as_json(facts)))
 
 
 def _keep_inputs(loaded: reference.Loaded, texts: list[str], images: list[Image.Image], out: Path) -> None:

@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from layer.bundle import manifest, sandbox
+from layer.bundle.records import Export, ExportedFacts, ModelEntry, Parity, TowerFacts, TowerRecipe, Trial
 from layer.engines import ENGINES, Recipe
 from layer.errors import ExportError
 from layer.export.export_cache import exported
@@ -21,31 +21,44 @@ JPEG_DECODING = {"fp32": "full", "int8": "reduced"}  # what is tried first
 
 @dataclass(frozen=True)
 class _Compared:
-    """The manifest's entry of a model, and what the shipped handler measured of it."""
+    """The manifest's entry of a model, its part about the export, and what the shipped handler measured of it."""
 
-    entry: dict[str, Any]
-    parity: dict[str, Any]
+    entry: ModelEntry
+    export: Export
+    parity: Parity
 
     @property
     def required(self) -> float:
-        return MIN_COSINE[self.entry["precision"]]
+        return MIN_COSINE[self.entry.precision]
 
     @property
     def inexact(self) -> tuple[str, ...]:
         """The towers that are not exact enough."""
-        return tuple(tower for tower in TOWERS if self.parity[f"min_{tower}_cosine"] < self.required)
+        return tuple(tower for tower in TOWERS if self._lowest(tower) < self.required)
+
+    def passed(self, tried: list[Trial]) -> ModelEntry:
+        """Return the entry with what was measured, the bound, and the recipes that did not pass."""
+        parity = replace(self.parity, required_cosine=self.required)
+        return replace(self.entry, export=replace(self.export, parity=parity, tried=tried))
+
+    def trial(self, tower: str, recipe: str) -> Trial:
+        """Return what is told of a recipe that did not pass."""
+        return Trial(tower, recipe, self._lowest(tower))
+
+    def _lowest(self, tower: str) -> float:
+        return {"image": self.parity.min_image_cosine, "text": self.parity.min_text_cosine}[tower]
 
 
 def export_model(
     model: ModelSpec, spec: Spec, sources: list[Fetched], cache: Path, scratch: Path, own_samples: Path | None
-) -> tuple[Path, dict[str, Any]]:
+) -> tuple[Path, ModelEntry]:
     """Export a model, each tower by the fastest recipe that passes; returns its folder of the bundle and its entry.
 
     Each round writes the towers whose recipe is new, has the shipped handler compare both with open_clip, and drops the
     recipe of each tower that is not exact enough, until both pass or a tower has no recipe left.
     Raises ExportError with the cosines of every recipe when a tower has none that passes.
     """
-    tried: list[dict[str, Any]] = []
+    tried: list[Trial] = []
     trial = scratch / "trial"
     folder = trial / "models" / model.slug
     left = {tower: list(ENGINES[model.engine].recipes[model.precision]) for tower in TOWERS}
@@ -54,20 +67,19 @@ def export_model(
     with steps(model.slug, 4 if model.precision == "fp32" else 6) as step:
         step("open_clip to ONNX")
         made = exported(model, sources, cache, own_samples)
-        facts = json.loads((made / "facts.json").read_text())
+        facts = manifest.parse(ExportedFacts, (made / "facts.json").read_text())
         source = _sources(made, model.precision, scratch / "smoothed", step)
         while all(left.values()):
             recipes = {tower: rest[0] for tower, rest in left.items()}
             for tower in unwritten:
                 step(f"{tower} tower: {recipes[tower].name}")
-                _write(made, source[tower], model.engine, tower, recipes[tower], facts, folder / model.engine)
+                _write(made, source[tower], model.engine, tower, recipes[tower], facts.export, folder / model.engine)
             step("comparing with open_clip")
             found = _Comparison(trial, spec, model, sources, facts, made / "samples.json").best(recipes, tried)
             unwritten = found.inexact
             if not unwritten:
-                found.entry["export"] |= {"parity": {**found.parity, "required_cosine": found.required}, "tried": tried}
-                return folder, found.entry
-            tried += [_trial(tower, recipes[tower].name, found.parity) for tower in unwritten]
+                return folder, found.passed(tried)
+            tried += [found.trial(tower, recipes[tower].name) for tower in unwritten]
             for tower in unwritten:
                 left[tower].pop(0)
     raise ExportError(_not_exact(model, tried))
@@ -81,34 +93,30 @@ class _Comparison:
     spec: Spec
     model: ModelSpec
     sources: list[Fetched]
-    facts: Mapping[str, Any]
+    facts: ExportedFacts
     samples: Path
 
-    def best(self, recipes: Mapping[str, Recipe], tried: list[dict[str, Any]]) -> _Compared:
+    def best(self, recipes: Mapping[str, Recipe], tried: list[Trial]) -> _Compared:
         """Compare with large JPEGs decoded as is tried first; in full where that alone is not exact enough."""
         found = self._compare(recipes, JPEG_DECODING[self.model.precision])
-        if "image" not in found.inexact or found.entry["jpeg_decoding"] == "full":
+        if "image" not in found.inexact or found.entry.jpeg_decoding == "full":
             return found
         full = self._compare(recipes, "full")
         if "image" in full.inexact:
             return found
-        tried.append(_trial("image", f"{recipes['image'].name}, JPEGs at a reduced scale", found.parity))
+        tried.append(found.trial("image", f"{recipes['image'].name}, JPEGs at a reduced scale"))
         return full
 
     def _compare(self, recipes: Mapping[str, Recipe], decoding: str) -> _Compared:
-        entry = manifest.model_entry(self.model, self.sources, self.facts, decoding)
-        exported = {**self.facts["export"], **{tower: recipe.entry for tower, recipe in recipes.items()}}
-        entry = {**entry, "export": exported}
+        towers = {tower: TowerRecipe(recipe.name, recipe.activation_group) for tower, recipe in recipes.items()}
+        export = Export(**vars(self.facts.export), image=towers["image"], text=towers["text"])
+        entry = manifest.model_entry(self.model, self.sources, self.facts, export, decoding)
         manifest.write(self.trial, self.spec, [entry])
-        return _Compared(entry, _measure(self.trial, entry, self.samples))
+        return _Compared(entry, export, _measure(self.trial, entry, self.samples))
 
 
-def _trial(tower: str, recipe: str, parity: Mapping[str, Any]) -> dict[str, Any]:
-    return {"tower": tower, "recipe": recipe, "min_cosine": parity[f"min_{tower}_cosine"]}
-
-
-def _not_exact(model: ModelSpec, tried: list[dict[str, Any]]) -> str:
-    listing = "\n  ".join(f"{row['tower']} tower, {row['recipe']}: {row['min_cosine']:.6f}" for row in tried)
+def _not_exact(model: ModelSpec, tried: list[Trial]) -> str:
+    listing = "\n  ".join(f"{row.tower} tower, {row.recipe}: {row.min_cosine:.6f}" for row in tried)
     advice = 'set precision = "fp32"' if model.precision == "int8" else 'set engine = "torch"'
     return (
         f"{model.id} on {model.engine} is not exact enough at {model.precision}: lowest cosine to open_clip, of "
@@ -129,9 +137,7 @@ def _sources(made: Path, precision: str, smoothed: Path, step: Callable[[str], N
     return {tower: smoothed / f"{tower}.onnx" for tower in TOWERS}
 
 
-def _write(
-    made: Path, source: Path, engine: str, tower: str, recipe: Recipe, facts: Mapping[str, Any], folder: Path
-) -> None:
+def _write(made: Path, source: Path, engine: str, tower: str, recipe: Recipe, facts: TowerFacts, folder: Path) -> None:
     """Write a tower into `folder` in the place of an earlier one, the text tower with its table and tokenizer."""
     from layer.export.token_table import write_table
 
@@ -139,7 +145,7 @@ def _write(
     for earlier in folder.glob(f"{tower}.*"):
         earlier.unlink()
     record = ENGINES[engine]
-    blocks = record.causal_text_in_blocks and tower == "text" and facts["export"]["causal_text"]
+    blocks = record.causal_text_in_blocks and tower == "text" and facts.causal_text
     write = record.load_writer()
     write(source, recipe, folder / f"{tower}.{record.suffix}", per_token=recipe.per_token and not blocks)
     if not any(folder.glob("*.wide.onnx")):
@@ -150,22 +156,22 @@ def _write(
         (folder / "tokenizer.json").write_bytes((made / "tokenizer.json").read_bytes())
 
 
-def _measure(trial: Path, entry: dict[str, Any], samples: Path) -> dict[str, Any]:
+def _measure(trial: Path, entry: ModelEntry, samples: Path) -> Parity:
     """Run the shipped handler on a bundle of this one model, on samples that the bundle itself does not hold."""
     check = ["layer.bundle.runtime_only", "handler.selfcheck", "--samples", str(samples.resolve())]
     run = sandbox.run(trial, ["-m", *check])
     try:
         [report] = json.loads(run.stdout)["models"]
     except ValueError as error:
-        raise ExportError(f"the handler died on {entry['id']}: {sandbox.reason(run)}") from error
+        raise ExportError(f"the handler died on {entry.id}: {sandbox.reason(run)}") from error
     if report["error"]:
         raise ExportError(
-            f"the handler cannot run {entry['id']} on {entry['engine']}: {report['error'].strip()}: "
+            f"the handler cannot run {entry.id} on {entry.engine}: {report['error'].strip()}: "
             'set another engine for this model in models.toml; every one runs with engine = "torch"'
         )
     if not report["token_ids_equal"]:
         raise ExportError(
-            f"the exported tokenizer of {entry['id']} gives other token ids than open_clip's: "
+            f"the exported tokenizer of {entry.id} gives other token ids than open_clip's: "
             'set engine = "torch" for this model in models.toml, and report it'
         )
-    return {key: report[key] for key in ("min_text_cosine", "min_image_cosine", "texts", "images")}
+    return Parity(report["min_text_cosine"], report["min_image_cosine"], report["texts"], report["images"])

@@ -7,43 +7,48 @@ from pathlib import Path
 from typing import Any
 
 import regex
-from tokenizers import Regex, Tokenizer, models, pre_tokenizers
+import tokenizers
+from tokenizers import Regex, models, pre_tokenizers
 
+from layer.bundle.records import ExportedHfTokenizer, ExportedSimpleTokenizer, Tokenizer
 from layer.bundle.reference import special_tokens
 from layer.errors import ExportError
 
 
-def export_tokenizer(tokenizer: Any, facts: dict[str, Any], folder: Path) -> dict[str, Any]:
+def export_tokenizer(tokenizer: Any, facts: Tokenizer, folder: Path) -> ExportedSimpleTokenizer | ExportedHfTokenizer:
     """Write `folder`/tokenizer.json; `facts` are the manifest's about the tokenizer, returned with what else is needed.
 
     Raises ExportError for a tokenizer that only transformers can run.
     """
-    if facts["kind"] == "simple":
+    if facts.kind == "simple":
         return _export_simple(tokenizer, facts, folder)
     inner = tokenizer.tokenizer
     if not getattr(inner, "is_fast", False):
         raise ExportError(
-            f"{facts['repo']} has a tokenizer without a fast form ({type(inner).__name__}): "
+            f"{facts.repo} has a tokenizer without a fast form ({type(inner).__name__}): "
             'set engine = "torch" for this model in models.toml'
         )
-    backend = Tokenizer.from_str(inner.backend_tokenizer.to_str())
+    backend = tokenizers.Tokenizer.from_str(inner.backend_tokenizer.to_str())
     backend.no_truncation()
     backend.no_padding()
     _write(backend, folder / "tokenizer.json")
-    return {
-        **facts,
-        "padding_side": inner.padding_side,
-        "truncation_side": inner.truncation_side,
-        **{f"{name}_id": getattr(inner, f"{name}_token_id") for name in ("bos", "eos", "sep", "cls")},
-    }
+    return ExportedHfTokenizer(
+        **vars(facts),
+        padding_side=inner.padding_side,
+        truncation_side=inner.truncation_side,
+        bos_id=inner.bos_token_id,
+        eos_id=inner.eos_token_id,
+        sep_id=inner.sep_token_id,
+        cls_id=inner.cls_token_id,
+    )
 
 
-def _export_simple(tokenizer: Any, facts: dict[str, Any], folder: Path) -> dict[str, Any]:
+def _export_simple(tokenizer: Any, facts: Tokenizer, folder: Path) -> ExportedSimpleTokenizer:
     if tokenizer.reduction_fn is not None:
         raise ExportError("a tokenizer with a reduction mask picks tokens at random: remove it from tokenizer_kwargs")
     special = special_tokens(tokenizer)
     merges = sorted(tokenizer.bpe_ranks, key=tokenizer.bpe_ranks.__getitem__)
-    written = Tokenizer(models.BPE(vocab=tokenizer.encoder, merges=merges, end_of_word_suffix="</w>"))
+    written = tokenizers.Tokenizer(models.BPE(vocab=tokenizer.encoder, merges=merges, end_of_word_suffix="</w>"))
     written.pre_tokenizer = pre_tokenizers.Sequence(
         [
             pre_tokenizers.Split(Regex(_pattern(list(special))), behavior="removed", invert=True),
@@ -51,10 +56,12 @@ def _export_simple(tokenizer: Any, facts: dict[str, Any], folder: Path) -> dict[
         ]
     )
     _write(written, folder / "tokenizer.json")
-    return {**facts, "special_tokens": special, "bos_id": tokenizer.sot_token_id, "eos_id": tokenizer.eot_token_id}
+    return ExportedSimpleTokenizer(
+        **vars(facts), special_tokens=special, bos_id=tokenizer.sot_token_id, eos_id=tokenizer.eot_token_id
+    )
 
 
-def _write(tokenizer: Tokenizer, target: Path) -> None:
+def _write(tokenizer: tokenizers.Tokenizer, target: Path) -> None:
     """Write a tokenizer.json, its merges as "a b" where they can be: read in two thirds of the time of ["a", "b"]."""
     written = json.loads(tokenizer.to_str())
     merges = written["model"].get("merges")

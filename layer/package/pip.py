@@ -9,9 +9,10 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from layer.errors import PackageError
+from layer.spec import Target
 
 SOURCES = ("index-url", "pypi-url", "extra-index-url", "find-links", "no-index")
 TRANSPORT = (
@@ -25,16 +26,16 @@ _LINE = re.compile(r"(?P<section>[^.=]+)\.(?P<option>[^=]+)=(?P<value>.*)")
 _OF_PYTHON = ("PYTHONUSERBASE", "PYTHONPATH", "PYTHONHOME")  # could put another pip, or its packages, before this one's
 
 
-def install(arguments: Iterable[str], target: Mapping[str, str], index: str | None = None) -> None:
+def install(arguments: Iterable[str], target: Target, index: str | None = None) -> None:
     """Run `pip install` of wheels for the target, and of nothing that they name: the requirements are complete.
 
     With `index`, packages come from there and from nowhere else. Raises PackageError with what pip said.
     """
-    machine = MACHINE[target["architecture"]]
+    machine = MACHINE[target.architecture]
     command = [
         *(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"),
         *("--no-compile", "--no-deps", "--only-binary=:all:", "--ignore-installed"),
-        *("--implementation", "cp", "--python-version", target["python"]),
+        *("--implementation", "cp", "--python-version", target.python),
         *(part for tag in _GLIBC for part in ("--platform", f"{tag}_{machine}")),
         *arguments,
     ]
@@ -48,7 +49,7 @@ def install(arguments: Iterable[str], target: Mapping[str, str], index: str | No
             "Where the index has another build of it on purpose, `make pins` records that:\n" + said
         )
     raise PackageError(
-        f"pip found no wheels for Python {target['python']} on {machine} (layer/package/requirements): check the "
+        f"pip found no wheels for Python {target.python} on {machine} (layer/package/requirements): check the "
         f"network, and pip's own settings by `pip config list`:\n{said}"
     )
 

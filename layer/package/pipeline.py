@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from layer.bundle import manifest
+from layer.bundle.records import Manifest
 from layer.bundle.verify import check_files
 from layer.files import disk_errors, replace
 from layer.files.directory_lock import held
@@ -15,6 +16,8 @@ from layer.package import archive, base_image, image, replaceable, runtime_cache
 from layer.package.compile_bytecode import compile_for
 from layer.package.digest import tree_sha256
 from layer.progress import file_sha256
+from layer.registry import lambda_limits
+from layer.spec import Target
 
 HANDLER = Path(__file__).parents[2] / "handler"
 NOT_SHIPPED = ("serve",)  # of handler/: the older name of the local server
@@ -54,8 +57,8 @@ def package(bundle: Path, output: Path, cache: Path, torch_index_url: str | None
         return _package(bundle, facts, output, cache, torch_index_url)
 
 
-def _package(bundle: Path, facts: dict[str, Any], output: Path, cache: Path, torch_index_url: str | None) -> Packaged:
-    target, engines = facts["target"], {model["engine"] for model in facts["models"]}
+def _package(bundle: Path, facts: Manifest, output: Path, cache: Path, torch_index_url: str | None) -> Packaged:
+    target, engines = facts.target, {model.engine for model in facts.models}
     with tempfile.TemporaryDirectory(prefix=".package-", dir=output) as scratch:
         trees, staged = Path(scratch) / "trees", Path(scratch) / "staged"
         staged.mkdir()
@@ -63,7 +66,8 @@ def _package(bundle: Path, facts: dict[str, Any], output: Path, cache: Path, tor
         tree.copy(HANDLER, trees / "handler", NOT_SHIPPED)
         handler_sha256 = tree_sha256(trees / "handler")
         # An image compiles while it is built, for the Python of its base.
-        compiled = target["package"] == "image" or compile_for(target["python"], _places(trees))
+        on_base_image = lambda_limits.SHAPES[target.package].on_base_image
+        compiled = on_base_image or compile_for(target.python, _places(trees))
         sizes = {name: tree.size(trees / name) for name in ("handler", "dependencies")}
         size_check.check(facts, {**sizes, "bundle": tree.size(bundle)}, layers=len(ZIPS) - 1)
         tree.copy(bundle, trees / "bundle")
@@ -73,7 +77,7 @@ def _package(bundle: Path, facts: dict[str, Any], output: Path, cache: Path, tor
             "schema": SCHEMA,
             "manifest_sha256": file_sha256(trees / "bundle" / manifest.NAME),
             "handler_sha256": handler_sha256,
-            "artefacts": _image(trees, staged, target) if target["package"] == "image" else _layers(trees, staged),
+            "artefacts": ARTIFACTS[target.package](trees, staged, target),
             "sbom": {"path": sbom.NAME, "sha256": file_sha256(listed)},
         }
         _write_json(staged / CONTRACT, contract)
@@ -91,18 +95,18 @@ def _write_json(place: Path, content: dict[str, Any]) -> Path:
     return place
 
 
-def _image(trees: Path, staged: Path, target: dict[str, str]) -> list[dict[str, Any]]:
+def _image(trees: Path, staged: Path, target: Target) -> list[dict[str, Any]]:
     context = staged / "image"
     trees.rename(context)
-    image.write_dockerfile(context, target["python"])
+    image.write_dockerfile(context, target.python)
     tree.normalize_metadata(context)
     size = tree.size(context)
-    base = {"image": base_image.tag(target["python"]), "digest": base_image.digest(target["python"])}
+    base = {"image": base_image.tag(target.python), "digest": base_image.digest(target.python)}
     made = {"path": "image", "sha256": tree_sha256(context), "bytes": size, "unzipped_bytes": size}
     return [{"role": "image", **made, "base": base}]
 
 
-def _layers(trees: Path, staged: Path) -> list[dict[str, Any]]:
+def _layers(trees: Path, staged: Path, _: Target) -> list[dict[str, Any]]:
     artifacts = []
     for role, path, name, source in ZIPS:
         archive.write(staged / path, {name: trees / source})
@@ -116,6 +120,9 @@ def _layers(trees: Path, staged: Path) -> list[dict[str, Any]]:
             }
         )
     return artifacts
+
+
+ARTIFACTS = {"image": _image, "layer": _layers}  # by package shape
 
 
 def _swap(staged: Path, output: Path) -> None:

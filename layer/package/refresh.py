@@ -16,7 +16,7 @@ from layer.errors import BuildError, PackageError
 from layer.package import base_image, pip, wheels
 from layer.package.runtime import REQUIREMENTS
 from layer.package.wheels import TORCH, Wheel
-from layer.spec import PYTHONS
+from layer.spec import PYTHONS, Target
 
 ENGINES = tuple(sorted(path.stem for path in REQUIREMENTS.glob("*.txt") if path.stem != "common"))
 _REQUIREMENT = re.compile(r"^([A-Za-z0-9_.-]+==[^\s#]+)|^-r (\S+)", re.MULTILINE)
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for engine in ENGINES:
                 for python in options.python or PYTHONS:
                     for architecture in pip.MACHINE:
-                        target = {"python": python, "architecture": architecture}
+                        target = Target(python, architecture)
                         print(refresh(engine, target, options.torch_index_url), file=sys.stderr)
         if not options.what or "base" in options.what:
             for line in base_image.refresh(options.python or PYTHONS):
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def refresh(engine: str, target: dict[str, str], torch_index_url: str | None) -> str:
+def refresh(engine: str, target: Target, torch_index_url: str | None) -> str:
     """Record the wheels of one engine for one target; returns a line that says the outcome of it.
 
     Where a target has no wheels of the engine, there is no file; a file that there is stays until it can be replaced.
@@ -64,7 +64,7 @@ def refresh(engine: str, target: dict[str, str], torch_index_url: str | None) ->
     if of_torch:
         found += _ask(of_torch, target, torch_index_url) if torch_index_url else _kept(place, of_torch)
     header = (
-        f"# Every wheel of engine {engine} for Python {target['python']} on {target['architecture']}.\n"
+        f"# Every wheel of engine {engine} for Python {target.python} on {target.architecture}.\n"
         "# `make pins` writes this file from layer/package/requirements.\n"
     )
     text = header + "".join(f"{wheel.line}\n" for wheel in sorted(found, key=lambda wheel: wheel.name))
@@ -83,7 +83,7 @@ def _pins(requirements: Path) -> dict[str, str]:
     return pins
 
 
-def _ask(pins: dict[str, str], target: dict[str, str], index: str | None) -> list[Wheel]:
+def _ask(pins: dict[str, str], target: Target, index: str | None) -> list[Wheel]:
     """Ask an index which wheels it would give, and installs none. Raises PackageError."""
     with tempfile.TemporaryDirectory(prefix="openclip-pins-") as scratch:
         report = Path(scratch) / "report.json"

@@ -11,6 +11,7 @@ from layer.errors import PackageError
 from layer.package import pip, wheels
 from layer.package.trim import trim
 from layer.package.wheels import TORCH, Wheel
+from layer.spec import Target
 
 REQUIREMENTS = Path(__file__).with_name("requirements")
 CPU_ADVICE = (
@@ -27,7 +28,7 @@ class Installed:
     wheels: list[dict[str, str]]
 
 
-def install(engines: Iterable[str], target: dict[str, str], tree: Path, torch_index_url: str | None) -> Installed:
+def install(engines: Iterable[str], target: Target, tree: Path, torch_index_url: str | None) -> Installed:
     """Install what the engines need at run time into `tree`, for the manifest's target, and trim it.
 
     Each package comes from one place: torch and torchvision from `torch_index_url` alone where it is given, all else
@@ -49,7 +50,7 @@ def install(engines: Iterable[str], target: dict[str, str], tree: Path, torch_in
     return Installed(trim(tree), sorted(taken, key=lambda one: one["name"]))
 
 
-def _install(pins: list[Wheel], target: dict[str, str], tree: Path, index: str | None) -> list[dict[str, str]]:
+def _install(pins: list[Wheel], target: Target, tree: Path, index: str | None) -> list[dict[str, str]]:
     """Install these and no others, and return what pip reports of them."""
     if not pins:
         return []

@@ -12,10 +12,11 @@ from typing import Any
 from layer.files.replace import sweep
 from layer.package import pip, runtime, tree, trim, wheels
 from layer.package.digest import tree_sha256
+from layer.spec import Target
 
 
 def copy_into(
-    place: Path, engines: Iterable[str], target: dict[str, str], index: str | None, cache: Path
+    place: Path, engines: Iterable[str], target: Target, index: str | None, cache: Path
 ) -> list[dict[str, Any]]:
     """Put the engines' runtime tree at `place`, and return the wheels that it was installed from: see `kept`."""
     there = kept(engines, target, index, cache)
@@ -24,7 +25,7 @@ def copy_into(
     return installed
 
 
-def kept(engines: Iterable[str], target: dict[str, str], index: str | None, cache: Path) -> Path:
+def kept(engines: Iterable[str], target: Target, index: str | None, cache: Path) -> Path:
     """Return the directory of `cache` with the engines' runtime: the one there if it is whole, else installed anew.
 
     In it are `tree`, its `sha256`, `wheels.json`: what was installed, and `trimmed.json`: how many files each rule of
@@ -32,7 +33,7 @@ def kept(engines: Iterable[str], target: dict[str, str], index: str | None, cach
     `index` is where torch's CPU builds are. Raises PackageError as the installation does.
     """
     names = sorted(engines)
-    stem = "-".join((*names, target["python"], target["architecture"]))
+    stem = "-".join((*names, target.python, target.architecture))
     place = cache / "runtime" / f"{stem}-{_key(names, target, index)}"
     if not _whole(place):
         print(f"installing the runtime of {stem} ...", file=sys.stderr)
@@ -50,7 +51,7 @@ def kept(engines: Iterable[str], target: dict[str, str], index: str | None, cach
     return place
 
 
-def _key(engines: list[str], target: dict[str, str], index: str | None) -> str:
+def _key(engines: list[str], target: Target, index: str | None) -> str:
     """Digest what the tree depends on: every wheel, every trimming rule, where torch comes from, how pip is asked."""
     digest = hashlib.sha256(repr((engines, wheels.recorded(engines, target), index)).encode())
     for path in (trim.RULES, *(Path(str(module.__file__)) for module in (trim, runtime, pip))):

@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from layer.bundle.records import BundleFile, Manifest, ModelEntry
 from layer.package import base_image
 from layer.package.digest import files
 from layer.progress import file_sha256
+from layer.registry import lambda_limits
 
 NAME = "sbom.cdx.json"
 SPEC_VERSION = "1.6"
@@ -29,7 +31,7 @@ _LONGEST_LICENSE = 100  # characters: a longer one is the license's whole text, 
 Component = dict[str, Any]
 
 
-def document(facts: Mapping[str, Any], trees: Path, installed: Iterable[Mapping[str, str]]) -> dict[str, Any]:
+def document(facts: Manifest, trees: Path, installed: Iterable[Mapping[str, str]]) -> dict[str, Any]:
     """Describe a package.
 
     `facts` is the bundle's manifest, `trees` holds `handler`, `dependencies` and `bundle` as they ship, and `installed`
@@ -41,13 +43,13 @@ def document(facts: Mapping[str, Any], trees: Path, installed: Iterable[Mapping[
     parts = [
         {**_component("application", "handler"), **ours, "components": _file_components(trees / "handler")},
         *(_wheel(wheel, distributions.get(_canonical(wheel["name"]))) for wheel in installed),
-        *(_model(model, facts["files"]) for model in facts["models"]),
+        *(_model(model, facts.files) for model in facts.models),
         *_other_files(facts, trees / "bundle"),
-        *([_base(facts["target"]["python"])] if facts["target"]["package"] == "image" else []),
+        *([_base(facts.target.python)] if lambda_limits.SHAPES[facts.target.package].on_base_image else []),
     ]
     root = {**_component("application", "openclip-lambda"), **ours}
     told: dict[str, Any] = {
-        "metadata": {**({"timestamp": facts["created_at"]} if "created_at" in facts else {}), "component": root},
+        "metadata": {"timestamp": facts.created_at, "component": root},
         "components": parts,
         "dependencies": [{"ref": root["bom-ref"], "dependsOn": [part["bom-ref"] for part in parts]}],
     }
@@ -115,31 +117,29 @@ def _components_of(distribution: Path, purl: str) -> Iterable[Component]:
                 yield {**{key: one[key] for key in _COPIED if key in one}, "bom-ref": f"{purl}#{number}"}
 
 
-def _model(model: Mapping[str, Any], listed: Iterable[Mapping[str, Any]]) -> Component:
-    of_weights = [one for one in model.get("sources", []) if "weights" in one.get("roles", [])]
-    source: Mapping[str, Any] = of_weights[0] if of_weights else {}
-    repository, revision = str(source.get("repo") or ""), str(source.get("revision") or "")
+def _model(model: ModelEntry, listed: Iterable[BundleFile]) -> Component:
+    source = next((one for one in model.sources if "weights" in one.roles), None)
+    repository, revision, license = (source.repo, source.revision, source.license) if source else ("", "", None)
     known = re.fullmatch("[0-9a-f]{40}", revision) and _REPOSITORY.fullmatch(repository)
-    license = source.get("license")
-    prefix = f"models/{model['slug']}/"
+    prefix = f"models/{model.slug}/"
     return {
-        **_component("machine-learning-model", model["id"], f"model:{model['id']}"),
-        "description": f"engine {model['engine']}, precision {model['precision']}",
+        **_component("machine-learning-model", model.id, f"model:{model.id}"),
+        "description": f"engine {model.engine}, precision {model.precision}",
         **({"version": revision, "purl": f"pkg:huggingface/{repository}@{revision}"} if known else {}),
         **({"licenses": [_license(license)]} if license else {}),
-        "components": [_data(row) for row in listed if row["path"].startswith(prefix)],
+        "components": [_data(row) for row in listed if row.path.startswith(prefix)],
     }
 
 
-def _other_files(facts: Mapping[str, Any], bundle: Path) -> Iterable[Component]:
+def _other_files(facts: Manifest, bundle: Path) -> Iterable[Component]:
     """Yield the files of the bundle that belong to no model: the manifest, at least."""
-    prefixes = tuple(f"models/{model['slug']}/" for model in facts["models"])
-    yield from (_data(row) for row in facts["files"] if not row["path"].startswith(prefixes))
+    prefixes = tuple(f"models/{model.slug}/" for model in facts.models)
+    yield from (_data(row) for row in facts.files if not row.path.startswith(prefixes))
     yield _component("data", "manifest.json", "bundle:manifest.json", file_sha256(bundle / "manifest.json"))
 
 
-def _data(row: Mapping[str, Any]) -> Component:
-    return _component("data", row["path"], f"bundle:{row['path']}", row["sha256"])
+def _data(row: BundleFile) -> Component:
+    return _component("data", row.path, f"bundle:{row.path}", row.sha256)
 
 
 def _base(python: str) -> Component:

@@ -1,8 +1,8 @@
 """Hold a package to Lambda's limits before any of it is written, and say what would fit."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
+from layer.bundle.records import Manifest, ModelEntry
 from layer.engines import ENGINES
 from layer.errors import PackageError
 from layer.package import base_image
@@ -11,65 +11,62 @@ from layer.registry import lambda_limits, table
 MB = 1_000_000
 
 
-def check(facts: Mapping[str, Any], sizes: Mapping[str, int], layers: int) -> None:
+def check(facts: Manifest, sizes: Mapping[str, int], layers: int) -> None:
     """Raise PackageError with the size table where a package is over its shape's limit.
 
     `facts` is the bundle's manifest; `sizes` are bytes unzipped: "handler", "dependencies", "bundle"; `layers` is how
     many a function would have.
     """
-    shape = facts["target"]["package"]
-    if shape == "layer" and layers > lambda_limits.LAYERS:
+    shape = lambda_limits.SHAPES[facts.target.package]
+    if shape.layers is not None and layers > shape.layers:
         raise PackageError(
-            f"the package would be {layers} layers, and a function takes {lambda_limits.LAYERS}: "
+            f"the package would be {layers} layers, and a function takes {shape.layers}: "
             'set package = "image" in [target] of layer/models.toml'
         )
-    layer, image = lambda_limits.LAYER_BYTES, lambda_limits.IMAGE_BYTES - lambda_limits.BASE_IMAGE_BYTES
-    limit = layer if shape == "layer" else image
     total = sum(sizes.values())
-    if total <= limit:
+    if total <= shape.room:
         return
-    what = "a function and its layers together" if shape == "layer" else "an image beside its base"
     raise PackageError(
         "\n".join(
             [
-                f"the bundle does not fit: {total:,} bytes unzipped, Lambda takes {limit:,} of {what}",
+                f"the bundle does not fit: {total:,} bytes unzipped, Lambda takes {shape.room:,} of {shape.of}",
                 *size_table(facts, sizes),
-                f"Beside this code {(limit - sizes['handler'] - sizes['dependencies']) / MB:.1f} MB of models "
+                f"Beside this code {(shape.room - sizes['handler'] - sizes['dependencies']) / MB:.1f} MB of models "
                 "would fit. In layer/models.toml:",
-                *_mends(facts, shape),
+                *_fixes(facts),
             ]
         )
     )
 
 
-def size_table(facts: Mapping[str, Any], sizes: Mapping[str, int]) -> list[str]:
+def size_table(facts: Manifest, sizes: Mapping[str, int]) -> list[str]:
     """Return one line for each part, the models' each for itself, in MB unzipped."""
     rows = [("handler", sizes["handler"]), ("dependencies", sizes["dependencies"])]
-    for model in facts["models"]:
-        prefix = f"models/{model['slug']}/"
-        own = sum(file["size"] for file in facts["files"] if file["path"].startswith(prefix))
-        rows.append((f"{model['id']} ({model['engine']}, {model['precision']})", own))
+    for model in facts.models:
+        prefix = f"models/{model.slug}/"
+        own = sum(file.size for file in facts.files if file.path.startswith(prefix))
+        rows.append((f"{model.id} ({model.engine}, {model.precision})", own))
     width = max(len(name) for name, _ in rows)
     return [f"  {name:{width}} {size / MB:9.1f} MB" for name, size in rows]
 
 
-def notes(facts: Mapping[str, Any], zips: Mapping[str, int], compiled: bool) -> Iterator[str]:
+def notes(facts: Manifest, zips: Mapping[str, int], compiled: bool) -> Iterator[str]:
     """Yield what is no error, and good to know: of uploads, of /tmp, of a Python that is not here."""
-    target = facts["target"]
+    target = facts.target
     for name, size in zips.items():
         if size > lambda_limits.DIRECT_UPLOAD_BYTES:
             yield f"{name} is over 50 MB: it goes by way of S3, as `cdk deploy` does by itself"
     if not compiled:
         yield (
-            f"no python{target['python']} on this machine: the zips hold no bytecode, and every cold start has "
+            f"no python{target.python} on this machine: the zips hold no bytecode, and every cold start has "
             "to compile its modules; install it, or package as an image, which compiles while it is built"
         )
-    if target["package"] == "image" and base_image.digest(target["python"]) is None:
+    if lambda_limits.SHAPES[target.package].on_base_image and base_image.digest(target.python) is None:
         yield (
-            f"no digest of {base_image.tag(target['python'])} is recorded, so the image is built on whatever the "
+            f"no digest of {base_image.tag(target.python)} is recorded, so the image is built on whatever the "
             "registry has under that name on that day: `make pins` records one"
         )
-    copied = sum(file["size"] for file in facts["files"] if "/hub/" in file["path"])
+    copied = sum(file.size for file in facts.files if "/hub/" in file.path)
     if copied > lambda_limits.SNAPSTART_TMP_BYTES:
         yield (
             f"OPENCLIP_CACHE_MODE=copy would take {copied / MB:.0f} MB of /tmp, and SnapStart allows 512: leave it at "
@@ -77,22 +74,22 @@ def notes(facts: Mapping[str, Any], zips: Mapping[str, int], compiled: bool) -> 
         )
 
 
-def _mends(facts: Mapping[str, Any], shape: str) -> Iterator[str]:
+def _fixes(facts: Manifest) -> Iterator[str]:
     """Yield what to change in models.toml, what helps most first."""
-    engines = {model["engine"] for model in facts["models"]}
+    engines = {model.engine for model in facts.models}
     for engine in sorted(engines - {"onnx"}):
         code = (ENGINES[name].code_bytes / MB for name in ("onnx", engine))
         yield '  engine = "onnx": {:.0f} MB of code instead of {:.0f}'.format(*code)
-    for model in facts["models"]:
-        if model["precision"] == "fp32":
-            yield f'  precision = "int8" for {model["id"]}: {_in_8_bits(model)}'
-    if shape == "layer":
-        yield '  package = "image" in [target]: images take up to 10 GB'
-    if len(facts["models"]) > 1:
+    for model in facts.models:
+        if model.precision == "fp32":
+            yield f'  precision = "int8" for {model.id}: {_in_8_bits(model)}'
+    if advice := lambda_limits.SHAPES[facts.target.package].advice:
+        yield f"  {advice}"
+    if len(facts.models) > 1:
         yield "  fewer models in one bundle"
-    yield f"  a smaller model: `python -m layer models --fits {shape}` lists them"
+    yield f"  a smaller model: `python -m layer models --fits {facts.target.package}` lists them"
 
 
-def _in_8_bits(model: Mapping[str, Any]) -> str:
-    row = table.known(model["name"])
+def _in_8_bits(model: ModelEntry) -> str:
+    row = table.known(model.name)
     return f"{row['bytes']['int8'] / MB:.0f} MB of weights" if row else "its matrices take a quarter"

@@ -4,11 +4,12 @@ The files are requirements as pip reads them with `--require-hashes`. `make pins
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from layer.errors import PackageError
+from layer.spec import Target
 
 FOLDER = Path(__file__).with_name("hashes")
 # Of PyTorch's own CPU index, where one is named. PyPI's builds of them are for CUDA.
@@ -30,12 +31,12 @@ class Wheel:
         return f"{self.name}=={self.version}" + "".join(f" --hash=sha256:{digest}" for digest in self.sha256)
 
 
-def path(engine: str, target: Mapping[str, str]) -> Path:
+def path(engine: str, target: Target) -> Path:
     """Return where an engine's wheels for a target are recorded."""
-    return FOLDER / f"{engine}-{target['python']}-{target['architecture']}.txt"
+    return FOLDER / f"{engine}-{target.python}-{target.architecture}.txt"
 
 
-def recorded(engines: Iterable[str], target: Mapping[str, str]) -> list[Wheel]:
+def recorded(engines: Iterable[str], target: Target) -> list[Wheel]:
     """Return what the engines need, each package once. Raises PackageError where nothing is recorded for the target."""
     wheels: dict[str, Wheel] = {}
     for engine in sorted(engines):
@@ -43,7 +44,7 @@ def recorded(engines: Iterable[str], target: Mapping[str, str]) -> list[Wheel]:
         if not place.is_file():
             there = sorted(one.stem.removeprefix(f"{engine}-") for one in FOLDER.glob(f"{engine}-*.txt"))
             raise PackageError(
-                f"engine {engine!r} has no wheels for Python {target['python']} on {target['architecture']} with glibc "
+                f"engine {engine!r} has no wheels for Python {target.python} on {target.architecture} with glibc "
                 f"2.34: take another engine, or in [target] of models.toml one of {', '.join(there) or 'none'}"
             )
         wheels |= {wheel.name: wheel for wheel in read(place)}

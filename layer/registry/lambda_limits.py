@@ -1,6 +1,7 @@
 """AWS Lambda's limits ("Lambda quotas" in AWS's documentation), and what of them is left for models."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from layer.engines import ENGINES
 
@@ -11,13 +12,34 @@ DIRECT_UPLOAD_BYTES = 50_000_000  # of one zip; a larger one goes by way of S3
 SNAPSTART_TMP_BYTES = 512_000_000  # of /tmp, where SnapStart is on
 
 BASE_IMAGE_BYTES = 700_000_000  # allowed for AWS's Python base image, which the packager does not see
-SHAPES = {"layer": LAYER_BYTES, "image": IMAGE_BYTES - BASE_IMAGE_BYTES}  # what each package shape may take in all
+
+
+@dataclass(frozen=True)
+class Shape:
+    """One package shape. `room` is what Lambda takes of code and models together, unzipped, `of` whom it says so."""
+
+    room: int
+    of: str
+    layers: int | None = None  # how many there may be, where it comes as layers
+    on_base_image: bool = False  # built on AWS's image, and its bytecode compiled then
+    advice: str | None = None  # what to write in models.toml where there is not enough room
+
+
+SHAPES = {
+    "layer": Shape(
+        LAYER_BYTES,
+        "a function and its layers together",
+        layers=LAYERS,
+        advice='package = "image" in [target]: images take up to 10 GB',
+    ),
+    "image": Shape(IMAGE_BYTES - BASE_IMAGE_BYTES, "an image beside its base", on_base_image=True),
+}
 
 
 def room(shape: str, engines: Iterable[str]) -> int:
     """Return how many bytes of models a package shape has room for, beside the code of these engines."""
     code = sum(ENGINES[engine].code_bytes for engine in engines)  # two engines share a little: on the safe side
-    return SHAPES[shape] - code
+    return SHAPES[shape].room - code
 
 
 def shapes(model_bytes: int, engine: str = "onnx") -> list[str]:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,11 @@ from infra import package as infra_package
 from infra.settings import StackSettings
 from layer import engines as layer_engines
 from layer.bundle import manifest as layer_manifest
+from layer.bundle import records
 from layer.export import parity_gate
 from layer.package import digest, pipeline
 from layer.registry import lambda_limits
-from layer.spec import CHOICES
+from layer.spec import CHOICES, Target
 from tests.contracts.agreement import agree
 
 ROOT = Path(__file__).parents[2]
@@ -38,16 +40,51 @@ def test_the_manifests_published_schema() -> None:
     published = json.loads((ROOT / "docs" / "manifest.schema.json").read_text(encoding="utf-8"))
     number = published["properties"]["schema"]["const"]
     agree("the manifest's schema number", {"docs/manifest.schema.json": number, "handler/manifest.py": manifest.SCHEMA})
-    records: dict[Any, Any] = {
+    read_by_handler: dict[Any, Any] = {
         manifest.ModelEntry: published["$defs"]["model"],
         manifest.Golden: published["$defs"]["model"]["properties"]["golden"],
         manifest.BundleFile: published["properties"]["files"]["items"],
     }
-    for record, described in records.items():
+    for record, described in read_by_handler.items():
         read = set(record._fields)
         required = read - set(record._field_defaults)
         assert read <= set(described["properties"]), f"{record.__name__} reads what the schema does not describe"
         assert required <= set(described["required"]), f"{record.__name__} needs what the schema does not require"
+
+
+def test_the_builders_records_and_the_published_schema() -> None:
+    published = json.loads((ROOT / "docs" / "manifest.schema.json").read_text(encoding="utf-8"))
+    model = published["$defs"]["model"]
+    export = model["properties"]["export"]
+    described = {
+        records.Manifest: published,
+        Target: published["properties"]["target"],
+        records.BundleFile: published["properties"]["files"]["items"],
+        records.ModelEntry: model,
+        records.Source: model["properties"]["sources"]["items"],
+        records.Preprocess: model["properties"]["preprocess"],
+        records.Golden: model["properties"]["golden"],
+        records.Export: export,
+        records.TowerRecipe: published["$defs"]["tower"],
+        records.Parity: export["properties"]["parity"],
+        records.Trial: export["properties"]["tried"]["items"],
+    }
+    for record, its in described.items():
+        agree(
+            f"the keys of {record.__name__}",
+            {
+                "layer/bundle/records.py": sorted(field.name for field in fields(record)),
+                "docs/manifest.schema.json": sorted(its["properties"]),
+            },
+        )
+    every = {field.name for kind in records.Tokenizer.__subclasses__() for field in fields(kind)}
+    agree(
+        "the keys of a tokenizer",
+        {
+            "layer/bundle/records.py": sorted(every),
+            "docs/manifest.schema.json": sorted(model["properties"]["tokenizer"]["properties"]),
+        },
+    )
 
 
 def test_the_packages_schema() -> None:

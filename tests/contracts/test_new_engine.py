@@ -12,6 +12,7 @@ import handler.engines
 import layer.engines
 from handler.engines import create_engine
 from handler.settings import Settings
+from layer.bundle.records import TowerFacts
 from layer.engines import FP32, Engine, Recipe
 from layer.export import parity_gate
 from layer.registry import lambda_limits
@@ -55,7 +56,7 @@ def test_models_toml_takes_it_with_the_precision_that_it_has(tmp_path: Path) -> 
 
 @pytest.mark.usefixtures("_toy")
 def test_its_towers_are_written_by_its_writer(tmp_path: Path) -> None:
-    facts = {"export": {"causal_text": True}}
+    facts = TowerFacts(causal_text=True, end_id=None, token_table=False)
 
     parity_gate._write(tmp_path, tmp_path / "image.onnx", "toy", "image", FP32, facts, tmp_path / "out")
 

@@ -13,6 +13,7 @@ from infra.settings import StackSettings
 from layer.cli.parser import CACHE
 from layer.engines import ENGINES
 from layer.package import runtime_cache, trim
+from layer.spec import Target
 from tests.conftest import build_demo
 from tests.e2e import container
 from tests.e2e.ask import assert_as_open_clip, assert_takes_every_kind
@@ -122,7 +123,7 @@ def test_the_libraries_ask_for_no_newer_glibc_than_amazon_linux_2023_has(package
 def test_no_line_of_the_trimming_list_is_dead() -> None:
     taken: Counter[str] = Counter()
     for engine, python in PYTHONS.items():  # the trees that were installed for the images above
-        target = {"python": python, "architecture": "x86_64"}
+        target = Target(python, "x86_64")
         taken.update(json.loads((runtime_cache.kept([engine], target, None, CACHE) / "trimmed.json").read_text()))
 
     assert set(taken) == set(trim.rules())

@@ -11,6 +11,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from layer.bundle import sandbox
+from layer.bundle.manifest import read
+from layer.bundle.records import as_json
 from layer.demo import evaluate
 from tests.conftest import build_demo
 from tests.hub.repositories import demo_snapshot
@@ -58,6 +60,7 @@ def test_the_manifest_is_as_its_published_schema_says(served: Served) -> None:
     manifest = json.loads((served.bundle / "manifest.json").read_text(encoding="utf-8"))
 
     assert [error.message for error in Draft202012Validator(schema).iter_errors(manifest)] == []
+    assert as_json(read(served.bundle)) == manifest  # the records have a place for all that was written
 
 
 def test_accuracy_drops_by_at_most_half_a_point(served: Served, open_clips_own: dict[str, float]) -> None:

@@ -6,11 +6,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from layer.bundle import build_cache, manifest
+from layer.bundle.records import BundleFile
 from layer.bundle.verify import verify
 from layer.sources import lock
 from layer.spec import ModelSpec, read_spec
@@ -192,9 +194,9 @@ def test_ten_finished_models_take_under_three_seconds(tmp_path: Path) -> None:
         with (folder / "image.bin").open("wb") as weights:
             weights.truncate(100_000_000)  # a hole: as large as a real one to stat, nothing to hash twice
         report = {"id": model.id, "token_ids_equal": True, "min_text_cosine": 1.0, "min_image_cosine": 1.0}
-        facts = manifest.joined(spec, [{"models": [], "files": []}])
+        facts = manifest.joined(spec, [])
         path = f"models/{model.slug}/openvino/image.bin"
-        manifest.write_facts(bundle, {**facts, "files": [{"path": path, "size": 100_000_000, "sha256": "0" * 64}]})
+        manifest.write_facts(bundle, replace(facts, files=[BundleFile(path, 100_000_000, "0" * 64)]))
         digest = build_cache.fingerprint(model, pins[model.id], None)
         build_cache.keep(tmp_path / "cache", model, digest, bundle, {"models": [{**report, "load_seconds": 0.1}]})
     command = [sys.executable, "-m", "layer", "build", "--models", str(tmp_path / "models.toml")]

@@ -80,7 +80,7 @@ def test_a_tokenizer_repository_without_config_json_needs_the_note_that_there_is
     files = ("open_clip_model.safetensors", "open_clip_config.json")
     place(Fetched("acme/tiny", "a" * 40, ("weights", "config"), None, files, model), hub)
     place(Fetched("acme/tokenizer", "b" * 40, ("tokenizer",), None, repositories.TOKENIZER_NAMES, tokenizer), hub)
-    assert reference.compute("hf-hub:acme/tiny", None, hub)["tokenizer"]["kind"] == "hf"
+    assert reference.compute("hf-hub:acme/tiny", None, hub).tokenizer.kind == "hf"
 
     shutil.rmtree(hub / "models--acme--tokenizer" / ".no_exist")
 

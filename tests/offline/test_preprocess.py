@@ -17,6 +17,7 @@ from PIL import Image
 from handler.errors import ImageError
 from handler.imaging.decode import decode
 from handler.imaging.preprocess import Preprocess
+from layer.bundle.records import as_json
 from layer.bundle.reference import preprocess_facts
 from layer.openclip import open_clip
 
@@ -70,7 +71,7 @@ def test_whatever_a_config_writes_of_preprocessing_is_written_out_for_the_handle
 ) -> None:
     """The facts of the manifest, made of what a config says, are open_clip's own transform of that config."""
     image, given = noise("RGB", 50, 70), config(**written)
-    found = Preprocess(preprocess_facts(given), size)(image)
+    found = Preprocess(as_json(preprocess_facts(given)), size)(image)
     assert (found == by_open_clip(image, size, given)).all()
 
 

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handler.engines.tokenizer import Tokenizer
+from layer.bundle import records
 from layer.export.tokenizer import export_tokenizer
 from layer.openclip import open_clip
 from tests.hub import repositories, tokenizers
@@ -62,16 +63,16 @@ def pair(number: int) -> tuple[Any, Tokenizer]:
         theirs = open_clip.tokenizer.SimpleTokenizer(**options)
     else:
         theirs = open_clip.tokenizer.HFTokenizer(str(HUB_TOKENIZERS[kind](folder)), **options)
-    facts = {
-        "kind": "simple" if kind == "simple" else "hf",
-        "repo": kind,
-        "context_length": theirs.context_length,
-        "clean": options["clean"],
-        "strip_sep_token": options.get("strip_sep_token", False),
-        "mode": options.get("tokenizer_mode"),
-        "pad_id": 0 if kind == "simple" else theirs.tokenizer.pad_token_id,
-    }
-    return theirs, Tokenizer(out / "tokenizer.json", export_tokenizer(theirs, facts, out))
+    facts = records.Tokenizer(
+        kind="simple" if kind == "simple" else "hf",
+        repo=kind,
+        context_length=theirs.context_length,
+        clean=options["clean"],
+        strip_sep_token=options.get("strip_sep_token", False),
+        mode=options.get("tokenizer_mode"),
+        pad_id=0 if kind == "simple" else theirs.tokenizer.pad_token_id,
+    )
+    return theirs, Tokenizer(out / "tokenizer.json", records.as_json(export_tokenizer(theirs, facts, out)))
 
 
 @pytest.mark.parametrize("number", range(len(CASES)), ids=[f"{kind} {options}" for kind, options in CASES])

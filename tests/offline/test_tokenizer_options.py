@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from handler.engines.tokenizer import Tokenizer
-from layer.bundle import reference
+from layer.bundle import golden_texts, records, reference
 from layer.config.field_table import HF_TOKENIZER, MANIFEST, NO_EFFECT
 from layer.export.tokenizer import export_tokenizer
 from layer.openclip import open_clip
@@ -62,22 +62,22 @@ def made(kind: str, folder: Path) -> Path:
 def test_an_option_of_a_tokenizer_is_exported_exactly(tmp_path: Path, kind: str, option: str, value: Any) -> None:
     folder = made(kind, tmp_path / "theirs")
     theirs = open_clip.tokenizer.HFTokenizer(str(folder), context_length=LENGTH, **{option: value})
-    facts = {
-        "kind": "hf",
-        "repo": kind,
-        "context_length": LENGTH,
-        "clean": value if option == "clean" else "whitespace",
-        "strip_sep_token": theirs.strip_sep_token,
-        "mode": None,
-        "pad_id": theirs.tokenizer.pad_token_id,
-    }
-    ours = Tokenizer(tmp_path / "tokenizer.json", export_tokenizer(theirs, facts, tmp_path))
+    facts = records.Tokenizer(
+        kind="hf",
+        repo=kind,
+        context_length=LENGTH,
+        clean=value if option == "clean" else "whitespace",
+        strip_sep_token=theirs.strip_sep_token,
+        mode=None,
+        pad_id=theirs.tokenizer.pad_token_id,
+    )
+    ours = Tokenizer(tmp_path / "tokenizer.json", records.as_json(export_tokenizer(theirs, facts, tmp_path)))
 
     texts = [
         *FRAGMENTS,
         *tokenizers.CORPUS,
-        *reference.TEXTS,
-        *reference.TOKENIZED,
+        *golden_texts.TEXTS,
+        *golden_texts.TOKENIZED,
         "a <red> cat<OBJ 1><red>",
         "[SEP]a[MASK] b",
     ]
@@ -99,7 +99,7 @@ DEFAULTS = [[BERT, "clean", "whitespace"], [BERT, "do_lower_case", False]]
 def verified(tokenizer: Any) -> list[str]:
     """The texts on which a bundle's token ids are compared when it is verified."""
     loaded = reference.Loaded(SimpleNamespace(vocab_size=None), None, tokenizer)
-    return [*reference.TEXTS, *reference.tokenized_texts(loaded)]
+    return [*golden_texts.TEXTS, *reference.tokenized_texts(loaded)]
 
 
 SHOWN = [row for row in OPTIONS if row[1] not in SHOWS_NOTHING and list(row) not in DEFAULTS]

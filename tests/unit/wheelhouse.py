@@ -4,7 +4,9 @@ import hashlib
 import zipfile
 from pathlib import Path
 
-TARGET = {"python": "3.13", "architecture": "x86_64"}
+from layer.spec import Target
+
+TARGET = Target("3.13", "x86_64")
 
 
 def wheel(folder: Path, name: str, version: str, tag: str = "py3-none-any", content: str = "") -> Path:

@@ -1,9 +1,12 @@
 """A bundle of this project, compared with its own manifest: nothing of it is loaded, which `verify` would do."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
+from layer.bundle.records import NAME as MANIFEST
+from layer.bundle.records import BundleFile
 from layer.doctor.checks.cache import cache_problems, caches
 from layer.doctor.limits import MAX_TEXT, UnreadableError
 from layer.doctor.readers.regular import open_regular
@@ -11,7 +14,6 @@ from layer.doctor.readers.shapes import as_dict, as_dicts, parse
 from layer.doctor.readers.tree import Node, Tree
 from layer.findings.finding import Finding
 
-MANIFEST = "manifest.json"
 STEP = 1_000_000  # bytes hashed at once
 
 
@@ -24,29 +26,33 @@ def is_bundle(tree: Tree) -> bool:
 def bundle_problems(tree: Tree, root: Path) -> Iterator[Finding]:
     """Name what is not as the manifest says: missing files first, then changed ones. Raises UnreadableError."""
     facts = as_dict(parse(tree.content(MANIFEST, 8 * MAX_TEXT), MANIFEST))
-    files = [file for file in as_dicts(facts.get("files")) if isinstance(file.get("path"), str)]
+    files = list(_files(facts))
     if not files:
         raise UnreadableError(MANIFEST, "it lists no files")
     for file in files:
-        node = tree.get(file["path"])
+        node = tree.get(file.path)
         if node is None:
-            yield Finding("bundle-broken", file["path"], "it is missing")
-        elif node.size != file.get("size"):
-            yield Finding("bundle-broken", file["path"], f"it has {node.size:,} bytes, {file.get('size')} were built")
-    listed = {file["path"] for file in files} | {MANIFEST}
+            yield Finding("bundle-broken", file.path, "it is missing")
+        elif node.size != file.size:
+            yield Finding("bundle-broken", file.path, f"it has {node.size:,} bytes, {file.size:,} were built")
+    listed = {file.path for file in files} | {MANIFEST}
     for path, node in tree.walk():
         if not node.directory and path not in listed:
             yield Finding("bundle-broken", path, "it is not in the manifest")
     for hub in caches(tree):
         yield from cache_problems(tree, hub)
     for file in files:
-        node = tree.get(file["path"])
-        if (
-            node is not None
-            and node.size == file.get("size")
-            and _sha256(tree, root, file["path"], node) != file.get("sha256")
-        ):
-            yield Finding("bundle-broken", file["path"], "its sha256 is another")
+        node = tree.get(file.path)
+        if node is not None and node.size == file.size and _sha256(tree, root, file.path, node) != file.sha256:
+            yield Finding("bundle-broken", file.path, "its sha256 is another")
+
+
+def _files(facts: Mapping[str, Any]) -> Iterator[BundleFile]:
+    """Read the list of files, of a manifest that may say anything: a size or hash that is none is what no file has."""
+    for row in as_dicts(facts.get("files")):
+        path, size, sha256 = row.get("path"), row.get("size"), row.get("sha256")
+        if isinstance(path, str):
+            yield BundleFile(path, size if isinstance(size, int) else -1, sha256 if isinstance(sha256, str) else "")
 
 
 def _sha256(tree: Tree, root: Path, path: str, node: Node) -> str:

@@ -105,7 +105,7 @@ def test_models_are_listed_as_openai_lists_them(function: FakeFunction) -> None:
     assert body["data"][0] == {
         "id": FIRST,
         "object": "model",
-        "created": 0,
+        "created": 1795464000,  # 2026-11-23T20:00:00Z, when the bundle was built
         "owned_by": "tests",
         "embed_dim": EMBED_DIM,
         "context_length": 16,

@@ -7,22 +7,32 @@ from typing import Any
 import pytest
 
 from layer.bundle import manifest
+from layer.bundle.records import as_json
 from layer.errors import VerifyError
+from tests.unit.manifests import model
 
 TARGET = {"python": "3.13", "architecture": "x86_64", "package": "image"}
 SOURCE = {"repo": "acme/tiny", "revision": "a" * 40, "roles": ["weights"], "license": "mit"}
-MODEL = {"id": "acme/tiny", "slug": "acme--tiny", "engine": "torch", "sources": [SOURCE]}
+MODEL = {**as_json(model("acme/tiny", engine="torch", precision="fp32")), "sources": [SOURCE]}
 FILE = {"path": "models/acme--tiny/hub/x", "size": 1, "sha256": "0" * 64}
 
 
 def write(bundle: Path, **changed: Any) -> Path:
-    data = {"schema": manifest.SCHEMA, "target": TARGET, "models": [MODEL], "files": [FILE], **changed}
+    data = {
+        "schema": manifest.SCHEMA,
+        "created_at": "now",
+        "versions": {},
+        "target": TARGET,
+        "models": [MODEL],
+        "files": [FILE],
+        **changed,
+    }
     (bundle / "manifest.json").write_text(json.dumps(data))
     return bundle
 
 
 def test_a_sound_manifest_is_read(tmp_path: Path) -> None:
-    assert manifest.read(write(tmp_path))["models"] == [MODEL]
+    assert as_json(manifest.read(write(tmp_path)).models) == [MODEL]
 
 
 @pytest.mark.parametrize(
@@ -32,7 +42,7 @@ def test_a_sound_manifest_is_read(tmp_path: Path) -> None:
         ({"target": {**TARGET, "architecture": "../x"}}, "architecture = '../x': one of x86_64, arm64"),
         ({"target": {**TARGET, "package": "zip"}}, "package = 'zip': one of image, layer"),
         ({"target": None}, "damaged"),
-        ({"models": {}}, "have to be lists"),
+        ({"models": {}}, r"'models': Input should be a valid (array|list)"),
         ({"models": [{**MODEL, "slug": "../../etc"}]}, "is a path, not the name of a file"),
         ({"models": [{**MODEL, "engine": "../x"}]}, "engine = '../x'"),
         ({"models": [{**MODEL, "id": "\x1b[2J"}]}, "cannot be printed"),

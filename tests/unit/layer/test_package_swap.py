@@ -4,14 +4,18 @@ import hashlib
 import json
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from layer.bundle import manifest
+from layer.bundle.records import BundleFile
 from layer.errors import PackageError, VerifyError
 from layer.package import compile_bytecode, pip, pipeline, runtime, wheels
 from layer.registry import lambda_limits
+from layer.spec import Target
+from tests.unit.manifests import manifest_of, model
 
 WHEEL = {"name": "package", "version": "1", "filename": "package-1-py3-none-any.whl", "sha256": "0" * 64}
 INSTALLED: list[list[str]] = []  # the engines of each installation
@@ -36,15 +40,8 @@ def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def write_manifest(bundle: Path, shape: str) -> None:
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    facts = {
-        "schema": manifest.SCHEMA,
-        "target": {"python": python, "architecture": "x86_64", "package": shape},
-        "models": [
-            {"id": "a/b", "name": "hf-hub:a/b", "slug": "a--b", "engine": "onnx", "precision": "int8", "sources": []}
-        ],
-        "files": [{"path": "models/text.bin", "size": 7, "sha256": hashlib.sha256(b"weights").hexdigest()}],
-    }
-    (bundle / "manifest.json").write_text(json.dumps(facts))
+    files = [BundleFile("models/text.bin", 7, hashlib.sha256(b"weights").hexdigest())]
+    manifest.write_facts(bundle, manifest_of([model("a/b")], files, Target(python, "x86_64", shape)))
 
 
 def everything(root: Path) -> dict[str, bytes]:
@@ -57,7 +54,7 @@ def test_a_package_that_does_not_fit_leaves_the_last_one_as_it_was(
     pipeline.package(bundle, tmp_path / "build", tmp_path / "cache")
     before = everything(tmp_path / "build")
     write_manifest(bundle, "layer")
-    monkeypatch.setattr(lambda_limits, "LAYER_BYTES", 1000)
+    monkeypatch.setitem(lambda_limits.SHAPES, "layer", replace(lambda_limits.SHAPES["layer"], room=1000))
 
     with pytest.raises(PackageError, match="does not fit"):
         pipeline.package(bundle, tmp_path / "build", tmp_path / "cache")
@@ -150,9 +147,9 @@ def test_a_torch_with_cuda_is_refused_with_the_fix(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(runtime, "_install", lambda *_: [])
 
     with pytest.raises(PackageError, match=r"torch with CUDA.*--torch-index-url"):
-        runtime.install(["torch"], {"python": "3.13", "architecture": "x86_64"}, tmp_path, None)
+        runtime.install(["torch"], Target("3.13", "x86_64"), tmp_path, None)
 
 
 def test_a_version_without_wheels_is_named_with_the_target(tmp_path: Path) -> None:
     with pytest.raises(PackageError, match=r"pip found no wheels for Python 3\.5 on aarch64"):
-        pip.install(["--no-index", "nothing-of-this-name"], {"python": "3.5", "architecture": "arm64"})
+        pip.install(["--no-index", "nothing-of-this-name"], Target("3.5", "arm64"))

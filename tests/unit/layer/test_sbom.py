@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,11 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
+from layer.bundle.records import BundleFile, Manifest
 from layer.package import base_image, sbom
+from tests.unit.manifests import COMMIT as REVISION
+from tests.unit.manifests import SOURCE, TARGET, manifest_of, model
 
-REVISION = "6b64cb704856bf47908fdd1273ea46d864d7794a"
 SHA256 = {name: hashlib.sha256(name.encode()).hexdigest() for name in ("one", "torch", "weights", "loose")}
 WHEELS = [
     {"name": "one_package", "version": "1.0", "filename": "one_package-1.0-py3-none-any.whl", "sha256": SHA256["one"]},
@@ -51,18 +54,12 @@ def trees(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def facts(shape: str = "image", **source: Any) -> dict[str, Any]:
-    known = {"repo": "org/model", "revision": REVISION, "roles": ["weights"], "license": "apache-2.0"}
-    model = {"id": "org/model", "slug": "org--model", "engine": "onnx", "precision": "int8"}
-    return {
-        "created_at": "2026-11-26T18:40:26Z",
-        "target": {"python": "3.13", "architecture": "x86_64", "package": shape},
-        "models": [{**model, "sources": [{**known, **source}]}],
-        "files": [
-            {"path": "models/org--model/onnx/image.onnx", "size": 7, "sha256": SHA256["weights"]},
-            {"path": "NOTICE", "size": 5, "sha256": SHA256["loose"]},
-        ],
-    }
+def facts(shape: str = "image", **source: Any) -> Manifest:
+    files = [
+        BundleFile("models/org--model/onnx/image.onnx", 7, SHA256["weights"]),
+        BundleFile("NOTICE", 5, SHA256["loose"]),
+    ]
+    return manifest_of([model("org/model", sources=[replace(SOURCE, **source)])], files, replace(TARGET, package=shape))
 
 
 def named(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -76,7 +73,7 @@ def digest_of(component: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("shape", ["image", "layer"])
-@pytest.mark.parametrize("source", [{}, {"repo": "/home/me/my model", "revision": None, "license": None}])
+@pytest.mark.parametrize("source", [{}, {"repo": "/home/me/my model", "revision": "", "license": None}])
 def test_the_document_is_valid(trees: Path, shape: str, source: dict[str, Any]) -> None:
     document = sbom.document(facts(shape, **source), trees, WHEELS)
 

@@ -1,25 +1,29 @@
 """Packages held to AWS's limits: what is said of one that is too large, and what is only good to know."""
 
-from typing import Any
+from dataclasses import replace
 
 import pytest
 
+from layer.bundle.records import BundleFile, Manifest
 from layer.engines import ENGINES
 from layer.errors import PackageError
 from layer.package import size_check
 from layer.registry import lambda_limits, sizes_page
+from layer.spec import Target
+from tests.unit.manifests import manifest_of, model
 
 SIZES = {"handler": 300_000, "dependencies": 118_000_000}
 
 
-def facts(shape: str, engine: str, precision: str, *sizes: int) -> dict[str, Any]:
+def facts(shape: str, engine: str, precision: str, *sizes: int) -> Manifest:
     """A manifest as far as sizes go: one model for each size."""
     slugs = [f"m{number}" for number in range(len(sizes))]
     kind = "hub/models--a--b/snapshots/1" if engine == "torch" else engine
-    files = [{"path": f"models/{slug}/{kind}/x", "size": size} for slug, size in zip(slugs, sizes, strict=True)]
-    given = {"name": "ViT-B-32", "engine": engine, "precision": precision}
-    models = [{"id": f"org/{slug}", "slug": slug, **given} for slug in slugs]
-    return {"target": {"package": shape, "python": "3.13"}, "models": models, "files": files}
+    files = [
+        BundleFile(f"models/org--{slug}/{kind}/x", size, "0" * 64) for slug, size in zip(slugs, sizes, strict=True)
+    ]
+    models = [replace(model(f"org/{slug}", engine=engine, precision=precision), name="ViT-B-32") for slug in slugs]
+    return manifest_of(models, files, Target("3.13", "x86_64", shape))
 
 
 LARGE = facts("layer", "openvino", "fp32", 605_000_000, 9_000_000)

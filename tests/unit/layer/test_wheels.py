@@ -12,7 +12,7 @@ import pytest
 
 from layer.errors import PackageError
 from layer.package import refresh, runtime, wheels
-from layer.spec import PYTHONS
+from layer.spec import PYTHONS, Target
 from tests.unit.wheelhouse import TARGET, index, sha256, wheel
 
 NOT_THERE = {("openvino", "arm64")}  # its wheels for arm64 need a newer glibc than Lambda has
@@ -22,7 +22,7 @@ NOT_THERE = {("openvino", "arm64")}  # its wheels for arm64 need a newer glibc t
 @pytest.mark.parametrize("architecture", ["x86_64", "arm64"])
 @pytest.mark.parametrize("python", PYTHONS)
 def test_every_pin_of_every_target_has_its_hash(engine: str, architecture: str, python: str) -> None:
-    target = {"python": python, "architecture": architecture}
+    target = Target(python, architecture)
     if (engine, architecture) in NOT_THERE:
         with pytest.raises(PackageError, match=r"has no wheels for Python .* take another engine"):
             wheels.recorded([engine], target)

@@ -1,0 +1,214 @@
+"""manifest.json as records: what the builder writes and reads. docs/manifest.schema.json describes the same.
+
+A field that may be left out has a default. A key that no record has is ignored: a later builder may write more.
+"""
+
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from typing import Any
+
+from layer.spec import Target
+
+NAME = "manifest.json"
+
+
+@dataclass(frozen=True)
+class BundleFile:
+    """One file: `path` relative to the bundle, `size` in bytes, `sha256` as 64 hex digits."""
+
+    path: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """A repository that the model was made from, at one commit. `roles`: weights, config, tokenizer, text_config.
+
+    `as_found` names the files of a prepared source whose hashes nothing vouched for.
+    """
+
+    repo: str
+    revision: str
+    roles: list[str]
+    license: str | None
+    as_found: list[str] | None = None
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """How pixels are made of an image, each default of open_clip spelled out."""
+
+    mean: list[float]
+    std: list[float]
+    interpolation: str
+    resize_mode: str
+    fill_color: int | list[int]
+
+
+@dataclass(frozen=True)
+class Tokenizer:
+    """What open_clip does around its tokenizer, of either kind: "simple" is open_clip's own, "hf" of a repository."""
+
+    kind: str
+    repo: str | None
+    context_length: int
+    clean: str
+    strip_sep_token: bool
+    mode: str | None
+    pad_id: int
+
+
+@dataclass(frozen=True)
+class ExportedSimpleTokenizer(Tokenizer):
+    """open_clip's own tokenizer as a tokenizer.json, with what is not in that file."""
+
+    special_tokens: dict[str, int]
+    bos_id: int
+    eos_id: int
+
+
+@dataclass(frozen=True)
+class ExportedHfTokenizer(Tokenizer):
+    """A repository's tokenizer as a tokenizer.json, with what transformers does around it."""
+
+    padding_side: str
+    truncation_side: str
+    bos_id: int | None
+    eos_id: int | None
+    sep_id: int | None
+    cls_id: int | None
+
+
+@dataclass(frozen=True)
+class Golden:
+    """What open_clip itself computed: token ids, and unit-length embeddings as base64 of float32."""
+
+    texts: list[str]
+    token_ids: list[list[int]]
+    text_embeddings: list[str]
+    images: list[str]  # PNG, base64
+    image_embeddings: list[str]
+    tokenized_texts: list[str] = field(default_factory=list)  # of which token ids alone are compared
+    tokenized_ids: list[list[int]] = field(default_factory=list)
+
+    def and_then(self, other: "Golden") -> "Golden":
+        """Return this with the texts and images of another behind its own; what is tokenized alone is this one's."""
+        return replace(
+            self,
+            texts=self.texts + other.texts,
+            token_ids=self.token_ids + other.token_ids,
+            text_embeddings=self.text_embeddings + other.text_embeddings,
+            images=self.images + other.images,
+            image_embeddings=self.image_embeddings + other.image_embeddings,
+        )
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What open_clip says of a model. `image_size` is height, width."""
+
+    embed_dim: int
+    image_size: tuple[int, int]
+    context_length: int
+    logit_scale: float
+    logit_bias: float | None
+    preprocess: Preprocess
+    tokenizer: ExportedSimpleTokenizer | ExportedHfTokenizer | Tokenizer
+    golden: Golden
+
+
+@dataclass(frozen=True)
+class TowerFacts:
+    """What the exporter found of the text tower. `end_id` is None where the highest id ends a text."""
+
+    causal_text: bool
+    end_id: int | None
+    token_table: bool
+
+
+@dataclass(frozen=True)
+class ExportedFacts(ModelFacts):
+    """What is known of a model once its towers are exported."""
+
+    export: TowerFacts
+
+
+@dataclass(frozen=True)
+class TowerRecipe:
+    """How a tower's weights are kept. `activation_group`: how many activations share a scale; 0: none is quantized."""
+
+    recipe: str
+    activation_group: int
+
+
+@dataclass(frozen=True)
+class Parity:
+    """What the parity gate found, cosines of the worst sample; `required_cosine` is the bound that it held."""
+
+    min_text_cosine: float
+    min_image_cosine: float
+    texts: int
+    images: int
+    required_cosine: float | None = None  # of a builder before 0.2.0
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A recipe that the parity gate refused."""
+
+    tower: str
+    recipe: str
+    min_cosine: float
+
+
+@dataclass(frozen=True)
+class Export(TowerFacts):
+    """How the towers of a fast engine were made, and how exact they are."""
+
+    image: TowerRecipe
+    text: TowerRecipe
+    parity: Parity | None = None  # not known before the gate has run
+    tried: list[Trial] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class ModelName:
+    """What a model is called: by clients (`id`), as a directory (`slug`), by open_clip (`name`, `pretrained`)."""
+
+    id: str
+    slug: str
+    name: str
+    pretrained: str | None
+    engine: str
+    precision: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelEntry(ModelFacts, ModelName):
+    """One model of the bundle. `jpeg_decoding` is "full", or "reduced": large JPEGs at a scale that is enough."""
+
+    jpeg_decoding: str = "full"
+    export: Export | None = None  # of a fast engine
+    sources: list[Source]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """All of manifest.json. `created_at` is UTC, as 2026-11-26T18:40:26Z; `versions` are the builder's libraries."""
+
+    schema: int
+    created_at: str
+    target: Target
+    versions: dict[str, str | None]
+    models: list[ModelEntry]
+    files: list[BundleFile]
+
+
+def as_json(value: Any) -> Any:
+    """Return a record as JSON has it; what may be left out and is not known is left out."""
+    if is_dataclass(value):
+        named = {one.name: (getattr(value, one.name), one.default) for one in fields(value)}
+        return {name: as_json(held) for name, (held, default) in named.items() if (held, default) != (None, None)}
+    if isinstance(value, list | tuple):
+        return [as_json(one) for one in value]
+    return value
