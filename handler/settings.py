@@ -1,9 +1,13 @@
-"""The runtime settings: read once from the environment, each default written here and nowhere else."""
+"""The runtime settings: read once from the environment, each declared here and nowhere else.
+
+A declaration holds the default, how a value is read and refused, and what it means. The README's table says the same,
+and so do the deployment's settings and its document: tests/contracts/test_settings.py compares them.
+"""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from handler.errors import SettingsError
 
@@ -11,26 +15,124 @@ CACHE_MODES = ("link", "copy")
 JPEG_DECODINGS = ("full", "reduced")
 MB = 1_000_000
 
+Read = Callable[[str, str, str], Any]  # the variable's name, its value, and what is said of the default
+
+
+def _path(_: str, value: str, __: str) -> Path:
+    # Absolute: links to the bundle stand in another directory, where a relative path means something else.
+    return Path(value).absolute()
+
+
+def _one_of(*known: str) -> Read:
+    def read(name: str, value: str, _: str) -> str:
+        if value not in known:
+            raise SettingsError(f"{name} is {value!r}: set it to one of {', '.join(filter(None, known))}")
+        return value
+
+    return read
+
+
+def _positive(name: str, value: str, default: str) -> int:
+    if not value.isdecimal() or int(value) == 0:
+        raise SettingsError(f"{name} is {value!r}: set it to a whole number above 0, or leave it out for {default}")
+    return int(value)
+
+
+def _flag(name: str, value: str, default: str) -> bool:
+    if value not in ("true", "false"):
+        raise SettingsError(f"{name} is {value!r}: set it to true or false, or leave it out for {default}")
+    return value == "true"
+
+
+def _names(_: str, value: str, __: str) -> tuple[str, ...]:
+    return tuple(part for part in (word.strip() for word in value.split(",")) if part)
+
+
+def _base(name: str, value: str, _: str) -> str:
+    if value and (not value.startswith("/") or value.endswith("/") or not value.isprintable()):
+        raise SettingsError(f"{name} is {value!r}: begin it with a slash and end it without one, as /clip")
+    return value
+
+
+class Declared(NamedTuple):
+    """How a setting is read, and what it means. `shown` says of its default what the value does not."""
+
+    read: Read
+    about: str
+    shown: str = ""
+
 
 class Settings(NamedTuple):
-    """What the environment of the function says; `infra/` writes the variables that `from_env` reads."""
+    """What the environment of the function says: `max_items` is OPENCLIP_MAX_ITEMS, and so on."""
 
-    bundle_dir: Path = Path("/opt/openclip")  # in a layer and in the image alike
-    cache_dir: Path = Path("/tmp/openclip")  # noqa: S108 - the one writable place in Lambda
-    cache_mode: str = "link"
-    max_body_bytes: int = 6 * MB  # Lambda's synchronous payload limit
-    max_items: int = 256  # of one request
-    max_image_pixels: int = 40 * MB  # width x height, known before decoding; 160 MB as RGBA
-    max_request_pixels: int = 400 * MB  # of all images of one request: some ten seconds of decoding
-    cors_origins: tuple[str, ...] = ()  # of pages that may call from a browser; "*" is every one
-    allowed_buckets: tuple[str, ...] = ()  # of s3:// references; no other bucket is ever read
-    max_object_bytes: int = 25 * MB  # of one object in S3
-    threads: int = 0  # 0: as many as the process may use
-    model_memory_mb: int = 0  # of the files of all loaded models, beyond which the least recently used go; 0: no limit
-    pages: bool = True  # `/`, `/docs` and `/openapi.json`, which no gateway asks a credential for
-    base_path: str = ""  # in front of every route, where what stands before the function passes it on
-    jpeg_decoding: str = ""  # of large JPEGs, `full` or `reduced`; empty: as the build found it exact enough
-    exif_orientation: bool = False  # whether images are turned as their EXIF says; a request may say otherwise
+    bundle_dir: Annotated[Path, Declared(_path, "where the bundle is")] = Path("/opt/openclip")
+    # The one writable place in Lambda.
+    cache_dir: Annotated[Path, Declared(_path, "the writable directory")] = Path("/tmp/openclip")  # noqa: S108
+    cache_mode: Annotated[
+        str,
+        Declared(
+            _one_of(*CACHE_MODES),
+            "`link` makes symlinks to the models in the writable directory, `copy` copies the models",
+        ),
+    ] = "link"
+    max_body_bytes: Annotated[int, Declared(_positive, "bytes of a body: Lambda's own limit")] = 6 * MB
+    max_items: Annotated[int, Declared(_positive, "items in one request")] = 256
+    # 160 MB as RGBA.
+    max_image_pixels: Annotated[
+        int, Declared(_positive, "width x height of one image, checked before it is decoded")
+    ] = 40 * MB
+    # Some ten seconds of decoding.
+    max_request_pixels: Annotated[
+        int,
+        Declared(
+            _positive, "pixels of all images of one request; an image that is slow to decode counts as more pixels"
+        ),
+    ] = 400 * MB
+    cors_origins: Annotated[
+        tuple[str, ...],
+        Declared(
+            _names,
+            "origins whose pages may call from a browser, separated by commas; `*` allows all. "
+            "In a deployment the gateway does this: `cors_origins`",
+            "none",
+        ),
+    ] = ()
+    allowed_buckets: Annotated[
+        tuple[str, ...],
+        Declared(_names, "buckets that `s3://` may name, separated by commas; no other is ever read", "none"),
+    ] = ()
+    max_object_bytes: Annotated[
+        int, Declared(_positive, "size of one object in S3; all objects of one request may have 8 times that")
+    ] = 25 * MB
+    threads: Annotated[int, Declared(_positive, "threads of the engine", "the vCPUs of the memory setting")] = 0
+    model_memory_mb: Annotated[
+        int,
+        Declared(
+            _positive, "MB of the files of all loaded models; above it the least recently used are released", "no limit"
+        ),
+    ] = 0
+    pages: Annotated[bool, Declared(_flag, "`false`: `/`, `/docs` and `/openapi.json` return 404")] = True
+    base_path: Annotated[
+        str,
+        Declared(
+            _base,
+            "the prefix of every path, for example `/clip`, behind a load balancer or a proxy that does not remove it. "
+            "A base path of API Gateway's custom domains needs no setting, because API Gateway names the route",
+            "none",
+        ),
+    ] = ""
+    jpeg_decoding: Annotated[
+        str,
+        Declared(
+            _one_of("", *JPEG_DECODINGS),
+            "`full` or `reduced`: whether a large JPEG is decoded only as large as the model needs it "
+            "([engines.md](docs/engines.md))",
+            "as built",
+        ),
+    ] = ""
+    exif_orientation: Annotated[
+        bool, Declared(_flag, "`true` turns images upright by their EXIF, unless a request says otherwise")
+    ] = False
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
@@ -38,65 +140,33 @@ class Settings(NamedTuple):
 
         Raises SettingsError when one has a value that cannot be meant.
         """
-        default = cls()
+        given = {name: value for name in cls._fields if (value := environ.get(variable(name))) is not None}
         return cls(
-            # Absolute: links to the bundle stand in another directory, where a relative path means something else.
-            bundle_dir=Path(environ.get("OPENCLIP_BUNDLE_DIR", default.bundle_dir)).absolute(),
-            cache_dir=cache_dir(environ),
-            cache_mode=_one_of(environ, "OPENCLIP_CACHE_MODE", CACHE_MODES, default.cache_mode),
-            max_body_bytes=_positive(environ, "OPENCLIP_MAX_BODY_BYTES", default.max_body_bytes),
-            max_items=_positive(environ, "OPENCLIP_MAX_ITEMS", default.max_items),
-            max_image_pixels=_positive(environ, "OPENCLIP_MAX_IMAGE_PIXELS", default.max_image_pixels),
-            max_request_pixels=_positive(environ, "OPENCLIP_MAX_REQUEST_PIXELS", default.max_request_pixels),
-            cors_origins=_names(environ, "OPENCLIP_CORS_ORIGINS"),
-            allowed_buckets=_names(environ, "OPENCLIP_ALLOWED_BUCKETS"),
-            max_object_bytes=_positive(environ, "OPENCLIP_MAX_OBJECT_BYTES", default.max_object_bytes),
-            threads=_positive(environ, "OPENCLIP_THREADS", default.threads),
-            model_memory_mb=_positive(environ, "OPENCLIP_MODEL_MEMORY_MB", default.model_memory_mb),
-            pages=_flag(environ, "OPENCLIP_PAGES", default.pages),
-            base_path=_base_path(environ),
-            jpeg_decoding=_one_of(environ, "OPENCLIP_JPEG_DECODING", JPEG_DECODINGS, default.jpeg_decoding),
-            exif_orientation=_flag(environ, "OPENCLIP_EXIF_ORIENTATION", default.exif_orientation),
+            **{name: declared(name).read(variable(name), value, default_of(name)) for name, value in given.items()}
         )
+
+
+def variable(name: str) -> str:
+    """Name a setting's variable of the environment."""
+    return f"OPENCLIP_{name.upper()}"
+
+
+def declared(name: str) -> Declared:
+    """Return a setting's declaration."""
+    found: Declared = Settings.__annotations__[name].__metadata__[0]
+    return found
+
+
+def default_of(name: str) -> str:
+    """Say what holds where a setting's variable is not set."""
+    default = Settings._field_defaults[name]
+    if shown := declared(name).shown:
+        return shown
+    if isinstance(default, bool):
+        return str(default).lower()
+    return f"{default:,}" if isinstance(default, int) else str(default)
 
 
 def cache_dir(environ: Mapping[str, str]) -> Path:
     """Return the writable directory, also where another variable cannot be meant."""
-    return Path(environ.get("OPENCLIP_CACHE_DIR", Settings().cache_dir)).absolute()
-
-
-def _one_of(environ: Mapping[str, str], name: str, known: tuple[str, ...], default: str) -> str:
-    value = environ.get(name, default)
-    if value != default and value not in known:
-        raise SettingsError(f"{name} is {value!r}: set it to one of {', '.join(known)}")
-    return value
-
-
-def _positive(environ: Mapping[str, str], name: str, default: int) -> int:
-    value = environ.get(name)
-    if value is None:
-        return default
-    if not value.isdecimal() or int(value) == 0:
-        raise SettingsError(f"{name} is {value!r}: set it to a whole number above 0, or leave it out for {default}")
-    return int(value)
-
-
-def _flag(environ: Mapping[str, str], name: str, default: bool) -> bool:
-    value = environ.get(name)
-    if value is None:
-        return default
-    if value not in ("true", "false"):
-        raise SettingsError(f"{name} is {value!r}: set it to true or false, or leave it out for {str(default).lower()}")
-    return value == "true"
-
-
-def _base_path(environ: Mapping[str, str]) -> str:
-    value = environ.get("OPENCLIP_BASE_PATH", "")
-    if value and (not value.startswith("/") or value.endswith("/") or not value.isprintable()):
-        raise SettingsError(f"OPENCLIP_BASE_PATH is {value!r}: begin it with a slash and end it without one, as /clip")
-    return value
-
-
-def _names(environ: Mapping[str, str], name: str) -> tuple[str, ...]:
-    """Read names that are separated by commas."""
-    return tuple(part for part in (word.strip() for word in environ.get(name, "").split(",")) if part)
+    return Path(environ.get(variable("cache_dir"), Settings._field_defaults["cache_dir"])).absolute()

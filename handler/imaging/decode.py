@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from PIL import (
     BmpImagePlugin,
@@ -21,17 +21,28 @@ from handler.imaging.reduced import Decoded, Fit
 if TYPE_CHECKING:
     from handler.imaging.container import Container
 
-# The only decoders that ever see a request's bytes, imported here so that Pillow does not import all of its others.
-FORMATS = tuple(
-    plugin.format
-    for plugin in (
-        PngImagePlugin.PngImageFile,
-        JpegImagePlugin.JpegImageFile,
-        WebPImagePlugin.WebPImageFile,
-        GifImagePlugin.GifImageFile,
-        BmpImagePlugin.BmpImageFile,
-    )
-)
+
+class Format(NamedTuple):
+    """An image format that is decoded: its media type, its files' suffixes, and how its bytes start (at byte 0, or 8).
+
+    The client, the playground and the documents hold the same; tests/contracts/test_formats.py compares them.
+    """
+
+    media_type: str
+    suffixes: tuple[str, ...]
+    starts: tuple[bytes, ...]
+    at_8: bytes = b""
+
+
+# Their plugins, imported above so that Pillow does not import all of its others, are the only ones that ever see a
+# request's bytes.
+FORMATS = {
+    PngImagePlugin.PngImageFile.format: Format("image/png", (".png", ".apng"), (b"\x89PNG\r\n\x1a\n",)),
+    JpegImagePlugin.JpegImageFile.format: Format("image/jpeg", (".jpg", ".jpeg", ".jpe", ".jfif"), (b"\xff\xd8\xff",)),
+    WebPImagePlugin.WebPImageFile.format: Format("image/webp", (".webp",), (b"RIFF",), b"WEBP"),
+    GifImagePlugin.GifImageFile.format: Format("image/gif", (".gif",), (b"GIF87a", b"GIF89a")),
+    BmpImagePlugin.BmpImageFile.format: Format("image/bmp", (".bmp", ".dib"), (b"BM",)),
+}
 BMP_HEADER_SIZES = (12, 16, 40, 52, 56, 64, 108, 124)  # "BM" alone would make an image of many a text
 
 # Pillow warns of what is odd in a file in words that hold sizes and tags of the file, and Python keeps every text that
@@ -115,19 +126,16 @@ def _map_pillow_errors(kind: str, max_pixels: int) -> Iterator[None]:
 
 def _sniff(data: bytes) -> str:
     """Tell the format from the first bytes, whatever a header or a file name said."""
-    if data.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "PNG"
-    if data.startswith(b"\xff\xd8\xff"):
-        return "JPEG"
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "WEBP"
-    if data.startswith((b"GIF87a", b"GIF89a")):
-        return "GIF"
-    if data[:2] == b"BM" and int.from_bytes(data[14:18], "little") in BMP_HEADER_SIZES:
-        return "BMP"
+    for kind, known in FORMATS.items():
+        if data.startswith(known.starts) and data.startswith(known.at_8, 8) and (kind != "BMP" or _is_bmp(data)):
+            return str(kind)
     from handler.imaging.other_formats import refusal
 
-    raise refusal(data, FORMATS)
+    raise refusal(data, [str(kind) for kind in FORMATS])
+
+
+def _is_bmp(data: bytes) -> bool:
+    return int.from_bytes(data[14:18], "little") in BMP_HEADER_SIZES
 
 
 def _check_size(width: int, height: int, max_pixels: int, held: int = 0) -> None:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from handler.imaging.decode import FORMATS
 from handler.manifest import ModelEntry
 from handler.schemas import responses as described
 from handler.schemas.requests import CLASSIFY, EMBEDDINGS, OPTIONS, QUERY, SIMILARITY, VECTORIZE
@@ -121,7 +122,7 @@ def _embeddings_body() -> dict[str, Any]:
         "required": True,
         "content": {
             "application/json": {"schema": {"anyOf": forms}, "examples": _examples("embeddings")},
-            **dict.fromkeys(("image/png", "image/jpeg", "image/webp", "image/gif", "image/bmp"), image),
+            **dict.fromkeys((known.media_type for known in FORMATS.values()), image),
         },
     }
 

@@ -10,7 +10,6 @@ from handler import golden, manifest, offline
 from handler.engines import ENGINES
 from handler.http import cors
 from handler.http.routes import ROUTES
-from handler.imaging import decode
 from handler.settings import Settings
 from handler.telemetry import metrics
 from infra import api, environment, monitoring
@@ -188,19 +187,5 @@ def test_the_digest_of_a_tree(tmp_path: Path) -> None:
         {
             "layer/package/digest.py": digest.tree_sha256(tmp_path / "tree"),
             "infra/package.py": infra_package.tree_sha256(tmp_path / "tree"),
-        },
-    )
-
-
-def test_the_image_formats() -> None:
-    script = (ROOT / "handler" / "endpoints" / "playground" / "images.js").read_text(encoding="utf-8")
-    in_page = re.findall(r"\^image\\/\(([a-z|]+)\)\$", script)[0].split("|")
-    documented = (ROOT / "handler" / "schemas" / "openapi.py").read_text(encoding="utf-8")
-    agree(
-        "image formats",
-        {
-            "handler/imaging/decode.py": sorted(name.lower() for name in decode.FORMATS if name),
-            "handler/endpoints/playground/": sorted(in_page),
-            "handler/schemas/openapi.py": sorted(set(re.findall(r"image/([a-z]+)\"", documented))),
         },
     )

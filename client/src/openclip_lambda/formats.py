@@ -2,7 +2,7 @@
 
 from pathlib import PurePath
 
-HEAD_BYTES = 32
+HEAD_BYTES = 256  # as far as the API looks for the brands of an ISO media file
 FIX = "convert it to JPEG, PNG or WebP"
 
 # The suffixes of what the API takes, as directories are searched for them.
@@ -21,11 +21,22 @@ OTHER_SUFFIXES = {
 TAKEN = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"BM")
 OTHER_STARTS = {
     b"II*\0": "TIFF", b"MM\0*": "TIFF", b"II+\0": "TIFF", b"MM\0+": "TIFF",
-    b"\0\0\1\0": "ICO", b"8BPS": "PSD", b"%PDF": "PDF",
-    b"\0\0\0\x0cjP  ": "JPEG 2000", b"\xff\x4f\xff\x51": "JPEG 2000",
-    b"\0\0\0\x0cJXL ": "JPEG XL", b"\xff\x0a": "JPEG XL", b"<svg": "SVG", b"\x1aE\xdf\xa3": "video",
+    b"IIRO": "camera raw", b"FUJIFILMCCD-RAW": "camera raw",
+    b"\0\0\1\0": "ICO", b"\0\0\2\0": "CUR", b"icns": "ICNS", b"8BPS": "PSD", b"gimp xcf": "XCF", b"qoif": "QOI",
+    b"DDS ": "DDS", b"%PDF": "PDF", b"%!PS": "EPS", b"\xc5\xd0\xd3\xc6": "EPS", b"AT&TFORM": "DjVu",
+    b"\0\0\0\x0cjP  ": "JPEG 2000", b"\xff\x4f\xff\x51": "JPEG 2000", b"II\xbc": "JPEG XR",
+    b"\0\0\0\x0cJXL ": "JPEG XL", b"\xff\x0a": "JPEG XL", b"FLIF": "FLIF", b"BPG\xfb": "BPG",
+    b"\x76\x2f\x31\x01": "OpenEXR", b"#?RADIANCE": "Radiance HDR", b"\xd7\xcd\xc6\x9a": "WMF",
+    b"\x8aMNG\r\n\x1a\n": "MNG", b"\x8bJNG\r\n\x1a\n": "JNG", b"<svg": "SVG", b"\x1aE\xdf\xa3": "video",
 }  # fmt: skip
-BRANDS = {b"avif": "AVIF", b"avis": "AVIF", b"mif1": "HEIF", b"msf1": "HEIF", b"crx ": "camera raw"}
+# Brands of ISO base media files; the first that a file names counts, of one that says little those behind it, too.
+BRANDS = {
+    b"avif": "AVIF", b"avis": "AVIF", b"avio": "AVIF",
+    **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"), "HEIC"),
+    **dict.fromkeys((b"mif1", b"mif2", b"msf1", b"miaf"), "HEIF"),
+    b"crx ": "camera raw", b"qt  ": "video",
+}  # fmt: skip
+GENERAL = (b"mif1", b"mif2", b"msf1", b"miaf")
 NO_IMAGES = {
     b"\0\5\x16\7": "macOS's notes on another file (AppleDouble), no image",
     b"version https://git-lfs": "a Git LFS pointer, no image: run git lfs pull",
@@ -53,6 +64,8 @@ def why_not(name: str, head: bytes) -> str | None:
 
 def _other_kind(head: bytes) -> str | None:
     if head[4:8] == b"ftyp":
-        brand = head[8:12]
-        return BRANDS.get(brand) or ("HEIC" if brand[:2] in (b"he", b"hv") else "video")
+        end = min(int.from_bytes(head[:4], "big"), HEAD_BYTES)
+        brands = [head[8:12], *(head[at : at + 4] for at in range(16, end, 4))]
+        exact = [brand for brand in brands if brand in BRANDS and brand not in GENERAL]
+        return next((BRANDS[brand] for brand in (*exact, *brands) if brand in BRANDS), "video")
     return next((kind for start, kind in OTHER_STARTS.items() if head.startswith(start)), None)

@@ -156,11 +156,6 @@ def test_a_text_that_the_api_refuses_costs_itself_alone(
     assert "skipped \\udce9: input[" in capsys.readouterr().err
 
 
-def test_the_suffixes_that_are_sent_are_of_formats_that_the_api_takes() -> None:
-    assert set(formats.SUFFIXES.values()) == set(decode.FORMATS)
-    assert not {kind for kind in formats.OTHER_SUFFIXES.values() if kind in decode.FORMATS}
-
-
 @pytest.mark.parametrize("kind", decode.FORMATS)
 def test_what_the_api_takes_is_never_refused_by_its_first_bytes(kind: str) -> None:
     data = image_bytes(kind=kind)

@@ -1,0 +1,109 @@
+"""Image formats: one table in the handler. Client, playground, builder and documents hold copies of parts of it."""
+
+import re
+from pathlib import Path
+
+import pytest
+from openclip_lambda import formats
+
+from handler.errors import ImageError
+from handler.imaging import decode, other_formats
+from handler.schemas import openapi
+from handler.settings import Settings
+from layer.files import own_samples
+from tests.contracts.agreement import agree
+
+ROOT = Path(__file__).parents[2]
+SERVER, OTHERS = "handler/imaging/decode.py", "handler/imaging/other_formats.py"
+CLIENT = "client/src/openclip_lambda/formats.py"
+PLAYGROUND = "handler/endpoints/playground/images.js"
+TAKEN = decode.FORMATS
+
+
+def text(path: str) -> str:
+    return (ROOT / path).read_text(encoding="utf-8")
+
+
+def test_the_names_and_suffixes() -> None:
+    by_suffix = {suffix: name for name, known in TAKEN.items() for suffix in known.suffixes}
+    agree("the suffixes of images that the API takes", {SERVER: by_suffix, CLIENT: formats.SUFFIXES})
+
+
+def test_the_media_types() -> None:
+    [in_page] = re.findall(r"\^image\\/\(([a-z|]+)\)\$", text(PLAYGROUND))
+    content = openapi.document((), Settings())["paths"]["/v1/embeddings"]["post"]["requestBody"]["content"]
+    agree(
+        "the media types of images that the API takes",
+        {
+            SERVER: sorted(known.media_type for known in TAKEN.values()),
+            PLAYGROUND: sorted(f"image/{name}" for name in in_page.split("|")),
+            "handler/schemas/openapi.py": sorted(name for name in content if name.startswith("image/")),
+        },
+    )
+
+
+def test_the_names_in_the_documents() -> None:
+    [listed] = re.findall(r"^(.+), told by their first bytes", text("docs/api.md"), re.MULTILINE)
+    agree(
+        "the names of the formats that the API takes",
+        {
+            SERVER: sorted(map(str, TAKEN)),
+            "docs/api.md": sorted(re.findall(r"\w+", listed.replace(" and ", " ").upper())),
+        },
+    )
+
+
+def test_the_first_bytes() -> None:
+    starts = sorted(start for known in TAKEN.values() if not known.at_8 for start in known.starts)
+    agree("the first bytes of images that the API takes", {SERVER: starts, CLIENT: sorted(formats.TAKEN)})
+    for name, known in TAKEN.items():
+        for start in known.starts:
+            head = (start.ljust(8, b"\0") + known.at_8).ljust(64, b"\0")
+            assert formats.why_not("x", head) is None, f"{SERVER} takes {name}, {CLIENT} does not"
+
+
+def named(kind: str) -> str:
+    """Return the name that both use: the client says of every video what to do with it."""
+    return "video" if "video" in kind else kind
+
+
+def test_the_first_bytes_of_other_formats() -> None:
+    markup = {b"<svg": "SVG"}  # which the handler finds behind white space and a prologue, too
+    agree(
+        "the first bytes of formats that are named and refused",
+        {
+            OTHERS: {**{start: named(kind) for start, kind in other_formats.SIGNATURES.items()}, **markup},
+            CLIENT: formats.OTHER_STARTS,
+        },
+    )
+
+
+def test_the_brands_of_heif_avif_and_other_media_files() -> None:
+    agree(
+        "the brands of ISO media files",
+        {OTHERS: {brand: named(kind) for brand, kind in other_formats.BRANDS.items()}, CLIENT: formats.BRANDS},
+    )
+    agree("the brands that say less than those behind them", {OTHERS: other_formats.GENERAL, CLIENT: formats.GENERAL})
+
+
+@pytest.mark.parametrize("compatible", [(), (b"avif",), (b"heic", b"mif1"), (b"isom", b"mp42"), (b"miaf", b"avis")])
+@pytest.mark.parametrize("major", [*other_formats.BRANDS, b"mp42", b"heif"])
+def test_a_media_file_has_one_name_in_the_api_and_in_the_client(major: bytes, compatible: tuple[bytes, ...]) -> None:
+    size = 16 + 4 * len(compatible)
+    head = (size.to_bytes(4, "big") + b"ftyp" + major + bytes(4) + b"".join(compatible)).ljust(300, b"\0")
+
+    with pytest.raises(ImageError) as refused:
+        decode.read_header(head, 1000)
+
+    server = named(str(refused.value).partition(" is not supported")[0])
+    agree(f"what {head[:size]!r} is", {OTHERS: server, CLIENT: formats._other_kind(head[: formats.HEAD_BYTES])})
+
+
+def test_the_builders_own_samples_are_of_formats_that_the_api_takes() -> None:
+    suffixes = {suffix for known in TAKEN.values() for suffix in known.suffixes}
+    assert set(own_samples.IMAGES) <= suffixes, f"layer/files/own_samples.py has a suffix that {SERVER} does not take"
+
+
+def test_what_the_client_refuses_by_its_suffix_the_api_does_not_take() -> None:
+    both = set(formats.OTHER_SUFFIXES.values()) & set(TAKEN)
+    assert not both, f"{CLIENT} refuses {both}, which {SERVER} takes"

@@ -1,0 +1,132 @@
+"""The handler's settings are declared once. The deployment, the README and docs/deploy.md are held to it, by name."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from handler.errors import SettingsError as HandlerSettingsError
+from handler.settings import Settings, declared, default_of, variable
+from infra.environment import environment
+from infra.errors import SettingsError
+from infra.settings import StackSettings
+from tests.contracts.agreement import agree
+
+ROOT = Path(__file__).parents[2]
+DECLARED = Settings._field_defaults
+NOT_DEPLOYED = {  # and why
+    "bundle_dir": "the package has one place",
+    "cache_dir": "Lambda has one writable place",
+    "cors_origins": "the gateway does it, by a setting of the same name",
+    "base_path": "the gateway names its route",
+}
+DEPLOYED = [name for name in DECLARED if name not in NOT_DEPLOYED]
+# Values as they are written behind -c, each another than the default, and what the handler makes of it.
+GIVEN: dict[str, tuple[str, Any]] = {
+    "cache_mode": ("copy", "copy"),
+    "max_body_bytes": ("1000", 1000),
+    "max_items": ("64", 64),
+    "max_image_pixels": ("1000000", 1_000_000),
+    "max_request_pixels": ("500000000", 500_000_000),
+    "allowed_buckets": ("images, more.images", ("images", "more.images")),
+    "max_object_bytes": ("2000", 2000),
+    "threads": ("2", 2),
+    "model_memory_mb": ("1500", 1500),
+    "pages": ("false", False),
+    "jpeg_decoding": ("full", "full"),
+    "exif_orientation": ("true", True),
+}
+# What no setting of a type can mean.
+SENSELESS = {int: ("0", "-1", "1.5", "many", "6MB"), bool: ("perhaps", "2"), str: ("symlink",)}
+
+
+def rows(document: str, heading: str) -> Iterator[list[str]]:
+    """Return the cells of the table below a heading, without its head."""
+    section = (ROOT / document).read_text(encoding="utf-8").partition(f"## {heading}\n")[2].partition("\n## ")[0]
+    table = [line for line in section.splitlines() if line.startswith("|")]
+    yield from ([cell.strip() for cell in line.strip("|").split(" | ")] for line in table[2:])
+
+
+def shown(name: str) -> str:
+    """Return a default as the README shows it: what is typed, in backticks."""
+    number = isinstance(DECLARED[name], int) and not isinstance(DECLARED[name], bool)
+    return default_of(name) if number or declared(name).shown else f"`{default_of(name)}`"
+
+
+def test_the_readme_describes_every_setting_as_it_is_declared() -> None:
+    documented = [(row[0].strip("`"), row[1], row[2]) for row in rows("README.md", "Settings of the function")]
+    agree(
+        "the settings of the function: variable, default, meaning",
+        {
+            "handler/settings.py": [(variable(name), shown(name), declared(name).about) for name in DECLARED],
+            "README.md": documented,
+        },
+    )
+
+
+def test_every_setting_of_the_handler_can_be_deployed_by_its_name() -> None:
+    agree(
+        "settings of the handler that a deployment can set",
+        {
+            "handler/settings.py": sorted(DEPLOYED),
+            "infra/settings.py": sorted(set(DECLARED) & set(StackSettings.model_fields) - set(NOT_DEPLOYED)),
+        },
+    )
+
+
+@pytest.mark.parametrize("name", DEPLOYED)
+def test_a_value_behind_c_reaches_the_handler(name: str) -> None:
+    written, meant = GIVEN[name]
+    variables = environment(StackSettings.from_context({name: written}))
+    agree(
+        f"what -c {name}={written} sets",
+        {
+            "infra/environment.py": {variable(name): getattr(Settings.from_env(variables), name)},
+            "handler/settings.py": {variable(name): meant},
+        },
+    )
+    assert Settings.from_env(environment(StackSettings())) == Settings()
+
+
+REFUSED = [(name, value) for name in DEPLOYED for value in SENSELESS.get(type(DECLARED[name]), ())]
+
+
+@pytest.mark.parametrize(("name", "value"), REFUSED)
+def test_what_the_handler_would_refuse_stops_the_synth(name: str, value: str) -> None:
+    with pytest.raises(HandlerSettingsError, match=re.escape(f"{variable(name)} is {value!r}")):
+        Settings.from_env({variable(name): value})
+    with pytest.raises(SettingsError, match=re.escape(f"{name}={value}: ")):
+        StackSettings.from_context({name: value})
+
+
+def test_the_deployments_settings_are_all_in_its_document_with_their_defaults() -> None:
+    documented: dict[str, str] = {}
+    for named, defaults, _ in rows("docs/deploy.md", "Settings"):
+        names = re.findall(r"`(\w+)`", named)
+        values = defaults.split(", ") if len(defaults.split(", ")) == len(names) else [defaults] * len(names)
+        documented |= dict(zip(names, (value.strip("`") for value in values), strict=True))
+    fields_ = StackSettings.model_fields
+    agree(
+        "names of the deployment's settings",
+        {"infra/settings.py": sorted(fields_), "docs/deploy.md": sorted(documented)},
+    )
+    # None is said in words: "none", "the handler's", "what the memory buys".
+    written = {name: _written(one.default) for name, one in fields_.items() if one.default is not None}
+    agree(
+        "defaults of the deployment's settings",
+        {"infra/settings.py": written, "docs/deploy.md": {name: documented[name] for name in written}},
+    )
+
+
+def _written(default: Any) -> str:
+    if default == ():
+        return "none"
+    return str(default).lower() if isinstance(default, bool) else str(default)
+
+
+def test_the_log_level_is_lambdas_own_setting() -> None:
+    assert StackSettings.from_context({"log_level": "DEBUG"}).log_level == "DEBUG"
+    with pytest.raises(SettingsError, match="log_level=LOUD: "):
+        StackSettings.from_context({"log_level": "LOUD"})
