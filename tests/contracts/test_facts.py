@@ -9,7 +9,6 @@ from typing import Any
 from handler import golden, manifest, offline
 from handler.engines import ENGINES
 from handler.http import cors
-from handler.http.routes import ROUTES
 from handler.settings import Settings
 from handler.telemetry import metrics
 from infra import api, environment, monitoring
@@ -123,12 +122,6 @@ def test_the_bundles_place() -> None:
             "layer/package/Dockerfile": re.findall(r"^COPY bundle/ (\S+)/$", DOCKERFILE, re.MULTILINE)[0],
         },
     )
-
-
-def test_the_routes() -> None:
-    answered = {path: sorted(methods) for path, methods in ROUTES.items()}
-    deployed = {path: sorted({method.value for method in methods} - {"HEAD"}) for path, methods in api.ROUTES.items()}
-    agree("routes and their methods", {"handler/http/routes.py": answered, "infra/api.py": deployed})
 
 
 def test_the_cors_headers() -> None:

@@ -1,0 +1,103 @@
+"""Routes: one table in the handler. Gateway, local server, document, playground, client and README hold to it."""
+
+import ast
+import re
+from pathlib import Path
+
+from openclip_lambda import address
+
+from handler.http import routes
+from handler.schemas import openapi
+from handler.settings import Settings
+from infra import api
+from layer.doctor.checks import address as doctor
+from tests.contracts.agreement import agree
+
+ROOT = Path(__file__).parents[2]
+TABLE = "handler/http/routes.py"
+ANSWERED = {path: sorted(methods) for path, methods in routes.ROUTES.items()}
+PLAYGROUND = ROOT / "handler" / "endpoints" / "playground"
+CLIENT = ROOT / "client" / "src" / "openclip_lambda"
+LOCAL = next(place for place in ("devserver/server.py", "handler/serve.py") if (ROOT / place).is_file())
+VENDORS = {"/v1/multimodalembeddings"}  # which no document of ours shows as a client's address
+UNNAMED = {"/.well-known/live"}  # which says what /.well-known/ready says
+
+
+def sources(folder: Path, pattern: str) -> str:
+    return "\n".join(path.read_text(encoding="utf-8") for path in sorted(folder.rglob(pattern)))
+
+
+def open_paths() -> list[str]:
+    [found] = re.findall(r"^OPEN_PATHS = (\(.*\))", (ROOT / LOCAL).read_text(encoding="utf-8"), re.MULTILINE)
+    return sorted(ast.literal_eval(found))
+
+
+def test_the_routes_of_the_gateway() -> None:
+    deployed = {path: sorted({method.value for method in methods} - {"HEAD"}) for path, methods in api.ROUTES.items()}
+    agree("routes and their methods", {TABLE: ANSWERED, "infra/api.py": deployed})
+
+
+def test_the_routes_of_the_published_document() -> None:
+    paths = openapi.document((), Settings())["paths"]
+    html = {"/", "/docs"}  # pages for people
+    described = {path: sorted(method.upper() for method in methods) for path, methods in paths.items()}
+    agree(
+        "routes and their methods",
+        {
+            TABLE: {path: methods for path, methods in ANSWERED.items() if path not in html},
+            "handler/schemas/openapi.py": described,
+        },
+    )
+
+
+def test_the_routes_that_ask_for_no_credential() -> None:
+    agree(
+        "paths that ask for no credential",
+        {TABLE: sorted(routes.PAGES), "infra/api.py": sorted(api.PAGES), LOCAL: open_paths()},
+    )
+
+
+def test_the_routes_that_the_playground_asks() -> None:
+    script = sources(PLAYGROUND, "*.js")
+    posted = re.findall(r'request\(.*?, "([\w/]+)", body', script)
+    read = re.findall(r'ask\("([\w/]+)"\)', script)
+    asked = {path: ["POST"] for path in posted} | {path: ["GET"] for path in read}
+    assert len(asked) >= 3
+    agree(
+        "routes that the playground asks",
+        {
+            "handler/endpoints/playground/": {f"/{path}": methods for path, methods in asked.items()},
+            TABLE: {f"/{path}": ANSWERED.get(f"/{path}") for path in asked},
+        },
+    )
+
+
+def test_the_routes_that_client_and_doctor_ask() -> None:
+    for place, text in (
+        ("client/src/openclip_lambda/", sources(CLIENT, "*.py")),
+        ("layer/doctor/checks/address.py", Path(doctor.__file__).read_text(encoding="utf-8")),
+    ):
+        asked = set(re.findall(r'["}](/(?:v1/[a-z]+|health|meta|vectorize))\b', text))
+        assert asked, place
+        agree(f"routes that {place} asks", {place: sorted(asked), TABLE: sorted(asked & set(ANSWERED))})
+
+
+def test_the_endings_that_the_client_takes_off_an_address() -> None:
+    own = {path for path in ANSWERED if path.startswith("/v1/") and path.count("/") == 2} | {"/health", "/docs"}
+    wanted = {*own, "/openapi.json", "/v1"} - VENDORS
+    agree(
+        "what may stand behind the base of an address",
+        {TABLE: sorted(wanted), "client/src/openclip_lambda/address.py": sorted(address.ENDINGS)},
+    )
+
+
+def test_the_routes_of_the_readme() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(GET|POST) (/[\w./-]*)`", readme))
+    table = {(method, path) for path, methods in ANSWERED.items() for method in methods}
+    agree(
+        "routes that the README names",
+        {"README.md": sorted(named), TABLE: sorted(named & table)},
+    )
+    missing = {path for _, path in table} - {path for _, path in named} - UNNAMED
+    assert not missing, f"README.md does not name {sorted(missing)}, which {TABLE} answers"
