@@ -77,7 +77,7 @@ class EmbeddingFunction(Construct):
         self.function = lambda_.Function(
             self,
             "Function",
-            **_code(self, package),
+            **CODE[package.shape](self, package),
             description=f"OpenCLIP embeddings, bundle {package.manifest_sha256[:12]}",
             architecture=ARCHITECTURES[package.architecture],
             memory_size=settings.memory,
@@ -99,12 +99,14 @@ class EmbeddingFunction(Construct):
         _explain_to_nag(self.function, role, settings)
 
 
-def _code(scope: Construct, package: Package) -> dict[str, Any]:
-    if package.shape == "image":
-        # Without it Docker builds for the machine that deploys: a Mac's arm64, with the wheels of x86_64 in it.
-        platform = PLATFORMS[package.architecture]
-        code = lambda_.Code.from_asset_image(str(package.artifacts["image"]), platform=platform)
-        return {"code": code, "handler": lambda_.Handler.FROM_IMAGE, "runtime": lambda_.Runtime.FROM_IMAGE}
+def _image(_: Construct, package: Package) -> dict[str, Any]:
+    # Without it Docker builds for the machine that deploys: a Mac's arm64, with the wheels of x86_64 in it.
+    platform = PLATFORMS[package.architecture]
+    code = lambda_.Code.from_asset_image(str(package.artifacts["image"]), platform=platform)
+    return {"code": code, "handler": lambda_.Handler.FROM_IMAGE, "runtime": lambda_.Runtime.FROM_IMAGE}
+
+
+def _layers(scope: Construct, package: Package) -> dict[str, Any]:
     layers = [
         lambda_.LayerVersion(
             scope,
@@ -123,6 +125,9 @@ def _code(scope: Construct, package: Package) -> dict[str, Any]:
         "runtime": python(package.python),
         "layers": layers,
     }
+
+
+CODE = {"image": _image, "layer": _layers}  # by package shape
 
 
 def _explain_to_nag(function: lambda_.Function, role: iam.Role, settings: StackSettings) -> None:

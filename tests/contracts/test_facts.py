@@ -11,7 +11,7 @@ from handler.engines import ENGINES
 from handler.http import cors
 from handler.settings import Settings
 from handler.telemetry import metrics
-from infra import api, environment, monitoring
+from infra import api, environment, function, monitoring
 from infra import package as infra_package
 from infra.settings import StackSettings
 from layer import engines as layer_engines
@@ -139,7 +139,9 @@ def test_the_package_shapes() -> None:
         {
             "layer/spec.py": sorted(CHOICES["package"]),
             "layer/registry/lambda_limits.py": sorted(lambda_limits.SHAPES),
+            "layer/package/pipeline.py": sorted(pipeline.ARTIFACTS),
             "infra/package.py": sorted(infra_package.ROLES),
+            "infra/function.py": sorted(function.CODE),
         },
     )
 
