@@ -58,10 +58,10 @@ def check_docker(build: Path) -> None:
     """Raise NotReadyError where the package is an image and no Docker engine answers here."""
     try:
         artifacts = json.loads((build / "package.json").read_text(encoding="utf-8"))["artefacts"]
-        shapes = {row["role"] for row in artifacts}
+        roles = {row["role"] for row in artifacts}
     except (OSError, ValueError, KeyError, TypeError):
         return  # the app says what is wrong with it
-    if "image" not in shapes:
+    if "image" not in roles:
         return
     fix = 'start it, or set package = "layer" in [target] of layer/models.toml, which needs none'
     if shutil.which("docker") is None:

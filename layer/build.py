@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from layer.bundle import build_cache, manifest
 from layer.bundle.build_cache import Built
 from layer.bundle.records import ModelEntry
+from layer.engines import ENGINES
 from layer.errors import BuildError
 from layer.files import disk_errors, replace
 from layer.files.directory_lock import held
@@ -162,7 +163,7 @@ def _make(
     shutil.rmtree(scratch, ignore_errors=True)  # of a build that was killed
     bundle = scratch / "bundle"
     bundle.mkdir(parents=True)
-    if model.engine == "torch":
+    if ENGINES[model.engine].ships_checkpoint:
         entry = _with_cache(model, sources, bundle)
     else:
         entry = _exported(model, spec, sources, bundle, cache, scratch / "work", own_samples)
@@ -186,7 +187,7 @@ def _refuse_two_commits(models: Sequence[ModelSpec], fetched: "Sequence[list[Fet
     """Raise BuildError where two models of engine torch, which share a cache at run time, pin a repository apart."""
     pins: dict[str, str] = {}
     for model, sources in zip(models, fetched, strict=True):
-        for source in sources if model.engine == "torch" else []:
+        for source in sources if ENGINES[model.engine].ships_checkpoint else []:
             if pins.setdefault(source.repo, source.revision) != source.revision:
                 raise BuildError(
                     f"{model.id} takes {source.repo} at {source.revision}, another model at {pins[source.repo]}: one "

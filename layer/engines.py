@@ -54,6 +54,11 @@ class Engine:
         False  # blocks are as fast for the few tokens of one caption, and compile in half the time
     )
 
+    @property
+    def ships_checkpoint(self) -> bool:
+        """Tell whether the bundle holds the checkpoint itself, in a Hugging Face cache, and not two towers."""
+        return self.writer is None
+
     def load_writer(self) -> Writer:
         """Import the writer; the libraries that it needs are large."""
         module, _, function = str(self.writer).partition(":")

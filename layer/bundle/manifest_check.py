@@ -3,6 +3,7 @@
 import re
 
 from layer.bundle.records import Manifest
+from layer.engines import ENGINES
 from layer.naming import checked
 from layer.spec import CHOICES
 
@@ -25,7 +26,7 @@ def check(manifest: Manifest) -> None:
     for model in manifest.models:
         checked.file_name(model.slug)
         _printable(model.id, model.name)
-        _one_of("engine", model.engine, CHOICES["engine"])
+        _one_of("engine", model.engine, tuple(ENGINES))
         _one_of("precision", model.precision, CHOICES["precision"])
         for source in model.sources:
             checked.repository(source.repo)

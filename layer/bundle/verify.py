@@ -9,6 +9,7 @@ import huggingface_hub
 
 from layer.bundle import manifest, sandbox
 from layer.bundle.records import BundleFile, Manifest, ModelEntry
+from layer.engines import ENGINES
 from layer.errors import VerifyError
 from layer.progress import hash_files
 from layer.sources.fetch import repo_folder
@@ -20,7 +21,7 @@ MAX_SHOWN = 10
 def verify(bundle: Path) -> dict[str, Any]:
     """Check everything and return the handler's own report. Raises VerifyError naming what is wrong, and the fix."""
     facts = check_files(bundle)
-    return run_handler(bundle, needs_torch=any(model.engine == "torch" for model in facts.models))
+    return run_handler(bundle, needs_torch=any(ENGINES[model.engine].ships_checkpoint for model in facts.models))
 
 
 def check_files(bundle: Path) -> Manifest:
@@ -28,7 +29,7 @@ def check_files(bundle: Path) -> Manifest:
     facts = manifest.read(bundle)
     problems = list(_misplaced(bundle, facts.files))
     for model in facts.models:
-        if model.engine != "torch":
+        if not ENGINES[model.engine].ships_checkpoint:
             continue  # no cache: its three files are in the manifest
         hub = bundle / "models" / model.slug / "hub"
         problems += [*layout_problems(hub), *_not_found(hub, model, facts.files)]

@@ -23,9 +23,11 @@ from PIL import Image
 
 from console.parser import Parser
 from console.run import run
+from layer.bundle import manifest
 from layer.demo.captions import LANGUAGES, caption
 from layer.demo.heatmap import save_heatmap
 from layer.demo.shapes import Thing, draw
+from layer.engines import ENGINES
 from layer.errors import BuildError, DemoError
 
 MODEL = "openclip-lambda/shapes-i18n"
@@ -144,8 +146,8 @@ def _serving(bundle: Path) -> Iterator[Server]:
 
 def _bare(bundle: Path) -> list[str]:
     """Hide torch from the handler, as in Lambda, unless a model of the bundle needs it."""
-    models = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))["models"]
-    return [] if any(model["engine"] == "torch" for model in models) else ["layer.bundle.runtime_only"]
+    models = manifest.read(bundle).models
+    return [] if any(ENGINES[model.engine].ships_checkpoint for model in models) else ["layer.bundle.runtime_only"]
 
 
 def _announced_url(process: "subprocess.Popen[str]") -> str | None:

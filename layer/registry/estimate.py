@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from layer.engines import ENGINES
 from layer.registry import lambda_limits, table
 from layer.spec import ModelSpec, Spec
 
@@ -40,7 +41,7 @@ def _one(model: ModelSpec, cache: Path) -> Estimate:
     from layer.registry import parameter_count  # late: they import torch and open_clip
     from layer.sources import resolve  # late: they import torch and open_clip
 
-    form = "torch fp32" if model.engine == "torch" else model.precision
+    form = "torch fp32" if ENGINES[model.engine].ships_checkpoint else model.precision
     if not model.name.startswith("hf-hub:"):
         resolve.source_plan(model)  # a name or a tag that nobody knows
         row = table.known(model.name) or parameter_count.count(model.name)

@@ -1,5 +1,6 @@
 """A new engine takes a record, a writer, a class, and a file of requirements: no branch anywhere knows its name."""
 
+import ast
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -66,6 +67,24 @@ def test_its_towers_are_written_by_its_writer(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("_toy")
 def test_its_code_counts_against_the_limit_of_a_layer() -> None:
     assert lambda_limits.room("layer", ["toy"]) == 262_144_000 - 1_000_000
+
+
+ROOT = Path(__file__).parents[2]
+NAMES = {*layer.engines.ENGINES, *lambda_limits.SHAPES}
+COMPARED = ("engine", "shape", "package")  # what a scattered branch would compare with such a name
+
+
+@pytest.mark.parametrize("package", ["layer", "handler", "infra"])
+def test_no_branch_compares_the_name_of_an_engine_or_of_a_package_shape(package: str) -> None:
+    found = []
+    for path in (ROOT / package).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Compare):
+                continue
+            values = {part.value for part in ast.walk(node) if isinstance(part, ast.Constant)} & NAMES
+            if values and any(word in ast.unparse(node) for word in COMPARED):
+                found.append(f"{path.relative_to(ROOT)}:{node.lineno}: {ast.unparse(node)}")
+    assert found == []
 
 
 @pytest.mark.usefixtures("_toy")

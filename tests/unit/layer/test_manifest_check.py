@@ -45,6 +45,7 @@ def test_a_sound_manifest_is_read(tmp_path: Path) -> None:
         ({"models": {}}, r"'models': Input should be a valid (array|list)"),
         ({"models": [{**MODEL, "slug": "../../etc"}]}, "is a path, not the name of a file"),
         ({"models": [{**MODEL, "engine": "../x"}]}, "engine = '../x'"),
+        ({"models": [{**MODEL, "engine": "auto"}]}, "engine = 'auto'"),
         ({"models": [{**MODEL, "id": "\x1b[2J"}]}, "cannot be printed"),
         ({"models": [{**MODEL, "sources": [{**SOURCE, "repo": "../../x"}]}]}, "is no repository id"),
         ({"models": [{**MODEL, "sources": [{**SOURCE, "revision": "../../x"}]}]}, "is no commit"),
@@ -56,7 +57,7 @@ def test_a_sound_manifest_is_read(tmp_path: Path) -> None:
         ({"files": [7]}, "damaged"),
         ({"schema": "\x1b[2J"}, "has schema"),
     ],
-    ids=range(17),
+    ids=range(18),
 )
 def test_what_would_become_a_path_or_a_line_of_a_dockerfile_is_refused(
     tmp_path: Path, changed: dict[str, Any], says: str
