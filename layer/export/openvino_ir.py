@@ -23,7 +23,7 @@ def write_ir(fp32: Path, recipe: Recipe, target: Path, *, per_token: bool = Fals
     model = openvino.Core().read_model(fp32)
     if recipe.block:
         _fold(model)
-        _quantize(model, 0 if per_token else recipe.block)
+        _quantize(model, None if per_token else recipe.block)
     if per_token:
         _add_vnni_check(model)
     apply_moc_transformations(model, cf=True)  # what each load would begin with
@@ -39,12 +39,12 @@ def _fold(model: Any) -> None:
     folding.run_passes(model)
 
 
-def _quantize(model: Any, block: int) -> None:
+def _quantize(model: Any, block: int | None) -> None:
     """Quantize each matrix that activations are multiplied with. `block` weights share a scale.
 
-    `block` 0 means per token: a scale for each row of the matrix, and the activations are quantized too, with a scale
-    for each token. OpenVINO's CPU plugin knows Constant -> Convert -> Multiply -> Reshape -> MatMul, and never makes
-    the fp32 matrix. nncf, the usual tool, has one scale a row in 8 bits: too coarse for trained weights.
+    None is per token: a scale for each row of the matrix, and the activations are quantized too, with a scale for each
+    token (`_per_token`). OpenVINO's CPU plugin knows Constant -> Convert -> Multiply -> Reshape -> MatMul, and never
+    makes the fp32 matrix. nncf, the usual tool, has one scale a row in 8 bits: too coarse for trained weights.
     """
     for node in model.get_ordered_ops():
         if node.get_type_name() != "MatMul":
@@ -55,7 +55,7 @@ def _quantize(model: Any, block: int) -> None:
         attributes = node.get_attributes()
         matrix = weights.data if attributes["transpose_b"] else weights.data.T
         entering = node.input_value(0)
-        if block or attributes["transpose_a"]:
+        if block is not None or attributes["transpose_a"]:
             product = ops.matmul(entering, _in_8_bits(matrix, block or 32), attributes["transpose_a"], True)
         else:
             product = _per_token(entering, matrix)
@@ -64,7 +64,16 @@ def _quantize(model: Any, block: int) -> None:
 
 
 def _per_token(entering: Any, matrix: NDArray[np.float32]) -> Any:
-    """Return the product of activations [..., inputs] and `matrix` [outputs, inputs], both in 8 bits."""
+    """Return the product of activations [..., inputs] and `matrix` [outputs, inputs], both in 8 bits.
+
+    A token x is divided by its largest |x|, each row w of the matrix by its own, and both become integers:
+
+        x = [0.5, -2]  ->  largest 2:  [0.25, -1]     in steps of 1/127:  [32, -127]
+        w = [3, 1]     ->  largest 3:  [1, 0.333]     in steps of 1/127:  [127, 42]
+
+    The product of integers is 32 x 127 - 127 x 42 = -1,270. Times both steps and both largest, 2 x 3 / 127^2, it is
+    -0.472; exactly it would be -0.5. Hundreds of inputs even such errors out.
+    """
     absmax = ops.reduce_max(ops.abs(entering), ops.constant(np.array([-1])), True)
     absmax = ops.maximum(absmax, ops.constant(np.float32(1e-6)))
     scales = np.maximum(np.abs(matrix).max(axis=1, keepdims=True) / 127, TINY)

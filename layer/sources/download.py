@@ -24,7 +24,17 @@ def gather(
 ) -> list[list[Fetched]]:
     """Bring every model's repositories, at the commits of `pins` where they have some: of `prepared`, else of the hub.
 
-    Raises FetchError, PlanError, and SourceError where sources lack something and the hub cannot be asked.
+    Every question is asked before the first large file is fetched, so that a wrong name fails within seconds, and all
+    files share one bar:
+
+    1. `locate_repositories` says for each model, in parallel, which files at which commits there have to be.
+    2. A file that an older commit in the cache has too is taken over. What is left is listed by folder and name, so
+       that a repository that two models name is fetched once: weights of 800 MB each, and one tokenizer of 2 MB for
+       both, are 1,602 MB and not 1,604.
+    3. Those are downloaded in parallel, and their hashes compared with the lock's.
+
+    Returns the repositories of each model, in the models' order. Raises FetchError, PlanError, LockError, and
+    SourceError where sources lack something and the hub cannot be asked.
     """
     hub = cache / "hub"
     # A new model takes a repository that others have at their commit: one process can hold only one.
@@ -48,7 +58,16 @@ def gather(
 def locate_repositories(
     model: ModelSpec, cache: Path, pins: Sequence[LockedSource], prepared: Prepared = NOTHING_PREPARED
 ) -> list[Located]:
-    """Find the weights' repository, then those that its config says the text side needs."""
+    """Find the weights' repository, then those that its config says the text side needs.
+
+    The config alone says where tokenizer and text tower come from, and it lies in the weights' repository. So that
+    repository is located twice: for its config, which is downloaded at once (some KB), then for all of its files.
+    For acme/siglip, whose open_clip_config.json has "hf_tokenizer_name": "acme/words":
+
+        weights_need  ->  weights and config of acme/siglip
+        text_needs    ->  tokenizer of acme/words
+        merge         ->  one need for each repository, with all of its roles: these two, and each is located
+    """
 
     def find(need: resolve.Need, asked: str | None) -> Located:
         pin = _pin(need.repo, asked, pins)
