@@ -42,6 +42,7 @@ ACCESS_LOG = {  # no header and no query: a credential could be in either
     "integrationLatency": "$context.integrationLatency",
     "integrationError": "$context.integrationErrorMessage",
     "authorizerError": "$context.authorizer.error",
+    "error": "$context.error.responseType",  # why the gateway itself refused: UNAUTHORIZED, THROTTLED ...
 }
 
 

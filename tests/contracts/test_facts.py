@@ -159,9 +159,15 @@ def test_the_engines() -> None:
 
 
 def test_the_metrics_namespace() -> None:
+    authorizer = (ROOT / "infra" / "functions" / "authorizer" / "index.py").read_text(encoding="utf-8")
+    [in_authorizer] = re.findall(r'^NAMESPACE = "(\w+)"', authorizer, re.MULTILINE)
     agree(
         "the metrics' namespace",
-        {"handler/telemetry/metrics.py": metrics.NAMESPACE, "infra/monitoring.py": monitoring.NAMESPACE},
+        {
+            "handler/telemetry/metrics.py": metrics.NAMESPACE,
+            "infra/monitoring.py": monitoring.NAMESPACE,
+            "infra/functions/authorizer/index.py": in_authorizer,
+        },
     )
 
 

@@ -6,6 +6,7 @@ Runs on Lambda's own Python runtime, which brings boto3; nothing else is needed 
 """
 
 import hmac
+import json
 import os
 import time
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+NAMESPACE = "OpenCLIP"  # of the metrics, as the handler has it
 CACHE_SECONDS = 60  # how long a key that was read is let through without a lookup
 # The secret is looked up before an unknown token is denied, since it may be a new key. So that 20,000 guesses are not
 # as many lookups, there are LOOKUPS of them at once and one a second after that. A guess's lookup finds a new key, too.
@@ -50,7 +52,21 @@ _lookups, _refilled_at = float(LOOKUPS), float("-inf")  # how many there are now
 
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, bool]:
-    """Answer an HTTP API's authorizer request, payload 2.0, simple response. Raises SecretUnavailableError."""
+    """Answer an HTTP API's authorizer request, payload 2.0, simple response. Raises SecretUnavailableError.
+
+    Each refusal leaves a line in the log, which CloudWatch counts.
+    """
+    try:
+        answer = _authorize(event)
+    except SecretUnavailableError:
+        _count("key_unavailable", "ERROR", event)
+        raise
+    if not answer["isAuthorized"]:
+        _count("key_refused", "INFO", event)
+    return answer
+
+
+def _authorize(event: dict[str, Any]) -> dict[str, bool]:
     scheme, _, token = event.get("headers", {}).get("authorization", "").strip().partition(" ")
     presented = token.strip().encode(errors="replace")
     if scheme.lower() != "bearer" or not presented:
@@ -111,3 +127,28 @@ def _key(found: dict[str, Any]) -> bytes:
     if "SecretString" not in found:
         raise SecretUnavailableError(f"{os.environ['SECRET_ARN']} holds no text: put the key as SecretString")
     return str(found["SecretString"]).strip().encode()
+
+
+def _count(code: str, level: str, event: dict[str, Any]) -> None:
+    """Write one line as the handler does for a refused call: to search, and in CloudWatch's embedded metric format.
+
+    The request's id is the access log's. Nothing of what was presented is in it.
+    """
+    function = os.environ.get("AWS_LAMBDA_FUNCTION_NAME")
+    if function is None:
+        return
+    directive = {
+        "Namespace": NAMESPACE,
+        "Dimensions": [["FunctionName", "Code"]],
+        "Metrics": [{"Name": "Rejected", "Unit": "Count"}],
+    }
+    line = {
+        "_aws": {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [directive]},
+        "level": level,
+        "message": f"authorizer {code}",
+        "request_id": event.get("requestContext", {}).get("requestId", "unknown"),
+        "FunctionName": function,
+        "Code": code,
+        "Rejected": 1,
+    }
+    print(json.dumps(line, separators=(",", ":")), flush=True)

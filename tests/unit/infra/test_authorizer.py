@@ -1,6 +1,7 @@
 """The API key's authorizer: who is let through, and how soon a new key counts."""
 
 import base64
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -193,3 +194,30 @@ def test_a_secret_of_bytes_is_named_as_the_mistake_that_it_is(authorizer: Any) -
 
     with pytest.raises(authorizer.SecretUnavailableError, match="put the key as SecretString"):
         authorizer.handler(request(f"Bearer {KEY}"), None)
+
+
+def test_each_refusal_leaves_one_line_with_a_code_and_a_metric_and_nothing_of_the_key(
+    authorizer: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "openclip-authorizer")
+    answer(authorizer)
+    assert allowed(authorizer, f"Bearer {KEY}") is True
+    answer(authorizer)
+    assert allowed(authorizer, f"Bearer {NEW}") is False
+    assert allowed(authorizer, "Basic abc") is False
+    authorizer.stub.add_client_error("get_secret_value", "AccessDeniedException")
+    with pytest.raises(authorizer.SecretUnavailableError):
+        authorizer.handler(request(f"Bearer {NEW}"), None)
+
+    said = capsys.readouterr().out
+    wrong, missing, unread = [json.loads(line) for line in said.splitlines()]
+
+    assert [line["Code"] for line in (wrong, missing, unread)] == ["key_refused", "key_refused", "key_unavailable"]
+    assert (wrong["level"], unread["level"]) == ("INFO", "ERROR")
+    for line in (wrong, missing, unread):
+        assert line["Rejected"] == 1
+        [directive] = line["_aws"]["CloudWatchMetrics"]  # AWS: "Embedded metric format specification"
+        assert directive["Dimensions"] == [["FunctionName", "Code"]]
+        assert directive["Metrics"] == [{"Name": "Rejected", "Unit": "Count"}]
+    assert KEY not in said
+    assert NEW not in said
