@@ -14,7 +14,6 @@ from devserver.body import BodyError, read_body
 MAX_GATEWAY_BYTES = 10 * 1024 * 1024  # API Gateway's payload quota
 MAX_EVENT_BYTES = 6 * 1024 * 1024  # Lambda's synchronous payload quota, base64 and envelope included
 TIMEOUT_SECONDS = 30  # of an HTTP API's integration; reported in the context, not enforced
-OPEN_PATHS = ("/", "/docs", "/openapi.json")  # pages, which a browser opens without a key
 TEXT_TYPES = ("text/", "application/json", "application/xml", "application/javascript")  # the others travel as base64
 
 
@@ -70,7 +69,9 @@ class RequestHandler(BaseHTTPRequestHandler):
 
     def _refusal(self) -> tuple[int, str] | None:
         """Say what an HTTP API with a key answers to a request without the right one."""
-        if not self.api_key or (self.command in ("GET", "HEAD") and self.path in OPEN_PATHS):
+        from handler.http.routes import PAGES  # imported by main; here it is only looked up
+
+        if not self.api_key or (self.command in ("GET", "HEAD") and self.path.partition("?")[0] in PAGES):
             return None
         given = self.headers.get("authorization")
         if given is None:

@@ -1,6 +1,5 @@
 """Routes: one table in the handler. Gateway, local server, document, playground, client and README hold to it."""
 
-import ast
 import re
 from pathlib import Path
 
@@ -18,18 +17,12 @@ TABLE = "handler/http/routes.py"
 ANSWERED = {path: sorted(methods) for path, methods in routes.ROUTES.items()}
 PLAYGROUND = ROOT / "handler" / "endpoints" / "playground"
 CLIENT = ROOT / "client" / "src" / "openclip_lambda"
-LOCAL = next(place for place in ("devserver/server.py", "handler/serve.py") if (ROOT / place).is_file())
 VENDORS = {"/v1/multimodalembeddings"}  # which no document of ours shows as a client's address
 UNNAMED = {"/.well-known/live"}  # which says what /.well-known/ready says
 
 
 def sources(folder: Path, pattern: str) -> str:
     return "\n".join(path.read_text(encoding="utf-8") for path in sorted(folder.rglob(pattern)))
-
-
-def open_paths() -> list[str]:
-    [found] = re.findall(r"^OPEN_PATHS = (\(.*\))", (ROOT / LOCAL).read_text(encoding="utf-8"), re.MULTILINE)
-    return sorted(ast.literal_eval(found))
 
 
 def test_the_routes_of_the_gateway() -> None:
@@ -53,7 +46,7 @@ def test_the_routes_of_the_published_document() -> None:
 def test_the_routes_that_ask_for_no_credential() -> None:
     agree(
         "paths that ask for no credential",
-        {TABLE: sorted(routes.PAGES), "infra/api.py": sorted(api.PAGES), LOCAL: open_paths()},
+        {TABLE: sorted(routes.PAGES), "infra/api.py": sorted(api.PAGES)},
     )
 
 

@@ -10,12 +10,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from email.message import Message
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from devserver.server import Context
+from devserver.server import Context, RequestHandler
+from handler.http.routes import PAGES
 from tests.unit.fake_bundle import image_bytes, write
 
 ROOT = Path(__file__).parents[3]
@@ -145,6 +147,16 @@ def test_a_body_that_cannot_be_told_from_what_follows_ends_the_connection(
         answer = b"".join(iter(lambda: raw.recv(4096), b""))
     assert answer.startswith(f"HTTP/1.1 {status} ".encode())
     assert answer.count(b"HTTP/1.1") == 1
+
+
+@pytest.mark.parametrize("path", [*PAGES, *(f"{path}?from=mail" for path in PAGES)])
+def test_pages_ask_for_no_key_and_all_else_does(path: str) -> None:
+    asked = RequestHandler.__new__(RequestHandler)
+    asked.api_key, asked.command, asked.headers = "key", "GET", Message()
+    asked.path = path
+    assert asked._refusal() is None
+    asked.path = f"/v1/models?{path}"
+    assert asked._refusal() == (401, "Unauthorized")
 
 
 def started(*arguments: str, module: str = "devserver", **environ: str) -> subprocess.CompletedProcess[str]:
