@@ -1,6 +1,7 @@
 """A new engine takes a record, a writer, a class, and a file of requirements: no branch anywhere knows its name."""
 
 import ast
+import json
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -8,16 +9,21 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
+from jsonschema import Draft202012Validator
 
 import handler.engines
 import layer.engines
 from handler.engines import create_engine
 from handler.settings import Settings
-from layer.bundle.records import TowerFacts
+from layer.bundle import manifest
+from layer.bundle.records import Export, Parity, TowerFacts, TowerRecipe
 from layer.engines import FP32, Engine, Recipe
 from layer.export import parity_gate
 from layer.registry import lambda_limits
 from layer.spec import CHOICES, read_spec
+from tests.unit.manifests import manifest_of, model
+
+ROOT = Path(__file__).parents[2]
 
 
 class ToyEngine:
@@ -69,7 +75,19 @@ def test_its_code_counts_against_the_limit_of_a_layer() -> None:
     assert lambda_limits.room("layer", ["toy"]) == 262_144_000 - 1_000_000
 
 
-ROOT = Path(__file__).parents[2]
+@pytest.mark.usefixtures("_toy")
+def test_its_manifest_is_read_and_is_as_the_published_schema_says(tmp_path: Path) -> None:
+    tower = TowerRecipe("fp32", 0)
+    parity = Parity(1.0, 1.0, texts=1, images=1, required_cosine=0.99999)
+    export = Export(causal_text=True, end_id=None, token_table=False, parity=parity, image=tower, text=tower)
+    manifest.write_facts(tmp_path, manifest_of([model("org/model", engine="toy", precision="fp32", export=export)], []))
+    schema = json.loads((ROOT / "docs" / "manifest.schema.json").read_text(encoding="utf-8"))
+    written = json.loads((tmp_path / manifest.NAME).read_text(encoding="utf-8"))
+
+    assert manifest.read(tmp_path).models[0].engine == "toy"
+    assert [error.message for error in Draft202012Validator(schema).iter_errors(written)] == []
+
+
 NAMES = {*layer.engines.ENGINES, *lambda_limits.SHAPES}
 COMPARED = ("engine", "shape", "package")  # what a scattered branch would compare with such a name
 
