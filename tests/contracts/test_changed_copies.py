@@ -184,7 +184,7 @@ TABLES = [
         test_formats.test_the_names_in_the_documents,
         test_formats,
         "text",
-        lambda _: "PNG and TIFF, told by their first bytes",
+        lambda _: "PNG and TIFF are accepted. The first bytes",
         (test_formats.SERVER, "docs/api.md"),
     ),
     Change(

@@ -43,7 +43,7 @@ def test_the_media_types() -> None:
 
 
 def test_the_names_in_the_documents() -> None:
-    [listed] = re.findall(r"^(.+), told by their first bytes", text("docs/api.md"), re.MULTILINE)
+    [listed] = re.findall(r"^(.+) are accepted\. The first bytes", text("docs/api.md"), re.MULTILINE)
     agree(
         "the names of the formats that the API takes",
         {
