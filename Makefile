@@ -16,6 +16,7 @@ SAM := build/sam-cli/.installed
 PORT ?= 8080
 # On Linux, PyPI's torch brings gigabytes of CUDA. Give the CPU index that pytorch.org's "Get started" page shows.
 TORCH_INDEX_URL ?=
+COUNTED := --cov --cov-report= --cov-fail-under=0
 PYTEST = $(PY) -m pytest --junitxml build/tests/$@.xml
 PIP_INSTALL := $(PY) -m pip install --quiet $(if $(TORCH_INDEX_URL),--extra-index-url $(TORCH_INDEX_URL))
 
@@ -27,7 +28,7 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: venv have-node have-aws help demo serve build verify package pins synth bootstrap deploy destroy bench models test lint unit infra offline local clients fuzz e2e load clean
+.PHONY: venv have-node have-aws help demo serve build verify package pins synth bootstrap deploy destroy bench models test lint unit infra coverage offline local clients fuzz e2e load clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,7 +76,7 @@ models: $(VENV)/.dev ## Every architecture family at its true size, on every eng
 bench: $(VENV)/.workstation ## Every engine beside the plain recipe, on this machine: docs/benchmarks.*
 	$(PY) -m benchmarks
 
-test: have-node lint unit infra offline local clients ## Everything this machine can run
+test: have-node lint unit infra coverage offline local clients ## Everything this machine can run
 	@if $(PY) -m tests.e2e.engine; then $(MAKE) e2e; fi
 	@$(PY) -m tests.count
 
@@ -85,10 +86,13 @@ lint: $(VENV)/.dev ## ruff, ruff format, mypy --strict
 	$(VENV)/bin/mypy
 
 unit: $(VENV)/.dev ## Tests that need nothing
-	$(PYTEST) tests/unit
+	$(PYTEST) tests/unit $(COUNTED)
 
 infra: have-node $(VENV)/.dev node_modules ## Tests of the CDK app, and of facts that two packages hold
-	$(PYTEST) tests/infra tests/contracts
+	$(PYTEST) tests/infra tests/contracts $(COUNTED) --cov-append
+
+coverage: unit infra ## How much of the code those two ran, in percent; under the floor of pyproject.toml it fails
+	$(PY) -m coverage report --format=total
 
 # In the order of their names, or the longest file, which has one test, begins when all others are done.
 offline: $(VENV)/.dev ## Tests of the shipped code in a process whose network is gone

@@ -11,6 +11,8 @@ from tests.unit.fake_bundle import FakeFunction, encoded
 from tests.unit.honest_images import BYTES, HONEST, PIXELS, cost, photo, request_cost
 from tests.unit.hostile_images import HOSTILE, Maker, narrow, scans, sides
 
+pytestmark = pytest.mark.no_cover  # a tracer changes what code costs
+
 SHARE = 10
 ONE, BODY, REQUEST = PIXELS // SHARE, BYTES // SHARE, Settings().max_request_pixels // SHARE
 MOST = 2  # times the costliest honest one: the costliest hostile ones take 1.5 times that
