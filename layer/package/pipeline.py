@@ -59,6 +59,7 @@ def package(bundle: Path, output: Path, cache: Path, torch_index_url: str | None
 
 def _package(bundle: Path, facts: Manifest, output: Path, cache: Path, torch_index_url: str | None) -> Packaged:
     target, engines = facts.target, {model.engine for model in facts.models}
+    size_check.refuse_beforehand(facts, layers=len(ZIPS) - 1)
     with tempfile.TemporaryDirectory(prefix=".package-", dir=output) as scratch:
         trees, staged = Path(scratch) / "trees", Path(scratch) / "staged"
         staged.mkdir()

@@ -31,12 +31,29 @@ def check(facts: Manifest, sizes: Mapping[str, int], layers: int) -> None:
             [
                 f"the bundle does not fit: {total:,} bytes unzipped, Lambda takes {shape.room:,} of {shape.of}",
                 *size_table(facts, sizes),
-                f"Beside this code {(shape.room - sizes['handler'] - sizes['dependencies']) / MB:.1f} MB of models "
-                "would fit. In layer/models.toml:",
+                f"{_left(shape.room - sizes['handler'] - sizes['dependencies'])} In layer/models.toml:",
                 *_fixes(facts),
             ]
         )
     )
+
+
+def _left(room: int) -> str:
+    if room < 0:
+        return "This code alone does not fit."
+    return f"Beside this code {room / MB:.1f} MB of models would fit."
+
+
+def refuse_beforehand(facts: Manifest, layers: int) -> None:
+    """Raise PackageError where the models alone, or the code alone, are over the limit: nothing is installed for it.
+
+    The code's sizes are those that the tests measured of the engines.
+    """
+    shape, engines = facts.target.package, {model.engine for model in facts.models}
+    bundle = sum(file.size for file in facts.files)
+    if bundle > lambda_limits.SHAPES[shape].room or lambda_limits.room(shape, engines) < 0:
+        code = sum(ENGINES[engine].code_bytes for engine in engines)
+        check(facts, {"handler": 0, "dependencies": code, "bundle": bundle}, layers)
 
 
 def size_table(facts: Manifest, sizes: Mapping[str, int]) -> list[str]:

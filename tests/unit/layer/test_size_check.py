@@ -92,3 +92,16 @@ def test_room_is_counted_beside_the_code_of_every_engine_in_the_bundle() -> None
 
 def test_the_page_of_sizes_is_what_its_command_writes() -> None:
     assert sizes_page.PAGE.read_text(encoding="utf-8") == sizes_page.page(), "run `python -m layer.registry.sizes_page`"
+
+
+@pytest.mark.parametrize("given", [facts("layer", "torch", "fp32", 9), facts("layer", "onnx", "int8", 262_144_001)])
+def test_what_cannot_fit_is_refused_before_anything_is_installed(given: Manifest) -> None:
+    with pytest.raises(PackageError, match="does not fit") as caught:
+        size_check.refuse_beforehand(given, 2)
+
+    assert "models --fits layer" in str(caught.value)
+
+
+def test_what_may_fit_is_installed_and_measured() -> None:
+    size_check.refuse_beforehand(facts("layer", "onnx", "int8", 262_000_000), 2)
+    size_check.refuse_beforehand(facts("image", "torch", "fp32", 1_500_000_000), 2)
