@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from layer.errors import SourceError, UnreachableError
+from layer.errors import BuildError, SourceError, UnreachableError
 from layer.findings.finding import Finding
 from layer.network import environment
 from layer.sources import fetch, hub, local_checkpoint, resolve
@@ -49,32 +49,40 @@ class _Search:
                 self._look(model, need, None)
             return
         weights = resolve.weights_need(model)
-        config = None
-        if "config" in weights.roles:
-            config = self._folder(model, Need(weights.repo, ("config",)), model.revision)
-            if config is None:
-                self._look(model, weights, model.revision)
-                for repo in self.prepared.texts_of(weights.repo):
-                    if repo != weights.repo:
-                        self._look(model, Need(repo, ("tokenizer",)), None)
-                return
-        told = resolve.model_config(model, config / resolve.CONFIG_FILE if config else None)
-        for need in resolve.merge([weights, *resolve.text_needs(told)]):
+        texts = self._texts(model, weights.repo, "config" in weights.roles)
+        for need in resolve.merge([weights, *texts]):
             self._look(model, need, model.revision if need.repo == weights.repo else None)
+
+    def _texts(self, model: ModelSpec, repo: str, has_config: bool) -> Sequence[Need]:
+        """Say what the text side needs: by the config, even one in a broken place, else by the registry."""
+        if not has_config:
+            return resolve.text_needs(resolve.model_config(model, None))
+        folder = self._folder(model, Need(repo, ("config",)), model.revision)
+        config = folder / resolve.CONFIG_FILE if folder else self.prepared.peek(repo, resolve.CONFIG_FILE, model)
+        if config is None:
+            return [Need(text, ("tokenizer",)) for text in self.prepared.texts_of(repo)]
+        try:
+            return resolve.text_needs(resolve.model_config(model, config))
+        except BuildError as error:
+            self._note(Finding("unreadable", str(config), str(error)), repo, model.revision)
+            return ()
 
     def _of_own(self, model: ModelSpec) -> Sequence[Need]:
         try:
             return local_checkpoint.repository(model, self.cache).needs
         except UnreachableError as error:
-            self.found[Finding("weights-missing", str(model.checkpoint), str(error))] = None
-            self.first = self.first or (model.id, None)
+            self._note(Finding("weights-missing", str(model.checkpoint), str(error)), model.id, None)
             return ()
 
     def _look(self, model: ModelSpec, need: Need, asked: str | None) -> None:
         if self._folder(model, need, asked) is None:
             pin = self.pin_of(model, need.repo, asked)
-            self.first = self.first or (need.repo, pin.revision if pin else asked)
-            self.found |= dict.fromkeys(self.prepared.findings(need, asked, pin, model))
+            for finding in self.prepared.findings(need, asked, pin, model):
+                self._note(finding, need.repo, pin.revision if pin else asked)
+
+    def _note(self, finding: Finding, repo: str, revision: str | None) -> None:
+        self.first = self.first or (repo, revision)
+        self.found[finding] = None
 
     def _folder(self, model: ModelSpec, need: Need, asked: str | None) -> Path | None:
         """Return the folder of a repository that is here: in a source, in the download cache, or of this project."""

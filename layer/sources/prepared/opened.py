@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING
 
 from huggingface_hub import try_to_load_from_cache
 
+from layer.errors import BuildError
 from layer.files.foreign import is_pointer
 from layer.findings.finding import Finding
 from layer.naming import checked
 from layer.progress import file_sha256
 from layer.sources.fetch import Expected, Located, git_blob
+from layer.sources.hub import WEIGHTS
 from layer.sources.lock import LockedFile, LockedSource
 from layer.sources.prepared import revisions, vouched
 from layer.sources.prepared.survey import Copy
+from layer.weights.checkpoint import open_tensors
 
 if TYPE_CHECKING:
     from layer.sources.resolve import Need
@@ -54,10 +57,10 @@ class _Snapshot:
 def located(copy: Copy, need: "Need", asked: str | None, pin: LockedSource | None) -> Located:
     """Open a copy as the repository that is needed, at its pin if it has one. Raises LackingError."""
     snapshot = _snapshot(copy, need.repo, asked, pin)
-    names = _names(snapshot, need)
+    names, found = _names(snapshot, need)
     if pin and snapshot.revision != pin.revision and not set(names) & set(pin.files):
         raise LackingError([_other_commit(snapshot, pin)])
-    files, found = {}, []
+    files = {}
     for name in names:
         files[name], problems = _checked(snapshot, name, pin)
         found += problems
@@ -83,8 +86,8 @@ def _snapshot(copy: Copy, repo: str, asked: str | None, pin: LockedSource | None
     return _Snapshot(copy, repo, copy.folder, notes.commit, notes)
 
 
-def _names(snapshot: _Snapshot, need: "Need") -> list[str]:
-    """Name the files to take. Raises LackingError for what is not there, or not the file itself."""
+def _names(snapshot: _Snapshot, need: "Need") -> tuple[list[str], list[Finding]]:
+    """Name the files to take, as far as they are there, and what is not there, or is not the file itself."""
     from layer.sources import resolve  # late: it imports torch
 
     candidates = [name for names in resolve.candidates(need).values() for name in names]
@@ -98,9 +101,7 @@ def _names(snapshot: _Snapshot, need: "Need") -> list[str]:
             found += told if role == "tokenizer" else []  # a part of a tokenizer makes other token ids
         else:
             found += told or _missing(snapshot, role, names)
-    if found:
-        raise LackingError(list(dict.fromkeys(found)))
-    return need.choose(whole)
+    return (need.choose(whole), []) if not found else (whole, found)
 
 
 def _broken(snapshot: _Snapshot, name: str) -> Finding | None:
@@ -110,6 +111,8 @@ def _broken(snapshot: _Snapshot, name: str) -> Finding | None:
     try:
         if path.is_file() and is_pointer(path):
             return Finding("lfs-pointer", str(path))
+        if path.is_file() and path.stat().st_size == 0:
+            return Finding("incomplete-download", str(path), "it is empty")
     except OSError as error:
         return Finding("unreadable", str(path), error.strerror or "")
     return None
@@ -147,11 +150,22 @@ def _checked(snapshot: _Snapshot, name: str, pin: LockedSource | None) -> tuple[
         return LockedFile(0, ""), [Finding("unreadable", str(path), error.strerror or "")]
     fact, problems = LockedFile(size, sha256), []
     known = snapshot.notes.of(snapshot.folder, name)
+    if not known and name.endswith(WEIGHTS) and (told := _unreadable(path)):
+        problems.append(Finding("incomplete-download", str(path), told))
     if known and (told := _difference(known, path, fact)):
         problems.append(Finding("hash-mismatch", str(path), told))
     elif pin and name in pin.files and pin.files[name] != fact:
         problems.append(_not_pinned(snapshot, path, pin, fact))
     return fact, problems
+
+
+def _unreadable(path: Path) -> str | None:
+    """Tell why weights that nothing vouches for cannot be read to their end."""
+    try:
+        open_tensors(path)
+    except BuildError as error:
+        return str(error)
+    return None
 
 
 def _not_pinned(snapshot: _Snapshot, path: Path, pin: LockedSource, fact: LockedFile) -> Finding:

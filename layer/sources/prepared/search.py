@@ -53,6 +53,17 @@ class Prepared:
         """Say why no source has the repository."""
         return self._search(need, asked, pin, model)[1]
 
+    def peek(self, repo: str, name: str, model: ModelSpec) -> Path | None:
+        """Return a file of any snapshot of a repository, whole or not: to learn what else will be missing."""
+        for copy in self._order_of(repo, model):
+            for path in (copy.folder / name, *sorted(copy.folder.glob(f"snapshots/*/{name}"))):
+                if path.is_file():
+                    return path
+        return None
+
+    def _order_of(self, repo: str, model: ModelSpec) -> list[Copy]:
+        return [copy for place in self._order(model) for copy in self._survey(place) if copy.is_of(repo)]
+
     def tell(self, taken: Iterable[Located]) -> None:
         """Print which of the repositories come from here, and whether anything vouches for them."""
         mine = {id(found) for found, _ in self._known.values()}
