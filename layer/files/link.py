@@ -13,3 +13,11 @@ def link(source: str | Path, target: str | Path) -> None:
         aside = Path(f"{target}.copying")
         shutil.copy2(source, aside)
         aside.replace(target)  # killed in the middle, a copy has no name that is looked for
+
+
+def point_to(source: Path, target: Path) -> None:
+    """Make a symbolic link, which leaves the file itself as it is, and needs it to stay; else copy it."""
+    try:
+        target.symlink_to(source.resolve())
+    except OSError:
+        shutil.copyfile(source, target)

@@ -4,7 +4,8 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from layer.bundle import sandbox
@@ -22,6 +23,7 @@ class Builder:
     hub: Hub
     offline: bool = False  # the command has no network at all
     command: str = "build"
+    environ: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def bundle(self) -> Path:
@@ -39,6 +41,7 @@ class Builder:
         line += ["--output", str(self.bundle), "--cache", str(self.root / "cache"), *options]
         environ = {"PATH": os.environ["PATH"], "HF_HOME": str(self.root / "hf"), "HOME": str(self.root)}
         environ |= {} if self.offline else {"HF_ENDPOINT": self.hub.url}
+        environ |= self.environ
         return subprocess.Popen(
             line,
             cwd=ROOT,

@@ -51,6 +51,16 @@ def random_weights(folder: Path, name: str, seed: int = 0) -> Path:
     return folder
 
 
+def pad(weights: Path, size: int) -> None:
+    """Make a safetensors file larger, by its metadata, so that a download has a middle."""
+    from safetensors import safe_open
+    from safetensors.torch import save_file
+
+    with safe_open(weights, "pt") as opened:
+        tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - not a mapping
+    save_file(tensors, weights, metadata={"padding": "x" * size})
+
+
 def t5_tokenizer(folder: Path, size: int = 32_000) -> Path:
     """A Unigram tokenizer of T5's class with `size` pieces: characters of several scripts, and syllables."""
     letters = [chr(code) for code in (*range(33, 127), *range(0xC0, 0x180), *range(0x391, 0x3CA), *range(0x410, 0x450))]

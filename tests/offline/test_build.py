@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from safetensors import safe_open
-from safetensors.torch import save_file
 
 from layer.sources.fetch import WORKERS
 from tests.hub import repositories
@@ -19,13 +17,6 @@ from tests.hub.builder import TINY, Builder, kill
 from tests.hub.server import Hub, serving
 
 ROOT = Path(__file__).parents[2]
-
-
-def pad(weights: Path, size: int) -> None:
-    """Make a safetensors file larger, by its metadata, so that a download has a middle."""
-    with safe_open(weights, "pt") as opened:
-        tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - not a mapping
-    save_file(tensors, weights, metadata={"padding": "x" * size})
 
 
 # What a build does first, for all of its models.
@@ -53,7 +44,7 @@ def builder(tmp_path: Path, hub: Hub) -> Builder:
 
 
 def test_a_model_comes_with_its_tokenizers_repository_pinned_and_with_nothing_unneeded(builder: Builder) -> None:
-    pad(builder.hub.repositories["acme/tiny"].folder / "open_clip_model.safetensors", 12_000_000)
+    repositories.pad(builder.hub.repositories["acme/tiny"].folder / "open_clip_model.safetensors", 12_000_000)
     builder.hub.cut_once.add("open_clip_model.safetensors")
 
     run = builder.run()
@@ -96,7 +87,7 @@ def test_a_killed_build_leaves_the_bundle_that_was_there_and_its_download_goes_o
     builder.bundle.mkdir(parents=True)
     (builder.bundle / "manifest.json").write_text("the bundle of an earlier build")
     large = builder.hub.repositories["acme/tiny"].folder / "open_clip_model.safetensors"
-    pad(large, 12_000_000)
+    repositories.pad(large, 12_000_000)
     builder.hub.stalled.add(large.name)
     process = builder.start()
     partial = f"cache/hub/models--acme--tiny/*/{large.name}.partial"

@@ -1,17 +1,22 @@
 """From a cache that open_clip's own calls prepared to a served bundle, in a process without a network."""
 
 import json
+import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.families.families import FAMILIES, Family
+from tests.families.repositories import serve
 from tests.hub import prepared, repositories
-from tests.hub.builder import ROOT, TINY, Builder, without_network
+from tests.hub.builder import ROOT, TINY, Builder, kill, without_network
 from tests.hub.server import Hub, serving
 from tests.offline.test_prepared_forms import state
+from tests.offline.test_text_towers import BERT, NARROW
 
 LOAD = """
 import sys
@@ -20,6 +25,8 @@ model, _, transform = open_clip.create_model_and_transforms(sys.argv[1], require
 ids = open_clip.get_tokenizer(sys.argv[1])(["a red circle"])
 print(model.eval().encode_text(ids, normalize=True)[0, :4].tolist())
 """
+VIT = '[[model]]\nname = "ViT-B-32"\npretrained = "laion2b_s34b_b79k"\nengine = "torch"\n'
+THIRD = '[[model]]\nname = "hf-hub:acme/roberta-ViT-B-32"\nengine = "torch"\n'
 
 
 @pytest.fixture(scope="module")
@@ -32,21 +39,61 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
         yield hub
 
 
-def test_a_cache_of_open_clips_own_calls_becomes_a_bundle_without_a_network(hub: Hub, tmp_path: Path) -> None:
-    cache = prepared.by_open_clip(hub, tmp_path / "model_cache", "hf-hub:acme/tiny")
-    before = state(cache)
-    builder = Builder(tmp_path / "work", hub, offline=True)
+def test_caches_of_open_clips_own_calls_become_a_bundle_without_a_network(hub: Hub, tmp_path: Path) -> None:
+    """A random ViT-B-32, and a model that takes its tokenizer and its text tower's config from two repositories."""
+    with serving() as own:
+        own.repositories |= hub.repositories
+        serve(own, next(family for family in FAMILIES if family.model == "ViT-B-32"), tmp_path / "hub")
+        third_repository(own, tmp_path / "hub")
+        caches = [
+            prepared.by_open_clip(own, tmp_path / "tiny", "hf-hub:acme/tiny"),
+            prepared.by_open_clip(own, tmp_path / "vit", "ViT-B-32", "laion2b_s34b_b79k"),
+            prepared.by_open_clip(own, tmp_path / "third", "hf-hub:acme/roberta-ViT-B-32"),
+        ]
+    home = tmp_path / "third-home"  # open_clip does not hand cache_dir on to the text tower's config
+    assert list(home.glob("hub/models--roberta-base/snapshots/*/config.json"))
+    before = [state(cache) for cache in caches]
+    builder = Builder(tmp_path / "work", own, offline=True, environ={"HF_HUB_OFFLINE": "1", "HF_HOME": str(home)})
 
-    run = builder.run(TINY, "--from", str(cache))
+    run = builder.run(TINY + VIT + THIRD, *(word for cache in caches for word in ("--from", str(cache))))
 
     assert run.returncode == 0, run.stderr
-    assert "acme/tokenizer at" in run.stderr
-    assert "all hashes checked" in run.stderr
-    [model] = json.loads(builder.manifest)["models"]
-    assert [(source["repo"], source["revision"]) for source in model["sources"]] == [
-        (repo, repository.commit) for repo, repository in hub.repositories.items()
+    assert run.stderr.count("all hashes checked") == 6
+    entries = {model["id"]: model for model in json.loads(builder.manifest)["models"]}
+    assert [(source["repo"], source["roles"]) for source in entries["acme/roberta-ViT-B-32"]["sources"]] == [
+        ("acme/roberta-ViT-B-32", ["weights", "config"]),
+        ("acme/words", ["tokenizer"]),
+        ("roberta-base", ["text_config"]),
     ]
-    assert state(cache) == before
+    for model in entries.values():
+        assert {source["revision"] for source in model["sources"]} == {
+            own.repositories[source["repo"]].commit for source in model["sources"]
+        }
+    assert min(cosines(builder)) >= 0.99999
+    assert [state(cache) for cache in caches] == before
+
+
+def third_repository(hub: Hub, root: Path) -> None:
+    """A model whose tokenizer and text tower's config lie in two repositories beside its own."""
+    serve(hub, Family("roberta", "", "roberta-ViT-B-32", shrunk=NARROW, tower=BERT), root)
+    towers = hub.repositories["roberta-base"].folder
+    words = root / "words"
+    words.mkdir()
+    for path in [path for path in towers.iterdir() if path.name != "config.json"]:
+        shutil.move(path, words / path.name)
+    hub.add("acme/words", words)
+    config = hub.repositories["acme/roberta-ViT-B-32"].folder / "open_clip_config.json"
+    config.write_text(
+        config.read_text().replace('"hf_tokenizer_name": "roberta-base"', '"hf_tokenizer_name": "acme/words"')
+    )
+
+
+def cosines(builder: Builder) -> Iterator[float]:
+    """The lowest cosines of the shipped handler to open_clip, of each model's texts and images."""
+    for place in builder.root.glob("cache/built/*/*/report.json"):
+        [report] = json.loads(place.read_text())["models"]
+        assert report["token_ids_equal"]
+        yield from (report["min_text_cosine"], report["min_image_cosine"])
 
 
 def test_what_fetch_makes_loads_in_open_clip_offline_and_is_built_from(hub: Hub, tmp_path: Path) -> None:
@@ -65,7 +112,37 @@ def test_what_fetch_makes_loads_in_open_clip_offline_and_is_built_from(hub: Hub,
         (repo, repository.commit, repository.license) for repo, repository in hub.repositories.items()
     ]
 
-    run = Builder(tmp_path / "elsewhere", hub, offline=True).run(TINY, "--from", str(cache))
+    shutil.move(cache, tmp_path / "elsewhere" / "copied")
+    named = f'cache = "copied"\n{TINY.replace("torch", "onnx")}'
+    run = Builder(tmp_path / "elsewhere", hub, offline=True).run(named)
 
     assert run.returncode == 0, run.stderr
     assert run.stderr.count("all hashes checked") == 2
+
+
+def test_a_fetch_that_was_killed_goes_on_and_its_output_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    with serving() as hub:
+        hub.add("acme/tiny", repositories.tiny_model(tmp_path / "tiny", "acme/tokenizer"))
+        hub.add("acme/tokenizer", repositories.tokenizer_without_config(tmp_path / "tokenizer"))
+        large = hub.repositories["acme/tiny"].folder / "open_clip_model.safetensors"
+        repositories.pad(large, 12_000_000)
+        hub.stalled.add(large.name)
+        builder, output = Builder(tmp_path / "work", hub, command="fetch"), tmp_path / "model_cache"
+        process = builder.start(TINY, "--output", str(output))
+        deadline = time.monotonic() + 60
+        while not any(path.stat().st_size >= 5_000_000 for path in builder.root.rglob(f"{large.name}.partial")):
+            assert time.monotonic() < deadline, "the download never came to its middle"
+            time.sleep(0.05)
+        kill(process)
+        assert not output.exists()
+        hub.stalled.clear()
+        hub.requests.clear()
+
+        run = builder.run(TINY, "--output", str(output))
+
+        assert run.returncode == 0, run.stderr
+        [resumed] = hub.ranges(large.name)[:1]
+        assert resumed is not None
+        [fetched] = output.rglob(large.name)
+        assert fetched.read_bytes() == large.read_bytes()
+        assert not list(output.rglob("*.partial"))

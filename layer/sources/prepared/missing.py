@@ -1,6 +1,8 @@
 """All that prepared sources lack, of all models, told at once: where the hub cannot be asked for it."""
 
+import os
 import shlex
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -27,11 +29,14 @@ def refuse_missing(models: Sequence[ModelSpec], cache: Path, prepared: Prepared,
         search.model(model)
     if search.first is None:
         return
+    if name := environment.offline():
+        raise SourceError(_message(list(search.found), prepared, f"{name}={os.environ[name]} is set"))
     try:
-        environment.check_offline()
         hub.repository(*search.first)
     except UnreachableError as error:
         raise SourceError(_message(list(search.found), prepared, str(error))) from error
+    for finding in search.found:
+        print(f"note: {finding.code}: {finding.where}: so the hub is asked ({finding.what})", file=sys.stderr)
 
 
 class _Search:
