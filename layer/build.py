@@ -75,7 +75,7 @@ def _parts(
     from layer.registry.table import text_repositories
     from layer.sources.prepared import chosen
 
-    prepared = chosen.prepared(spec, sources or chosen.Options(), mode == "update", text_repositories)
+    prepared = chosen.prepared(spec, sources or chosen.Options(), mode == "update", text_repositories, cache)
     return _make_all(spec, cache, pins, own_samples, lock, mode, prepared)
 
 

@@ -66,6 +66,11 @@ class Need:
         raise PlanError(f"{self.repo} has no {' and no '.join(names)}: is it an OpenCLIP repository?")
 
 
+def parts(need: Need) -> list[Need]:
+    """Split a need by what may have been fetched for itself: weights, configs, a tokenizer."""
+    return [Need(need.repo, (role,), need.weights if role == "weights" else ()) for role in need.roles]
+
+
 def candidates(need: Need) -> dict[str, tuple[str, ...]]:
     """Return for each role of a need the files that it may take; "class" is what transformers reads if it is there."""
     found = {"weights": need.weights} if need.weights else {}

@@ -1,13 +1,17 @@
 """Every form in which prepared models are brought: all that a build takes is found, checked, and left as it was."""
 
 import hashlib
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from layer.errors import SourceError
+from layer.sources import resolve
 from layer.sources.download import gather
 from layer.sources.fetch import Fetched
+from layer.sources.prepared import places
 from layer.sources.prepared.places import Place
 from layer.sources.prepared.search import Prepared
 from layer.spec import ModelSpec
@@ -93,3 +97,87 @@ def digests(names: "list[str] | tuple[str, ...]", sources: dict[str, Path]) -> d
     """The hashes of the files as the hub had them, in ModelScope's copy."""
     folder: Callable[[str], Path] = lambda name: next(sources["modelscope"].rglob(name))  # noqa: E731
     return {name: hashlib.sha256(folder(name).read_bytes()).hexdigest() for name in names}
+
+
+@pytest.mark.parametrize(
+    ("place", "found"),
+    [
+        ("acme/tiny", True),
+        ("models/acme/tiny", True),
+        ("acme___tiny", True),
+        ("acme--tiny", True),
+        ("ACME/Tiny", True),
+        ("tiny", True),
+        ("acme--tiny/a/b/c/d/tiny", True),
+        ("models--acme--tiny/snapshots/0123456789012345678901234567890123456789", True),
+        ("hub/models/acme/tiny/snapshots/master", True),
+        ("our-model", True),  # the one folder, named itself, of the one model
+        ("two/our-model", False),
+        (".hidden/acme/tiny", False),
+        ("datasets--acme--tiny", False),
+    ],
+)
+def test_a_folder_is_taken_for_a_repository_by_its_name(
+    sources: dict[str, Path], tmp_path: Path, place: str, found: bool
+) -> None:
+    folder = tmp_path / "source" / place
+    shutil.copytree(next(sources["modelscope"].rglob("open_clip_config.json")).parent, folder)
+    given = folder if place == "our-model" else tmp_path / "source"
+    need = resolve.Need("acme/tiny", ("weights", "config"), resolve.DEFAULT_WEIGHTS)
+
+    located = Prepared([Place(given)], alone=True).find(need, None, None, TINY)
+
+    assert (located is not None) == found
+
+
+def test_a_repository_may_be_told_by_its_id_and_a_models_own_place_comes_first(
+    sources: dict[str, Path], tmp_path: Path
+) -> None:
+    folder = next(sources["modelscope"].rglob("open_clip_config.json")).parent
+    shutil.copytree(folder, tmp_path / "x")
+    need = resolve.Need("acme/tiny", ("config",))
+
+    told = Prepared([places.given(f"acme/tiny={tmp_path / 'x'}", "--from")]).find(need, None, None, TINY)
+    own = Prepared([Place(sources["open_clip"])], {TINY.id: Place(tmp_path / "x")}).find(need, None, None, TINY)
+
+    assert told is not None
+    assert own is not None
+    assert told.folder == own.folder == tmp_path / "x"
+    with pytest.raises(SourceError, match="no-such-place is not there: name the directory of a prepared cache"):
+        places.given("no-such-place", "--from")
+    with pytest.raises(SourceError, match="is no directory"):
+        places.given(str(folder / "open_clip_config.json"), "--from")
+
+
+def test_the_caches_of_the_environment_are_looked_at_where_they_are(tmp_path: Path) -> None:
+    for name in ("one", "home/hub", "user/.cache/huggingface/hub"):
+        (tmp_path / name).mkdir(parents=True)
+    named = {"HF_HUB_CACHE": str(tmp_path / "one"), "HF_HOME": str(tmp_path / "home")}
+    users = {"XDG_CACHE_HOME": str(tmp_path / "user" / ".cache"), "HF_HOME": str(tmp_path / "not-there")}
+
+    assert [place.path for place in places.of_environment(False, named)] == [tmp_path / "one", tmp_path / "home/hub"]
+    assert places.of_environment(False, users) == []
+    assert [place.path for place in places.of_environment(True, users)] == [tmp_path / "user/.cache/huggingface/hub"]
+
+
+def test_a_repository_in_two_parts_of_one_commit_is_joined_by_links(tmp_path: Path) -> None:
+    """The weights where `cache_dir` said, the tokenizer in the user's cache: the second call was made without it."""
+    with serving() as hub:
+        folder = repositories.tiny_model(tmp_path / "tiny", "acme/tiny")
+        for path in repositories.tokenizer_without_config(tmp_path / "words").iterdir():
+            shutil.copy(path, folder)
+        hub.add("acme/tiny", folder)
+        cache = prepared.by_open_clip(hub, tmp_path / "both", "hf-hub:acme/tiny")
+    parts = [Path(shutil.copytree(cache, tmp_path / name, symlinks=True)) for name in ("weights", "tokenizer")]
+    for number, part in enumerate(parts):
+        for path in part.glob("models--*/snapshots/*/*"):
+            if path.name.startswith("open_clip") == bool(number):
+                path.unlink()
+    before = [state(part) for part in parts]
+
+    places_of_both = [Place(part) for part in parts]
+    [[joined]] = gather([TINY], tmp_path / "build", {}, Prepared(places_of_both, scratch=tmp_path / "build" / "joined"))
+
+    assert set(joined.files) == {"open_clip_config.json", "open_clip_model.safetensors", *repositories.TOKENIZER_NAMES}
+    assert joined.as_found == ()
+    assert [state(part) for part in parts] == before

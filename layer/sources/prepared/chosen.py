@@ -18,11 +18,13 @@ class Options:
     spec: Path | None = None
 
 
-def prepared(spec: Spec, options: Options, update: bool, texts_of: Callable[[str], Sequence[str]]) -> Prepared:
+def prepared(
+    spec: Spec, options: Options, update: bool, texts_of: Callable[[str], Sequence[str]], cache: Path
+) -> Prepared:
     """Return the sources in the order in which they are searched. Raises SourceError for one that is not there.
 
     With `update`, which takes what the hub has now, the environment's caches count only where the hub is not asked.
-    `texts_of` tells which repositories go with one of weights.
+    `texts_of` tells which repositories go with one of weights; `cache` is the build's own.
     """
     listed = [places.given(text, "--from") for text in options.given]
     if spec.cache:
@@ -32,7 +34,14 @@ def prepared(spec: Spec, options: Options, update: bool, texts_of: Callable[[str
     if offline or not update:
         # open_clip's own calls put what they do not pass cache_dir to into the user's cache.
         listed += places.of_environment(default=offline or bool(listed or own))
-    return Prepared(_once(listed), own, alone=len(spec.models) == 1, spec=options.spec, texts_of=texts_of)
+    return Prepared(
+        _once(listed),
+        own,
+        alone=len(spec.models) == 1,
+        spec=options.spec,
+        texts_of=texts_of,
+        scratch=cache / "joined",
+    )
 
 
 def _once(listed: Sequence[places.Place]) -> list[places.Place]:

@@ -1,11 +1,13 @@
 """Find the repositories that models need in prepared sources: of each the first copy that has all of it, whole."""
 
+import shutil
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from layer.files.link import point_to
 from layer.findings.finding import Finding
 from layer.sources.fetch import Located, repo_folder
 from layer.sources.lock import LockedSource
@@ -30,14 +32,16 @@ class Prepared:
         alone: bool = False,
         spec: Path | None = None,
         texts_of: Callable[[str], Sequence[str]] = lambda _: (),
+        scratch: Path | None = None,
     ) -> None:
         """`own` are the places of single models, by id, searched first; `alone` says that there is one model only.
 
         `spec` is the models.toml, for the commands that an error names; None is the default one. `texts_of` tells
-        which repositories go with one of weights, where its config, which would say so, is missing.
+        which repositories go with one of weights, where its config, which would say so, is missing. In `scratch`
+        links are made to the files of a repository of which two sources have a part each.
         """
         self.places, self.own, self.alone, self.spec = tuple(places), own or {}, alone, spec
-        self.texts_of = texts_of
+        self.texts_of, self.scratch = texts_of, scratch
         self._surveys: dict[Place, list[Copy]] = {}
         self._known: dict[object, Found] = {}
         self._knowing = threading.RLock()
@@ -84,26 +88,47 @@ class Prepared:
 
     def _look(self, need: "Need", asked: str | None, pin: LockedSource | None, model: ModelSpec) -> Found:
         lacking: list[Finding] = []
-        for copy in self._copies(need, model):
+        for copy in dict.fromkeys(self._copies(need, model)):
             try:
                 found = opened.located(copy, need, asked, pin)
             except opened.LackingError as error:
                 lacking += error.findings
                 continue
             return found, []
+        if lacking and (joined := self._joined(need, asked, pin, model)):
+            return joined, []
         return None, list(dict.fromkeys(lacking)) or list(self._nowhere(need, model))
+
+    def _joined(self, need: "Need", asked: str | None, pin: LockedSource | None, model: ModelSpec) -> Located | None:
+        """Join a repository of parts: where `cache_dir` was given to one of open_clip's calls and not to the other."""
+        from layer.sources.resolve import parts  # late: it imports torch
+
+        wanted = parts(need)
+        found = [self._search(part, asked, pin, model)[0] for part in wanted] if len(wanted) > 1 else []
+        whole = [one for one in found if one]
+        if self.scratch is None or not whole or len(whole) < len(wanted) or len({one.revision for one in whole}) > 1:
+            return None
+        folder = self.scratch / repo_folder(need.repo) / whole[0].revision
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        expected = {name: want for one in whole for name, want in one.expected.items()}
+        for one in whole:
+            for name in one.expected.keys() - {path.name for path in folder.iterdir()}:
+                point_to(one.folder / name, folder / name)
+        as_found = tuple(name for one in whole for name in one.as_found)
+        return Located(need, asked, whole[0].revision, whole[0].license, folder, expected, as_found)
 
     def _copies(self, need: "Need", model: ModelSpec) -> Iterator[Copy]:
         """Yield what may be the repository: first by its whole id, then by a folder's name, then by exclusion."""
-        every = [copy for place in self._order(model) for copy in self._survey(place)]
-        own = [copy for place in self._own(model) for copy in self._survey(place)]
         names = [need.repo.rpartition("/")[2]]
-        if need.weights:
+        of_weights = bool({"weights", "config"} & set(need.roles))
+        if of_weights:
             names += [model.slug, model.name, f"{model.name}-{model.pretrained}", f"{model.name}_{model.pretrained}"]
-        exact = [copy for copy in every if copy.is_of(need.repo)]
-        named = [copy for copy in every if not copy.cache and copy.may_be(names)]
-        unnamed = [copy for copy in (every if self.alone else own) if copy.nameless and copy.repo is None]
-        yield from dict.fromkeys([*exact, *named, *(unnamed if need.weights else [])])
+        for group, alone in ((self._own(model), True), (self.places, self.alone)):
+            copies = [copy for place in group for copy in self._survey(place)]
+            yield from (copy for copy in copies if copy.is_of(need.repo))
+            yield from (copy for copy in copies if not copy.cache and copy.may_be(names))
+            yield from (copy for copy in copies if copy.nameless and copy.repo is None and of_weights and alone)
 
     def _order(self, model: ModelSpec) -> list[Place]:
         return [*self._own(model), *self.places]
