@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from tests.bounds import MIN_COSINE
 from tests.local.emulator import Function
 from tests.local.test_emulator import decoded, golden, vectors
 
-MIN_COSINE = {"int8": 0.999, "fp32": 0.99999}  # cosine to open_clip
 TEXTS = ["“a red circle”", "a red circle &amp; a star", "Ã©toile rouge", "一个红色的圆形", "x" * 500, "🟥 ｆｕｌｌ"]
 KINDS = [("PNG", "RGBA"), ("PNG", "P"), ("PNG", "L"), ("PNG", "LA"), ("JPEG", "RGB"), ("JPEG", "CMYK"),
          ("WEBP", "RGBA"), ("GIF", "P"), ("BMP", "RGB")]  # fmt: skip

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from openclip_lambda.cli import main as cli
 
+from tests import bounds
 from tests.e2e.builds import Builds, manifest_sha256
 from tests.e2e.deployment import Deployment, resolve_localhost
 from tests.local.test_emulator import decoded, golden, vectors
 
-MIN_COSINE = 0.999  # to open_clip, of 8-bit weights
+MIN_COSINE = bounds.MIN_COSINE["int8"]
 QUESTION = {"input": "a red circle"}
 
 

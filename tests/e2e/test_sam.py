@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests.bounds import MIN_COSINE
 from tests.e2e.aws import REGION, ROOT, RUNTIME, tagged
 from tests.e2e.builds import Builds, manifest_sha256
 from tests.e2e.engine import docker
@@ -108,7 +109,7 @@ def test_the_api_on_this_machine_embeds_as_open_clip_does(built: Built, tmp_path
             server.terminate()
             server.wait(60)
 
-    assert (vectors(answer) * decoded(expected["text_embeddings"])).sum(axis=1).min() > 0.999
+    assert (vectors(answer) * decoded(expected["text_embeddings"])).sum(axis=1).min() > MIN_COSINE["int8"]
 
 
 def ask(port: int, body: Any, server: "subprocess.Popen[bytes]", log: Path) -> Any:

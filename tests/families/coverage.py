@@ -15,12 +15,14 @@ from layer.engines import ENGINES as EXPORTED
 from layer.registry import table
 from layer.registry.lambda_limits import shapes
 from layer.versions import installed
+from tests import bounds
 from tests.families.families import BIOMEDCLIP, FAMILIES, Family, family_of
 
 DOCS = Path(__file__).parents[2] / "docs"
 RESULTS, PAGE = DOCS / "coverage.json", DOCS / "coverage.md"
 ENGINES = ("torch", "onnx", "openvino")
-MIN_COSINE = {"torch": 0.99999, "onnx": 0.999, "openvino": 0.999}  # cosine to open_clip's embeddings
+# cosine to open_clip's embeddings
+MIN_COSINE = {"torch": bounds.MIN_COSINE["fp32"], **dict.fromkeys(("onnx", "openvino"), bounds.MIN_COSINE["int8"])}
 INTRODUCTION = """# Coverage: every model of open_clip's registry
 
 Written by the tests (`make models`; `tests/families`). The last change was a run on {date} with open_clip

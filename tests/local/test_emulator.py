@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tests.bounds import MIN_COSINE
 from tests.conftest import build_demo
 from tests.local.emulator import Function
 
 MODEL = "openclip-lambda/shapes-i18n"
 Start = Callable[..., Function]
-MIN_COSINE = {"fp32": 0.99999, "int8": 0.999}  # cosine to open_clip
 
 
 @pytest.fixture(scope="module", params=["torch fp32", "onnx int8", "openvino int8"])

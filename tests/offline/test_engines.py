@@ -14,13 +14,13 @@ from layer.bundle import sandbox
 from layer.bundle.manifest import read
 from layer.bundle.records import as_json
 from layer.demo import evaluate
+from tests.bounds import MIN_COSINE
 from tests.conftest import build_demo
 from tests.hub.repositories import demo_snapshot
 from tests.offline.packaged import packaged
 
 ROOT = Path(__file__).parents[2]
 SEED, COUNT = 3, 640  # of the images that the probe draws
-MIN_COSINE = {"fp32": 0.99999, "int8": 0.999}  # cosine to open_clip
 MIN_COSINE_IN_BATCH = {"fp32": 0.99999, "int8": 0.9995}  # cosine of an item alone to the same in a batch
 
 
