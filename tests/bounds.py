@@ -1,3 +1,3 @@
-"""What embeddings are held to, wherever a test compares them with open_clip's. Contracts compare it with the code's own."""
+"""How near to open_clip's an embedding has to be, wherever a test compares the two. A contract holds the code to it."""
 
-MIN_COSINE = {"fp32": 0.99999, "int8": 0.999}  # the worst sample's cosine to open_clip, by precision
+MIN_COSINE = {"fp32": 0.99999, "int8": 0.999}  # the worst sample's cosine, by precision

@@ -27,6 +27,11 @@ def measure_ranges(fp32: Path, samples: Path) -> Ranges:
 
     The graph at `fp32` gets an output for each such place, Abs -> Reshape [-1, channels] -> ReduceMax, and runs on the
     rows of `samples` (.npz, an array for each input) one by one, so that memory holds one sample's activations.
+    A sample of two tokens and three channels:
+
+        [[[1, -4, 0], [2, 3, -1]]]  ->  [[[1, 4, 0], [2, 3, 1]]]  ->  [[1, 4, 0], [2, 3, 1]]  ->  [2, 4, 1]
+
+    Of several samples the largest counts: [2, 4, 1] and [3, 1, 0] give [3, 4, 1].
     """
     model = onnx.load(fp32, load_external_data=False)
     width = {tensor.name: tensor.dims[0] for tensor in model.graph.initializer if tensor.dims}
