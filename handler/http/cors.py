@@ -7,6 +7,7 @@ from handler.settings import Settings
 
 MAX_AGE_SECONDS = 7_200  # the most that Chromium keeps
 HEADERS = "authorization, content-type, x-api-key"
+EXPOSED = "server-timing, x-openclip-cold"
 
 
 def allowed(methods: Iterable[str]) -> str:
@@ -34,7 +35,7 @@ def add(response: Response, request: Request, settings: Settings) -> Response:
     everybody = "*" in settings.cors_origins
     headers = {} if everybody else {"vary": "origin"}
     if _permits(request, settings):
-        headers["access-control-expose-headers"] = "server-timing, x-openclip-cold"
+        headers["access-control-expose-headers"] = EXPOSED
         headers["access-control-allow-origin"] = "*" if everybody else request.headers["origin"]
     return response._replace(headers={**response.headers, **headers})
 

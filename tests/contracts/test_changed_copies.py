@@ -87,6 +87,7 @@ FACTS = [
         ("infra/environment.py", "handler/settings.py"),
     ),
     Change(test_facts.test_the_cors_headers, cors, "HEADERS", "x-other", ("handler/http/cors.py", "infra/api.py")),
+    Change(test_facts.test_the_cors_headers, cors, "MAX_AGE_SECONDS", 1, ("handler/http/cors.py", "infra/api.py")),
     Change(
         test_facts.test_the_package_shapes,
         lambda_limits,

@@ -130,11 +130,19 @@ def test_the_bundles_place() -> None:
 
 
 def test_the_cors_headers() -> None:
-    allowed = api._cors(("https://example.org",))
-    assert allowed is not None
+    deployed = api._cors(("https://example.org",))
+    assert deployed is not None
+    assert deployed.max_age is not None
     agree(
-        "the headers that another origin may send",
-        {"handler/http/cors.py": cors.HEADERS.split(", "), "infra/api.py": list(allowed.allow_headers or [])},
+        "what another origin may send and read, and for how many seconds a browser keeps that",
+        {
+            "handler/http/cors.py": (cors.HEADERS.split(", "), cors.EXPOSED.split(", "), cors.MAX_AGE_SECONDS),
+            "infra/api.py": (
+                list(deployed.allow_headers or []),
+                list(deployed.expose_headers or []),
+                deployed.max_age.to_seconds(),
+            ),
+        },
     )
 
 
