@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from layer.bundle.manifest_check import check
 from layer.bundle.records import NAME as NAME
+from layer.bundle.records import SCHEMA as SCHEMA
 from layer.bundle.records import BundleFile, Export, Manifest, ModelEntry, ModelFacts, Source, as_json
 from layer.errors import VerifyError
 from layer.naming.checked import shown
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 Record = TypeVar("Record")
 
-SCHEMA = 3
 REBUILD = "build the bundle again with `python -m layer build`"
 LIBRARIES = {
     "open_clip": "open_clip_torch",

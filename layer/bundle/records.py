@@ -9,6 +9,7 @@ from typing import Any
 from layer.spec import Target
 
 NAME = "manifest.json"
+SCHEMA = 3  # rises when a reader of the number before could not read the file
 
 
 @dataclass(frozen=True)

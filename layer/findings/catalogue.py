@@ -190,6 +190,10 @@ PACKAGE = {
         "torchvision was built for another torch: 'operator torchvision::nms does not exist' at import", SAME_INDEX
     ),
     "bundle-broken": error("the bundle is not what its manifest says", "python -m layer build"),
+    "bundle-outdated": error(
+        "the bundle was built by another version, and the handler of this one refuses it",
+        "build the bundle again with `python -m layer build`",
+    ),
 }
 FUNCTION = {
     "unhealthy": error("the function says that it cannot serve", "build and deploy again"),

@@ -15,6 +15,7 @@ from handler.http import dispatch
 from handler.service import Service
 from layer.bundle import manifest as layer_manifest
 from layer.bundle.records import Manifest
+from layer.doctor.own_process import examine
 from layer.errors import VerifyError
 
 MANIFESTS = Path(__file__).with_name("manifests")
@@ -57,6 +58,13 @@ def test_a_bundle_of_schema_2_is_refused_by_both_with_the_command_that_rebuilds(
 
     assert REBUILD in str(served.value)
     assert REBUILD in str(built.value)
+
+
+def test_the_doctor_names_a_bundle_of_schema_2(tmp_path: Path) -> None:
+    found = {finding.code: finding for finding in examine(str(bundle_of(tmp_path, "schema-2.json")))}
+
+    assert "its schema is 2" in found["bundle-outdated"].what
+    assert "python -m layer build" in found["bundle-outdated"].fix
 
 
 def test_a_function_with_a_bundle_of_schema_2_says_so_to_whoever_asks(tmp_path: Path) -> None:

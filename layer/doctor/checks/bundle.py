@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from layer.bundle.records import NAME as MANIFEST
-from layer.bundle.records import BundleFile
+from layer.bundle.records import SCHEMA, BundleFile
 from layer.doctor.checks.cache import cache_problems, caches
 from layer.doctor.limits import MAX_TEXT, UnreadableError
 from layer.doctor.readers.regular import open_regular
@@ -29,6 +29,8 @@ def bundle_problems(tree: Tree, root: Path) -> Iterator[Finding]:
     files = list(_files(facts))
     if not files:
         raise UnreadableError(MANIFEST, "it lists no files")
+    if isinstance(schema := facts.get("schema"), int) and schema != SCHEMA:
+        yield Finding("bundle-outdated", MANIFEST, f"its schema is {schema}, this version reads {SCHEMA}")
     for file in files:
         node = tree.get(file.path)
         if node is None:
