@@ -7,6 +7,7 @@ from layer.engines import ENGINES
 from layer.naming import checked
 from layer.spec import CHOICES
 
+MAX_SIZE = 10**15  # bytes: what no disk holds
 _PYTHON = re.compile(r"3\.[0-9]{1,2}")
 
 
@@ -35,8 +36,8 @@ def check(manifest: Manifest) -> None:
     for file in manifest.files:
         checked.relative_path(file.path)
         checked.sha256(file.sha256)
-        if file.size < 0:
-            raise ValueError(f"{file.size} is no size")
+        if not 0 <= file.size <= MAX_SIZE:
+            raise ValueError(f"{checked.shown(file.size)} is no size")
 
 
 def _printable(*values: str) -> None:

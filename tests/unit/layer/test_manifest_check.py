@@ -54,10 +54,14 @@ def test_a_sound_manifest_is_read(tmp_path: Path) -> None:
         ({"files": [{**FILE, "path": "/etc/passwd"}]}, "no relative path|no file name"),
         ({"files": [{**FILE, "sha256": "x"}]}, "is no sha256"),
         ({"files": [{**FILE, "size": -1}]}, "is no size"),
+        ({"files": [{**FILE, "size": 10**4000}]}, "is no size"),
+        ({"files": [{**FILE, "size": True}]}, "'files.0.size': Input should be a valid integer"),
+        ({"models": [{**MODEL, "golden": "x"}]}, "'models.0.golden': Input should be an object"),
+        ({"versions": {"\x1b[2J": "1"}}, "cannot be printed"),
         ({"files": [7]}, "damaged"),
         ({"schema": "\x1b[2J"}, "has schema"),
     ],
-    ids=range(18),
+    ids=range(22),
 )
 def test_what_would_become_a_path_or_a_line_of_a_dockerfile_is_refused(
     tmp_path: Path, changed: dict[str, Any], says: str
