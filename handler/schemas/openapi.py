@@ -111,7 +111,7 @@ def _paths(options: list[dict[str, Any]]) -> dict[str, Any]:
         "/meta": {"get": _get("The model, as Weaviate's multi2vec-clip asks for it", "meta", "Meta")},
         "/.well-known/ready": {"get": _ready("ready")},
         "/.well-known/live": {"get": _ready("live")},
-        "/openapi.json": {"get": _get("This document", "openapi", "Document")},
+        "/openapi.json": {"get": _get("This document", "openapi", {"type": "object", "required": ["openapi"]})},
     }
 
 
@@ -146,7 +146,9 @@ def _examples(name: str) -> dict[str, Any]:
     return {title: {"value": value} for title, value in bodies[name].items()}
 
 
-def _post(summary: str, name: str, body: Mapping[str, Any], response: str, **more: Any) -> dict[str, Any]:
+def _post(
+    summary: str, name: str, body: Mapping[str, Any], response: str | dict[str, Any], **more: Any
+) -> dict[str, Any]:
     return {
         "summary": summary,
         "operationId": name,
@@ -156,7 +158,7 @@ def _post(summary: str, name: str, body: Mapping[str, Any], response: str, **mor
     }
 
 
-def _get(summary: str, name: str, response: str, **more: Any) -> dict[str, Any]:
+def _get(summary: str, name: str, response: str | dict[str, Any], **more: Any) -> dict[str, Any]:
     return {"summary": summary, "operationId": name, **more, "responses": described.of_get(response)}
 
 

@@ -101,7 +101,6 @@ SCHEMAS: dict[str, Any] = {
     "Vectors": _object({"textVectors": _list(VECTOR), "imageVectors": _list(VECTOR)}),
     "PlainError": _object({"error": STRING}),
     "Meta": _object({"model": STRING}),
-    "Document": _object({"openapi": STRING}),
 }
 MEANING = {
     400: "The request is wrong",
@@ -114,12 +113,10 @@ MEANING = {
 }
 
 
-def json_response(about: str, schema: str) -> dict[str, Any]:
-    """Describe one response by its schema's name."""
-    return {
-        "description": about,
-        "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}},
-    }
+def json_response(about: str, schema: str | dict[str, Any]) -> dict[str, Any]:
+    """Describe one response: by the name of one of SCHEMAS, or by its schema, which only one route has."""
+    content = {"$ref": f"#/components/schemas/{schema}"} if isinstance(schema, str) else schema
+    return {"description": about, "content": {"application/json": {"schema": content}}}
 
 
 def errors() -> dict[str, Any]:
@@ -131,12 +128,12 @@ def _codes(status: int) -> str:
     return ", ".join(f"`{code}`" for code, its in STATUS.items() if its == status)
 
 
-def of_post(response: str) -> dict[str, Any]:
+def of_post(response: str | dict[str, Any]) -> dict[str, Any]:
     """Return the responses of a route that embeds."""
     return {"200": json_response("Done", response), **_refer(*MEANING)}
 
 
-def of_get(response: str) -> dict[str, Any]:
+def of_get(response: str | dict[str, Any]) -> dict[str, Any]:
     """Return the responses of a GET route."""
     health = {"503": json_response("Why nothing runs here", response)} if response == "Health" else _refer(503)
     return {"200": json_response("Done", response), **_refer(400, 500), **health}
