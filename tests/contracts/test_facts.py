@@ -6,9 +6,12 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from devserver import server
 from handler import golden, manifest, offline
 from handler.engines import ENGINES
+from handler.errors import STATUS
 from handler.http import cors
+from handler.schemas import limits
 from handler.settings import Settings
 from handler.telemetry import metrics
 from infra import api, environment, function, monitoring
@@ -17,6 +20,7 @@ from infra.settings import StackSettings
 from layer import engines as layer_engines
 from layer.bundle import manifest as layer_manifest
 from layer.bundle import records
+from layer.doctor.checks import environment as doctor
 from layer.export import parity_gate
 from layer.package import digest, pipeline
 from layer.registry import lambda_limits
@@ -202,4 +206,33 @@ def test_the_digest_of_a_tree(tmp_path: Path) -> None:
             "layer/package/digest.py": digest.tree_sha256(tmp_path / "tree"),
             "infra/package.py": infra_package.tree_sha256(tmp_path / "tree"),
         },
+    )
+
+
+def test_what_lambda_takes_and_gives_at_once() -> None:
+    number, _ = StackSettings.model_json_schema()["properties"]["max_body_bytes"]["anyOf"]
+    agree(
+        "Lambda's synchronous payload limit, in bytes",
+        {
+            "handler/schemas/limits.py": limits.MAX_RESPONSE_BYTES,
+            "infra/settings.py": number["maximum"],
+            "devserver/server.py": server.MAX_EVENT_BYTES,
+        },
+    )
+
+
+def test_the_codes_that_alarms_watch() -> None:
+    watched = sorted(code for _, code, _ in monitoring.FAULTS)
+    agree(
+        "codes of faults of ours",
+        {"infra/monitoring.py": watched, "handler/errors.py": sorted(set(watched) & set(STATUS))},
+    )
+
+
+def test_the_variables_of_what_writes_beside_the_models() -> None:
+    wanted = set(offline.environment(Path("/tmp/openclip"))) - set(offline.OFFLINE_FLAGS)
+    wanted -= {"HF_HOME", "HF_HUB_CACHE", "HOME"}  # the hub's own, which other findings are about
+    agree(
+        "variables of what writes beside the models",
+        {"handler/offline.py": sorted(wanted), "layer/doctor/checks/environment.py": sorted(doctor.WRITERS)},
     )
