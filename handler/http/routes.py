@@ -26,7 +26,7 @@ def _json(request: Request, otherwise: str = "application/json") -> Any:
             "unsupported_media_type",
             f"content-type is {shorten(kind)}: send {otherwise} (curl needs -H 'content-type: application/json')",
         )
-    return parse_json(request.body)
+    return parse_json(request.content)
 
 
 def _post_embeddings(service: Service, request: Request) -> Response:

@@ -127,7 +127,7 @@ class ListOf(NamedTuple):
         return {"anyOf": [*one.get("anyOf", [one]), many]} if self.or_one else many
 
 
-def parse_json(body: bytes) -> Any:
+def parse_json(body: str | bytes) -> Any:
     """Read the body. Raises ApiError invalid_json, saying where it went wrong."""
     try:
         return json.loads(body)
