@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from handler.engines.text_cleaning import one_request
 from handler.errors import ApiError, TextError
-from handler.imaging.batching import batches, check_headers
+from handler.imaging.batching import batches, read_headers
 from handler.imaging.s3 import S3Object, fetch
 from handler.manifest import ModelEntry
 from handler.schemas.fields import MODALITIES, Item
@@ -111,14 +111,14 @@ def embed(items: Sequence[Item], model: "LoadedModel", settings: Settings) -> tu
     texts = [(index, item) for index, item in enumerate(items) if isinstance(item.value, str)]
     images = [(index, item.value, item.param) for index, item in enumerate(items) if isinstance(item.value, bytes)]
     _record(len(texts), len(images), model.entry.id)
-    check_headers(images, model, settings)
+    headers = read_headers(images, model, settings)
     vectors = np.empty((len(items), model.entry.embed_dim), np.float32)
     tokens = 0
     for places, ids in _tokenized(texts, model):
         tokens += int((ids != model.entry.tokenizer["pad_id"]).sum())
         with stage("inference"):
             vectors[places] = model.engine.encode_tokens(ids)
-    for places, pixels in batches(images, model, settings):
+    for places, pixels in batches(images, headers, model, settings):
         with stage("inference"):
             vectors[places] = model.engine.encode_images(pixels)
     if not np.isfinite(vectors).all():

@@ -11,65 +11,74 @@ from numpy.typing import NDArray
 from handler.engines.threads import thread_count
 from handler.errors import ImageError
 from handler.imaging.budget import check_pixels
-from handler.imaging.decode import decode_for, read_header
+from handler.imaging.container import Container
+from handler.imaging.decode import decode_container, read_header
 from handler.settings import Settings
 from handler.telemetry.invocation import stage
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future
-
     from handler.models import LoadedModel
 
 BATCH = 8  # images a run: activations grow with it, speed hardly does
+AHEAD = 32  # images decoded before the engine has them: 19 MB of pixels at 224x224
 
 Pixels = NDArray[np.float32]
 ImageItem = tuple[int, bytes, str | None]  # its place among the items, its bytes, and what an error calls that place
 
 
-def check_headers(items: Sequence[ImageItem], model: "LoadedModel", settings: Settings) -> None:
-    """Read every image's header before the first is decoded: a batch that will be refused costs next to nothing."""
-    if len(items) < 2:
-        return  # the one has its own limit
-    total = 0
+def read_headers(items: Sequence[ImageItem], model: "LoadedModel", settings: Settings) -> list[Container]:
+    """Read every image's header before the first is decoded: a batch that will be refused costs next to nothing.
+
+    Raises ImageError.
+    """
+    headers = []
     for _, data, param in items:
-        with _error_context(param):
-            total += read_header(data, settings.max_image_pixels, model.fit).work
-    check_pixels(total, len(items), settings.max_request_pixels)
+        with _error_context(param), stage("decode"):
+            headers.append(read_header(data, settings.max_image_pixels, model.fit))
+    if len(items) > 1:  # the one has its own limit
+        check_pixels(sum(header.work for header in headers), len(items), settings.max_request_pixels)
+    return headers
 
 
-def batches(items: Sequence[ImageItem], model: "LoadedModel", settings: Settings) -> Iterator[tuple[list[int], Pixels]]:
+def batches(
+    items: Sequence[ImageItem], headers: Sequence[Container], model: "LoadedModel", settings: Settings
+) -> Iterator[tuple[list[int], Pixels]]:
     """Yield the images' places, and their pixels as float32 [N, 3, H, W], a batch at a time.
 
-    At most one image a thread is ever held at its full size. Raises ImageError for the first that is none.
+    At most one image a thread is ever held at its full size, and none is decoded while the engine computes: it keeps
+    every core busy, and waits for the slowest of its threads. Raises ImageError for the first that is none.
     """
     if len(items) < 2:  # no thread is worth it
-        yield from (([item[0]], _pixels(item, model, settings)[None]) for item in items)
+        for item, header in zip(items, headers, strict=True):
+            pixels = model.preprocess.empty(1)
+            _decode(item, header, pixels[0], model, settings)
+            yield [item[0]], pixels
         return
     from concurrent.futures import ThreadPoolExecutor  # late: a request of one item needs none
 
-    runs = [items[start : start + BATCH] for start in range(0, len(items), BATCH)]
     pool = ThreadPoolExecutor(thread_count(settings), "openclip-decode")
-
-    def begin(run: Sequence[ImageItem]) -> "list[Future[Pixels]]":
-        return [pool.submit(copy_context().run, _pixels, item, model, settings) for item in run]
-
     try:
-        under_way = begin(runs[0])
-        for run, following in zip(runs, [*runs[1:], ()], strict=True):
-            pixels = np.stack([item.result() for item in under_way])
-            under_way = begin(following)
-            yield [place for place, _, _ in run], pixels
+        for start in range(0, len(items), AHEAD):
+            ahead = items[start : start + AHEAD]
+            pixels = model.preprocess.empty(len(ahead))
+            under_way = [
+                pool.submit(copy_context().run, _decode, item, header, out, model, settings)
+                for item, header, out in zip(ahead, headers[start : start + AHEAD], pixels, strict=True)
+            ]
+            for done in under_way:
+                done.result()
+            for run in range(0, len(ahead), BATCH):
+                yield [place for place, _, _ in ahead[run : run + BATCH]], pixels[run : run + BATCH]
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _pixels(item: ImageItem, model: "LoadedModel", settings: Settings) -> Pixels:
-    _, data, param = item
-    with _error_context(param):
+def _decode(item: ImageItem, header: Container, out: Pixels, model: "LoadedModel", settings: Settings) -> None:
+    with _error_context(item[2]):
         with stage("decode"):
-            decoded = decode_for(data, settings.max_image_pixels, settings.exif_orientation, model.fit)
+            decoded = decode_container(header, settings.max_image_pixels, settings.exif_orientation)
         with stage("preprocess"):
-            return model.preprocess.of(decoded)
+            model.preprocess.of(decoded, out)
 
 
 @contextmanager

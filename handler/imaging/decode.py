@@ -68,7 +68,11 @@ def decode_for(data: bytes, max_pixels: int, upright: bool, fit: Fit | None) -> 
 
     None for `fit` decodes all of it.
     """
-    container = read_header(data, max_pixels, fit)
+    return decode_container(read_header(data, max_pixels, fit), max_pixels, upright)
+
+
+def decode_container(container: "Container", max_pixels: int, upright: bool) -> Decoded:
+    """Decode what `read_header` found. Raises as `decode`."""
     with _map_pillow_errors(container.kind, max_pixels):
         image = container.finish(container)
         _check_size(image.width, image.height, max_pixels)

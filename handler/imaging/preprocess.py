@@ -35,23 +35,32 @@ class Preprocess:
 
         Raises ImageError for an image that open_clip's transform could not take either.
         """
-        return self._pixels(image, self._fit)
+        return self._pixels(image, self._fit, self.empty(1)[0])
 
-    def of(self, decoded: Decoded) -> NDArray[np.float32]:
-        """Return the same of an image that may have been decoded at a reduced scale, then not bit by bit."""
+    def empty(self, count: int) -> NDArray[np.float32]:
+        """Return room for so many images' pixels: float32 [count, 3, H, W]."""
+        return np.empty((count, 3, *self._target[::-1]), np.float32)
+
+    def of(self, decoded: Decoded, out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
+        """Return the same of an image that may have been decoded at a reduced scale, then not bit by bit.
+
+        It is written into `out`, float32 [3, H, W], where there is one.
+        """
+        out = self.empty(1)[0] if out is None else out
         if not decoded.reduced:
-            return self(decoded.image)
-        return self._pixels(decoded.image, lambda image: self._fit_reduced(image, decoded))
+            return self._pixels(decoded.image, self._fit, out)
+        return self._pixels(decoded.image, lambda image: self._fit_reduced(image, decoded), out)
 
-    def _pixels(self, image: Image.Image, fit: Callable[[Image.Image], Image.Image]) -> NDArray[np.float32]:
+    def _pixels(
+        self, image: Image.Image, fit: Callable[[Image.Image], Image.Image], out: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
         try:
             rgb = np.asarray(fit(image).convert("RGB"), np.uint8)
         except (ValueError, OSError) as error:  # what Pillow says to a mode that it cannot resize or convert
             raise ImageError("unsupported_image_format", f"an image of mode {image.mode} is not supported") from error
-        pixels = np.empty((3, *rgb.shape[:2]), np.float32)
         for band, levels in enumerate(self._levels):  # one pass over each, and no copy
-            np.take(levels, rgb[:, :, band], out=pixels[band], mode="clip")
-        return pixels
+            np.take(levels, rgb[:, :, band], out=out[band], mode="clip")
+        return out
 
     def _fit_reduced(self, image: Image.Image, decoded: Decoded) -> Image.Image:
         """Compute what is kept, and that alone: the crop and the resize are one."""

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from PIL import Image, ImageOps
 
-from handler.imaging.decode import decode, decode_for
+from handler.imaging.container import Container
+from handler.imaging.decode import decode, decode_container
 from handler.imaging.orientation import upright
-from handler.imaging.reduced import Decoded, Fit
+from handler.imaging.reduced import Decoded
 from tests.unit.fake_bundle import FakeFunction, as_base64, encoded
 
 LIMIT = 1_000_000
@@ -79,11 +80,11 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """Whether each image was asked to be upright."""
     found: list[bool] = []
 
-    def spy(data: bytes, max_pixels: int, upright: bool, fit: Fit | None) -> Decoded:
+    def spy(header: Container, max_pixels: int, upright: bool) -> Decoded:
         found.append(upright)
-        return decode_for(data, max_pixels, upright, fit)
+        return decode_container(header, max_pixels, upright)
 
-    monkeypatch.setattr("handler.imaging.batching.decode_for", spy)
+    monkeypatch.setattr("handler.imaging.batching.decode_container", spy)
     return found
 
 

@@ -127,9 +127,9 @@ def test_the_setting_wins_over_what_the_manifest_says(
     function, sizes = FakeFunction(tmp_path / "bundle", **setting), list[int]()
     of = Preprocess.of
 
-    def spy(self: Preprocess, one: Decoded) -> Any:
+    def spy(self: Preprocess, one: Decoded, out: Any) -> Any:
         sizes.append(one.image.width)
-        return of(self, one)
+        return of(self, one, out)
 
     monkeypatch.setattr(Preprocess, "of", spy)
     data = encoded(scene(1000, 1000), "JPEG")
