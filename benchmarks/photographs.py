@@ -1,8 +1,7 @@
 """`python -m benchmarks.photographs BUNDLE`: photographs through lambda_handler, warm, on this machine.
 
-With `--before DIRECTORY`, a checkout of an earlier commit, its handler serves the same requests from the same bundle, in
-turns. Prints medians, ratios, the share of the processors that a batch keeps busy, and what a batch costs beside the
-tower alone.
+With `--before DIRECTORY`, a checkout of an earlier commit, its handler serves the same requests from the same bundle,
+in turns. Prints medians, ratios, the share of the processors that a batch keeps busy, and what the tower alone takes.
 """
 
 import base64
@@ -133,22 +132,15 @@ def _photograph(width: int, height: int, quality: int) -> bytes:
 def _show(found: dict[str, list[dict[str, Any]]]) -> None:
     cores = len(os.sched_getaffinity(0))
     for workload in found["now"][0]:
-        cells = []
-        medians = {
-            name: [statistics.median(w for w, _ in one[workload]["runs"]) for one in all_]
-            for name, all_ in found.items()
-        }
-        for name, times in medians.items():
-            ratio = "" if name == "now" else f" ({statistics.median(times) / statistics.median(medians['now']):.2f}x)"
-            cells.append(f"{name} {1000 * statistics.median(times):.1f} ms{ratio}")
-        print(f"{workload}: " + ", ".join(cells))
-        if workload in BATCHES:
-            busy = [cpu / wall / cores for one in found["now"] for wall, cpu in one[workload]["runs"]]
-            print(f"    {statistics.median(busy):.0%} of {cores} processors busy")
+        runs = {name: [pair for one in all_ for pair in one[workload]["runs"]] for name, all_ in found.items()}
+        medians = {name: statistics.median(wall for wall, _ in pairs) for name, pairs in runs.items()}
+        cells = [f"{name} {1000 * found:.1f} ms ({found / medians['now']:.2f}x)" for name, found in medians.items()]
+        print(f"{workload}: {', '.join(cells)}")
         for name, all_ in found.items():
-            if stages := all_[0][workload]["stages"]:
-                parts = {stage: statistics.median(one[workload]["stages"][stage] for one in all_) for stage in stages}
-                print(f"    {name}: " + ", ".join(f"{stage} {value:.1f}" for stage, value in parts.items()))
+            stages = [one[workload]["stages"] for one in all_]
+            if parts := ", ".join(f"{s} {statistics.median(one[s] for one in stages):.1f}" for s in stages[0]):
+                busy = statistics.median(cpu / wall / cores for wall, cpu in runs[name])
+                print(f"    {name}: {parts}; {busy:.0%} of {cores} processors busy")
 
 
 if __name__ == "__main__":
