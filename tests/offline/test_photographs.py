@@ -15,6 +15,7 @@ from handler.imaging.decode import decode_for
 from handler.imaging.preprocess import Preprocess
 from handler.settings import Settings
 from layer.bundle import reference
+from layer.bundle.records import as_json
 from layer.export import photographs
 from layer.openclip import open_clip
 
@@ -83,7 +84,9 @@ def _embed(loaded: reference.Loaded, pixels: list[Any]) -> NDArray[np.float64]:
 def _ours(loaded: reference.Loaded) -> Preprocess:
     config = loaded.model.visual.preprocess_cfg
     size = config["size"]
-    return Preprocess(reference.preprocess_facts(config), (size, size) if isinstance(size, int) else tuple(size))
+    return Preprocess(
+        as_json(reference.preprocess_facts(config)), (size, size) if isinstance(size, int) else tuple(size)
+    )
 
 
 def test_over_200_varied_jpegs_have_the_embedding_of_all_their_pixels(loaded: reference.Loaded) -> None:
