@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from handler.engines.parallel_load import Started
@@ -14,6 +13,14 @@ from handler.engines.threads import thread_count
 from handler.engines.two_tower import TwoTowerEngine
 from handler.manifest import Manifest, ModelEntry
 from handler.settings import Settings
+
+if Path("/sys/devices/system/cpu/possible").exists():
+    import onnxruntime
+else:
+    from handler.engines.hidden_sys import cpuinfo_told
+
+    with cpuinfo_told():
+        import onnxruntime
 
 log = logging.getLogger(__name__)
 
