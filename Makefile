@@ -28,7 +28,7 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: venv have-node have-aws help demo serve build verify package pins synth bootstrap deploy destroy bench models test lint unit infra coverage offline local clients fuzz e2e load clean
+.PHONY: venv have-node have-aws help demo serve build verify package pins synth bootstrap deploy destroy bench models test lint unit infra coverage offline fit local clients fuzz e2e load clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -100,6 +100,9 @@ offline: $(VENV)/.dev ## Tests of the shipped code in a process whose network is
 
 local: $(VENV)/.dev $(RIE) ## Tests under the real Lambda runtime client and emulator (Linux)
 	$(PYTEST) tests/local
+
+fit: $(VENV)/.dev ## The check of a checkpoint's shapes, tried with every model of open_clip's registry (two minutes)
+	FIT_ALL=1 $(PY) -m pytest tests/offline/test_fit.py -k registry -s
 
 clients: have-node $(CLIENTS)/.installed $(VENV)/.dev $(RIE) $(DEMO_BUNDLE)/manifest.json node_modules ## Real clients: openai, LangChain, a browser, ... (Chromium)
 	OPENCLIP_DEMO_BUNDLE=$(DEMO_BUNDLE) FUNCTION_PYTHON=$(CURDIR)/$(PY) \

@@ -6,7 +6,10 @@ the names of those operators (without an implementation) is enough. Where the bi
 """
 
 import importlib
+import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -41,8 +44,18 @@ def _declare_operators() -> None:
     _declared.append(library)
 
 
+@contextmanager
+def no_warnings() -> Iterator[None]:
+    """Keep open_clip from warning that the weights are random, of a model that is made for its shapes alone."""
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
+
+
 _import_torchvision()
 
 import open_clip  # noqa: E402  (only after torchvision is known to import)
 
-__all__ = ["open_clip"]
+__all__ = ["no_warnings", "open_clip"]

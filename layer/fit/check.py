@@ -18,7 +18,7 @@ from layer.config.text_files import check_files
 from layer.errors import CheckpointError
 from layer.files.foreign import read_json
 from layer.fit.fields import Shapes, explain
-from layer.openclip import open_clip
+from layer.openclip import no_warnings, open_clip
 from layer.sources import resolve
 from layer.spec import ModelSpec
 from layer.weights.checkpoint import open_tensors
@@ -84,6 +84,7 @@ def _on_meta(config: dict[str, Any], towers: dict[str, Any]) -> Any:
     with ExitStack() as stack:
         stack.enter_context(patch.dict("open_clip.factory._MODEL_CONFIGS", {_NAME: config}))
         stack.enter_context(torch.device("meta"))
+        stack.enter_context(no_warnings())
         if config["text_cfg"].get("hf_model_name"):
             stack.enter_context(text_towers_known(towers))
         try:

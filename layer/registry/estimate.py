@@ -1,9 +1,6 @@
 """Say what a model will take before it is built: its parameters, counted on the meta device, in its engine's form."""
 
 import json
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,8 +43,10 @@ def _one(model: ModelSpec, cache: Path) -> Estimate:
         resolve.source_plan(model)  # a name or a tag that nobody knows
         row = table.known(model.name) or parameter_count.count(model.name)
     else:
+        from layer.openclip import no_warnings
+
         config, towers = _fetched(model, cache)
-        with _no_warnings():
+        with no_warnings():
             row = parameter_count.count_config(config, towers)
     return Estimate(model, row["bytes"][form], row["tokenizer"])
 
@@ -70,13 +69,3 @@ def _fetched(model: ModelSpec, cache: Path) -> tuple[dict[str, Any], dict[str, A
         if "text_config" in located.need.roles:
             towers[located.need.repo] = json.loads((located.folder / "config.json").read_text(encoding="utf-8"))
     return config, towers
-
-
-@contextmanager
-def _no_warnings() -> Iterator[None]:
-    """Keep open_clip from warning that the weights are random: there are none."""
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(logging.NOTSET)

@@ -2,6 +2,8 @@
 
 import copy
 import json
+import os
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from layer.errors import CheckpointError
 from layer.fit.check import difference, refuse_unfit
 from layer.openclip import open_clip
-from layer.registry import parameter_count
+from layer.registry import parameter_count, table
 from layer.sources import local_checkpoint, resolve
 from layer.sources.fetch import Fetched
 from layer.spec import ModelSpec
@@ -113,6 +115,36 @@ def test_each_family_tells_a_checkpoint_of_another_model(name: str, other: str, 
     assert len(problem) < 900
     assert "\n" not in problem
     assert difference(config, of_registry(name), towers) is None
+
+
+def size(name: str) -> int:
+    row = table.known(name)
+    assert row is not None
+    return sum(row["parameters"].values())
+
+
+def of_each_kind() -> dict[str, dict[str, Any]]:
+    """Return the smallest model of each kind of towers in the registry: of those whose configs have the same fields."""
+    kinds: dict[str, tuple[int, str]] = {}
+    for name in open_clip.list_models():
+        config = open_clip.get_model_config(name)
+        fields = {key: sorted(value) for key, value in config.items() if isinstance(value, dict)}
+        timm = re.match("[a-z]*", config["vision_cfg"].get("timm_model_name", ""))
+        kind = json.dumps([fields, timm and timm[0]], sort_keys=True)
+        kinds[kind] = min(kinds.get(kind, (10**12, "")), (size(name), name))
+    return {name: open_clip.get_model_config(name) for _, name in kinds.values()}
+
+
+def test_no_model_of_the_registry_is_refused_with_its_own_tensors() -> None:
+    """Of the shapes that open_clip itself makes. `make fit` tries every model, which takes a minute."""
+    every = {name: open_clip.get_model_config(name) for name in open_clip.list_models()}
+    configs = every if os.environ.get("FIT_ALL") else of_each_kind()
+    towers = parameter_count.towers()
+
+    problems = {name: difference(config, tensors(config), towers) for name, config in configs.items()}
+
+    print(f"{len(problems)} of {len(every)} models")
+    assert {name: problem for name, problem in problems.items() if problem} == {}
 
 
 @pytest.mark.parametrize(
