@@ -19,7 +19,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 NAMESPACE = "OpenCLIP"  # of the metrics, as the handler has it
 CACHE_SECONDS = 60  # how long a key that was read is let through without a lookup
 # The secret is looked up before an unknown token is denied, since it may be a new key. So that 20,000 guesses are not
-# as many lookups, there are LOOKUPS of them at once and one a second after that. A guess's lookup finds a new key, too.
+# as many lookups, there are LOOKUPS of them at once and as many a second after that: 9 US cents an hour, and a new key
+# waits a fifth of a second at most. A guess's lookup finds a new key, too.
 LOOKUPS = 5
 # Two tries within the 10 s of this function, so that a failure is told by its name and not by a timeout.
 CONFIG = Config(connect_timeout=2, read_timeout=2, retries={"total_max_attempts": 2})
@@ -93,7 +94,7 @@ def _looked_up() -> Keys:
 def _may_look_up() -> bool:
     global _lookups, _refilled_at
     now = time.monotonic()
-    _lookups, _refilled_at = min(LOOKUPS, _lookups + now - _refilled_at), now
+    _lookups, _refilled_at = min(LOOKUPS, _lookups + LOOKUPS * (now - _refilled_at)), now
     if _lookups < 1:
         return False
     _lookups -= 1
