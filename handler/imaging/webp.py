@@ -5,6 +5,7 @@ from PIL import Image
 from handler.imaging.container import PROFILE_HEAD, Container, check_profile, damaged, too_complex
 
 MAX_CHUNKS = 20_000
+FRAME_HEAD = 16  # bytes of ANMF before the chunks of the frame
 ALPHA, ANIMATED = 0x10, 0x02  # flags of VP8X
 PIXELS = (b"VP8 ", b"VP8L", b"ANMF")
 # What a lossless image costs beside its pixels, in pixels: 5 to 7 microseconds for a group of Huffman codes, of which
@@ -36,6 +37,8 @@ def read(data: bytes) -> Container:
     if not pixels and b"VP8X" not in found:
         damaged("WebP", "no pixels")
     check_profile("WebP", found.get(b"ICCP", b"")[:PROFILE_HEAD])
+    if pixels == b"ANMF":
+        found[pixels] = _frame(found[pixels])
     body = _body(found, pixels)
     width, height = _size(body)
     exif = found.get(b"EXIF", b"")
@@ -43,6 +46,19 @@ def read(data: bytes) -> Container:
     work = width * height * (3 if b"VP8X" in found else 2) // 2 + _lossless_work(body, width, height)
     parts = [b"RIFF", (len(body) + 4).to_bytes(4, "little"), b"WEBP", body]
     return Container("WEBP", width, height, work, parts, _load, exif.removeprefix(b"Exif\0\0"))
+
+
+def _frame(frame: bytes) -> bytes:
+    """Return a frame with its transparency and pixels alone: libwebp would look for frames in what else it holds."""
+    at, kept = FRAME_HEAD, frame[:FRAME_HEAD]
+    for kind in (b"ALPH", b"VP8 ", b"VP8L"):
+        if frame[at : at + 4] == kind:
+            end = at + 8 + int.from_bytes(frame[at + 4 : at + 8], "little")
+            kept += _chunk(kind, frame[at + 8 : end])
+            at = end + end % 2
+    if not kept[FRAME_HEAD:].startswith((b"VP8", b"ALPH")):
+        damaged("WebP", "its first frame")
+    return kept
 
 
 def _body(found: dict[bytes, bytes], pixels: bytes) -> bytes:
@@ -63,7 +79,7 @@ def _lossless_work(body: bytes, width: int, height: int) -> int:
     chunks = _chunks(body)
     if frame := chunks.get(b"ANMF"):
         width, height = (int.from_bytes(frame[at : at + 3], "little") + 1 for at in (6, 9))
-        chunks = _chunks(frame[16:])
+        chunks = _chunks(frame[FRAME_HEAD:])
     work = 0
     if (alpha := chunks.get(b"ALPH", b"\0"))[:1] and alpha[0] & 3 == 1:
         work += _groups_work(alpha[1:], width, height)

@@ -214,10 +214,10 @@ def test_the_uncovered_canvas_of_an_animated_webp_is_white() -> None:
     assert (found.getpixel((0, 0)), found.getpixel((3, 3))) == (WHITE, RED)
 
 
-def bmp(pixels: bytes, masks: tuple[int, ...] = (0xFF0000, 0xFF00, 0xFF, 0xFF000000)) -> bytes:
-    """A BMP with a V4 header, 32 bits a pixel in bit fields, one row."""
-    size = len(pixels) // 4
-    head = struct.pack("<IiiHHIIiiII", 108, size, 1, 1, 32, 3, len(pixels), 0, 0, 0, 0) + struct.pack("<4I", *masks)
+def bmp(pixels: bytes, masks: tuple[int, ...] = (0xFF0000, 0xFF00, 0xFF, 0xFF000000), bits: int = 32) -> bytes:
+    """A BMP with a V4 header, so many bits a pixel in bit fields, one row."""
+    size = 8 * len(pixels) // bits
+    head = struct.pack("<IiiHHIIiiII", 108, size, 1, 1, bits, 3, len(pixels), 0, 0, 0, 0) + struct.pack("<4I", *masks)
     head += bytes(108 - len(head))
     return b"BM" + struct.pack("<IHHI", 14 + 108 + len(pixels), 0, 0, 122) + head + pixels
 
@@ -227,7 +227,14 @@ def test_a_bmp_s_alpha_channel_counts_unless_nobody_filled_it() -> None:
     assert seen(bmp(b"\0\0\xff\0\0\0\0\0")) == [RED, BLACK]
 
 
-@pytest.mark.parametrize("data", [bmp(bytes(4), (0x3FF00000, 0xFFC00, 0x3FF, 0)), bmp(bytes(4))[:30] + b"\4\0\0\0"])
+@pytest.mark.parametrize(
+    "data",
+    [
+        bmp(bytes(4), (0x3FF00000, 0xFFC00, 0x3FF, 0)),
+        bmp(bytes(4))[:30] + b"\4\0\0\0",
+        bmp(bytes(4), (0x7C00, 0x3E0, 0x1F, 0x8000), 16),  # Pillow drops that alpha
+    ],
+)
 def test_a_bmp_of_a_kind_that_is_not_read_is_named(data: bytes) -> None:
     with pytest.raises(ImageError, match="BMP") as caught:
         decode(data + bytes(200), LIMIT)

@@ -62,11 +62,22 @@ def test_many_groups_count_as_the_pixels_that_would_take_as_long(kind: str) -> N
     assert caught.value.code == "image_too_complex"
 
 
-def test_groups_hide_neither_in_a_frame_nor_behind_the_name_of_a_chunk() -> None:
-    size = struct.pack("<I", 1_023 | 1_023 << 14)
-    lossless = riff(b"VP8L", b"\x2f" + size + stream(1_024, 1_024, 65_536))
-    sides = b"\xff\3\0" * 2
-    canvas = riff(b"VP8X", b"\2\0\0\0" + sides)
-    frame = riff(b"ANMF", bytes(6) + sides + b"VP8L" + riff(b"abcd", b"VP8LALPH" + bytes(20)) + lossless)
-    data = riff(b"RIFF", b"WEBP" + canvas + riff(b"ANIM", bytes(6)) + frame)
-    assert read_header(data, LIMIT).work > 40_000_000
+def animated(frame: bytes) -> bytes:
+    canvas = riff(b"VP8X", b"\2\0\0\0" + SIDES)
+    return riff(b"RIFF", b"WEBP" + canvas + riff(b"ANIM", bytes(6)) + riff(b"ANMF", bytes(6) + SIDES + frame))
+
+
+SIDES = b"\xff\3\0" * 2
+LOSSLESS = riff(b"VP8L", b"\x2f" + struct.pack("<I", 1_023 | 1_023 << 14) + stream(1_024, 1_024, 65_536))
+
+
+def test_the_groups_of_a_frame_count() -> None:
+    assert read_header(animated(bytes(4) + LOSSLESS + riff(b"abcd", b"after")), LIMIT).work > 40_000_000
+
+
+@pytest.mark.parametrize(
+    "before", [riff(b"abcd", b""), riff(b"ANMF", bytes(6) + SIDES + bytes(4)), riff(b"VP8X", bytes(10))]
+)
+def test_groups_do_not_hide_behind_what_is_no_part_of_a_frame(before: bytes) -> None:
+    with pytest.raises(ImageError, match="its first frame"):
+        read_header(animated(bytes(4) + before + LOSSLESS), LIMIT)
