@@ -43,6 +43,10 @@ _FIXES = {
     errno.ENETUNREACH: "the network cannot be reached: check the connection",
     errno.EHOSTUNREACH: "the host cannot be reached: check the connection and the address",
 }
+_OF_THE_NETWORK = {
+    *(errno.ETIMEDOUT, errno.ECONNREFUSED, errno.ECONNRESET, errno.EADDRINUSE, errno.EADDRNOTAVAIL),
+    *(errno.ENETUNREACH, errno.EHOSTUNREACH),
+}
 _STREAMS = {0: "standard input", 1: "standard output", 2: "standard error"}
 
 
@@ -52,7 +56,7 @@ def explain(error: OSError) -> str:
         return f"the host name is not known ({error.strerror}): check --host, or the address"
     if error.errno == errno.ENOENT and _working_directory_is_gone():
         return "the working directory is gone: change to one that is there, and run the command again"
-    return f"{place(error) or 'a file'}: {reason(error)}"
+    return f"{place(error) or ('the address' if error.errno in _OF_THE_NETWORK else 'a file')}: {reason(error)}"
 
 
 def reason(error: OSError) -> str:

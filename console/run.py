@@ -103,7 +103,10 @@ def _explain_import(error: ImportError) -> str:
     from console.preflight import package_problem
 
     name = (error.name or "").partition(".")[0]
-    if name and (problem := package_problem((name,))):
+    if "failed to map segment" in str(error) or "Cannot allocate memory" in str(error):
+        return f"the memory of this machine is used up ({error}): close other programs, or raise `ulimit -v`"
+    whole = isinstance(error, ModuleNotFoundError) or "cannot import name" in str(error)  # not of a part, as _C is
+    if name and whole and (problem := package_problem((name,))):
         return problem
     return f"{name or 'a package'} cannot be imported ({error}): install it anew with `make clean venv`"
 

@@ -1,6 +1,7 @@
 """The builder's command line: `python -m layer build | fetch | verify | inspect | package | models | doctor`."""
 
 import argparse
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -108,8 +109,17 @@ def _add_doctor(commands: "argparse._SubParsersAction[Parser]") -> None:
 # The imports are late: `--help` and a wrong models.toml need not wait for torch.
 
 
+def _check_endpoint() -> None:
+    """Refuse what is no address: huggingface_hub takes it apart while it is imported, and dies of it."""
+    if "HF_ENDPOINT" in os.environ:
+        from layer.network.environment import endpoint
+
+        endpoint()
+
+
 def _build(options: argparse.Namespace) -> None:
     spec = read_spec(options.models)
+    _check_endpoint()
     from layer.build import build
     from layer.cli.tables import show_report
     from layer.sources.lock import lock_path
@@ -123,6 +133,7 @@ def _build(options: argparse.Namespace) -> None:
 
 def _fetch(options: argparse.Namespace) -> None:
     spec = read_spec(options.models)
+    _check_endpoint()
     from layer.cli.tables import show_fetched
     from layer.sources.lock import lock_path
     from layer.sources.portable import fetch
@@ -142,6 +153,7 @@ def _inspect(options: argparse.Namespace) -> None:
     from layer.cli.tables import show_bundle, show_estimate
 
     if options.models:
+        _check_endpoint()
         from layer.registry.estimate import estimate
 
         spec = read_spec(options.models)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from layer.cli.parser import main
 from layer.errors import FetchError
 from layer.network import environment
 from layer.sources import hub
@@ -171,3 +172,16 @@ def test_a_file_of_certificates_that_holds_none_is_named(
         monkeypatch.setenv(name, str(place))
         with pytest.raises(FetchError, match=rf"{name} = .*{place.name}' holds no certificates that can be read"):
             environment.client()
+
+
+@pytest.mark.parametrize("command", ["build", "fetch", "inspect"])
+def test_an_address_that_kills_the_hubs_library_at_its_import_is_named_first(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, command: str
+) -> None:
+    """huggingface_hub takes HF_ENDPOINT apart while it is imported: ValueError, Invalid IPv6 URL."""
+    monkeypatch.setenv("HF_ENDPOINT", "http://[::1")
+    (tmp_path / "models.toml").write_text('[[model]]\nname = "hf-hub:acme/tiny"\n')
+    output = [] if command == "inspect" else ["--output", str(tmp_path / "output")]
+
+    assert main([command, "--models", str(tmp_path / "models.toml"), *output, "--cache", str(tmp_path / "c")]) == 1
+    assert capsys.readouterr().err.startswith("error: HF_ENDPOINT = 'http://[::1' is no address of a hub")

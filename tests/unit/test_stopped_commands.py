@@ -1,0 +1,35 @@
+"""What the machine refuses becomes one line that names the place and the fix."""
+
+import errno
+import os
+
+import pytest
+
+from console.os_errors import explain
+from console.run import run
+
+
+def told(error: Exception, capsys: pytest.CaptureFixture[str]) -> str:
+    def command() -> None:
+        raise error
+
+    assert run(command) == 1
+    [line] = capsys.readouterr().err.splitlines()
+    return line
+
+
+def test_a_port_in_use_is_no_file() -> None:
+    error = OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+    assert explain(error).startswith("the address: Address already in use: another program listens there already")
+
+
+def test_a_library_that_finds_no_memory_is_not_missing(capsys: pytest.CaptureFixture[str]) -> None:
+    words = "libtorch_cpu.so: failed to map segment from shared object"  # glibc's, under `ulimit -v`
+    assert "the memory of this machine is used up (libtorch" in told(ImportError(words, name="_C"), capsys)
+
+
+def test_a_part_of_a_package_that_cannot_be_imported_is_not_taken_for_a_package(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    line = told(ImportError("libgomp.so.1: cannot open shared object file", name="_C"), capsys)
+    assert "_C cannot be imported (libgomp.so.1: cannot open shared object file)" in line
