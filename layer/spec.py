@@ -96,8 +96,11 @@ def _beside(path: Path, directory: str | None) -> str | None:
     """Return a directory that models.toml names, which is relative to it; `<org>/<name>=` may stand before it."""
     if directory is None:
         return None
-    repo, sign, place = directory.rpartition("=")
-    return f"{repo}{sign}{path.parent / place}"
+    whole = path.parent / directory
+    if "=" not in directory or whole.is_dir():
+        return str(whole)
+    repo, _, place = directory.partition("=")
+    return f"{repo}={path.parent / place}"
 
 
 def _toml(path: Path, text: str) -> dict[str, Any]:

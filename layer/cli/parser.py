@@ -84,6 +84,7 @@ def _add_fetch(commands: "argparse._SubParsersAction[Parser]") -> None:
     fetch.add_argument("--output", type=Path, required=True, help="the cache to make, as in --output model_cache")
     fetch.add_argument("--cache", type=Path, default=CACHE, help="keeps downloads (default: %(default)s)")
     fetch.add_argument("--update", action="store_true", help="take what the hub has now, not models.lock's commits")
+    fetch.add_argument("--xet", action="store_true", help="large files by huggingface_hub's Xet client, where it can")
     fetch.set_defaults(run=_fetch)
 
 
@@ -138,7 +139,7 @@ def _fetch(options: argparse.Namespace) -> None:
     from layer.sources.lock import lock_path
     from layer.sources.portable import fetch
 
-    contents = fetch(spec, options.output, options.cache, lock_path(options.models), options.update)
+    contents = fetch(spec, options.output, options.cache, lock_path(options.models), options.update, options.xet)
     show_fetched(options.output, contents)
 
 

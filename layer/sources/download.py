@@ -20,7 +20,7 @@ NOTHING_PREPARED = Prepared()
 
 
 def gather(
-    models: Sequence[ModelSpec], cache: Path, pins: Lock, prepared: Prepared = NOTHING_PREPARED
+    models: Sequence[ModelSpec], cache: Path, pins: Lock, prepared: Prepared = NOTHING_PREPARED, by_xet: bool = False
 ) -> list[list[Fetched]]:
     """Bring every model's repositories, at the commits of `pins` where they have some: of `prepared`, else of the hub.
 
@@ -48,7 +48,7 @@ def gather(
     for one in (one for sources in found for one in sources):
         one.take_over()
     located = {(one.folder, name): one for sources in found for one in sources for name in one.missing()}
-    _download_all([(one, name) for (_, name), one in located.items()], hub)
+    _download_all([(one, name) for (_, name), one in located.items()], hub, by_xet)
     fetched = [[one.fetched() for one in sources] for sources in found]
     for model, sources in zip(models, fetched, strict=True):
         _refuse_other_files(model, sources, pins.get(model.id, ()))
@@ -107,7 +107,7 @@ def _refuse_other_files(model: ModelSpec, sources: Sequence[Fetched], pins: Sequ
                     )
 
 
-def _download_all(jobs: Sequence[tuple[Located, str]], hub: Path) -> None:
+def _download_all(jobs: Sequence[tuple[Located, str]], hub: Path, by_xet: bool) -> None:
     if not jobs:
         return
     total = sum(one.expected[name].size or 0 for one, name in jobs)
@@ -118,7 +118,7 @@ def _download_all(jobs: Sequence[tuple[Located, str]], hub: Path) -> None:
     with bar(title, total, done=there) as shown:
         advance = _advance(shown, stop)
         with ThreadPoolExecutor(WORKERS) as pool:
-            running = [pool.submit(download, one, name, advance) for one, name in jobs]
+            running = [pool.submit(download, one, name, advance, by_xet) for one, name in jobs]
             try:
                 for done in as_completed(running):
                     done.result()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from layer.errors import FetchError
 from layer.files.link import link
 from layer.naming import checked
-from layer.network import environment, transfer
+from layer.network import environment, transfer, xet
 from layer.progress import file_sha256
 from layer.sources import hub
 from layer.sources.lock import LockedFile, LockedSource
@@ -181,11 +181,12 @@ def _on_hub(need: "Need", asked: str | None, cache: Path, revision: str | None) 
     return Located(need, asked, found.commit, found.license, folder, expected)
 
 
-def download(located: Located, name: str, advance: Callable[[int], object]) -> None:
+def download(located: Located, name: str, advance: Callable[[int], object], by_xet: bool = False) -> None:
     """Download one file, going on from where an earlier try stopped; it gets its name only once its hash is right.
 
     hf_hub_download begins each time anew (a partial file's name is its process's own), and a gigabyte is long.
-    `advance` is told how many bytes came. Raises FetchError, or OSError of the disk.
+    `advance` is told how many bytes came; `by_xet` tries the hub's chunked storage first. Raises FetchError, or OSError
+    of the disk.
     """
     repo, want, target = located.need.repo, located.expected[name], located.folder / name
     url = hub.file_url(repo, located.revision, name)
@@ -193,6 +194,10 @@ def download(located: Located, name: str, advance: Callable[[int], object]) -> N
     partial = partial_of(target)
     partial.parent.mkdir(parents=True, exist_ok=True)
     headers = environment.token_headers(url)
+    whole = target.with_name(f"{name}.xet")  # not the partial file: HTTP goes on at that one's end
+    if by_xet and not partial.exists() and xet.download(url, whole, want.size, headers):
+        whole.rename(partial)
+        advance(partial.stat().st_size)
     with partial.open("ab") as stream:
         told = transfer.download(
             url, stream, where, limit=hub.limit(name), size=want.size, headers=headers, advance=advance

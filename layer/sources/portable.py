@@ -24,12 +24,15 @@ from layer.spec import Spec
 VERSION = 1
 
 
-def fetch(spec: Spec, output: Path, cache: Path, lock: Path | None = None, update: bool = False) -> dict[str, Any]:
+def fetch(
+    spec: Spec, output: Path, cache: Path, lock: Path | None = None, update: bool = False, by_xet: bool = False
+) -> dict[str, Any]:
     """Fetch what every model takes into `output`, which is replaced as a whole, and only once all of it is there.
 
     `cache` keeps the downloads, so that a fetch that was cut off goes on, and a build need not fetch again. `lock` is
-    models.lock: its commits are fetched, unless with `update`. Returns what the list in `output` says: repositories
-    with their commits, files, sizes and hashes. Raises BuildError.
+    models.lock: its commits are fetched, unless with `update`. With `by_xet` large files come by the hub's chunked
+    storage where it has them there. Returns what the list in `output` says: repositories with their commits, files,
+    sizes and hashes. Raises BuildError.
     """
     from layer.sources.download import gather  # it imports torch
 
@@ -39,7 +42,7 @@ def fetch(spec: Spec, output: Path, cache: Path, lock: Path | None = None, updat
             replace.recover(output)
             replace.sweep(output.parent, f".{output.name}-")
             pins = locks.read(lock) if lock else {}
-            fetched = gather(spec.models, cache, {} if update else pins)
+            fetched = gather(spec.models, cache, {} if update else pins, by_xet=by_xet)
             if lock:
                 found = {
                     model.id: tuple(source.locked() for source in sources)

@@ -46,6 +46,7 @@ class Hub:
     broken: set[str] = field(default_factory=set)  # repositories that answer 500
     wrong_bytes: set[str] = field(default_factory=set)  # names of files that arrive damaged
     digests: dict[Path, str] = field(default_factory=dict)
+    xet: dict[str, str] = field(default_factory=dict)  # headers that offer large files by Xet
     wait_for: int = 1  # every download of a large file waits until so many were under way at one time
     at_once: int = 0
     most_at_once: int = 0
@@ -175,6 +176,7 @@ class _Handler(BaseHTTPRequestHandler):
             linked = {
                 "X-Linked-Etag": f'"{self.server.hub.sha256(path)}"',
                 "X-Linked-Size": str(path.stat().st_size),
+                **self.server.hub.xet,
                 "Location": f"http://localhost:{self.server.server_port}/cdn/{repo}/{name}",
             }
             self._send(302, {**headers, **linked}, b"")

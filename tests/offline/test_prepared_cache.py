@@ -146,3 +146,22 @@ def test_a_fetch_that_was_killed_goes_on_and_its_output_appears_whole_or_not_at_
         [fetched] = output.rglob(large.name)
         assert fetched.read_bytes() == large.read_bytes()
         assert not list(output.rglob("*.partial"))
+
+
+def test_where_xet_is_offered_and_fails_the_file_comes_by_http(tmp_path: Path) -> None:
+    """The real Xet client is asked for; this hub, as a mirror may, offers it and has no such storage."""
+    with serving() as hub:
+        hub.add("acme/tiny", repositories.tiny_model(tmp_path / "tiny", "acme/tokenizer"))
+        hub.add("acme/tokenizer", repositories.tokenizer_without_config(tmp_path / "tokenizer"))
+        large = hub.repositories["acme/tiny"].folder / "open_clip_model.safetensors"
+        repositories.pad(large, 12_000_000)
+        hub.xet |= {"X-Xet-Hash": "0" * 64, "X-Xet-Refresh-Route": f"{hub.url}/api/xet-read-token"}
+        builder = Builder(tmp_path / "work", hub, command="fetch")
+
+        run = builder.run(TINY, "--output", str(tmp_path / "model_cache"), "--xet")
+
+    assert run.returncode == 0, run.stderr
+    assert "note: by HTTP, since Xet failed" in run.stderr
+    assert any(path == "/api/xet-read-token" for _, path, _ in hub.requests)
+    [fetched] = (tmp_path / "model_cache").rglob(large.name)
+    assert fetched.read_bytes() == large.read_bytes()

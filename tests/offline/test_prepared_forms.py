@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from layer.bundle import sandbox
 from layer.errors import SourceError
 from layer.sources import resolve
 from layer.sources.download import gather
@@ -181,3 +182,28 @@ def test_a_repository_in_two_parts_of_one_commit_is_joined_by_links(tmp_path: Pa
     assert set(joined.files) == {"open_clip_config.json", "open_clip_model.safetensors", *repositories.TOKENIZER_NAMES}
     assert joined.as_found == ()
     assert [state(part) for part in parts] == before
+
+
+GATHER = """
+import sys
+from pathlib import Path
+from layer.sources.download import gather
+from layer.sources.prepared.places import Place
+from layer.sources.prepared.search import Prepared
+from layer.spec import ModelSpec
+model = ModelSpec("hf-hub:acme/tiny", engine="torch", precision="fp32")
+[found] = gather([model], Path(sys.argv[2]), {}, Prepared([Place(Path(sys.argv[1]))]))
+try:
+    (Path(sys.argv[1]) / "written").touch()
+except OSError as error:
+    print(len(found), error.strerror)
+"""
+
+
+def test_a_source_on_a_read_only_file_system_will_do(sources: dict[str, Path], tmp_path: Path) -> None:
+    assert sandbox.namespaces(), "this system lets nobody make namespaces: nothing can be made read-only to root"
+    source = sources["open_clip"]
+
+    run = sandbox.run(source, ["-c", GATHER, str(source), str(tmp_path)])
+
+    assert (run.returncode, run.stdout) == (0, "2 Read-only file system\n"), run.stderr

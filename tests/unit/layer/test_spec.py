@@ -37,6 +37,26 @@ def test_a_model_has_the_id_that_clients_use_and_a_slug_for_its_directory(tmp_pa
     assert spec.models[1] == ModelSpec("hf-hub:timm/ViT-B-16-SigLIP", None, "v1", "openvino", "int8")
 
 
+def test_prepared_caches_are_named_relative_to_models_toml(tmp_path: Path) -> None:
+    (tmp_path / "run=1").mkdir()
+    spec = read_spec(
+        write(
+            tmp_path,
+            'cache = "model_cache"\n[[model]]\nname = "hf-hub:a/b"\ncache = "b"\n'
+            '[[model]]\nname = "hf-hub:a/c"\ncache = "a/c=../c"\n[[model]]\nname = "hf-hub:a/d"\ncache = "run=1"\n',
+        )
+    )
+
+    assert spec.cache == str(tmp_path / "model_cache")
+    assert [model.cache for model in spec.models] == [
+        str(tmp_path / "b"),
+        f"a/c={tmp_path / '../c'}",
+        str(tmp_path / "run=1"),
+    ]
+    with pytest.raises(SpecError, match="cache = 3 in the file is not a text"):
+        read_spec(write(tmp_path, 'cache = 3\n[[model]]\nname = "hf-hub:a/b"\n'))
+
+
 def test_a_model_of_ones_own_is_called_as_it_says_and_its_paths_start_at_models_toml(tmp_path: Path) -> None:
     spec = read_spec(
         write(

@@ -1,0 +1,34 @@
+"""Download a large file by Xet, the hub's storage in chunks, by huggingface_hub's own client, where both offer it."""
+
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+from layer.network import environment
+from layer.network.refusals import one_line
+
+LEAST_BYTES = 10 << 20  # a smaller file is not worth the questions
+
+
+def download(url: str, target: Path, size: int | None, headers: dict[str, str]) -> bool:
+    """Write the file at a URL to `target`, unchecked; False where Xet is not to be had, and HTTP has to do.
+
+    The token is sent to the hub alone, wherever the hub's answer would have it go.
+    """
+    from huggingface_hub import constants
+    from huggingface_hub.errors import HfHubHTTPError
+    from huggingface_hub.file_download import get_hf_file_metadata, xet_get
+
+    if constants.HF_HUB_DISABLE_XET or find_spec("hf_xet") is None or size is None or size < LEAST_BYTES:
+        return False
+    target.unlink(missing_ok=True)
+    try:
+        offered = get_hf_file_metadata(url, token=False, headers=headers).xet_file_data
+        if offered is None or not offered.refresh_route.startswith(f"{environment.endpoint()}/"):
+            return False
+        xet_get(incomplete_path=target, xet_file_data=offered, headers=headers, expected_size=size)
+        return target.stat().st_size == size
+    except (HfHubHTTPError, OSError, RuntimeError, ValueError) as error:
+        print(f"note: by HTTP, since Xet failed: {one_line(str(error))}", file=sys.stderr)
+        target.unlink(missing_ok=True)
+        return False

@@ -1,0 +1,56 @@
+"""Large files by huggingface_hub's Xet client: only from the hub that was named, only whole."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from huggingface_hub import constants, file_download
+
+from layer.network import xet
+
+HUB = "https://hub.example"
+SIZE = xet.LEAST_BYTES
+
+
+def offer(monkeypatch: pytest.MonkeyPatch, route: str | None, written: bytes = b"x" * SIZE) -> list[dict[str, Any]]:
+    """Have the library offer a file by Xet; returns what it was asked for."""
+    asked: list[dict[str, Any]] = []
+
+    def get(**request: Any) -> None:
+        asked.append(request)
+        request["incomplete_path"].write_bytes(written)
+
+    data = SimpleNamespace(refresh_route=route) if route else None
+    monkeypatch.setenv("HF_ENDPOINT", HUB)
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", False)
+    monkeypatch.setattr(file_download, "get_hf_file_metadata", lambda *_, **__: SimpleNamespace(xet_file_data=data))
+    monkeypatch.setattr(file_download, "xet_get", get)
+    return asked
+
+
+def test_a_file_that_the_hub_has_there_comes_by_xet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked = offer(monkeypatch, f"{HUB}/api/models/a/b/xet-read-token/1")
+
+    assert xet.download(f"{HUB}/x", tmp_path / "x", SIZE, {"authorization": "Bearer t"})
+
+    [request] = asked
+    assert request["expected_size"] == SIZE
+    assert (tmp_path / "x").stat().st_size == SIZE
+
+
+@pytest.mark.parametrize("route", [None, "https://elsewhere.example/token", f"{HUB}.evil.example/token"])
+def test_no_token_goes_to_another_host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, route: str | None) -> None:
+    asked = offer(monkeypatch, route)
+
+    assert not xet.download(f"{HUB}/x", tmp_path / "x", SIZE, {"authorization": "Bearer t"})
+    assert asked == []
+
+
+@pytest.mark.parametrize("size", [None, SIZE - 1, SIZE + 1])
+def test_a_small_file_one_of_no_known_size_and_half_of_one_come_by_http(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, size: int | None
+) -> None:
+    offer(monkeypatch, f"{HUB}/token")
+
+    assert not xet.download(f"{HUB}/x", tmp_path / "x", size, {})
