@@ -34,9 +34,21 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
     """A model, and in another repository its tokenizer, which has no config.json."""
     root = tmp_path_factory.mktemp("hub")
     with serving() as hub:
-        hub.add("acme/tiny", repositories.tiny_model(root / "tiny", "acme/tokenizer"))
-        hub.add("acme/tokenizer", repositories.tokenizer_without_config(root / "tokenizer"), license=None)
+        add(hub, root)
         yield hub
+
+
+def add(hub: Hub, root: Path) -> None:
+    hub.add("acme/tiny", repositories.tiny_model(root / "tiny", "acme/tokenizer"))
+    hub.add("acme/tokenizer", repositories.tokenizer_without_config(root / "tokenizer"), license=None)
+
+
+def add_large(hub: Hub, root: Path) -> Path:
+    """The same model with weights of which a download takes a moment."""
+    add(hub, root)
+    large = hub.repositories["acme/tiny"].folder / "open_clip_model.safetensors"
+    repositories.pad(large, 12_000_000)
+    return large
 
 
 def test_caches_of_open_clips_own_calls_become_a_bundle_without_a_network(hub: Hub, tmp_path: Path) -> None:
@@ -122,10 +134,7 @@ def test_what_fetch_makes_loads_in_open_clip_offline_and_is_built_from(hub: Hub,
 
 def test_a_fetch_that_was_killed_goes_on_and_its_output_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     with serving() as hub:
-        hub.add("acme/tiny", repositories.tiny_model(tmp_path / "tiny", "acme/tokenizer"))
-        hub.add("acme/tokenizer", repositories.tokenizer_without_config(tmp_path / "tokenizer"))
-        large = hub.repositories["acme/tiny"].folder / "open_clip_model.safetensors"
-        repositories.pad(large, 12_000_000)
+        large = add_large(hub, tmp_path)
         hub.stalled.add(large.name)
         builder, output = Builder(tmp_path / "work", hub, command="fetch"), tmp_path / "model_cache"
         process = builder.start(TINY, "--output", str(output))
@@ -151,10 +160,7 @@ def test_a_fetch_that_was_killed_goes_on_and_its_output_appears_whole_or_not_at_
 def test_where_xet_is_offered_and_fails_the_file_comes_by_http(tmp_path: Path) -> None:
     """The real Xet client is asked for; this hub, as a mirror may, offers it and has no such storage."""
     with serving() as hub:
-        hub.add("acme/tiny", repositories.tiny_model(tmp_path / "tiny", "acme/tokenizer"))
-        hub.add("acme/tokenizer", repositories.tokenizer_without_config(tmp_path / "tokenizer"))
-        large = hub.repositories["acme/tiny"].folder / "open_clip_model.safetensors"
-        repositories.pad(large, 12_000_000)
+        large = add_large(hub, tmp_path)
         hub.xet |= {"X-Xet-Hash": "0" * 64, "X-Xet-Refresh-Route": f"{hub.url}/api/xet-read-token"}
         builder = Builder(tmp_path / "work", hub, command="fetch")
 
