@@ -7,6 +7,8 @@ from typing import Any
 STATUS = {
     # the body
     "invalid_json": 400,
+    "invalid_form": 400,
+    "invalid_gzip": 400,
     "invalid_type": 400,
     "invalid_value": 400,
     "unknown_field": 400,

@@ -13,6 +13,8 @@ from handler.errors import SettingsError
 
 CACHE_MODES = ("link", "copy")
 JPEG_DECODINGS = ("full", "reduced")
+# Other vendors' requests and routes that are understood; `handler/http/routes.py` has what each answers.
+DIALECTS = ("bedrock", "cohere", "immich", "jina", "tei", "voyage", "weaviate")
 MB = 1_000_000
 
 Read = Callable[[str, str, str], Any]  # the variable's name, its value, and what is said of the default
@@ -52,6 +54,17 @@ def _base(name: str, value: str, _: str) -> str:
     if value and (not value.startswith("/") or value.endswith("/") or not value.isprintable()):
         raise SettingsError(f"{name} is {value!r}: begin it with a slash and end it without one, as /clip")
     return value
+
+
+def _some_of(*known: str) -> Read:
+    def read(name: str, value: str, default: str) -> tuple[str, ...]:
+        names = _names(name, value, default)
+        if unknown := sorted(set(names) - set(known)):
+            these = ", ".join(known)
+            raise SettingsError(f"{name} has {unknown[0]!r}: name some of {these}, with commas; an empty value is none")
+        return names
+
+    return read
 
 
 class Declared(NamedTuple):
@@ -130,6 +143,15 @@ class Settings(NamedTuple):
             "as built",
         ),
     ] = ""
+    dialects: Annotated[
+        tuple[str, ...],
+        Declared(
+            _some_of(*DIALECTS),
+            "other vendors' APIs that are answered, separated by commas; an empty value is none "
+            "([api.md](docs/api.md))",
+            "all",
+        ),
+    ] = DIALECTS
     exif_orientation: Annotated[
         bool, Declared(_flag, "`true` turns images upright by their EXIF, unless a request says otherwise")
     ] = False

@@ -20,19 +20,34 @@ ROUTES = {
     "/.well-known/live": READ,
     "/.well-known/ready": READ,
     "/docs": READ,
+    "/embed": (api.HttpMethod.POST,),
     "/health": READ,
     "/meta": READ,
     "/openapi.json": READ,
+    "/ping": READ,
+    "/predict": (api.HttpMethod.POST,),
     "/v1/classify": (api.HttpMethod.POST,),
     "/v1/embeddings": (api.HttpMethod.POST,),
     "/v1/models": READ,
+    "/v1/multimodalembeddings": (api.HttpMethod.POST,),
     "/v1/similarity": (api.HttpMethod.POST,),
+    "/v2/embed": (api.HttpMethod.POST,),
     "/vectorize": (api.HttpMethod.POST,),
 }
+# Whose requests some of these are: a dialect that the settings leave out has no route.
+DIALECTS = {
+    "cohere": ("/v2/embed",),
+    "immich": ("/ping", "/predict"),
+    "tei": ("/embed",),
+    "voyage": ("/v1/multimodalembeddings",),
+    "weaviate": ("/.well-known/live", "/.well-known/ready", "/meta", "/vectorize"),
+}
+# Below this path the key may stand in it, for a client that sends no header: with an API key, and for Weaviate alone.
+KEYED = "/k/{key}"
 # A browser that opens a page can send no credential. These hold no data: what they ask for needs one.
 PAGES = ("/", "/docs", "/openapi.json")
 INTEGRATION_TIMEOUT = Duration.seconds(GATEWAY_SECONDS)
-ACCESS_LOG = {  # no header and no query: a credential could be in either
+ACCESS_LOG = {  # no header, no query and no path: a credential could be in each. A route has {key}
     "time": "$context.requestTime",
     "requestId": "$context.requestId",
     "route": "$context.routeKey",
@@ -56,6 +71,7 @@ class HttpApi(Construct):
         *,
         alias: lambda_.IAlias,
         authorizer: api.IHttpRouteAuthorizer,
+        path_authorizer: api.IHttpRouteAuthorizer | None,
         settings: StackSettings,
         log_group: logs.ILogGroup,
     ) -> None:
@@ -79,10 +95,7 @@ class HttpApi(Construct):
             detailed_metrics_enabled=True,
         )
         self._configure(self.stage.node.default_child, settings, log_group)
-        integration = integrations.HttpLambdaIntegration("Live", alias, timeout=INTEGRATION_TIMEOUT)
-        for path, methods in ROUTES.items():
-            if settings.pages or path not in PAGES:
-                self._add_route(path, methods, integration)
+        self._add_routes(alias, settings, path_authorizer)
         if settings.auth == "none":
             acknowledge(self, "APIG4", "auth=none was written out: whoever reaches the API may call it")
 
@@ -94,6 +107,20 @@ class HttpApi(Construct):
         )
         if settings.pages:
             stage.route_settings = _page_limits(settings)
+
+    def _add_routes(
+        self, alias: lambda_.IAlias, settings: StackSettings, path_authorizer: api.IHttpRouteAuthorizer | None
+    ) -> None:
+        # One permission for the API: one for each route would not fit a function's policy, which takes 20 KB.
+        integration = integrations.HttpLambdaIntegration(
+            "Live", alias, timeout=INTEGRATION_TIMEOUT, scope_permission_to_route=False
+        )
+        for path, methods in _routes(settings).items():
+            self._add_route(path, methods, integration)
+        if path_authorizer and "weaviate" in settings.answered_dialects:
+            for path in DIALECTS["weaviate"]:
+                keyed = {"path": KEYED + path, "methods": list(ROUTES[path]), "authorizer": path_authorizer}
+                self.api.add_routes(integration=integration, **keyed)
 
     def _add_route(
         self, path: str, methods: tuple[api.HttpMethod, ...], integration: integrations.HttpLambdaIntegration
@@ -108,6 +135,13 @@ class HttpApi(Construct):
     def url(self) -> str:
         """The API's address, without a slash at its end."""
         return str(self.api.api_endpoint)
+
+
+def _routes(settings: StackSettings) -> dict[str, tuple[api.HttpMethod, ...]]:
+    """Return the routes that the settings leave on."""
+    off = {path for name, paths in DIALECTS.items() if name not in settings.answered_dialects for path in paths}
+    off.update(() if settings.pages else PAGES)
+    return {path: methods for path, methods in ROUTES.items() if path not in off}
 
 
 def _page_limits(settings: StackSettings) -> dict[str, Any]:

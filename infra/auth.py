@@ -87,6 +87,19 @@ class ApiKey(Construct):
             results_cache_ttl=CACHE,
         )
 
+    def path_authorizer(self) -> api.IHttpRouteAuthorizer:
+        """Authorize by the path's `{key}`, of routes that have one: whatever header there is counts for nothing.
+
+        No identity source can name a part of the path, so it is one that every request has.
+        """
+        return authorizers.HttpLambdaAuthorizer(
+            "ApiKeyInPath",
+            self.function,
+            response_types=[authorizers.HttpLambdaResponseType.SIMPLE],
+            identity_source=["$context.routeKey"],
+            results_cache_ttl=CACHE,
+        )
+
 
 def other_authorizer(settings: StackSettings) -> api.IHttpRouteAuthorizer:
     """Authorize by what the settings say, which is not `api_key`."""

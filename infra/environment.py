@@ -34,6 +34,7 @@ def environment(settings: StackSettings) -> dict[str, str]:
         "OPENCLIP_CACHE_MODE": settings.cache_mode,
         **{f"OPENCLIP_{name.upper()}": str(value) for name in LIMITS if (value := getattr(settings, name)) is not None},
         **({} if settings.pages else {"OPENCLIP_PAGES": "false"}),
+        **({} if settings.dialects is None else {"OPENCLIP_DIALECTS": ",".join(settings.dialects)}),
         **({"OPENCLIP_ALLOWED_BUCKETS": ",".join(settings.allowed_buckets)} if settings.allowed_buckets else {}),
         **({"OPENCLIP_EXIF_ORIENTATION": "true"} if settings.exif_orientation else {}),
         "HF_HUB_OFFLINE": "1",

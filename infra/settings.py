@@ -3,13 +3,15 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from infra.errors import SettingsError
 
 Names = Annotated[tuple[str, ...], BeforeValidator(lambda value: _split(value))]
+Dialect = Literal["bedrock", "cohere", "immich", "jina", "tei", "voyage", "weaviate"]
+Dialects = Annotated[tuple[Dialect, ...], BeforeValidator(lambda value: _split(value))]
 Bucket = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
 # As a browser writes one: without a slash at its end, or it would never match.
 Origin = Annotated[str, StringConstraints(pattern=r"^(\*|https?://[^/\s]+)$")]
@@ -62,6 +64,7 @@ class StackSettings(BaseModel):
     pages_burst: int = Field(default=10, ge=1)
     cors_origins: Origins = ()  # none: no browser on another origin may call
 
+    dialects: Dialects | None = None  # of these vendors' APIs, which are answered; empty: none, None: all
     allowed_buckets: Buckets = ()  # what s3:// inputs may name
     # Limits of the handler, each an OPENCLIP_ variable. None: what handler/settings.py has.
     max_items: int | None = Field(default=None, ge=1)
@@ -97,6 +100,11 @@ class StackSettings(BaseModel):
             return cls(**ours)
         except ValidationError as error:
             raise SettingsError("\n".join(_explain(problem) for problem in error.errors())) from error
+
+    @property
+    def answered_dialects(self) -> tuple[str, ...]:
+        """The vendors' APIs that are answered."""
+        return get_args(Dialect) if self.dialects is None else self.dialects
 
     @property
     def function_timeout(self) -> int:

@@ -23,9 +23,8 @@ class OpenClipStack(Stack):
         groups = LogGroups(self, "Logs", retention_days=settings.log_retention)
         function_log, helpers_log = groups.group("Function"), groups.group("Helpers")
         role = log_only_role(self, "Role", function_log)
-        net = None
-        if settings.vpc == "isolated":
-            net = network.isolated(self, log_group=helpers_log, role=role, buckets=settings.allowed_buckets)
+        isolated, buckets = settings.vpc == "isolated", settings.allowed_buckets
+        net = network.isolated(self, log_group=helpers_log, role=role, buckets=buckets) if isolated else None
         function = EmbeddingFunction(
             self, "OpenClip", package=package, settings=settings, log_group=function_log, role=role, network=net
         ).function
@@ -38,6 +37,7 @@ class OpenClipStack(Stack):
             "Http",
             alias=rollout.alias,
             authorizer=api_key.authorizer() if api_key else other_authorizer(settings),
+            path_authorizer=api_key.path_authorizer() if api_key else None,
             settings=settings,
             log_group=groups.group("Access"),
         )

@@ -12,9 +12,11 @@ from handler.errors import ApiError, TextError
 from handler.imaging.batching import batches, read_headers
 from handler.imaging.s3 import S3Object, fetch
 from handler.manifest import ModelEntry
+from handler.messages import Response
 from handler.schemas.fields import MODALITIES, Item
 from handler.schemas.limits import check_response_size
 from handler.schemas.requests import EMBEDDINGS, OPTIONS, QUERY
+from handler.service import Service
 from handler.settings import Settings
 from handler.telemetry.invocation import current, stage
 
@@ -78,7 +80,19 @@ def check(request: EmbeddingsRequest, entry: ModelEntry) -> None:
             f"{entry.id} gives {entry.embed_dim} dimensions and no others: leave `dimensions` out",
             "dimensions",
         )
+    if not request.normalize and request.encoding_format not in ("float", "base64"):
+        raise ApiError(
+            "invalid_value",
+            f"{request.encoding_format} is of vectors of unit length: leave `normalize` out, or take float or base64",
+            "normalize",
+        )
     check_response_size(len(request.items), entry.embed_dim, request.encoding_format)
+
+
+def respond(service: Service, request: EmbeddingsRequest) -> Response:
+    """Answer a request that was parsed. Raises ApiError."""
+    check(request, service.models.manifest.model(request.model))
+    return Response(200, run(request, service.model(request.model), service.settings))
 
 
 def run(request: EmbeddingsRequest, model: "LoadedModel", settings: Settings) -> dict[str, Any]:
@@ -86,12 +100,10 @@ def run(request: EmbeddingsRequest, model: "LoadedModel", settings: Settings) ->
     vectors, tokens = embed(request.items, model, as_asked(settings, request.exif_orientation))
     if request.normalize:
         vectors = unit(vectors)
-    encode = _base64 if request.encoding_format == "base64" else floats
+    rows = encoded(vectors, request.encoding_format)
     return {
         "object": "list",
-        "data": [
-            {"object": "embedding", "index": index, "embedding": encode(vector)} for index, vector in enumerate(vectors)
-        ],
+        "data": [{"object": "embedding", "index": index, "embedding": row} for index, row in enumerate(rows)],
         "model": model.entry.id,
         "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
     }
@@ -107,6 +119,8 @@ def embed(items: Sequence[Item], model: "LoadedModel", settings: Settings) -> tu
 
     Returns float32 [N, D] in the items' order, not normalized, and the number of tokens that the texts had.
     """
+    if any(isinstance(item.value, list) for item in items):
+        return _combined(items, model, settings)
     items = _fetched(items, settings)
     texts = [(index, item) for index, item in enumerate(items) if isinstance(item.value, str)]
     images = [(index, item.value, item.param) for index, item in enumerate(items) if isinstance(item.value, bytes)]
@@ -123,6 +137,16 @@ def embed(items: Sequence[Item], model: "LoadedModel", settings: Settings) -> tu
             vectors[places] = model.engine.encode_images(pixels)
     if not np.isfinite(vectors).all():
         raise FloatingPointError(f"{model.entry.id} gave a vector that is not finite")
+    return vectors, tokens
+
+
+def _combined(items: Sequence[Item], model: "LoadedModel", settings: Settings) -> tuple[Vectors, int]:
+    """Embed the parts of every item; one of several parts is the mean of their unit vectors."""
+    parts, tokens = embed([part for item in items for part in item.parts], model, settings)
+    vectors, start = np.empty((len(items), model.entry.embed_dim), np.float32), 0
+    for index, item in enumerate(items):
+        rows = parts[start : (start := start + len(item.parts))]
+        vectors[index] = rows[0] if len(rows) == 1 else unit(rows).mean(axis=0)
     return vectors, tokens
 
 
@@ -167,6 +191,16 @@ def unit(vectors: Vectors) -> Vectors:
 def _batches(items: Sequence[V]) -> Iterator[Sequence[V]]:
     for start in range(0, len(items), BATCH):
         yield items[start : start + BATCH]
+
+
+def encoded(vectors: Vectors, encoding_format: str) -> list[Any]:
+    """Return each vector as the format has it in JSON: a list of numbers, or base64 of little-endian float32."""
+    if encoding_format in ("float", "base64"):
+        return [_base64(vector) if encoding_format == "base64" else floats(vector) for vector in vectors]
+    from handler.endpoints.quantize import quantized  # late: most requests have none of it
+
+    numbers: list[Any] = quantized(vectors, encoding_format).tolist()
+    return numbers
 
 
 def _base64(vector: Vectors) -> str:

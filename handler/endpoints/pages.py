@@ -7,9 +7,9 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from handler.endpoints import openapi
 from handler.manifest import ModelEntry
 from handler.messages import Response
-from handler.schemas import openapi
 from handler.settings import Settings
 
 CACHE_CONTROL = "public, max-age=300"  # the same for everybody, and another one after a deployment

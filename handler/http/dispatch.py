@@ -3,13 +3,13 @@
 import logging
 import os
 import traceback
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from handler.errors import ApiError, shorten
 from handler.http import cors
 from handler.http.events import is_http, parse, shape
-from handler.http.routes import ERROR_BODIES, ROUTES, invoke, served
+from handler.http.routes import DIALECT_OF, KEYED, ROUTES, error_body, invoke, served
 from handler.messages import Request, Response
 from handler.service import Service
 from handler.telemetry import metrics, tracing
@@ -37,7 +37,7 @@ def handle(service: Service, event: Any, context: Any) -> dict[str, Any]:
     metrics.emit(call, os.environ, service.cold_start_seconds())
     tracing.send(call, os.environ)
     if not is_http(event):
-        return dict(response.body) if not isinstance(response.body, str) else {}
+        return dict(response.body) if isinstance(response.body, Mapping) else {}
     if call.model:
         timing = {"server-timing": call.server_timing(), "x-openclip-cold": str(call.cold).lower()}
         response = response._replace(headers={**response.headers, **timing})
@@ -48,7 +48,7 @@ def _invoke(service: Service, event: Any, context: Any) -> Response:
     try:
         return invoke(service, event)
     except Exception as error:  # noqa: BLE001 - told by _failed
-        return _failed(error, context, "invoke")
+        return _failed(error, context, invoked=True)
 
 
 def _http(service: Service, event: Any, context: Any) -> tuple[Response, Request | None]:
@@ -57,26 +57,29 @@ def _http(service: Service, event: Any, context: Any) -> tuple[Response, Request
     def respond() -> Response:
         nonlocal request
         request = parse(event, service.settings.max_body_bytes)
-        request = request.at(ROUTES, service.settings.base_path)
+        request = request.at(ROUTES, service.settings.base_path, KEYED)
         return _route(service, request)
 
     try:
         response = respond()
     except Exception as error:  # noqa: BLE001 - told by _failed
-        response = _failed(error, context, request.path if request else "unknown")
+        response = _failed(error, context)
     return (cors.add(response, request, service.settings) if request else response), request
 
 
-def _failed(error: Exception, context: Any, path: str) -> Response:
-    """Turn an exception into the response of a path: its code is counted, and a fault of ours is logged."""
+def _failed(error: Exception, context: Any, invoked: bool = False) -> Response:
+    """Turn an exception into a response in the dialect's shape: its code is counted, and a fault of ours is logged."""
     if not isinstance(error, ApiError):
         request_id = getattr(context, "aws_request_id", "unknown")
         # The frames and not the message: an exception's message may quote the request, and inputs are never logged.
         frames = "".join(traceback.format_tb(error.__traceback__))
         log.error("request %s failed with %s\n%s", request_id, type(error).__name__, frames)
         error = ApiError("internal_error", f"an error of ours: look for request {request_id} in the function's log")
-    current().code = error.code
-    return Response(error.status, ERROR_BODIES.get(path, ApiError.body)(error), error.headers)
+    call = current()
+    call.code = error.code
+    body = error_body(error, call.dialect)
+    # A caller of a direct Invoke has no status to look at, and one place for an error, whatever its dialect.
+    return Response(error.status, {**body, **error.body()} if invoked else body, error.headers)
 
 
 def _instead(path: str, known: Collection[str]) -> str:
@@ -93,6 +96,7 @@ def _route(service: Service, request: Request) -> Response:
     methods = routes.get(request.path)
     if methods is None:
         raise ApiError("not_found", f"no route {shorten(request.path)}: {_instead(request.path, routes)}")
+    current().dialect = DIALECT_OF.get(request.path)
     if request.method == "OPTIONS":
         return cors.preflight(request, methods, service.settings)
     # HEAD is GET without the body: see events.shape

@@ -49,8 +49,15 @@ def parse(event: Event, max_body_bytes: int) -> Request:
         body,
         bool(event.get("isBase64Encoded")),
         max_body_bytes,
+        _inflate,
         _by_route(event, route),
     )
+
+
+def _inflate(body: bytes, coding: str, max_bytes: int) -> bytes:
+    from handler.http.inflate import inflate  # late: most bodies come as they are
+
+    return inflate(body, coding, max_bytes)
 
 
 def shape(response: Response, event: Event, request: Request | None) -> dict[str, Any]:
@@ -122,10 +129,9 @@ def _merged(event: Event, single: str, multiple: str) -> dict[str, str]:
 
 
 def _by_route(event: Event, route: str) -> str:
-    """Return the path of `POST /v1/embeddings`, or what `{proxy+}` stands for at a route's end; empty for others."""
+    """Return the path of `POST /v1/embeddings`, or what `{proxy+}` stands for at a route's end."""
     path = route.rpartition(" ")[2]
-    if "{" not in path:
+    if not path.endswith("+}"):
         return path
-    name = path.rpartition("{")[2].removesuffix("+}")
-    value = _object(event, "pathParameters").get(name) if path.endswith("+}") else None
+    value = _object(event, "pathParameters").get(path.rpartition("{")[2].removesuffix("+}"))
     return f"/{value}" if isinstance(value, str) else ""

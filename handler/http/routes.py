@@ -1,6 +1,7 @@
 """The routes: each takes the service and a request, and returns a response or raises ApiError."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from importlib import import_module
 from typing import Any
 
 from handler.endpoints import embeddings, health
@@ -8,43 +9,91 @@ from handler.errors import ApiError, shorten
 from handler.messages import Request, Response
 from handler.schemas.limits import check_matrix_size
 from handler.schemas.requests import CLASSIFY, SIMILARITY
-from handler.schemas.validation import parse_json
+from handler.schemas.validation import read_json
 from handler.service import Service
 from handler.settings import Settings
+from handler.telemetry.invocation import current
+
+Endpoint = Callable[[Service, Request], Response]
+# The routes by the dialect's name in `Settings.dialects`, and the methods that each takes.
+DIALECTS: dict[str, dict[str, tuple[str, ...]]] = {
+    "cohere": {"/v2/embed": ("POST",)},
+    "immich": {"/ping": ("GET",), "/predict": ("POST",)},
+    "tei": {"/embed": ("POST",)},
+    "voyage": {"/v1/multimodalembeddings": ("POST",)},
+    "weaviate": {
+        "/.well-known/live": ("GET",),
+        "/.well-known/ready": ("GET",),
+        "/meta": ("GET",),
+        "/vectorize": ("POST",),
+    },
+}
+# Weaviate's module sends no credential: the key may stand in the path, `/k/<key>/vectorize`. The gateway compares it.
+KEYED = tuple(DIALECTS["weaviate"])
+DIALECT_OF = {path: name for name, paths in DIALECTS.items() for path in paths}
+# Fields that tell a request to `/v1/embeddings`, or a direct Invoke, as another vendor's.
+FIELDS = {
+    "jina": {"embedding_type", "late_chunking", "normalized", "return_multivector", "task", "truncate"},
+    "voyage": {"output_dimension", "output_dtype", "output_encoding", "truncation"},
+}
+INVOKE_FIELDS = {"bedrock": {"inputImage", "inputText"}}
+
+
+def dialect_module(name: str) -> Any:
+    """Import a dialect. Its `respond` answers its routes, `error_body` has its shape of an error."""
+    return import_module(f"handler.endpoints.dialects.{name}")
+
+
+def _dialect_of(body: Any, known: Mapping[str, set[str]], settings: Settings) -> str | None:
+    """Name the dialect that a body's fields belong to; None where they are our own, or the dialect is off."""
+    if not isinstance(body, dict):
+        return None
+    return next((name for name, fields in known.items() if name in settings.dialects and fields & body.keys()), None)
+
+
+def error_body(error: ApiError, dialect: str | None) -> dict[str, Any]:
+    """Return an error's body in the shape that a dialect's clients read; without one, in OpenAI's."""
+    body: dict[str, Any] = dialect_module(dialect).error_body(error) if dialect else error.body()
+    return body
+
+
+def _respond_in_dialect(service: Service, request: Request) -> Response:
+    response: Response = dialect_module(DIALECT_OF[request.path]).respond(service, request)
+    return response
 
 
 def invoke(service: Service, event: Any) -> Response:
-    """Answer a direct Invoke: `POST /v1/embeddings` without HTTP around it."""
-    return _embed(service, embeddings.parse(event, service.settings))
-
-
-def _json(request: Request, otherwise: str = "application/json") -> Any:
-    """Read a JSON body. Raises ApiError unsupported_media_type or invalid_json."""
-    kind = request.media_type
-    if kind and kind != "application/json" and not kind.endswith("+json"):
-        raise ApiError(
-            "unsupported_media_type",
-            f"content-type is {shorten(kind)}: send {otherwise} (curl needs -H 'content-type: application/json')",
-        )
-    return parse_json(request.content)
+    """Answer a direct Invoke: `POST /v1/embeddings` without HTTP around it, or Bedrock's request of Titan."""
+    if dialect := _dialect_of(event, INVOKE_FIELDS, service.settings):
+        current().dialect = dialect
+        answered: Response = dialect_module(dialect).invoke(service, event)
+        return answered
+    return _embed(service, event, {})
 
 
 def _post_embeddings(service: Service, request: Request) -> Response:
     if request.media_type.startswith("image/"):
-        return _embed(service, embeddings.parse_image(request.body, request.query, service.settings))
-    body = _json(request, "application/json, or an image as image/*")
-    return _embed(service, embeddings.parse(body, service.settings, request.query))
+        return embeddings.respond(service, embeddings.parse_image(request.body, request.query, service.settings))
+    return _embed(service, read_json(request, "application/json, or an image as image/*"), request.query)
 
 
-def _embed(service: Service, request: embeddings.EmbeddingsRequest) -> Response:
-    embeddings.check(request, service.models.manifest.model(request.model))
-    return Response(200, embeddings.run(request, service.model(request.model), service.settings))
+def _embed(service: Service, body: Any, query: Mapping[str, str]) -> Response:
+    """Embed what a JSON body asks for: one of ours, of a chat, or of another vendor who has the same route."""
+    if dialect := _dialect_of(body, FIELDS, service.settings):
+        current().dialect = dialect
+        answered: Response = dialect_module(dialect).embeddings(service, body)
+        return answered
+    if isinstance(body, dict) and "messages" in body:
+        from handler.endpoints.dialects import chat
+
+        return embeddings.respond(service, chat.parse(body, service.settings))
+    return embeddings.respond(service, embeddings.parse(body, service.settings, query))
 
 
 def _post_classify(service: Service, request: Request) -> Response:
     from handler.endpoints import zero_shot
 
-    fields = CLASSIFY.read(_json(request), service.settings)
+    fields = CLASSIFY.read(read_json(request), service.settings)
     zero_shot.check_classes(fields)
     return Response(200, zero_shot.classify(fields, service.model(fields["model"]), service.settings))
 
@@ -52,7 +101,7 @@ def _post_classify(service: Service, request: Request) -> Response:
 def _post_similarity(service: Service, request: Request) -> Response:
     from handler.endpoints import zero_shot
 
-    fields = SIMILARITY.read(_json(request), service.settings)
+    fields = SIMILARITY.read(read_json(request), service.settings)
     check_matrix_size(len(fields["images"]), len(fields["texts"]), 0, "images")
     return Response(200, zero_shot.similarity(fields, service.model(fields["model"]), service.settings))
 
@@ -92,26 +141,9 @@ def _get_health(service: Service, request: Request) -> Response:
     return health.deep_health(service) if deep == "true" else health.health(service)
 
 
-def _post_vectorize(service: Service, request: Request) -> Response:
-    from handler.endpoints import weaviate
-
-    return Response(200, weaviate.vectorize(service, _json(request)))
-
-
-def _get_ready(service: Service, _: Request) -> Response:
-    response = health.health(service)
-    return Response(204, {}) if response.status == 200 else response
-
-
-def _get_meta(service: Service, _: Request) -> Response:
-    from handler.endpoints import weaviate
-
-    return Response(200, weaviate.meta(service.models.manifest))
-
-
 def _get_openapi(service: Service, _: Request) -> Response:
+    from handler.endpoints import openapi
     from handler.endpoints.pages import CACHE_CONTROL
-    from handler.schemas import openapi
 
     return Response(
         200, openapi.text(service.entries(), service.settings), {"cache-control": CACHE_CONTROL}, "application/json"
@@ -139,18 +171,13 @@ ROUTES: dict[str, dict[str, Callable[[Service, Request], Response]]] = {
     "/openapi.json": {"GET": _get_openapi},
     "/": {"GET": _get_playground},
     "/docs": {"GET": _get_docs},
-    "/vectorize": {"POST": _post_vectorize},
-    "/meta": {"GET": _get_meta},
-    "/.well-known/ready": {"GET": _get_ready},
-    "/.well-known/live": {"GET": _get_ready},
-}
-# Where a protocol reads an error in another form than OpenAI's: Weaviate's module reads a string, and parses no object.
-ERROR_BODIES: dict[str, Callable[[ApiError], dict[str, Any]]] = {
-    "/vectorize": lambda error: {"error": f"{error.code}: {error.message}"}
+    **{path: dict.fromkeys(methods, _respond_in_dialect) for of in DIALECTS.values() for path, methods in of.items()},
 }
 PAGES = ("/", "/docs", "/openapi.json")  # what no gateway asks a credential for; `OPENCLIP_PAGES=false` turns them off
 
 
 def served(settings: Settings) -> dict[str, dict[str, Callable[[Service, Request], Response]]]:
     """Return the routes that the settings leave on."""
-    return ROUTES if settings.pages else {path: methods for path, methods in ROUTES.items() if path not in PAGES}
+    off = {path for path, name in DIALECT_OF.items() if name not in settings.dialects}
+    off.update(() if settings.pages else PAGES)
+    return {path: methods for path, methods in ROUTES.items() if path not in off} if off else ROUTES

@@ -7,7 +7,7 @@ from handler.errors import ApiError, shorten
 from handler.imaging import s3
 from handler.imaging.s3 import S3Object
 from handler.messages import too_large
-from handler.schemas.validation import check_object, wrong_type
+from handler.schemas.validation import wrong_type
 from handler.settings import Settings
 
 MODALITIES = ("text", "image")
@@ -15,10 +15,18 @@ MAX_TEXT_CHARACTERS = 10_000  # models read the first few hundred; CLIP's tokeni
 
 
 class Item(NamedTuple):
-    """One thing to embed: a text, or an image's bytes or place in S3. `param` is where it stood, as `input[3]`."""
+    """One thing to embed: a text, an image's bytes or place in S3, or several of these as one.
 
-    value: str | bytes | S3Object
+    Several count as the mean of their unit vectors. `param` is where it stood, as `input[3]`.
+    """
+
+    value: "str | bytes | S3Object | list[Item]"
     param: str | None
+
+    @property
+    def parts(self) -> "list[Item]":
+        """What it consists of: itself, where it is one text or image."""
+        return self.value if isinstance(self.value, list) else [self]
 
 
 class Text(NamedTuple):
@@ -61,48 +69,6 @@ class Image:
         where = " or s3://bucket/key[?versionId=...]" if settings.allowed_buckets else ""
         about = f"An image, as a data URI with `;base64,` or as base64{where}: PNG, JPEG, WebP, GIF or BMP"
         return {"type": "string", "format": "image", "minLength": 1, "description": about}
-
-
-class Either(NamedTuple):
-    """A plain string, `{"text": ...}` or `{"image": ...}`.
-
-    `strings` says what plain strings are; None leaves that to each: one that starts with `data:image/` is an image.
-    `kinds` are the keys that an object may have.
-    """
-
-    strings: str | None = None
-    kinds: tuple[str, ...] = MODALITIES
-
-    def read(self, value: Any, param: str, settings: Settings) -> Item:
-        """Return the item. Raises ApiError."""
-        if isinstance(value, str):
-            is_image = self.strings == "image" or (not self.strings and value[:11].lower() == "data:image/")
-            return (IMAGE if is_image else TEXT).read(value, param, settings)
-        if not isinstance(value, dict):
-            forms = " or ".join(f'{{"{kind}": ...}}' for kind in self.kinds)
-            raise wrong_type(value, f"a string, {forms}", param)
-        fields = check_object(value, self.kinds, param)
-        if len(fields) != 1:
-            raise ApiError("invalid_value", f"{param} must have one of `{'`, `'.join(self.kinds)}`", param)
-        [(kind, content)] = fields.items()
-        if not isinstance(content, str):
-            raise wrong_type(content, "a string", f"{param}.{kind}")
-        return (IMAGE if kind == "image" else TEXT).read(content, param, settings)
-
-    def schema(self, settings: Settings) -> dict[str, Any]:
-        """Describe it."""
-        rules: dict[str, Text | Image] = {"text": TEXT, "image": IMAGE}
-        plain = rules["image" if self.strings == "image" else "text"]
-        objects = [
-            {
-                "type": "object",
-                "properties": {kind: rules[kind].schema(settings)},
-                "required": [kind],
-                "additionalProperties": False,
-            }
-            for kind in self.kinds
-        ]
-        return {"anyOf": [plain.schema(settings), *objects]}
 
 
 TEXT = Text()

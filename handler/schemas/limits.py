@@ -8,19 +8,30 @@ ITEM_BYTES = 100  # an item's own fields; the quotes are escaped once more insid
 FLOAT_BYTES = 16  # the longest float32 in nine digits, `-1.23456789e-05`, and its comma
 
 
-def check_response_size(items: int, dimensions: int, encoding_format: str) -> None:
-    """Raise ApiError where vectors in that format could not pass Lambda's limit."""
-    each = ITEM_BYTES + (4 * -(-4 * dimensions // 3) if encoding_format == "base64" else FLOAT_BYTES * dimensions)
-    total = items * each + ENVELOPE_BYTES
+def vector_bytes(dimensions: int, encoding_format: str) -> int:
+    """Return the most that one vector takes in a response."""
+    return {
+        "base64": 4 * -(-4 * dimensions // 3),
+        "int8": 5 * dimensions,  # `-127,`
+        "uint8": 4 * dimensions,
+        "binary": 5 * -(-dimensions // 8),
+        "ubinary": 4 * -(-dimensions // 8),
+    }.get(encoding_format, FLOAT_BYTES * dimensions)
+
+
+def check_response_size(items: int, dimensions: int, *formats: str, more: int = 0) -> None:
+    """Raise ApiError where vectors in these formats, and `more` bytes, could not pass Lambda's limit."""
+    each = ITEM_BYTES + sum(vector_bytes(dimensions, name) for name in formats)
+    total = items * each + ENVELOPE_BYTES + more
     if total <= MAX_RESPONSE_BYTES:
         return
-    fit = (MAX_RESPONSE_BYTES - ENVELOPE_BYTES) // each
-    base64 = "" if encoding_format == "base64" else 'set encoding_format to "base64", which is a third of that, or '
+    fit = max(0, MAX_RESPONSE_BYTES - ENVELOPE_BYTES - more) // each
+    smaller = 'set encoding_format to "base64", which is a third of that, or ' if "float" in formats else ""
     raise ApiError(
         "answer_too_large",
-        f"{items:,} vectors of {dimensions:,} dimensions as {encoding_format} take up to {items:,} x {each:,} = "
-        f"{total:,} bytes, and Lambda answers with at most {MAX_RESPONSE_BYTES:,}: "
-        f"{base64}send at most {fit:,} at once",
+        f"{items:,} vectors of {dimensions:,} dimensions as {', '.join(formats)} take up to {items:,} x {each:,} = "
+        f"{items * each:,} bytes, and Lambda answers with at most {MAX_RESPONSE_BYTES:,}: {smaller}"
+        f"send at most {fit:,} at once",
         "input",
     )
 

@@ -1,19 +1,21 @@
 """The JSON bodies of the routes that embed, each field once: what the handler checks is what `/openapi.json` says."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 from handler.errors import ApiError
-from handler.schemas.fields import IMAGE, MAX_TEXT_CHARACTERS, MODALITIES, TEXT, Either, Text, refuse_token_ids
-from handler.schemas.validation import Body, Field, ListOf, Rule, Scalar
+from handler.schemas.fields import IMAGE, MAX_TEXT_CHARACTERS, MODALITIES, TEXT, Image, Item, Text, refuse_token_ids
+from handler.schemas.validation import Body, Field, ListOf, Rule, Scalar, check_object, wrong_type
 from handler.settings import Settings
 
-FORMATS = ("float", "base64")
+FORMATS = ("float", "base64", "int8", "uint8", "binary", "ubinary")
 TEMPLATE = "a photo of a {}"
 LABEL = Text(1_000)
 PROMPT_CHARACTERS = 400  # on average, of as many prompts as a request may have; models read some 300
 
 MODEL = Field(Scalar(str), "A model of `GET /v1/models`; without it, the bundle's first")
+USER = Field(Scalar(str), "OpenAI's: who the end user is. Taken, and not kept")
+INPUT_TYPE = Field(Scalar(str), "Whether these are queries or documents. Taken, and the same to CLIP's models")
 EXIF_ORIENTATION = Field(
     Scalar(bool),
     "Whether images are turned upright as their EXIF says. Without it, as the deployment is set: open_clip does not",
@@ -21,13 +23,69 @@ EXIF_ORIENTATION = Field(
 OPTIONS = {
     "model": MODEL,
     "encoding_format": Field(
-        Scalar(str, FORMATS), "`base64` is little-endian float32: a quarter of the size", default="float"
+        Scalar(str, FORMATS),
+        "`base64` is little-endian float32, a quarter of the size; of the others, of unit vectors, docs/api.md has the "
+        "scale",
+        default="float",
     ),
     "dimensions": Field(Scalar(int), "Nothing but the model's own number: these vectors cannot be cut shorter"),
     "normalize": Field(Scalar(bool), "Whether vectors have unit length", default=True),
     "exif_orientation": EXIF_ORIENTATION,
 }
 QUERY = Body("ImageQuery", "The options of an image that is the body itself", OPTIONS)
+
+
+class Either(NamedTuple):
+    """A plain string, `{"text": ...}`, `{"image": ...}`, an object of both, or a content part of a chat API.
+
+    `strings` says what plain strings are; None leaves that to each: one that starts with `data:image/` is an image.
+    `kinds` are the keys that an object may have.
+    """
+
+    strings: str | None = None
+    kinds: tuple[str, ...] = MODALITIES
+
+    def read(self, value: Any, param: str, settings: Settings) -> Item:
+        """Return the item. Raises ApiError."""
+        if isinstance(value, str):
+            is_image = self.strings == "image" or (not self.strings and value[:11].lower() == "data:image/")
+            return (IMAGE if is_image else TEXT).read(value, param, settings)
+        if not isinstance(value, dict):
+            forms = " or ".join(f'{{"{kind}": ...}}' for kind in self.kinds)
+            raise wrong_type(value, f"a string, {forms}", param)
+        if self.kinds == MODALITIES and ("type" in value or "content" in value):
+            from handler.schemas import parts  # late: a plain request has none
+
+            return parts.read_object(value, param, settings)
+        fields = check_object(value, self.kinds, param)
+        if not fields:
+            raise ApiError("invalid_value", f"{param} must have one of `{'`, `'.join(self.kinds)}`", param)
+        items = [_one(kind, content, param, len(fields) > 1, settings) for kind, content in fields.items()]
+        return items[0] if len(items) == 1 else Item(items, param)
+
+    def schema(self, settings: Settings) -> dict[str, Any]:
+        """Describe it."""
+        rules: dict[str, Text | Image] = {"text": TEXT, "image": IMAGE}
+        plain = rules["image" if self.strings == "image" else "text"]
+        known = {
+            "type": "object",
+            "properties": {kind: rules[kind].schema(settings) for kind in self.kinds},
+            "minProperties": 1,
+            "additionalProperties": False,
+        }
+        forms = [plain.schema(settings), known]
+        if self.kinds == MODALITIES:
+            from handler.schemas import parts
+
+            forms += [parts.PART, parts.object_schema(settings)]
+        return {"anyOf": forms}
+
+
+def _one(kind: str, content: Any, param: str, of_both: bool, settings: Settings) -> Item:
+    where = f"{param}.{kind}"
+    if not isinstance(content, str):
+        raise wrong_type(content, "a string", where)
+    return (IMAGE if kind == "image" else TEXT).read(content, where if of_both else param, settings)
 
 
 class AbsentModality:
@@ -42,20 +100,34 @@ class AbsentModality:
         return {"type": "null"}
 
 
+def check_parts(param: str) -> Callable[[Mapping[str, Any], Settings], None]:
+    """Return a check that a field's items consist of no more parts than there may be items."""
+
+    def check(values: Mapping[str, Any], settings: Settings) -> None:
+        count = sum(len(item.parts) for item in values[param] or ())
+        if count > settings.max_items:
+            message = f"{count:,} texts and images: send at most {settings.max_items:,} at once"
+            raise ApiError("too_many_items", f"{message}. OPENCLIP_MAX_ITEMS raises that", param)
+
+    return check
+
+
 def _embeddings(name: str, strings: str | None, about: str) -> Body:
     fields = {
-        "user": Field(Scalar(str), "OpenAI's: who the end user is. Taken, and not kept"),
+        "user": USER,
+        "input_type": INPUT_TYPE,
         "modality": Field(
             Scalar(str, (strings,)) if strings else AbsentModality(), "What plain strings are", bool(strings)
         ),
         "input": Field(
             ListOf(Either(strings), or_one=True, refuse=refuse_token_ids),
-            "a text or an image, or a list of them in any order",
+            "a text or an image, or a list of them in any order. One item may have a text and images: its vector is "
+            "the mean of their unit vectors",
             required=True,
         ),
         **OPTIONS,
     }
-    return Body(name, about, fields)
+    return Body(name, about, fields, check_parts("input"))
 
 
 EMBEDDINGS = {

@@ -100,6 +100,24 @@ SCHEMAS: dict[str, Any] = {
     "Health": _object({"status": {"enum": ["ok", "error"]}, "reason": MAYBE_STRING}, loaded=_list(STRING)),
     "Vectors": _object({"textVectors": _list(VECTOR), "imageVectors": _list(VECTOR)}),
     "PlainError": _object({"error": STRING}),
+    "CohereResponse": _object(
+        {
+            "id": STRING,
+            "embeddings": {"type": "object", "additionalProperties": {"type": "array"}},
+            "texts": _list(STRING),
+            "images": _list(_object({"width": COUNT, "height": COUNT, "format": STRING, "bit_depth": COUNT})),
+            "meta": {"type": "object"},
+            "response_type": {"const": "embeddings_by_type"},
+        }
+    ),
+    "CohereError": _object({"id": STRING, "message": STRING}),
+    "VoyageResponse": _object(
+        {"object": {"const": "list"}, "data": _list({"type": "object"}), "model": STRING, "usage": {"type": "object"}}
+    ),
+    "DetailError": _object({"detail": STRING}),
+    "TeiResponse": _list(VECTOR),
+    "TeiError": _object({"error": STRING, "error_type": {"enum": ["Backend", "Empty", "Unhealthy", "Validation"]}}),
+    "ImmichResponse": _object({"clip": STRING}, imageHeight=COUNT, imageWidth=COUNT),
     "Meta": _object({"model": STRING}),
 }
 MEANING = {
@@ -139,10 +157,20 @@ def of_get(response: str | dict[str, Any]) -> dict[str, Any]:
     return {"200": json_response("Done", response), **_refer(400, 500), **health}
 
 
-def of_vectorize() -> dict[str, Any]:
-    """Return the responses of Weaviate's route, whose errors are a string."""
-    failed = {str(status): json_response(about, "PlainError") for status, about in MEANING.items() if status != 500}
-    return {"200": json_response("Done", "Vectors"), **failed, **_refer(500)}
+def of_dialect(response: str, error: str) -> dict[str, Any]:
+    """Return the responses of another vendor's route, whose errors have a shape of their own."""
+    failed = {str(status): json_response(about, error) for status, about in MEANING.items()}
+    return {"200": json_response("Done", response), **failed}
+
+
+def of_embeddings() -> dict[str, Any]:
+    """Return the responses of `/v1/embeddings`: to Jina's and Voyage's fields an error is theirs."""
+    shapes = [{"$ref": f"#/components/schemas/{name}"} for name in ("Error", "DetailError")]
+    failed = {
+        str(status): {"description": about, "content": {"application/json": {"schema": {"anyOf": shapes}}}}
+        for status, about in MEANING.items()
+    }
+    return {"200": json_response("Done", "EmbeddingsResponse"), **failed}
 
 
 def _refer(*statuses: int) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from handler.errors import ApiError, shorten
+from handler.messages import Request
 from handler.settings import Settings
 
 NAMES = {str: "a string", bool: "true or false", int: "a whole number", float: "a number", list: "a list"}
@@ -93,7 +94,7 @@ def _describe(one: Field, settings: Settings) -> dict[str, Any]:
 
 
 class ListOf(NamedTuple):
-    """A list of at least one thing and at most `OPENCLIP_MAX_ITEMS`.
+    """A list of at least one thing and at most `OPENCLIP_MAX_ITEMS`, or `most` of them.
 
     `or_one` takes one thing alone too, `or_none` an empty list. `refuse` looks at the first item before all else.
     """
@@ -101,6 +102,7 @@ class ListOf(NamedTuple):
     rule: Rule
     or_one: bool = False
     or_none: bool = False
+    most: int | None = None
     refuse: Callable[[Any, str], None] = lambda first, param: None
 
     def read(self, value: Any, param: str, settings: Settings) -> list[Any]:
@@ -114,17 +116,28 @@ class ListOf(NamedTuple):
                 return []
             raise ApiError("empty_input", f"`{param}` is an empty list: send at least one item", param)
         self.refuse(value[0], param)
-        if len(value) > settings.max_items:
-            raise ApiError(
-                "too_many_items", f"{len(value):,} items: send at most {settings.max_items:,} at once", param
-            )
+        if len(value) > (most := self.most or settings.max_items):
+            how = "" if self.most else ". OPENCLIP_MAX_ITEMS raises that"
+            raise ApiError("too_many_items", f"{len(value):,} items: send at most {most:,} at once{how}", param)
         return [self.rule.read(item, f"{param}[{index}]", settings) for index, item in enumerate(value)]
 
     def schema(self, settings: Settings) -> dict[str, Any]:
         """Describe it."""
         one = self.rule.schema(settings)
-        many = {"type": "array", "items": one, "minItems": 0 if self.or_none else 1, "maxItems": settings.max_items}
+        most = self.most or settings.max_items
+        many = {"type": "array", "items": one, "minItems": 0 if self.or_none else 1, "maxItems": most}
         return {"anyOf": [*one.get("anyOf", [one]), many]} if self.or_one else many
+
+
+def read_json(request: Request, otherwise: str = "application/json") -> Any:
+    """Read a request's JSON body. Raises ApiError unsupported_media_type or invalid_json."""
+    kind = request.media_type
+    if kind and kind != "application/json" and not kind.endswith("+json"):
+        raise ApiError(
+            "unsupported_media_type",
+            f"content-type is {shorten(kind)}: send {otherwise} (curl needs -H 'content-type: application/json')",
+        )
+    return parse_json(request.content)
 
 
 def parse_json(body: str | bytes) -> Any:

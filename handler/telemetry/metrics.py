@@ -62,6 +62,7 @@ def describe(call: Call, function: str, cold_start_seconds: float | None) -> dic
         "route": call.route,
         "status": call.status,
         "cold": call.cold,
+        **({"dialect": call.dialect} if call.dialect else {}),
         **dimensions,
         **{name: value for name, (value, _) in values.items()},
     }

@@ -33,7 +33,8 @@ def forwarding(api: dict[str, Any], guarded: bool) -> Iterator[Gateway]:
                 _answer(self, 429, {"content-type": "application/json"}, b'{"message": "Too Many Requests"}')
                 return
             connection = http.client.HTTPConnection("127.0.0.1", api["port"], timeout=120)
-            connection.request(self.command, self.path, body, self._headers())
+            path = self.path.replace(f"/k/{KEY}/", f"/k/{api['key']}/")
+            connection.request(self.command, path, body, self._headers())
             answer = connection.getresponse()
             if answer.status not in (401, 403):  # what the gateway itself refused
                 gateway.seen.append((self.command, self.path))

@@ -2,14 +2,17 @@
 
 import base64
 import io
+import json
 from typing import Any
 
 import schemathesis
 from hypothesis import strategies as st
 from PIL import Image
 
+MODEL = "openclip-lambda/shapes-i18n"
 KINDS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
-MAX_PROMPTS = 256  # OPENCLIP_MAX_ITEMS
+SOURCES = ("texts", "images", "inputs")
+MAX_ITEMS = 256  # OPENCLIP_MAX_ITEMS
 
 
 def _image(kind: str, width: int, height: int, color: int) -> bytes:
@@ -29,15 +32,39 @@ def _reference(data: bytes, bare: bool) -> str:
 
 
 schemathesis.openapi.format("image", st.builds(_reference, image_files(*KINDS), st.booleans()))
+ENTRIES = ({"modelName": MODEL}, {"modelName": MODEL, "options": {"language": "en"}})
+entries = st.sampled_from([json.dumps({"clip": {"textual": entry}}) for entry in ENTRIES])
+schemathesis.openapi.format("immich-entries", entries)
 for kind in KINDS:
     schemathesis.openapi.media_type(f"image/{kind.lower()}", image_files(kind))
 
 
 @schemathesis.hook  # type: ignore[untyped-decorator]
 def filter_case(context: Any, case: Any) -> bool:
-    """Leave out the two kinds of body that are wrong by what no JSON Schema can say."""
+    """Leave out the kinds of body that are wrong by what no JSON Schema can say."""
     body = case.body
-    return not isinstance(body, dict) or not (_texts_as_images(body) or _too_many_prompts(body))
+    if _integers_of_any_length(dict(case.query or {})):
+        return False
+    wrong = (_texts_as_images, _too_many_prompts, _integers_of_any_length, _not_one_source, _too_many_parts)
+    return not isinstance(body, dict) or not any(is_wrong(body) for is_wrong in wrong)
+
+
+def _integers_of_any_length(body: dict[str, Any]) -> bool:
+    """Tell a format that is of unit vectors beside the wish for others."""
+    formats = {str(body.get(name)) for name in ("encoding_format", "embedding_type")}
+    any_length = {False, "false"} & {body.get("normalize"), body.get("normalized")}
+    return bool(any_length) and not formats <= {"None", "float", "base64"}
+
+
+def _not_one_source(body: dict[str, Any]) -> bool:
+    """Tell a request of Cohere's without any of the three sources, or with several."""
+    return "input_type" in body and "input" not in body and sum(bool(body.get(name)) for name in SOURCES) != 1
+
+
+def _too_many_parts(body: dict[str, Any]) -> bool:
+    """Tell items that are few enough, and their parts together too many."""
+    items = [item for name in ("input", "inputs", "messages") for item in _listed(body.get(name))]
+    return sum(len(_listed(item.get("content"))) for item in items if isinstance(item, dict)) > MAX_ITEMS
 
 
 def _texts_as_images(body: dict[str, Any]) -> bool:
@@ -48,7 +75,7 @@ def _texts_as_images(body: dict[str, Any]) -> bool:
 
 def _too_many_prompts(body: dict[str, Any]) -> bool:
     """Tell labels and templates that are few enough each, and too many multiplied."""
-    return len(_listed(body.get("labels"))) * len(_listed(body.get("template"))) > MAX_PROMPTS
+    return len(_listed(body.get("labels"))) * len(_listed(body.get("template"))) > MAX_ITEMS
 
 
 def _listed(value: Any) -> list[Any]:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from tests.clients.gateway import Gateway
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
 SNIPPETS = re.findall(r"^```python\n(.*?)^```$", DOCUMENT, re.DOTALL | re.MULTILINE)
+[SHELL] = re.findall(r"^```sh\n(.*?)^```$", DOCUMENT, re.DOTALL | re.MULTILINE)
+CLIENTS = ["openai", "langchain_openai", "llama_index", "haystack", "litellm"]
 ADDRESS = "http://127.0.0.1:8080"
 
 
@@ -27,14 +30,18 @@ def asked(gateway: Gateway, text: str) -> list[float]:
 
 
 def test_every_client_has_its_snippet() -> None:
-    assert [re.search(r"^from (\w+)\S* import OpenAI", text, re.MULTILINE)[1] for text in SNIPPETS] == [  # type: ignore[index]
-        "openai",
-        "langchain_openai",
-        "llama_index",
-    ]
+    imported = [re.findall(r"^(?:from|import) (\w+)", text, re.MULTILINE) for text in SNIPPETS]
+    assert [name in names for name, names in zip(CLIENTS, imported, strict=True)] == [True] * len(CLIENTS)
 
 
-@pytest.mark.parametrize("snippet", SNIPPETS, ids=["openai", "langchain", "llama_index"])
+def test_the_plain_request_is_answered_as_it_is_written(gateway: Gateway) -> None:
+    run = subprocess.run(["bash", "-c", SHELL.replace(ADDRESS, gateway.url)], capture_output=True, check=True)
+    vectors = [row["embedding"] for row in json.loads(run.stdout)["data"]]
+    assert np.array(vectors).shape == (2, 64)
+    np.testing.assert_allclose(vectors[0], asked(gateway, "a red circle"), atol=1e-5)
+
+
+@pytest.mark.parametrize("snippet", SNIPPETS, ids=CLIENTS)
 def test_a_snippet_embeds_300_documents_as_it_is_written(
     gateway: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, snippet: str
 ) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.clients.conftest import MODEL, as_base64, drawn
-from tests.clients.gateway import Gateway
+from tests.clients.gateway import KEY, Gateway
 
 
 def ask(gateway: Gateway, path: str, body: Any = None) -> tuple[int, Any]:
@@ -55,3 +55,18 @@ def test_an_error_is_a_string_where_the_client_reads_a_string(gateway: Gateway) 
     assert status > 399
     assert isinstance(body["error"], str)
     assert "images[0]" in body["error"]
+
+
+def test_behind_a_key_its_url_has_the_key_in_its_path(guarded: Gateway) -> None:
+    body = {"texts": ["a photo of a red circle"], "images": None}
+    before = len(guarded.seen)
+    assert ask(guarded, "/vectorize", body)[0] == 401
+    assert ask(guarded, "/k/a-wrong-key/vectorize", body)[0] == 403
+    assert ask(guarded, f"/k/{KEY}/v1/models")[0] in (401, 404)  # the key's path opens nothing else
+    assert len(guarded.seen) == before
+
+    assert ask(guarded, f"/k/{KEY}/.well-known/ready") == (204, None)
+    assert ask(guarded, f"/k/{KEY}/.well-known/live") == (204, None)
+    assert ask(guarded, f"/k/{KEY}/meta")[1]["model"] == MODEL
+    status, answer = ask(guarded, f"/k/{KEY}/vectorize", body)
+    assert (status, np.array(answer["textVectors"]).shape) == (200, (1, 64))

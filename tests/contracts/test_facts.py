@@ -4,19 +4,19 @@ import json
 import re
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from devserver import server
 from handler import golden, manifest, offline
 from handler.engines import ENGINES
 from handler.errors import STATUS
-from handler.http import cors
+from handler.http import cors, routes
 from handler.schemas import limits
-from handler.settings import Settings
+from handler.settings import DIALECTS, Settings
 from handler.telemetry import metrics
 from infra import api, environment, function, monitoring
 from infra import package as infra_package
-from infra.settings import StackSettings
+from infra.settings import Dialect, StackSettings
 from layer import engines as layer_engines
 from layer.bundle import manifest as layer_manifest
 from layer.bundle import records
@@ -131,6 +131,13 @@ def test_the_bundles_place() -> None:
             "layer/package/Dockerfile": re.findall(r"^COPY bundle/ (\S+)/$", DOCKERFILE, re.MULTILINE)[0],
         },
     )
+
+
+def test_the_dialects() -> None:
+    answered = {name: tuple(sorted(paths)) for name, paths in routes.DIALECTS.items()}
+    agree("dialects' routes", {"handler/http/routes.py": answered, "infra/api.py": api.DIALECTS})
+    names = {"handler/settings.py": DIALECTS, "infra/settings.py": get_args(Dialect)}
+    agree("dialects", names)
 
 
 def test_the_cors_headers() -> None:

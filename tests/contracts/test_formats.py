@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from openclip_lambda import formats
 
+from handler.endpoints import openapi
 from handler.errors import ImageError
 from handler.imaging import decode, other_formats
-from handler.schemas import openapi
 from handler.settings import Settings
 from layer.files import own_samples
 from tests.contracts.agreement import agree
@@ -37,7 +37,7 @@ def test_the_media_types() -> None:
         {
             SERVER: sorted(known.media_type for known in TAKEN.values()),
             PLAYGROUND: sorted(f"image/{name}" for name in in_page.split("|")),
-            "handler/schemas/openapi.py": sorted(name for name in content if name.startswith("image/")),
+            "handler/endpoints/openapi.py": sorted(name for name in content if name.startswith("image/")),
         },
     )
 

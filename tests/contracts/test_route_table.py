@@ -5,8 +5,8 @@ from pathlib import Path
 
 from openclip_lambda import address
 
+from handler.endpoints import openapi
 from handler.http import routes
-from handler.schemas import openapi
 from handler.settings import Settings
 from infra import api
 from layer.doctor.checks import address as doctor
@@ -36,7 +36,7 @@ def test_the_routes_of_the_published_document() -> None:
         "routes and their methods",
         {
             TABLE: {path: methods for path, methods in ANSWERED.items() if path not in html},
-            "handler/schemas/openapi.py": described,
+            "handler/endpoints/openapi.py": described,
         },
     )
 

@@ -36,6 +36,7 @@ GIVEN: dict[str, tuple[str, Any]] = {
     "model_memory_mb": ("1500", 1500),
     "pages": ("false", False),
     "jpeg_decoding": ("full", "full"),
+    "dialects": ("cohere, tei", ("cohere", "tei")),
     "exif_orientation": ("true", True),
 }
 # What no setting of a type can mean.

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from console.version import version
-from handler.schemas import openapi
+from handler.endpoints import openapi
 from tests.contracts.agreement import agree
 
 ROOT = Path(__file__).parents[2]
@@ -17,7 +17,7 @@ def test_the_version() -> None:
         "the version",
         {
             "pyproject.toml": version(),
-            "handler/schemas/openapi.py": openapi.VERSION,
+            "handler/endpoints/openapi.py": openapi.VERSION,
             "client/src/openclip_lambda/__init__.py": re.findall(r'^__version__ = "(.+)"$', client, re.MULTILINE)[0],
             "CHANGELOG.md, the newest section": sections[0],
         },

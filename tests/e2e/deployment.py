@@ -97,11 +97,23 @@ class Deployment:
             "rawPath": "/health",
             "requestContext": {"http": {"method": "GET", "path": "/health"}, "stage": "$default"},
         }
-        answer = self.aws.client("lambda").invoke(
-            FunctionName=self.outputs["FunctionName"], Qualifier="live", Payload=json.dumps(question)
-        )
-        report: dict[str, Any] = json.loads(json.loads(answer["Payload"].read())["body"])
+        report: dict[str, Any] = json.loads(self.invoke(question)["body"])
         return report
+
+    def invoke(self, event: dict[str, Any]) -> dict[str, Any]:
+        """Invoke the function behind the alias with an event, and return what it answers."""
+        answer = self.aws.client("lambda").invoke(
+            FunctionName=self.outputs["FunctionName"], Qualifier="live", Payload=json.dumps(event)
+        )
+        found: dict[str, Any] = json.loads(answer["Payload"].read())
+        return found
+
+    def log_lines(self) -> list[str]:
+        """Return every line of every log of the account."""
+        client = self.aws.client("logs")
+        groups = [group["logGroupName"] for group in client.describe_log_groups()["logGroups"]]
+        events = [client.get_paginator("filter_log_events").paginate(logGroupName=name) for name in groups]
+        return [event["message"] for pages in events for page in pages for event in page["events"]]
 
     def invocations(self) -> int:
         """Count how often the function ran, by the START lines in its log group."""

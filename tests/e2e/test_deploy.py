@@ -1,6 +1,8 @@
 """A real `cdk deploy` of both shapes to an emulated account, called through API Gateway. test_update.py goes on."""
 
 import base64
+import gzip
+import json
 import subprocess
 from pathlib import Path
 
@@ -63,6 +65,40 @@ def test_a_rotated_key_counts_at_once_and_the_one_before_it_goes_on(stack: Deplo
 
     assert stack.call("/v1/models", headers={"authorization": f"Bearer {'r' * 48}"}).status == 200
     assert stack.call("/v1/models", headers=before).status == 200
+
+
+def test_weaviate_s_module_gets_in_by_the_key_in_its_path_which_no_log_holds(stack: Deployment) -> None:
+    body = {"texts": ["a red circle"], "images": None}
+    before = stack.invocations()
+    assert stack.call("/k/wrong/vectorize", body).status == 403
+    assert stack.call(f"/k/{stack.key()}/v1/embeddings", QUESTION).status in (401, 404)
+    assert stack.invocations() == before
+
+    reply = stack.call(f"/k/{stack.key()}/vectorize", body)
+
+    assert reply.status == 200, reply.body
+    assert len(reply.json()["textVectors"]) == 1
+    assert stack.call(f"/k/{stack.key()}/.well-known/ready").status == 204
+    assert not [line for line in stack.log_lines() if stack.key() in line]
+
+
+def test_a_compressed_body_passes_the_gateway_under_a_type_that_it_takes_for_bytes(stack: Deployment) -> None:
+    packed = gzip.compress(json.dumps(QUESTION).encode())
+    headers = {**stack.bearer(), "content-encoding": "gzip", "content-type": "application/vnd.api+json"}
+    assert stack.call("/v1/embeddings", packed, headers).status == 200
+    refused = stack.call("/v1/embeddings", packed, {**headers, "content-type": "application/json"})
+    assert (refused.status, refused.json()["error"]["code"]) == (400, "invalid_gzip")
+
+
+def test_titan_s_request_is_a_direct_invoke(stack: Deployment, build: Builds) -> None:
+    expected = golden(build("image", "int8") / "bundle")
+    both = {"inputText": expected["texts"][0], "inputImage": expected["images"][0]}
+
+    answer = stack.invoke(both)
+
+    mean = decoded([expected["text_embeddings"][0], expected["image_embeddings"][0]]).sum(axis=0)
+    assert np.dot(answer["embedding"], mean / np.linalg.norm(mean)) > MIN_COSINE
+    assert stack.invoke({"inputText": ""})["message"].startswith("empty_input: ")
 
 
 def test_an_unknown_path_ends_at_the_gateway(stack: Deployment) -> None:

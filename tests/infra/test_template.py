@@ -37,10 +37,10 @@ def test_every_setting_of_the_handler_can_be_deployed(synth: Synth) -> None:
 
 
 def test_the_handler_reads_the_environment_that_the_stack_writes(synth: Synth) -> None:
-    deployed = {**LIMITS, "cache_mode": "copy", "pages": False, "jpeg_decoding": "full", "exif_orientation": True}
-    variables = the_function(synth(**{name: str(value) for name, value in deployed.items()}))["Environment"][
-        "Variables"
-    ]
+    on = {"pages": False, "jpeg_decoding": "full", "exif_orientation": True, "dialects": ("tei", "jina")}
+    deployed = {**LIMITS, "cache_mode": "copy", **on}
+    given = {name: ",".join(value) if isinstance(value, tuple) else str(value) for name, value in deployed.items()}
+    variables = the_function(synth(**given))["Environment"]["Variables"]
 
     settings = Settings.from_env(variables)
 
@@ -82,7 +82,34 @@ def test_the_gateway_has_the_routes_that_the_handler_answers_and_no_other(synth:
 
     answered = {(method, path) for path, methods in routes.ROUTES.items() for method in methods}
     heads = {("HEAD", path) for method, path in answered if method == "GET"}
-    assert {f"{method} {path}" for method, path in answered | heads} == keys
+    keyed = {(method, f"/k/{{key}}{path}") for method, path in answered | heads if path in routes.KEYED}
+    assert {f"{method} {path}" for method, path in answered | heads | keyed} == keys
+
+
+@pytest.mark.parametrize(("given", "there"), [("", ()), ("cohere", ("/v2/embed",)), ("bedrock,jina", ())])
+def test_a_dialect_that_is_left_out_has_no_route(synth: Synth, given: str, there: tuple[str, ...]) -> None:
+    keys = {route["RouteKey"] for route in resources(synth(dialects=given), "AWS::ApiGatewayV2::Route")}
+    paths = {key.partition(" ")[2].removeprefix("/k/{key}") for key in keys}
+    assert paths & set(routes.DIALECT_OF) == set(there)
+
+
+def test_a_path_takes_a_key_where_that_is_what_the_api_asks_for_and_for_weaviate_alone(synth: Synth) -> None:
+    def keyed(template: Template) -> set[tuple[str, str]]:
+        of = resources(template, "AWS::ApiGatewayV2::Route")
+        return {(one["RouteKey"], one["AuthorizationType"]) for one in of if "{key}" in one["RouteKey"]}
+
+    template = synth()
+    assert {path for path, _ in keyed(template)} == {
+        "POST /k/{key}/vectorize", *(f"{method} /k/{{key}}{path}" for method in ("GET", "HEAD") for path in (
+            "/meta", "/.well-known/live", "/.well-known/ready"))
+    }  # fmt: skip
+    assert {kind for _, kind in keyed(template)} == {"CUSTOM"}
+    authorizers = resources(template, "AWS::ApiGatewayV2::Authorizer")
+    ways = {source: one["AuthorizerResultTtlInSeconds"] for one in authorizers for source in one["IdentitySource"]}
+    # Without a cache: in the path's one a right key would open the route for whoever comes next.
+    assert ways == {"$request.header.Authorization": 0, "$context.routeKey": 0}
+    for number, more in enumerate(({"auth": "none"}, {"auth": "iam"}, {"dialects": "cohere"})):
+        assert keyed(synth(out=f"other-{number}", **more)) == set()
 
 
 def test_the_api_calls_the_alias_and_the_alias_waits_for_the_health_gate(synth: Synth) -> None:
@@ -94,7 +121,7 @@ def test_the_api_calls_the_alias_and_the_alias_waits_for_the_health_gate(synth: 
     uris = [item["IntegrationUri"] for item in resources(template, "AWS::ApiGatewayV2::Integration")]
     assert uris == [{"Ref": alias}]
     callers = [item["FunctionName"] for item in resources(template, "AWS::Lambda::Permission")]
-    assert callers.count({"Ref": alias}) == len(resources(template, "AWS::ApiGatewayV2::Route"))
+    assert callers.count({"Ref": alias}) == 1  # the API, and no other: of a policy Lambda takes 20 KB
     (gate,) = [name for name, item in template["Resources"].items() if item["Type"] == "Custom::HealthGate"]
     assert gate in described["DependsOn"]
     version = template["Resources"][gate]["Properties"]["FunctionVersion"]["Ref"]
@@ -151,6 +178,7 @@ def test_the_stage_throttles_and_its_access_log_holds_no_credential(synth: Synth
     logged = set(json.loads(stage["AccessLogSettings"]["Format"]).values())
     assert "$context.requestId" in logged  # or API Gateway refuses the format
     assert not any("header" in field or "query" in field.lower() for field in logged)
+    assert not any("path" in field.lower() for field in logged)  # where Weaviate's key is
 
 
 def test_cors_is_off_until_an_origin_is_named(synth: Synth) -> None:

@@ -1,5 +1,7 @@
 """The Lambda authorizer of `auth: api_key`: lets a request through whose bearer token is the secret's value.
 
+On a route with `{key}` in its path the key stands there: for Weaviate's module, which sends no header.
+
 A key that was put into the secret counts at once, and the one before it for PREVIOUS_KEY_SECONDS more. A key that
 cannot be read is an exception: API Gateway answers 500, and keeps nothing of it.
 Runs on Lambda's own Python runtime, which brings boto3; nothing else is needed here.
@@ -68,13 +70,22 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, bool]:
 
 
 def _authorize(event: dict[str, Any]) -> dict[str, bool]:
-    scheme, _, token = event.get("headers", {}).get("authorization", "").strip().partition(" ")
-    presented = token.strip().encode(errors="replace")
-    if scheme.lower() != "bearer" or not presented:
+    presented = _presented(event)
+    if not presented:
         return {"isAuthorized": False}
     if _keys and time.monotonic() - _keys.read_at <= CACHE_SECONDS and _keys.match(presented):
         return {"isAuthorized": True}
     return {"isAuthorized": _looked_up().match(presented)}
+
+
+def _presented(event: dict[str, Any]) -> bytes:
+    """Return the key of a request: the path's on a route that has one there, the bearer token's on all others."""
+    if "{key}" in event.get("routeKey", ""):
+        token = (event.get("pathParameters") or {}).get("key", "")
+    else:
+        scheme, _, token = event.get("headers", {}).get("authorization", "").strip().partition(" ")
+        token = token.strip() if scheme.lower() == "bearer" else ""
+    return str(token).encode(errors="replace")
 
 
 def _looked_up() -> Keys:

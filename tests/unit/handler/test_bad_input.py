@@ -62,8 +62,34 @@ BAD_BODIES: list[tuple[Any, int, str, str | None]] = [
     ({"input": "a", "model": "nobody/knows"}, 404, "model_not_found", "model"),
     ({"input": "a", "model": ""}, 404, "model_not_found", "model"),
     ({"input": "a", "modality": "audio"}, 400, "invalid_value", "modality"),
-    ({"input": "a", "encoding_format": "int8"}, 400, "invalid_value", "encoding_format"),
-    ({"input": [{"text": "a", "image": "b"}]}, 400, "invalid_value", "input[0]"),
+    ({"input": "a", "encoding_format": "int4"}, 400, "invalid_value", "encoding_format"),
+    ({"input": "a", "encoding_format": "int8", "normalize": False}, 400, "invalid_value", "normalize"),
+    ({"input": [{"text": "a", "image": "b"}]}, 400, "invalid_base64", "input[0].image"),
+    ({"input": [{"text": 1, "image": "b"}]}, 400, "invalid_type", "input[0].text"),
+    ({"input": [{"type": "text"}]}, 400, "invalid_type", "input[0].text"),
+    ({"input": [{"type": "audio", "text": "a"}]}, 400, "invalid_value", "input[0].type"),
+    ({"input": [{"type": "text", "text": "a", "txt": 1}]}, 400, "unknown_field", "input[0].txt"),
+    ({"input": [{"type": "image_url", "image_url": {}}]}, 400, "invalid_type", "input[0].image_url.url"),
+    (
+        {"input": [{"type": "image_url", "image_url": {"url": "https://a.b/c.png"}}]},
+        400,
+        "url_not_supported",
+        "input[0].image_url.url",
+    ),
+    ({"input": [{"content": []}]}, 400, "empty_input", "input[0].content"),
+    ({"input": [{"content": "a", "role": "king"}]}, 400, "invalid_value", "input[0]"),
+    ({"input": [{"content": [{"type": "text", "text": "a"}] * 5}]}, 400, "too_many_items", "input[0].content"),
+    ({"input": [{"content": [{"type": "text", "text": "a"}] * 3}] * 2}, 400, "too_many_items", "input"),
+    ({"messages": []}, 400, "empty_input", "messages"),
+    (
+        {"messages": [{"role": "user", "content": [{"type": "text", "text": "a"}] * 3}] * 2},
+        400,
+        "too_many_items",
+        "messages",
+    ),
+    ({"messages": [{"role": "user"}]}, 400, "invalid_type", "messages[0].content"),
+    ({"messages": [{"content": "a"}]}, 400, "invalid_value", "messages[0]"),
+    ({"messages": [{"role": "user", "content": "a"}], "input": "a"}, 400, "unknown_field", "input"),
     ({"input": {}}, 400, "invalid_value", "input"),
     ({"input": "a", "normalise": False}, 400, "unknown_field", "normalise"),
     ({"input": "a", "\ud800": 1}, 400, "unknown_field", "\\ud800"),
@@ -179,6 +205,8 @@ def test_every_code_of_a_request_is_tested_here() -> None:
         "bucket_not_allowed", "object_not_found", "object_not_readable", "object_too_large", "s3_unavailable",
         # tests/unit/handler/test_s3.py, tests/clients/test_s3.py
         "answer_too_large",  # tests/unit/handler/test_limits.py
+        "invalid_form",  # tests/unit/handler/test_dialects.py
+        "invalid_gzip",  # tests/unit/handler/test_gzip_body.py
         "text_too_complex",  # tests/offline/test_text_cost.py
         "image_too_complex",  # tests/unit/handler/test_decode.py
         "invalid_event",  # tests/unit/handler/test_routes.py

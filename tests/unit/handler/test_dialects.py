@@ -1,0 +1,140 @@
+"""Other vendors' requests, and what each is answered.
+
+That the vendors' own clients understand the answers is shown in tests/clients/test_dialects.py.
+"""
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.unit.fake_bundle import FIRST, FakeFunction, as_base64, image_bytes
+from tests.unit.handler.dialect_requests import COHERE, CONTENT, RED, entries, post, predict
+
+RED_UNIT = [2**-0.5, 0.0, 0.0, 2**-0.5]  # LetterEngine's (1, 0, 0, 1)
+ABC_UNIT = [3**-0.5, 3**-0.5, 3**-0.5, 0.0]
+D_UNIT = [0.0, 0.0, 0.0, 1.0]
+BOTH = np.add(RED_UNIT, ABC_UNIT) / np.linalg.norm(np.add(RED_UNIT, ABC_UNIT))
+
+
+@pytest.fixture
+def function(tmp_path: Path) -> FakeFunction:
+    return FakeFunction(tmp_path / "bundle", max_items=4, max_body_bytes=30_000)
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"text": "abc", "image": RED},
+        {"content": CONTENT},
+        {"role": "user", "content": CONTENT},
+        {"content": [{"type": "input_text", "text": "abc"}, {"type": "input_image", "image_url": RED}]},
+        {"content": [{"type": "text", "text": "abc"}, {"type": "image_base64", "image_base64": RED}]},
+    ],
+)
+def test_an_item_of_text_and_image_is_the_mean_of_both_unit_vectors(function: FakeFunction, item: Any) -> None:
+    status, answer = function.post({"input": [item, *CONTENT]})
+
+    assert status == 200, answer
+    rows = [row["embedding"] for row in answer["data"]]
+    np.testing.assert_allclose(rows, [BOTH, ABC_UNIT, RED_UNIT], atol=1e-6)
+
+
+def test_without_normalisation_the_mean_is_as_it_is(function: FakeFunction) -> None:
+    _, answer = function.post({"input": {"text": "abc", "image": RED}, "normalize": False})
+    np.testing.assert_allclose(answer["data"][0]["embedding"], np.mean([RED_UNIT, ABC_UNIT], axis=0), atol=1e-6)
+
+
+def test_messages_are_one_vector_of_all_they_hold(function: FakeFunction) -> None:
+    messages = [{"role": "system", "content": "abc"}, {"role": "user", "content": CONTENT[1:]}]
+    status, answer = function.post({"messages": messages, "encoding_format": "float", "user": "someone"})
+    assert status == 200, answer
+    np.testing.assert_allclose([row["embedding"] for row in answer["data"]], [BOTH], atol=1e-6)
+
+
+def test_cohere_s_three_sources_and_every_type_at_once(function: FakeFunction) -> None:
+    kinds = ["float", "int8", "uint8", "binary", "ubinary", "base64"]
+    status, answer = post(function, "/v2/embed", {**COHERE, "texts": ["abc", "d"], "embedding_types": kinds})
+    assert status == 200, answer
+    found = answer["embeddings"]
+    assert list(found) == kinds
+    np.testing.assert_allclose(found["float"], [ABC_UNIT, D_UNIT], atol=1e-6)
+    assert found["int8"] == [[73, 73, 73, 0], [0, 0, 0, 127]]  # of 4 dimensions the scale is 127
+    assert found["uint8"] == [[201, 201, 201, 128], [128, 128, 128, 255]]
+    assert (found["ubinary"], found["binary"]) == ([[0b11100000], [0b00010000]], [[96], [-112]])
+    assert np.frombuffer(base64.b64decode(found["base64"][1]), "<f4").tolist() == [0, 0, 0, 1]
+    assert (answer["texts"], answer["images"], answer["meta"]["billed_units"]["images"]) == (["abc", "d"], [], 0)
+
+    _, images = post(function, "/v2/embed", {**COHERE, "images": [RED], "input_type": "image"})
+    np.testing.assert_allclose(images["embeddings"]["float"], [RED_UNIT], atol=1e-6)
+    assert images["images"] == [{"width": 8, "height": 8, "format": "png", "bit_depth": 24}]
+    _, both = post(function, "/v2/embed", {**COHERE, "inputs": [{"content": CONTENT}]})
+    np.testing.assert_allclose(both["embeddings"]["float"], [BOTH], atol=1e-6)
+
+
+def test_voyage_s_inputs_of_several_parts_and_its_numbers(function: FakeFunction) -> None:
+    inputs = [{"content": CONTENT}, {"content": CONTENT[:1]}]
+    status, answer = post(function, "/v1/multimodalembeddings", {"inputs": inputs, "model": FIRST, "truncation": True})
+    assert status == 200, answer
+    np.testing.assert_allclose([row["embedding"] for row in answer["data"]], [BOTH, ABC_UNIT], atol=1e-6)
+    assert answer["usage"] == {"text_tokens": 6, "image_pixels": 64, "video_pixels": 0, "total_tokens": 7}
+
+    packed = {"inputs": inputs[1:], "output_dtype": "int8", "encoding_format": "base64"}
+    _, answer = post(function, "/v1/multimodalembeddings", packed)
+    assert np.frombuffer(base64.b64decode(answer["data"][0]["embedding"]), np.int8).tolist() == [73, 73, 73, 0]
+    _, answer = function.post({"input": ["abc"], "truncation": True, "output_dtype": None, "encoding_format": "base64"})
+    vector = np.frombuffer(base64.b64decode(answer["data"][0]["embedding"]), "<f4")
+    np.testing.assert_allclose(vector, ABC_UNIT, atol=1e-6)
+
+
+def test_jina_s_fields_are_understood_beside_our_own(function: FakeFunction) -> None:
+    body = {"model": FIRST, "task": "retrieval.query", "input": [{"text": "abc"}, {"image": RED}]}
+    _, answer = function.post({**body, "embedding_type": "float", "normalized": True, "late_chunking": False})
+    np.testing.assert_allclose([row["embedding"] for row in answer["data"]], [ABC_UNIT, RED_UNIT], atol=1e-6)
+    _, answer = function.post({**body, "embedding_type": ["ubinary"]})
+    assert answer["data"][0]["embedding"] == [0b11100000]
+    _, answer = function.post({**body, "normalized": False})
+    assert answer["data"][0]["embedding"] == [1, 1, 1, 0]
+
+
+def test_tei_answers_a_bare_list(function: FakeFunction) -> None:
+    status, answer = post(function, "/embed", {"inputs": ["abc", "d"], "truncate": True, "normalize": None})
+    assert status == 200, answer
+    np.testing.assert_allclose(answer, [ABC_UNIT, D_UNIT], atol=1e-6)
+    assert post(function, "/embed", {"inputs": "abc", "normalize": False})[1] == [[1, 1, 1, 0]]
+
+
+def test_titan_s_request_is_a_direct_invoke(function: FakeFunction) -> None:
+    answer = function.invoke(
+        {"inputText": "abc", "inputImage": as_base64(image_bytes()), "embeddingConfig": {"outputEmbeddingLength": 4}}
+    )
+    np.testing.assert_allclose(answer["embedding"], BOTH, atol=1e-6)
+    assert (answer["inputTextTokenCount"], answer["message"]) == (3, None)
+    np.testing.assert_allclose(
+        function.invoke({"inputImage": as_base64(image_bytes())})["embedding"], RED_UNIT, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("boundary", ["x", "----WebKitFormBoundary7MA4YWxkTrZu0gW", "a'b+c.d"])
+def test_immich_reads_the_vector_as_a_string(function: FakeFunction, boundary: str) -> None:
+    status, answer = predict(function, {"entries": entries("textual"), "text": b"abc"}, boundary)
+    assert status == 200, answer
+    np.testing.assert_allclose(json.loads(answer["clip"]), ABC_UNIT, atol=1e-6)
+    assert set(answer) == {"clip"}
+    _, answer = predict(function, {"entries": entries("visual"), "image": image_bytes(size=(9, 7))}, boundary)
+    np.testing.assert_allclose(json.loads(answer["clip"]), RED_UNIT, atol=1e-6)
+    assert (answer["imageHeight"], answer["imageWidth"]) == (7, 9)
+    ping = function.invoke({"rawPath": "/ping", "requestContext": {"http": {"method": "GET"}}})
+    assert (ping["statusCode"], ping["body"]) == (200, "pong")
+
+
+def test_immich_s_names_are_the_model_s_with_two_underscores(function: FakeFunction) -> None:
+    first, *others = function.service.entries()
+    models = (first._replace(name="ViT-B-32", pretrained="openai"), *others)
+    function.service.models.manifest = function.service.models.manifest._replace(models=models)
+    assert predict(function, {"entries": entries("textual", "ViT-B-32__openai"), "text": b"abc"})[0] == 200
+    status, answer = predict(function, {"entries": entries("textual", "ViT-B-16__openai"), "text": b"abc"})
+    assert (status, answer["detail"].partition(":")[0]) == (404, "model_not_found")
