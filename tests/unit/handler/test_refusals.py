@@ -115,7 +115,8 @@ def test_a_body_without_the_fields_that_a_route_needs(
     function: FakeFunction, capsys: pytest.CaptureFixture[str], path: str
 ) -> None:
     found = refused(function.service, http("POST", path, "{}"), capsys)
-    assert (found.status, found.line["route"]) == (400, path)
+    assert found.status in (400, 415)  # a route that reads a form refuses JSON altogether
+    assert found.line["route"] == path
 
 
 @pytest.mark.parametrize(
