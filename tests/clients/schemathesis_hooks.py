@@ -52,8 +52,8 @@ def filter_case(context: Any, case: Any) -> bool:
 def _integers_of_any_length(body: dict[str, Any]) -> bool:
     """Tell a format that is of unit vectors beside the wish for others."""
     formats = {str(body.get(name)) for name in ("encoding_format", "embedding_type")}
-    any_length = {False, "false"} & {body.get("normalize"), body.get("normalized")}
-    return bool(any_length) and not formats <= {"None", "float", "base64"}
+    any_length = any(body.get(name) in (False, "false") for name in ("normalize", "normalized"))
+    return any_length and not formats <= {"None", "float", "base64"}
 
 
 def _not_one_source(body: dict[str, Any]) -> bool:
