@@ -60,8 +60,10 @@ def test_a_failed_asynchronous_invoke_is_not_tried_again_and_lies_encrypted_in_a
 def test_no_denial_is_kept_by_the_gateway_and_the_window_of_the_previous_key_is_the_setting(synth: Synth) -> None:
     template = synth(previous_key_minutes="5")
 
-    (authorizer,) = resources(template, "AWS::ApiGatewayV2::Authorizer")
-    assert authorizer["AuthorizerResultTtlInSeconds"] == 0
-    assert authorizer["IdentitySource"] == ["$request.header.Authorization"]  # without it: 401, and nothing is called
+    authorizers = resources(template, "AWS::ApiGatewayV2::Authorizer")
+    assert {authorizer["AuthorizerResultTtlInSeconds"] for authorizer in authorizers} == {0}
+    sources = sorted(source for authorizer in authorizers for source in authorizer["IdentitySource"])
+    # Without the header: 401, and nothing is called. The other is of the routes that have the key in their path.
+    assert sources == ["$context.routeKey", "$request.header.Authorization"]
     (function,) = [item for item in resources(template, "AWS::Lambda::Function") if "API key" in item["Description"]]
     assert function["Environment"]["Variables"]["PREVIOUS_KEY_SECONDS"] == "300"
