@@ -65,7 +65,7 @@ def _command(arguments: Sequence[str] | None) -> None:
 def _refuse_early(options: Namespace) -> None:
     """Raise BenchmarkError for a place that cannot be written, before hours of work."""
     if not options.output.is_dir() or not os.access(options.output, os.W_OK):
-        raise BenchmarkError(f"{options.output} is no directory that can be written: give another --output")
+        raise BenchmarkError(f"{options.output} is not a directory that can be written: give another --output")
 
 
 def measure(

@@ -9,7 +9,7 @@ PLACE = "or name another place (--output, --cache, TMPDIR)"
 _FIXES = {
     errno.ENOSPC: f"the disk is full: free space there, {PLACE}",
     errno.EDQUOT: f"the disk quota is used up: free space there, {PLACE}",
-    errno.EACCES: f"this user has no right to it: change its owner or mode, {PLACE}",
+    errno.EACCES: f"this user has no permission: change its owner or mode, {PLACE}",
     errno.EPERM: f"the system does not permit it: change its owner or mode, {PLACE}",
     errno.EROFS: f"the file system is read-only: remount it, {PLACE}",
     errno.EIO: f"the disk reports an error: check the disk (dmesg), {PLACE}",
@@ -61,7 +61,7 @@ def explain(error: OSError) -> str:
 
 def reason(error: OSError) -> str:
     """Return the system's words and the fix, for a message that names the place itself."""
-    fix = _FIXES.get(error.errno or 0, "check the path and its rights, then run the command again")
+    fix = _FIXES.get(error.errno or 0, "check the path and its permissions, then run the command again")
     return f"{error.strerror or str(error) or type(error).__name__}: {fix}"
 
 

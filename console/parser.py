@@ -36,14 +36,14 @@ def count(text: str) -> int:
     """Read a whole number above 0, for `type=`; argparse tells what is wrong."""
     if text.isascii() and text.isdecimal() and 0 < len(text) < 10 and int(text) > 0:
         return int(text)
-    raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0: give one, as 5")
+    raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0: give one, as 5")
 
 
 def port(text: str) -> int:
     """Read a TCP port, 0 for any that is free, for `type=`."""
     if text.isascii() and text.isdecimal() and len(text) < 6 and int(text) < 65536:
         return int(text)
-    raise argparse.ArgumentTypeError(f"{text!r} is no port: give a number from 0 (any that is free) to 65535")
+    raise argparse.ArgumentTypeError(f"{text!r} is not a port: give a number from 0 (any that is free) to 65535")
 
 
 def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:

@@ -42,9 +42,9 @@ def python_problem(makes_environment: bool = False) -> "str | None":
     if sys.version_info[:2] >= MIN_PYTHON:
         return None
     fix = None if makes_environment else _environment_fix()
-    least = ".".join(str(part) for part in MIN_PYTHON)
+    minimum = ".".join(str(part) for part in MIN_PYTHON)
     found = "{}.{}".format(*sys.version_info[:2])
-    return f"{sys.executable} is Python {found}, and {least} or later is needed: {fix or _another()}"
+    return f"{sys.executable} is Python {found}, and {minimum} or later is needed: {fix or _another()}"
 
 
 def _environment_fix() -> "str | None":
@@ -113,10 +113,10 @@ def is_of_this_python(environment: str) -> bool:
 
     asked = [interpreter, "-c", "import sys; print('{}.{}'.format(*sys.version_info[:2]))"]
     try:
-        said = subprocess.check_output(asked, stderr=subprocess.DEVNULL).decode()
+        output = subprocess.check_output(asked, stderr=subprocess.DEVNULL).decode()
     except (OSError, subprocess.CalledProcessError):
         return False
-    return said.strip() == "{}.{}".format(*sys.version_info[:2])
+    return output.strip() == "{}.{}".format(*sys.version_info[:2])
 
 
 if __name__ == "__main__":

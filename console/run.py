@@ -74,7 +74,7 @@ def _fail_unforeseen(error: Exception) -> int:
     if isinstance(error, ImportError):
         return _fail(_explain_import(error), error)
     if isinstance(error, RecursionError):
-        return _fail("a file is nested deeper than any sound one: check what was given", error)
+        return _fail("a file is nested too deeply: check the input files", error)
     if isinstance(error, UnicodeError):
         return _fail(f"a name or a text cannot be read or written as UTF-8 ({error}): rename or re-encode it", error)
     if os.environ.get(DEBUG):

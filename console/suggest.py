@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 MAX_SHOWN = 3
 MAX_LENGTH = 200  # letters of a word that is compared: its cost grows with the square
-MIN_RATIO, SURE_RATIO = 0.65, 0.8  # of difflib: less is no likeness that a reader would see
+MIN_RATIO, SURE_RATIO = 0.65, 0.8  # of difflib: less is not a likeness that a reader would see
 
 
 def nearest(word: str, known: Iterable[str]) -> list[str]:

@@ -14,7 +14,7 @@ from typing import Any
 
 STARTED = time.monotonic()
 
-gc.disable()  # modules are no garbage, and looking for some among them takes a tenth of their import
+gc.disable()  # modules are not garbage, and looking for some among them takes a tenth of their import
 from handler.service import Service  # noqa: E402 - what is imported is part of the cold start
 
 SERVICE = Service.start(os.environ, STARTED)

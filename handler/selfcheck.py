@@ -25,7 +25,10 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:
         with contextlib.suppress(OSError):  # or Python tries to write what is left when it ends
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        print(f"error: standard output cannot be written ({error.strerror}): give it another place", file=sys.stderr)
+        print(
+            f"error: standard output cannot be written ({error.strerror}): redirect it to another place",
+            file=sys.stderr,
+        )
         return 1
     return 0 if report.get("ok") else 1
 

@@ -15,7 +15,7 @@ from infra.settings import StackSettings
 PERIOD = Duration.minutes(5)
 NAMESPACE = "OpenCLIP"  # of what the handler's own lines count (handler/telemetry/metrics.py)
 FAULTS = (  # alarm, error code, what it says
-    ("InternalErrors", "internal_error", "calls ended in an error of ours: the log has each by its request's id"),
+    ("InternalErrors", "internal_error", "calls ended with an internal error: the log has each by its request's id"),
     ("NotReady", "not_ready", "a model or the bundle cannot be loaded: GET /health says why"),
 )
 
@@ -99,7 +99,7 @@ def _rejected(function: lambda_.Function, code: str) -> cloudwatch.Metric:
 
 
 def _cold_start(scope: Construct, log_group: logs.LogGroup, settings: StackSettings) -> cloudwatch.Metric:
-    """Take it from the report of the invocation that waited (Telemetry API, platform.report): it is no metric."""
+    """Take it from the report of the invocation that waited (Telemetry API, platform.report): it is not a metric."""
     field = "$.record.metrics.restoreDurationMs" if settings.snap_start else "$.record.metrics.initDurationMs"
     name = "RestoreDuration" if settings.snap_start else "InitDuration"
     log_group.add_metric_filter(

@@ -60,7 +60,7 @@ def _target(path: Path, manifest: bytes) -> dict[str, str]:
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise PackageError(f"{path} is damaged ({error!r}): run `make build`, then `make package`") from error
     if shape not in ROLES or architecture not in ARCHITECTURES or not PYTHON.fullmatch(str(python)):
-        raise PackageError(f"{path} has a target that is none of Lambda's ({target!r}): run `make build`")
+        raise PackageError(f"{path} has a target that Lambda does not have ({target!r}): run `make build`")
     return {"python": python, "package": shape, "architecture": architecture}
 
 

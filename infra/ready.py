@@ -72,8 +72,8 @@ def check_docker(build: Path) -> None:
     except subprocess.TimeoutExpired as error:
         raise NotReadyError(f"the package is an image, and the Docker engine does not answer: {fix}") from error
     if done.returncode != 0:
-        said = (done.stderr.strip() or done.stdout.strip()).partition("\n")[0]
-        raise NotReadyError(f"the package is an image, and the Docker engine does not answer ({said}): {fix}")
+        output = (done.stderr.strip() or done.stdout.strip()).partition("\n")[0]
+        raise NotReadyError(f"the package is an image, and the Docker engine does not answer ({output}): {fix}")
 
 
 if __name__ == "__main__":

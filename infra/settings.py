@@ -95,7 +95,7 @@ class StackSettings(BaseModel):
         """
         ours = {key: value for key, value in context.items() if OUR_KEYS.fullmatch(key)}
         if unknown := sorted(set(ours) - set(cls.model_fields)):
-            raise SettingsError(f"{unknown[0]} is no setting: there are {', '.join(sorted(cls.model_fields))}")
+            raise SettingsError(f"{unknown[0]} is not a setting: there are {', '.join(sorted(cls.model_fields))}")
         try:
             return cls(**ours)
         except ValidationError as error:
@@ -122,11 +122,11 @@ class StackSettings(BaseModel):
         if self.auth == "jwt" and not (self.jwt_issuer and self.jwt_audience):
             raise ValueError("auth=jwt needs jwt_issuer=https://... and jwt_audience=...")
         if self.auth != "jwt" and (self.jwt_issuer or self.jwt_audience):
-            raise ValueError(f"jwt_issuer and jwt_audience mean nothing with auth={self.auth}: set auth=jwt")
+            raise ValueError(f"jwt_issuer and jwt_audience have no effect with auth={self.auth}: set auth=jwt")
         if self.function_timeout > GATEWAY_SECONDS and not self.direct_invokes:
             raise ValueError(
-                f"timeout={self.timeout}: the HTTP API gives up after {GATEWAY_SECONDS} seconds, and the rest is paid "
-                "for nobody. For callers who invoke the function itself, set direct_invokes=true"
+                f"timeout={self.timeout}: the HTTP API gives up after {GATEWAY_SECONDS} seconds, and nobody gets a "
+                "later result. For callers who invoke the function itself, set direct_invokes=true"
             )
         self._check_limits()
         reserved, provisioned = self.reserved_concurrency, self.provisioned_concurrency

@@ -31,7 +31,7 @@ def _command(arguments: Sequence[str] | None) -> None:
             resources = len(json.loads(template.read_text(encoding="utf-8"))["Resources"])
         except (ValueError, KeyError, TypeError) as error:
             raise SummaryError(f"{template} is damaged ({error!r}): run `make synth`") from error
-        print(f"{template}: {resources} resources, and cdk-nag has nothing against them; `make deploy` deploys it")
+        print(f"{template}: {resources} resources, and cdk-nag has no findings; `make deploy` deploys it")
 
 
 if __name__ == "__main__":

@@ -91,8 +91,8 @@ def _all_finished(spec: Spec, cache: Path, pins: locks.Lock, own_samples: Path |
     if any(model.id not in pins for model in spec.models):
         return None
     found = [build_cache.find(cache, m, build_cache.fingerprint(m, pins[m.id], own_samples)) for m in spec.models]
-    whole = [one for one in found if one]
-    return whole if len(whole) == len(found) else None
+    complete = [one for one in found if one]
+    return complete if len(complete) == len(found) else None
 
 
 def _make_all(
@@ -170,9 +170,9 @@ def _make(
     open_to_all(bundle)
     manifest.write(bundle, spec, [entry])
     open_to_all(bundle)
-    kept = build_cache.keep(cache, model, digest, bundle, verify(bundle))
+    stored = build_cache.store(cache, model, digest, bundle, verify(bundle))
     shutil.rmtree(scratch)
-    return kept
+    return stored
 
 
 def _advise(models: Sequence[ModelSpec]) -> None:

@@ -30,19 +30,19 @@ class _Lines:
 
     def __init__(self, title: str, total: int, unit: str, done: int) -> None:
         self.title, self.total, self.unit, self.done = title, total, unit, done
-        self.started = self.told = time.monotonic()
+        self.started = self.printed = time.monotonic()
         self.say()
 
     def update(self, count: int = 1) -> None:
         self.done += count
-        if self.done < self.total and time.monotonic() - self.told >= LINE_SECONDS:
-            self.told = time.monotonic()
+        if self.done < self.total and time.monotonic() - self.printed >= LINE_SECONDS:
+            self.printed = time.monotonic()
             self.say()
 
     def say(self) -> None:
         share = f" ({self.done * 100 // self.total}%)" if self.total else ""
-        told = f"{_amount(self.done, self.unit)} of {_amount(self.total, self.unit)}{share}"
-        print(f"{self.title}: {told}", file=sys.stderr, flush=True)
+        printed = f"{_amount(self.done, self.unit)} of {_amount(self.total, self.unit)}{share}"
+        print(f"{self.title}: {printed}", file=sys.stderr, flush=True)
 
 
 def _amount(count: int, unit: str) -> str:

@@ -159,7 +159,9 @@ def _own(path: Path, where: str, fields: dict[str, str]) -> ModelSpec:
     if "checkpoint" not in fields:
         raise SpecError(f"{path}: {where} has config but no checkpoint: name the file or directory of the weights")
     if wrong := {"pretrained", "revision"} & set(fields):
-        raise SpecError(f"{path}: {where} has a checkpoint and {wrong.pop()}: the checkpoint is all of it, drop that")
+        raise SpecError(
+            f"{path}: {where} has a checkpoint and {wrong.pop()}: a checkpoint needs nothing else, remove that"
+        )
     if not checked.is_owned(fields["name"]):
         called = checked.shown(fields["name"])
         raise SpecError(f'{path}: {where} has name = {called}: a model of your own is called "<you>/<name>"')
@@ -194,8 +196,8 @@ def _fields(path: Path, where: str, table: Any, kind: type) -> dict[str, str]:
         if not isinstance(value, str) or not value:
             raise SpecError(f'{path}: {key} = {value!r} in {where} is not a text: write {key} = "{value}"')
         if any(unicodedata.category(char) in ("Cc", "Cs") for char in value):
-            told = checked.shown(value)
-            raise SpecError(f"{path}: {key} = {told} in {where} has control characters: write it without them")
+            value_shown = checked.shown(value)
+            raise SpecError(f"{path}: {key} = {value_shown} in {where} has control characters: write it without them")
         if key in CHOICES and value not in CHOICES[key]:
             hint = did_you_mean(value, CHOICES[key])
             raise SpecError(f"{path}: {key} = {value!r} in {where}: set one of {', '.join(CHOICES[key])}{hint}")

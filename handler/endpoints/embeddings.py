@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from handler.models import LoadedModel
 
 TENS = np.array([float(f"1e{exponent}") for exponent in range(23)])  # all that a float64 holds exactly
-TYPED = ("normalize", "dimensions", "exif_orientation")  # options that are no text in JSON
+TYPED = ("normalize", "dimensions", "exif_orientation")  # options that are not text in JSON
 BATCH = 32  # texts a run: activations grow with it, speed hardly does
 
 Vectors = NDArray[np.float32]

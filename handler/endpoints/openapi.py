@@ -114,7 +114,9 @@ def _paths(options: list[dict[str, Any]], forms: list[str]) -> dict[str, Any]:
             "post": _post("Images against texts", "similarity", _json_body(SIMILARITY.name), "SimilarityResponse")
         },
         "/v1/models": {"get": _get("The models of this bundle", "listModels", "ModelsResponse")},
-        "/health": {"get": _get("What runs here, or why nothing does", "health", "Health", parameters=[deep])},
+        "/health": {
+            "get": _get("What is loaded, or why the function cannot serve", "health", "Health", parameters=[deep])
+        },
         "/openapi.json": {"get": _get("This document", "openapi", {"type": "object", "required": ["openapi"]})},
     }
 

@@ -36,4 +36,4 @@ def _read(paths: list[Path]) -> None:
                     while os.sendfile(nowhere.fileno(), stream.fileno(), None, 1 << 30):
                         pass
     except OSError as error:
-        log.info("not read ahead, so read when needed: %s", error)
+        log.info("not read ahead, it will be read when needed: %s", error)

@@ -74,7 +74,7 @@ def _failed(error: Exception, context: Any, invoked: bool = False) -> Response:
         # The frames and not the message: an exception's message may quote the request, and inputs are never logged.
         frames = "".join(traceback.format_tb(error.__traceback__))
         log.error("request %s failed with %s\n%s", request_id, type(error).__name__, frames)
-        error = ApiError("internal_error", f"an error of ours: look for request {request_id} in the function's log")
+        error = ApiError("internal_error", f"an internal error: look for request {request_id} in the function's log")
     call = current()
     call.code = error.code
     body = error_body(error, call.dialect)

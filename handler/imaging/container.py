@@ -43,7 +43,7 @@ class Container(NamedTuple):
 
 def damaged(kind: str, why: str) -> NoReturn:
     """Raise ImageError truncated_image."""
-    raise ImageError("truncated_image", f"a {kind} image that ends early or is damaged ({why}): send it whole")
+    raise ImageError("truncated_image", f"a {kind} image that ends early or is damaged ({why}): send the complete file")
 
 
 def unsupported(what: str, fix: str) -> NoReturn:
@@ -57,7 +57,7 @@ def too_complex(kind: str, what: str) -> NoReturn:
 
 
 def check_profile(kind: str, profile: bytes) -> None:
-    """Refuse an image whose color profile says that its numbers are no colors. `profile` is its beginning.
+    """Refuse an image whose color profile says that its numbers are not colors. `profile` is its beginning.
 
     Profiles of colors are left unapplied, as open_clip leaves them. Raises ImageError unsupported_image_format.
     """

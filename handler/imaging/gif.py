@@ -54,7 +54,7 @@ def _find_frame(file: _File) -> None:
             file.at += 2
             _pass_blocks(file)
             continue
-        file.at += 1  # what is no block is passed over, as Pillow does it
+        file.at += 1  # what is not a block is passed over, as Pillow does it
         _count(file)
     damaged("GIF", "no frame")
 

@@ -48,7 +48,7 @@ class _File:
         self.bits: dict[int, list[int]] = {}  # component -> bits still to come, of each coefficient
         self.interval = 0  # units between two restart markers
         self.units = 0  # of the scan that is being read
-        self.whole = False  # whether an end marker was seen
+        self.complete = False  # whether an end marker was seen
 
 
 def read(data: bytes, fit: Fit | None = None) -> Container:
@@ -70,7 +70,7 @@ def read(data: bytes, fit: Fit | None = None) -> Container:
     def finish(container: Container) -> Image.Image:
         from handler.imaging import jpeg_pixels
 
-        return jpeg_pixels.load(container, scans, always=not file.whole)
+        return jpeg_pixels.load(container, scans, always=not file.complete)
 
     scale = scale_for(frame.width, frame.height, fit)
     work, held = _cost(frame, file.scanned, scale)
@@ -103,7 +103,7 @@ def _walk(data: bytes, file: _File) -> None:
         if marker in STANDALONE:
             continue
         if marker == 0xD9:
-            file.whole = True
+            file.complete = True
             return
         length = int.from_bytes(data[at : at + 2], "big")
         if length < 2 or at + length > len(data):
@@ -157,7 +157,7 @@ def _frame(body: bytes, progressive: bool) -> Frame:
     height, width = int.from_bytes(body[1:3], "big"), int.from_bytes(body[3:5], "big")
     sampling = {body[at]: divmod(body[at + 1], 16) for at in range(6, 6 + 3 * body[5], 3)}
     if not width or not height or not all(1 <= factor <= 4 for pair in sampling.values() for factor in pair):
-        damaged("JPEG", f"{width}x{height} pixels, or sampling factors that are none")
+        damaged("JPEG", f"{width}x{height} pixels, or invalid sampling factors")
     most_across, most_down = (max(pair[axis] for pair in sampling.values()) for axis in (0, 1))
     sizes = {
         name: (-(-width * across // most_across), -(-height * down // most_down))
@@ -179,7 +179,7 @@ def _check_scan(body: bytes, file: _File) -> None:
         first, last, bits = 0, 63, 0
     for name in names:
         if name not in file.frame.components:
-            damaged("JPEG", "a scan of a component that there is none of")
+            damaged("JPEG", "a scan of an unknown component")
         width, height = file.frame.components[name]
         file.scanned += width * height
         file.units = -(-width // 8) * -(-height // 8) if len(names) == 1 else file.frame.units

@@ -67,12 +67,14 @@ def _walk(data: bytes, file: _File) -> None:
         if kind == b"IEND" or (file.pixels and kind != b"IDAT"):
             _take_late(data, file, at)
             return
-        whole = at + 12 + length <= len(data)
+        complete = at + 12 + length <= len(data)
         if kind == b"IDAT":
-            if whole and not _is_sound(data, at, length):
+            if complete and not _is_sound(data, at, length):
                 damaged("PNG", "a checksum of its pixels is wrong")
-            file.pixels.append(view[at : at + 12 + length] if whole else _chunk(kind, data[at + 8 : at + 8 + length]))
-        elif whole:
+            file.pixels.append(
+                view[at : at + 12 + length] if complete else _chunk(kind, data[at + 8 : at + 8 + length])
+            )
+        elif complete:
             _take(data, file, kind, at, length)
         at += 12 + length
     too_complex("PNG", f"more than {MAX_CHUNKS:,} chunks")

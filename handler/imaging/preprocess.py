@@ -76,7 +76,10 @@ class Preprocess:
     def _fit(self, image: Image.Image) -> Image.Image:
         size = self.fitted(*image.size)
         if 0 in size:
-            raise ImageError("image_too_narrow", f"{image.width}x{image.height} pixels leave nothing when fitted: crop")
+            raise ImageError(
+                "image_too_narrow",
+                f"{image.width}x{image.height} pixels leave no pixel after the resize: crop the image",
+            )
         if self._resize_mode == "longest":
             return _pad(_resize(image, size, (0, 0, *size), self._resample), self._target, self._fill)
         return _resize(image, size, self._kept(size), self._resample)

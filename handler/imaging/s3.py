@@ -102,7 +102,7 @@ def _get(where: S3Object, param: str, budget: Budget, deadline: float) -> bytes:
         budget.take(int(answer["ContentLength"]), where, param)
         return _read(answer["Body"], where, param, deadline)
     except ClientError as error:
-        raise _told(error.response.get("Error", {}).get("Code", ""), where, param) from error
+        raise _refusal(error.response.get("Error", {}).get("Code", ""), where, param) from error
     except (BotoCoreError, OSError) as error:
         raise ApiError("s3_unavailable", f"{where} cannot be fetched: {type(error).__name__}", param) from error
     finally:
@@ -120,12 +120,12 @@ def _read(body: Any, where: S3Object, param: str, deadline: float) -> bytes:
     return data
 
 
-def _told(code: str, where: S3Object, param: str) -> ApiError:
+def _refusal(code: str, where: S3Object, param: str) -> ApiError:
     if code in MISSING:
         return ApiError("object_not_found", f"{where} is not there", param)
     if code in UNREADABLE:
         fix = "it is not there, is archived, or the function's role may not read it"
-        return ApiError("object_not_readable", f"S3 does not give {where} ({code}): {fix}", param)
+        return ApiError("object_not_readable", f"S3 refuses {where} ({code}): {fix}", param)
     return ApiError("s3_unavailable", f"S3 answered {code} for {where}: try again", param)
 
 

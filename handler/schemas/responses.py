@@ -124,7 +124,7 @@ MEANING = {
     400: "The request is wrong",
     403: "What is not allowed here",
     404: "The bundle has no such model, the bucket no such object",
-    413: "Too large to be taken, decoded or answered",
+    413: "Too large to be accepted, decoded or returned",
     415: "A content type or an image's format that is not supported",
     500: "An error of ours",
     503: "The function cannot serve: the message says why",

@@ -30,7 +30,7 @@ class Scalar(NamedTuple):
 
     def read(self, value: Any, param: str, settings: Settings) -> Any:
         """Return the value. Raises ApiError invalid_type or invalid_value."""
-        if type(value) is not self.kind:  # not isinstance: true is no whole number
+        if type(value) is not self.kind:  # not isinstance: true is not a whole number
             raise wrong_type(value, NAMES[self.kind], param)
         if self.choices and value not in self.choices:
             raise ApiError(

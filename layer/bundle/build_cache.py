@@ -84,7 +84,7 @@ def find(cache: Path, model: ModelSpec, digest: str) -> Built | None:
     return Built(bundle, manifest.read(bundle), report) if unmodified(bundle) else None
 
 
-def keep(cache: Path, model: ModelSpec, digest: str, bundle: Path, report: dict[str, Any]) -> Built:
+def store(cache: Path, model: ModelSpec, digest: str, bundle: Path, report: dict[str, Any]) -> Built:
     """Take a bundle of one model that was verified; it appears whole or not at all, in place of its last one."""
     place = _place(cache, model, digest)
     aside = place.with_name(f"{digest}.making")

@@ -18,7 +18,7 @@ def check(manifest: Manifest) -> None:
     """
     target = manifest.target
     if not _PYTHON.fullmatch(target.python):
-        raise ValueError(f"python = {checked.shown(target.python)} is no version of Python")
+        raise ValueError(f"python = {checked.shown(target.python)} is not a version of Python")
     _one_of("architecture", target.architecture, CHOICES["architecture"])
     _one_of("package", target.package, CHOICES["package"])
     for name, version in manifest.versions.items():
@@ -37,7 +37,7 @@ def check(manifest: Manifest) -> None:
         checked.relative_path(file.path)
         checked.sha256(file.sha256)
         if not 0 <= file.size <= MAX_SIZE:
-            raise ValueError(f"{checked.shown(file.size)} is no size")
+            raise ValueError(f"{checked.shown(file.size)} is not a size")
 
 
 def _printable(*values: str) -> None:

@@ -44,8 +44,8 @@ def compute(name: str, pretrained: str | None, hub: Path) -> ModelFacts:
     run = sandbox.run_with_hub(hub, command)
     if run.returncode != 0:
         reason = sandbox.reason(run, hub)
-        if told := sandbox.own_message(reason):
-            raise GoldenError(f"{name.removeprefix('hf-hub:')}: {told}")
+        if message := sandbox.own_message(reason):
+            raise GoldenError(f"{name.removeprefix('hf-hub:')}: {message}")
         raise GoldenError(f"open_clip cannot load {name} offline from {hub}: {reason}: check its weights, config")
     return parse(ModelFacts, run.stdout)
 
@@ -104,13 +104,13 @@ def embed(loaded: Loaded, texts: list[str], images: Sequence[Image.Image | bytes
     _refuse_no_end(loaded.model, ids)
     tokenized = tokenized_texts(loaded)
     with torch.inference_mode():
-        said = [loaded.model.encode_text(row[None], normalize=True)[0] for row in ids]
+        encoded = [loaded.model.encode_text(row[None], normalize=True)[0] for row in ids]
         shown = (Image.open(io.BytesIO(image)) if isinstance(image, bytes) else image for image in images)
         seen = [loaded.model.encode_image(loaded.transform(image)[None], normalize=True)[0] for image in shown]
     return Golden(
         texts=texts,
         token_ids=ids.tolist(),
-        text_embeddings=[_base64(vector.float().numpy()) for vector in said],
+        text_embeddings=[_base64(vector.float().numpy()) for vector in encoded],
         images=[base64.b64encode(i).decode() if isinstance(i, bytes) else png(i) for i in images],
         image_embeddings=[_base64(vector.float().numpy()) for vector in seen],
         tokenized_texts=tokenized,

@@ -12,7 +12,7 @@ from layer.spec import CHOICES, DEFAULT_SPEC, read_spec
 
 BUNDLE = Path("build/bundle")
 CACHE = Path("build/cache")
-STOPPED = "stopped: the bundle that was there is as it was, and the next build goes on"
+STOPPED = "stopped: the previous bundle is unchanged, and the next build continues from here"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,16 +41,22 @@ def _parser() -> Parser:
     inspect = commands.add_parser("inspect", help="print what is in a bundle, or would be in one, with sizes")
     inspect.add_argument("--bundle", type=Path, default=BUNDLE, help="default: %(default)s")
     inspect.add_argument(
-        "--models", type=Path, nargs="?", const=DEFAULT_SPEC, help="what this models.toml would take and fit, unbuilt"
+        "--models",
+        type=Path,
+        nargs="?",
+        const=DEFAULT_SPEC,
+        help="what the models of this models.toml would take, and whether they fit; builds nothing",
     )
     inspect.add_argument("--cache", type=Path, default=CACHE, help="keeps downloads (default: %(default)s)")
     inspect.set_defaults(run=_inspect)
 
-    package = commands.add_parser("package", help="make the image's context, or the zips, of a bundle's target")
+    package = commands.add_parser("package", help="write the image's build context, or the zips, for a bundle's target")
     package.add_argument("--bundle", type=Path, default=BUNDLE, help="default: %(default)s")
     package.add_argument("--output", type=Path, default=BUNDLE.parent, help="default: %(default)s")
-    package.add_argument("--cache", type=Path, default=CACHE, help="keeps what was installed (default: %(default)s)")
-    package.add_argument("--torch-index-url", help="where torch's CPU builds are; for engine torch alone")
+    package.add_argument(
+        "--cache", type=Path, default=CACHE, help="stores the installed packages (default: %(default)s)"
+    )
+    package.add_argument("--torch-index-url", help="index of torch's CPU builds; for engine torch only")
     package.set_defaults(run=_package)
 
     _add_models(commands)
@@ -74,7 +80,7 @@ def _add_build(commands: "argparse._SubParsersAction[Parser]") -> None:
     )
     pins = build.add_mutually_exclusive_group()
     pins.add_argument("--locked", action="store_true", help="fail where a commit or a hash is not models.lock's")
-    pins.add_argument("--update", action="store_true", help="take what the hub has now, and show what changed")
+    pins.add_argument("--update", action="store_true", help="use the hub's newest commits, and show what changed")
     build.set_defaults(run=_build)
 
 
@@ -83,7 +89,7 @@ def _add_fetch(commands: "argparse._SubParsersAction[Parser]") -> None:
     fetch.add_argument("--models", type=Path, default=DEFAULT_SPEC, help="models.toml (default: %(default)s)")
     fetch.add_argument("--output", type=Path, required=True, help="the cache to make, as in --output model_cache")
     fetch.add_argument("--cache", type=Path, default=CACHE, help="keeps downloads (default: %(default)s)")
-    fetch.add_argument("--update", action="store_true", help="take what the hub has now, not models.lock's commits")
+    fetch.add_argument("--update", action="store_true", help="use the hub's newest commits, not those of models.lock")
     fetch.add_argument("--xet", action="store_true", help="large files by huggingface_hub's Xet client, where it can")
     fetch.set_defaults(run=_fetch)
 
@@ -93,17 +99,19 @@ def _add_models(commands: "argparse._SubParsersAction[Parser]") -> None:
     models.add_argument("--models", type=Path, default=DEFAULT_SPEC, help="models.toml (default: %(default)s)")
     models.add_argument("--all", action="store_true", help="every pair of open_clip's registry, with its sizes")
     models.add_argument("--family", help="the pairs whose name contains this, as in --family siglip2")
-    models.add_argument("--fits", choices=CHOICES["package"], help="the pairs that this package shape has room for")
-    models.add_argument("--licenses", action="store_true", help="ask the hub for those of the pairs that are listed")
+    models.add_argument("--fits", choices=CHOICES["package"], help="only pairs that fit this package shape")
+    models.add_argument("--licenses", action="store_true", help="ask the hub for the licenses of the listed pairs")
     models.set_defaults(run=_models)
 
 
 def _add_doctor(commands: "argparse._SubParsersAction[Parser]") -> None:
-    doctor = commands.add_parser("doctor", help="say what is wrong with what somebody else made, and how to fix it")
+    doctor = commands.add_parser(
+        "doctor", help="say what is wrong with a cache, an image, a zip, a log or a function, and how to fix it"
+    )
     doctor.add_argument(
         "what", help="a directory, an image (by name, or saved), a zip, a log (or - for stdin), an address"
     )
-    doctor.add_argument("--timeout", type=int, default=30, metavar="SECONDS", help="of the examination (default: 30)")
+    doctor.add_argument("--timeout", type=int, default=30, metavar="SECONDS", help="for the examination (default: 30)")
     doctor.set_defaults(run=_doctor)
 
 
@@ -111,7 +119,7 @@ def _add_doctor(commands: "argparse._SubParsersAction[Parser]") -> None:
 
 
 def _check_endpoint() -> None:
-    """Refuse what is no address: huggingface_hub takes it apart while it is imported, and dies of it."""
+    """Refuse what is not an address: huggingface_hub takes it apart while it is imported, and dies of it."""
     if "HF_ENDPOINT" in os.environ:
         from layer.network.environment import endpoint
 

@@ -151,7 +151,7 @@ def show_registry(listed: Sequence[table.Pair]) -> None:
     _table([header[column] for column in kept], ([row[column] for column in kept] for row in rows))
     print(f"{len(listed)} pairs. Sizes are of the weights, in MB: torch's checkpoint, then the fast engines'.")
     if left_out:
-        print(f"Not shown, for want of width: {', '.join(left_out)}.")
+        print(f"Not shown, because the terminal is too narrow: {', '.join(left_out)}.")
         print("A pipe shows all: ... | less -S")
     print("Licenses: --licenses asks the hub; a build notes them in models.lock and the manifest.")
     if misnamed := [pair for pair in listed if pair.advice]:
@@ -183,7 +183,7 @@ def _registry_row(pair: table.Pair) -> tuple[str, ...]:
 
 
 def _too_wide(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Name the columns that a terminal has no room for; whatever is no terminal takes all."""
+    """Name the columns that a terminal has no room for; whatever is not a terminal takes all."""
     if not (sys.stdout and sys.stdout.isatty()):
         return []
     widths = {name: max(len(line[i]) for line in [header, *rows]) + 2 for i, name in enumerate(header)}

@@ -76,7 +76,7 @@ def _problems(config: Any, local: bool) -> Iterator[str]:
         yield from _names(model, local)
     preprocess = config.get("preprocess_cfg")
     if preprocess is not None and not isinstance(preprocess, dict):
-        yield f"preprocess_cfg = {_short(preprocess)} is no table"
+        yield f"preprocess_cfg = {_short(preprocess)} is not a table"
     yield from _section("preprocess_cfg", preprocess, PREPROCESS) if isinstance(preprocess, dict) else ()
 
 
@@ -86,7 +86,7 @@ def _section(name: str, table: Mapping[str, Any], fields: Mapping[str, Field]) -
         if field is None:
             near = difflib.get_close_matches(key, fields, 1)
             fix = f"did you mean {near[0]}?" if near else "remove it"
-            yield f"{name}.{key[:80]} is no field of open_clip: {fix}"
+            yield f"{name}.{key[:80]} is not a field of open_clip: {fix}"
         elif field.treatment == REFUSED and value not in (None, False, ""):
             yield f"{name}.{key} = {_short(value)}: {field.why}"
         elif value is not None and not _fits(field, value):
@@ -157,7 +157,7 @@ def _names(model: Mapping[str, Any], local: bool) -> Iterator[str]:
         if not re.fullmatch(r"[\w.-]+", timm) or not library.is_model(timm):
             near = difflib.get_close_matches(timm.rpartition("/")[2], library.list_models(), 1)
             fix = f"did you mean {near[0]}?" if near else "write one of timm.list_models()"
-            yield f"vision_cfg.timm_model_name = {_short(timm)} is no model of timm {library.__version__}: {fix}"
+            yield f"vision_cfg.timm_model_name = {_short(timm)} is not a model of timm {library.__version__}: {fix}"
 
 
 _KINDS = {
@@ -208,5 +208,5 @@ def _pair(size: Any) -> list[Any]:
 
 
 def _short(value: Any) -> str:
-    told = repr(value)
-    return told if len(told) <= 80 else f"{told[:77]}..."
+    printed = repr(value)
+    return printed if len(printed) <= 80 else f"{printed[:77]}..."

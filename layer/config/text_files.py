@@ -16,7 +16,7 @@ def check_files(repo: str, folder: Path, names: Sequence[str]) -> None:
         refuse_pointer(folder / name, CheckpointError)
     for name in set(_JSON) & set(names):
         if not isinstance(content := read_json(folder / name, CheckpointError), dict):
-            raise CheckpointError(f"{name} of {repo} is no JSON object: take the file that came with the model")
+            raise CheckpointError(f"{name} of {repo} is not a JSON object: take the file that came with the model")
         if name == "tokenizer_config.json":
             _refuse_code(repo, content)
 

@@ -85,8 +85,8 @@ def siglip_loss(output: Sequence[torch.Tensor], scenes: list[Scene], meanings: l
     images, texts, scale, bias = output
     ids = {meaning: i for i, meaning in enumerate({frozenset(scene) for scene in [*scenes, *meanings]})}
     shown = torch.tensor([ids[frozenset(scene)] for scene in scenes])
-    said = torch.tensor([ids[frozenset(meaning)] for meaning in meanings])
-    labels = (shown[:, None] == said[None, :]).float() * 2 - 1
+    meant = torch.tensor([ids[frozenset(meaning)] for meaning in meanings])
+    labels = (shown[:, None] == meant[None, :]).float() * 2 - 1
     return -functional.logsigmoid(labels * (scale * images @ texts.T + bias)).sum() / len(scenes)
 
 

@@ -91,7 +91,7 @@ def _file(path: Path, stream: BinaryIO, budget: Budget, name: str) -> Iterator[F
     if _is_tar(stream, name, budget):
         image = read_image(path, budget)
         if image is None:
-            yield Finding("nothing-known", name, "a tar that is no saved image")
+            yield Finding("nothing-known", name, "a tar that is not a saved image")
         else:
             yield from image_findings(image, name)
         return

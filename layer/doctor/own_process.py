@@ -51,12 +51,13 @@ def saved(reference: str) -> Iterator[Path]:
             )
         except OSError as error:
             raise DoctorError(
-                f"{reference} is no file and no address, and there is no docker to ask for an image of that name"
+                f"{reference} is not a file or an address, and docker is not installed, which could know an image "
+                "of that name"
             ) from error
         except subprocess.TimeoutExpired as error:
             raise DoctorError(f"docker save {reference} took more than {DOCKER_SECONDS} seconds") from error
         if run.returncode != 0:
-            raise DoctorError(f"{reference} is no file, no address and no image: {printable(run.stderr.strip())}")
+            raise DoctorError(f"{reference} is not a file, an address or an image: {printable(run.stderr.strip())}")
         yield path
 
 
@@ -67,12 +68,12 @@ def _run(what: str, name: str, seconds: float) -> Iterator[Finding]:
     worker = subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     reason = ""
     try:
-        told, died_of = worker.communicate(timeout=max(seconds - REPORT_SECONDS, 1))
+        output, died_of = worker.communicate(timeout=max(seconds - REPORT_SECONDS, 1))
     except subprocess.TimeoutExpired:
         worker.kill()
-        told, died_of = worker.communicate()
+        output, died_of = worker.communicate()
         reason = f"the {seconds:g} seconds of one examination are over"
-    lines = [json.loads(line) for line in told.splitlines() if line.endswith(b"}")]
+    lines = [json.loads(line) for line in output.splitlines() if line.endswith(b"}")]
     for line in lines:
         if "refused" in line:
             raise DoctorError(printable(line["refused"]))

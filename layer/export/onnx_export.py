@@ -36,8 +36,8 @@ def make(model: ModelSpec, hub: Path, out: Path, own_samples: Path | None) -> No
     run = sandbox.run_with_hub(hub, command)
     if run.returncode != 0:
         reason = sandbox.reason(run, out)
-        if told := sandbox.own_message(reason):
-            raise ExportError(f"{model.id}: {told}")
+        if message := sandbox.own_message(reason):
+            raise ExportError(f"{model.id}: {message}")
         raise ExportError(
             f'{model.id} cannot be exported to ONNX ({reason}): set engine = "torch" for this model in models.toml'
         )

@@ -32,8 +32,8 @@ def samples(own: Path | None = None) -> tuple[list[str], list[Image.Image]]:
     if own is not None:
         files = own_samples.files(own)
         found = [_seen(Image.open(path)) for path in files if not own_samples.is_text(path)]
-        said = [line for path in files if own_samples.is_text(path) for line in own_samples.lines(path)]
-        texts, images = texts + said[: own_samples.MAX_OWN], images + found
+        own_texts = [line for path in files if own_samples.is_text(path) for line in own_samples.lines(path)]
+        texts, images = texts + own_texts[: own_samples.MAX_OWN], images + found
     return texts, images
 
 

@@ -22,7 +22,7 @@ def refuse_pointer(path: Path, error: type[BuildError]) -> None:
     try:
         pointer = is_pointer(path)
     except OSError as problem:
-        raise error(f"{path} cannot be read ({problem.strerror}): look for its rights") from problem
+        raise error(f"{path} cannot be read ({problem.strerror}): check its permissions") from problem
     if pointer:
         raise error(
             f"{path} is a Git LFS pointer, not the file itself: run `git lfs pull` in its repository, or download it "
@@ -40,7 +40,7 @@ def read_json(path: Path, error: type[BuildError]) -> Any:
     except RecursionError as problem:
         raise error(f"{path} is nested too deep: is it a config?") from problem
     except (OSError, ValueError) as problem:
-        raise error(f"{path} is no JSON ({str(problem)[:120]}): correct it, or copy it again") from problem
+        raise error(f"{path} is not JSON ({str(problem)[:120]}): correct it, or copy it again") from problem
     if _deeper(data, MAX_DEPTH):
         raise error(f"{path} is nested deeper than {MAX_DEPTH} levels: is it a config?")
     return data

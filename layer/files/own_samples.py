@@ -48,7 +48,7 @@ def lines(path: Path) -> list[str]:
 def _subfolders(folder: Path) -> Iterator[str]:
     for path in sorted(folder.iterdir()):
         if path.is_dir() and not path.name.startswith(".") and path.suffix.lower() not in (*IMAGES, ".txt"):
-            yield f"{path.name} is a directory, which is not looked into: put its files into {folder} itself"
+            yield f"{path.name} is a directory, which is not searched: put its files into {folder} itself"
 
 
 def _problem(path: Path) -> str | None:

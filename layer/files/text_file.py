@@ -32,7 +32,7 @@ def read(path: Path) -> str:
     with path.open("rb") as stream:
         data = stream.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:
-        raise ValueError(f"is larger than {MAX_BYTES >> 20} MB: is it the file that was meant?")
+        raise ValueError(f"is larger than {MAX_BYTES >> 20} MB: is it the right file?")
     return decode(data).replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -56,7 +56,7 @@ def unexpected_characters(text: str, line: int) -> str:
     lines = text.split("\n")
     found = dict.fromkeys(char for char in (lines[line - 1] if 0 < line <= len(lines) else "") if _is_unexpected(char))
     names = ", ".join(f"U+{ord(char):04X} {unicodedata.name(char, 'a control character')}" for char in found)
-    advice = "write straight quotes and plain blanks" if any(char in _QUOTES for char in found) else "remove it"
+    advice = "write straight quotes and plain spaces" if any(char in _QUOTES for char in found) else "remove it"
     return f": the line has {names}, {advice}" if names else ""
 
 

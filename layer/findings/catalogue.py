@@ -36,7 +36,7 @@ CACHE = {
         "write the name of the directory in snapshots/ into refs/main, without a newline",
     ),
     "refs-newline": error(
-        "refs/main has white space around the commit: offline, huggingface_hub looks for a snapshot of that very name",
+        "refs/main has white space around the commit: offline, huggingface_hub looks for a snapshot of that exact name",
         "write the commit without a newline (printf, not echo)",
     ),
     "refs-unknown": error("refs/main names a commit that is not in snapshots/", FETCH),
@@ -98,7 +98,7 @@ ENVIRONMENT = {
         "HF_DATASETS_OFFLINE is not read by huggingface_hub: the network is asked", SET_OFFLINE
     ),
     "cache-variable-not-read": error(
-        "TRANSFORMERS_CACHE is not read by transformers 5 nor by huggingface_hub, which keep to their default",
+        "TRANSFORMERS_CACHE is not read by transformers 5 nor by huggingface_hub: they use their default",
         "set HF_HUB_CACHE to that directory instead",
     ),
     "cache-elsewhere": error(
@@ -182,7 +182,7 @@ PACKAGE = {
         "docker buildx build --provenance=false --sbom=false",
     ),
     "cuda-in-the-image": warning(
-        "it holds gigabytes of CUDA libraries, which Lambda has no processor for", "install torch from the CPU index"
+        "it holds gigabytes of CUDA libraries, which Lambda cannot use", "install torch from the CPU index"
     ),
     "broken-library": error("this version of the library fails offline", "install another version of it"),
     "old-library": error("the library is too old", "install the version that is named, or a later one"),
@@ -198,7 +198,7 @@ PACKAGE = {
 FUNCTION = {
     "unhealthy": error("the function says that it cannot serve", "build and deploy again"),
     "timed-out": error(
-        "it took longer than the timeout: the load, or a question to the hub",
+        "it took longer than the timeout: the load, or a request to the hub",
         f"SnapStart or a faster load, and offline: {OFFLINE}",
     ),
     "died": error("the function died, or gave no HTTP response", READ_LOG),
@@ -208,7 +208,7 @@ FUNCTION = {
     ),
     "too-large": error("the request was too large", "Lambda takes 6 MB"),
     "refused": error("the function gave no embedding", READ_LOG),
-    "not-an-embedding": error("the response is no embedding", "see the routes in the README"),
+    "not-an-embedding": error("the response is not an embedding", "see the routes in the README"),
     "not-unit-length": warning("the vector's length is not 1", "normalize it"),
 }
 EXAMINATION = {

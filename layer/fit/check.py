@@ -50,7 +50,7 @@ def refuse_unfit(model: ModelSpec, sources: "list[Fetched]") -> None:
         _refuse_script(file)
     problem = difference(config, tensors, _towers(config, sources))
     if problem:
-        raise CheckpointError(f"{model.id}: its checkpoint is not of its config: {problem}{_where(model, weights)}")
+        raise CheckpointError(f"{model.id}: its checkpoint does not fit its config: {problem}{_where(model, weights)}")
 
 
 def difference(config: dict[str, Any], tensors: Mapping[str, Tensor], towers: dict[str, Any]) -> str | None:
@@ -90,10 +90,10 @@ def _on_meta(config: dict[str, Any], towers: dict[str, Any]) -> Any:
         try:
             return open_clip.create_model(_NAME, device="meta", load_weights=False, pretrained_text=False)
         except Exception as error:
-            told = (str(error).strip() or "no reason").splitlines()[0][:200]
+            first_line = (str(error).strip() or "no reason").splitlines()[0][:200]
             raise CheckpointError(
-                f"open_clip {open_clip.__version__} makes no model of this config ({type(error).__name__}: {told}): "
-                "write the fields as they were in training"
+                f"open_clip {open_clip.__version__} cannot build a model of this config ({type(error).__name__}: "
+                f"{first_line}): write the fields as they were in training"
             ) from error
 
 

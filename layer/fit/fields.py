@@ -45,9 +45,10 @@ def explain(config: Mapping[str, Any], wanted: Shapes, found: Shapes) -> str | N
     for pattern, what in _FOREIGN:
         if any(re.search(pattern, key) for key in found if key not in wanted):
             return what
-    told = {field: (value, given) for field, value, given in _all(config, wanted, found) if value != given}
+    differing = {field: (value, given) for field, value, given in _all(config, wanted, found) if value != given}
     lines = [
-        f"set {field} to {_value(value)} (the config has {_value(given)})" for field, (value, given) in told.items()
+        f"set {field} to {_value(value)} (the config has {_value(given)})"
+        for field, (value, given) in differing.items()
     ]
     return "; ".join([*lines[:MAX_TOLD], *([] if lines else [_keys(wanted, found)])])
 
@@ -118,8 +119,8 @@ def _image(config: Mapping[str, Any], wanted: Shapes, found: Shapes) -> Iterator
         ours = key.startswith("visual.trunk.") and not re.search(r"pos_embed$|patch_embed\.proj\.weight$", key)
         if ours and _differ(wanted, found, key, None):
             field = "image_size" if re.search(r"relative_position|rel_pos|\.latent", key) else "timm_model_name"
-            told = f"what it was trained with ({_pair(key, wanted, found)})"
-            yield f"model_cfg.vision_cfg.{field}", told, _given(config, f"vision_cfg.{field}")
+            described = f"what it was trained with ({_pair(key, wanted, found)})"
+            yield f"model_cfg.vision_cfg.{field}", described, _given(config, f"vision_cfg.{field}")
             return
 
 
@@ -169,10 +170,10 @@ def _towers(config: Mapping[str, Any], wanted: Shapes, found: Shapes) -> Iterato
             "the repository of the text tower that it was trained with",
         ),
     )
-    for prefix, field, told in kinds:
+    for prefix, field, described in kinds:
         one, other = ({k: v for k, v in shapes.items() if re.match(prefix, k)} for shapes in (found, wanted))
         if one.keys() != other.keys() or (one != other and field.startswith("text")):
-            yield f"model_cfg.{field}", told if one else None, _given(config, field)
+            yield f"model_cfg.{field}", described if one else None, _given(config, field)
     if "text.token_embedding.weight" in found and "token_embedding.weight" in wanted:
         yield "model_cfg.custom_text", True, bool(config.get("custom_text"))
     has, needs = ({k for k in shapes if k.startswith("text.proj.")} for shapes in (found, wanted))
@@ -185,14 +186,14 @@ def _keys(wanted: Shapes, found: Shapes) -> str:
     """Count what differs, with one example of each kind."""
     missing, foreign = [key for key in wanted if key not in found], [key for key in found if key not in wanted]
     other = [key for key in wanted if key in found and wanted[key] != found[key]]
-    told = []
+    described = []
     if missing:
-        told.append(f"{len(missing)} of the model's {len(wanted)} tensors are not in it (the first: {missing[0]})")
+        described.append(f"{len(missing)} of the model's {len(wanted)} tensors are not in it (the first: {missing[0]})")
     if foreign:
-        told.append(f"{len(foreign)} of its tensors are none of the model's (the first: {foreign[0][:80]})")
+        described.append(f"{len(foreign)} of its tensors are none of the model's (the first: {foreign[0][:80]})")
     if other:
-        told.append(f"{len(other)} have another shape (the first: {_pair(other[0], wanted, found)})")
-    return f"{', '.join(told)}; name the config that it was trained with"
+        described.append(f"{len(other)} have another shape (the first: {_pair(other[0], wanted, found)})")
+    return f"{', '.join(described)}; name the config that it was trained with"
 
 
 def _pair(key: str, wanted: Shapes, found: Shapes) -> str:

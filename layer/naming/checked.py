@@ -22,7 +22,9 @@ def repository(value: object) -> str:
     """Return a repository's id, `<owner>/<name>` or, of a canonical model, `<name>`."""
     if isinstance(value, str) and _REPOSITORY.fullmatch(value) and ".." not in value and "--" not in value:
         return value
-    raise ValueError(f"{shown(value)} is no repository id: one is <owner>/<name>, of letters, digits, '-', '_' and '.'")
+    raise ValueError(
+        f"{shown(value)} is not a repository id: one is <owner>/<name>, of letters, digits, '-', '_' and '.'"
+    )
 
 
 def is_owned(value: str) -> bool:
@@ -34,14 +36,14 @@ def commit(value: object) -> str:
     """Return a commit: 40 hexadecimal digits, in lower case."""
     if isinstance(value, str) and _COMMIT.fullmatch(value):
         return value
-    raise ValueError(f"{shown(value)} is no commit: one is 40 hexadecimal digits")
+    raise ValueError(f"{shown(value)} is not a commit: one is 40 hexadecimal digits")
 
 
 def sha256(value: object) -> str:
     """Return a sha256: 64 hexadecimal digits, in lower case."""
     if isinstance(value, str) and _SHA256.fullmatch(value):
         return value
-    raise ValueError(f"{shown(value)} is no sha256: one is 64 hexadecimal digits")
+    raise ValueError(f"{shown(value)} is not a sha256: one is 64 hexadecimal digits")
 
 
 def revision(value: object) -> str:
@@ -53,13 +55,13 @@ def revision(value: object) -> str:
         and value.isprintable()
     ):
         return value
-    raise ValueError(f"{shown(value)} is no branch, tag or commit")
+    raise ValueError(f"{shown(value)} is not a branch, tag or commit")
 
 
 def file_name(value: object) -> str:
     """Return the name of a file that stays in its directory on every file system."""
     if not isinstance(value, str) or not value or value in (".", ".."):
-        raise ValueError(f"{shown(value)} is no file name")
+        raise ValueError(f"{shown(value)} is not a file name")
     if "/" in value or "\\" in value or ":" in value:
         raise ValueError(f"{shown(value)} is a path, not the name of a file")
     if not value.isprintable():
@@ -74,7 +76,7 @@ def file_name(value: object) -> str:
 def relative_path(value: object) -> str:
     """Return a path with `/` that stays below where it starts, every part of it a file name."""
     if not isinstance(value, str) or not value or value != str(PurePosixPath(value)):
-        raise ValueError(f"{shown(value)} is no relative path")
+        raise ValueError(f"{shown(value)} is not a relative path")
     for part in value.split("/"):
         file_name(part)
     return value

@@ -36,7 +36,7 @@ _OPENAI = {
 
 
 def name_problem(name: str) -> str | None:
-    """Say why this is no name of a model, and what to write; None for a good one.
+    """Say why this is not a name of a model, and what to write; None for a good one.
 
     A repository of the hub is not asked for. Of another open_clip than the table's, names that the table lacks pass.
     """
@@ -53,7 +53,7 @@ def name_problem(name: str) -> str | None:
         return _unprefixed(org, rest)
     if tagged := sorted(model for model, tags in _tags().items() if name in tags):
         return f'is a tag, not a model: write pretrained = "{name}" with name = "{tagged[0]}", or another that has it'
-    return f"is no model of open_clip {_table()['open_clip']}{did_you_mean(name, _tags())} ({LISTS})"
+    return f"is not a model of open_clip {_table()['open_clip']}{did_you_mean(name, _tags())} ({LISTS})"
 
 
 def tag_problem(name: str, tag: str) -> str | None:
@@ -69,12 +69,12 @@ def tag_problem(name: str, tag: str) -> str | None:
     if not _is_of_installed():
         return None
     if not known:
-        return f"is no tag of {name}, for which no weights are published: take another model ({LISTS})"
+        return f"is not a tag of {name}, for which no weights are published: take another model ({LISTS})"
     others = [model for model, tags in _tags().items() if tag in tags]
     hint = did_you_mean(tag, known)
     if not hint and others:
         hint = f", but of {' and '.join(nearest(name, others) or others[:2])}."
-    return f"is no tag of {name}{hint or '.'} Its tags are {', '.join(known)}"
+    return f"is not a tag of {name}{hint or '.'} Its tags are {', '.join(known)}"
 
 
 def tags_of(name: str) -> list[str]:
@@ -87,20 +87,20 @@ def _repository_problem(name: str) -> str | None:
     if own := OF_TRANSFORMERS.get(repository):
         return f"has transformers' form of these weights, open_clip's is another: write name = \"hf-hub:{own}\""
     if found := _HUB.fullmatch(repository) or _SCHEMES.fullmatch(name):
-        told = f'name = "hf-hub:{found.group(1)}"'
+        entry = f'name = "hf-hub:{found.group(1)}"'
         if found.group(2):
-            return f'has a revision in it: write {told} and revision = "{found.group(2)}"'
-        return None if name == f"hf-hub:{found.group(1)}" else f"is not how a repository is named: write {told}"
+            return f'has a revision in it: write {entry} and revision = "{found.group(2)}"'
+        return None if name == f"hf-hub:{found.group(1)}" else f"is not how a repository is named: write {entry}"
     if repository in _tags():
         return f'is a name of open_clip\'s registry: write name = "{repository}" and its pretrained'
-    return "is no repository: write hf-hub:<org>/<name>"
+    return "is not a repository: write hf-hub:<org>/<name>"
 
 
 def _other_form(name: str) -> str | None:
     if found := _HUB.fullmatch(name) or _SCHEMES.fullmatch(name):
-        told = f'name = "hf-hub:{found.group(1)}"'
+        entry = f'name = "hf-hub:{found.group(1)}"'
         revision = f' and revision = "{found.group(2)}"' if found.group(2) else ""
-        return f"is a repository of the hub: write {told}{revision}"
+        return f"is a repository of the hub: write {entry}{revision}"
     if _PATH.fullmatch(name) or name.endswith(CHECKPOINTS) or "://" in name:
         path = re.sub(r"^(local-dir:|file:(//)?)", "", name)
         return (
@@ -118,7 +118,7 @@ def _unprefixed(org: str, rest: str) -> str:
         )
     if own := OF_TRANSFORMERS.get(f"{org}/{rest}"):
         return f"is transformers' form of these weights, open_clip's is another: write name = \"hf-hub:{own}\""
-    return f'is no model of open_clip\'s registry: for a repository of the hub write name = "hf-hub:{org}/{rest}"'
+    return f'is not a model of open_clip\'s registry: for a repository of the hub write name = "hf-hub:{org}/{rest}"'
 
 
 def _dashed(name: str) -> str:

@@ -36,9 +36,9 @@ def no_repository(name: str) -> str | None:
             "the repository and build it by `checkpoint`, with these files beside the config"
         )
     if _HUB.match(name) or "://" in name or name.startswith(("hf-hub:", "local-dir:")):
-        return "is no id of a repository: write <org>/<name>, without a prefix or an address"
+        return "is not an id of a repository: write <org>/<name>, without a prefix or an address"
     if not _ID.fullmatch(name) or ".." in name or "--" in name or len(name) > 96:
-        return "is no id of a repository: write <org>/<name>"
+        return "is not an id of a repository: write <org>/<name>"
     return None
 
 

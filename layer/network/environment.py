@@ -31,7 +31,7 @@ _making = threading.Lock()
 
 
 def endpoint() -> str:
-    """Return the hub's address: HF_ENDPOINT, else the public hub's. Raises FetchError where it is no address."""
+    """Return the hub's address: HF_ENDPOINT, else the public hub's. Raises FetchError where it is not an address."""
     given = os.environ.get("HF_ENDPOINT", "").strip() or HUB
     if "://" not in given:
         raise FetchError(f"HF_ENDPOINT = {given!r} has no scheme: set HF_ENDPOINT=https://{given.strip('/')}")
@@ -42,7 +42,7 @@ def endpoint() -> str:
         sound = False
     if not sound or parts.query or parts.fragment or not given.isprintable() or " " in given:
         raise FetchError(
-            f"HF_ENDPOINT = {without_password(given)!r} is no address of a hub: set it as "
+            f"HF_ENDPOINT = {without_password(given)!r} is not an address of a hub: set it as "
             f"HF_ENDPOINT=https://hub.example.com, with a path if the mirror has one, or unset it for {HUB}"
         )
     return given.rstrip("/")
@@ -59,17 +59,19 @@ def without_password(url: str) -> str:
 
 
 def token() -> str | None:
-    """Return the token of HF_TOKEN, or the one that `hf auth login` saved. Raises FetchError for what is no token."""
+    """Return the token of HF_TOKEN, or the one that `hf auth login` saved. Raises FetchError for an invalid token."""
     from huggingface_hub import get_token
 
     found: str | None = get_token()
     if found and not all("!" <= char <= "~" for char in found):
         raise FetchError(
-            f"{token_source()} is no token: it has white space or other characters inside it; copy it again from "
+            f"{token_source()} is not a token: it has white space or other characters inside it; copy it again from "
             f"{TOKENS}, on one line, without quotes"
         )
     if found and found[0] == found[-1] and found[0] in "\"'":
-        raise FetchError(f"{token_source()} is no token: it is in quotes, as Docker's --env-file keeps them; drop them")
+        raise FetchError(
+            f"{token_source()} is not a token: it is in quotes, as Docker's --env-file keeps them; drop them"
+        )
     return found
 
 
@@ -146,7 +148,7 @@ def _check_proxies(httpx2: Any) -> None:
                 raise ValueError("it names no host and port")
         except Exception as error:
             raise FetchError(
-                f"{name} = {without_password(value)!r} is no proxy that can be used ({error}): set it as "
+                f"{name} = {without_password(value)!r} is not a proxy that can be used ({error}): set it as "
                 f"{name}=http://host:port or {name}=socks5://host:port, or unset it"
             ) from error
         if scheme.startswith("socks") and find_spec("socksio") is None:

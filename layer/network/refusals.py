@@ -19,20 +19,21 @@ def refused(response: Any, body: bytes, where: str) -> FetchError:
     """Return the error for a response of status 400 or more."""
     status, code = response.status_code, response.headers.get("x-error-code", "")
     sent = "authorization" in (response.history or [response])[0].request.headers
-    told = _told(response, body)
-    return FetchError(f"{where} {_reason(status, code, sent, response)} (HTTP {status}{told and ': ' + told})")
+    server_text = _server_message(response, body)
+    details = f"HTTP {status}: {server_text}" if server_text else f"HTTP {status}"
+    return FetchError(f"{where} {_reason(status, code, sent, response)} ({details})")
 
 
 def _reason(status: int, code: str, sent: bool, response: Any) -> str:
     source = environment.token_source()
-    said = {
+    meanings = {
         "GatedRepo": _gated(sent, source),
         "RevisionNotFound": "has no such revision: check `revision` in models.toml",
         "EntryNotFound": "is gone from the repository: run the build again",
         "RepoNotFound": _not_there(sent, source),
     }
-    if code in said:
-        return said[code]
+    if code in meanings:
+        return meanings[code]
     if status == 401:
         return _unauthorised(sent, source)
     if status == 403:
@@ -47,7 +48,7 @@ def _reason(status: int, code: str, sent: bool, response: Any) -> str:
     if status == 429:
         wait = response.headers.get("retry-after", "")
         after = f"in {wait} seconds" if wait.isdigit() else "later"
-        return f"was refused for now, since the hub is asked too often: try again {after}; with HF_TOKEN it allows more"
+        return f"was refused, since the hub is asked too often: try again {after}; with HF_TOKEN it allows more"
     if status >= 500:
         return "was refused by the hub: try again later"
     return f"was refused by {environment.shown_endpoint()}: check the name, and HF_ENDPOINT if it is a mirror"
@@ -87,7 +88,7 @@ def _rights(sent: bool, source: str) -> str:
     return "if it is private or gated, set HF_TOKEN"
 
 
-def _told(response: Any, body: bytes) -> str:
+def _server_message(response: Any, body: bytes) -> str:
     """Return what the server says of the reason, one printable line."""
     text = response.headers.get("x-error-message", "")
     if not text:
@@ -145,7 +146,7 @@ def unreachable(error: Exception, url: str, where: str) -> UnreachableError:
         advice = _PROXY_LOGIN if "407" in text else f"cannot be reached through the proxy: {_proxies()}"
         return UnreachableError(f"{where} {advice} ({text})")
     if kind == "TooManyRedirects":
-        return UnreachableError(f"{where}: {host} sends the request in a circle. Check HF_ENDPOINT ({text})")
+        return UnreachableError(f"{where}: {host} redirects the request in a circle. Check HF_ENDPOINT ({text})")
     if kind in ("UnsupportedProtocol", "LocalProtocolError", "InvalidURL"):
         return UnreachableError(
             f"{where}: {host} answers with an address that cannot be followed. Check HF_ENDPOINT ({text})"
@@ -182,6 +183,6 @@ def _certificate(text: str) -> str:
     if "ostname mismatch" in text or "IP address mismatch" in text:
         return "its certificate is of another host. Check HF_ENDPOINT; a network's login page answers so, too"
     return (
-        "its certificate is not trusted here. Where a company's proxy or mirror has a CA of its own, set "
+        "its certificate is not trusted here. If a company's proxy or mirror has a CA of its own, set "
         "SSL_CERT_FILE=/path/to/ca.pem (PEM, with the public CAs in it if they are needed too)"
     )

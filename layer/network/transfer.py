@@ -22,7 +22,7 @@ AGAIN = (408, 429, 500, 502, 503, 504)
 
 
 @dataclass(frozen=True)
-class Told:
+class Announced:
     """What the server said of a file while it sent it: None where it said nothing."""
 
     size: int | None
@@ -96,7 +96,7 @@ def download(
     size: int | None = None,
     headers: dict[str, str] | None = None,
     advance: Callable[[int], object] = lambda _: None,
-) -> Told:
+) -> Announced:
     """Append a file to `stream`, going on from its end; a broken connection is taken up again.
 
     `size` is what it has to have, None where that is not known: then the server has to say where it ends. `limit` is
@@ -104,7 +104,7 @@ def download(
     """
     import httpx2
 
-    told, tries = Told(size, None), TRIES
+    announced, tries = Announced(size, None), TRIES
     if size is not None and stream.tell() > size:
         _restart(stream, advance)
     while size is None or stream.tell() < size:
@@ -112,7 +112,7 @@ def download(
         try:
             with _stream(url, {**(headers or {}), **_range(before)}) as response:
                 if response.status_code < 400:
-                    told = _receive(response, stream, where, min(limit, size or limit), size, advance)
+                    announced = _receive(response, stream, where, min(limit, size or limit), size, advance)
                     break
                 body = _read(response, where)
             if response.status_code == 416 and before:
@@ -126,7 +126,7 @@ def download(
             sleep(1)
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             raise refusals.unreachable(error, url, where) from error
-    return told
+    return announced
 
 
 def _range(offset: int) -> dict[str, str]:
@@ -141,47 +141,47 @@ def _restart(stream: BinaryIO, advance: Callable[[int], object]) -> None:
 
 def _receive(
     response: Any, stream: BinaryIO, where: str, limit: int, size: int | None, advance: Callable[[int], object]
-) -> Told:
+) -> Announced:
     offset = stream.tell()
     if offset and not _goes_on(response, offset):  # the server sends all of it, whatever it was asked
         if response.status_code == 206:
-            raise FetchError(f"{where}: the server sends another part than was asked for. Run the build again")
+            raise FetchError(f"{where}: the server sends another part than the requested one. Run the build again")
         _restart(stream, advance)
         offset = 0
     chunks = response.iter_bytes()
     chunk = next(chunks, b"")
-    told = _told(response, offset)
-    _check_announced(response, told, size, chunk, where)
+    announced = _announced(response, offset)
+    _check_announced(response, announced, size, chunk, where)
     pace = _Pace(where)
     while chunk:
         if stream.tell() + len(chunk) > limit:
-            raise FetchError(f"{where} is longer than {limit} bytes, which is all that it may have: it was not taken")
+            raise FetchError(f"{where} is longer than {limit} bytes, the limit for this file: it was not stored")
         stream.write(chunk)
         advance(len(chunk))
         pace.count(len(chunk))
         chunk = next(chunks, b"")
-    return told
+    return announced
 
 
 def _goes_on(response: Any, offset: int) -> bool:
     return response.status_code == 206 and str(response.headers.get("content-range")).startswith(f"bytes {offset}-")
 
 
-def _check_announced(response: Any, told: Told, size: int | None, beginning: bytes, where: str) -> None:
+def _check_announced(response: Any, announced: Announced, size: int | None, beginning: bytes, where: str) -> None:
     """Refuse, before anything is written, what cannot be the file. Raises FetchError."""
-    differs = size is not None and told.size not in (None, size)
+    differs = size is not None and announced.size not in (None, size)
     if (size is None or differs) and refusals.is_other(response, beginning):
         raise refusals.unexpected(response, beginning, where, "the file")
     if differs:
         raise FetchError(
-            f"{where}: {told.size} bytes are sent, the hub says {size}. Run the build again; if it is a mirror, tell "
-            "whoever runs it, or unset HF_ENDPOINT"
+            f"{where}: {announced.size} bytes are sent, the hub says {size}. Run the build again; if it is a mirror, "
+            "tell whoever runs it, or unset HF_ENDPOINT"
         )
-    if size is None and told.size is None and response.headers.get("transfer-encoding") != "chunked":
+    if size is None and announced.size is None and response.headers.get("transfer-encoding") != "chunked":
         raise FetchError(f"{where}: the server does not say where the file ends. Use another HF_ENDPOINT")
 
 
-def _told(response: Any, offset: int) -> Told:
+def _announced(response: Any, offset: int) -> Announced:
     """Read what the hub, and whom it redirected to, says of the file."""
     sha256, size = None, None
     for answer in (*response.history, response):
@@ -191,7 +191,7 @@ def _told(response: Any, offset: int) -> Told:
     length = response.headers.get("content-length", "")
     if length.isdigit() and response.headers.get("content-encoding", "identity") == "identity":
         size = offset + int(length)
-    return Told(size, sha256)
+    return Announced(size, sha256)
 
 
 class _Pace:

@@ -39,7 +39,7 @@ def digest(python: str) -> str | None:
     """Return the recorded digest of a Python's image; None where there is none. Raises PackageError."""
     known = _recorded().get(tag(python))
     if known is not None and not (isinstance(known, str) and DIGEST.fullmatch(known)):
-        raise PackageError(f"{RECORD}: {known!r} is no digest of {tag(python)}: run `make pins`")
+        raise PackageError(f"{RECORD}: {known!r} is not a digest of {tag(python)}: run `make pins`")
     return known
 
 
@@ -71,20 +71,20 @@ def ask(registry: str, repository: str, reference: str) -> str:
     headers = {"Accept": ACCEPT}
     try:
         try:
-            said, body = _get(url, headers)
+            stated, body = _get(url, headers)
         except urllib.error.HTTPError as error:
             if error.code != 401:
                 raise
             token = _token(error.headers.get("www-authenticate", ""))
-            said, body = _get(url, {**headers, "Authorization": f"Bearer {token}"})
+            stated, body = _get(url, {**headers, "Authorization": f"Bearer {token}"})
     except (OSError, ValueError) as error:  # urllib's errors are of the first kind
         raise PackageError(
             f"{url} gave no manifest ({error}): see that this machine reaches {registry}, or find the digest elsewhere "
             f"(`docker buildx imagetools inspect {tag(reference)}`) and write it into {RECORD}"
         ) from error
     computed = f"sha256:{hashlib.sha256(body).hexdigest()}"
-    if said not in (None, computed):
-        raise PackageError(f"{url} says that its manifest is {said}, and it is {computed}: nothing was recorded")
+    if stated not in (None, computed):
+        raise PackageError(f"{url} says that its manifest is {stated}, and it is {computed}: nothing was recorded")
     return computed
 
 
@@ -118,5 +118,5 @@ def _recorded() -> dict[str, str]:
     except (OSError, ValueError) as error:
         raise PackageError(f"{RECORD} cannot be read ({error}): restore it with `git checkout`") from error
     if not isinstance(record, dict):
-        raise PackageError(f"{RECORD} is no object of tags and digests: restore it with `git checkout`")
+        raise PackageError(f"{RECORD} is not an object of tags and digests: restore it with `git checkout`")
     return record

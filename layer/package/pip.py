@@ -42,15 +42,15 @@ def install(arguments: Iterable[str], target: Target, index: str | None = None) 
     run = subprocess.run(command, env=environment(index), capture_output=True, text=True, check=False)
     if run.returncode == 0:
         return
-    said = run.stderr.strip()
-    if "DO NOT MATCH THE HASHES" in said or "but is not pinned" in said:
+    output = run.stderr.strip()
+    if "DO NOT MATCH THE HASHES" in output or "but is not pinned" in output:
         raise PackageError(
             "a wheel is not the one whose sha256 is recorded in layer/package/hashes, so nothing was installed. "
-            "Where the index has another build of it on purpose, `make pins` records that:\n" + said
+            "Where the index has another build of it on purpose, `make pins` records that:\n" + output
         )
     raise PackageError(
         f"pip found no wheels for Python {target.python} on {machine} (layer/package/requirements): check the "
-        f"network, and pip's own settings by `pip config list`:\n{said}"
+        f"network, and pip's own settings by `pip config list`:\n{output}"
     )
 
 

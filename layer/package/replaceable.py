@@ -1,4 +1,4 @@
-"""Refuse to replace what is no package of ours: `--output` may be a directory in which people have files."""
+"""Refuse to replace what is not a package of ours: `--output` may be a directory in which people have files."""
 
 import zipfile
 from collections.abc import Mapping

@@ -18,15 +18,15 @@ from layer.spec import Target
 def copy_into(
     place: Path, engines: Iterable[str], target: Target, index: str | None, cache: Path
 ) -> list[dict[str, Any]]:
-    """Put the engines' runtime tree at `place`, and return the wheels that it was installed from: see `kept`."""
-    there = kept(engines, target, index, cache)
+    """Put the engines' runtime tree at `place`, and return the wheels that it was installed from: see `cached`."""
+    there = cached(engines, target, index, cache)
     tree.copy(there / "tree", place)
     installed: list[dict[str, Any]] = json.loads((there / "wheels.json").read_text(encoding="utf-8"))
     return installed
 
 
-def kept(engines: Iterable[str], target: Target, index: str | None, cache: Path) -> Path:
-    """Return the directory of `cache` with the engines' runtime: the one there if it is whole, else installed anew.
+def cached(engines: Iterable[str], target: Target, index: str | None, cache: Path) -> Path:
+    """Return the directory of `cache` with the engines' runtime: the one there if it is complete, else installed anew.
 
     In it are `tree`, its `sha256`, `wheels.json`: what was installed, and `trimmed.json`: how many files each rule of
     the trimming took.
@@ -35,7 +35,7 @@ def kept(engines: Iterable[str], target: Target, index: str | None, cache: Path)
     names = sorted(engines)
     stem = "-".join((*names, target.python, target.architecture))
     place = cache / "runtime" / f"{stem}-{_key(names, target, index)}"
-    if not _whole(place):
+    if not _is_complete(place):
         print(f"installing the runtime of {stem} ...", file=sys.stderr)
         place.parent.mkdir(parents=True, exist_ok=True)
         sweep(place.parent, ".making-")
@@ -59,7 +59,7 @@ def _key(engines: list[str], target: Target, index: str | None) -> str:
     return digest.hexdigest()[:12]
 
 
-def _whole(place: Path) -> bool:
+def _is_complete(place: Path) -> bool:
     try:
         return (place / "wheels.json").exists() and (place / "sha256").read_text() == tree_sha256(place / "tree")
     except FileNotFoundError:

@@ -48,14 +48,14 @@ def document(facts: Manifest, trees: Path, installed: Iterable[Mapping[str, str]
         *([_base(facts.target.python)] if lambda_limits.SHAPES[facts.target.package].on_base_image else []),
     ]
     root = {**_component("application", "openclip-lambda"), **ours}
-    told: dict[str, Any] = {
+    body: dict[str, Any] = {
         "metadata": {"timestamp": facts.created_at, "component": root},
         "components": parts,
         "dependencies": [{"ref": root["bom-ref"], "dependsOn": [part["bom-ref"] for part in parts]}],
     }
-    content = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+    content = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
     head = {"bomFormat": "CycloneDX", "specVersion": SPEC_VERSION, "version": 1}
-    return {**head, "serialNumber": f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_OID, content)}", **told}
+    return {**head, "serialNumber": f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_OID, content)}", **body}
 
 
 def _component(kind: str, name: str, ref: str | None = None, sha256: str | None = None) -> Component:

@@ -72,7 +72,7 @@ def notes(facts: Manifest, zips: Mapping[str, int], compiled: bool) -> Iterator[
     target = facts.target
     for name, size in zips.items():
         if size > lambda_limits.DIRECT_UPLOAD_BYTES:
-            yield f"{name} is over 50 MB: it goes by way of S3, as `cdk deploy` does by itself"
+            yield f"{name} is over 50 MB: it has to be uploaded through S3; `cdk deploy` does that by itself"
     if not compiled:
         yield (
             f"no python{target.python} on this machine: the zips hold no bytecode, and every cold start has "
@@ -80,13 +80,13 @@ def notes(facts: Manifest, zips: Mapping[str, int], compiled: bool) -> Iterator[
         )
     if lambda_limits.SHAPES[target.package].on_base_image and base_image.digest(target.python) is None:
         yield (
-            f"no digest of {base_image.tag(target.python)} is recorded, so the image is built on whatever the "
-            "registry has under that name on that day: `make pins` records one"
+            f"no digest of {base_image.tag(target.python)} is recorded, so the image is built on the "
+            "registry's current image of that name: `make pins` records one"
         )
     copied = sum(file.size for file in facts.files if "/hub/" in file.path)
     if copied > lambda_limits.SNAPSTART_TMP_BYTES:
         yield (
-            f"OPENCLIP_CACHE_MODE=copy would take {copied / MB:.0f} MB of /tmp, and SnapStart allows 512: leave it at "
+            f"OPENCLIP_CACHE_MODE=copy would take {copied / MB:.0f} MB of /tmp, and SnapStart allows 512: use "
             "link, the default, which takes none"
         )
 

@@ -61,7 +61,7 @@ def nothing(family: str, fits: str | None) -> str:
     if "/" in family:
         repository = family.removeprefix("hf-hub:")
         return (
-            f"{family!r} is no repository of open_clip's registry, which --family looks through: to build from it "
+            f"{family!r} is not a repository of open_clip's registry, which --family looks through: to build from it "
             f'write name = "hf-hub:{repository}" in models.toml'
         )
     table = _table(family)

@@ -199,11 +199,11 @@ def download(located: Located, name: str, advance: Callable[[int], object], by_x
         whole.rename(partial)
         advance(partial.stat().st_size)
     with partial.open("ab") as stream:
-        told = transfer.download(
+        announced = transfer.download(
             url, stream, where, limit=hub.limit(name), size=want.size, headers=headers, advance=advance
         )
     if want.size is None and want.sha256 is None:  # a mirror's answer without them: what came with the file counts
-        want = Expected(told.size, told.sha256)
+        want = Expected(announced.size, announced.sha256)
     if problem := want.difference(partial):
         partial.unlink()
         raise FetchError(f"{name} of {repo} {problem}: it was removed, run `python -m layer build` again")
@@ -224,7 +224,7 @@ def download_url(url: str, target: Path, sha256: str) -> None:
     found = file_sha256(partial)
     if not found.startswith(sha256):
         partial.unlink()
-        raise FetchError(f"{where} has sha256 {found}, expected was {sha256}...: it was removed, run the build again")
+        raise FetchError(f"{where} has sha256 {found}, expected is {sha256}...: it was removed, run the build again")
     partial.rename(target)
 
 

@@ -51,7 +51,7 @@ def layout_problems(hub: Path) -> list[str]:
         problems += _repository_problems(repo)
     for path in sorted(hub.rglob("*")):
         if path.is_symlink():
-            problems.append(f"{path} is a link ({path.readlink()}): copied elsewhere it dangles")
+            problems.append(f"{path} is a link ({path.readlink()}): a copy of it elsewhere leads nowhere")
         elif path.stat().st_mode & 0o444 != 0o444:
             problems.append(f"{path} is not readable by every user: Lambda's is not the one who built it")
     return problems

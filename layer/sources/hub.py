@@ -108,5 +108,5 @@ def _stated(sibling: Mapping[str, Any], name: str) -> Stated:
 def _license(data: Mapping[str, Any]) -> str | None:
     card = data.get("cardData")
     found = card.get("license") if isinstance(card, dict) else None
-    told = ", ".join(str(one) for one in found) if isinstance(found, list) else found
-    return one_line(told, 100) if isinstance(told, str) and told else None
+    text = ", ".join(str(one) for one in found) if isinstance(found, list) else found
+    return one_line(text, 100) if isinstance(text, str) and text else None

@@ -112,7 +112,9 @@ def _registry_config(model: ModelSpec) -> dict[str, Any]:
     try:
         resolve.source_plan(ModelSpec(name, tag))
     except PlanError as error:
-        raise CheckpointError(f"config = {model.config!r} of {model.id} is no pair of the registry: {error}") from error
+        raise CheckpointError(
+            f"config = {model.config!r} of {model.id} is not a pair of the registry: {error}"
+        ) from error
     preprocess = {key: pair[key] for key in ("mean", "std", "interpolation", "resize_mode")}
     return {"model_cfg": open_clip.get_model_config(name), "preprocess_cfg": preprocess}
 

@@ -57,7 +57,7 @@ def read(path: Path) -> Lock:
         return {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         reason = str(error) if type(error) is ValueError else repr(error)  # our own, or a library's
-        raise LockError(f"{path} is damaged ({reason}): take it back from git, or remove it and build") from error
+        raise LockError(f"{path} is damaged ({reason}): restore it from git, or remove it and build") from error
 
 
 def write(path: Path, lock: Lock) -> None:
@@ -88,11 +88,11 @@ def _changed(model: str, repo: str, old: LockedSource | None, new: LockedSource 
     before, after = (dict(source.files) if source else {} for source in (old, new))
     for name in sorted({*before, *after}):
         if before.get(name) != after.get(name):
-            told = " -> ".join(
+            changed_values = " -> ".join(
                 f"{file.size} bytes, sha256 {file.sha256[:12]}" if file else "none"
                 for file in (before.get(name), after.get(name))
             )
-            yield f"  {name}: {told}"
+            yield f"  {name}: {changed_values}"
 
 
 def _json(source: LockedSource) -> dict[str, object]:
@@ -109,7 +109,7 @@ def _source(data: Mapping[str, Any]) -> LockedSource:
         raise ValueError("two files have names that differ in case alone")
     asked, license_name = data["asked"], data["license"]
     if license_name is not None and not (isinstance(license_name, str) and license_name.isprintable()):
-        raise ValueError(f"{checked.shown(license_name)} is no license")
+        raise ValueError(f"{checked.shown(license_name)} is not a license")
     return LockedSource(
         checked.repository(data["repo"]),
         None if asked is None else checked.revision(asked),
@@ -124,5 +124,5 @@ def _source(data: Mapping[str, Any]) -> LockedSource:
 def _file(line: str) -> LockedFile:
     size, sha256 = line.split()
     if not size.isascii() or not size.isdigit():
-        raise ValueError(f"{checked.shown(size)} is no size")
+        raise ValueError(f"{checked.shown(size)} is not a size")
     return LockedFile(int(size), checked.sha256(sha256))

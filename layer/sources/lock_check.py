@@ -31,6 +31,6 @@ def refuse_drift(models: Sequence[ModelSpec], pins: Lock, ask: bool = True) -> N
     if moved:
         listing = "\n  ".join(moved)
         raise LockError(
-            f"the hub has moved on:\n  {listing}\n`python -m layer build --update` takes what is there now, and shows "
-            "what changed; without --locked the build stays with the lock"
+            f"the hub has newer commits:\n  {listing}\n`python -m layer build --update` uses them and shows what "
+            "changed; without --locked the build uses the lock"
         )

@@ -161,9 +161,9 @@ def _pretrained_cfg(model: ModelSpec) -> dict[str, Any]:
     config: dict[str, Any] = open_clip.get_pretrained_cfg(model.name, model.pretrained)
     if not config:
         tags = open_clip.list_pretrained_tags_by_model(model.name)
-        told = ", ".join(tags) or "none"
+        tag_list = ", ".join(tags) or "none"
         hint = did_you_mean(str(model.pretrained), tags)
-        raise PlanError(f"{model.name} has no pretrained {model.pretrained!r}{hint or '.'} Its tags are {told}")
+        raise PlanError(f"{model.name} has no pretrained {model.pretrained!r}{hint or '.'} Its tags are {tag_list}")
     return config
 
 

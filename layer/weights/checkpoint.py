@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import torch
 
 MAX_HEADER = 16 << 20  # bytes of a safetensors header; a model of 2,000 tensors has 250 KB
-MAX_COPIES = 4  # tied weights are written once for each name: more than this is no model, but a bomb
+MAX_COPIES = 4  # tied weights are written once for each name: more than this is not a model, but a bomb
 
 
 def open_tensors(path: Path) -> Mapping[str, Tensor]:
@@ -33,7 +33,7 @@ def open_tensors(path: Path) -> Mapping[str, Tensor]:
     if not tensors:
         raise CheckpointError(f"{path} holds no tensors: is it the checkpoint?")
     if total > MAX_COPIES * size + (1 << 20):
-        raise CheckpointError(f"{path} would unpack to {total:,} bytes from {size:,}: it is no honest checkpoint")
+        raise CheckpointError(f"{path} would unpack to {total:,} bytes from {size:,}: it is not a valid checkpoint")
     return tensors
 
 
@@ -51,7 +51,7 @@ def _by_format(path: Path) -> Mapping[str, Tensor]:
     if start[257:262] == b"ustar":
         raise CheckpointError(f"is a tar archive of a torch before 0.2, which is not read here: {CONVERT}")
     raise CheckpointError(
-        f"is no checkpoint: it begins with {start[:16]!r}, and neither safetensors nor what torch.save writes does"
+        f"is not a checkpoint: it begins with {start[:16]!r}, and neither safetensors nor what torch.save writes does"
     )
 
 
@@ -73,7 +73,7 @@ def _safetensors(path: Path, start: bytes) -> Mapping[str, Tensor]:
             }
     except (SafetensorError, OSError) as error:
         raise CheckpointError(
-            f"is no complete safetensors file ({str(error)[:200]}): copy or download it again"
+            f"is not a complete safetensors file ({str(error)[:200]}): copy or download it again"
         ) from error
 
 

@@ -140,7 +140,7 @@ def _state(content: Any) -> dict[str, Record]:
         if not isinstance(value, Record) or not isinstance(key, str):
             what = value.name if isinstance(value, Inert) else type(value).__name__
             raise CheckpointError(
-                f"holds no state_dict: {str(key)[:80]!r} is no tensor ({what}); save model.state_dict() by "
+                f"holds no state_dict: {str(key)[:80]!r} is not a tensor ({what}); save model.state_dict() by "
                 "safetensors.torch.save_file"
             )
     return state
@@ -154,10 +154,10 @@ def _script(content: Any, source: Callable[[str], str]) -> dict[str, Record]:
         prefix, module, depth = waiting.pop()
         seen += 1
         if not isinstance(module, Inert) or seen > MAX_ENTRIES:
-            raise CheckpointError(f"is a TorchScript archive of something else than a model: {CONVERT}")
+            raise CheckpointError(f"is a TorchScript archive of something other than a model: {CONVERT}")
         if not isinstance(module.state, dict) or depth > MAX_DEPTH:
             raise CheckpointError(
-                f"is a TorchScript archive whose class {module.name} makes itself anew by code of its own, which is "
+                f"is a TorchScript archive whose class {module.name} restores itself by code of its own, which is "
                 f"never run here: {CONVERT}"
             )
         kept = _kept(source(module.name), module.name)
@@ -192,7 +192,7 @@ def _tensors(path: Path, records: Mapping[str, Record], places: Places) -> dict[
         if length < 0 or end > length or start + end > path.stat().st_size:
             raise CheckpointError(f"lacks the numbers of {name}, or has them compressed: copy or download it again")
         if _span(record) > MAX_SPREAD * (math.prod(record.shape) + 1):
-            raise CheckpointError(f"has {name} spread thin over a block of numbers: save it with .contiguous()")
+            raise CheckpointError(f"has {name} in a much larger block of numbers: save it with .contiguous()")
         made[name] = Tensor(record.shape, record.dtype, partial(_read, path, record, start + record.offset * size))
     return made
 

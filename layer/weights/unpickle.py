@@ -151,9 +151,9 @@ def _tensor_v3(
 
 
 def _record(stored: Any, dtype: str | None, offset: int, shape: Sequence[int], stride: Sequence[int]) -> Record:
-    whole = [offset, *shape, *stride]
-    if not isinstance(stored, Stored) or any(type(n) is not int or n < 0 for n in whole) or len(shape) != len(stride):
-        raise CheckpointError("has a tensor that is none")
+    layout = [offset, *shape, *stride]
+    if not isinstance(stored, Stored) or any(type(n) is not int or n < 0 for n in layout) or len(shape) != len(stride):
+        raise CheckpointError("has a tensor that is not valid")
     return Record(stored, dtype or stored.dtype, offset + stored.shift, tuple(shape), tuple(stride))
 
 

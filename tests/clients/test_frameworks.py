@@ -26,7 +26,7 @@ def test_langchain_embeds_documents_and_queries_once_it_sends_strings(gateway: G
     assert np.argmax(found[1:] @ query) == 1  # the Chinese caption of the same thing
 
 
-def test_langchain_s_default_of_sending_token_ids_is_refused_with_the_mend(
+def test_langchain_s_default_of_sending_token_ids_is_refused_with_the_fix(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Encoding:

@@ -84,7 +84,7 @@ def test_the_api_s_error_is_shown_with_its_code_and_goes_away(
     assert not browser.find("#error").is_displayed()
 
 
-def test_what_is_no_image_is_told_and_left_out(browser: Browser, gateway: Gateway, tmp_path: Path) -> None:
+def test_what_is_no_image_is_reported_and_left_out(browser: Browser, gateway: Gateway, tmp_path: Path) -> None:
     (tmp_path / "notes.png").write_text("no image")
     browser.open(gateway.url)
     browser.drop("#drop", tmp_path / "notes.png")

@@ -36,7 +36,9 @@ def test_zero_shot_without_images_or_labels_says_what_is_missing(
     assert browser.all("#classified figure") == []
 
 
-def test_a_caption_that_fills_the_models_tokens_is_told(browser: Browser, gateway: Gateway, files: list[Path]) -> None:
+def test_a_caption_that_fills_the_models_tokens_is_reported(
+    browser: Browser, gateway: Gateway, files: list[Path]
+) -> None:
     browser.open(gateway.url)
     browser.drop("#drop", *files)
     browser.find("#captions").send_keys("a red circle\n" + "red " * 300)

@@ -124,7 +124,7 @@ def test_no_line_of_the_trimming_list_is_dead() -> None:
     taken: Counter[str] = Counter()
     for engine, python in PYTHONS.items():  # the trees that were installed for the images above
         target = Target(python, "x86_64")
-        taken.update(json.loads((runtime_cache.kept([engine], target, None, CACHE) / "trimmed.json").read_text()))
+        taken.update(json.loads((runtime_cache.cached([engine], target, None, CACHE) / "trimmed.json").read_text()))
 
     assert set(taken) == set(trim.rules())
     assert [rule for rule, files in taken.items() if files == 0] == []

@@ -43,7 +43,7 @@ def test_two_synths_give_the_same_template_and_the_same_assets(tmp_path: Path) -
         assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes()
 
 
-def test_without_a_package_the_command_to_run_is_all_that_is_said(tmp_path: Path) -> None:
+def test_without_a_package_only_the_command_to_run_is_printed(tmp_path: Path) -> None:
     build = fake_build.write(tmp_path / "build")
     (build / "package.json").unlink()
 

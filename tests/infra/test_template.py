@@ -213,9 +213,7 @@ def test_concurrency_is_reserved_on_the_function_and_provisioned_on_the_alias(sy
 
 
 @pytest.mark.parametrize(("architecture", "platform"), [("x86_64", "linux/amd64"), ("arm64", "linux/arm64")])
-def test_docker_is_told_the_platform_of_the_target(
-    synth: Synth, tmp_path: Path, architecture: str, platform: str
-) -> None:
+def test_docker_gets_the_platform_of_the_target(synth: Synth, tmp_path: Path, architecture: str, platform: str) -> None:
     synth("image", architecture)
 
     images = json.loads((tmp_path / "cdk.out" / "openclip.assets.json").read_text())["dockerImages"]

@@ -79,7 +79,7 @@ def _expression(metrics: list[dict[str, Any]], points: list[Point]) -> float | N
         for item in metrics
         if "MetricStat" in item
     }
-    if None in of.values() or not of["requests"]:  # a quotient by 0 is no point
+    if None in of.values() or not of["requests"]:  # a quotient by 0 is not a point
         return None
     return float(eval(formula, {"__builtins__": {}}, of))  # noqa: S307 - of arithmetic in our own template
 

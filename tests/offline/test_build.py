@@ -154,7 +154,7 @@ def test_ten_models_are_downloaded_several_at_a_time_under_one_bar(tmp_path: Pat
     ],
     ids=["no model", "no tokenizer repository", "gated", "500", "damaged LFS", "damaged", "no weights", "no tokenizer"],
 )
-def test_what_the_hub_does_not_give_is_named_with_the_mend(
+def test_what_the_hub_does_not_give_is_named_with_the_fix(
     builder: Builder, break_it: Callable[[Hub], object], says: str
 ) -> None:
     break_it(builder.hub)
@@ -189,4 +189,4 @@ def test_a_registry_pair_is_read_from_open_clips_registry(builder: Builder) -> N
     run = builder.run('[[model]]\nname = "ViT-B-32"\npretrained = "nonsense"')
 
     assert run.returncode == 1
-    assert "'nonsense', which is no tag of ViT-B-32. Its tags are openai, laion400m_e31" in run.stderr
+    assert "'nonsense', which is not a tag of ViT-B-32. Its tags are openai, laion400m_e31" in run.stderr

@@ -169,7 +169,7 @@ def broken(tmp_path: Path) -> dict[str, tuple[ModelSpec, str]]:
         "two checkpoints": (own(tmp_path / "two", pair), "has to have one checkpoint .* it has a.pt, b.pt"),
         "no config": (own(tmp_path / "bare"), "open_clip_config.json is not there: say what acme/own was made from"),
         "no preprocessing": (own(tmp_path / "plain"), "lacks .*preprocess_cfg"),
-        "no such pair": (own(tmp_path / "list.pt", "ViT-B-32/nonsense"), "is no pair of the registry"),
+        "no such pair": (own(tmp_path / "list.pt", "ViT-B-32/nonsense"), "is not a pair of the registry"),
         "code inside": (own(tmp_path / "evil.pt", pair), "cannot be loaded without running code in it"),
         "no state": (own(tmp_path / "list.pt", pair), "holds no state_dict"),
     }
@@ -178,7 +178,7 @@ def broken(tmp_path: Path) -> dict[str, tuple[ModelSpec, str]]:
 @pytest.mark.parametrize(
     "case", ["not there", "two checkpoints", "no config", "no preprocessing", "no such pair", "code inside", "no state"]
 )
-def test_what_cannot_be_a_model_is_named_with_the_mend(
+def test_what_cannot_be_a_model_is_named_with_the_fix(
     tmp_path: Path, case: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     spec, says = broken(tmp_path)[case]

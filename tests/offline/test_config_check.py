@@ -27,10 +27,10 @@ CONFIG: dict[str, Any] = {
 TEXT, VISION, PREPROCESS = "model_cfg.text_cfg", "model_cfg.vision_cfg", "preprocess_cfg"
 OWN = "model_cfg.text_cfg.tokenizer_kwargs"
 WRONG: list[tuple[str, Any, str]] = [
-    (f"{TEXT}.text_mask", "first", "text_cfg.text_mask is no field of open_clip"),
-    (f"{TEXT}.contxt_length", 32, "text_cfg.contxt_length is no field of open_clip: did you mean context_length?"),
+    (f"{TEXT}.text_mask", "first", "text_cfg.text_mask is not a field of open_clip"),
+    (f"{TEXT}.contxt_length", 32, "text_cfg.contxt_length is not a field of open_clip: did you mean context_length?"),
     (f"{VISION}.img_size", 32, "did you mean image_size?"),
-    (f"{PREPROCESS}.men", [0.5] * 3, "preprocess_cfg.men is no field of open_clip: did you mean mean?"),
+    (f"{PREPROCESS}.men", [0.5] * 3, "preprocess_cfg.men is not a field of open_clip: did you mean mean?"),
     ("model_cfg.quickgelu", True, "did you mean quick_gelu?"),
     ("quick_gelu", True, "move it into model_cfg"),
     ("mean", [0.5] * 3, "move it into preprocess_cfg"),
@@ -43,8 +43,8 @@ WRONG: list[tuple[str, Any, str]] = [
     (f"{VISION}.pool_type", "max", "open_clip knows tok, avg"),
     (f"{VISION}.output_tokens", True, "gives more than an embedding"),
     (f"{VISION}.timm_model_name", "vit_bse_patch16_224", "did you mean vit_base_patch16_224?"),
-    (f"{VISION}.timm_model_name", "hf-hub:timm/vit_base_patch16_224", "is no model of timm"),
-    (f"{VISION}.timm_model_name", "local-dir:/models/vit", "is no model of timm"),
+    (f"{VISION}.timm_model_name", "hf-hub:timm/vit_base_patch16_224", "is not a model of timm"),
+    (f"{VISION}.timm_model_name", "local-dir:/models/vit", "is not a model of timm"),
     (f"{TEXT}.final_ln_after_pool", True, "open_clip does not hand it to a text tower"),
     (f"{TEXT}.embed_cls", True, "add model_cfg.custom_text = true"),
     (f"{TEXT}.tokenizer_mode", "clips", "of transformers' tokenizers alone"),
@@ -52,7 +52,7 @@ WRONG: list[tuple[str, Any, str]] = [
     (f"{TEXT}.hf_tokenizer_name", "/data/models/bert", "is a path of the machine"),
     (f"{TEXT}.hf_tokenizer_name", "C:\\models\\bert", "is a path of the machine"),
     (f"{TEXT}.hf_tokenizer_name", "../../etc", "is a path of the machine"),
-    (f"{TEXT}.hf_tokenizer_name", "https://huggingface.co/a/b", "is no id of a repository"),
+    (f"{TEXT}.hf_tokenizer_name", "https://huggingface.co/a/b", "is not an id of a repository"),
     (f"{TEXT}.hf_model_name", "./bert", "is a path of the machine"),
     ("model_cfg.multimodal_cfg", {}, "CoCa needs custom_text"),
     (OWN, {"reduction_mask": "simple"}, "picks at random which tokens"),
@@ -62,7 +62,7 @@ WRONG: list[tuple[str, Any, str]] = [
     (OWN, {"additional_special_tokens": ["<|image|>"]}, "takes for a pattern"),
     (OWN, {"additional_special_tokens": ["<red>", "<red>"]}, "has one twice"),
     (OWN, {"additional_special_tokens": "<red>"}, "a list of texts"),
-    (OWN, {"strip_sep_token": True}, "is no field of open_clip"),
+    (OWN, {"strip_sep_token": True}, "is not a field of open_clip"),
     (OWN, {"trust_remote_code": True}, "never done here"),
     # hostile
     (TEXT, [], "text_cfg = [] has to be a table"),
@@ -117,16 +117,16 @@ def test_a_field_that_open_clip_would_not_honor_is_named_with_the_fix(
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("", "is no JSON"),
-        ("{", "is no JSON"),
-        ("[" * 100_000, "nested too deep|is no JSON"),
+        ("", "is not JSON"),
+        ("{", "is not JSON"),
+        ("[" * 100_000, "nested too deep|is not JSON"),
         ('{"model_cfg": ' + "[" * 60 + "]" * 60 + "}", "nested deeper than 32"),
         ('{"model_cfg": ' + '{"a":' * 5000 + "1" + "}" * 5001, "nested"),
         ('{"a": "' + "x" * (5 << 20) + '"}', "is it a config"),
-        ('{"a": ' + "9" * 5000 + "}", "is no JSON"),
+        ('{"a": ' + "9" * 5000 + "}", "is not JSON"),
         ("null", "has no model_cfg"),
         ("version https://git-lfs.github.com/spec/v1\noid sha256:aa\nsize 3\n", "git lfs pull"),
-        ("<html>", "is no JSON"),
+        ("<html>", "is not JSON"),
     ],
 )
 def test_a_file_that_is_no_config_is_one_line(tmp_path: Path, text: str, told: str) -> None:

@@ -14,7 +14,7 @@ from tests.hub.builder import ROOT, TINY, Builder, kill
 from tests.hub.server import serving
 
 
-def test_who_builds_second_in_one_cache_is_told_who_holds_it(tmp_path: Path) -> None:
+def test_the_second_build_in_one_cache_names_the_process_that_holds_it(tmp_path: Path) -> None:
     with serving() as hub:
         hub.add("acme/tiny", repositories.tiny_model(tmp_path / "tiny", "acme/tokenizer"))
         hub.add("acme/tokenizer", repositories.tokenizer_without_config(tmp_path / "tokenizer"))

@@ -54,7 +54,7 @@ CASES: dict[str, tuple[str, Change]] = {
     ),
     "deep JSON": ("nested", lambda _, text: (text / "tokenizer_config.json").write_text('{"a":' + "[" * 10**5)),
     "large JSON": ("over 4,194,304", tokenizer_config(a="x" * (5 << 20))),
-    "no object": ("is no JSON object", lambda _, text: (text / "special_tokens_map.json").write_text("[]")),
+    "no object": ("is not a JSON object", lambda _, text: (text / "special_tokens_map.json").write_text("[]")),
 }
 
 
@@ -89,7 +89,7 @@ def test_a_sound_repository_passes_and_a_class_that_transformers_has_is_its_own(
     [
         ({"model_type": "own", "auto_map": {"AutoConfig": "own.Config"}}, "has model_type .own.* never run"),
         ({}, "has model_type null"),
-        ({"model_type": "roberta", "num_hidden_layers": "many"}, "makes no model of this config"),
+        ({"model_type": "roberta", "num_hidden_layers": "many"}, "cannot build a model of this config"),
     ],
 )
 def test_a_text_tower_that_transformers_does_not_know_is_named(

@@ -127,7 +127,7 @@ def test_a_branch_that_moved_is_not_taken_until_update_which_shows_what_changed(
     assert made(builder) == finished
     assert locked.returncode == 1
     assert f"acme/second is at {new}, models.lock has {old}" in locked.stderr
-    assert "`python -m layer build --update` takes what is there now" in locked.stderr
+    assert "`python -m layer build --update` uses them" in locked.stderr
 
     updated = builder.run(TWO, "--update")
     assert updated.returncode == 0, updated.stderr
@@ -198,7 +198,7 @@ def test_ten_finished_models_take_under_three_seconds(tmp_path: Path) -> None:
         path = f"models/{model.slug}/openvino/image.bin"
         manifest.write_facts(bundle, replace(facts, files=[BundleFile(path, 100_000_000, "0" * 64)]))
         digest = build_cache.fingerprint(model, pins[model.id], None)
-        build_cache.keep(tmp_path / "cache", model, digest, bundle, {"models": [{**report, "load_seconds": 0.1}]})
+        build_cache.store(tmp_path / "cache", model, digest, bundle, {"models": [{**report, "load_seconds": 0.1}]})
     command = [sys.executable, "-m", "layer", "build", "--models", str(tmp_path / "models.toml")]
     command += ["--output", str(tmp_path / "out"), "--cache", str(tmp_path / "cache")]
 

@@ -146,7 +146,7 @@ def test_a_repository_may_be_told_by_its_id_and_a_models_own_place_comes_first(
     assert told.folder == own.folder == tmp_path / "x"
     with pytest.raises(SourceError, match="no-such-place is not there: name the directory of a prepared cache"):
         places.given("no-such-place", "--from")
-    with pytest.raises(SourceError, match="is no directory"):
+    with pytest.raises(SourceError, match="is not a directory"):
         places.given(str(folder / "open_clip_config.json"), "--from")
 
 

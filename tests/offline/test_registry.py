@@ -138,7 +138,7 @@ def test_parameters_are_counted_as_torch_counts_them(name: str) -> None:
     assert row == parameter_count.count(name)
 
 
-def test_licenses_are_asked_of_the_hub_and_where_it_cannot_say_the_reason_is_told(tmp_path: Path) -> None:
+def test_licenses_are_asked_of_the_hub_and_where_it_cannot_say_the_reason_is_reported(tmp_path: Path) -> None:
     with serving() as hub:
         hub.add("laion/CLIP-ViT-B-32-xlm-roberta-base-laion5B-s13B-b90k", tmp_path, license="mit")
         hub.add("xlm-roberta-base", tmp_path, license=None)

@@ -97,7 +97,7 @@ def test_a_torchscript_class_that_writes_a_file_is_refused_and_writes_none(tmp_p
     target = tmp_path / "written"
     torch.jit.script(Restored(str(target))).save(str(tmp_path / "evil.pt"))
 
-    with pytest.raises(CheckpointError, match="makes itself anew by code of its own, which is never run"):
+    with pytest.raises(CheckpointError, match="restores itself by code of its own, which is never run"):
         open_tensors(tmp_path / "evil.pt")
 
     assert not target.exists()
@@ -154,7 +154,7 @@ def tar(path: Path) -> None:
 HOSTILE: dict[str, tuple[str, Callable[[Path], object]]] = {
     "a call in a pickle": ("none of torch.save's", lambda p: written(p, pickle.dumps(Call(print, "ran")))),
     "a call in an archive": (
-        "is no tensor .__builtin__.print",
+        "is not a tensor .__builtin__.print",
         lambda p: torch_zip(p, pickle.dumps({"w": Call(print, "ran")}, 2)),
     ),
     "a call as the content": (
@@ -164,13 +164,13 @@ HOSTILE: dict[str, tuple[str, Callable[[Path], object]]] = {
     "a call in the old format": ("holds a whole object", lambda p: written(p, legacy(*MAGIC, Call(print, "ran"), []))),
     "a whole model": ("holds a whole object .torch.nn.modules.linear.Linear", saved(torch.nn.Linear(2, 2))),
     "a list": ("holds no state_dict", saved([1, 2])),
-    "a number beside": ("'epoch' is no tensor .int", saved({"w": torch.ones(1), "epoch": 3})),
+    "a number beside": ("'epoch' is not a tensor .int", saved({"w": torch.ones(1), "epoch": 3})),
     "nothing": ("holds no state_dict", saved({})),
     "numbers expanded": ("would unpack to 4,000,000,000 bytes", saved({"w": torch.ones(1).expand(10**9)})),
     "numbers spread": ("spread thin", saved({"w": torch.zeros(1 << 16)[:: 1 << 12]})),
     "numbers compressed": ("has them compressed", deflated),
     "a quantized tensor": ("unknown type", saved({"w": torch.quantize_per_tensor(torch.ones(3), 0.1, 0, torch.qint8)})),
-    "a sparse tensor": ("is no tensor", saved({"w": torch.ones(2).to_sparse()})),
+    "a sparse tensor": ("is not a tensor", saved({"w": torch.ones(2).to_sparse()})),
     "no numbers": ("lacks the numbers", lambda p: torch_zip(p, zipfile.ZipFile(_one(p)).read("one/data.pkl"))),
     "two pickles": ("one data.pkl", lambda p: torch_zip(p, b"", **{"y__data.pkl": b""})),
     "a pickle bomb": ("over 33,554,432 bytes", lambda p: torch_zip(p, b"]" * (33 << 20))),

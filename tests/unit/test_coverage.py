@@ -26,7 +26,7 @@ def test_each_family_is_represented_by_one_of_its_own_at_the_size_that_was_promi
         assert whole < 400_000_000 or family.shrunk or family.tower, f"{family.name} takes {whole} parameters"
 
 
-def test_a_model_with_published_weights_is_estimated_as_the_bundles_that_were_built_by_token() -> None:
+def test_a_model_with_published_weights_is_estimated_as_the_bundles_that_were_built_per_token() -> None:
     published = {row["name"] for row in TABLE["pairs"]}
     rows = {name: row for name, row in coverage.read()["families"].items() if row["model"] in published}
     built = {

@@ -50,7 +50,7 @@ def test_the_least_python_is_that_of_pyproject() -> None:
 
 
 @pytest.mark.parametrize("command", [["-m", "layer", "models"], ["-m", "client", "health"], ["console/preflight.py"]])
-def test_a_python_that_is_too_old_is_told_first(command: list[str]) -> None:
+def test_a_python_that_is_too_old_is_reported_first(command: list[str]) -> None:
     started = f"import runpy, sys; sys.version_info = (3, 10, 4, 'final', 0); sys.argv = {['-m', *command[2:]]!r}; " + (
         f"runpy.run_path({command[0]!r}, run_name='__main__')" if len(command) == 1 else f"import {command[1]}"
     )

@@ -5,7 +5,7 @@ import errno
 _FIXES = {
     errno.ENOSPC: "the disk is full: free space there, or give another --output",
     errno.EDQUOT: "the disk quota is used up: free space there, or give another --output",
-    errno.EACCES: "this user has no right to it: change its owner or mode, or name another place",
+    errno.EACCES: "this user has no permission: change its owner or mode, or name another place",
     errno.EROFS: "the file system is read-only: name another place",
     errno.EMFILE: "too many files are open: raise the limit with `ulimit -n 4096`",
     errno.ENOENT: "it is not there: check the path",
@@ -18,5 +18,5 @@ _FIXES = {
 
 def reason(error: OSError) -> str:
     """Return the system's words and the fix, for a message that names the place itself."""
-    fix = _FIXES.get(error.errno or 0, "check the path and its rights, then run the command again")
+    fix = _FIXES.get(error.errno or 0, "check the path and its permissions, then run the command again")
     return f"{error.strerror or str(error) or type(error).__name__}: {fix}"

@@ -38,4 +38,4 @@ def _part(part: bytes) -> tuple[str, bytes]:
 
 
 def _invalid(why: str) -> ApiError:
-    return ApiError("invalid_form", f"the body is no multipart/form-data: {why}")
+    return ApiError("invalid_form", f"the body is not a multipart/form-data: {why}")

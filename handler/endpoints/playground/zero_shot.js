@@ -1,7 +1,7 @@
 // Zero-shot classification: each image with the probabilities of its labels.
 
 const SHOWN_LABELS = 5;
-const UNLIKELY = 0.0001; // below it a label is no winner, only the least unlikely: a sigmoid's can all be so
+const UNLIKELY = 0.0001; // below it a label is not a winner, only the least unlikely: a sigmoid's can all be so
 
 function missingForZeroShot({ input, labels, template }) {
   if (!input.length) return "Add an image first: zero-shot says which label fits it.";

@@ -54,7 +54,7 @@ def check(function: str, manifest_sha256: str, deadline: float) -> None:
     if status != 200 or report.get("status") != "ok":
         raise UnhealthyError(f"GET /health?deep=true answered {status}: {json.dumps(report)[:2000]}")
     if report.get("manifest_sha256") != manifest_sha256:
-        raise UnhealthyError(f"it serves manifest {report.get('manifest_sha256')}, deployed was {manifest_sha256}")
+        raise UnhealthyError(f"it serves manifest {report.get('manifest_sha256')}, but {manifest_sha256} was deployed")
 
 
 def _invoke(function: str, deadline: float) -> dict[str, Any]:

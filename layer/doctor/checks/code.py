@@ -48,7 +48,7 @@ def read_code(tree: Tree) -> Code:
 
 
 def _parsed(text: str, path: str) -> ast.Module | None:
-    """Parse a module; None for what is no Python of today: a template, or Python 2, is not what runs here."""
+    """Parse a module; None for what is not Python of today: a template, or Python 2, is not what runs here."""
     try:
         with warnings.catch_warnings(action="ignore"):
             return ast.parse(text)

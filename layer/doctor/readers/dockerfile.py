@@ -77,7 +77,7 @@ def _instructions(text: str) -> Iterator[str]:
 
 
 def _bodies(instruction: str, lines: Iterator[str]) -> Iterator[str]:
-    """Yield the lines of an instruction's here-documents, which are no instructions themselves."""
+    """Yield the lines of an instruction's here-documents, which are not instructions themselves."""
     for word in HEREDOC.findall(instruction):
         for line in lines:
             if line.strip() == word:

@@ -22,10 +22,10 @@ def as_dict(value: object) -> dict[str, Any]:
 def part(value: object, key: str, where: str) -> dict[str, Any]:
     """Return the object under a key, empty where there is none. Raises UnreadableError for anything else."""
     if not isinstance(value, dict):
-        raise UnreadableError(where, f"it is no JSON object but of type {type(value).__name__}")
+        raise UnreadableError(where, f"it is not a JSON object but of type {type(value).__name__}")
     found = value.get(key)
     if found is not None and not isinstance(found, dict):
-        raise UnreadableError(where, f"its {key} is no JSON object but of type {type(found).__name__}")
+        raise UnreadableError(where, f"its {key} is not a JSON object but of type {type(found).__name__}")
     return found or {}
 
 
@@ -33,7 +33,7 @@ def string(value: dict[str, Any], key: str, where: str) -> str | None:
     """Return the string under a key, None where there is none. Raises UnreadableError for anything else."""
     found = value.get(key)
     if found is not None and not isinstance(found, str):
-        raise UnreadableError(where, f"its {key} is no string but of type {type(found).__name__}")
+        raise UnreadableError(where, f"its {key} is not a string but of type {type(found).__name__}")
     return found
 
 

@@ -142,7 +142,7 @@ def content_stream(archive: tarfile.TarFile, counted: Counted, member: tarfile.T
     except ERRORS as error:
         raise UnreadableError(member.name, str(error) or type(error).__name__) from error
     if stream is None:
-        raise UnreadableError(member.name, "it is no file")
+        raise UnreadableError(member.name, "it is not a file")
     return stream
 
 

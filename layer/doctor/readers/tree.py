@@ -151,7 +151,7 @@ class Tree:
         """Read a file that is small. Raises UnreadableError."""
         node = self.get(path)
         if node is None or node.directory or node.link is not None:
-            raise UnreadableError(path, "it is no file")
+            raise UnreadableError(path, "it is not a file")
         if node.special:
             raise UnreadableError(path, f"it is {node.special}, not a file")
         data = self.read(path, limit) if node.size <= limit else b""

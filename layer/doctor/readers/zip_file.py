@@ -34,7 +34,7 @@ METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 def of_zip(path: Path, budget: Budget) -> Tree:
-    """Read a zip's tree. Raises UnreadableError for what is no sound zip, LimitReached for one of too many members."""
+    """Read a zip's tree. Raises UnreadableError for a damaged zip, LimitReached for one with too many members."""
     stream = open_regular(path, str(path))
     try:
         _check_listing(stream)

@@ -190,7 +190,7 @@ def test_a_key_that_cannot_be_sent_is_refused_and_not_shown(given: str, says: st
         ({}, "no AWS credentials found"),
     ],
 )
-def test_aws_credentials_that_cannot_sign_are_told_with_the_fix(
+def test_aws_credentials_that_cannot_sign_are_reported_with_the_fix(
     monkeypatch: pytest.MonkeyPatch, environ: dict[str, str], says: str
 ) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_REGION"):

@@ -81,7 +81,7 @@ def test_a_busy_api_is_asked_again(run: Run, status: int) -> None:
     assert len(Recorder.seen) == 3
 
 
-def test_a_refusal_is_told_with_its_fix_and_not_repeated(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_refusal_is_reported_with_its_fix_and_not_repeated(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     Recorder.refusals[:] = [403]
 
     assert run("embed", "--text", "a") == 1
@@ -89,7 +89,7 @@ def test_a_refusal_is_told_with_its_fix_and_not_repeated(run: Run, capsys: pytes
     assert len(Recorder.seen) == 1
 
 
-def test_the_apis_own_words_are_told(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_apis_own_words_are_reported(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "broken.png").write_bytes(b"no image")
 
     assert run("embed", str(tmp_path / "broken.png"), "--output", str(tmp_path / "out.json")) == 1
@@ -108,7 +108,7 @@ def test_the_apis_own_words_are_told(run: Run, tmp_path: Path, capsys: pytest.Ca
         (["embed", "s3://bucket/key"], "s3:// is not enabled here"),
     ],
 )
-def test_what_cannot_be_done_is_said_with_the_fix(
+def test_what_cannot_be_done_is_reported_with_the_fix(
     run: Run, capsys: pytest.CaptureFixture[str], arguments: list[str], says: str
 ) -> None:
     assert run(*arguments) == 1

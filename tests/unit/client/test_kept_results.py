@@ -123,7 +123,7 @@ def test_a_killed_run_leaves_its_complete_batches_beside_the_output(scripted: Sc
     assert [row["name"] for row in json.loads(left.read_text())] == [f"text {number}" for number in range(4)]
 
 
-def test_a_full_disk_is_told_before_the_first_request(scripted: Scripted, tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_before_the_first_request(scripted: Scripted, tmp_path: Path) -> None:
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 
@@ -135,7 +135,7 @@ def test_a_full_disk_is_told_before_the_first_request(scripted: Scripted, tmp_pa
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_disk_that_cannot_hold_all_rows_is_told_after_the_first(
+def test_a_disk_that_cannot_hold_all_rows_is_reported_after_the_first(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 200}))

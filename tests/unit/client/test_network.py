@@ -183,13 +183,15 @@ def test_a_company_s_certificate_is_trusted_where_the_usual_variables_name_it(
     assert Api(tls).get("/health") == {"status": "ok"}
 
 
-def test_a_certificate_of_another_host_is_told(tls: str, certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_certificate_of_another_host_is_reported(
+    tls: str, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     with pytest.raises(ResponseError, match=r"certificate is not trusted \(Hostname mismatch"):
         Api(tls.replace("127.0.0.1", "localhost")).get("/health")
 
 
-def test_certificates_that_cannot_be_read_are_told_with_their_variable(
+def test_certificates_that_cannot_be_read_are_reported_with_their_variable(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "none.pem").write_text("no certificate")

@@ -70,7 +70,7 @@ def test_a_link_to_the_output_stays_one(run: Run, tmp_path: Path) -> None:
     assert json.loads((tmp_path / "there" / "real.json").read_text())[0]["name"] == "a"
 
 
-def test_what_cannot_be_written_is_told_before_the_first_request(
+def test_what_cannot_be_written_is_reported_before_the_first_request(
     run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "directory.json").mkdir()

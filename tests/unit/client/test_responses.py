@@ -47,7 +47,7 @@ def ask(url: str) -> Any:
         (200, b"{}", {"content_length": "100"}, "its response ends early"),
     ],
 )
-def test_a_response_that_is_none_is_told_with_the_fix(
+def test_a_response_that_is_none_is_reported_with_the_fix(
     scripted: Scripted, status: int, body: bytes, headers: dict[str, str], says: str
 ) -> None:
     scripted.always(status, body, connection="close", **headers)
@@ -115,7 +115,7 @@ def raw() -> Iterator[Any]:
         ([b"HTTP/1.1 200 OK\r\n\r\n", *[b" "] * 200], "still sending after 1 s"),
     ],
 )
-def test_what_is_no_http_or_never_ends_is_told(
+def test_what_is_no_http_or_never_ends_is_reported(
     raw: Any, monkeypatch: pytest.MonkeyPatch, parts: list[bytes], says: str
 ) -> None:
     url, sent = raw

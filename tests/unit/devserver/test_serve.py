@@ -177,7 +177,7 @@ def test_without_a_bundle_nothing_is_served(tmp_path: Path) -> None:
     assert "Traceback" not in missing.stderr + wrong.stderr
 
 
-def test_a_port_in_use_is_told_before_anything_is_loaded(tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported_before_anything_is_loaded(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         run = started("--port", str(taken.getsockname()[1]), OPENCLIP_BUNDLE_DIR=str(write(tmp_path / "bundle")))
     assert (run.returncode, run.stdout) == (1, "")

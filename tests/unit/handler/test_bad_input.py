@@ -194,7 +194,7 @@ def test_the_message_for_a_misspelled_field_names_the_one_that_was_meant(functio
     assert "'normalize'" in function.post({"input": "a", "normalise": False})[1]["error"]["message"]
 
 
-def test_a_message_never_quotes_a_long_value_whole(function: FakeFunction) -> None:
+def test_a_message_never_quotes_a_long_value_completely(function: FakeFunction) -> None:
     message = function.post({"input": "a", "model": "m" * 9_000})[1]["error"]["message"]
     assert len(message) < 200
 

@@ -43,7 +43,7 @@ print([key for one in kept for key in one if key != "version"])
 
 
 @pytest.mark.parametrize("images", [MANY_SIZES, MANY_TAGS], ids=["sizes", "tags"])
-def test_images_with_many_oddities_leave_no_warnings_in_memory_or_log(images: str) -> None:
+def test_images_with_many_irregularities_leave_no_warnings_in_memory_or_log(images: str) -> None:
     program = WARNED.format(images=textwrap.indent(images, "    "))
     run = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert (run.stdout.strip(), run.stderr) == ("[]", "")

@@ -107,7 +107,7 @@ def test_a_load_balancer_gets_its_status_description_and_multi_value_headers(fun
     assert "headers" not in bad
 
 
-def test_a_method_that_a_route_does_not_take_is_told_which_it_takes(function: FakeFunction) -> None:
+def test_a_refused_method_names_the_methods_of_the_route(function: FakeFunction) -> None:
     answer = function.invoke({**REST_API, "httpMethod": "PUT"})
     assert (answer["statusCode"], answer["headers"]["allow"]) == (405, "POST, OPTIONS")
 

@@ -1,6 +1,6 @@
 """Hypothesis sends bytes that nearly are images and events that nearly are events, for some time.
 
-FUZZ_SECONDS says how long each goes on (`make fuzz` sets more). What came of it is a response that is no 5xx, from a
+FUZZ_SECONDS says how long each goes on (`make fuzz` sets more). What came of it is a response that is not a 5xx, from a
 process that holds the shipped code alone and whose memory comes to rest.
 """
 

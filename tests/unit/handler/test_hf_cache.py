@@ -128,7 +128,7 @@ def test_one_repository_at_two_commits_is_refused(tmp_path: Path) -> None:
         hf_cache.prepare(manifest, settings(tmp_path, "link"))
 
 
-def test_one_tokenizer_shared_by_two_models_is_brought_once(tmp_path: Path) -> None:
+def test_one_tokenizer_shared_by_two_models_is_copied_once(tmp_path: Path) -> None:
     path = f"hub/models--bert-base-uncased/snapshots/{COMMIT}/tokenizer.json"
     manifest = bundle(tmp_path / "bundle", {f"models/a/{path}": "{}", f"models/b/{path}": "{}"})
 

@@ -49,7 +49,7 @@ def write(bundle: Path, data: object) -> None:
     (bundle / "manifest.json").write_text(json.dumps(data))
 
 
-def test_a_whole_bundle_loads_and_is_named_by_the_digest_of_its_manifest(bundle: Path) -> None:
+def test_a_complete_bundle_loads_and_is_named_by_the_digest_of_its_manifest(bundle: Path) -> None:
     loaded = manifest.load(bundle)
 
     assert loaded.sha256 == hashlib.sha256((bundle / "manifest.json").read_bytes()).hexdigest()
@@ -83,7 +83,7 @@ def test_a_missing_bundle_names_the_command_that_makes_one(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{", '{"schema": 3}', '"text"', "\xff"])
-def test_a_damaged_manifest_is_an_error_with_a_mend(tmp_path: Path, content: str) -> None:
+def test_a_damaged_manifest_is_an_error_with_a_fix(tmp_path: Path, content: str) -> None:
     (tmp_path / "manifest.json").write_text(content, encoding="latin-1")
 
     with pytest.raises(BundleError, match=r"is damaged .*build the bundle again"):

@@ -187,7 +187,7 @@ def test_past_the_limit_the_least_recently_used_model_goes_and_comes_back_when_a
 
 
 @pytest.mark.parametrize("frozen", [False, True], ids=["loaded later", "loaded while the handler was imported"])
-def test_a_model_that_goes_is_let_go_of_before_the_next_is_loaded_and_frees_its_memory(frozen: bool) -> None:
+def test_a_released_model_frees_its_memory_before_the_next_is_loaded(frozen: bool) -> None:
     freed: list[bool] = []
 
     def load(entry: ModelEntry, manifest: Manifest, settings: Settings) -> FakeEngine:

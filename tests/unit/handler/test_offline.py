@@ -32,7 +32,7 @@ def run_python(code: str, **environ: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("pasted", ["”1”", "‘1’", "0", "", "no"])
-def test_a_flag_that_does_not_mean_offline_is_mended_and_named(pasted: str) -> None:
+def test_a_flag_that_does_not_mean_offline_is_corrected_and_named(pasted: str) -> None:
     wrong = run_python(REPORT, HF_HUB_OFFLINE=pasted)
     assert wrong.stdout.startswith("False"), "the library would have gone to the network"
 
@@ -49,7 +49,7 @@ def test_importing_the_module_is_enough_and_silent_where_nothing_was_wrong() -> 
     assert result.stderr == ""
 
 
-def test_variables_set_after_the_library_was_imported_are_an_error_that_says_the_mend() -> None:
+def test_variables_set_after_the_library_was_imported_are_an_error_that_says_the_fix() -> None:
     result = run_python("import huggingface_hub.constants; from handler import offline")
 
     assert result.returncode == 1
@@ -74,7 +74,7 @@ def test_a_library_that_froze_the_right_values_is_welcome(tmp_path: Path) -> Non
     assert environ["HF_HUB_OFFLINE"] == "1"
 
 
-def test_numpy_is_told_to_start_no_threads_unless_somebody_has_said_how_many(tmp_path: Path) -> None:
+def test_numpy_starts_no_threads_unless_a_number_is_set(tmp_path: Path) -> None:
     silent = {"OPENCLIP_CACHE_DIR": str(tmp_path)}
     outspoken = {**silent, "OPENBLAS_NUM_THREADS": "4"}
 

@@ -29,7 +29,7 @@ def test_the_towers_are_under_way_while_the_tokenizer_is_read() -> None:
     assert loaded == ("image", "text", "tokenizer")
 
 
-def test_the_tokenizer_is_not_begun_before_a_tower_says_that_it_has() -> None:
+def test_the_tokenizer_does_not_start_before_a_tower_has_started() -> None:
     events = []
     slow = threading.Event()
 

@@ -26,7 +26,7 @@ def test_every_byte_of_every_file_is_read(tmp_path: Path) -> None:
     assert bytes_read() - before >= 3_000_001
 
 
-def test_a_file_that_cannot_be_read_ahead_is_told_and_no_failure(
+def test_a_file_that_cannot_be_read_ahead_is_reported_and_no_failure(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")

@@ -29,7 +29,7 @@ def open_function(tmp_path: Path) -> FakeFunction:
 
 
 @pytest.mark.parametrize("path", [path for path in ROUTES if "GET" in ROUTES[path]])
-def test_head_says_what_get_would_have_said_and_no_more(function: FakeFunction, path: str) -> None:
+def test_head_returns_the_headers_of_get_and_no_body(function: FakeFunction, path: str) -> None:
     got, head = call(function, "GET", path), call(function, "HEAD", path)
     assert (head["statusCode"], head["headers"]) == (got["statusCode"], got["headers"])
     assert head["body"] == ""

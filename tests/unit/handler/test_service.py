@@ -155,7 +155,9 @@ def test_a_start_that_failed_says_why_on_every_route_and_in_the_log(
     assert fix in error["message"]
 
 
-def test_a_load_that_failed_in_the_background_is_told_by_health_and_tried_again(loader: Loader, tmp_path: Path) -> None:
+def test_a_load_that_failed_in_the_background_is_reported_by_health_and_tried_again(
+    loader: Loader, tmp_path: Path
+) -> None:
     loader.error = BundleError("weights are for another model")
     service = Service.start(environ(write(tmp_path)))
     wait_until(lambda: health(service)[0] == 503)
@@ -167,7 +169,7 @@ def test_a_load_that_failed_in_the_background_is_told_by_health_and_tried_again(
     assert health(service)[0] == 200
 
 
-def test_a_load_that_failed_at_init_is_told_by_health(loader: Loader, tmp_path: Path) -> None:
+def test_a_load_that_failed_at_init_is_reported_by_health(loader: Loader, tmp_path: Path) -> None:
     loader.error = RuntimeError("Missing key(s) in state_dict")
     service = Service.start(environ(write(tmp_path), AWS_LAMBDA_INITIALIZATION_TYPE="snap-start"))
     status, report = health(service)

@@ -72,7 +72,7 @@ def test_a_model_that_cannot_be_loaded_keeps_its_own_reason_while_others_load(tm
         }
 
 
-def test_lines_of_metrics_are_whole() -> None:
+def test_lines_of_metrics_are_complete() -> None:
     pieces: list[str] = []
 
     class Stream(io.StringIO):

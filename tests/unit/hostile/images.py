@@ -107,7 +107,7 @@ IMAGES: dict[str, tuple[Callable[[Path], Path], str]] = {
         ),
         "unreadable",
     ),
-    "a layer that is no tar": (of_layers(b"x" * 2000), "unreadable"),
+    "a layer that is not a tar": (of_layers(b"x" * 2000), "unreadable"),
     "a layer that is empty": (of_layers(b""), "unreadable"),
     "a layer that is missing": (of_manifest([{"Config": "c.json", "Layers": ["nope"]}]), "unreadable"),
     "a layer named 50,000 times": (
@@ -176,6 +176,6 @@ IMAGES: dict[str, tuple[Callable[[Path], Path], str]] = {
     "xz with a dictionary of 1.5 GB": (written(dictionary(1_500_000_000)), "unreadable"),
     "gzip cut off": (written(gzip.compress(tar(member("manifest.json", b"[]" * 400)))[:60]), "unreadable"),
     "an index that names itself": (oci, "unreadable"),
-    "a tar that is no image": (written(tar(member("a", b"b"))), "nothing-known"),
+    "a tar that is not an image": (written(tar(member("a", b"b"))), "nothing-known"),
     "a tar cut off": (written(tar(member("manifest.json", b"[]" * 900))[:900]), "unreadable"),
 }

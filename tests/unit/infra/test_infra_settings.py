@@ -43,7 +43,7 @@ def test_the_default_is_closed_and_fast() -> None:
 @pytest.mark.parametrize(
     ("context", "says"),
     [
-        ({"memroy": "2048"}, "memroy is no setting: there are alarm_cold_start"),
+        ({"memroy": "2048"}, "memroy is not a setting: there are alarm_cold_start"),
         ({"memory": "64"}, "memory=64"),
         ({"memory": "lots"}, "memory=lots"),
         ({"auth": "apikey"}, "auth=apikey"),
@@ -52,7 +52,7 @@ def test_the_default_is_closed_and_fast() -> None:
         ({"auth": "jwt"}, "auth=jwt needs jwt_issuer"),
         ({"cors_origins": "https://a.example/"}, "cors_origins.0=https://a.example/"),
         ({"cors_origins": "a.example"}, "cors_origins.0=a.example"),
-        ({"jwt_issuer": "https://a.example"}, "mean nothing with auth=api_key"),
+        ({"jwt_issuer": "https://a.example"}, "have no effect with auth=api_key"),
         ({"auth": "jwt", "jwt_issuer": "http://a.example", "jwt_audience": "a"}, "jwt_issuer=http://a.example"),
         ({"provisioned_concurrency": "2"}, "exclude each other"),
         ({"ephemeral_storage": "1024"}, "set snap_start=false"),

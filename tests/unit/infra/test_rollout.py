@@ -140,7 +140,7 @@ def test_a_snapshot_under_way_or_a_busy_function_is_waited_for(gate: Any, cloudf
     assert run(gate, cloudformation)["Status"] == "SUCCESS"
 
 
-def test_a_refusal_that_does_not_pass_is_told_at_once(gate: Any, cloudformation: Any) -> None:
+def test_a_refusal_that_does_not_pass_is_reported_at_once(gate: Any, cloudformation: Any) -> None:
     gate.stub.add_client_error("invoke", "AccessDeniedException")
 
     assert "AccessDeniedException" in run(gate, cloudformation)["Reason"]

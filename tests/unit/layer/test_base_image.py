@@ -118,7 +118,7 @@ def test_a_token_is_asked_for_in_the_one_way_that_is_known(registry: Registry, r
     assert len(registry.asked) == 1
 
 
-def test_a_registry_that_cannot_be_reached_or_has_no_such_tag_is_told_with_the_way_around(
+def test_a_registry_that_cannot_be_reached_or_has_no_such_tag_is_reported_with_the_way_around(
     registry: Registry, record: Path
 ) -> None:
     for url, python in (("http://127.0.0.1:1", "3.13"), (registry.url, "3.99")):

@@ -43,13 +43,13 @@ def test_a_bundles_own_paths_are_taken(value: str) -> None:
     "value", ["x" * 40, "a" * 39, "A" * 40, "a" * 41, "a" * 39 + "\n", "a" * 40 + "\n", "../" * 13 + "a", None, 1]
 )
 def test_a_commit_is_forty_hex_digits(value: object) -> None:
-    with pytest.raises(ValueError, match="is no commit: one is 40 hexadecimal digits"):
+    with pytest.raises(ValueError, match="is not a commit: one is 40 hexadecimal digits"):
         checked.commit(value)
 
 
 @pytest.mark.parametrize("value", ["0" * 63, "0" * 65, "G" * 64, "0" * 64 + "\n", None, b"0" * 64])
 def test_a_sha256_is_sixty_four(value: object) -> None:
-    with pytest.raises(ValueError, match="is no sha256"):
+    with pytest.raises(ValueError, match="is not a sha256"):
         checked.sha256(value)
 
 
@@ -66,7 +66,7 @@ def test_a_repository_id_is_what_huggingface_hub_takes_too(value: str, sound: bo
         validate_repo_id(value)
         assert checked.repository(value) == value
         return
-    with pytest.raises(ValueError, match="is no repository id"):
+    with pytest.raises(ValueError, match="is not a repository id"):
         checked.repository(value)
     if value.isascii() and value.strip() == value:  # theirs lets a newline at the end and other scripts' letters pass
         with pytest.raises(HFValidationError):
@@ -83,7 +83,7 @@ def test_branches_tags_and_commits_are_taken(value: str) -> None:
     ["", "a..b", "../x", "a b", "a\n", "-x", "/x", "x/", "x.lock", "a~1", "a^", "a:b", "a?b", "a*b", "a[b", "a\\b"],
 )
 def test_what_git_takes_for_no_ref_is_none(value: str) -> None:
-    with pytest.raises(ValueError, match="is no branch, tag or commit"):
+    with pytest.raises(ValueError, match="is not a branch, tag or commit"):
         checked.revision(value)
 
 

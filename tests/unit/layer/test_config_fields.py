@@ -11,7 +11,7 @@ from layer.config import field_table
 from layer.config.field_table import MANIFEST, NO_EFFECT, REFUSED, TOWER, Field
 
 FILES = ("factory.py", "model.py", "coca_model.py", "transform.py", "tokenizer.py")
-# Read of what is no config: the responses of a checkpoint, of the registry, of the built model.
+# Read of what is not a config: the responses of a checkpoint, of the registry, of the built model.
 NO_FIELD = {"state_dict", "model_cfg", "preprocess_cfg", "pretrained_hf"}
 TABLES = {
     "model_cfg": field_table.MODEL,
@@ -142,7 +142,7 @@ def test_no_field_is_listed_that_open_clip_has_dropped() -> None:
         ),
     ],
 )
-def test_a_field_of_a_later_open_clip_is_told_by_its_name(file: str, before: str, after: str, told: str) -> None:
+def test_a_field_of_a_later_open_clip_is_reported_by_its_name(file: str, before: str, after: str, told: str) -> None:
     text = sources()
     assert before in text[file]
     text[file] = text[file].replace(before, after)

@@ -29,7 +29,7 @@ def doctor(*arguments: str, **options: object) -> "subprocess.CompletedProcess[s
 
 
 @pytest.mark.parametrize("what", ["docs", "README.md", "empty"])
-def test_where_nothing_known_is_found_that_is_said_with_what_is_expected(tmp_path: Path, what: str) -> None:
+def test_finding_nothing_known_is_reported_with_what_is_expected(tmp_path: Path, what: str) -> None:
     run = doctor(str(tmp_path) if what == "empty" else what)
 
     assert run.returncode == 1

@@ -209,9 +209,9 @@ def test_the_exit_status_tells_ci_and_warnings_alone_do_not_fail(tmp_path: Path)
     assert "fix: write the commit without a newline" in broken.stdout
     unknown = doctor("no-such-image:1")
     assert unknown.returncode == 1
-    assert "no-such-image:1 is no file" in unknown.stderr
+    assert "no-such-image:1 is not a file" in unknown.stderr
 
 
-def test_what_is_not_there_is_said(tmp_path: Path) -> None:
+def test_a_missing_path_is_reported(tmp_path: Path) -> None:
     with pytest.raises(DoctorError, match="is not there"):
         examine(str(tmp_path / "nothing"))

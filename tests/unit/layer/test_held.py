@@ -34,7 +34,7 @@ def start(path: Path, command: str = "print('held', flush=True); sys.stdin.read(
     return process
 
 
-def test_who_comes_second_is_told_the_process_the_host_and_since_when(tmp_path: Path) -> None:
+def test_a_second_build_names_the_process_the_host_and_since_when(tmp_path: Path) -> None:
     path = tmp_path / "cache" / ".lock"
     first = start(path)
 

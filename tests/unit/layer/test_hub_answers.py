@@ -32,10 +32,10 @@ def with_body(data: Any) -> Reply:
         (Reply(body=b"[" * 100_000), "the response is not the hub's JSON"),
         (with_body([1]), "is not the hub's about a repository"),
         (with_body({}), "the hub names no commit"),
-        (about(sha="../../../tmp"), "is no commit: one is 40 hexadecimal digits"),
-        (about(sha="main"), "is no commit"),
-        (about(sha=["a"]), "is no commit"),
-        (about(sha=COMMIT + "\n"), "is no commit"),
+        (about(sha="../../../tmp"), "is not a commit: one is 40 hexadecimal digits"),
+        (about(sha="main"), "is not a commit"),
+        (about(sha=["a"]), "is not a commit"),
+        (about(sha=COMMIT + "\n"), "is not a commit"),
         (about(siblings={"rfilename": 1}), "cannot be used"),
         (about(siblings=[1]), "cannot be used"),
         (Reply(301, headers={"location": "/api/models/acme/tiny?blobs=true"}), "in a circle"),
@@ -120,9 +120,9 @@ def test_the_hub_is_asked_once_for_a_repository_at_a_revision(monkeypatch: pytes
 
 @pytest.mark.parametrize("repo", ["../../etc", "/etc/passwd", "a/b/c", "a?b=c", "x\ny"])
 def test_what_a_config_names_becomes_no_url_and_no_path_unless_it_is_a_repository(repo: str) -> None:
-    with pytest.raises(BuildError, match="is no repository id"):
+    with pytest.raises(BuildError, match="is not a repository id"):
         hub.repository(repo, None)
-    with pytest.raises(BuildError, match="is no repository id"):
+    with pytest.raises(BuildError, match="is not a repository id"):
         fetch.repo_folder(repo)
 
 

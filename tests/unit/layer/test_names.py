@@ -94,7 +94,7 @@ def test_every_command_refuses_it_before_torch_is_imported(
     assert says in capsys.readouterr().err
 
 
-def test_a_wrong_name_is_told_without_torch_in_under_a_second_of_processor_time(tmp_path: Path) -> None:
+def test_a_wrong_name_is_reported_without_torch_in_under_a_second_of_processor_time(tmp_path: Path) -> None:
     (tmp_path / "models.toml").write_text('[[model]]\nname = "ViT-B32"\npretrained = "openai"\n', encoding="utf-8")
     program = (
         "import sys, time\n"

@@ -42,13 +42,13 @@ def test_the_hubs_address_may_have_a_path_and_a_slash(monkeypatch: pytest.Monkey
     ("given", "says"),
     [
         ("mirror.example/", "has no scheme: set HF_ENDPOINT=https://mirror.example"),
-        ("ftp://mirror.example", "is no address of a hub: set it as HF_ENDPOINT=https://"),
-        ("https://", "is no address"),
-        ("https://[::1", "is no address"),
-        ("https://a:99999", "is no address"),
-        ("https://mirror.example?x=1", "is no address"),
-        ("https://mirror.exa mple", "is no address"),
-        ("https://user:secret@mirror.example#x", "is no address"),
+        ("ftp://mirror.example", "is not an address of a hub: set it as HF_ENDPOINT=https://"),
+        ("https://", "is not an address"),
+        ("https://[::1", "is not an address"),
+        ("https://a:99999", "is not an address"),
+        ("https://mirror.example?x=1", "is not an address"),
+        ("https://mirror.exa mple", "is not an address"),
+        ("https://user:secret@mirror.example#x", "is not an address"),
     ],
 )
 def test_an_address_that_is_none_is_named_without_its_password(
@@ -87,7 +87,7 @@ def test_offline_variables_are_named(monkeypatch: pytest.MonkeyPatch, name: str)
 def test_a_token_that_is_none_is_named_and_not_shown(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("HF_TOKEN", value)
 
-    with pytest.raises(FetchError, match="HF_TOKEN is no token: it ") as caught:
+    with pytest.raises(FetchError, match="HF_TOKEN is not a token: it ") as caught:
         environment.token()
     assert value not in str(caught.value)
 
@@ -149,7 +149,7 @@ def test_a_companys_certificate_is_trusted_by_whatever_variable_names_it(
     assert ("since SSL_CERT_FILE is not set" in capsys.readouterr().err) == (name != "SSL_CERT_FILE")
 
 
-def test_a_certificate_that_is_not_trusted_or_of_another_host_is_told_with_the_fix(
+def test_a_certificate_that_is_not_trusted_or_of_another_host_is_reported_with_the_fix(
     monkeypatch: pytest.MonkeyPatch, company: tuple[str, Path]
 ) -> None:
     monkeypatch.setenv("HF_ENDPOINT", company[0])
@@ -184,4 +184,4 @@ def test_an_address_that_kills_the_hubs_library_at_its_import_is_named_first(
     output = [] if command == "inspect" else ["--output", str(tmp_path / "output")]
 
     assert main([command, "--models", str(tmp_path / "models.toml"), *output, "--cache", str(tmp_path / "c")]) == 1
-    assert capsys.readouterr().err.startswith("error: HF_ENDPOINT = 'http://[::1' is no address of a hub")
+    assert capsys.readouterr().err.startswith("error: HF_ENDPOINT = 'http://[::1' is not an address of a hub")

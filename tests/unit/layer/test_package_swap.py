@@ -107,7 +107,7 @@ def test_another_shape_leaves_nothing_of_the_last_one(bundle: Path, tmp_path: Pa
         assert row["bytes"] == (tmp_path / "build" / row["path"]).stat().st_size
 
 
-def test_a_swap_that_is_cut_off_leaves_no_package_that_claims_to_be_whole(
+def test_a_swap_that_is_cut_off_leaves_no_package_that_claims_to_be_complete(
     bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pipeline.package(bundle, tmp_path / "build", tmp_path / "cache")

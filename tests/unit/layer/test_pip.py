@@ -119,7 +119,7 @@ def machine_wide(environ: dict[str, str]) -> dict[str, str]:
     return {name: environ[name] for name in ("PIP_EXTRA_INDEX_URL", "PIP_TRUSTED_HOST") if name in environ}
 
 
-def test_settings_that_pip_cannot_read_are_told_with_the_way_around(
+def test_settings_that_pip_cannot_read_are_reported_with_the_way_around(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "pip.conf").write_text("user = true\n")

@@ -62,7 +62,7 @@ def test_a_kill_between_two_renames_is_repaired(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="renameat2 is Linux's")
-def test_killed_at_any_moment_there_is_a_whole_bundle(tmp_path: Path) -> None:
+def test_killed_at_any_moment_there_is_a_complete_bundle(tmp_path: Path) -> None:
     bundle(tmp_path / "bundle")
     for number in range(20):
         if not (tmp_path / "staged").exists():

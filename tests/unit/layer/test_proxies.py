@@ -21,11 +21,11 @@ def clean(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "says"),
     [
-        ("ALL_PROXY", "ftp://127.0.0.1:9", "is no proxy that can be used"),
-        ("HTTPS_PROXY", "http://user:secret@:3128", "is no proxy that can be used"),
-        ("https_proxy", "http://proxy:99999999", "is no proxy that can be used"),
-        ("HTTP_PROXY", "socks4://127.0.0.1:9", "is no proxy that can be used"),
-        ("ALL_PROXY", "http://[::1", "is no proxy that can be used"),
+        ("ALL_PROXY", "ftp://127.0.0.1:9", "is not a proxy that can be used"),
+        ("HTTPS_PROXY", "http://user:secret@:3128", "is not a proxy that can be used"),
+        ("https_proxy", "http://proxy:99999999", "is not a proxy that can be used"),
+        ("HTTP_PROXY", "socks4://127.0.0.1:9", "is not a proxy that can be used"),
+        ("ALL_PROXY", "http://[::1", "is not a proxy that can be used"),
     ],
 )
 def test_a_proxy_that_cannot_be_used_is_named(

@@ -90,7 +90,7 @@ def test_every_wheel_has_its_purl_its_hash_its_license_and_what_is_compiled_into
     assert one["licenses"] == [{"expression": "MIT OR Apache-2.0"}]
     assert [inner["purl"] for inner in one["components"]] == ["pkg:rpm/almalinux/libXau@1"]
     assert (torch["purl"], digest_of(torch)) == ("pkg:pypi/torch@2.0%2Bcpu", SHA256["torch"])
-    assert "licenses" not in torch  # a text of many lines is no name
+    assert "licenses" not in torch  # a text of many lines is not a name
 
 
 def test_every_file_of_the_handler_and_of_the_bundle_has_its_hash(trees: Path) -> None:

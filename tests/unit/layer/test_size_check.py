@@ -63,7 +63,7 @@ def test_the_error_shows_every_part_and_what_would_fit() -> None:
         assert fix in said
 
 
-def test_an_image_that_is_too_large_is_not_told_to_become_an_image() -> None:
+def test_an_image_that_is_too_large_does_not_suggest_an_image() -> None:
     with pytest.raises(PackageError) as caught:
         size_check.check(facts("image", "torch", "fp32", 12_000_000_000), {**SIZES, "bundle": 12_000_000_000}, 0)
 

@@ -127,7 +127,7 @@ def test_auto_is_the_quickest_engine_that_the_target_has_room_for(
         ('[[model]]\nname = "hf-hub:x/y"\n[[model]]\nname = "hf-hub:x/y"', "names x--y twice"),
     ],
 )
-def test_a_mistake_is_named_with_its_place_and_the_mend(tmp_path: Path, text: str, says: str) -> None:
+def test_a_mistake_is_named_with_its_place_and_the_fix(tmp_path: Path, text: str, says: str) -> None:
     path = write(tmp_path, text)
 
     with pytest.raises(SpecError, match=says) as caught:

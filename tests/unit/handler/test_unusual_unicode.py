@@ -94,7 +94,7 @@ def check(answer: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("odd", ODD, ids=ascii)
 @pytest.mark.parametrize("place", BODIES)
-def test_an_odd_string_anywhere_in_a_body_is_answered(function: FakeFunction, place: str, odd: str) -> None:
+def test_an_unusual_string_anywhere_in_a_body_is_answered(function: FakeFunction, place: str, odd: str) -> None:
     path, body = BODIES[place](odd)
     check(function.invoke(asked(path, body)))  # escaped
     raw = json.dumps(body, ensure_ascii=False)
@@ -109,7 +109,7 @@ def test_an_odd_string_anywhere_in_a_body_is_answered(function: FakeFunction, pl
 
 @pytest.mark.parametrize("odd", ODD, ids=ascii)
 @pytest.mark.parametrize("place", ENVELOPE)
-def test_an_odd_string_anywhere_in_an_envelope_is_answered(function: FakeFunction, place: str, odd: str) -> None:
+def test_an_unusual_string_anywhere_in_an_envelope_is_answered(function: FakeFunction, place: str, odd: str) -> None:
     event = asked("/v1/embeddings", {"input": "a"})
     ENVELOPE[place](event, odd)
     check(function.invoke(event))
