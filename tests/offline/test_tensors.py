@@ -167,7 +167,7 @@ HOSTILE: dict[str, tuple[str, Callable[[Path], object]]] = {
     "a number beside": ("'epoch' is not a tensor .int", saved({"w": torch.ones(1), "epoch": 3})),
     "nothing": ("holds no state_dict", saved({})),
     "numbers expanded": ("would unpack to 4,000,000,000 bytes", saved({"w": torch.ones(1).expand(10**9)})),
-    "numbers spread": ("spread thin", saved({"w": torch.zeros(1 << 16)[:: 1 << 12]})),
+    "numbers spread": ("in a much larger block", saved({"w": torch.zeros(1 << 16)[:: 1 << 12]})),
     "numbers compressed": ("has them compressed", deflated),
     "a quantized tensor": ("unknown type", saved({"w": torch.quantize_per_tensor(torch.ones(3), 0.1, 0, torch.qint8)})),
     "a sparse tensor": ("is not a tensor", saved({"w": torch.ones(2).to_sparse()})),
@@ -212,18 +212,18 @@ def header(text: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"", "no complete safetensors"),
+        (b"", "not a complete safetensors"),
         (b"\xff" * 100, "its header would have"),
         (struct.pack("<Q", 50 << 20) + b"{" * 100, "its header would have 52,428,800 bytes"),
-        (header(b'{"w":{"dtype":"F32","shape":[9],"data_offsets":[0,36]}}'), "no complete safetensors"),
+        (header(b'{"w":{"dtype":"F32","shape":[9],"data_offsets":[0,36]}}'), "not a complete safetensors"),
         (
             header(b'{"w":{"dtype":"F32","shape":[999999999],"data_offsets":[0,4]}}') + bytes(4),
-            "no complete safetensors",
+            "not a complete safetensors",
         ),
-        (header(b"[" * 100_000), "no complete safetensors"),
+        (header(b"[" * 100_000), "not a complete safetensors"),
         (header(b"{}"), "holds no tensors"),
         (POINTER.encode(), "git lfs pull"),
-        (b"PK\x03\x04" + bytes(100), "its header would have|no complete"),
+        (b"PK\x03\x04" + bytes(100), "its header would have|not a complete"),
     ],
 )
 def test_a_hostile_safetensors_file_is_one_line(tmp_path: Path, content: bytes, says: str) -> None:

@@ -59,7 +59,10 @@ def test_the_default_is_closed_and_fast() -> None:
         ({"snap_start": "false", "reserved_concurrency": 1, "provisioned_concurrency": 2}, "is more than"),
         ({"log_retention": "31"}, "log_retention=31: CloudWatch takes 1, 3"),
         ({"timeout": "901"}, "timeout=901"),
-        ({"timeout": "30"}, "nobody gets a later result. For callers who invoke the function itself, set direct_invokes=true"),
+        (
+            {"timeout": "30"},
+            "nobody gets a later result. For callers who invoke the function itself, set direct_invokes=true",
+        ),
         ({"log_level": "WARN"}, "log_level=WARN"),
         ({"max_items": "0"}, "max_items=0"),
         ({"max_body_bytes": "6291457"}, "max_body_bytes=6291457"),
