@@ -39,8 +39,12 @@ def handle(service: Service, event: Any, context: Any) -> dict[str, Any]:
     if not is_http(event):
         return dict(response.body) if isinstance(response.body, Mapping) else {}
     if call.model:
-        timing = {"server-timing": call.server_timing(), "x-openclip-cold": str(call.cold).lower()}
-        response = response._replace(headers={**response.headers, **timing})
+        told = {
+            "server-timing": call.server_timing(),
+            "x-openclip-cold": str(call.cold).lower(),
+            "x-openclip-manifest": service.models.manifest.sha256,  # vectors of another bundle are not to be mixed in
+        }
+        response = response._replace(headers={**response.headers, **told})
     return shape(response, event, request)
 
 

@@ -4,6 +4,7 @@ import argparse
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from console.parser import Parser
 from console.run import run
@@ -61,6 +62,8 @@ def _parser() -> Parser:
 
     _add_models(commands)
     _add_doctor(commands)
+    for command in commands.choices.values():
+        command.add_argument("--json", action="store_true", help="print one JSON document for programs")
     return parser
 
 
@@ -126,11 +129,19 @@ def _check_endpoint() -> None:
         endpoint()
 
 
+def _printer(options: argparse.Namespace) -> Any:
+    """Return what prints the results: tables for people or documents for programs, by the same functions."""
+    from layer.cli import documents, tables
+
+    return documents if options.json else tables
+
+
 def _build(options: argparse.Namespace) -> None:
     spec = read_spec(options.models)
     _check_endpoint()
     from layer.build import build
-    from layer.cli.tables import show_report
+
+    show_report = _printer(options).show_report
     from layer.sources.lock import lock_path
     from layer.sources.prepared.chosen import Options
 
@@ -143,7 +154,7 @@ def _build(options: argparse.Namespace) -> None:
 def _fetch(options: argparse.Namespace) -> None:
     spec = read_spec(options.models)
     _check_endpoint()
-    from layer.cli.tables import show_fetched
+    show_fetched = _printer(options).show_fetched
     from layer.sources.lock import lock_path
     from layer.sources.portable import fetch
 
@@ -153,26 +164,27 @@ def _fetch(options: argparse.Namespace) -> None:
 
 def _verify(options: argparse.Namespace) -> None:
     from layer.bundle.verify import verify
-    from layer.cli.tables import show_report
+
+    show_report = _printer(options).show_report
 
     show_report(f"verified {options.bundle}", verify(options.bundle))
 
 
 def _inspect(options: argparse.Namespace) -> None:
-    from layer.cli.tables import show_bundle, show_estimate
+    show = _printer(options)
 
     if options.models:
         _check_endpoint()
         from layer.registry.estimate import estimate
 
         spec = read_spec(options.models)
-        show_estimate(spec, estimate(spec, options.cache))
+        show.show_estimate(spec, estimate(spec, options.cache))
     else:
-        show_bundle(options.bundle)
+        show.show_bundle(options.bundle)
 
 
 def _package(options: argparse.Namespace) -> None:
-    from layer.cli.tables import show_package
+    show_package = _printer(options).show_package
     from layer.package.pipeline import package
 
     show_package(options.output, package(options.bundle, options.output, options.cache, options.torch_index_url))
@@ -183,21 +195,22 @@ def _doctor(options: argparse.Namespace) -> int:
     from layer.doctor.show import show
 
     findings = examine(options.what, options.timeout)
-    show(options.what, findings)
+    if options.json:
+        _printer(options).show_findings(options.what, findings)
+    else:
+        show(options.what, findings)
     return 1 if any(finding.fatal for finding in findings) else 0
 
 
 def _models(options: argparse.Namespace) -> None:
-    from layer.cli.tables import show_licenses, show_registry, show_spec
     from layer.registry import table
     from layer.sources import lock
 
+    show = _printer(options)
     if options.all or options.family or options.fits or options.licenses:
         pairs = list(table.pairs(options.family or "", options.fits))
         if not pairs:
             raise RegistryError(table.nothing(options.family or "", options.fits))
-        show_registry(pairs)
-        if options.licenses:
-            show_licenses(pairs)
+        show.show_registry(pairs, options.licenses)
     else:
-        show_spec(read_spec(options.models), lock.read(lock.lock_path(options.models)))
+        show.show_spec(read_spec(options.models), lock.read(lock.lock_path(options.models)))

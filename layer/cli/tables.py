@@ -142,8 +142,8 @@ def _licenses(sources: Sequence[LockedSource] | None) -> str:
     return ", ".join(dict.fromkeys(source.license or "not stated" for source in sources))
 
 
-def show_registry(listed: Sequence[table.Pair]) -> None:
-    """Print pairs of open_clip's registry."""
+def show_registry(listed: Sequence[table.Pair], with_licenses: bool = False) -> None:
+    """Print pairs of open_clip's registry; for the licenses the hub is asked."""
     header = ("name", "pretrained", "torch fp32", "fp32", "int8", "dim", "image", "tokens", "fits", "repositories")
     rows = [_registry_row(pair) for pair in listed]
     left_out = _too_wide(header, rows)
@@ -158,13 +158,15 @@ def show_registry(listed: Sequence[table.Pair]) -> None:
         print(f"(*) {len(misnamed)} would be computed with another activation than they were trained with:")
         for pair in misnamed:
             print(f"  {pair.advice}")
+    if with_licenses:
+        _show_licenses(listed)
 
 
-def show_licenses(listed: Sequence[table.Pair]) -> None:
+def _show_licenses(listed: Sequence[table.Pair]) -> None:
     """Print what the hub states today of the license of each repository that the pairs take; it is asked over HTTP."""
     from layer.sources import licenses  # late: nothing else here asks the hub
 
-    found = licenses.stated(list(dict.fromkeys(repo for pair in listed for repo in (pair.weights, *pair.text) if repo)))
+    found = licenses.stated(table.repositories(listed))
     print()
     _table(("repository", "license"), found.items())
 

@@ -1,7 +1,7 @@
 """open_clip's registry as a table: every pair with its sizes, and the package shapes that it fits."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +32,11 @@ class Pair:
     def fits(self) -> list[str]:
         """Name the package shapes with room for the model at 8 bits, the smallest that it comes in."""
         return shapes(self.sizes["int8"] + self.tokenizer)
+
+
+def repositories(listed: Iterable[Pair]) -> list[str]:
+    """Return the repositories that pairs take, each once."""
+    return list(dict.fromkeys(repo for pair in listed for repo in (pair.weights, *pair.text) if repo))
 
 
 def pairs(family: str = "", fits: str | None = None) -> Iterator[Pair]:

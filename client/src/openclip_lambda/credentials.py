@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 
 from openclip_lambda.errors import ClientError
+from openclip_lambda.extras import install_command
 
 Headers = Mapping[str, str]
 # Method, URL, headers and body of a request to the headers that it is to be sent with.
@@ -58,7 +59,7 @@ def signature(region: str | None) -> Sign:
         from botocore.exceptions import BotoCoreError
         from botocore.session import Session
     except ImportError as error:
-        raise ClientError("--sigv4 needs the Python package botocore: pip install botocore") from error
+        raise ClientError(f"--sigv4 needs the Python package botocore: {install_command('botocore')}") from error
 
     try:
         session = Session()

@@ -11,6 +11,8 @@ class InputError(ClientError):
     `kind` groups such reasons in a summary; it is the message where there is none.
     """
 
+    may_pass = False  # a fault of the API: it may have a result next time
+
     def __init__(self, message: str, kind: str = "") -> None:
         super().__init__(message)
         self.kind = kind or message

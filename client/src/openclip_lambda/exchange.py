@@ -15,6 +15,7 @@ from openclip_lambda.transport import Response, Way
 PAUSES = (0.5, 1.0, 2.0, 4.0)  # seconds before each further try
 MAX_WAIT = 60.0  # seconds that `retry-after` may ask for
 NEVER_AGAIN = (501, 505)  # of the 5xx; the others pass: no place left, a cold start that took longer than the gateway
+MANIFEST = "x-openclip-manifest"  # the sha256 of the manifest of the bundle that answered
 SECRET_HEADERS = ("authorization", "x-amz-security-token")
 FIXES = {
     401: ": give --api-key or --sigv4",
@@ -48,13 +49,16 @@ class Exchange:
         if response.status != 200:
             raise _refusal(url, response, headers)
         try:
-            return json.loads(response.body)
+            content = json.loads(response.body)
         except (ValueError, RecursionError) as error:
             raise ResponseError(
                 f"{url} answered what is not JSON ({_excerpt(response, headers)}): is it the stack's output Url? A "
                 "network that wants a sign-in first answers so, too",
                 response.status,
             ) from error
+        if isinstance(content, dict) and (manifest := response.headers.get(MANIFEST)):
+            content.setdefault("manifest_sha256", manifest)
+        return content
 
     def pause(self, error: ResponseError, tries: int, method: str) -> float:
         """Return how many seconds to wait before trying again. Raises the error where that is of no use."""

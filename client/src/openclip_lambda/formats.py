@@ -37,10 +37,14 @@ BRANDS = {
     b"crx ": "camera raw", b"qt  ": "video",
 }  # fmt: skip
 GENERAL = (b"mif1", b"mif2", b"msf1", b"miaf")
+APPLE_DOUBLE = "macOS's notes on another file (AppleDouble), no image"
 NO_IMAGES = {
-    b"\0\5\x16\7": "macOS's notes on another file (AppleDouble), no image",
+    b"\0\5\x16\7": APPLE_DOUBLE,
     b"version https://git-lfs": "a Git LFS pointer, no image: run git lfs pull",
 }
+
+
+CONVERTED = ("HEIC", "HEIF", "AVIF", "TIFF")  # read here, and sent as JPEG or PNG
 
 
 def has_image_suffix(name: str) -> bool:
@@ -49,17 +53,45 @@ def has_image_suffix(name: str) -> bool:
     return suffix in SUFFIXES or suffix in OTHER_SUFFIXES
 
 
+def why_not_by_name(name: str) -> str | None:
+    """Say why a file of a directory is not even opened; None for the others."""
+    path = PurePath(name)
+    if path.name.startswith("._"):
+        return f"it is {APPLE_DOUBLE}"
+    return _unsupported("video") if OTHER_SUFFIXES.get(path.suffix.lower()) == "video" else None
+
+
+def convertible(name: str, head: bytes) -> str | None:
+    """Return the format of a file that has to be converted, from its first HEAD_BYTES; None for the others."""
+    kind = None if _is_taken(head) else _kind(name, head)
+    return kind if kind in CONVERTED else None
+
+
 def why_not(name: str, head: bytes) -> str | None:
     """Say why a file is not worth a request, from its first HEAD_BYTES; None where the API has to judge."""
     if not head:
         return "it is empty"
-    if head.startswith(TAKEN) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
+    if _is_taken(head):
         return None
     for start, what in NO_IMAGES.items():
         if head.startswith(start):
             return f"it is {what}"
-    kind = _other_kind(head) or OTHER_SUFFIXES.get(PurePath(name).suffix.lower())
-    return None if kind is None else f"{kind} is not supported: {'take a frame of it' if kind == 'video' else FIX}"
+    kind = _kind(name, head)
+    return None if kind is None or kind in CONVERTED else _unsupported(kind)
+
+
+def _unsupported(kind: str) -> str:
+    return f"{kind} is not supported: {'take a frame of it' if kind == 'video' else FIX}"
+
+
+def _is_taken(head: bytes) -> bool:
+    return head.startswith(TAKEN) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
+
+
+def _kind(name: str, head: bytes) -> str | None:
+    by_name = OTHER_SUFFIXES.get(PurePath(name).suffix.lower())
+    found = _other_kind(head)
+    return by_name if found == "TIFF" and by_name == "camera raw" else found or by_name  # many raw formats are TIFF
 
 
 def _other_kind(head: bytes) -> str | None:

@@ -107,9 +107,9 @@ def other() -> Iterator[Scripted]:
     yield from scripting()
 
 
-def scripting() -> Iterator[Scripted]:
+def scripting(given: Scripted | None = None) -> Iterator[Scripted]:
     """Serve what a Scripted answers."""
-    script = Scripted()
+    script = given or Scripted()
 
     class Answer(BaseHTTPRequestHandler):
         def _answer(self) -> None:

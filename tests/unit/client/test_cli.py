@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from openclip_lambda.bulk import inputs
 from openclip_lambda.cli import main as cli
+from openclip_lambda.images import Scaling
 
 from tests.unit.client.conftest import Recorder, Run
 from tests.unit.fake_bundle import FakeFunction, image_bytes
@@ -102,8 +103,14 @@ def test_the_apis_own_words_are_reported(run: Run, tmp_path: Path, capsys: pytes
     [
         (["embed"], "nothing to send"),
         (["embed", "nowhere.png"], "nowhere.png: it cannot be read: No such file"),
-        (["embed", "--text", "a", "--output", "out.parquet"], "no ending that is known here: .json, .npy, .csv"),
-        (["classify", "a.png", "--label", "a", "--output", "out.npy"], "no ending that is known here: .json, .csv"),
+        (
+            ["embed", "--text", "a", "--output", "out.txt"],
+            "no ending that is known here: .json, .jsonl, .npy, .csv, .parquet",
+        ),
+        (
+            ["classify", "a.png", "--label", "a", "--output", "out.npy"],
+            "no ending that is known here: .json, .jsonl, .csv, .parquet",
+        ),
         (["embed", "--text", "a", "--output", "nowhere/out.json"], "there is no"),
         (["embed", "s3://bucket/key"], "s3:// is not enabled here"),
     ],
@@ -120,11 +127,11 @@ def test_without_an_answer_the_address_is_named(capsys: pytest.CaptureFixture[st
     assert "http://127.0.0.1:1/health does not answer" in capsys.readouterr().err
 
 
-def test_batches_hold_what_a_request_can_carry(tmp_path: Path) -> None:
-    for number in range(3):
-        (tmp_path / f"{number}.png").write_bytes(bytes(1_400_000))  # 1.87 MB in base64: two fit in four
+def test_batches_hold_what_a_request_can_carry() -> None:
+    texts = [inputs.Source("a" * 1_400_000, text="a" * 1_400_000)] * 3  # two fit in four
+    read = map(inputs.Reader(Scaling()), texts)
 
-    found = inputs.batches(inputs.Inputs([str(tmp_path)]), 16, skip=lambda source, reason: pytest.fail(reason))
+    found = inputs.batches(read, 16, skip=lambda source, problem: pytest.fail(str(problem)))
 
     assert [len(batch) for batch in found] == [2, 1]
 

@@ -26,7 +26,7 @@ def test_what_was_computed_before_an_error_is_written_beside_the_output(
     (tmp_path / f"out.partial{suffix}").write_bytes(b"and what was saved of a third")
     Recorder.refusals[:] = [0, 0, 403]  # after two batches the key is no longer taken
 
-    assert run("embed", *texts(10), "--batch", 3, "--output", out) == 3
+    assert run("embed", *texts(10), "--batch", 3, "--jobs", 1, "--output", out) == 3
 
     saved = tmp_path / f"out.partial-2{suffix}"
     error = capsys.readouterr().err
@@ -54,7 +54,9 @@ def test_an_interrupted_run_leaves_what_it_computed(scripted: Scripted, tmp_path
         return answered
 
     scripted.answer = answer
-    process = python("embed", *texts(10), "--batch", "2", "--url", scripted.url, "--output", tmp_path / "out.npy")
+    process = python(
+        "embed", *texts(10), "--batch", "2", "--jobs", "1", "--url", scripted.url, "--output", tmp_path / "out.npy"
+    )
     _, error = process.communicate(timeout=30)
 
     assert process.returncode == 130
@@ -71,7 +73,7 @@ def test_a_disk_that_fills_up_keeps_every_complete_row(scripted: Scripted, tmp_p
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
 
-    arguments = ("embed", *texts(40), "--batch", "1", "--url", scripted.url)
+    arguments = ("embed", *texts(40), "--batch", "1", "--jobs", "1", "--url", scripted.url)
     process = python(*arguments, "--output", tmp_path / f"out{suffix}", preexec_fn=limit)
     _, error = process.communicate(timeout=30)
 
@@ -102,7 +104,7 @@ def test_an_array_and_its_names_stay_of_one_length(
         return write(names, row, place)
 
     monkeypatch.setattr(tables.Names, "row", fail)
-    run("embed", *texts(6), "--batch", 2, "--output", tmp_path / "out.npy")
+    run("embed", *texts(6), "--batch", 2, "--jobs", 1, "--output", tmp_path / "out.npy")
 
     assert np.load(tmp_path / "out.partial.npy").shape == (2, 4)
     assert json.loads((tmp_path / "out.partial.names.json").read_text())["names"] == ["text 0", "text 1"]
@@ -116,7 +118,9 @@ def test_a_killed_run_leaves_its_complete_batches_beside_the_output(scripted: Sc
         return answered
 
     scripted.answer = answer
-    process = python("embed", *texts(10), "--batch", "2", "--url", scripted.url, "--output", tmp_path / "out.json")
+    process = python(
+        "embed", *texts(10), "--batch", "2", "--jobs", "1", "--url", scripted.url, "--output", tmp_path / "out.json"
+    )
     process.communicate(timeout=30)
 
     (left,) = tmp_path.glob(".openclip-*")
@@ -182,5 +186,5 @@ def test_results_are_kept_on_disk_and_not_in_memory(
         return invoke(event)
 
     monkeypatch.setattr(function, "invoke", look)
-    assert run("embed", *texts(6), "--batch", 2, "--output", tmp_path / "out.csv") == 0
+    assert run("embed", *texts(6), "--batch", 2, "--jobs", 1, "--output", tmp_path / "out.csv") == 0
     assert sizes[0] == 0 < sizes[1] < sizes[2]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import PurePath
 
 from openclip_lambda.errors import InputError
-from openclip_lambda.formats import HEAD_BYTES, has_image_suffix, why_not
+from openclip_lambda.formats import HEAD_BYTES, has_image_suffix, why_not, why_not_by_name
 
 KINDS = (
     (stat.S_ISDIR, "a directory"),
@@ -16,12 +16,13 @@ KINDS = (
     (stat.S_ISCHR, "a device"),
     (stat.S_ISBLK, "a device"),
 )
+MAX_BYTES = 200_000_000  # of a file: an uncompressed TIFF of 60 megapixels
 # Opening a pipe would wait for its writer; only Windows has and needs O_BINARY.
 FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
-def read_image(path: str, max_bytes: int) -> bytes:
-    """Read a file of at most `max_bytes`. Raises InputError with the reason why it cannot be sent."""
+def read_image(path: str) -> bytes:
+    """Read a file of at most MAX_BYTES. Raises InputError with the reason why it cannot be sent."""
     try:
         _check_regular(os.stat(path))  # noqa: PTH116 - before it is opened: opening a device can do something
         with open(path, "rb", opener=lambda name, _: os.open(name, FLAGS)) as file:
@@ -29,22 +30,20 @@ def read_image(path: str, max_bytes: int) -> bytes:
             head = file.read(HEAD_BYTES)
             if reason := why_not(path, head):
                 raise InputError(reason)
-            if size > max_bytes:
-                raise too_large(size, max_bytes)
-            data = head + file.read(max_bytes + 1 - len(head))
+            if size > MAX_BYTES:
+                raise too_large(size)
+            data = head + file.read(MAX_BYTES + 1 - len(head))
     except (OSError, ValueError) as error:
-        raise InputError(f"it cannot be read: {getattr(error, 'strerror', None) or error}") from error
-    if len(data) > max_bytes:  # it grew
-        raise too_large(len(data), max_bytes)
+        told = getattr(error, "strerror", None) or error
+        raise InputError(f"it cannot be read: {told}") from error
+    if len(data) > MAX_BYTES:  # it grew
+        raise too_large(len(data))
     return data
 
 
-def too_large(size: int, max_bytes: int) -> InputError:
-    """Return the error for an image that no request can carry."""
-    return InputError(
-        f"it has {size:,} bytes, a request carries {max_bytes:,}: scale it down, or put it in a bucket of the stack's "
-        "allowed_buckets and name it as s3://bucket/key"
-    )
+def too_large(size: int) -> InputError:
+    """Return the error for an image that is not even read."""
+    return InputError(f"it has {size:,} bytes, at most {MAX_BYTES:,} are read: scale it down", "too large to be read")
 
 
 def walk(top: str, left_out: Counter[str]) -> Iterator[tuple[str, str]]:
@@ -70,7 +69,7 @@ def walk(top: str, left_out: Counter[str]) -> Iterator[tuple[str, str]]:
             if name in directories:
                 directory = path
             else:
-                yield path, ""
+                yield path, why_not_by_name(name) or ""
 
 
 def _names(directory: str, left_out: Counter[str]) -> tuple[list[str], set[str]]:

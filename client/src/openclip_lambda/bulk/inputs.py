@@ -1,20 +1,21 @@
 """What is to be embedded: texts, images on disk, images in S3; in batches that one request can carry."""
 
 import base64
+import glob
+import hashlib
 import json
 import os
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 from openclip_lambda.bulk import files
 from openclip_lambda.errors import InputError
+from openclip_lambda.images import Scaling, prepared
 
 MAX_BYTES = 4_000_000  # of a batch as JSON: Lambda takes 6 MB, and wraps the request in an event first
-MAX_FILE_BYTES = MAX_BYTES // 4 * 3 - 100  # of an image before base64
-
-Skip = Callable[["Source", str], None]  # what is told of a source that cannot be sent, with the reason
+LIST = "-"  # the argument that stands for names on standard input
 
 
 @dataclass(frozen=True)
@@ -26,40 +27,110 @@ class Source:
     path: str | None = None  # neither: `name` is an s3:// reference
     problem: str = ""  # why it cannot be sent, where that is known already
 
-    def item(self) -> dict[str, str]:
-        """Read it, as an item of a request. Raises InputError with the reason why it cannot be sent."""
+    def read(self) -> bytes:
+        """Return what it is, unchanged. Raises InputError with the reason why it cannot be sent."""
         if self.problem:
             raise InputError(self.problem)
+        if self.path is not None:
+            return files.read_image(self.path)
+        return (self.name if self.text is None else self.text).encode(errors="surrogatepass")
+
+    def digest(self, data: bytes) -> bytes:
+        """Return the sha256 of what `read` returned; an image's is that of its file."""
+        kind = b"" if self.path is not None else b"s3\0" if self.text is None else b"text\0"
+        return hashlib.sha256(kind + data).digest()
+
+    def item(self, data: bytes, scaling: Scaling) -> dict[str, str]:
+        """Return it as an item of a request, from what `read` returned. Raises InputError likewise."""
         if self.text is not None:
             return {"text": self.text}
         if self.path is None:
             return {"image": self.name}
-        return {"image": base64.b64encode(files.read_image(self.path, MAX_FILE_BYTES)).decode("ascii")}
+        return {"image": base64.b64encode(prepared(data, self.path, scaling)).decode("ascii")}
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A source that was read: `item` is it in a request, None where its result is known already."""
+
+    source: Source
+    digest: bytes  # sha256 of what was read
+    length: int  # of the item as JSON
+    item: dict[str, str] | None
+    problem: InputError | None = None
+
+    def without_item(self) -> "Prepared":
+        """Return it without what is no longer needed once it was sent."""
+        return replace(self, item=None)
+
+
+class Reader:
+    """Reads sources into items; several threads may use one. `known` gives the length of what need not be sent."""
+
+    def __init__(self, scaling: Scaling, known: Callable[[bytes], int | None] = lambda digest: None) -> None:
+        self._scaling, self._known = scaling, known
+
+    def __call__(self, source: Source, afresh: bool = False) -> Prepared:
+        """Read one source; what is wrong with it is its `problem`."""
+        try:
+            data = source.read()
+            digest = source.digest(data)
+            if not afresh and (length := self._known(digest)) is not None:
+                return Prepared(source, digest, length, None)
+            item = source.item(data, self._scaling)
+            length = len(json.dumps(item))
+            if length > MAX_BYTES:
+                raise InputError(f"it has {length:,} bytes as JSON, a request carries {MAX_BYTES:,}: shorten it")
+        except InputError as error:
+            return Prepared(source, b"", 0, None, error)
+        return Prepared(source, digest, length, item)
 
 
 class Inputs:
     """The sources that arguments stand for, found anew at each pass: a directory of a million images is no list.
 
-    A directory stands for the images in it, at any depth. `left_out` counts what the last pass did not look at.
+    A directory stands for the images in it, at any depth; `**` and `*` are patterns where no file has that name; `-` is
+    a list of names on standard input. `left_out` counts what the last pass did not look at.
     """
 
     def __init__(self, names: Sequence[str], texts: Sequence[str] = ()) -> None:
         self._names, self._texts = names, texts
         self.left_out: Counter[str] = Counter()
+        self._listed: list[str] | None = None
 
     def __iter__(self) -> Iterator[Source]:
         self.left_out = Counter()
         for text in self._texts:
             yield Source(text, text=text)
         for name in self._names:
-            if name.startswith("s3://"):
-                yield Source(name)
-            elif name.lower().startswith(("http://", "https://")):
-                yield Source(name, problem="addresses are not fetched: download it, and name the file")
-            elif os.path.isdir(name):  # noqa: PTH112 - paths stay strings
-                yield from self._inside(name)
+            if name == LIST:
+                for listed in self._list():
+                    yield from self._named(listed)
             else:
-                yield Source(name, path=name)
+                yield from self._named(name)
+
+    def _list(self) -> list[str]:
+        if self._listed is None:
+            data = sys.stdin.buffer.read() if sys.stdin else b""
+            names = data.split(b"\0") if b"\0" in data else data.splitlines()
+            self._listed = [os.fsdecode(name) for name in names if name.strip()]
+        return self._listed
+
+    def _named(self, name: str) -> Iterator[Source]:
+        if name.startswith("s3://"):
+            yield Source(name)
+        elif name.lower().startswith(("http://", "https://")):
+            yield Source(name, problem="addresses are not fetched: download it, and name the file")
+        elif os.path.isdir(name):  # noqa: PTH112 - paths stay strings
+            yield from self._inside(name)
+        elif glob.has_magic(name) and not os.path.lexists(name):
+            matches = sorted(glob.glob(name, recursive=True))  # noqa: PTH207
+            for match in matches:
+                yield from [] if os.path.isdir(match) and "**" in name else self._named(match)  # noqa: PTH112
+            if not matches:
+                yield Source(name, problem="no file matches this pattern")
+        else:
+            yield Source(name, path=name)
 
     def _inside(self, directory: str) -> Iterator[Source]:
         empty = True
@@ -70,26 +141,20 @@ class Inputs:
             yield Source(directory, problem="it is a directory without an image in it")
 
 
-Prepared = tuple[Source, dict[str, Any]]  # a source, and it as an item of a request
-
-
-def batches(found: Iterable[Source], size: int, skip: Skip) -> Iterator[list[Prepared]]:
-    """Group sources into requests of at most `size` items and of what Lambda takes; files are read as they come."""
+def batches(
+    found: Iterable[Prepared], size: int, skip: Callable[[Source, InputError], None]
+) -> Iterator[list[Prepared]]:
+    """Group what was read into requests of at most `size` items and of what Lambda takes."""
     batch: list[Prepared] = []
     total = 0
-    for source in found:
-        try:
-            item = source.item()
-            length = len(json.dumps(item))
-            if length > MAX_BYTES:
-                raise InputError(f"it has {length:,} bytes as JSON, a request carries {MAX_BYTES:,}: shorten it")
-        except InputError as error:
-            skip(source, str(error))
+    for one in found:
+        if one.problem:
+            skip(one.source, one.problem)
             continue
-        if batch and (len(batch) == size or total + length > MAX_BYTES):
+        if batch and (len(batch) == size or total + one.length > MAX_BYTES):
             yield batch
             batch, total = [], 0
-        batch.append((source, item))
-        total += length
+        batch.append(one)
+        total += one.length
     if batch:
         yield batch

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from openclip_lambda.bulk import parquet
 from openclip_lambda.bulk.tables import FORMATS, Format, Names, Row, Table, to_json
 from openclip_lambda.errors import OutputError
 from openclip_lambda.os_errors import reason
@@ -65,6 +66,8 @@ class Files:
             raise OutputError(f"{path} cannot be written ({error}): give another --output") from error
         if os.path.islink(self.target):  # noqa: PTH114 - Path's raises for a name that is too long
             raise OutputError(f"{path} cannot be written: it is a link that leads to itself")
+        if suffix == ".parquet":
+            parquet.check()
         self._forms: dict[Path, Format] = {self.target: FORMATS[suffix]()}
         if suffix == ".npy":
             names = Names(self.target.name)
@@ -89,8 +92,12 @@ class Files:
             try:
                 self._tables[target] = Table(target.with_name(f".openclip-{secrets.token_hex(6)}"), form)
             except OSError as error:
-                self._discard()
+                self.discard()
                 raise OutputError(f"{target} cannot be written: {reason(error)}") from error
+
+    def scratch(self) -> list[str]:
+        """Return the names of the files that are written beside the places, once they are open."""
+        return [table.path.name for table in self._tables.values()]
 
     def append(self, rows: Sequence[Row], total: int) -> None:
         """Write rows. Where that fails, those written before stay complete."""
@@ -118,7 +125,7 @@ class Files:
     def finish(self, complete: bool) -> Path | None:
         """Rename the files into place; a run that ended early never replaces the results of another."""
         if not self.count:
-            self._discard()
+            self.discard()
             return None
         target = self.target if complete else _free_name(self.target)
         table = None
@@ -126,6 +133,8 @@ class Files:
             # The names first: a reader who finds the array finds them, too.
             for old, table in reversed(self._tables.items()):
                 table.close()
+                if old.suffix.lower() == ".parquet":
+                    parquet.replace(table.path)
                 _keep_mode(old, table.path)
                 table.path.replace(target if old == self.target else target.with_suffix(".names.json"))
         except OSError as error:
@@ -133,7 +142,8 @@ class Files:
             raise OutputError(f"{target} cannot be written: {reason(error)}. The results are in {left}") from error
         return target
 
-    def _discard(self) -> None:
+    def discard(self) -> None:
+        """Remove what was written."""
         for table in self._tables.values():
             with contextlib.suppress(OSError):
                 table.discard()

@@ -1,24 +1,24 @@
 """One run: every input is sent, a bad one costs itself alone, and what was computed is written whatever happens."""
 
 import os
-import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from tqdm import tqdm
 
-from openclip_lambda.bulk.inputs import Inputs, Prepared, Source, batches
+from openclip_lambda.bulk.inputs import Inputs, Prepared, Reader, Source, batches
+from openclip_lambda.bulk.journal import Journal, Key, Keys
 from openclip_lambda.bulk.outputs import Identity, Output
+from openclip_lambda.bulk.pool import Pool, ordered
+from openclip_lambda.bulk.sending import Asked, Sender
 from openclip_lambda.bulk.terminal import say
-from openclip_lambda.errors import InputError, OutputError, ResponseError
-from openclip_lambda.responses import Result
+from openclip_lambda.errors import InputError, OutputError
+from openclip_lambda.images import Scaling
+from openclip_lambda.responses import Result, Results
 
-# The items of a request to a result for each. Raises ResponseError.
-Ask = Callable[[list[dict[str, Any]]], list[Result]]
-
-ITEM = re.compile(r"(?:\$\.)?input(?:\[|\.)(\d{1,9})\b")  # what an error calls an item: input[3], input[3].image
-MAX_CRASHES = 3  # items in a row that end in a fault of the API: then it is not the items
+MAX_NAMED = 100_000  # of what was skipped, kept for the report
+Batch = list[tuple[Prepared, Key]]
 
 
 def survey(inputs: Inputs, taken: set[Identity]) -> int:
@@ -38,90 +38,110 @@ def survey(inputs: Inputs, taken: set[Identity]) -> int:
     return count
 
 
-@dataclass
 class Run:
-    """Sends inputs and writes the rows of their results; counts what it did."""
+    """Sends inputs, several requests at once, and writes the rows of their results in the order of the inputs.
 
-    ask: Ask
-    output: Output
-    total: int
-    skipped: int = 0
-    crashes: int = 0
+    `skipped` counts what has no result, `why` by kind of reason, `named` lists the first of them.
+    """
+
+    def __init__(
+        self,
+        ask: Callable[[list[Any]], list[Result]],
+        results: Results,
+        output: Output,
+        total: int,
+        journal: Journal | None,
+    ) -> None:
+        self._sender, self._results, self._output = Sender(ask), results, output
+        self.total, self._journal, self._keys = total, journal, Keys()
+        self.skipped = 0
+        self.why: Counter[str] = Counter()
+        self.named: list[dict[str, str]] = []
 
     @property
     def done(self) -> int:
         """How many rows are written."""
-        return self.output.count
+        return self._output.count
 
-    def go(self, inputs: Inputs, size: int) -> None:
-        """Send everything, `size` items a request. Raises ClientError where the run cannot go on."""
-        with tqdm(total=self.total, unit="item", disable=self.total <= size or None) as bar:
-            for batch in batches(inputs, size, self._skip):
-                for prepared, results in self._send(batch):
-                    self._write(prepared, results)
-                bar.update(self.done + self.skipped - bar.n)
+    def go(self, inputs: Iterable[Source], size: int, jobs: int, scaling: Scaling) -> None:
+        """Send everything, `size` items a request and `jobs` requests at once.
 
-    def _send(self, batch: list[Prepared], again: bool = False) -> Iterator[tuple[list[Prepared], list[Result]]]:
-        """Send a batch, in parts where the API refuses it: an item is skipped only if it is refused alone.
-
-        The item that a refusal names is sent alone, since company may have made it too much. After a second refusal
-        what stands before and after it is halved, so a batch in which all items are bad is transferred about log2 of
-        its size times, and not once for each of them.
+        Two requests more are in memory, and twice as many inputs are read ahead. Raises ClientError where the
+        run cannot go on.
         """
+        senders, readers = (Pool(jobs), Pool(jobs)) if jobs > 1 else (None, None)
+        reader = Reader(scaling, self._journal.length) if self._journal else Reader(scaling)
         try:
-            results = self.ask([item for _, item in batch])
-        except ResponseError as error:
-            place = _place(error, len(batch))
-            if place is None and not _can_be_split(error):
-                raise
-            if len(batch) == 1:
-                self._blame(batch[0][0], error)
-                return
-            if place is None:
-                parts = _halves(batch)
-            else:
-                before, named, after = batch[:place], batch[place : place + 1], batch[place + 1 :]
-                parts = [*_halves(before), named, *_halves(after)] if again else [before, named, after]
-            for part in filter(None, parts):
-                yield from self._send(part, again=True)
-            return
-        self.crashes = 0
-        yield batch, results
+            with tqdm(total=self.total, unit="item", disable=self.total <= size or None) as bar:
+                read = ordered(readers, reader, inputs, 2 * jobs)
+                asked = (self._with_keys(batch, reader) for batch in batches(read, size, self._skip))
+                for answered, error in ordered(senders, self._answer, asked, jobs + 2, first_alone=True):
+                    self._write(answered)
+                    bar.update(self.done + self.skipped - bar.n)
+                    if error:
+                        raise error
+        finally:
+            for pool in filter(None, (senders, readers)):
+                pool.stop()
 
-    def _blame(self, source: Source, error: ResponseError) -> None:
-        self._skip(source, error.reason)
-        self.crashes = self.crashes + 1 if error.status >= 500 else 0
-        if self.crashes == MAX_CRASHES:
-            raise error
+    def _with_keys(self, batch: list[Prepared], reader: Reader) -> Batch:
+        """Number equal contents, and read again what was taken for known and is not."""
+        if self._journal is None:
+            return [(one, b"") for one in batch]
+        keyed: Batch = []
+        for one in batch:
+            key = self._keys.of(one.digest)
+            if one.item is None and not self._journal.knows(key):
+                one = reader(one.source, afresh=True)
+            keyed.append((one, key))
+        return keyed
 
-    def _skip(self, source: Source, reason: str) -> None:
+    def _answer(self, batch: Batch) -> Asked:
+        """Return a result for each input, from the journal or from the API; called in several threads."""
+        journal = self._journal
+        known = {place for place, (_, key) in enumerate(batch) if journal and journal.knows(key)}
+        to_send = [one for place, (one, _) in enumerate(batch) if place not in known]
+        sent, error = self._sender.send(to_send) if to_send else ([], None)
+        if journal and not error and sent:
+            keys = [key for place, (_, key) in enumerate(batch) if place not in known]
+            rows = [(one, key, result) for (one, result), key in zip(sent, keys, strict=True) if _lasts(result)]
+            journal.add(rows, self._results.model, self._results.manifest)
+        if not journal or not known:
+            return sent, error
+        fresh = iter(sent)
+        answered = []
+        for place, (one, key) in enumerate(batch):
+            if place in known:
+                answered.append((one, journal.result(key)))
+            elif (pair := next(fresh, None)) is not None:
+                answered.append(pair)
+        return answered, error
+
+    def _skip(self, source: Source, problem: InputError) -> None:
         self.skipped += 1
+        self.why[problem.kind] += 1
+        if len(self.named) < MAX_NAMED:
+            self.named.append({"name": source.name, "reason": str(problem)})
         name = source.name if source.text is None or len(source.name) <= 60 else f"{source.name[:57]}..."
-        say(f"skipped {name}: {reason}")
+        say(f"skipped {name}: {problem}")
 
-    def _write(self, prepared: Sequence[Prepared], results: Sequence[Result]) -> None:
+    def _write(self, answered: Sequence[tuple[Prepared, Result]]) -> None:
         rows = []
-        for (source, _), result in zip(prepared, results, strict=True):
+        for one, result in answered:
             if isinstance(result, InputError):
-                self._skip(source, str(result))
+                self._skip(one.source, result)
             else:
-                rows.append({"name": source.name, **result})
+                rows.append({"name": one.source.name, **self._facts(one, result), **result})
         if rows:
-            self.output.append(rows, self.total)
+            self._output.append(rows, self.total)
+
+    def _facts(self, one: Prepared, result: Result) -> dict[str, Any]:
+        """Return what a row says besides: only those of embeddings are read again, by `search`."""
+        if isinstance(result, InputError) or "embedding" not in result:
+            return {}
+        sha256 = one.digest.hex() if one.source.path is not None else None
+        return {"sha256": sha256, "model": self._results.model, "manifest_sha256": self._results.manifest}
 
 
-def _place(error: ResponseError, count: int) -> int | None:
-    """Return which item of the request the API names, if one."""
-    found = ITEM.match(error.param or "")
-    return place if found and (place := int(found[1])) < count else None
-
-
-def _can_be_split(error: ResponseError) -> bool:
-    """Say whether fewer items may do: too much at once, or a fault that one of them may have caused."""
-    too_much = error.status == 413 or (error.code or "").endswith(("_too_large", "_too_complex", "internal_error"))
-    return error.param == "input" or (error.param is None and too_much)
-
-
-def _halves(batch: list[Prepared]) -> list[list[Prepared]]:
-    middle = (len(batch) + 1) // 2
-    return [batch[:middle], batch[middle:]]
+def _lasts(result: Result) -> bool:
+    return not (isinstance(result, InputError) and result.may_pass)

@@ -10,7 +10,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-Row = dict[str, Any]  # name, and either embedding (float32 [D]) or scores (by label)
+# name, and either scores (by label), or embedding (float32 [D]) with sha256 of the image's file, model, manifest_sha256
+Row = dict[str, Any]
 
 
 def to_json(value: Any) -> bytes:
@@ -25,7 +26,8 @@ def to_json(value: Any) -> bytes:
 class Format(Protocol):
     """How rows are written."""
 
-    foot: bytes  # after the last row
+    def foot(self, row: Row) -> bytes:
+        """What stands after the last row; `row` is the first."""
 
     def head(self, row: Row, count: int) -> bytes:
         """What stands before the first row; its length does not depend on `count`."""
@@ -37,7 +39,9 @@ class Format(Protocol):
 class Json:
     """A list of objects."""
 
-    foot = b"\n]\n"
+    def foot(self, row: Row) -> bytes:
+        """Close the list."""
+        return b"\n]\n"
 
     def head(self, row: Row, count: int) -> bytes:
         """Open the list."""
@@ -48,25 +52,48 @@ class Json:
         return (b",\n" if place else b"\n") + to_json(row)
 
 
+class JsonLines:
+    """An object on each line."""
+
+    def foot(self, row: Row) -> bytes:
+        """Nothing."""
+        return b""
+
+    def head(self, row: Row, count: int) -> bytes:
+        """Nothing."""
+        return b""
+
+    def row(self, row: Row, place: int) -> bytes:
+        """Write an object on a line."""
+        return to_json(row) + b"\n"
+
+
 class Csv:
     """A header, then a line for each row; quoted where a name has a comma, a quote or a line break."""
 
-    foot = b""
+    def foot(self, row: Row) -> bytes:
+        """Nothing."""
+        return b""
 
     def head(self, row: Row, count: int) -> bytes:
         """Name the labels, or number the dimensions."""
-        return _line(["name", *(row["scores"] if "scores" in row else range(len(row["embedding"])))])
+        return _line(["name", *(row["scores"] if "scores" in row else [*FACTS, *range(len(row["embedding"]))])])
 
     def row(self, row: Row, place: int) -> bytes:
         """Write a line."""
-        values = row["scores"].values() if "scores" in row else map("{:.9g}".format, row["embedding"].tolist())
-        return _line([row["name"], *values])
+        if "scores" in row:
+            return _line([row["name"], *row["scores"].values()])
+        return _line(
+            [row["name"], *(row.get(fact) for fact in FACTS), *map("{:.9g}".format, row["embedding"].tolist())]
+        )
 
 
 class Npy:
     """float32 [rows, dimensions]."""
 
-    foot = b""
+    def foot(self, row: Row) -> bytes:
+        """Nothing."""
+        return b""
 
     def head(self, row: Row, count: int) -> bytes:
         """Write numpy's header, which has room for a growing number of rows."""
@@ -81,12 +108,15 @@ class Npy:
 
 
 class Names:
-    """The names of an array's rows, as a JSON object that names the array, too."""
-
-    foot = b"\n]}\n"
+    """The names of an array's rows, as a JSON object that names the array and its model, too."""
 
     def __init__(self, array: str) -> None:
         self.start = b'{"array": ' + to_json(array) + b', "names": ['
+
+    def foot(self, row: Row) -> bytes:
+        """Close the list, and say what the vectors are of."""
+        facts = [(fact, row[fact]) for fact in ("model", "manifest_sha256") if row.get(fact)]
+        return b"\n]" + b"".join(b", " + to_json(fact) + b": " + to_json(value) for fact, value in facts) + b"}\n"
 
     def head(self, row: Row, count: int) -> bytes:
         """Open the object."""
@@ -97,9 +127,13 @@ class Names:
         return (b",\n" if place else b"\n") + to_json(row["name"])
 
 
-FORMATS: Mapping[str, type[Json] | type[Csv] | type[Npy]] = {".json": Json, ".npy": Npy, ".csv": Csv}
-EMBEDDINGS = (".json", ".npy", ".csv")
-SCORES = (".json", ".csv")
+# Parquet has no rows until its end is written: it is made of the lines of JSON, once they are complete.
+FORMATS: Mapping[str, type[Json | JsonLines | Csv | Npy]] = {
+    ".json": Json, ".jsonl": JsonLines, ".npy": Npy, ".csv": Csv, ".parquet": JsonLines,
+}  # fmt: skip
+EMBEDDINGS = (".json", ".jsonl", ".npy", ".csv", ".parquet")
+SCORES = (".json", ".jsonl", ".csv", ".parquet")
+FACTS = ("sha256", "model", "manifest_sha256")  # the columns between an embedding's name and its numbers
 PROBE_BYTES = 1 << 16
 
 
@@ -129,7 +163,7 @@ class Table:
         head = self._form.head(first, count)
         start = self.end or len(head)
         try:
-            self._put(start, body + self._form.foot)
+            self._put(start, body + self._form.foot(first))
             self._put(0, head)
         except BaseException:
             self._restore()
@@ -158,8 +192,9 @@ class Table:
             self._file.truncate(0)
             return
         self._put(0, self._form.head(self._first, self.count))
-        self._put(self.end, self._form.foot)
-        self._file.truncate(self.end + len(self._form.foot))
+        foot = self._form.foot(self._first)
+        self._put(self.end, foot)
+        self._file.truncate(self.end + len(foot))
 
     def _put(self, start: int, data: bytes) -> None:
         self._file.seek(start)

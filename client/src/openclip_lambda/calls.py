@@ -1,0 +1,131 @@
+"""What the methods of Client and AsyncClient send and read, whoever transports it."""
+
+import base64
+import json
+import os
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from openclip_lambda import credentials, images
+from openclip_lambda.errors import ClientError, InputError, ResponseError
+
+ImageInput = str | os.PathLike[str] | bytes | Image.Image | NDArray[np.uint8]
+Item = dict[str, str]
+
+MAX_JSON_BYTES = 4_000_000  # of one request's items: Lambda takes 6 MB, and wraps the request in an event first
+ITEM = re.compile(r"input\[(\d+)\](.*)")
+
+
+def signer(api_key: str | None, sigv4: bool, region: str | None) -> credentials.Sign:
+    """Return how requests are signed. Raises ClientError where that cannot be done."""
+    if sigv4:
+        return credentials.signature(region)
+    key = api_key or os.environ.get("OPENCLIP_API_KEY")
+    return credentials.bearer(key) if key else credentials.nobody
+
+
+def address(url: str | None) -> str:
+    """Return the address that was given, or the environment's."""
+    found = url or os.environ.get("OPENCLIP_URL")
+    if not found:
+        raise ClientError("no address: give url, or set OPENCLIP_URL to the stack's output Url")
+    return found
+
+
+def as_images(given: ImageInput | Sequence[ImageInput]) -> list[ImageInput]:
+    """Return a list, of one where a single image was given."""
+    single = isinstance(given, str | bytes | os.PathLike | Image.Image | np.ndarray)
+    return [given] if single else list(given)  # type: ignore[list-item, arg-type]
+
+
+def as_texts(given: str | Sequence[str]) -> list[str]:
+    """Return a list, of one where a single text was given."""
+    return [given] if isinstance(given, str) else list(given)
+
+
+def image_items(given: Sequence[ImageInput], start: int, scaling: images.Scaling) -> list[Item]:
+    """Return images as items of a request. Raises InputError that names the place, counted from `start`."""
+    items = []
+    for place, image in enumerate(given, start):
+        try:
+            items.append(_image_item(image, scaling))
+        except InputError as error:
+            raise InputError(f"images[{place}]: {error}") from error
+    return items
+
+
+def _image_item(image: ImageInput, scaling: images.Scaling) -> Item:
+    if isinstance(image, str) and image.startswith("s3://"):
+        return {"image": image}
+    if isinstance(image, np.ndarray):
+        if image.dtype != np.uint8 or image.ndim not in (2, 3):
+            raise InputError("an array has to be uint8 [H, W], [H, W, 3] or [H, W, 4]")
+        image = Image.fromarray(image)
+    if isinstance(image, Image.Image):
+        data = images.of_pillow(image, scaling)
+    elif isinstance(image, bytes):
+        data = images.prepared(image, "", scaling)
+    else:
+        from openclip_lambda.bulk.files import read_image
+
+        path = os.fspath(image)
+        data = images.prepared(read_image(path), path, scaling)
+    return {"image": base64.b64encode(data).decode("ascii")}
+
+
+def requests(items: Sequence[Item]) -> Iterator[tuple[int, list[Item]]]:
+    """Yield where each request begins, and its items: as many as one request can carry."""
+    start, size, batch = 0, 0, list[Item]()
+    for place, item in enumerate(items):
+        length = len(json.dumps(item))
+        if batch and size + length > MAX_JSON_BYTES:
+            yield start, batch
+            start, size, batch = place, 0, []
+        batch.append(item)
+        size += length
+    if batch:
+        yield start, batch
+
+
+def inputs(path: str, items: list[Item]) -> list[Item] | list[str]:
+    """Return the items as `input` of a route: a classified image is a string alone."""
+    return [item["image"] for item in items] if path == "/v1/classify" else items
+
+
+def named(error: ResponseError, start: int) -> ResponseError:
+    """Let an error's `param` count from the first item of the call."""
+    if found := ITEM.fullmatch(error.param or ""):
+        error.param = f"input[{start + int(found[1])}]{found[2]}"
+    return error
+
+
+def vectors(results: Sequence[Any], start: int) -> NDArray[np.float32]:
+    """Return embeddings as one array. Raises ResponseError for one that is not finite."""
+    for place, result in enumerate(results, start):
+        if isinstance(result, InputError):
+            raise ResponseError(str(result), 200, param=f"input[{place}]")
+    return np.stack([result["embedding"] for result in results])
+
+
+def scores(results: Sequence[Any], labels: Sequence[str], start: int) -> NDArray[np.float32]:
+    """Return scores as [N, labels]. Raises ResponseError for one that is not finite."""
+    for place, result in enumerate(results, start):
+        if isinstance(result, InputError):
+            raise ResponseError(str(result), 200, param=f"input[{place}]")
+    return np.array([[result["scores"][label] for label in labels] for result in results], np.float32)
+
+
+def cosines(rows: NDArray[np.float32], columns: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the cosine of each of [N, D] with each of [M, D], as [N, M]."""
+    return unit(rows) @ unit(columns).T
+
+
+def unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return [N, D] scaled to unit length; a row of zeros stays one."""
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    return (rows / np.where(lengths == 0, 1, lengths)).astype(np.float32)

@@ -1,0 +1,163 @@
+"""Images as the API takes them: scaled where they are too large, converted where they are of another format."""
+
+import io
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError, features
+
+from openclip_lambda import formats
+from openclip_lambda.errors import InputError
+from openclip_lambda.extras import install_command
+
+MAX_BYTES = 3_000_000 - 100  # of an image before base64: a request carries 4 MB as JSON
+MAX_PIXELS = 40_000_000  # what the API decodes, by default
+SIDE = 2048  # of an image that has to be encoded anew, where nothing else is asked for: 4 to 9 times a model's input
+LOSSLESS_PIXELS = 1_000_000  # up to here a converted image is written as PNG
+LARGE_PIXELS = 16_000_000  # one of these is decoded at a time: it may take 150 MB
+ORIENTATION = 0x0112
+_one_large = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """What is done to images. `max_side`: pixels of the longer side; None scales only what the API would not take."""
+
+    max_side: int | None = None
+    upright: bool = False  # as EXIF says; the API does so for images that are sent as they are
+
+
+def prepared(data: bytes, name: str, scaling: Scaling) -> bytes:
+    """Return an image as the API takes it, the bytes themselves where it would.
+
+    Raises InputError for what is too damaged to be converted, or of a format that cannot be read here. A damaged file
+    of a format that the API takes is returned as it is: the API says what is wrong with it.
+    """
+    kind = formats.convertible(name, data[: formats.HEAD_BYTES])
+    if kind is None:
+        try:
+            with Image.open(io.BytesIO(data)) as image:
+                if len(data) <= MAX_BYTES and not _too_large(image, scaling):
+                    return data
+                return _encoded(image, scaling, lossless=False)
+        except InputError:
+            raise
+        except Exception as error:
+            if len(data) <= MAX_BYTES:
+                return data
+            raise _damaged(error) from error
+    try:
+        with _opened(data, kind) as image:
+            return _encoded(image, scaling, lossless=True)
+    except InputError:
+        raise
+    except Exception as error:
+        raise _damaged(error) from error
+
+
+def of_pillow(image: Image.Image, scaling: Scaling) -> bytes:
+    """Encode an image of Pillow's: without loss where it is small. Raises InputError for a mode without a meaning."""
+    return _encoded(image, scaling, lossless=True)
+
+
+def _damaged(error: Exception) -> InputError:
+    if isinstance(error, Image.DecompressionBombError):
+        return InputError("it has too many pixels to be decoded here: scale it down", "too many pixels")
+    if isinstance(error, UnidentifiedImageError):
+        return InputError("it is damaged, or of a kind that cannot be read here", "damaged")
+    told = " ".join(str(error).split())[:120] or type(error).__name__
+    return InputError(f"it is damaged: {told}", "damaged")
+
+
+def _too_large(image: Image.Image, scaling: Scaling) -> bool:
+    return image.width * image.height > MAX_PIXELS or max(image.size) > (scaling.max_side or max(image.size))
+
+
+def _opened(data: bytes, kind: str) -> Image.Image:
+    """Open an image of a format that the API does not take; nothing is decoded yet."""
+    if kind in ("HEIC", "HEIF"):
+        try:
+            from pillow_heif import HeifImageFile
+        except ImportError as error:
+            fix = f"{kind} needs pillow-heif: {install_command('pillow-heif')}"
+            raise InputError(fix, f"{kind} without pillow-heif") from error
+        opened: Image.Image = HeifImageFile(io.BytesIO(data))
+        return opened
+    if kind == "AVIF" and not features.check("avif"):
+        fix = f"this Pillow cannot read AVIF: {install_command('--upgrade pillow')}"
+        raise InputError(fix, "AVIF without a decoder")
+    return Image.open(io.BytesIO(data), formats=[kind])
+
+
+def _encoded(image: Image.Image, scaling: Scaling, lossless: bool) -> bytes:
+    if image.width * image.height > LARGE_PIXELS:
+        with _one_large:
+            return _encode(image, scaling, lossless)
+    return _encode(image, scaling, lossless)
+
+
+def _encode(image: Image.Image, scaling: Scaling, lossless: bool) -> bytes:
+    side = scaling.max_side or SIDE
+    options: dict[str, Any] = {}
+    orientation = image.getexif().get(ORIENTATION, 1)
+    image.draft("RGB", (side, side))  # a JPEG is decoded at a half, a quarter or an eighth
+    small = _eight_bits(_scaled(_whole_modes(image), side))
+    if scaling.upright:
+        small.getexif()[ORIENTATION] = orientation
+        small = _turned(small, orientation)
+    elif orientation != 1:  # an API that is set to turn images turns this one, too
+        exif = Image.Exif()
+        exif[ORIENTATION] = orientation
+        options["exif"] = exif.tobytes()
+    while True:
+        data = _written(small, lossless, options)
+        if len(data) <= MAX_BYTES:
+            return data
+        lossless = False
+        small = _scaled(small, max(small.size) * 3 // 4)
+
+
+def _written(image: Image.Image, lossless: bool, options: dict[str, Any]) -> bytes:
+    buffer = io.BytesIO()
+    if image.mode in ("LA", "RGBA") or (lossless and image.width * image.height <= LOSSLESS_PIXELS):
+        image.save(buffer, "PNG", **options)
+    else:
+        image.save(buffer, "JPEG", quality=95, subsampling=0, **options)
+    return buffer.getvalue()
+
+
+def _scaled(image: Image.Image, side: int) -> Image.Image:
+    """Return it with a longer side of at most `side`."""
+    longer = max(image.size)
+    if longer <= side:
+        return image
+    width, height = (max(1, round(length * side / longer)) for length in image.size)
+    return image.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3.0)
+
+
+def _whole_modes(image: Image.Image) -> Image.Image:
+    """Return it in a mode that can be scaled."""
+    if image.mode in ("P", "PA"):
+        return image.convert("RGBA" if "transparency" in image.info or image.mode == "PA" else "RGB")
+    if image.mode == "1":
+        return image.convert("L")
+    if image.mode.startswith("I;16"):  # the high byte, as the API does with grey of 16 bits
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8), "L")
+    return image
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Return it as grey or RGB of 8 bits, with alpha where it has some."""
+    if image.mode in ("L", "LA", "RGB", "RGBA"):
+        return image
+    if image.mode in ("RGBX", "CMYK", "YCbCr", "HSV"):
+        return image.convert("RGB")
+    raise InputError(f"its samples are of Pillow's mode {image.mode}: save it as RGB of 8 bits", "no 8-bit colours")
+
+
+def _turned(image: Image.Image, orientation: int) -> Image.Image:
+    exif = image.getexif()
+    exif[ORIENTATION] = orientation
+    return ImageOps.exif_transpose(image)

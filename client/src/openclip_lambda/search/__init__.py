@@ -1,0 +1,1 @@
+"""Search in a saved output: read it, rank it, show it."""

@@ -1,0 +1,89 @@
+"""What the builder prints with `--json`: one document for programs, by the functions that `tables` has for people."""
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from layer.bundle import manifest
+from layer.findings.finding import Finding
+from layer.registry import table
+from layer.registry.estimate import Estimate, fits
+from layer.sources.lock import Lock
+from layer.spec import Spec
+
+if TYPE_CHECKING:
+    from layer.package.pipeline import Packaged
+
+
+def show_report(title: str, report: dict[str, Any]) -> None:
+    """Print what the shipped handler said of a bundle."""
+    _print({"message": title, **report})
+
+
+def show_fetched(output: Path, contents: dict[str, Any]) -> None:
+    """Print what a cache that was fetched has in it."""
+    _print({"output": str(output), **contents})
+
+
+def show_bundle(bundle: Path) -> None:
+    """Print what is in a bundle: its manifest, without the golden vectors. Raises VerifyError where there is none."""
+    facts = dataclasses.asdict(manifest.read(bundle))
+    for model in facts["models"]:
+        del model["golden"]
+    _print({"bundle": str(bundle), **facts})
+
+
+def show_estimate(spec: Spec, estimates: Sequence[Estimate]) -> None:
+    """Print what unbuilt models would take, in bytes, and how many each package shape has to spare."""
+    models = [
+        {"id": one.model.id, **dataclasses.asdict(one.model), "weights": one.weights, "tokenizer": one.tokenizer}
+        for one in estimates
+    ]
+    spare = fits(spec, list(estimates))
+    _print({"target": dataclasses.asdict(spec.target), "models": models, "bytes_to_spare": spare})
+
+
+def show_package(output: Path, packaged: "Packaged") -> None:
+    """Print what was packaged, as package.json does."""
+    _print({"output": str(output), **packaged.contract, "notes": list(packaged.notes)})
+
+
+def show_spec(spec: Spec, pins: Lock) -> None:
+    """Print which models models.toml names; `sources` is null before the first build."""
+    models = []
+    for model in spec.models:
+        pinned = pins.get(model.id)
+        sources = pinned and [{"repo": one.repo, "revision": one.revision, "license": one.license} for one in pinned]
+        models.append({"id": model.id, **dataclasses.asdict(model), "sources": sources})
+    _print({"target": dataclasses.asdict(spec.target), "models": models})
+
+
+def show_registry(listed: Sequence[table.Pair], with_licenses: bool = False) -> None:
+    """Print pairs of open_clip's registry, sizes in bytes; for the licenses the hub is asked."""
+    document: dict[str, Any] = {"pairs": [{**dataclasses.asdict(pair), "fits": pair.fits} for pair in listed]}
+    if with_licenses:
+        from layer.sources import licenses
+
+        document["licenses"] = licenses.stated(table.repositories(listed))
+    _print(document)
+
+
+def show_findings(what: str, findings: Sequence[Finding]) -> None:
+    """Print what the doctor found."""
+    rows = [
+        {
+            "severity": "error" if one.fatal else "warning",
+            "code": one.code,
+            "where": one.where,
+            "what": one.what,
+            "fix": one.fix,
+        }
+        for one in findings
+    ]
+    _print({"examined": what, "findings": rows})
+
+
+def _print(document: dict[str, Any]) -> None:
+    print(json.dumps(document, default=str))

@@ -1,0 +1,135 @@
+"""Several requests at once: as much faster as they are many, in bounded memory, in the order of the inputs."""
+
+import json
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from openclip_lambda.bulk.pool import Pool, ordered
+from openclip_lambda.cli import main as cli
+
+from tests.unit.client.conftest import Recorder, Run, Scripted, python, result, scripting, texts
+
+
+class Counting(Scripted):
+    """Takes 100 ms for an answer; counts how many requests are there at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = self.most = 0
+        self.lock = threading.Lock()
+        self.answer = self.respond
+
+    def respond(self, path: str, body: bytes) -> tuple[int, dict[str, str], bytes]:
+        with self.lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+        time.sleep(0.1)
+        with self.lock:
+            self.now -= 1
+        answered: tuple[int, dict[str, str], bytes] = result()(path, body)
+        return answered
+
+
+@pytest.fixture
+def counting() -> Iterator[Counting]:
+    yield from scripting(Counting())  # type: ignore[misc]
+
+
+def rate(counting: Counting, out: Path, jobs: int, requests: int) -> float:
+    """Return how many requests a second are answered."""
+    counting.most = 0
+    started = time.monotonic()
+    arguments = ["embed", *texts(requests), "--batch", "1", "--jobs", str(jobs), "--url", counting.url]
+    assert cli.main([*arguments, "--output", str(out)]) == 0
+    assert counting.most == jobs
+    assert [json.loads(line)["name"] for line in out.read_text().splitlines()] == [f"text {n}" for n in range(requests)]
+    return requests / (time.monotonic() - started)
+
+
+def test_eight_requests_at_once_are_six_times_as_fast_as_one(counting: Counting, tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    one = rate(counting, out, 1, 8)
+    best = 0.0
+    for _ in range(4):  # another process may have had the cores
+        best = max(best, rate(counting, out, 8, 160))
+        if best >= 6 * one:
+            break
+    assert best >= 6 * one
+
+
+def test_a_wrong_key_costs_one_request_however_many_are_sent_at_once(run: Run, tmp_path: Path) -> None:
+    Recorder.refusals[:] = [403] * 100
+    assert run("embed", *texts(64), "--batch", 1, "--jobs", 8, "--output", tmp_path / "out.npy") == 1
+    assert len(Recorder.seen) == 1
+    assert list(tmp_path.glob("out*")) == []
+
+
+def test_memory_holds_what_is_on_its_way_and_not_the_folder(scripted: Scripted, tmp_path: Path) -> None:
+    album = tmp_path / "album"
+    album.mkdir()
+    for number in range(150):  # 300 MB, and 400 more as base64
+        with (album / f"{number}.png").open("wb") as file:
+            file.write(b"\x89PNG\r\n\x1a\n" + number.to_bytes(2, "big"))
+            file.truncate(2_000_000)
+    scripted.answer = result()
+    scripted.requests = Forgetting()
+    process = python("embed", album, "--jobs", "4", "--url", scripted.url, "--output", tmp_path / "out.npy")
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+
+    assert process.returncode == 0
+    assert len(np.load(tmp_path / "out.npy")) == 150
+    assert used.ru_maxrss / 1024 < 380, f"{used.ru_maxrss / 1024:.0f} MB"  # 60 of which are Python's with its packages
+
+
+class Forgetting(list[Any]):
+    """A list that keeps nothing."""
+
+    def append(self, _: Any) -> None:
+        """Forget it."""
+
+
+def test_what_is_done_at_once_comes_in_order_and_no_further_ahead_than_asked() -> None:
+    taken = []
+
+    def items() -> Iterator[int]:
+        for number in range(50):
+            taken.append(number)
+            yield number
+
+    def work(number: int) -> int:
+        time.sleep(0.001 * (number % 3))
+        return number * number
+
+    pool = Pool(4)
+    for place, found in enumerate(ordered(pool, work, items(), 6)):
+        assert found == place * place
+        assert len(taken) <= place + 6
+    pool.stop()
+
+
+def test_the_first_goes_alone_and_an_error_comes_out_where_it_belongs() -> None:
+    begun: list[int] = []
+
+    def work(number: int) -> int:
+        begun.append(number)
+        if number == 0:
+            time.sleep(0.05)
+        if number == 3:
+            raise ValueError("three")
+        return number
+
+    pool = Pool(4)
+    results = ordered(pool, work, range(9), 4, first_alone=True)
+    assert next(results) == 0
+    assert begun == [0]
+    assert [next(results), next(results)] == [1, 2]
+    with pytest.raises(ValueError, match="three"):
+        next(results)
+    pool.stop()

@@ -1,0 +1,159 @@
+"""`from openclip_lambda import Client, AsyncClient`: numpy in, numpy out, errors that programs can branch on."""
+
+import asyncio
+import inspect
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openclip_lambda
+import pytest
+from openclip_lambda import (
+    AsyncClient,
+    BusyError,
+    Client,
+    ClientError,
+    CredentialsError,
+    InputError,
+    RequestError,
+    ResponseError,
+    ServerError,
+)
+from PIL import Image
+
+from tests.unit.client.conftest import Recorder, Scripted
+from tests.unit.fake_bundle import FakeFunction, image_bytes
+
+# The stand-in engine counts a, b, c and d; of an image it gives the mean of red, green and blue, and 1.
+ROOT_HALF: float = 0.5**0.5
+RED: list[float] = [ROOT_HALF, 0.0, 0.0, ROOT_HALF]
+
+
+def awaited(name: str, url: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    async def ask() -> Any:
+        async with AsyncClient(url, **options) as client:
+            return await getattr(client, name)(*arguments)
+
+    return asyncio.run(ask())
+
+
+def called(name: str, url: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    with Client(url, **options) as client:
+        return getattr(client, name)(*arguments)
+
+
+@pytest.fixture(params=[called, awaited], ids=["Client", "AsyncClient"])
+def ask(request: pytest.FixtureRequest, url: str) -> Any:
+    """Call a method of each client against the local server."""
+    return lambda name, *arguments, **options: request.param(name, options.pop("at", url), arguments, options)
+
+
+def test_texts_become_rows(ask: Any) -> None:
+    found = ask("embed_texts", ["a", "ab", "d"])
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, np.array([[1, 0, 0, 0], [ROOT_HALF, ROOT_HALF, 0, 0], [0, 0, 0, 1]]), atol=1e-6)
+    assert ask("embed_texts", "a").shape == (1, 4)
+    assert ask("embed_texts", []).size == 0
+
+
+def test_every_form_of_an_image_becomes_a_row(ask: Any, tmp_path: Path) -> None:
+    red = image_bytes((255, 0, 0))
+    (tmp_path / "red.png").write_bytes(red)
+    image = Image.open(io.BytesIO(red))
+    array = np.full((8, 8, 3), (255, 0, 0), np.uint8)
+    found = ask("embed_images", [tmp_path / "red.png", str(tmp_path / "red.png"), red, image, array])
+    np.testing.assert_allclose(found, np.array([RED] * 5), atol=1e-6)
+    np.testing.assert_allclose(ask("embed_images", array), [RED], atol=1e-6)
+
+
+def test_labels_are_scored_and_cosines_computed(ask: Any) -> None:
+    images = [image_bytes((255, 0, 0)), image_bytes((0, 255, 0))]
+    scores = ask("classify", images, ["a", "b"], "{}")
+    assert (scores.dtype, scores.shape) == (np.float32, (2, 2))
+    # softmax(10 * [1/sqrt(2), 0]) by hand: the bundle's logit scale is 10
+    np.testing.assert_allclose(scores, [[0.999151, 0.000849], [0.000849, 0.999151]], atol=1e-5)
+    cosines = ask("similarity", images, ["a", "b", "d"])
+    np.testing.assert_allclose(cosines, [[ROOT_HALF, 0, ROOT_HALF], [0, ROOT_HALF, ROOT_HALF]], atol=1e-6)
+
+
+def test_what_is_there_is_told(ask: Any) -> None:
+    assert [model["id"] for model in ask("models")] == ["tests/letters", "tests/other"]
+    assert ask("health")["status"] == "ok"
+
+
+def test_a_long_input_is_sent_in_requests_and_comes_back_in_order(ask: Any) -> None:
+    texts = ["a" * (1 + number % 3) + "b" * (number % 5) for number in range(103)]
+    found = ask("embed_texts", texts, batch=10, jobs=3)
+    counts = np.array([[text.count("a"), text.count("b")] for text in texts], np.float32)
+    np.testing.assert_allclose(found[:, :2], counts / np.linalg.norm(counts, axis=1, keepdims=True), atol=1e-6)
+    assert len(Recorder.lengths) == 11
+
+
+def test_a_refusal_has_code_and_param_and_counts_from_the_first_item(ask: Any) -> None:
+    with pytest.raises(RequestError) as caught:
+        ask("embed_images", [image_bytes()] * 5 + [b"\x89PNG\r\n\x1a\nbroken"], batch=2)
+    assert (caught.value.status, caught.value.code, caught.value.param) == (400, "truncated_image", "input[5]")
+    with pytest.raises(RequestError) as caught:
+        ask("embed_texts", ["a"], model="nobody/nothing")
+    assert (caught.value.status, caught.value.code) == (404, "model_not_found")
+
+
+def test_an_image_that_cannot_be_sent_is_named_before_a_request(ask: Any, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"images\[1\]: it cannot be read: No such file"):
+        ask("embed_images", [image_bytes(), tmp_path / "nowhere.jpg"])
+    with pytest.raises(InputError, match=r"images\[0\]: an array has to be uint8"):
+        ask("embed_images", np.zeros((8, 8, 3)))
+    assert Recorder.lengths == []
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [(401, CredentialsError), (403, CredentialsError), (429, BusyError), (503, BusyError), (500, ServerError)],
+)
+def test_statuses_have_classes(ask: Any, scripted: Scripted, status: int, kind: type[ResponseError]) -> None:
+    scripted.always(status, b'{"message": "no"}')
+    with pytest.raises(kind) as caught:
+        ask("embed_texts", ["a"], at=scripted.url)
+    assert caught.value.status == status
+    assert isinstance(caught.value, ClientError)
+
+
+def test_who_asks_is_told_by_the_header(ask: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    ask("embed_texts", ["a"], api_key="secret")
+    monkeypatch.setenv("OPENCLIP_API_KEY", "from-the-environment")
+    ask("embed_texts", ["a"])
+    assert Recorder.seen == ["Bearer secret", "Bearer from-the-environment"]
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIA")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s")
+    ask("embed_texts", ["a"], sigv4=True, region="eu-west-1")
+    assert str(Recorder.seen[-1]).startswith("AWS4-HMAC-SHA256 Credential=AKIA/")
+
+
+def test_images_are_turned_when_asked(ask: Any, function: FakeFunction, scripted: Scripted) -> None:
+    scripted.answer = lambda path, body: (200, {}, json.dumps({"data": [{"embedding": [1.0]}]}).encode())
+    ask("embed_images", image_bytes(), upright=True, at=scripted.url)
+    assert json.loads(scripted.requests[0][3])["exif_orientation"] is True
+
+
+def test_no_address_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    for kind in (Client, AsyncClient):
+        with pytest.raises(ClientError, match="give url, or set OPENCLIP_URL"):
+            kind()
+        with pytest.raises(ValueError, match="at least 1"):
+            kind("localhost", batch=0)
+
+
+def test_both_clients_have_the_same_documented_methods() -> None:
+    methods = {name: member for name, member in inspect.getmembers(Client, inspect.isfunction) if name[0] != "_"}
+    for name, method in methods.items():
+        twin = getattr(AsyncClient, name)
+        assert inspect.signature(method).parameters == inspect.signature(twin).parameters
+        assert method.__doc__
+        assert twin.__doc__
+        if name.startswith(("embed", "classify", "similarity")):
+            assert "float32 [N, " in method.__doc__, name
+    assert inspect.signature(Client).parameters == inspect.signature(AsyncClient).parameters
+    assert {name for name in openclip_lambda.__all__ if not hasattr(openclip_lambda, name)} == set()
+    assert (Path(openclip_lambda.__file__).parent / "py.typed").exists()
