@@ -35,7 +35,12 @@ FIX = re.compile(
     r"no directory|correct)\b",
     re.IGNORECASE,
 )
-MAIN = {"layer": "layer.cli.parser", "client": "openclip_lambda.cli.main", "benchmarks": "benchmarks.__main__"}
+MAIN = {
+    "layer": "layer.cli.parser",
+    "client": "openclip_lambda.cli.main",
+    "devserver": "devserver.command",
+    "benchmarks": "benchmarks.__main__",
+}
 
 
 class _Output(io.TextIOWrapper):
@@ -90,8 +95,8 @@ def _lay_out(case: Case, place: Path, template: Path) -> None:
 
 
 def _main(program: str) -> Callable[[list[str]], int]:
-    if program.startswith("handler."):  # its settings are read when it is imported
-        for name in [name for name in sys.modules if name.partition(".")[0] == "handler"]:
+    if program == "devserver" or program.startswith("handler."):  # the handler's settings are read at its import
+        for name in [name for name in sys.modules if name.partition(".")[0] in ("handler", "devserver")]:
             del sys.modules[name]
     main: Callable[[list[str]], int] = importlib.import_module(MAIN.get(program, program)).main
     return main
