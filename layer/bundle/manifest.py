@@ -1,11 +1,12 @@
 """Write and read manifest.json, the contract with the handler: every model's facts, every file's size and hash."""
 
+import functools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -125,8 +126,15 @@ def read(bundle: Path) -> Manifest:
 def parse(record: type[Record], raw: str | bytes) -> Record:
     """Read a record of `layer.bundle.records` from JSON. Raises ValueError naming the first value that is not of it."""
     try:
-        return TypeAdapter(record).validate_json(raw, strict=True)
+        found: Record = _adapter(record).validate_json(raw, strict=True)  # type: ignore[arg-type]  # hashable
     except ValidationError as error:
         problem = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in problem["loc"])
         raise ValueError(f"{shown(where)}: {problem['msg']}" if where else problem["msg"]) from error
+    return found
+
+
+@functools.cache
+def _adapter(record: type) -> TypeAdapter[Any]:
+    """Make what reads a record, once: that takes longer than the reading."""
+    return TypeAdapter(record)
