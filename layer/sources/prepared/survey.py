@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
 from configparser import ConfigParser, Error
@@ -62,6 +63,8 @@ def survey(place: Place) -> list[Copy]:
             found.append(copy)
         if depth < MAX_DEPTH and not (copy and copy.cache):
             queue.extend((folder / name, depth + 1) for name in folders if not _NO_REPOSITORY.fullmatch(name))
+    if queue:
+        print(f"note: only the first {MAX_DIRECTORIES:,} directories of {place.path} were looked at", file=sys.stderr)
     return found
 
 
