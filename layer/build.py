@@ -69,7 +69,8 @@ def _parts(
         from layer.network import environment
         from layer.sources.lock_check import refuse_drift
 
-        refuse_drift(spec.models, pins, ask=not environment.offline())
+        named = any((sources and sources.given, spec.cache, *(model.cache for model in spec.models)))
+        refuse_drift(spec.models, pins, ask=not named and environment.offline() is None)
     if mode != "update" and (finished := _all_finished(spec, cache, pins, own_samples)):
         return finished
     from layer.registry.table import text_repositories

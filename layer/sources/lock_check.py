@@ -12,7 +12,8 @@ from layer.spec import ModelSpec
 def refuse_drift(models: Sequence[ModelSpec], pins: Lock, ask: bool = True) -> None:
     """Ask the hub where each pinned branch stands now. Raises LockError for what is not the lock's.
 
-    Without `ask`, offline, the lock only has to have every model: its hashes hold for what is found.
+    Without `ask`, offline or where sources are named, the lock only has to have every model: its commits and hashes
+    hold for what is found.
     """
     for model in models:
         if model.checkpoint is None and model.id not in pins:

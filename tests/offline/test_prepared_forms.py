@@ -12,6 +12,7 @@ from layer.errors import SourceError
 from layer.sources import resolve
 from layer.sources.download import gather
 from layer.sources.fetch import Fetched
+from layer.sources.lock import Lock
 from layer.sources.prepared import places
 from layer.sources.prepared.places import Place
 from layer.sources.prepared.search import Prepared
@@ -76,7 +77,9 @@ def test_what_vouches_for_a_file_is_used_and_where_nothing_does_that_is_noted(
 
     unvouched = form in ("real files", "modelscope", "several")
     assert bool(weights.as_found) == bool(tokenizer.as_found) == unvouched
-    assert weights.locked().as_found == weights.as_found
+    pinned: Lock = {TINY.id: (weights.locked(), tokenizer.locked())}
+    [again] = gather([TINY], tmp_path, pinned, Prepared([Place(sources[form])]))
+    assert [source.as_found for source in again] == [weights.as_found, tokenizer.as_found], "the lock keeps the note"
 
 
 def state(root: Path) -> dict[str, tuple[object, ...]]:

@@ -70,7 +70,8 @@ def located(copy: Copy, need: "Need", asked: str | None, pin: LockedSource | Non
     revision = pin.revision if pin else snapshot.revision or _digest(files)
     license_name = pin.license if pin else snapshot.notes.license
     expected = {name: Expected(fact.size, fact.sha256) for name, fact in files.items()}
-    as_found = tuple(name for name in names if name not in pinned and not snapshot.vouched(name))
+    known = pinned.keys() - set(pin.as_found if pin else ())
+    as_found = tuple(name for name in names if name not in known and not snapshot.vouched(name))
     return Located(need, asked, revision, license_name, snapshot.folder, expected, as_found)
 
 
