@@ -74,10 +74,11 @@ class EmbeddingFunction(Construct):
         if settings.allowed_buckets:
             arns = [f"arn:{Aws.PARTITION}:s3:::{name}/*" for name in settings.allowed_buckets]
             role.add_to_policy(iam.PolicyStatement(actions=["s3:GetObject", "s3:GetObjectVersion"], resources=arns))
+        self.layers = _layers(self, package)  # none for an image
         self.function = lambda_.Function(
             self,
             "Function",
-            **CODE[package.shape](self, package),
+            **code_of(package, self.layers),
             description=f"OpenCLIP embeddings, bundle {package.manifest_sha256[:12]}",
             architecture=ARCHITECTURES[package.architecture],
             memory_size=settings.memory,
@@ -99,15 +100,30 @@ class EmbeddingFunction(Construct):
         _explain_to_nag(self.function, role, settings)
 
 
-def _image(_: Construct, package: Package) -> dict[str, Any]:
+def code_of(package: Package, layers: list[lambda_.LayerVersion], handler: str = HANDLER) -> dict[str, Any]:
+    """Return the package's code for a function, in its shape; `handler` is the entry point."""
+    return CODE[package.shape](package, layers, handler)
+
+
+def _image(package: Package, _: list[lambda_.LayerVersion], handler: str) -> dict[str, Any]:
     # Without it Docker builds for the machine that deploys: a Mac's arm64, with the wheels of x86_64 in it.
     platform = PLATFORMS[package.architecture]
-    code = lambda_.Code.from_asset_image(str(package.artifacts["image"]), platform=platform)
+    command = None if handler == HANDLER else [handler]  # the image's own command is the API's
+    code = lambda_.Code.from_asset_image(str(package.artifacts["image"]), platform=platform, cmd=command)
     return {"code": code, "handler": lambda_.Handler.FROM_IMAGE, "runtime": lambda_.Runtime.FROM_IMAGE}
 
 
-def _layers(scope: Construct, package: Package) -> dict[str, Any]:
-    layers = [
+def _zip(package: Package, layers: list[lambda_.LayerVersion], handler: str) -> dict[str, Any]:
+    return {
+        "code": lambda_.Code.from_asset(str(package.artifacts["function"])),
+        "handler": handler,
+        "runtime": python(package.python),
+        "layers": layers,
+    }
+
+
+def _layers(scope: Construct, package: Package) -> list[lambda_.LayerVersion]:
+    return [
         lambda_.LayerVersion(
             scope,
             role.capitalize(),
@@ -119,15 +135,9 @@ def _layers(scope: Construct, package: Package) -> dict[str, Any]:
         for role in ("models", "dependencies")
         if role in package.artifacts
     ]
-    return {
-        "code": lambda_.Code.from_asset(str(package.artifacts["function"])),
-        "handler": HANDLER,
-        "runtime": python(package.python),
-        "layers": layers,
-    }
 
 
-CODE = {"image": _image, "layer": _layers}  # by package shape
+CODE = {"image": _image, "layer": _zip}  # by package shape
 
 
 def _explain_to_nag(function: lambda_.Function, role: iam.Role, settings: StackSettings) -> None:

@@ -16,6 +16,11 @@ def versions_of(function: IConstruct) -> str:
     return f"IAM5[Resource::<{Stack.of(function).get_logical_id(function.node.default_child)}.Arn>:*]"
 
 
-def objects_of(bucket: str) -> str:
-    """The rule's name for a policy on all objects of one bucket."""
-    return f"IAM5[Resource::arn:<AWS::Partition>:s3:::{bucket}/*]"
+def objects_of(bucket: str, prefix: str = "") -> str:
+    """The rule's name for a policy on the objects of one bucket, all of them or those that begin with `prefix`."""
+    return f"IAM5[Resource::arn:<AWS::Partition>:s3:::{bucket}/{prefix}*]"
+
+
+def objects_of_ours(bucket: IConstruct, prefix: str = "") -> str:
+    """The rule's name for a policy on objects of a bucket that the stack makes, by its ARN."""
+    return f"IAM5[Resource::<{Stack.of(bucket).get_logical_id(bucket.node.default_child)}.Arn>/{prefix}*]"

@@ -27,6 +27,7 @@ class Package:
     python: str
     architecture: str
     manifest_sha256: str
+    extras: tuple[str, ...]  # what `layer package --with` was given
     artifacts: dict[str, Path]  # by role: image (a directory), or function, models, dependencies (zip files)
 
 
@@ -50,7 +51,8 @@ def read_package(build: Path, handler: Path) -> Package:
         raise PackageError(
             f"the bundle is for package {target['package']!r}, but {build / 'package.json'} has no {missing[0]}: {FIX}"
         )
-    return Package(target["package"], target["python"], target["architecture"], manifest_sha256, artifacts)
+    extras = tuple(map(str, package.get("extras", ())))
+    return Package(target["package"], target["python"], target["architecture"], manifest_sha256, extras, artifacts)
 
 
 def _target(path: Path, manifest: bytes) -> dict[str, str]:

@@ -13,6 +13,7 @@ Names = Annotated[tuple[str, ...], BeforeValidator(lambda value: _split(value))]
 Dialect = Literal["bedrock", "cohere", "immich", "jina", "tei", "voyage", "weaviate"]
 Dialects = Annotated[tuple[Dialect, ...], BeforeValidator(lambda value: _split(value))]
 Bucket = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
+BUCKET_AND_PREFIX = r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^*?\"\\\\]{0,900})?$"
 # As a browser writes one: without a slash at its end, or it would never match.
 Origin = Annotated[str, StringConstraints(pattern=r"^(\*|https?://[^/\s]+)$")]
 Origins = Annotated[tuple[Origin, ...], BeforeValidator(lambda value: _split(value))]
@@ -78,6 +79,14 @@ class StackSettings(BaseModel):
     )
     exif_orientation: bool = False  # turn images as their EXIF says; open_clip does not. A request may say otherwise
     vpc: Literal["none", "isolated"] = "none"
+
+    # A bucket, or bucket/prefix, that is embedded as a whole. None: nothing of a batch is deployed.
+    batch_source: Annotated[str, StringConstraints(pattern=BUCKET_AND_PREFIX)] | None = None
+    batch_output: Bucket | None = None  # for plans and results; None: a bucket of the stack's own
+    batch_concurrency: int = Field(default=50, ge=1, le=10_000)  # workers of a run at once
+    batch_memory: int | None = Field(default=None, ge=512, le=10240)  # MB of a worker; None: as `memory`
+    batch_max_failed: float = Field(default=0.5, ge=0, le=1)  # share of a shard's images; past it the shard fails
+    batch_tolerated_shards: float = Field(default=5, ge=0, le=100)  # percent of shards; past it the run stops
     log_retention: int = 30  # days
     # The function's own lines. No level over INFO: with it, Lambda drops the lines that metrics and alarms are made of.
     log_level: Literal["TRACE", "DEBUG", "INFO"] = "INFO"
@@ -110,6 +119,12 @@ class StackSettings(BaseModel):
     def function_timeout(self) -> int:
         """Seconds that an invocation may take."""
         return self.timeout or (DIRECT_SECONDS if self.direct_invokes else GATEWAY_SECONDS)
+
+    @property
+    def batch_bucket_and_prefix(self) -> tuple[str, str]:
+        """The source of a batch, as bucket and prefix; the prefix may be empty."""
+        bucket, _, prefix = (self.batch_source or "").partition("/")
+        return bucket, prefix
 
     @model_validator(mode="after")
     def _check_what_goes_together(self) -> Self:

@@ -1,6 +1,7 @@
 """The one stack: the package behind an HTTP API."""
 
 from aws_cdk import CfnOutput, Stack
+from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from infra import network
@@ -25,9 +26,10 @@ class OpenClipStack(Stack):
         role = log_only_role(self, "Role", function_log)
         isolated, buckets = settings.vpc == "isolated", settings.allowed_buckets
         net = network.isolated(self, log_group=helpers_log, role=role, buckets=buckets) if isolated else None
-        function = EmbeddingFunction(
+        embedding = EmbeddingFunction(
             self, "OpenClip", package=package, settings=settings, log_group=function_log, role=role, network=net
-        ).function
+        )
+        function = embedding.function
         rollout = Rollout(self, "Rollout", function=function, package=package, settings=settings, log_group=helpers_log)
         failed = FailedInvokes(self, "Failed", function=function, alias=rollout.alias, role=role, key=groups.key)
         keyed = settings.auth == "api_key"
@@ -52,9 +54,34 @@ class OpenClipStack(Stack):
             log_group=function_log,
             settings=settings,
         )
-        secret_arn = api_key.secret.secret_arn if api_key else None
-        CfnOutput(self, "Url", value=http.url)
-        CfnOutput(self, "Curl", value=curl(self, http.url, settings.auth, secret_arn))
+        if settings.batch_source:
+            self._add_batch(package, settings, embedding, groups, helpers_log)
         CfnOutput(self, "FunctionName", value=function.function_name)
+        self._tell(http.url, settings.auth, api_key.secret.secret_arn if api_key else None)
+
+    def _tell(self, url: str, auth: str, secret_arn: str | None) -> None:
+        CfnOutput(self, "Url", value=url)
+        CfnOutput(self, "Curl", value=curl(self, url, auth, secret_arn))
         if secret_arn:
             CfnOutput(self, "ApiKeySecretArn", value=secret_arn)
+
+    def _add_batch(
+        self,
+        package: Package,
+        settings: StackSettings,
+        embedding: EmbeddingFunction,
+        groups: LogGroups,
+        helpers_log: logs.ILogGroup,
+    ) -> None:
+        from infra.batch import Batch  # late: most stacks have none
+
+        Batch(
+            self,
+            "Batch",
+            package=package,
+            layers=embedding.layers,
+            settings=settings,
+            log_group=groups.group("Batch"),
+            helpers_log=helpers_log,
+            key=groups.key,
+        )

@@ -58,6 +58,9 @@ def _parser() -> Parser:
         "--cache", type=Path, default=CACHE, help="stores the installed packages (default: %(default)s)"
     )
     package.add_argument("--torch-index-url", help="index of torch's CPU builds; for engine torch only")
+    package.add_argument(
+        "--with", dest="extras", action="append", default=[], choices=("batch",), help="what batches need: 35 MB more"
+    )
     package.set_defaults(run=_package)
 
     _add_models(commands)
@@ -187,7 +190,8 @@ def _package(options: argparse.Namespace) -> None:
     show_package = _printer(options).show_package
     from layer.package.pipeline import package
 
-    show_package(options.output, package(options.bundle, options.output, options.cache, options.torch_index_url))
+    made = package(options.bundle, options.output, options.cache, options.torch_index_url, options.extras)
+    show_package(options.output, made)
 
 
 def _doctor(options: argparse.Namespace) -> int:

@@ -3,6 +3,7 @@
 import json
 import shutil
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ ZIPS = (  # role in package.json, file, directory in it, tree
     ("models", "layer.zip", "openclip", "bundle"),
     ("dependencies", "layer-deps.zip", "python", "dependencies"),
 )
+EXTRAS = ("batch",)  # each with its pins in requirements/<name>.txt
 OUTPUTS = (sbom.NAME, "image", *(path for _, path, _, _ in ZIPS))
 
 
@@ -40,9 +42,12 @@ class Packaged:
     notes: list[str]
 
 
-def package(bundle: Path, output: Path, cache: Path, torch_index_url: str | None = None) -> Packaged:
+def package(
+    bundle: Path, output: Path, cache: Path, torch_index_url: str | None = None, extras: Sequence[str] = ()
+) -> Packaged:
     """Package a bundle in the shape that its manifest names, into `output`; `cache` keeps what was installed.
 
+    `extras` are names of EXTRAS: packages that not every deployment needs.
     Raises PackageError, with the sizes where they are over a limit, or VerifyError where the bundle is not as it was
     built; what was in `output` then stays as it was.
     """
@@ -54,16 +59,18 @@ def package(bundle: Path, output: Path, cache: Path, torch_index_url: str | None
     ):
         replaceable.check(output, CONTRACT, {path: name for _, path, name, _ in ZIPS})
         replace.sweep(output, ".package-")
-        return _package(bundle, facts, output, cache, torch_index_url)
+        return _package(bundle, facts, output, cache, torch_index_url, extras)
 
 
-def _package(bundle: Path, facts: Manifest, output: Path, cache: Path, torch_index_url: str | None) -> Packaged:
-    target, engines = facts.target, {model.engine for model in facts.models}
+def _package(
+    bundle: Path, facts: Manifest, output: Path, cache: Path, torch_index_url: str | None, extras: Sequence[str]
+) -> Packaged:
+    target, wheels_of = facts.target, {model.engine for model in facts.models} | set(extras)
     size_check.refuse_beforehand(facts, layers=len(ZIPS) - 1)
     with tempfile.TemporaryDirectory(prefix=".package-", dir=output) as scratch:
         trees, staged = Path(scratch) / "trees", Path(scratch) / "staged"
         staged.mkdir()
-        installed = runtime_cache.copy_into(trees / "dependencies", engines, target, torch_index_url, cache)
+        installed = runtime_cache.copy_into(trees / "dependencies", wheels_of, target, torch_index_url, cache)
         tree.copy(HANDLER, trees / "handler", NOT_SHIPPED)
         handler_sha256 = tree_sha256(trees / "handler")
         # An image compiles while it is built, for the Python of its base.
@@ -78,6 +85,7 @@ def _package(bundle: Path, facts: Manifest, output: Path, cache: Path, torch_ind
             "schema": SCHEMA,
             "manifest_sha256": file_sha256(trees / "bundle" / manifest.NAME),
             "handler_sha256": handler_sha256,
+            "extras": sorted(extras),
             "artefacts": ARTIFACTS[target.package](trees, staged, target),
             "sbom": {"path": sbom.NAME, "sha256": file_sha256(listed)},
         }

@@ -23,6 +23,7 @@ from layer.bundle import records
 from layer.doctor.checks import environment as doctor
 from layer.export import parity_gate
 from layer.package import digest, pipeline
+from layer.package.pipeline import EXTRAS
 from layer.registry import lambda_limits
 from layer.spec import CHOICES, Target
 from tests import bounds
@@ -177,7 +178,7 @@ def test_the_engines() -> None:
         {
             "layer/engines.py": sorted(layer_engines.ENGINES),
             "handler/engines/__init__.py": sorted(ENGINES),
-            "layer/package/requirements/": sorted({path.stem for path in requirements} - {"common"}),
+            "layer/package/requirements/": sorted({path.stem for path in requirements} - {"common", *EXTRAS}),
         },
     )
 

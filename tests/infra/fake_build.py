@@ -12,7 +12,13 @@ ROOT = Path(__file__).parents[2]
 ZIPS = {"function": "function.zip", "models": "layer.zip", "dependencies": "layer-deps.zip"}
 
 
-def write(build: Path, shape: str = "image", architecture: str = "x86_64", python: str = "3.13") -> Path:
+def write(
+    build: Path,
+    shape: str = "image",
+    architecture: str = "x86_64",
+    python: str = "3.13",
+    extras: tuple[str, ...] = ("batch",),
+) -> Path:
     """Write bundle, artifacts and package.json for a target, and return the directory."""
     manifest = fake_bundle.write(build / "bundle") / "manifest.json"
     content = json.loads(manifest.read_text())
@@ -23,6 +29,7 @@ def write(build: Path, shape: str = "image", architecture: str = "x86_64", pytho
         "schema": 1,
         "manifest_sha256": hashlib.sha256(manifest.read_bytes()).hexdigest(),
         "handler_sha256": tree_sha256(ROOT / "handler", NOT_SHIPPED),
+        "extras": list(extras),
         "artefacts": artifacts,
     }
     (build / "package.json").write_text(json.dumps(package))

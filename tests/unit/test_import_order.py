@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 # From the top down: a package or a top-level module imports what stands in its own row or below it.
 ORDER = {
     "handler": (
-        ("selfcheck", "serve"),
+        ("batch", "selfcheck", "serve"),
         ("app",),
         ("http",),
         ("endpoints",),

@@ -1,0 +1,86 @@
+"""`python -m handler.batch photos --output vectors`: a folder on this machine, with the files that AWS would get."""
+
+from handler import offline  # noqa: F401, I001 - before all else: libraries freeze their network settings when imported
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+
+from handler.batch import shard
+from handler.batch.folder_plan import plan
+from handler.batch.processes import outcomes
+from handler.batch.settings import share
+from handler.batch.store import Directory
+from handler.errors import ApiError, StartError
+
+RUN = "local"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns its exit status: 0 all images, 3 some failed, 1 a shard or everything failed."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if not options.source.is_dir():
+        parser.error(f"{options.source} is not a directory: name the folder that holds the images")
+    if shard.PLAN.fullmatch(f"runs/{options.run}/plan/00000000.jsonl") is None:
+        parser.error(f"--run {options.run!r}: use letters, digits, dots, dashes and underscores, at most 64")
+    try:
+        share(str(options.max_failed))
+        return _run(options)
+    except (StartError, ApiError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("python -m handler.batch", description=__doc__)
+    parser.add_argument("source", type=Path, help="folder of images; its subfolders are read too")
+    parser.add_argument("--output", type=Path, required=True, help="directory for plan, vectors and errors")
+    parser.add_argument("--run", default=RUN, help="name of the run; the same name goes on where it stopped")
+    parser.add_argument("--shard-size", type=_positive, default=1000, help="images in one Parquet file (1000)")
+    parser.add_argument("--processes", type=_positive, default=os.cpu_count() or 1, help="processes (one a processor)")
+    parser.add_argument("--max-failed", type=float, default=0.5, help="share of a shard that may fail (0.5)")
+    return parser
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
+    return int(text)
+
+
+def _run(options: argparse.Namespace) -> int:
+    store = Directory(options.output)
+    planned = plan(options.source, store, options.run, options.shard_size)
+    if planned["source"] != str(options.source.absolute()):
+        raise StartError(f"run {options.run!r} in {options.output} is of {planned['source']}: give another --run")
+    names = [f"runs/{options.run}/plan/{number:08d}.jsonl" for number in range(planned["shards"])]
+    print(f"{planned['images']:,} images in {planned['shards']} shards; {planned['left_out']} other files left out")
+    totals = {"embedded": 0, "failed": 0, "skipped": 0, "shards_failed": 0}
+    started = time.monotonic()
+    for outcome in outcomes(names, options.source, options.output, options.max_failed, options.processes):
+        totals["embedded"] += outcome.get("embedded", 0)
+        totals["failed"] += outcome.get("failed", 0)
+        totals["skipped"] += bool(outcome.get("skipped"))
+        totals["shards_failed"] += "error" in outcome
+        if "error" in outcome:
+            print(f"error: {outcome['error']}", file=sys.stderr)
+        _show(totals, len(names), time.monotonic() - started)
+    print(
+        f"{totals['embedded']:,} embedded, {totals['failed']:,} failed, {totals['skipped']} shards were done before, "
+        f"{totals['shards_failed']} shards failed; {time.monotonic() - started:.1f} s; results in {options.output}"
+    )
+    return 1 if totals["shards_failed"] else 3 if totals["failed"] else 0
+
+
+def _show(totals: dict[str, int], shards: int, seconds: float) -> None:
+    if not sys.stderr.isatty():
+        return
+    rate = totals["embedded"] / max(seconds, 1e-9)
+    print(f"\r{totals['embedded']:,} images embedded, {rate:,.0f} images/s ", end="", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

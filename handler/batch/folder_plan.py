@@ -1,0 +1,59 @@
+"""The plan of a folder on this machine: the same files that the planner function writes for a bucket."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from handler.batch.reader import now
+from handler.batch.rows import ENDINGS, json_lines
+from handler.batch.store import Directory
+
+
+def plan(source: Path, store: Directory, run: str, shard_size: int) -> dict[str, Any]:
+    """List the images below `source` into plan files of `shard_size` rows, and return the plan's summary.
+
+    A run that was planned before keeps its plan: nothing is listed again. Files whose names begin with a dot, names
+    that are not UTF-8, and other kinds of files are left out; the summary counts them.
+    """
+    summary = f"runs/{run}/plan.json"
+    if store.exists(summary):
+        known: dict[str, Any] = json.loads(store.read(summary))
+        return known
+    listed_at, shards, images, size, left_out = now(), 0, 0, 0, 0
+    rows: list[dict[str, Any]] = []
+    for path in _files(source):
+        name = path.relative_to(source).as_posix()
+        if not _is_image(name):
+            left_out += 1
+            continue
+        size += (bytes_ := path.stat().st_size)
+        images += 1
+        rows.append({"bucket": "", "key": name, "size": bytes_, "seen_at": listed_at})
+        if len(rows) == shard_size:
+            store.write(f"runs/{run}/plan/{shards:08d}.jsonl", json_lines(rows))
+            shards, rows = shards + 1, []
+    if rows:
+        store.write(f"runs/{run}/plan/{shards:08d}.jsonl", json_lines(rows))
+        shards += 1
+    found = {"shards": shards, "images": images, "bytes": size, "left_out": left_out, "source": str(source.absolute())}
+    store.write_once(summary, json_lines([found]))
+    return found
+
+
+def _files(source: Path) -> Iterator[Path]:
+    for folder, folders, names in os.walk(source):
+        folders.sort()
+        for name in sorted(names):
+            path = Path(folder, name)
+            if path.is_file():
+                yield path
+
+
+def _is_image(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False  # a name that is no text cannot stand in a result
+    return name.lower().endswith(ENDINGS) and not name.rpartition("/")[2].startswith(".")

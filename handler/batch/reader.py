@@ -1,0 +1,105 @@
+"""Where the images of a batch come from: S3, or a folder on this machine."""
+
+import hashlib
+import time
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from handler.batch.rows import Row
+from handler.errors import ApiError
+from handler.imaging.s3 import MISSING, UNREADABLE
+
+AT_ONCE = 16  # downloads: a small object takes some 50 ms, nearly all of it waiting
+
+
+class TransientError(Exception):
+    """S3 did not give an object now, and may later: the shard or the message has to be tried again."""
+
+
+class Found(NamedTuple):
+    """The bytes of an image, and what its source says of them; `modified` in milliseconds since 1970."""
+
+    data: bytes
+    etag: str
+    modified: int
+
+
+class Reader(Protocol):
+    """Reads one image of a row."""
+
+    def read(self, row: Row) -> Found:
+        """Return it. Raises ApiError for what will not get better, TransientError for what may."""
+
+
+class FolderReader:
+    """Images below one folder. The etag is the MD5 of the bytes, as S3 has it for an object put in one part."""
+
+    def __init__(self, root: Path, max_bytes: int) -> None:
+        self._root = root
+        self._max_bytes = max_bytes
+
+    def read(self, row: Row) -> Found:
+        """Return the file. Raises ApiError object_not_found, object_not_readable, object_too_large or empty_input."""
+        path = self._root / row.key
+        try:
+            facts = path.stat()
+            _check_size(row, facts.st_size, self._max_bytes)
+            data = path.read_bytes()
+        except FileNotFoundError as error:
+            raise ApiError("object_not_found", f"{row.key} is not there") from error
+        except OSError as error:
+            raise ApiError("object_not_readable", f"{row.key} cannot be read: {error.strerror}") from error
+        return Found(data, hashlib.md5(data, usedforsecurity=False).hexdigest(), facts.st_mtime_ns // 1_000_000)
+
+
+class BucketReader:
+    """Objects of S3. `client` is boto3's, made for AT_ONCE connections."""
+
+    def __init__(self, client: Any, max_bytes: int) -> None:
+        self._client = client
+        self._max_bytes = max_bytes
+
+    def read(self, row: Row) -> Found:
+        """Return the object as it is now. Raises ApiError as FolderReader does, or TransientError."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            answer = self._client.get_object(Bucket=row.bucket, Key=row.key)
+            _check_size(row, int(answer["ContentLength"]), self._max_bytes)
+            data = answer["Body"].read()
+        except ClientError as error:
+            raise _explain(row, error.response.get("Error", {}).get("Code", "")) from error
+        except (BotoCoreError, OSError) as error:
+            raise TransientError(f"s3://{row.bucket}/{row.key} cannot be fetched: {type(error).__name__}") from error
+        return Found(data, answer["ETag"].strip('"'), int(answer["LastModified"].timestamp() * 1000))
+
+
+def make_client() -> Any:
+    """Make boto3's client for many images: patient, since a batch has time."""
+    import boto3
+    from botocore.config import Config
+
+    retries: Any = {"mode": "adaptive", "max_attempts": 8}  # adaptive: fewer requests where S3 says SlowDown
+    config = Config(connect_timeout=5, read_timeout=20, retries=retries, max_pool_connections=AT_ONCE + 4)
+    return boto3.client("s3", config=config)
+
+
+def now() -> int:
+    """Return the time in milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+def _check_size(row: Row, size: int, max_bytes: int) -> None:
+    if size > max_bytes:
+        raise ApiError("object_too_large", f"{row.key} has {size:,} bytes: at most {max_bytes:,} are read")
+    if size == 0:
+        raise ApiError("empty_input", f"{row.key} has no bytes")
+
+
+def _explain(row: Row, code: str) -> Exception:
+    where = f"s3://{row.bucket}/{row.key}"
+    if code in MISSING:
+        return ApiError("object_not_found", f"{where} is not there")
+    if code in UNREADABLE:
+        return ApiError("object_not_readable", f"S3 does not give {where} ({code}): archived, or not for this role")
+    return TransientError(f"S3 answered {code} for {where}")

@@ -1,0 +1,67 @@
+"""The rows that a batch works on: what a plan file names, what was embedded of it, what could not be."""
+
+import json
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp")  # of keys that are taken for images
+
+
+class Row(NamedTuple):
+    """One image to embed. Of a folder, `bucket` is empty and `key` is the path below the folder.
+
+    `size` is in bytes, as it was listed; the object may have been replaced since.
+    `seen_at` is when S3 was asked about it, in milliseconds since 1970: of several rows of a key the latest counts.
+    """
+
+    bucket: str
+    key: str
+    size: int
+    seen_at: int
+
+
+class Embedded(NamedTuple):
+    """An image with its vector, float32 [D] of unit length. `etag`, `size` and `modified` are of the bytes read."""
+
+    row: Row
+    etag: str
+    size: int
+    modified: int  # milliseconds since 1970
+    width: int
+    height: int
+    vector: NDArray[np.float32]
+
+
+class Failed(NamedTuple):
+    """An image that has no vector, with the API's error code and message."""
+
+    row: Row
+    code: str
+    message: str
+
+
+def read_plan(data: bytes) -> list[Row]:
+    """Read a plan file: JSON objects with bucket, key, size and seen_at, one a line. Raises ValueError."""
+    rows = []
+    for number, line in enumerate(data.splitlines(), 1):
+        try:
+            fields = json.loads(line)
+            rows.append(Row(str(fields["bucket"]), str(fields["key"]), int(fields["size"]), int(fields["seen_at"])))
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"line {number} of the plan is not bucket, key, size and seen_at: {error!r}") from error
+    return rows
+
+
+def json_lines(objects: Iterable[dict[str, Any]]) -> bytes:
+    """Write objects a line each, in one form, so that the same rows give the same bytes."""
+    return "".join(json.dumps(item, ensure_ascii=False, sort_keys=True) + "\n" for item in objects).encode()
+
+
+def error_lines(failed: Iterable[Failed]) -> bytes:
+    """Write what could not be embedded: bucket, key, code and message a line."""
+    return json_lines(
+        {"bucket": item.row.bucket, "key": item.row.key, "code": item.code, "message": item.message} for item in failed
+    )

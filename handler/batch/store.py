@@ -1,0 +1,99 @@
+"""Where plans are read and results are written: a bucket, or a directory for a run on this machine."""
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any, Protocol
+
+
+class Store(Protocol):
+    """Named bytes. A name is a path with slashes, such as `vectors/model=.../run=.../00000000.parquet`."""
+
+    def read(self, name: str) -> bytes:
+        """Return what is there. Raises FileNotFoundError."""
+
+    def exists(self, name: str) -> bool:
+        """Tell whether it is there."""
+
+    def write(self, name: str, data: bytes) -> None:
+        """Write it, whatever was there."""
+
+    def write_once(self, name: str, data: bytes) -> bool:
+        """Write it, all or nothing, where nothing is yet; False where something was, which stays."""
+
+
+class Directory:
+    """A store below one directory."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def read(self, name: str) -> bytes:
+        """Return what is there. Raises FileNotFoundError."""
+        return (self._root / name).read_bytes()
+
+    def exists(self, name: str) -> bool:
+        """Tell whether it is there."""
+        return (self._root / name).exists()
+
+    def write(self, name: str, data: bytes) -> None:
+        """Write it aside, then rename it."""
+        self._aside(name, data).replace(self._root / name)
+
+    def write_once(self, name: str, data: bytes) -> bool:
+        """Write it aside, then link it: a link fails where the name is taken."""
+        aside = self._aside(name, data)
+        try:
+            os.link(aside, self._root / name)
+        except FileExistsError:
+            return False
+        finally:
+            aside.unlink()
+        return True
+
+    def _aside(self, name: str, data: bytes) -> Path:
+        folder = (self._root / name).parent
+        folder.mkdir(parents=True, exist_ok=True)
+        handle, path = tempfile.mkstemp(prefix=".writing-", dir=folder)
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+        return Path(path)
+
+
+class Bucket:
+    """A store in an S3 bucket. `client` is boto3's."""
+
+    def __init__(self, client: Any, bucket: str) -> None:
+        self._client = client
+        self._bucket = bucket
+
+    def read(self, name: str) -> bytes:
+        """Return what is there. Raises FileNotFoundError, or botocore's ClientError."""
+        try:
+            return bytes(self._client.get_object(Bucket=self._bucket, Key=name)["Body"].read())
+        except self._client.exceptions.NoSuchKey as error:
+            raise FileNotFoundError(f"s3://{self._bucket}/{name} is not there") from error
+
+    def exists(self, name: str) -> bool:
+        """Tell whether it is there. Raises botocore's ClientError where S3 does not say."""
+        try:
+            self._client.head_object(Bucket=self._bucket, Key=name)
+        except self._client.exceptions.ClientError as error:
+            if error.response["Error"]["Code"] in ("404", "NoSuchKey"):
+                return False
+            raise
+        return True
+
+    def write(self, name: str, data: bytes) -> None:
+        """Put the object. Raises botocore's ClientError."""
+        self._client.put_object(Bucket=self._bucket, Key=name, Body=data)
+
+    def write_once(self, name: str, data: bytes) -> bool:
+        """Put the object where there is none: S3 decides between two that write at once (If-None-Match)."""
+        try:
+            self._client.put_object(Bucket=self._bucket, Key=name, Body=data, IfNoneMatch="*")
+        except self._client.exceptions.ClientError as error:
+            if error.response["Error"]["Code"] == "PreconditionFailed":
+                return False
+            raise  # also ConditionalRequestConflict: another one is writing, and may fail yet
+        return True

@@ -1,0 +1,163 @@
+"""A whole bucket: a state machine that embeds all of it, and a queue for what changes in it afterwards."""
+
+from aws_cdk import Aws, CfnOutput, Duration, RemovalPolicy, Size
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+from infra.arrivals import Arrivals
+from infra.batch_machine import BatchMachine
+from infra.environment import environment
+from infra.errors import PackageError
+from infra.function import ARCHITECTURES, HELPERS_PYTHON, code_of, log_only_role, source
+from infra.nag import acknowledge, objects_of, objects_of_ours
+from infra.package import Package
+from infra.settings import StackSettings
+
+EXTRA = "batch"  # of the package: see layer/package/pipeline.py
+HANDLER = "handler.batch.app.lambda_handler"
+LIMIT = Duration.minutes(15)  # of a shard, and of one part of the listing: Lambda's own
+
+
+class Batch(Construct):
+    """The output bucket, the worker, the planner, the state machine and the queue of arrivals."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        package: Package,
+        layers: list[lambda_.LayerVersion],
+        settings: StackSettings,
+        log_group: logs.ILogGroup,
+        helpers_log: logs.ILogGroup,
+        key: kms.IKey,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        _check(package)
+        self.output = _output(self, settings)
+        self.worker = self._worker(package, layers, settings, log_group)
+        self.planner = self._planner(settings, helpers_log)
+        self.machine = BatchMachine(
+            self,
+            "Machine",
+            planner=self.planner,
+            worker=self.worker,
+            output=self.output,
+            settings=settings,
+            log_group=helpers_log,
+        )
+        arrivals = Arrivals(self, "Arrivals", settings=settings, key=key, worker=self.worker, worker_timeout=LIMIT)
+        outputs = {
+            "BatchMachine": self.machine.arn,
+            "BatchBucket": self.output.bucket_name,
+            "BatchQueue": arrivals.queue.queue_url,
+            "BatchPoison": arrivals.poison.queue_url,
+        }
+        for name, value in outputs.items():
+            CfnOutput(scope, name, value=value)
+
+    def _worker(
+        self,
+        package: Package,
+        layers: list[lambda_.LayerVersion],
+        settings: StackSettings,
+        log_group: logs.ILogGroup,
+    ) -> lambda_.Function:
+        role = log_only_role(self, "WorkerRole", log_group)
+        _may_read(role, settings)
+        objects = self.output.arn_for_objects("*")
+        role.add_to_policy(iam.PolicyStatement(actions=["s3:GetObject", "s3:PutObject"], resources=[objects]))
+        # Without it S3 answers "forbidden" where an object is missing, which is how a shard that is not done looks.
+        role.add_to_policy(iam.PolicyStatement(actions=["s3:ListBucket"], resources=[self.output.bucket_arn]))
+        worker = lambda_.Function(
+            self,
+            "Worker",
+            **code_of(package, layers, HANDLER),
+            description=f"OpenCLIP batch worker, bundle {package.manifest_sha256[:12]}",
+            architecture=ARCHITECTURES[package.architecture],
+            memory_size=settings.batch_memory or settings.memory,
+            timeout=LIMIT,
+            ephemeral_storage_size=Size.mebibytes(settings.ephemeral_storage),
+            environment={
+                **environment(settings),
+                "OPENCLIP_BATCH_OUTPUT": self.output.bucket_name,
+                "OPENCLIP_BATCH_MAX_FAILED": str(settings.batch_max_failed),
+            },
+            role=role,
+            log_group=log_group,
+            logging_format=lambda_.LoggingFormat.JSON,
+        )
+        _explain(role, self.output, settings)
+        acknowledge(role, objects_of(*settings.batch_bucket_and_prefix), "all images of the source are embedded")
+        acknowledge(worker, "L1", "the bundle's wheels are built for the Python that its manifest names")
+        return worker
+
+    def _planner(self, settings: StackSettings, log_group: logs.ILogGroup) -> lambda_.Function:
+        role = log_only_role(self, "PlannerRole", log_group)
+        bucket, prefix = settings.batch_bucket_and_prefix
+        arn = f"arn:{Aws.PARTITION}:s3:::{bucket}"
+        role.add_to_policy(iam.PolicyStatement(actions=["s3:ListBucket"], resources=[arn, self.output.bucket_arn]))
+        plans = self.output.arn_for_objects("runs/*")
+        role.add_to_policy(iam.PolicyStatement(actions=["s3:GetObject", "s3:PutObject"], resources=[plans]))
+        planner = lambda_.Function(
+            self,
+            "Planner",
+            **source("planner"),
+            description="Lists the images of a batch run",
+            memory_size=512,
+            timeout=LIMIT,
+            environment={
+                "OUTPUT_BUCKET": self.output.bucket_name,
+                "SOURCE_BUCKET": bucket,
+                "SOURCE_PREFIX": prefix,
+            },
+            role=role,
+            log_group=log_group,
+        )
+        _explain(role, self.output, settings, "runs/")
+        acknowledge(planner, "L1", HELPERS_PYTHON)
+        return planner
+
+
+def _check(package: Package) -> None:
+    if EXTRA not in package.extras:
+        raise PackageError(
+            "batch_source is set, but the package lacks what a batch writes its results with: run "
+            "`python -m layer package --with batch`"
+        )
+
+
+def _output(scope: Construct, settings: StackSettings) -> s3.IBucket:
+    """Return the bucket for plans and results: one of the user's, or one that is kept when the stack is destroyed."""
+    if settings.batch_output:
+        return s3.Bucket.from_bucket_name(scope, "Output", settings.batch_output)
+    bucket = s3.Bucket(
+        scope,
+        "Output",
+        block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+        encryption=s3.BucketEncryption.S3_MANAGED,
+        enforce_ssl=True,
+        removal_policy=RemovalPolicy.RETAIN,  # hours of computing lie in it
+        lifecycle_rules=[s3.LifecycleRule(abort_incomplete_multipart_upload_after=Duration.days(7))],
+    )
+    acknowledge(bucket, "S1", "only this stack's roles read and write it, and CloudTrail can record that")
+    return bucket
+
+
+def _may_read(role: iam.Role, settings: StackSettings) -> None:
+    bucket, prefix = settings.batch_bucket_and_prefix
+    arn = f"arn:{Aws.PARTITION}:s3:::{bucket}"
+    role.add_to_policy(iam.PolicyStatement(actions=["s3:GetObject"], resources=[f"{arn}/{prefix}*"]))
+    # Without it S3 answers "forbidden" for an object that is gone, as it does for one that may not be read.
+    role.add_to_policy(iam.PolicyStatement(actions=["s3:ListBucket"], resources=[arn]))
+
+
+def _explain(role: iam.Role, output: s3.IBucket, settings: StackSettings, prefix: str = "") -> None:
+    theirs = settings.batch_output
+    rule = objects_of(theirs, prefix) if theirs else objects_of_ours(output, prefix)
+    acknowledge(role, rule, "plans and results have names that are made at run time")

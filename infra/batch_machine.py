@@ -1,0 +1,126 @@
+"""The state machine of a run: plan, then a Distributed Map over the plan files, one worker a file."""
+
+from aws_cdk import Duration, Stack
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_stepfunctions as sfn
+from aws_cdk import aws_stepfunctions_tasks as tasks
+from constructs import Construct
+
+from infra.nag import acknowledge, objects_of, versions_of
+from infra.settings import StackSettings
+
+WRITER_V2 = "@aws-cdk/aws-stepfunctions:useDistributedMapResultWriterV2"  # a feature flag of CDK
+BUSY = (  # of Lambda, and passing
+    "Lambda.TooManyRequestsException",
+    "Lambda.ServiceException",
+    "Lambda.AWSLambdaException",
+    "Lambda.SdkClientException",
+)
+TRANSIENT = (
+    "TransientError",
+    "Sandbox.Timedout",
+    "Lambda.Unknown",
+    "States.Timeout",
+)  # S3 was away; a worker was killed
+
+
+class BatchMachine(Construct):
+    """Started with `{"run": name}`, and perhaps `since` and `shard_size`. `arn` is the state machine's."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        planner: lambda_.IFunction,
+        worker: lambda_.IFunction,
+        output: s3.IBucket,
+        settings: StackSettings,
+        log_group: logs.ILogGroup,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self.node.set_context(WRITER_V2, True)  # without it CDK leaves the result writer out, and says nothing
+        plan = tasks.LambdaInvoke(
+            self,
+            "Plan",
+            lambda_function=planner,
+            payload_response_only=True,
+            result_path="$.planned",
+            retry_on_service_exceptions=False,
+        )
+        _retry(plan)
+        shards = _shards(self, worker, output, settings)
+        listed = sfn.Choice(self, "More to list").when(sfn.Condition.boolean_equals("$.planned.more", True), plan)
+        machine = sfn.StateMachine(
+            self,
+            "Machine",
+            definition_body=sfn.DefinitionBody.from_chainable(plan.next(listed.otherwise(shards))),
+            tracing_enabled=True,
+            logs=sfn.LogOptions(destination=log_group, level=sfn.LogLevel.ALL, include_execution_data=False),
+            timeout=Duration.days(14),
+        )
+        _explain(machine, planner, worker, output, settings)
+        self.arn = machine.state_machine_arn
+
+
+def _shards(
+    scope: Construct, worker: lambda_.IFunction, output: s3.IBucket, settings: StackSettings
+) -> sfn.DistributedMap:
+    embed = tasks.LambdaInvoke(
+        scope, "Embed", lambda_function=worker, payload_response_only=True, retry_on_service_exceptions=False
+    )
+    _retry(embed)
+    shards = sfn.DistributedMap(
+        scope,
+        "Shards",
+        label="shards",
+        max_concurrency=settings.batch_concurrency,
+        tolerated_failure_percentage=settings.batch_tolerated_shards,
+        map_execution_type=sfn.StateMachineType.STANDARD,  # an Express child lives for five minutes
+        item_reader=sfn.S3ObjectsItemReader(bucket=output, prefix=sfn.JsonPath.string_at("$.planned.prefix")),
+        item_selector={"plan.$": "$$.Map.Item.Value.Key"},
+        # The results of many shards exceed the 256 KiB of a state.
+        result_writer_v2=sfn.ResultWriterV2(bucket=output, prefix="results"),
+        result_path=sfn.JsonPath.DISCARD,
+    )
+    shards.item_processor(embed)
+    return shards
+
+
+def _retry(task: tasks.LambdaInvoke) -> None:
+    """Wait for Lambda for as long as it is busy; try a shard twice more whose worker was killed."""
+    task.add_retry(
+        errors=list(BUSY),
+        interval=Duration.seconds(2),
+        max_attempts=10,
+        backoff_rate=2,
+        jitter_strategy=sfn.JitterType.FULL,
+        max_delay=Duration.minutes(2),
+    )
+    task.add_retry(errors=list(TRANSIENT), interval=Duration.seconds(10), max_attempts=2, backoff_rate=2)
+
+
+def _explain(
+    machine: sfn.StateMachine,
+    planner: lambda_.IFunction,
+    worker: lambda_.IFunction,
+    output: s3.IBucket,
+    settings: StackSettings,
+) -> None:
+    logical = Stack.of(machine).get_logical_id(machine.node.default_child)
+    name = f'{{"Fn::Select":[6,{{"Fn::Split":[":",{{"Ref":"{logical}"}}]}}]}}'
+    executions = f"IAM5[Resource::arn:<AWS::Partition>:states:<AWS::Region>:<AWS::AccountId>:execution:{name}"
+    theirs = settings.batch_output
+    bucket = theirs or f"<{Stack.of(output).get_logical_id(output.node.default_child)}>"
+    acknowledge(
+        machine, "IAM5[Resource::*]", "X-Ray and the delivery of logs have no resource that a policy could name"
+    )
+    acknowledge(machine, objects_of(bucket), "plan files and results have names that are made at run time")
+    acknowledge(
+        machine, f"{executions}:*]", "a Distributed Map starts executions of this machine, named by Step Functions"
+    )
+    acknowledge(machine, f"{executions}/shards:*]", "the same, of its map runs")
+    for function in (planner, worker):
+        acknowledge(machine, versions_of(function), "CDK's own grant names the function's versions too")

@@ -1,0 +1,104 @@
+"""The first state of a batch run: list the source's images into plan files of so many rows each.
+
+Runs on Lambda's own Python runtime, which brings boto3. It stops before its own timeout, and goes on when it is called
+again with what it returned: any number of objects can be listed.
+"""
+
+import json
+import os
+import re
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp")  # as handler/batch/rows.py has them
+RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+RESERVED = ("arrivals",)  # what changes after a run is written under this name
+OVERLAP = timedelta(days=1)  # of `since`: a multipart upload carries the time at which it was started
+SPARE_MILLISECONDS = 60_000  # before the timeout, for the last plan file
+
+s3 = boto3.client("s3", config=Config(retries={"mode": "standard", "max_attempts": 8}))
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Take `run`, and perhaps `since` (ISO 8601), `shard_size` and `planned`, which is what the last call returned.
+
+    Returns `prefix` (of the plan files), `shards`, `images`, `bytes`, `more` (call again) and `token`.
+    Raises ValueError for an input that cannot be meant.
+    """
+    run, size, since = _checked(event)
+    output, prefix = os.environ["OUTPUT_BUCKET"], f"runs/{run}/plan/"
+    if known := _known(output, run):
+        return known
+    first: dict[str, Any] = {
+        "shards": 0,
+        "images": 0,
+        "bytes": 0,
+        "token": None,
+        "listed_at": time.time_ns() // 1_000_000,
+    }
+    state = event.get("planned") or first
+    rows: list[dict[str, Any]] = []
+    while True:
+        page = _page(state["token"])
+        rows += _rows(page, since, state)
+        state["token"] = page.get("NextContinuationToken")
+        stop = not state["token"] or context.get_remaining_time_in_millis() < SPARE_MILLISECONDS
+        while len(rows) >= size or (rows and stop):  # a short file at a stop: no rows are carried in the state
+            body = "".join(json.dumps(row, ensure_ascii=False, sort_keys=True) + "\n" for row in rows[:size])
+            s3.put_object(Bucket=output, Key=f"{prefix}{state['shards']:08d}.jsonl", Body=body.encode())
+            state["shards"], rows = state["shards"] + 1, rows[size:]
+        if stop:
+            break
+    result = {**state, "prefix": prefix, "more": bool(state["token"])}
+    if not result["more"]:
+        s3.put_object(Bucket=output, Key=f"runs/{run}/plan.json", Body=json.dumps(result).encode())
+    return result
+
+
+def _checked(event: dict[str, Any]) -> tuple[str, int, datetime | None]:
+    run, size, since = event.get("run"), event.get("shard_size") or 1000, event.get("since")
+    if not isinstance(run, str) or not RUN.fullmatch(run) or run in RESERVED:
+        raise ValueError(f"run is {run!r}: give letters, digits, dots, dashes or underscores, at most 64, not arrivals")
+    if not isinstance(size, int) or not 1 <= size <= 10_000:
+        raise ValueError(f"shard_size is {size!r}: give a whole number from 1 to 10000")
+    if since is None:
+        return run, size, None
+    try:
+        found = datetime.fromisoformat(str(since))
+    except ValueError as error:
+        raise ValueError(
+            f"since is {since!r}: give a date or a time, such as 2026-01-31 or 2026-01-31T12:00Z"
+        ) from error
+    return run, size, (found if found.tzinfo else found.replace(tzinfo=UTC)) - OVERLAP
+
+
+def _known(output: str, run: str) -> dict[str, Any] | None:
+    """Return the plan of a run that was planned before: the same run is the same images."""
+    try:
+        found: dict[str, Any] = json.loads(s3.get_object(Bucket=output, Key=f"runs/{run}/plan.json")["Body"].read())
+    except s3.exceptions.NoSuchKey:
+        return None
+    return found
+
+
+def _page(token: str | None) -> dict[str, Any]:
+    more = {"ContinuationToken": token} if token else {}
+    source = {"Bucket": os.environ["SOURCE_BUCKET"], "Prefix": os.environ.get("SOURCE_PREFIX", "")}
+    return dict(s3.list_objects_v2(**source, **more))
+
+
+def _rows(page: dict[str, Any], since: datetime | None, state: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the page's images as rows of a plan, and count them."""
+    rows = []
+    for item in page.get("Contents", ()):
+        if not item["Key"].lower().endswith(ENDINGS) or (since and item["LastModified"] < since):
+            continue
+        state["images"] += 1
+        state["bytes"] += item["Size"]
+        key, size = item["Key"], item["Size"]
+        rows.append({"bucket": os.environ["SOURCE_BUCKET"], "key": key, "size": size, "seen_at": state["listed_at"]})
+    return rows

@@ -1,0 +1,147 @@
+"""A whole bucket, deployed as people do it: the state machine, its workers in containers, and what arrives later."""
+
+import base64
+import io
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from tests.e2e.aws import Aws
+from tests.e2e.deployment import Deployment
+from tests.e2e.packages import package
+from tests.unit.batch_world import newest
+
+SOURCE = "batch-photos"
+GOOD, BROKEN, SHARD = 117, 3, 20
+RUN_SECONDS = 400  # the containers of a busy machine
+ARRIVAL_SECONDS = 60  # after which a change has to be in the results
+
+
+@pytest.fixture(scope="module", params=["image", "layer"])
+def batch(
+    request: pytest.FixtureRequest,
+    account: Aws,
+    build: Callable[[str, str], Path],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Deployment]:
+    """Hold a stack that embeds SOURCE/in/, which has GOOD images, BROKEN ones and a text file."""
+    shape = request.param
+    scratch = tmp_path_factory.mktemp(f"batch-{shape}")
+    packaged = package(build(shape, "int8") / "bundle", scratch / "build", "--with", "batch")
+    (packaged / "bundle").symlink_to(build(shape, "int8") / "bundle")
+    s3 = account.client("s3")
+    s3.create_bucket(Bucket=SOURCE, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    s3.put_bucket_notification_configuration(Bucket=SOURCE, NotificationConfiguration={"EventBridgeConfiguration": {}})
+    for number in range(GOOD):
+        s3.put_object(Bucket=SOURCE, Key=f"in/{number:03d}.png", Body=drawn(number))
+    for number in range(BROKEN):
+        s3.put_object(Bucket=SOURCE, Key=f"in/broken-{number}.jpg", Body=b"no image")
+    s3.put_object(Bucket=SOURCE, Key="in/notes.txt", Body=b"text")
+    s3.put_object(Bucket=SOURCE, Key="elsewhere/a.png", Body=drawn(1))
+    deployment = Deployment(account, f"batch-{shape}", shape, scratch)
+    try:
+        deployment.deploy(packaged, batch_source=f"{SOURCE}/in/", batch_concurrency="2")
+        # It demands TLS, and the emulator serves http.
+        s3.delete_bucket_policy(Bucket=deployment.outputs["BatchBucket"])
+        yield deployment
+    finally:
+        deployment.destroy()
+        for bucket in (SOURCE, deployment.outputs.get("BatchBucket", SOURCE)):
+            empty(s3, bucket)
+
+
+def drawn(number: int) -> bytes:
+    image = Image.new("RGB", (64, 64), "white")
+    ImageDraw.Draw(image).ellipse((8, 8, 24 + number % 32, 56), fill=(2 * number % 256, 80, 200))
+    out = io.BytesIO()
+    image.save(out, "PNG")
+    return out.getvalue()
+
+
+def empty(s3: Any, bucket: str) -> None:
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
+        for item in page.get("Contents", ()):
+            s3.delete_object(Bucket=bucket, Key=item["Key"])
+    s3.delete_bucket(Bucket=bucket)
+
+
+def run(batch: Deployment, name: str) -> dict[str, Any]:
+    """Start a run and wait for its end."""
+    machines = batch.aws.client("stepfunctions")
+    asked = {"run": name, "shard_size": SHARD}
+    started = machines.start_execution(stateMachineArn=batch.outputs["BatchMachine"], input=json.dumps(asked))
+    deadline = time.monotonic() + RUN_SECONDS
+    while time.monotonic() < deadline:
+        found: dict[str, Any] = machines.describe_execution(executionArn=started["executionArn"])
+        if found["status"] != "RUNNING":
+            return found
+        time.sleep(0.5)
+    raise AssertionError(f"the run was not over after {RUN_SECONDS} s")
+
+
+def objects(batch: Deployment, prefix: str) -> dict[str, bytes]:
+    s3, bucket = batch.aws.client("s3"), batch.outputs["BatchBucket"]
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+    keys = [item["Key"] for page in pages for item in page.get("Contents", ())]
+    return {key: s3.get_object(Bucket=bucket, Key=key)["Body"].read() for key in keys}
+
+
+def state(batch: Deployment, folder: Path) -> dict[str, list[float]]:
+    for kind in ("vectors/", "deletions/"):
+        for key, data in objects(batch, kind).items():
+            (folder / key).parent.mkdir(parents=True, exist_ok=True)
+            (folder / key).write_bytes(data)
+    return newest(folder)
+
+
+def test_a_run_embeds_every_image_once_and_names_the_broken_ones(batch: Deployment, tmp_path: Path) -> None:
+    ended = run(batch, "first")
+    assert ended["status"] == "SUCCEEDED", (ended.get("error"), ended.get("cause"))
+
+    found = state(batch, tmp_path)
+    assert sorted(found) == [f"in/{number:03d}.png" for number in range(GOOD)]
+    assert len(objects(batch, "vectors/")) == GOOD // SHARD + 1
+    lines = b"".join(objects(batch, "errors/").values()).splitlines()
+    assert {json.loads(line)["key"] for line in lines} == {f"in/broken-{number}.jpg" for number in range(BROKEN)}
+    # The same vectors as the API of the same package gives.
+    question = {"rawPath": "/v1/embeddings", "headers": {"content-type": "image/png"}, "isBase64Encoded": True}
+    function = batch.aws.client("lambda")
+    for number in (0, 50, 116):
+        event = {**question, "version": "2.0", "body": base64.b64encode(drawn(number)).decode()}
+        event["requestContext"] = {"http": {"method": "POST", "path": "/v1/embeddings"}}
+        answer = function.invoke(FunctionName=batch.outputs["FunctionName"], Payload=json.dumps(event))
+        body = json.loads(json.loads(answer["Payload"].read())["body"])
+        np.testing.assert_allclose(found[f"in/{number:03d}.png"], body["data"][0]["embedding"], atol=2e-3)
+
+
+def test_the_same_run_again_does_only_what_is_missing(batch: Deployment) -> None:
+    before = objects(batch, "vectors/")
+    lost = sorted(before)[2]
+    batch.aws.client("s3").delete_object(Bucket=batch.outputs["BatchBucket"], Key=lost)
+    assert run(batch, "first")["status"] == "SUCCEEDED"
+    assert objects(batch, "vectors/") == before  # what was remade too, byte for byte
+
+
+def test_what_comes_and_goes_after_the_run_is_seen_within_a_minute(batch: Deployment, tmp_path: Path) -> None:
+    s3 = batch.aws.client("s3")
+    s3.put_object(Bucket=SOURCE, Key="in/new.png", Body=drawn(7))
+    s3.put_object(Bucket=SOURCE, Key="in/000.png", Body=drawn(90))  # replaced
+    s3.put_object(Bucket=SOURCE, Key="in/new-broken.png", Body=b"no image")
+    s3.delete_object(Bucket=SOURCE, Key="in/001.png")
+    s3.put_object(Bucket=SOURCE, Key="elsewhere/b.png", Body=drawn(1))
+    wanted = {f"in/{number:03d}.png" for number in range(GOOD)} - {"in/001.png"} | {"in/new.png"}
+    deadline = time.monotonic() + ARRIVAL_SECONDS
+    while time.monotonic() < deadline:
+        found = state(batch, tmp_path)
+        if set(found) == wanted and np.allclose(found["in/000.png"], found["in/090.png"], atol=2e-3):
+            break
+        time.sleep(1)
+    assert set(found) == wanted
+    np.testing.assert_allclose(found["in/000.png"], found["in/090.png"], atol=2e-3)
+    np.testing.assert_allclose(found["in/new.png"], found["in/007.png"], atol=2e-3)

@@ -1,0 +1,151 @@
+"""`-c batch_source=...`: what it adds, what its roles may do, and that without it nothing changes."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from handler.batch.rows import ENDINGS
+from handler.batch.settings import BatchSettings
+from handler.settings import Settings
+from infra.errors import PackageError, SettingsError
+from infra.functions.planner import index as planner
+from infra.settings import StackSettings
+from tests.contracts.agreement import agree
+from tests.infra.conftest import Synth, Template, resources
+
+
+@pytest.fixture(params=[("image", "x86_64"), ("layer", "arm64")])
+def template(request: pytest.FixtureRequest, synth: Synth) -> Template:
+    shape, architecture = request.param
+    return synth(shape, architecture, batch_source="photos/2026/", batch_concurrency="7")
+
+
+def function(template: Template, says: str) -> dict[str, Any]:
+    (found,) = [item for item in resources(template, "AWS::Lambda::Function") if says in item.get("Description", "")]
+    return found
+
+
+def definition(template: Template) -> dict[str, Any]:
+    (machine,) = resources(template, "AWS::StepFunctions::StateMachine")
+    parts = machine["DefinitionString"]["Fn::Join"][1]
+    text = "".join(part if isinstance(part, str) else json.dumps(part).replace('"', "'") for part in parts)
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+def statements(template: Template, function: dict[str, Any]) -> list[dict[str, Any]]:
+    role = function["Role"]["Fn::GetAtt"][0]
+    policies = [item for item in resources(template, "AWS::IAM::Policy") if {"Ref": role} in item["Roles"]]
+    return [statement for policy in policies for statement in policy["PolicyDocument"]["Statement"]]
+
+
+def test_without_a_source_nothing_of_a_batch_is_there(synth: Synth) -> None:
+    template = synth()
+    kinds = {item["Type"] for item in template["Resources"].values()}
+    assert not {"AWS::StepFunctions::StateMachine", "AWS::Events::Rule", "AWS::S3::Bucket"} & kinds
+    assert len(resources(template, "AWS::SQS::Queue")) == 1
+
+
+def test_the_worker_is_the_same_package_with_another_entry_point(template: Template) -> None:
+    worker, api = function(template, "batch worker"), function(template, "OpenCLIP embeddings")
+    if "ImageUri" in api["Code"]:
+        assert worker["Code"] == api["Code"]
+        assert worker["ImageConfig"] == {"Command": ["handler.batch.app.lambda_handler"]}
+    else:
+        assert worker["Handler"] == "handler.batch.app.lambda_handler"
+        assert (worker["Layers"], worker["Code"]) == (api["Layers"], api["Code"])
+    assert worker["Architectures"] == api["Architectures"]
+    variables = worker["Environment"]["Variables"]
+    own = {"OPENCLIP_BATCH_OUTPUT", "OPENCLIP_BATCH_MAX_FAILED"}
+    assert {name: value for name, value in variables.items() if name not in own} == api["Environment"]["Variables"]
+    settings = BatchSettings.from_env({**variables, "OPENCLIP_BATCH_OUTPUT": "bucket"})
+    assert settings == BatchSettings("bucket", StackSettings().batch_max_failed)
+    assert Settings.from_env(variables) == Settings.from_env(api["Environment"]["Variables"])
+
+
+def test_the_machine_plans_and_gives_each_plan_file_to_a_worker(template: Template) -> None:
+    states = definition(template)["States"]
+    assert states["More to list"]["Choices"] == [
+        {"Variable": "$.planned.more", "BooleanEquals": True, "Next": "Plan"},
+    ]
+    shards = states["Shards"]
+    assert (shards["MaxConcurrency"], shards["ToleratedFailurePercentage"]) == (7, 5)
+    assert shards["ItemProcessor"]["ProcessorConfig"] == {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
+    assert shards["ItemReader"]["Parameters"]["Prefix.$"] == "$.planned.prefix"
+    assert shards["ItemSelector"] == {"plan.$": "$$.Map.Item.Value.Key"}
+    assert shards["ResultWriter"]["Parameters"]["Prefix"] == "results"
+    retried = [retry["ErrorEquals"] for retry in shards["ItemProcessor"]["States"]["Embed"]["Retry"]]
+    assert "Lambda.TooManyRequestsException" in retried[0]
+    assert "TransientError" in retried[1]
+    assert "ShardError" not in str(retried)  # it would fail again
+
+
+def test_what_comes_and_what_goes_is_put_in_a_queue_with_a_dead_letter_queue(template: Template) -> None:
+    (rule,) = resources(template, "AWS::Events::Rule")
+    assert rule["EventPattern"] == {
+        "source": ["aws.s3"],
+        "detail-type": ["Object Created", "Object Deleted"],
+        "detail": {"bucket": {"name": ["photos"]}, "object": {"key": [{"prefix": "2026/"}]}},
+    }
+    (mapping,) = resources(template, "AWS::Lambda::EventSourceMapping")
+    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert mapping["ScalingConfig"] == {"MaximumConcurrency": 5}
+    (queue,) = [item for item in resources(template, "AWS::SQS::Queue") if "RedrivePolicy" in item]
+    assert queue["RedrivePolicy"]["maxReceiveCount"] == 3
+    assert queue["VisibilityTimeout"] >= 6 * function(template, "batch worker")["Timeout"]  # AWS Lambda's guide on SQS
+    assert mapping["MaximumBatchingWindowInSeconds"] <= 30  # an arrival is searchable within a minute
+
+
+def test_the_roles_may_read_the_source_below_its_prefix_and_write_to_the_output_alone(template: Template) -> None:
+    worker = statements(template, function(template, "batch worker"))
+    reads = [item for item in worker if item["Action"] == "s3:GetObject"]
+    assert "photos/2026/*" in json.dumps(reads)
+    for name in ("batch worker", "Lists the images"):
+        actions = json.dumps([item["Action"] for item in statements(template, function(template, name))])
+        assert "s3:Delete" not in actions
+        assert '"s3:*"' not in actions
+    (bucket,) = resources(template, "AWS::S3::Bucket")
+    assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+    assert bucket["BucketEncryption"]
+
+
+def test_a_bucket_of_the_users_takes_the_results(synth: Synth) -> None:
+    template = synth(batch_source="photos", batch_output="my-vectors")
+    assert resources(template, "AWS::S3::Bucket") == []
+    variables = function(template, "batch worker")["Environment"]["Variables"]
+    assert variables["OPENCLIP_BATCH_OUTPUT"] == "my-vectors"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("batch_source", "s3://photos"),
+        ("batch_source", "Photos"),
+        ("batch_source", "photos/*.jpg"),
+        ("batch_output", "a/b"),
+        ("batch_concurrency", "0"),
+        ("batch_memory", "100"),
+        ("batch_max_failed", "2"),
+        ("batch_tolerated_shards", "101"),
+    ],
+)
+def test_a_setting_that_cannot_be_meant_is_named(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=name):
+        StackSettings.from_context({name: value})
+
+
+def test_a_package_without_what_a_batch_needs_is_refused_with_the_command(build_dir: Any, tmp_path: Path) -> None:
+    from aws_cdk import App
+
+    from infra.assembly import assemble
+    from tests.infra import fake_build
+
+    build = fake_build.write(tmp_path / "build", extras=())
+    with pytest.raises(PackageError, match="python -m layer package --with batch"):
+        assemble(App(context={"build_dir": str(build), "batch_source": "photos"}, outdir=str(tmp_path / "out")))
+
+
+def test_worker_and_planner_take_the_same_files_for_images() -> None:
+    agree("image endings of a batch", {"handler/batch/rows.py": ENDINGS, "infra/functions/planner": planner.ENDINGS})

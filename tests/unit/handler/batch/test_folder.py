@@ -1,0 +1,64 @@
+"""`python -m handler.batch`: a folder on this machine, with the demo bundle's place taken by the fake one."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from handler.batch import __main__ as command
+from handler.batch.folder_plan import plan
+from handler.batch.store import Directory
+from tests.unit.batch_world import png
+
+
+def photos(root: Path) -> Path:
+    for name in ("b.png", "a.JPG", "sub/c.webp", ".hidden.png", "._a.png", "notes.txt", "中 文.gif"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(png(1))
+    (root / b"\xff.png".decode(errors="surrogateescape")).write_bytes(png(1))
+    return root
+
+
+def test_a_folder_is_planned_once_in_the_order_of_names(tmp_path: Path) -> None:
+    source, store = photos(tmp_path / "photos"), Directory(tmp_path / "out")
+    found = plan(source, store, "local", 2)
+    rows = [json.loads(line)["key"] for number in range(2) for line in
+            store.read(f"runs/local/plan/{number:08d}.jsonl").splitlines()]  # fmt: skip
+    assert rows == ["a.JPG", "b.png", "中 文.gif", "sub/c.webp"]
+    assert (found["images"], found["shards"], found["left_out"]) == (4, 2, 4)
+
+    (source / "later.png").write_bytes(png(2))
+    assert plan(source, store, "local", 2) == found
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["nowhere", "--output", "out"], "nowhere is not a directory"),
+        (["photos", "--output", "out", "--run", "a/b"], "--run 'a/b'"),
+        (["photos", "--output", "out", "--shard-size", "0"], "no whole number above 0"),
+        (["photos"], "--output"),
+    ],
+)
+def test_what_cannot_be_meant_is_told_before_anything_is_written(
+    arguments: list[str], says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photos(tmp_path / "photos")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        command.main(arguments)
+    assert ended.value.code == 2
+    assert says in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_share_that_is_none_and_a_run_of_another_folder_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, output = photos(tmp_path / "photos"), tmp_path / "out"
+    assert command.main([str(source), "--output", str(output), "--max-failed", "2"]) == 1
+    assert "set it to a number from 0 to 1" in capsys.readouterr().err
+    plan(source, Directory(output), "local", 2)
+    other = photos(tmp_path / "other")
+    assert command.main([str(other), "--output", str(output)]) == 1
+    assert "give another --run" in capsys.readouterr().err
