@@ -51,6 +51,15 @@ def _parser() -> Parser:
     inspect.add_argument("--cache", type=Path, default=CACHE, help="keeps downloads (default: %(default)s)")
     inspect.set_defaults(run=_inspect)
 
+    _add_package(commands)
+    _add_models(commands)
+    _add_doctor(commands)
+    for command in commands.choices.values():
+        command.add_argument("--json", action="store_true", help="print one JSON document for programs")
+    return parser
+
+
+def _add_package(commands: "argparse._SubParsersAction[Parser]") -> None:
     package = commands.add_parser("package", help="write the image's build context, or the zips, for a bundle's target")
     package.add_argument("--bundle", type=Path, default=BUNDLE, help="default: %(default)s")
     package.add_argument("--output", type=Path, default=BUNDLE.parent, help="default: %(default)s")
@@ -62,12 +71,6 @@ def _parser() -> Parser:
         "--with", dest="extras", action="append", default=[], choices=("batch",), help="what batches need: 35 MB more"
     )
     package.set_defaults(run=_package)
-
-    _add_models(commands)
-    _add_doctor(commands)
-    for command in commands.choices.values():
-        command.add_argument("--json", action="store_true", help="print one JSON document for programs")
-    return parser
 
 
 def _add_build(commands: "argparse._SubParsersAction[Parser]") -> None:
