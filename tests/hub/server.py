@@ -169,7 +169,7 @@ class _Handler(BaseHTTPRequestHandler):
         path = found.folder / name
         headers = {"X-Repo-Commit": found.commit}
         if not path.is_file():
-            self._fail(404, "EntryNotFound")
+            self._fail(404, "EntryNotFound", headers)  # with the commit, which the client notes in .no_exist
         elif path.stat().st_size < LARGE:
             self._send_file(path, {**headers, "ETag": f'"{self._sibling(path)["blobId"]}"'})
         else:
@@ -212,9 +212,9 @@ class _Handler(BaseHTTPRequestHandler):
                 damaged = path.name in self.server.hub.wrong_bytes
                 self.wfile.write(bytes(len(chunk)) if damaged else chunk)
 
-    def _fail(self, status: int, code: str | None) -> None:
+    def _fail(self, status: int, code: str | None, more: dict[str, str] | None = None) -> None:
         headers = {"X-Error-Code": code, "X-Error-Message": code} if code else {}
-        self._send(status, headers, json.dumps({"error": code or "the server broke"}).encode())
+        self._send(status, {**headers, **(more or {})}, json.dumps({"error": code or "the server broke"}).encode())
 
     def _send(self, status: int, headers: dict[str, str], body: bytes) -> None:
         self.send_response(status)
