@@ -131,7 +131,7 @@ def test_a_file_from_outside_the_hub_is_held_to_the_checksum_in_its_url(tmp_path
     good, bad = (take(f"{website}/w-{known}.pt", tmp_path / "cache") for known in (digest[:8], "00000000"))
 
     assert good.stdout.split() == ["open_clip_config.json", "open_clip_model.safetensors"], good.stderr
-    assert f"has sha256 {digest}, expected was 00000000" in bad.stderr
+    assert f"has sha256 {digest}, expected is 00000000" in bad.stderr
 
 
 def take(url: str, cache: Path) -> "subprocess.CompletedProcess[str]":

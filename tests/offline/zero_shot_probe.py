@@ -52,8 +52,8 @@ handler_sigmoid = ask("/v1/classify", classify)
 similarity = ask("/v1/similarity", {"images": references, "texts": LABELS})
 
 # The same weights as a model without a bias, which is what tells CLIP's loss from SigLIP's.
-[loaded] = app.SERVICE.models._loaded.values()
-object.__setattr__(loaded.entry, "logit_bias", None)
+[(name, loaded)] = app.SERVICE.models._loaded.items()
+app.SERVICE.models._loaded[name] = loaded._replace(entry=loaded.entry._replace(logit_bias=None))
 handler_softmax = ask("/v1/classify", classify)
 
 model, preprocess = open_clip.create_model_from_pretrained(NAME)

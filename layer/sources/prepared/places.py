@@ -32,7 +32,7 @@ def _directory(text: str, where: str) -> Path:
     path = Path(text)
     if path.is_dir():
         return path
-    state = "is no directory" if os.path.lexists(path) else "is not there"
+    state = "is not a directory" if os.path.lexists(path) else "is not there"
     raise SourceError(
         f"{where}: {text} {state}: name the directory of a prepared cache, or a folder that holds several; "
         "`python -m layer fetch --output model_cache` makes one where there is a network"
