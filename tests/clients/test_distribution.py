@@ -75,11 +75,13 @@ def test_a_folder_is_searched_in_two_commands(
     told = json.loads(found.stdout)
     assert told["model"] == MODEL
     assert [Path(row["name"]).name for row in told["results"]] == [files[0].name, files[1].name]
+    chrome.hosts()  # what was asked before
     chrome.driver.get(page.as_uri())
     shown = chrome.driver.execute_script(
         "return [...document.images].map(image => [image.alt, image.complete && image.naturalWidth])"
     )
     assert shown == [[files[0].name, 128], [files[1].name, 128]]
+    assert chrome.hosts() == {""}  # the file itself, and nothing from anywhere else
     chrome.driver.get("about:blank")
 
 
