@@ -134,6 +134,8 @@ class StackSettings(BaseModel):
             )
         if self.snap_start and self.ephemeral_storage > 512:
             raise ValueError("snap_start takes 512 MB of ephemeral_storage and no more: set snap_start=false")
+        if self.batch_source and self.vpc == "isolated":
+            raise ValueError("batch_source and vpc=isolated exclude each other: a batch's worker runs outside of a VPC")
         if self.auth == "jwt" and not (self.jwt_issuer and self.jwt_audience):
             raise ValueError("auth=jwt needs jwt_issuer=https://... and jwt_audience=...")
         if self.auth != "jwt" and (self.jwt_issuer or self.jwt_audience):

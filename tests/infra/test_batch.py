@@ -136,6 +136,11 @@ def test_a_setting_that_cannot_be_meant_is_named(name: str, value: str) -> None:
         StackSettings.from_context({name: value})
 
 
+def test_a_batch_is_refused_where_the_function_has_no_way_out() -> None:
+    with pytest.raises(SettingsError, match="vpc=isolated exclude each other"):
+        StackSettings.from_context({"batch_source": "photos", "vpc": "isolated"})
+
+
 def test_a_package_without_what_a_batch_needs_is_refused_with_the_command(build_dir: Any, tmp_path: Path) -> None:
     from aws_cdk import App
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from handler.endpoints.embeddings import Vectors, embed, unit
 from handler.errors import ApiError
+from handler.imaging.decode import FORMATS
 from handler.manifest import ModelEntry
 from handler.schemas.fields import Item
 from handler.schemas.limits import check_response_size
@@ -63,7 +64,7 @@ def image_facts(items: Sequence[Item]) -> list[ImageFacts]:
     for data in (part.value for item in items for part in item.parts):
         if not isinstance(data, bytes):
             continue
-        with Image.open(io.BytesIO(data)) as image:
+        with Image.open(io.BytesIO(data), formats=tuple(FORMATS)) as image:
             bits = {"1": 1, "I;16": 16, "LA": 16, "RGB": 24, "RGBA": 32, "CMYK": 32}.get(image.mode, 8)
             found.append(ImageFacts(image.width, image.height, (image.format or "").lower(), bits))
     return found

@@ -4,13 +4,17 @@ That the vendors' own clients understand the answers is shown in tests/clients/t
 """
 
 import base64
+import io
 import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image, UnidentifiedImageError
 
+from handler.endpoints.dialects.core import image_facts
+from handler.schemas.fields import Item
 from tests.unit.fake_bundle import FIRST, FakeFunction, as_base64, image_bytes
 from tests.unit.handler.dialect_requests import COHERE, CONTENT, RED, entries, post, predict
 
@@ -138,3 +142,10 @@ def test_immich_s_names_are_the_model_s_with_two_underscores(function: FakeFunct
     assert predict(function, {"entries": entries("textual", "ViT-B-32__openai"), "text": b"abc"})[0] == 200
     status, answer = predict(function, {"entries": entries("textual", "ViT-B-16__openai"), "text": b"abc"})
     assert (status, answer["detail"].partition(":")[0]) == (404, "model_not_found")
+
+
+def test_an_images_facts_are_read_by_no_other_decoder_than_those_that_may_see_a_request() -> None:
+    tiff = io.BytesIO()
+    Image.new("RGB", (9, 7)).save(tiff, "TIFF")
+    with pytest.raises(UnidentifiedImageError):
+        image_facts([Item(tiff.getvalue(), None)])
