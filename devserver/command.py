@@ -3,9 +3,11 @@
 It behaves as an HTTP API in front of one execution environment: one request at a time, Lambda's limits on size.
 """
 
+import os
 import signal
 import threading
 from http.server import ThreadingHTTPServer
+from pathlib import Path
 
 from console.parser import Parser, port
 from console.run import run
@@ -23,7 +25,15 @@ def _command(arguments: list[str] | None, prog: str) -> int:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=port, default=8080, help="0 takes a free one and prints it (default: 8080)")
     parser.add_argument("--api-key", default="", help="ask for `Authorization: Bearer ...` as a deployed API does")
+    parser.add_argument(
+        "--index",
+        default=os.environ.get("OPENCLIP_INDEX", ""),
+        help="serve /v1/search and /v1/index too, over this directory or s3://bucket/prefix (OPENCLIP_INDEX)",
+    )
+    parser.add_argument("--images", type=Path, help="the folder that was indexed: a result's file can be looked at")
     options = parser.parse_args(arguments)
+    if options.images and not (options.index and options.images.is_dir()):
+        parser.error("--images names the folder whose index --index is: give both, and a folder that is there")
     RequestHandler.api_key = options.api_key
     server = ThreadingHTTPServer((options.host, options.port), RequestHandler)  # before a model is loaded in vain
     from handler.app import SERVICE  # after the arguments: importing it is the init phase
@@ -32,6 +42,10 @@ def _command(arguments: list[str] | None, prog: str) -> int:
         server.server_close()
         fix = "set OPENCLIP_BUNDLE_DIR to a bundle (`python -m layer build` makes one)"
         raise StartError(f"nothing is served, for the reason above: {fix}")
+    if options.index:
+        from devserver.search import local  # late: who serves no index needs no LanceDB
+
+        RequestHandler.search = local(options.index, options.images, os.environ)
     for number in (signal.SIGTERM, signal.SIGINT):
         # In a thread of its own: shutdown waits for serve_forever, which runs in the one that gets the signal.
         signal.signal(number, lambda *_: threading.Thread(target=server.shutdown).start())

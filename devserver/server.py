@@ -8,9 +8,12 @@ import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from devserver.body import BodyError, read_body
+
+if TYPE_CHECKING:
+    from devserver.search import LocalSearch
 
 MAX_GATEWAY_BYTES = 10 * 1024 * 1024  # API Gateway's payload quota
 MAX_EVENT_BYTES = 6 * 1024 * 1024  # Lambda's synchronous payload quota, base64 and envelope included
@@ -44,6 +47,7 @@ class RequestHandler(BaseHTTPRequestHandler):
     # One thread for all invocations, as in Lambda: one at a time, and torch keeps its worker threads between them.
     api_key = ""
     environment = ThreadPoolExecutor(1, "execution-environment")
+    search: "LocalSearch | None" = None  # where an index is served beside the API
 
     def _serve(self) -> None:
         try:
@@ -58,6 +62,10 @@ class RequestHandler(BaseHTTPRequestHandler):
         if refusal := self._refusal():
             self._close(*refusal)
             return
+        path, _, query = self.path.partition("?")
+        if self.search and self.command in ("GET", "HEAD") and path == "/v1/search/image":
+            self._send(*self.search.image(query))
+            return
         answer = self.environment.submit(self.invoke, event).result()
         body = answer["body"].encode()
         self._send(
@@ -66,8 +74,12 @@ class RequestHandler(BaseHTTPRequestHandler):
 
     def invoke(self, event: dict[str, Any]) -> dict[str, Any]:
         """Call the function."""
-        from handler.app import lambda_handler  # imported by main; here it is only looked up
+        from handler.app import SERVICE, lambda_handler  # imported by main; here it is only looked up
 
+        if self.search:
+            from handler.http import dispatch
+
+            return dispatch.handle(SERVICE, event, Context(), self.search.table)
         return lambda_handler(event, Context())
 
     def _refusal(self) -> tuple[int, str] | None:

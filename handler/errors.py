@@ -24,6 +24,13 @@ STATUS = {
     "dimensions_not_supported": 400,
     "answer_too_large": 413,
     "model_not_found": 404,
+    # the search
+    "invalid_vector": 400,
+    "query_cancels_out": 400,
+    "urls_not_enabled": 400,
+    "index_not_found": 404,
+    "index_of_another_model": 409,
+    "index_unavailable": 503,
     # where an image comes from
     "invalid_base64": 400,
     "url_not_supported": 400,

@@ -121,7 +121,7 @@ def embed(items: Sequence[Item], model: "LoadedModel", settings: Settings) -> tu
     """
     if any(isinstance(item.value, list) for item in items):
         return _combined(items, model, settings)
-    items = _fetched(items, settings)
+    items = fetched(items, settings)
     texts = [(index, item) for index, item in enumerate(items) if isinstance(item.value, str)]
     images = [(index, item.value, item.param) for index, item in enumerate(items) if isinstance(item.value, bytes)]
     _record(len(texts), len(images), model.entry.id)
@@ -167,7 +167,7 @@ def _tokenized(texts: Sequence[tuple[int, Item]], model: "LoadedModel") -> list[
     return found
 
 
-def _fetched(items: Sequence[Item], settings: Settings) -> Sequence[Item]:
+def fetched(items: Sequence[Item], settings: Settings) -> Sequence[Item]:
     """Put the bytes in the place of what lies in S3."""
     wanted = [(item.value, item.param or "") for item in items if isinstance(item.value, S3Object)]
     if not wanted:

@@ -9,7 +9,7 @@ from typing import Any
 from handler.errors import ApiError, shorten
 from handler.http import cors
 from handler.http.events import is_http, parse, shape
-from handler.http.routes import DIALECT_OF, KEYED, ROUTES, error_body, invoke, served
+from handler.http.routes import API, DIALECT_OF, KEYED, Table, error_body, served
 from handler.messages import Request, Response
 from handler.service import Service
 from handler.telemetry import metrics, tracing
@@ -18,7 +18,7 @@ from handler.telemetry.invocation import Call, active, current
 log = logging.getLogger(__name__)
 
 
-def handle(service: Service, event: Any, context: Any) -> dict[str, Any]:
+def handle(service: Service, event: Any, context: Any, table: Table = API) -> dict[str, Any]:
     """Answer one event: HTTP in its sender's envelope, a direct Invoke with the bare JSON body.
 
     No exception leaves: a direct Invoke that fails returns the error's body too, so that a caller has one thing to
@@ -27,10 +27,10 @@ def handle(service: Service, event: Any, context: Any) -> dict[str, Any]:
     call = Call(getattr(context, "aws_request_id", "unknown"), cold=service.begin())
     with active(call):
         if is_http(event):
-            response, request = _http(service, event, context)
-            call.route = request.path if request and request.path in ROUTES else "unknown"
+            response, request = _http(service, event, context, table)
+            call.route = request.path if request and request.path in table.routes else "unknown"
         else:
-            response, request = _invoke(service, event, context), None
+            response, request = _invoke(service, event, context, table), None
     call.status = response.status
     if call.status >= 500 and call.code is None:
         call.code = "not_ready"  # a health check that says so: an alarm counts it as it does a refused call
@@ -48,21 +48,21 @@ def handle(service: Service, event: Any, context: Any) -> dict[str, Any]:
     return shape(response, event, request)
 
 
-def _invoke(service: Service, event: Any, context: Any) -> Response:
+def _invoke(service: Service, event: Any, context: Any, table: Table) -> Response:
     try:
-        return invoke(service, event)
+        return table.invoke(service, event)
     except Exception as error:  # noqa: BLE001 - told by _failed
         return _failed(error, context, invoked=True)
 
 
-def _http(service: Service, event: Any, context: Any) -> tuple[Response, Request | None]:
+def _http(service: Service, event: Any, context: Any, table: Table) -> tuple[Response, Request | None]:
     request: Request | None = None
 
     def respond() -> Response:
         nonlocal request
         request = parse(event, service.settings.max_body_bytes)
-        request = request.at(ROUTES, service.settings.base_path, KEYED)
-        return _route(service, request)
+        request = request.at(table.routes, service.settings.base_path, KEYED)
+        return _route(service, request, table)
 
     try:
         response = respond()
@@ -95,8 +95,8 @@ def _instead(path: str, known: Collection[str]) -> str:
     return f"there are {', '.join(known)}"
 
 
-def _route(service: Service, request: Request) -> Response:
-    routes = served(service.settings)
+def _route(service: Service, request: Request, table: Table) -> Response:
+    routes = served(service.settings, table)
     methods = routes.get(request.path)
     if methods is None:
         raise ApiError("not_found", f"no route {shorten(request.path)}: {_instead(request.path, routes)}")

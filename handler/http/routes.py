@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from typing import Any
+from typing import Any, NamedTuple
 
 from handler.endpoints import embeddings, health
 from handler.errors import ApiError, shorten
@@ -162,7 +162,7 @@ def _get_docs(service: Service, _: Request) -> Response:
     return pages.docs(service.entries(), service.settings)
 
 
-ROUTES: dict[str, dict[str, Callable[[Service, Request], Response]]] = {
+ROUTES: dict[str, dict[str, Endpoint]] = {
     "/v1/embeddings": {"POST": _post_embeddings},
     "/v1/classify": {"POST": _post_classify},
     "/v1/similarity": {"POST": _post_similarity},
@@ -176,8 +176,18 @@ ROUTES: dict[str, dict[str, Callable[[Service, Request], Response]]] = {
 PAGES = ("/", "/docs", "/openapi.json")  # what no gateway asks a credential for; `OPENCLIP_PAGES=false` turns them off
 
 
-def served(settings: Settings) -> dict[str, dict[str, Callable[[Service, Request], Response]]]:
+class Table(NamedTuple):
+    """What a function answers: its routes, and an event that is no HTTP request."""
+
+    routes: Mapping[str, Mapping[str, Endpoint]]
+    invoke: Callable[[Service, Any], Response]
+
+
+API = Table(ROUTES, invoke)
+
+
+def served(settings: Settings, table: Table = API) -> Mapping[str, Mapping[str, Endpoint]]:
     """Return the routes that the settings leave on."""
     off = {path for path, name in DIALECT_OF.items() if name not in settings.dialects}
     off.update(() if settings.pages else PAGES)
-    return {path: methods for path, methods in ROUTES.items() if path not in off} if off else ROUTES
+    return {path: methods for path, methods in table.routes.items() if path not in off} if off else table.routes

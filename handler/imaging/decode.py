@@ -89,7 +89,7 @@ def decode_container(container: "Container", max_pixels: int, upright: bool) -> 
 
 def read_header(data: bytes, max_pixels: int, fit: Fit | None = None) -> "Container":
     """Read an image's format, size and cost, and refuse what must not be decoded; no pixel is. Raises as `decode`."""
-    kind = _sniff(data)
+    kind = kind_of(data)
     with _map_pillow_errors(kind, max_pixels):
         container = _read(kind, data, fit)
         _check_size(container.width, container.height, max_pixels, container.held)
@@ -128,7 +128,7 @@ def _map_pillow_errors(kind: str, max_pixels: int) -> Iterator[None]:
         raise ImageError("truncated_image", f"a {kind} image that ends early or is damaged ({error})") from error
 
 
-def _sniff(data: bytes) -> str:
+def kind_of(data: bytes) -> str:
     """Tell the format from the first bytes, whatever a header or a file name said."""
     for kind, known in FORMATS.items():
         if data.startswith(known.starts) and data.startswith(known.at_8, 8) and (kind != "BMP" or _is_bmp(data)):

@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[2]
 # From the top down: a package or a top-level module imports what stands in its own row or below it.
 ORDER = {
     "handler": (
+        ("search",),
         ("batch", "selfcheck", "serve"),
         ("app",),
         ("http",),

@@ -27,8 +27,18 @@ ALLOWED = {
         *("botocore", "pillow_heif", "pyarrow"),  # extras
     },
 }
+SEARCH_ONLY = {"lancedb", "pyarrow"}  # 350 MB that no other function has
 # Paid for at every cold start: at module level only the engines may, and only the heavy library that they wrap.
-LATE_IN_HANDLER = {"boto3", "torch", "torchvision", "open_clip", "transformers", "huggingface_hub", "timm"}
+LATE_IN_HANDLER = {
+    "boto3",
+    "torch",
+    "torchvision",
+    "open_clip",
+    "transformers",
+    "huggingface_hub",
+    "timm",
+    *SEARCH_ONLY,
+}
 MAX_LINES = 250
 MAX_FUNCTION_LINES = 40
 
@@ -93,6 +103,15 @@ def test_the_handler_imports_nothing_heavy_at_module_level_outside_its_engines()
         path.name: wrong
         for path in sources("handler")
         if path.parent.name != "engines" and (wrong := LATE_IN_HANDLER & set(imported(iter(parse(path).body))))
+    }
+    assert broken == {}
+
+
+def test_only_the_search_imports_its_database() -> None:
+    broken = {
+        str(path.relative_to(ROOT)): wrong
+        for path in sources("handler")
+        if path.parent.name != "search" and (wrong := SEARCH_ONLY & set(imported(ast.walk(parse(path)))))
     }
     assert broken == {}
 

@@ -210,6 +210,8 @@ def test_every_code_of_a_request_is_tested_here() -> None:
         "text_too_complex",  # tests/offline/test_text_cost.py
         "image_too_complex",  # tests/unit/handler/test_decode.py
         "invalid_event",  # tests/unit/handler/test_routes.py
+        "invalid_vector", "query_cancels_out", "urls_not_enabled", "index_not_found", "index_of_another_model",
+        "index_unavailable",  # tests/unit/handler/search
         "internal_error", "not_ready",  # tests/unit/handler/test_service.py
     }  # fmt: skip
     assert set(STATUS) - tested == elsewhere

@@ -1,0 +1,24 @@
+"""Lambda's entry point of the search function, `handler.search.app.lambda_handler`: an image of its own."""
+
+from handler import offline  # noqa: F401, I001 - before all else: libraries freeze their network settings when imported
+
+import os
+import time
+from typing import Any
+
+STARTED = time.monotonic()
+
+from handler.service import Service  # noqa: E402 - what is imported is part of the cold start
+
+SERVICE = Service.start(os.environ, STARTED)
+
+from handler.http import dispatch  # noqa: E402 - meanwhile the model loads
+from handler.search.routes import table  # noqa: E402
+from handler.search.settings import SearchSettings  # noqa: E402
+
+TABLE = table(SearchSettings.from_env(os.environ))
+
+
+def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
+    """Answer API Gateway, a Function URL, a load balancer, or a direct Invoke of the body of `POST /v1/search`."""
+    return dispatch.handle(SERVICE, event, context, TABLE)

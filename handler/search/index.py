@@ -1,0 +1,58 @@
+"""What every index can do, whichever product keeps it, and the refusals that all of them share."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from handler.errors import ApiError
+from handler.search.records import About, Gone, Hit, Item, Vector, Where
+
+MAX_K = 1_000
+
+
+class Index(Protocol):
+    """An index of one model's vectors. Several may write at once, in any order, and again: the result is the same."""
+
+    def prepare(self, about: About) -> None:
+        """Make the index where there is none yet. Raises ApiError index_of_another_model, index_unavailable."""
+
+    def put(self, items: Sequence[Item]) -> None:
+        """Add or replace. An older look never replaces a newer one. Raises ApiError index_unavailable."""
+
+    def delete(self, gone: Sequence[Gone]) -> None:
+        """Remove, and remember when: a put of an older look does not bring a key back."""
+
+    def query(self, vector: Vector, k: int, where: Where | None = None, with_vectors: bool = False) -> list[Hit]:
+        """Return the `k` nearest by cosine, best first; with `where`, the nearest of those that it lets through."""
+
+    def count(self) -> int:
+        """Return how many can be found."""
+
+    def about(self) -> About:
+        """Say what the vectors are of. Raises ApiError index_not_found, index_unavailable."""
+
+
+def rebuild_command(place: str) -> str:
+    """Return the command that fills an index from the vectors of a batch."""
+    return f"python -m handler.search rebuild --vectors <directory or s3://bucket> --index {place}"
+
+
+def not_found(place: str) -> ApiError:
+    """The error where there is no index."""
+    return ApiError(
+        "index_not_found",
+        f"there is no index at {place}: build it with `{rebuild_command(place)}`, put something with POST /v1/index, "
+        "or correct OPENCLIP_INDEX",
+    )
+
+
+def check_same(theirs: About, ours: About, place: str, what: str = "this function embeds with") -> None:
+    """Raise ApiError index_of_another_model where vectors of `ours` cannot be compared with the index's."""
+    if (theirs.manifest_sha256, theirs.model) == (ours.manifest_sha256, ours.model):
+        return
+    raise ApiError(
+        "index_of_another_model",
+        f"the index at {place} has vectors of {theirs.model} (manifest {theirs.manifest_sha256[:12]}), and {what} "
+        f"{ours.model} (manifest {ours.manifest_sha256[:12]}): vectors of two bundles cannot be compared. Embed the "
+        f"images with this bundle and build the index again: `{rebuild_command(place)}`",
+        "model",
+    )

@@ -1,0 +1,36 @@
+"""The routes of the search function, and of a local server that has an index beside the API."""
+
+from typing import Any
+
+from handler.endpoints.pages import CACHE_CONTROL
+from handler.http import routes
+from handler.http.routes import Table
+from handler.messages import Request, Response
+from handler.search import openapi
+from handler.search.backends import open_index
+from handler.search.endpoint import Search
+from handler.search.settings import SearchSettings
+from handler.service import Service
+
+OWN = ("/v1/models", "/health")  # of the API's routes, those that the search function has too
+
+
+def table(settings: SearchSettings, beside_api: bool = False) -> Table:
+    """Return the search's routes, with all of the API's where it stands beside the API. Nothing is opened yet."""
+    search = Search(open_index(settings.place), settings)
+
+    def document(service: Service, _: Request) -> Response:
+        text = openapi.text(service.entries(), service.settings, beside_api)
+        return Response(200, text, {"cache-control": CACHE_CONTROL}, "application/json")
+
+    def invoke(service: Service, event: Any) -> Response:
+        return search.find(service, event)
+
+    others = routes.ROUTES if beside_api else {path: routes.ROUTES[path] for path in OWN}
+    found: dict[str, dict[str, routes.Endpoint]] = {
+        **others,
+        "/v1/search": {"POST": search.search},
+        "/v1/index": {"POST": search.change, "GET": search.tell},
+        "/openapi.json": {"GET": document},
+    }
+    return Table(found, routes.invoke if beside_api else invoke)

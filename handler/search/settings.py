@@ -1,0 +1,47 @@
+"""What the search is told by its environment, besides the settings of the handler."""
+
+import os
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from handler.errors import SettingsError
+
+MAX_URL_SECONDS = 7 * 24 * 3600  # S3's own limit, docs.aws.amazon.com: AmazonS3 "Sharing objects with presigned URLs"
+
+
+class SearchSettings(NamedTuple):
+    """`place` is the index: a directory, `s3://bucket/prefix` or `s3vectors:<bucket>/<index>`.
+
+    `url_buckets` are those whose objects may get a presigned URL, which holds for `url_seconds`.
+    """
+
+    place: str
+    url_buckets: tuple[str, ...] = ()
+    url_seconds: int = 900
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] = os.environ) -> "SearchSettings":
+        """Read OPENCLIP_INDEX, OPENCLIP_SEARCH_URL_BUCKETS and OPENCLIP_SEARCH_URL_SECONDS. Raises SettingsError."""
+        index = environ.get("OPENCLIP_INDEX", "")
+        if not index:
+            raise SettingsError(
+                "OPENCLIP_INDEX is not set: name the index, as a directory, s3://bucket/prefix or "
+                "s3vectors:<bucket>/<index>"
+            )
+        buckets = (name.strip() for name in environ.get("OPENCLIP_SEARCH_URL_BUCKETS", "").split(","))
+        seconds = environ.get("OPENCLIP_SEARCH_URL_SECONDS")
+        return cls(index, tuple(filter(None, buckets)), cls.url_seconds_of(seconds))
+
+    @classmethod
+    def url_seconds_of(cls, text: str | None) -> int:
+        """Read for how long a URL holds. Raises SettingsError."""
+        default: int = cls._field_defaults["url_seconds"]
+        return default if text is None else _seconds(text)
+
+
+def _seconds(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) <= MAX_URL_SECONDS:
+        raise SettingsError(
+            f"OPENCLIP_SEARCH_URL_SECONDS is {text!r}: set it to a whole number from 1 to {MAX_URL_SECONDS:,}"
+        )
+    return int(text)

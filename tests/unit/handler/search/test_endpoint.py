@@ -1,0 +1,139 @@
+"""The search's routes as clients call them, over an index in a directory."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.unit.fake_bundle import FIRST, SECOND, data_uri, image_bytes
+from tests.unit.search_world import SearchFunction
+
+RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
+COLORS = {"red.png": RED, "green.png": GREEN, "blue.png": BLUE, "white.png": WHITE}
+
+
+@pytest.fixture
+def function(tmp_path: Path) -> SearchFunction:
+    return SearchFunction(tmp_path / "bundle", str(tmp_path / "index"))
+
+
+@pytest.fixture
+def filled(function: SearchFunction) -> SearchFunction:
+    images = [{"key": key, "image": data_uri(image_bytes(color))} for key, color in COLORS.items()]
+    assert function.change({"put": images}) == (200, {"object": "index", "put": 4, "deleted": 0, "rows": 4})
+    return function
+
+
+def keys(answer: tuple[int, Any]) -> list[str]:
+    status, body = answer
+    assert status == 200, body
+    return [hit["key"] for hit in body["data"]]
+
+
+def cosine(one: Any, other: Any) -> float:
+    return float(np.dot(one, other) / np.linalg.norm(one) / np.linalg.norm(other))
+
+
+def test_a_hit_has_all_that_is_known_of_the_image(filled: SearchFunction) -> None:
+    before = datetime.now(UTC)
+    status, body = filled.search({"query": {"image": data_uri(image_bytes(RED))}, "k": 2, "with_vectors": True})
+    assert status == 200
+    assert (body["object"], body["model"]) == ("list", FIRST)
+    assert body["usage"] == {"prompt_tokens": 0, "total_tokens": 0}
+    first, second = body["data"]
+    assert {name: first[name] for name in ("object", "index", "bucket", "key")} == {
+        "object": "hit", "index": 0, "bucket": "", "key": "red.png"
+    }  # fmt: skip
+    assert first["score"] == pytest.approx(1, abs=1e-6)
+    # The engine sees red as (1, 0, 0, 1), and white as (1, 1, 1, 1).
+    assert (second["index"], second["key"]) == (1, "white.png")
+    assert second["score"] == pytest.approx(cosine([1, 0, 0, 1], [1, 1, 1, 1]), abs=1e-6)
+    assert first["vector"] == pytest.approx([0.5**0.5, 0, 0, 0.5**0.5], abs=1e-6)
+    metadata = first["metadata"]
+    assert (metadata["size"], metadata["width"], metadata["height"]) == (len(image_bytes(RED)), 8, 8)
+    assert abs((datetime.fromisoformat(metadata["last_modified"]) - before).total_seconds()) < 60
+    assert "url" not in first
+
+
+@pytest.mark.parametrize(
+    ("query", "direction"),
+    [
+        ("aab", [2, 1, 0, 0]),
+        ({"text": "abb"}, [1, 2, 0, 0]),
+        ({"vector": [0, 0, 3, 3]}, [0, 0, 3, 3]),
+        (data_uri(image_bytes(GREEN)), [0, 1, 0, 1]),
+        (["a", "b"], [1, 1, 0, 0]),
+        ([{"text": "a"}, {"text": "b", "weight": 0.5}], [1, 0.5, 0, 0]),
+        ([{"text": "aaa"}, {"text": "b"}], [1, 1, 0, 0]),  # of unit vectors: a longer text weighs no more
+        ([{"text": "ab"}, {"text": "b", "weight": -0.5}], [0.5**0.5, 0.5**0.5 - 0.5, 0, 0]),
+        ([{"vector": [1, 0, 0, 0]}, {"image": data_uri(image_bytes(BLUE)), "weight": 1}], [1, 0, 0.5**0.5, 0.5**0.5]),
+    ],
+)  # fmt: skip
+def test_the_score_is_the_cosine_to_the_queries_sum(filled: SearchFunction, query: Any, direction: list[float]) -> None:
+    status, body = filled.search({"query": query, "k": 4})
+    assert status == 200, body
+    expected = {
+        key: cosine([red / 255, green / 255, blue / 255, 1], direction) for key, (red, green, blue) in COLORS.items()
+    }
+    assert {hit["key"]: hit["score"] for hit in body["data"]} == pytest.approx(expected, abs=1e-6)
+    scores = [hit["score"] for hit in body["data"]]
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_what_is_put_again_is_replaced_and_what_is_deleted_is_gone(filled: SearchFunction) -> None:
+    change = {"put": [{"key": "red.png", "image": data_uri(image_bytes(BLUE))}], "delete": [{"key": "blue.png"}]}
+    assert filled.change(change) == (200, {"object": "index", "put": 1, "deleted": 1, "rows": 3})
+    assert keys(filled.search({"query": {"image": data_uri(image_bytes(BLUE))}, "k": 10}))[0] == "red.png"
+    assert "blue.png" not in keys(filled.search({"query": "a", "k": 10}))
+    again = {"put": [{"key": "blue.png", "vector": [0, 0, 1, 1]}]}
+    assert filled.change(again)[1]["rows"] == 4
+
+
+def test_a_key_of_another_bucket_is_another_image(filled: SearchFunction) -> None:
+    assert filled.change({"put": [{"bucket": "photos", "key": "red.png", "vector": [1, 0, 0, 1]}]})[1]["rows"] == 5
+    hits = filled.search({"query": {"vector": [1, 0, 0, 1]}, "k": 2})[1]["data"]
+    assert {(hit["bucket"], hit["key"]) for hit in hits} == {("", "red.png"), ("photos", "red.png")}
+    assert filled.change({"delete": [{"key": "red.png"}]})[1]["rows"] == 4
+
+
+def test_the_index_says_what_it_is_of(filled: SearchFunction) -> None:
+    assert filled.get("/v1/index") == (
+        200,
+        {
+            "object": "index",
+            "model": FIRST,
+            "manifest_sha256": filled.service.models.manifest.sha256,
+            "settings": {"exif_orientation": False, "normalize": True},
+            "dimensions": 4,
+            "rows": 4,
+        },
+    )
+
+
+def test_a_direct_invoke_is_a_search(filled: SearchFunction) -> None:
+    assert filled.invoke({"query": "a", "k": 1})["data"][0]["key"] == "red.png"
+    assert filled.invoke({"query": "a", "k": 0})["error"]["code"] == "invalid_value"
+
+
+def test_an_index_that_is_not_there(function: SearchFunction) -> None:
+    for status, body in (function.get("/v1/index"), function.search({"query": "a"})):
+        assert (status, body["error"]["code"]) == (404, "index_not_found")
+        assert "python -m handler.search rebuild" in body["error"]["message"]
+
+
+def test_the_index_of_another_bundle_or_model_is_refused(filled: SearchFunction, tmp_path: Path) -> None:
+    status, body = filled.search({"query": "a", "model": SECOND})
+    assert (status, body["error"]["code"], body["error"]["param"]) == (409, "index_of_another_model", "model")
+    other = SearchFunction(tmp_path / "other", str(tmp_path / "index"), created_at="2026-11-27T00:00:00Z")
+    for status, body in (other.search({"query": "a"}), other.change({"put": [{"key": "a", "vector": [1, 0, 0, 0]}]})):
+        assert (status, body["error"]["code"]) == (409, "index_of_another_model")
+        assert f"rebuild --vectors <directory or s3://bucket> --index {tmp_path / 'index'}" in body["error"]["message"]
+    assert filled.get("/v1/index")[1]["rows"] == 4
+
+
+def test_other_routes_of_the_api_are_not_there(function: SearchFunction) -> None:
+    assert function.post({"input": "a"})[0] == 404
+    assert function.get("/health")[0] == 200
+    assert function.http("PUT", "/v1/index")[0] == 405
