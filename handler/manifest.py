@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from handler.errors import BundleError, ModelNotFoundError
 
 SCHEMA = 3
+TEXT, IMAGE = MODALITIES = ("text", "image")  # what a model embeds, each with a tower of its own
 REBUILD = "build the bundle again with `python -m layer build` and deploy that"
 
 

@@ -5,11 +5,11 @@ import itertools
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, NamedTuple
 
 from handler.engines import Engine, create_engine
-from handler.manifest import Manifest, ModelEntry
+from handler.manifest import MODALITIES, Manifest, ModelEntry
 from handler.settings import MB, Settings
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ class Models:
         self._settings = settings
         self._create = create
         self._loaded: dict[str, LoadedModel] = {}
+        self._ready: dict[str, frozenset[str]] = {}  # by id: the modalities whose tower is loaded
         self._used: dict[str, int] = {}  # by id: a number that grows with every use
         self._clock = itertools.count()
         self._sizes = _sizes(manifest)
@@ -53,28 +54,38 @@ class Models:
         # One lock for all: a load patches torch for its duration, and two at once would share the same cores anyway.
         self._lock = threading.Lock()
 
-    def get(self, model_id: str | None = None) -> LoadedModel:
-        """Return the model, loading it first if need be; None is the bundle's first.
+    def get(self, model_id: str | None = None, modalities: Collection[str] = MODALITIES) -> LoadedModel:
+        """Return the model, with what these modalities need loaded if need be; None is the bundle's first.
 
         Raises ModelNotFoundError for an id the bundle does not have, and whatever the engine raises while loading.
         """
         entry = self.manifest.model(model_id)
         self._used[entry.id] = next(self._clock)
-        if ready := self._loaded.get(entry.id):
+        if (ready := self._loaded.get(entry.id)) and self.ready(entry.id, modalities):
             return ready  # without the lock: a model being loaded must not hold up one that is ready
         with self._lock:
             if entry.id not in self._loaded:
                 self._make_room(entry)
                 self._loaded[entry.id] = self._load(entry)
+            if modalities and not self.ready(entry.id, modalities):
+                self._loaded[entry.id] = _with(self._loaded[entry.id], modalities)
+                self._ready[entry.id] = self._ready.get(entry.id, frozenset()) | frozenset(modalities)
                 self.first_load_seconds = self.first_load_seconds or self._loaded[entry.id].load_seconds
             return self._loaded[entry.id]
 
+    def ready(self, model_id: str, modalities: Collection[str]) -> bool:
+        """Tell whether a model is in memory with the towers of all these modalities."""
+        return self._ready.get(model_id, frozenset()).issuperset(modalities)
+
     def loaded_ids(self) -> list[str]:
-        """Name the models that are in memory, in the order in which they were loaded."""
-        return list(self._loaded)
+        """Name the models that are in memory with a tower at least, in the order in which they were loaded."""
+        return [model_id for model_id in self._loaded if self._ready.get(model_id)]
 
     def start_in_background(self) -> threading.Thread:
-        """Start loading the bundle's first model; the first `get` joins by waiting for the same lock."""
+        """Start to import the engine of the bundle's first model; the first `get` waits for the same lock.
+
+        The towers are loaded by the first request, which says which of them are needed.
+        """
         thread = threading.Thread(target=self._load_ahead, name="openclip-load", daemon=True)
         thread.start()
         return thread
@@ -103,6 +114,7 @@ class Models:
         while self._loaded and not self._fits(entry):
             oldest = min(self._loaded, key=lambda model_id: self._used[model_id])
             del self._loaded[oldest]
+            self._ready.pop(oldest, None)
             gc.unfreeze()  # a model that was loaded while the handler was imported was frozen with it
             gc.collect()  # torch's modules refer to each other
             log.info("released %s: %s does not fit beside it", oldest, entry.id)
@@ -124,11 +136,17 @@ class Models:
 
     def _load_ahead(self) -> None:
         try:
-            self.get()
+            self.get(modalities=())
         except Exception as error:
             # Not lost: the health check tells it, and the first request tries again.
             self.background_error = error
             log.exception("loading %s in the background failed", self.manifest.models[0].id)
+
+
+def _with(model: LoadedModel, modalities: Collection[str]) -> LoadedModel:
+    start = time.perf_counter()
+    model.engine.load(modalities)
+    return model._replace(load_seconds=model.load_seconds + time.perf_counter() - start)
 
 
 def _sizes(manifest: Manifest) -> dict[str, int]:

@@ -4,11 +4,11 @@ import itertools
 import logging
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from handler import manifest
 from handler.errors import ApiError, StartError
-from handler.manifest import ModelEntry
+from handler.manifest import MODALITIES, ModelEntry
 from handler.models import LoadedModel, Models
 from handler.settings import Settings
 from handler.telemetry.invocation import stage
@@ -66,10 +66,13 @@ class Service:
         """Return the bundle's models; none where the start failed."""
         return self._models.manifest.models if self._models else ()
 
-    def model(self, model_id: str | None) -> LoadedModel:
-        """Return a model, loading it if need be. Raises ApiError: model_not_found, or not_ready with the reason."""
+    def model(self, model_id: str | None, modalities: Collection[str] = MODALITIES) -> LoadedModel:
+        """Return a model, with what these modalities need loaded if need be.
+
+        Raises ApiError: model_not_found, or not_ready with the reason.
+        """
         try:
-            model = self._get(model_id)
+            model = self._get(model_id, modalities)
         except ApiError:
             raise
         except Exception as error:
@@ -79,11 +82,11 @@ class Service:
         self._problem = None
         return model
 
-    def _get(self, model_id: str | None) -> LoadedModel:
-        if self.models.manifest.model(model_id).id in self.models.loaded_ids():
-            return self.models.get(model_id)
+    def _get(self, model_id: str | None, modalities: Collection[str]) -> LoadedModel:
+        if self.models.ready(self.models.manifest.model(model_id).id, modalities):
+            return self.models.get(model_id, modalities)
         with stage("load"):
-            return self.models.get(model_id)
+            return self.models.get(model_id, modalities)
 
     def begin(self) -> bool:
         """Count a call, and tell whether it is the first: before it, this environment is cold."""
@@ -102,7 +105,10 @@ class Service:
         return self._problem
 
     def cold_start_seconds(self) -> float | None:
-        """Seconds from the start of init until the first model was ready; None before that."""
+        """Seconds from the start of init until the first model could answer, without what it waited for a request.
+
+        None before that.
+        """
         load = self._models.first_load_seconds if self._models else None
         return None if load is None else round(self.init_seconds + load, 3)
 

@@ -13,6 +13,7 @@ from handler.batch.reader import BucketReader, make_client
 from handler.batch.settings import BatchSettings
 from handler.batch.shard import ShardError, Work
 from handler.batch.store import Bucket
+from handler.manifest import IMAGE
 from handler.service import Service
 
 STARTED = time.monotonic()
@@ -36,7 +37,7 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 def _work() -> Work:
-    model = SERVICE.model(None)
+    model = SERVICE.model(None, (IMAGE,))
     client = _client()
     return Work(
         model,

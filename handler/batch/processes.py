@@ -15,6 +15,7 @@ from handler.batch import shard
 from handler.batch.reader import FolderReader
 from handler.batch.store import Directory
 from handler.errors import StartError
+from handler.manifest import IMAGE
 from handler.service import Service
 
 _state: dict[str, Any] = {}  # of one process: what it embeds with
@@ -45,7 +46,7 @@ def outcomes(
 
 def _prepare(source: Path, output: Path, max_failed: float) -> None:
     service = Service.start(os.environ)
-    model = service.model(None)
+    model = service.model(None, (IMAGE,))
     reader = FolderReader(source, service.settings.max_object_bytes)
     _state["work"] = shard.Work(model, service.models.manifest.sha256, service.settings, reader, Directory(output))
     _state["max_failed"] = max_failed

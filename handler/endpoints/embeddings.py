@@ -11,9 +11,9 @@ from handler.engines.text_cleaning import one_request
 from handler.errors import ApiError, TextError
 from handler.imaging.batching import batches, read_headers
 from handler.imaging.s3 import S3Object, fetch
-from handler.manifest import ModelEntry
+from handler.manifest import IMAGE, MODALITIES, TEXT, ModelEntry
 from handler.messages import Response
-from handler.schemas.fields import MODALITIES, Item
+from handler.schemas.fields import Item
 from handler.schemas.limits import check_response_size
 from handler.schemas.requests import EMBEDDINGS, OPTIONS, QUERY
 from handler.service import Service
@@ -92,7 +92,7 @@ def check(request: EmbeddingsRequest, entry: ModelEntry) -> None:
 def respond(service: Service, request: EmbeddingsRequest) -> Response:
     """Answer a request that was parsed. Raises ApiError."""
     check(request, service.models.manifest.model(request.model))
-    return Response(200, run(request, service.model(request.model), service.settings))
+    return Response(200, run(request, service.model(request.model, modalities(request.items)), service.settings))
 
 
 def run(request: EmbeddingsRequest, model: "LoadedModel", settings: Settings) -> dict[str, Any]:
@@ -112,6 +112,11 @@ def run(request: EmbeddingsRequest, model: "LoadedModel", settings: Settings) ->
 def as_asked(settings: Settings, exif_orientation: bool | None) -> Settings:
     """Return the settings with what a request says itself."""
     return settings if exif_orientation is None else settings._replace(exif_orientation=exif_orientation)
+
+
+def modalities(items: Sequence[Item]) -> set[str]:
+    """Name what is to be embedded, so that no other tower is loaded for it."""
+    return {TEXT if isinstance(part.value, str) else IMAGE for item in items for part in item.parts}
 
 
 def embed(items: Sequence[Item], model: "LoadedModel", settings: Settings) -> tuple[Vectors, int]:

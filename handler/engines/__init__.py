@@ -1,6 +1,6 @@
 """The engines' shared protocol, and the choice of one by its name in the manifest."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol
 
@@ -22,6 +22,9 @@ ENGINES = {
 
 class Engine(Protocol):
     """Turns token ids and pixels into embeddings. Vectors come as the towers give them, not normalized."""
+
+    def load(self, modalities: Collection[str]) -> None:
+        """Load what embedding these takes, of `text` and `image`; what is loaded already stays."""
 
     def tokenize(self, texts: Sequence[str]) -> "NDArray[np.int64]":
         """Return token ids: int64 [N, context_length], padded."""

@@ -32,17 +32,20 @@ class OpenVinoEngine(TwoTowerEngine):
 
     def __init__(self, entry: ModelEntry, manifest: Manifest, settings: Settings) -> None:
         folder = manifest.bundle_dir / "models" / entry.slug / "openvino"
-        read_ahead(folder / name for name in ("tokenizer.json", "text.bin", "image.bin"))
         core = openvino.Core()
         threads, export = thread_count(settings), entry.export or {}
         image, text = (compile_configs(export[tower]["activation_group"], threads) for tower in ("image", "text"))
         one_by_one = threading.Lock()  # never are both in memory twice
-        super().__init__(
-            entry,
-            folder,
-            lambda started: Tower(core, folder / "image.xml", image, started).prepack(one_by_one),
-            lambda started: Tower(core, folder / "text.xml", text, started).prepack(one_by_one),
-        )
+
+        def load_image(started: Started) -> Tower:
+            read_ahead([folder / "image.bin"])
+            return Tower(core, folder / "image.xml", image, started).prepack(one_by_one)
+
+        def load_text(started: Started) -> Tower:
+            read_ahead([folder / "tokenizer.json", folder / "text.bin"])
+            return Tower(core, folder / "text.xml", text, started).prepack(one_by_one)
+
+        super().__init__(entry, folder, load_image, load_text)
 
 
 def compile_configs(group: int, threads: int) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
-"""Load two towers and a tokenizer at once: reading a tokenizer holds the interpreter, loading a tower does not."""
+"""Load towers and a tokenizer at once: reading a tokenizer holds the interpreter, loading a tower does not."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -11,15 +11,15 @@ Started = Callable[[], None]
 
 
 def load_in_parallel(
-    image: Callable[[Started], Tower], text: Callable[[Started], Tower], tokenizer: Callable[[], Tokenizer]
-) -> tuple[Tower, Tower, Tokenizer]:
-    """Load the two towers in threads, and the tokenizer in this one; returns all three.
+    towers: Sequence[Callable[[Started], Tower]], tokenizer: Callable[[], Tokenizer] | None
+) -> tuple[list[Tower], Tokenizer | None]:
+    """Load the towers in threads, and the tokenizer, where one is wanted, in this one; returns all in the order given.
 
     Loading a tower is short Python first, then long native code that releases the interpreter lock. Reading a tokenizer
-    holds that lock throughout, and takes as long for a large vocabulary. So the tokenizer waits until both towers have
-    reached their native part: each calls the callback that it is given just before. The three then overlap.
+    holds that lock throughout, and takes as long for a large vocabulary. So the tokenizer waits until the towers have
+    reached their native part: each calls the callback that it is given just before. They then overlap.
     """
-    started = [threading.Event(), threading.Event()]
+    started = [threading.Event() for _ in towers]
 
     def load(make: Callable[[Started], Tower], event: threading.Event) -> Tower:
         try:
@@ -27,9 +27,9 @@ def load_in_parallel(
         finally:
             event.set()  # also where it failed before
 
-    with ThreadPoolExecutor(2) as pool:
-        towers = [pool.submit(load, make, event) for make, event in zip((image, text), started, strict=True)]
+    with ThreadPoolExecutor(max(len(towers), 1)) as pool:
+        loading = [pool.submit(load, make, event) for make, event in zip(towers, started, strict=True)]
         for event in started:
             event.wait()
-        made = tokenizer()
-        return towers[0].result(), towers[1].result(), made
+        made = tokenizer() if tokenizer else None
+        return [tower.result() for tower in loading], made

@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,9 @@ class TorchEngine:
         self._model = _load_model(open_clip, entry)
         self._tokenizing = threading.Lock()  # transformers sets padding and truncation on a tokenizer for each call
         self._running = threading.Lock()  # one call keeps all threads busy, and others' activations would cost memory
+
+    def load(self, modalities: Collection[str]) -> None:
+        """Load nothing: open_clip makes both towers at once."""
 
     def tokenize(self, texts: Sequence[str]) -> NDArray[np.int64]:
         """Return open_clip's own token ids: int64 [N, context_length]."""

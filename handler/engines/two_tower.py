@@ -1,8 +1,9 @@
 """What the fast engines share: a model of two exported towers, a token table and a tokenizer, whatever runs them."""
 
-from collections.abc import Callable, Container, Mapping, Sequence
+import threading
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,8 +11,10 @@ from numpy.typing import NDArray
 from handler.engines.parallel_load import Started, load_in_parallel
 from handler.engines.sequence_buckets import run_by_length
 from handler.engines.token_table import TokenTable, text_inputs
-from handler.engines.tokenizer import Tokenizer
-from handler.manifest import ModelEntry
+from handler.manifest import IMAGE, TEXT, ModelEntry
+
+if TYPE_CHECKING:
+    from handler.engines.tokenizer import Tokenizer
 
 
 class Tower(Protocol):
@@ -26,19 +29,49 @@ class Tower(Protocol):
 
 
 class TwoTowerEngine:
-    """Any model that could be exported, at fp32 or with 8-bit weights. Neither torch nor open_clip is needed."""
+    """Any model that could be exported, at fp32 or with 8-bit weights. Neither torch nor open_clip is needed.
+
+    A tower is loaded when it is first needed: most functions see images only, or texts only.
+    """
 
     def __init__(
         self, entry: ModelEntry, folder: Path, image: Callable[[Started], Tower], text: Callable[[Started], Tower]
     ) -> None:
         self._export = entry.export or {}
-        self._image, self._text, self._tokenizer = load_in_parallel(
-            image, text, lambda: Tokenizer(folder / "tokenizer.json", entry.tokenizer)
-        )
-        self._table = TokenTable(folder) if self._export["token_table"] else None
+        self._entry, self._folder = entry, folder
+        self._makers = {IMAGE: image, TEXT: text}
+        self._towers: dict[str, Tower] = {}
+        self._tokenizer: Tokenizer | None = None
+        self._loading = threading.Lock()
+
+    def load(self, modalities: Collection[str]) -> None:
+        """Load what embedding these takes, all at once; what is loaded already stays. Raises the first failure."""
+        with self._loading:
+            missing = [modality for modality in modalities if modality not in self._towers]
+            if not missing:
+                return
+            towers, tokenizer = load_in_parallel(
+                [self._makers[modality] for modality in missing], self._read_tokenizer if TEXT in missing else None
+            )
+            if tokenizer:
+                self._table = TokenTable(self._folder) if self._export["token_table"] else None
+                self._tokenizer = tokenizer
+            self._towers |= zip(missing, towers, strict=True)
+
+    def _read_tokenizer(self) -> "Tokenizer":
+        from handler.engines.tokenizer import Tokenizer  # late: an image needs none
+
+        return Tokenizer(self._folder / "tokenizer.json", self._entry.tokenizer)
+
+    def _tower(self, modality: str) -> Tower:
+        if modality not in self._towers:
+            self.load((modality,))
+        return self._towers[modality]
 
     def tokenize(self, texts: Sequence[str]) -> NDArray[np.int64]:
         """Return open_clip's own token ids: int64 [N, context_length]."""
+        self._tower(TEXT)
+        assert self._tokenizer  # noqa: S101 - it is loaded with the text tower
         return self._tokenizer(texts)
 
     def encode_tokens(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -49,7 +82,8 @@ class TwoTowerEngine:
 
     def encode_images(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
         """Embed normalized pixels, float32 [N, 3, H, W], as float32 [N, D]."""
-        return self._image({"pixels": np.ascontiguousarray(pixels)})
+        return self._tower(IMAGE)({"pixels": np.ascontiguousarray(pixels)})
 
     def _embed_ids(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
-        return self._text(text_inputs(ids, self._table, self._text.inputs))
+        text = self._tower(TEXT)
+        return text(text_inputs(ids, self._table, text.inputs))

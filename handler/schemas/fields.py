@@ -10,7 +10,6 @@ from handler.messages import too_large
 from handler.schemas.validation import wrong_type
 from handler.settings import Settings
 
-MODALITIES = ("text", "image")
 MAX_TEXT_CHARACTERS = 10_000  # models read the first few hundred; CLIP's tokenizer takes seconds for one longer word
 
 

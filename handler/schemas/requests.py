@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from handler.errors import ApiError
-from handler.schemas.fields import IMAGE, MAX_TEXT_CHARACTERS, MODALITIES, TEXT, Image, Item, Text, refuse_token_ids
+from handler.manifest import MODALITIES
+from handler.schemas.fields import IMAGE, MAX_TEXT_CHARACTERS, TEXT, Image, Item, Text, refuse_token_ids
 from handler.schemas.validation import Body, Field, ListOf, Rule, Scalar, check_object, wrong_type
 from handler.settings import Settings
 

@@ -5,7 +5,7 @@ import hashlib
 import io
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,10 @@ class LetterEngine:
     def __init__(self) -> None:
         self.text_batches: list[list[str]] = []
         self.image_batches: list[tuple[int, ...]] = []
+        self.loaded: list[set[str]] = []
+
+    def load(self, modalities: Collection[str]) -> None:
+        self.loaded.append(set(modalities))
 
     def tokenize(self, texts: Sequence[str]) -> NDArray[np.int64]:
         self.text_batches.append(list(texts))

@@ -4,7 +4,7 @@ import io
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from handler.endpoints.embeddings import Vectors, embed, unit
+from handler.endpoints.embeddings import Vectors, embed, modalities, unit
 from handler.errors import ApiError
 from handler.imaging.decode import FORMATS
 from handler.manifest import ModelEntry
@@ -42,7 +42,7 @@ def embedded(
     entry = service.models.manifest.model(model)
     check_dimensions(dimensions, entry)
     check_response_size(len(items), entry.embed_dim, *formats, more=more)
-    vectors, tokens = embed(items, service.model(model), service.settings)
+    vectors, tokens = embed(items, service.model(model, modalities(items)), service.settings)
     return Embedded(unit(vectors), tokens, entry)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from handler.endpoints.dialects.core import check_dimensions, coded
 from handler.endpoints.dialects.rules import Only
-from handler.endpoints.embeddings import embed, floats, unit
+from handler.endpoints.embeddings import embed, floats, modalities, unit
 from handler.errors import ApiError
 from handler.messages import Request, Response
 from handler.schemas.fields import refuse_token_ids
@@ -39,7 +39,7 @@ def respond(service: Service, request: Request) -> Response:
     entry = service.models.manifest.model(None)
     check_dimensions(fields["dimensions"], entry)
     check_response_size(len(fields["inputs"]), entry.embed_dim, "float")
-    vectors, _ = embed(fields["inputs"], service.model(None), service.settings)
+    vectors, _ = embed(fields["inputs"], service.model(None, modalities(fields["inputs"])), service.settings)
     rows = [floats(row) for row in (unit(vectors) if fields["normalize"] else vectors)]
     return Response(200, json.dumps(rows, allow_nan=False, separators=(",", ":")))
 

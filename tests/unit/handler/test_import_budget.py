@@ -50,6 +50,8 @@ from handler import engines, offline
 class Toy:
     def __init__(self, *_):
         pass
+    def load(self, modalities):
+        pass
     def tokenize(self, texts):
         return np.ones((len(texts), 4), np.int64)
     def encode_tokens(self, ids):

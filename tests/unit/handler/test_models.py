@@ -4,7 +4,7 @@ import gc
 import threading
 import time
 import weakref
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -31,6 +31,10 @@ class FakeEngine:
         self.images: list[tuple[int, ...]] = []
         self.texts: list[Sequence[str]] = []
         self.itself: FakeEngine | None = None
+        self.loaded: list[set[str]] = []
+
+    def load(self, modalities: Collection[str]) -> None:
+        self.loaded.append(set(modalities))
 
     def tokenize(self, texts: Sequence[str]) -> NDArray[np.int64]:
         self.texts.append(texts)
@@ -95,6 +99,51 @@ def test_the_first_request_joins_the_load_that_began_at_init() -> None:
     thread.join(10)
     assert loads.names == ["a"]
     assert (model.entry.id, models.loaded_ids()) == ("a", ["a"])
+
+
+def test_a_tower_is_loaded_when_it_is_first_needed_and_once() -> None:
+    models = Models(manifest_of("a"), Settings(), Loads())
+    models.start_in_background().join(10)
+    assert models.loaded_ids() == []
+    assert models.first_load_seconds is None
+
+    for modalities in (("image",), ("image",), ("text",), ("text", "image")):
+        engine = models.get("a", modalities).engine
+
+    assert isinstance(engine, FakeEngine)
+    assert engine.loaded == [{"image"}, {"text"}]
+    assert models.loaded_ids() == ["a"]
+    assert models.first_load_seconds is not None
+
+
+def test_a_tower_that_cannot_be_loaded_is_tried_again_and_no_other_waits_for_it() -> None:
+    class Broken(FakeEngine):
+        def load(self, modalities: Collection[str]) -> None:
+            if "text" in modalities and not self.loaded:
+                self.loaded.append({"failed"})
+                raise OSError("text.onnx is damaged")
+
+    models = Models(manifest_of("a"), Settings(), lambda *_: Broken())
+
+    with pytest.raises(OSError, match="damaged"):
+        models.get("a", ("text",))
+    assert not models.ready("a", ("text",))
+    models.get("a", ("image",))
+    assert models.ready("a", ("image",))
+    models.get("a", ("text",))
+    assert models.ready("a", ("text", "image"))
+
+
+def test_a_model_that_was_released_has_its_towers_loaded_again() -> None:
+    models = Models(manifest_of("a", "b"), Settings(model_memory_mb=50), Loads())
+    models.get("a", ("image",))
+    models.get("b", ("image",))
+    assert not models.ready("a", ("image",))
+
+    engine = models.get("a", ("image",)).engine
+
+    assert isinstance(engine, FakeEngine)
+    assert engine.loaded == [{"image"}]
 
 
 def test_a_ready_model_answers_while_another_is_still_loading() -> None:

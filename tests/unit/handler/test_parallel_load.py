@@ -24,9 +24,9 @@ def test_the_towers_are_under_way_while_the_tokenizer_is_read() -> None:
         together.wait()
         return "tokenizer"
 
-    loaded = load_in_parallel(tower("image", together.wait), tower("text", together.wait), tokenizer)
+    loaded = load_in_parallel([tower("image", together.wait), tower("text", together.wait)], tokenizer)
 
-    assert loaded == ("image", "text", "tokenizer")
+    assert loaded == (["image", "text"], "tokenizer")
 
 
 def test_the_tokenizer_does_not_start_before_a_tower_has_started() -> None:
@@ -39,7 +39,7 @@ def test_the_tokenizer_does_not_start_before_a_tower_has_started() -> None:
         started()
         return "image"
 
-    load_in_parallel(late, tower("text", lambda: None), lambda: events.append("tokenizer"))
+    load_in_parallel([late, tower("text", lambda: None)], lambda: events.append("tokenizer"))
 
     assert events == ["image", "tokenizer"]
 
@@ -52,4 +52,8 @@ def test_a_part_that_cannot_be_loaded_is_an_error(broken: int) -> None:
     parts: list[Callable[..., str]] = [lambda *_: "fine"] * 3
     parts[broken] = fail
     with pytest.raises(OSError, match="unreadable"):
-        load_in_parallel(*parts)
+        load_in_parallel(parts[:2], parts[2])
+
+
+def test_one_tower_alone_is_loaded_without_a_tokenizer() -> None:
+    assert load_in_parallel([tower("image", lambda: None)], None) == (["image"], None)
