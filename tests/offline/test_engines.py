@@ -167,3 +167,16 @@ def test_no_more_threads_compute_than_there_are_processors(served: Served, proce
     said = json.loads(run.stdout)
     assert said["seconds"] > 0.1, "too little work to count"
     assert said["busy"] <= processors
+
+
+def test_a_request_loads_the_tower_that_it_needs(served: Served) -> None:
+    if served.engine == "torch":
+        return  # open_clip makes both towers at once
+    run = sandbox.run(served.bundle, ["-m", "tests.offline.towers_probe"])
+    assert run.returncode == 0, run.stderr
+
+    after_image, after_text = json.loads(run.stdout)
+
+    assert "tokenizers" not in after_image
+    assert "text" not in after_image
+    assert "tokenizers" in after_text
