@@ -57,6 +57,8 @@ class Batch(Construct):
             "BatchBucket": self.output.bucket_name,
             "BatchQueue": arrivals.queue.queue_url,
             "BatchPoison": arrivals.poison.queue_url,
+            "BatchSource": settings.batch_source,
+            "BatchWorker": self.worker.function_name,
         }
         for name, value in outputs.items():
             CfnOutput(scope, name, value=value)

@@ -24,7 +24,7 @@ ALLOWED = {
     "infra/functions": {"boto3", "botocore"},
     "client/src": {
         *("openclip_lambda", "httpx", "numpy", "PIL", "tqdm", "shtab"),  # none of our packages: it knows the HTTP API
-        *("botocore", "pillow_heif", "pyarrow"),  # extras
+        *("boto3", "botocore", "pillow_heif", "pyarrow"),  # extras
     },
 }
 SEARCH_ONLY = {"lancedb", "pyarrow"}  # 350 MB that no other function has

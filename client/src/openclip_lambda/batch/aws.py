@@ -1,0 +1,134 @@
+"""AWS, by boto3: the clients, where a deployment has its parts, and what a refusal means."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from openclip_lambda.errors import ClientError
+from openclip_lambda.extras import install_command
+
+STACK = "OPENCLIP_STACK"
+OUTPUT_MACHINE, OUTPUT_BUCKET, OUTPUT_SOURCE, OUTPUT_WORKER = (
+    "BatchMachine",
+    "BatchBucket",
+    "BatchSource",
+    "BatchWorker",
+)
+DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AllAccessDisabled", "403", "Forbidden")
+SIGN_IN = (
+    *("ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException"),
+    *("InvalidAccessKeyId", "SignatureDoesNotMatch", "RequestExpired", "AuthFailure"),
+)
+BUSY = ("Throttling", "ThrottlingException", "TooManyRequestsException", "SlowDown", "RequestLimitExceeded")
+
+
+class Deployment(NamedTuple):
+    """Where a deployment has its batch: `source` is `bucket/prefix`; it and `worker` are empty where not known."""
+
+    machine: str
+    bucket: str
+    source: str = ""
+    worker: str = ""
+
+
+class Aws:
+    """Makes clients of one region and profile, or of those of the environment."""
+
+    def __init__(self, region: str | None = None, profile: str | None = None) -> None:
+        try:
+            import boto3
+            from botocore.config import Config
+        except ImportError as error:
+            raise ClientError(
+                "a batch on AWS needs boto3, which is this client's extra `batch`: "
+                f"pip install 'openclip-lambda[batch]', or {install_command('boto3')}"
+            ) from error
+        retries: Any = {"mode": "standard", "max_attempts": 6}
+        self._config = Config(retries=retries, connect_timeout=10, read_timeout=60, max_pool_connections=16)
+        with asking("AWS"):
+            self._session = boto3.Session(region_name=region, profile_name=profile)
+
+    def client(self, service: str) -> Any:
+        """Return the client of a service. Raises ClientError where credentials or the region are missing."""
+        with asking("AWS"):
+            made: Any = self._session.client(service, config=self._config)
+        return made
+
+    def deployment(self, stack: str) -> Deployment:
+        """Read a stack's outputs. Raises ClientError where it is not there, or has no batch."""
+        with asking(f"the stack {stack}"):
+            found = self.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
+        outputs = {item["OutputKey"]: item["OutputValue"] for item in found.get("Outputs", ())}
+        if OUTPUT_MACHINE not in outputs or OUTPUT_BUCKET not in outputs:
+            raise ClientError(
+                f"the stack {stack} embeds no bucket: deploy it with `-c batch_source=<bucket>/<prefix>`, or name "
+                "another stack by --stack"
+            )
+        return Deployment(
+            outputs[OUTPUT_MACHINE],
+            outputs[OUTPUT_BUCKET],
+            outputs.get(OUTPUT_SOURCE, ""),
+            outputs.get(OUTPUT_WORKER, ""),
+        )
+
+
+def split(source: str) -> tuple[str, str]:
+    """Return the bucket and the prefix of `s3://bucket/prefix`. Raises ClientError for what has no bucket."""
+    bucket, _, prefix = source.removeprefix("s3://").partition("/")
+    if not source.startswith("s3://") or not bucket or any(letter.isspace() for letter in bucket):
+        raise ClientError(f"{source} is no place in S3: give s3://bucket or s3://bucket/prefix/")
+    return bucket, prefix
+
+
+def default_stack() -> str | None:
+    """Return the stack that the environment names."""
+    return os.environ.get(STACK) or None
+
+
+@contextmanager
+def asking(what: str) -> Iterator[None]:
+    """Turn what AWS or its library refuses into a ClientError that says what to do about it."""
+    from botocore.exceptions import BotoCoreError
+    from botocore.exceptions import ClientError as Refused
+
+    try:
+        yield
+    except Refused as error:
+        raise ClientError(f"{what}: {_fix(error)}") from error
+    except BotoCoreError as error:
+        raise ClientError(f"{what}: {_trouble(error)}") from error
+
+
+def code_of(error: Any) -> str:
+    """Return the code of a refusal."""
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def _fix(error: Any) -> str:
+    code, operation = code_of(error), error.operation_name
+    told = str(error.response.get("Error", {}).get("Message", "")).strip() or "no reason is given"
+    if code in DENIED:
+        return f"these credentials may not call {operation} ({told}): use others, by --profile or AWS_PROFILE"
+    if code in SIGN_IN:
+        return f"the AWS credentials are not accepted ({code}): sign in again, or look at AWS_PROFILE and ~/.aws"
+    if code in BUSY:
+        return f"AWS is busy ({code}): run the command again in a minute"
+    if code == "ValidationError" and "does not exist" in told:
+        return "it is not there: look at --stack, --region and --profile (`aws cloudformation list-stacks` names them)"
+    if code in ("NoSuchBucket", "404"):
+        return "there is no such bucket or object: check its name"
+    if code == "PermanentRedirect":
+        return "the bucket is in another region: give that by --region"
+    return f"AWS refused {operation} with {code}: {told}"
+
+
+def _trouble(error: Exception) -> str:
+    kind = type(error).__name__
+    if kind in ("NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError"):
+        return "no AWS credentials found: run `aws configure`, or set AWS_ACCESS_KEY_ID and its secret"
+    if kind == "NoRegionError":
+        return "no AWS region: give --region, or set AWS_DEFAULT_REGION"
+    if kind == "ProfileNotFound":
+        return f"{error}: `aws configure list-profiles` names those there are"
+    return f"{error} ({kind}): check the network, AWS_PROFILE and ~/.aws, then run the command again"

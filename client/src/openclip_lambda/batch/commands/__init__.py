@@ -1,0 +1,1 @@
+"""The commands of `openclip-lambda batch`: one verb a module."""

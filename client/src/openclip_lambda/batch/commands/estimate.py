@@ -1,0 +1,165 @@
+"""`openclip-lambda batch estimate`: images, bytes, hours and dollars, before anything is started."""
+
+import argparse
+import os
+from pathlib import Path
+from typing import Any
+
+from openclip_lambda.batch import costs, measured, prices, sample
+from openclip_lambda.batch.aws import Aws, asking, split
+from openclip_lambda.batch.commands.options import common, priced, prices_of, show, work_of, worker_of
+from openclip_lambda.batch.costs import Line, Work
+from openclip_lambda.batch.sample import Survey
+from openclip_lambda.bulk.terminal import printable, say
+from openclip_lambda.cli.parser import number
+from openclip_lambda.errors import ClientError
+
+REQUESTS = 400  # of the sample, $0.002
+UNSURE = 0.2  # relative standard error above which a sample is called rough
+
+
+def add_estimate(commands: Any) -> None:
+    """Add the command's parser."""
+    parser = commands.add_parser("estimate", parents=[common(), priced()], help="images, hours and dollars of a run")
+    parser.add_argument("source", help="s3://bucket/prefix, or a folder of this machine")
+    parser.add_argument("--stack", help="whose worker's memory and architecture are taken")
+    parser.add_argument(
+        "--images", type=number(1, 999_999_999), metavar="N", help="how many there are: nothing is listed"
+    )
+    parser.add_argument(
+        "--requests",
+        type=number(4, 100_000),
+        default=REQUESTS,
+        metavar="N",
+        help="of the sample, at most; default: %(default)s",
+    )
+    parser.add_argument(
+        "--shard-size", type=number(1, 10_000), default=1000, metavar="N", help="images a shard; default: %(default)s"
+    )
+    parser.add_argument(
+        "--concurrency", type=number(1, 10_000), default=50, metavar="N", help="workers at once; default: %(default)s"
+    )
+    parser.set_defaults(run=_estimate)
+
+
+def _estimate(options: argparse.Namespace) -> int:
+    table = prices_of(options)
+    if not options.source.startswith("s3://"):
+        return _folder(options)
+    bucket, prefix = split(options.source)
+    connection = Aws(options.region, options.profile)
+    found = (
+        Survey(options.images, options.images, 0) if options.images else _listed(connection, bucket, prefix, options)
+    )
+    worker = worker_of(connection, connection.deployment(options.stack)) if options.stack else None
+    work = work_of(options, found.images, found.objects, worker)
+    work = work._replace(shard_size=options.shard_size, concurrency=options.concurrency)
+    lines = costs.lines(work, table)
+    document = {
+        **_counted(options.source, found),
+        "hours": work.hours,
+        "milliseconds": work.vcpu_milliseconds,
+        "dollars": costs.total(lines),
+        "dollars_per_million_images": costs.total(lines) / found.images * 1e6 if found.images else None,
+        "lines": [line._asdict() for line in lines],
+        "prices": {"region": prices.REGION, "date": prices.DATE, "pages": prices.PAGES, **table._asdict()},
+        "work": work._asdict(),
+    }
+    show(options, document, [*_head(options.source, found), *_table(work, lines), *_basis(options, work, bool(worker))])
+    _warn(options, work, found)
+    return 0
+
+
+def _listed(connection: Aws, bucket: str, prefix: str, options: argparse.Namespace) -> Survey:
+    s3 = connection.client("s3")
+    say(f"looking at s3://{bucket}/{prefix}, with {options.requests:,} requests at most")
+
+    def page(**asked: Any) -> dict[str, Any]:
+        with asking(f"s3://{bucket}"):
+            return dict(s3.list_objects_v2(Bucket=bucket, **asked))
+
+    return sample.of_bucket(page, prefix, options.requests)
+
+
+def _folder(options: argparse.Namespace) -> int:
+    """Say how long a folder takes on this machine; it costs no dollars."""
+    source = Path(options.source)
+    if not source.is_dir():
+        raise ClientError(f"{source} is no folder: name one, or s3://bucket/prefix")
+    found = sample.of_folder(source)
+    work, processors = work_of(options, found.images, found.objects, None), os.cpu_count() or 1
+    hours = found.images * work.vcpu_milliseconds / 1000 / costs.WORKER_SHARE / processors / 3600
+    document = {
+        **_counted(options.source, found),
+        "hours": hours,
+        "milliseconds": work.vcpu_milliseconds,
+        "dollars": None,
+    }
+    how = f"{_hours(hours)} on {processors} processors as fast as those of the benchmark"
+    show(options, document, [*_head(options.source, found), how, *_basis(options, work, False)[:1]])
+    return 0
+
+
+def _counted(source: str, found: Survey) -> dict[str, Any]:
+    return {
+        "source": source,
+        "images": found.images,
+        "objects": found.objects,
+        "bytes": found.bytes,
+        "counted": found.error == 0 and found.complete,
+        "relative_error": found.error,
+        "complete": found.complete,
+        "requests": found.requests,
+    }
+
+
+def _head(source: str, found: Survey) -> list[str]:
+    how = "counted" if found.error == 0 else f"estimated from {found.requests:,} requests, +- {found.error:.0%}"
+    if not found.complete:
+        how = f"at least: {found.requests:,} requests did not reach the end"
+    size = f", {found.bytes / 1e9:,.1f} GB" if found.bytes else ""
+    return [f"{printable(source)}: {found.images:,} images{size} in {found.objects:,} objects ({how})"]
+
+
+def _table(work: Work, lines: list[Line]) -> list[str]:
+    rows = [f"{'dollars':>10}  line" + " " * 16 + "quantity"]
+    rows += [
+        f"{line.dollars:10.4f}  {line.name:18}  {line.quantity:,.1f} {line.unit}s: {line.formula}" for line in lines
+    ]
+    whole = costs.total(lines)
+    million = f" (${whole / work.images * 1e6:.2f} a million images)" if work.images else ""
+    return [
+        *rows,
+        f"{whole:10.4f}  in all{million}",
+        f"{_hours(work.hours)} with {work.workers:,} workers of {work.memory:,} MB at once",
+    ]
+
+
+def _basis(options: argparse.Namespace, work: Work, deployed: bool) -> list[str]:
+    given = f"{work.vcpu_milliseconds:g} ms of one processor for an image: "
+    if options.milliseconds:
+        given += "as --milliseconds says"
+    else:
+        given += f"{options.model}, {options.recipe}, `{measured.COMMAND}` of {measured.DATE} on {measured.MACHINE}"
+    changed = f", but {', '.join(options.price)}" if options.price else ""
+    return [
+        given,
+        f"list prices of {prices.REGION}, {prices.DATE}{changed}; no free tier, nothing tried again",
+        f"workers of {work.architecture}, {'as deployed' if deployed else 'assumed: --stack names a deployment'}",
+    ]
+
+
+def _hours(hours: float) -> str:
+    if hours >= 1:
+        return f"{hours:,.1f} hours"
+    return f"{hours * 60:,.1f} minutes" if hours * 60 >= 1 else f"{hours * 3600:,.1f} seconds"
+
+
+def _warn(options: argparse.Namespace, work: Work, found: Survey) -> None:
+    if work.shard_size * work.image_seconds > costs.LIMIT_SECONDS:
+        fits = max(1, int(costs.LIMIT_SECONDS * 0.8 / work.image_seconds))
+        say(f"warning: a shard would take longer than Lambda's 15 minutes: start with --shard-size {fits}")
+    if work.architecture == "arm64" and not options.milliseconds:
+        say("warning: the milliseconds were measured on x86_64 alone: measure on arm64, and give --milliseconds")
+    if not found.complete or found.error > UNSURE:
+        say("warning: the keys are spread too unevenly for this sample: raise --requests, or give --images")

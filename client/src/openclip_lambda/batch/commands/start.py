@@ -1,0 +1,172 @@
+"""`openclip-lambda batch start` and `resume`: a run on AWS, or on this machine for a folder."""
+
+import argparse
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from openclip_lambda.batch import local, progress, results
+from openclip_lambda.batch.aws import split
+from openclip_lambda.batch.commands.options import LARGEST_SHARD, Deployed, common, deployed, deployed_of, priced, show
+from openclip_lambda.batch.commands.status import lines, watched
+from openclip_lambda.batch.machine import Execution, checked_run
+from openclip_lambda.batch.places import Directory
+from openclip_lambda.batch.progress import Progress
+from openclip_lambda.bulk.terminal import say
+from openclip_lambda.cli.parser import number
+from openclip_lambda.errors import ClientError
+
+LOCAL = "local"  # the name of a folder's run, as `python -m handler.batch` has it
+NEEDS = "handler.batch.app, arro3.core, arro3.io"
+MODULE = "handler.batch"
+
+
+def add_start(commands: Any) -> None:
+    """Add the command's parser."""
+    parser = commands.add_parser(
+        "start", parents=[common(), deployed(), priced()], help="embed a bucket, or a folder of this machine"
+    )
+    parser.add_argument("source", help="s3://bucket/prefix of the deployment, or a folder of this machine")
+    parser.add_argument(
+        "--run", dest="name", help="its name: the same again does what is missing; default: the time, or `local`"
+    )
+    parser.add_argument(
+        "--since", metavar="TIME", help="only objects modified since, such as 2026-01-31 or 2026-01-31T12:00Z"
+    )
+    parser.add_argument(
+        "--shard-size", type=number(1, LARGEST_SHARD), metavar="N", help="images in one Parquet file; default: 1000"
+    )
+    parser.add_argument("--wait", action="store_true", help="stay until a run on AWS is over")
+    _local(parser)
+    parser.set_defaults(run=_start)
+
+
+def add_resume(commands: Any) -> None:
+    """Add the command's parser."""
+    parser = commands.add_parser(
+        "resume", parents=[common(), deployed(), priced()], help="go on with a run that ended early"
+    )
+    parser.add_argument("--run", dest="name", help="its name; default: the latest, or `local`")
+    parser.add_argument("--wait", action="store_true", help="stay until a run on AWS is over")
+    _local(parser)
+    parser.set_defaults(run=_resume)
+
+
+def _local(parser: Any) -> None:
+    parser.add_argument(
+        "--processes", type=number(1, 512), metavar="N", help="of a folder's run; default: one a processor"
+    )
+    parser.add_argument(
+        "--bundle", type=Path, metavar="DIRECTORY", help=f"of a folder's run; default: {local.BUNDLE}, or build/bundle"
+    )
+
+
+def _start(options: argparse.Namespace) -> int:
+    if not options.source.startswith("s3://"):
+        return _folder(options, Path(options.source), options.name or LOCAL)
+    if options.output:
+        raise ClientError("--output is for a folder of this machine: a bucket's results lie in the deployment's bucket")
+    bucket, prefix = split(options.source)
+    run = checked_run(options.name or datetime.now(UTC).strftime("%Y%m%d-%H%M%S"))
+    asked = {
+        name: value for name, value in (("since", _time(options.since)), ("shard_size", options.shard_size)) if value
+    }
+    target = deployed_of(options)
+    if narrower := _narrower(bucket, prefix, target.deployment.source):
+        asked["prefix"] = narrower
+    return _started(options, target, target.machine.start(run, asked), "started")
+
+
+def _resume(options: argparse.Namespace) -> int:
+    if options.output:
+        run = options.name or LOCAL
+        planned = results.plan(Directory(options.output), run)
+        if planned is None or not planned.source:
+            raise ClientError(
+                f"no run {run} was planned in {options.output}: `batch start <folder> --output {options.output}`"
+            )
+        return _folder(options, Path(planned.source), run)
+    target = deployed_of(options)
+    latest = target.machine.newest(checked_run(options.name) if options.name else None)
+    if latest is None:
+        raise ClientError(f"there is no run {options.name or 'yet'} of {target.machine.arn}: `batch start` makes one")
+    if not latest.over:
+        raise ClientError(f"run {latest.run} is on its way: `batch status --run {latest.run}` shows it")
+    how, execution = target.machine.resume(latest)
+    return _started(options, target, execution, how)
+
+
+def _started(options: argparse.Namespace, target: Deployed, execution: Execution, how: str) -> int:
+    if options.wait:
+        say(f"run {execution.run} {how}: {execution.arn}")
+        return watched(options, target, execution)
+    document = {"run": execution.run, "how": how, "status": execution.status, "execution": execution.arn}
+    show(options, document, [f"run {execution.run} {how}: `batch status --run {execution.run}` shows how far it is"])
+    return 0
+
+
+def _folder(options: argparse.Namespace, source: Path, run: str) -> int:
+    """Run a folder to its end. Ctrl-C stops it: what is finished is kept, and the same command goes on."""
+    if not source.is_dir():
+        raise ClientError(f"{source} is no folder: name one, or s3://bucket/prefix")
+    if not options.output:
+        raise ClientError("--output is missing: name a directory for the vectors of a folder")
+    if getattr(options, "since", None):
+        raise ClientError("--since is for a bucket: a folder is read as a whole")
+    arguments = [str(source), "--output", str(options.output), "--run", checked_run(run)]
+    for name in ("shard_size", "processes"):
+        if value := getattr(options, name, None):
+            arguments += [f"--{name.replace('_', '-')}", str(value)]
+    place = Directory(options.output)
+    with tqdm(unit="image", disable=True if options.json else None) as bar:
+        status = local.run(MODULE, arguments, NEEDS, options.bundle, lambda: _advance(bar, place, run))
+    found = progress.of_place(place, run) if results.plan(place, run) else None
+    if found is None:
+        return status or 1
+    failed = sum(row.images for row in results.failures(place, run, 0))
+    show(options, {**found.document(), "failed": failed, "exit_status": status}, _ended(found, failed, options.output))
+    return status
+
+
+def _advance(bar: Any, place: Directory, run: str) -> None:
+    if bar.disable or results.plan(place, run) is None:
+        return
+    found = progress.of_place(place, run)
+    bar.total = found.images
+    bar.update(found.images_done - bar.n)
+
+
+def _ended(found: Progress, failed: int, output: Path) -> list[str]:
+    told = lines(found)
+    if failed:
+        told.append(f"{failed:,} images could not be embedded: `batch errors --output {output}` names them")
+    return told
+
+
+def _narrower(bucket: str, prefix: str, deployed_source: str) -> str:
+    """Return the prefix where it is a part of what is deployed. Raises ClientError where it is no part of it."""
+    if not deployed_source:
+        return prefix  # not known here: the planner refuses what is not its own
+    its_bucket, _, its_prefix = deployed_source.partition("/")
+    if bucket != its_bucket or not prefix.startswith(its_prefix):
+        raise ClientError(
+            f"s3://{bucket}/{prefix} is not what this stack embeds, s3://{deployed_source}: name that or a part of it, "
+            f"or deploy with `-c batch_source={bucket}/{prefix}`"
+        )
+    return prefix if prefix != its_prefix else ""
+
+
+def _time(text: str | None) -> str | None:
+    if text is None:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ClientError(
+            f"--since {text!r}: give a date or a time, such as 2026-01-31 or 2026-01-31T12:00Z"
+        ) from error
+    if (found if found.tzinfo else found.replace(tzinfo=UTC)) > datetime.now(UTC):
+        raise ClientError(f"--since {text}: that is in the future")
+    return text

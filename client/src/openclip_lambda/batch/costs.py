@@ -1,0 +1,168 @@
+"""What a run costs: each line is a quantity times a price, and shows its formula."""
+
+import math
+from typing import NamedTuple
+
+from openclip_lambda.batch.prices import Prices
+
+MB_PER_VCPU = 1769  # AWS Lambda's documentation, "Configure Lambda function memory"
+WORKER_SHARE = 0.95  # the least share of the benchmark's rate that a worker has
+COLD_SECONDS = 5  # of a new execution environment, assumed; 0.8 were measured from the process to the first result
+PLANNER_MB, PAGE_SECONDS = 512, 0.5  # the planner's memory; assumed for a page of 1,000 keys and its plan file
+TRANSITIONS_A_SHARD = 3  # of its child execution: start, embed, end
+TRANSITIONS_A_RUN = 4
+GETS_A_SHARD, PUTS_A_SHARD = 3, 3  # is it done, plan, and one to spare; plan, vectors, and errors where there are any
+SAVED_EVERY, LISTS_A_SHARD = 128, 2  # images: a part is saved, for a worker that is killed; parts are listed twice
+RESULT_PUTS = 10  # of Step Functions' result writer
+ROW_BYTES = 250  # of a row without its vector: the other columns, and its line of the plan, uncompressed
+LOG_BYTES_A_SHARD = 12 * 1024  # assumed: the worker's lines, and the events of a child execution without its data
+LIST_PAGE = 1000  # keys
+GIB = 2**30
+LIMIT_SECONDS = 900  # Lambda's, of one shard
+
+
+class Work(NamedTuple):
+    """What a run does. `vcpu_milliseconds` is what an image takes of one processor; `memory` is in MB."""
+
+    images: int
+    objects: int
+    dimensions: int
+    vcpu_milliseconds: float
+    memory: int = 3008
+    architecture: str = "x86_64"
+    shard_size: int = 1000
+    concurrency: int = 50
+
+    @property
+    def shards(self) -> int:
+        """Plan files of the run."""
+        return math.ceil(self.images / self.shard_size)
+
+    @property
+    def image_seconds(self) -> float:
+        """Seconds that one worker takes for an image."""
+        return self.vcpu_milliseconds / 1000 / WORKER_SHARE * MB_PER_VCPU / self.memory
+
+    @property
+    def workers(self) -> int:
+        """Workers at once."""
+        return max(1, min(self.concurrency, self.shards))
+
+    @property
+    def hours(self) -> float:
+        """Hours of the whole run, where Lambda starts as many workers at once as it may."""
+        return (self.images * self.image_seconds / self.workers + (COLD_SECONDS if self.images else 0)) / 3600
+
+
+class Line(NamedTuple):
+    """One line: `quantity` times `price` are the `dollars`. `formula` is how the quantity comes about."""
+
+    name: str
+    quantity: float
+    unit: str
+    price: float
+    dollars: float
+    formula: str
+
+
+def lines(work: Work, prices: Prices) -> list[Line]:
+    """Return the lines of a run's cost, compute first. Failures and what is tried again are not in it."""
+    price = prices.lambda_gb_second_arm64 if work.architecture == "arm64" else prices.lambda_gb_second_x86_64
+    return [*_lambda(work, price, prices), *_rest(work, prices)]
+
+
+def total(found: list[Line]) -> float:
+    """Return the dollars of all lines."""
+    return math.fsum(line.dollars for line in found)
+
+
+def _lambda(work: Work, price: float, prices: Prices) -> list[Line]:
+    gb_a_vcpu, memory = MB_PER_VCPU / 1024, work.memory / 1024
+    environments, pages = min(work.concurrency, work.shards), math.ceil(work.objects / LIST_PAGE)
+    compute = (
+        f"{work.images:,} images x {work.vcpu_milliseconds:.2f} ms of a vCPU / {WORKER_SHARE} x {gb_a_vcpu:.3f} GB"
+    )
+    seconds = work.images * work.vcpu_milliseconds / 1000 / WORKER_SHARE
+    return [
+        _line("compute", seconds * gb_a_vcpu, "GB-second", price, compute),
+        _line(
+            "cold starts",
+            environments * COLD_SECONDS * memory,
+            "GB-second",
+            price,
+            f"{environments:,} workers x {COLD_SECONDS} s x {memory:.3f} GB",
+        ),
+        _line(
+            "planning",
+            pages * PAGE_SECONDS * PLANNER_MB / 1024,
+            "GB-second",
+            prices.lambda_gb_second_x86_64,
+            f"{pages:,} pages of keys x {PAGE_SECONDS} s x {PLANNER_MB / 1024} GB",
+        ),
+        _line(
+            "Lambda requests",
+            work.shards + 1,
+            "request",
+            prices.lambda_requests_million / 1e6,
+            f"{work.shards:,} shards + 1",
+        ),
+    ]
+
+
+def _rest(work: Work, prices: Prices) -> list[Line]:
+    shards, pages = work.shards, math.ceil(work.objects / LIST_PAGE)
+    transitions = TRANSITIONS_A_SHARD * shards + TRANSITIONS_A_RUN
+    row = 4 * work.dimensions + ROW_BYTES
+    get, put = prices.s3_get_thousand / 1000, prices.s3_put_thousand / 1000
+    listings = pages + math.ceil(shards / LIST_PAGE) + LISTS_A_SHARD * shards
+    puts = PUTS_A_SHARD + work.shard_size // SAVED_EVERY
+    traces = prices.traces_million / 1e6
+    return [
+        _line(
+            "state transitions",
+            transitions,
+            "transition",
+            prices.state_transitions_thousand / 1000,
+            f"{TRANSITIONS_A_SHARD} x {shards:,} shards + {TRANSITIONS_A_RUN}",
+        ),
+        _line(
+            "S3 GET",
+            work.images + GETS_A_SHARD * shards,
+            "request",
+            get,
+            f"{work.images:,} images + {GETS_A_SHARD} x {shards:,} shards",
+        ),
+        _line(
+            "S3 PUT",
+            puts * shards + RESULT_PUTS,
+            "request",
+            put,
+            f"{puts} x {shards:,} shards + {RESULT_PUTS}",
+        ),
+        _line(
+            "S3 LIST",
+            listings,
+            "request",
+            put,
+            f"{pages:,} pages of keys, {listings - pages:,} of plan files and parts",
+        ),
+        _line(
+            "S3 storage",
+            work.images * row / GIB,
+            "GB-month",
+            prices.s3_gb_month,
+            f"{work.images:,} images x (4 x {work.dimensions} + {ROW_BYTES}) bytes, one month",
+        ),
+        _line(
+            "logs",
+            shards * LOG_BYTES_A_SHARD / GIB,
+            "GB",
+            prices.logs_gb,
+            f"{shards:,} shards x {LOG_BYTES_A_SHARD // 1024} KB",
+        ),
+        _line("traces", shards, "trace", traces, f"{shards:,} shards, one each at most"),
+    ]
+
+
+def _line(name: str, quantity: float, unit: str, price: float, formula: str) -> Line:
+    return Line(name, quantity, unit, price, quantity * price, formula)

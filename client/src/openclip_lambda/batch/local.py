@@ -1,0 +1,105 @@
+"""The same pipeline on this machine: the repository's `python -m handler.batch`, in a process of its own.
+
+This client knows only HTTP and files; what embeds is the repository's code, with the bundle that it built.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from openclip_lambda.bulk.terminal import say
+from openclip_lambda.errors import ClientError
+
+BUNDLE = "OPENCLIP_BUNDLE_DIR"
+POLL_SECONDS = 0.5
+STOP_SECONDS = 30  # that the processes have to end in after Ctrl-C
+
+
+def run(module: str, arguments: Sequence[str], needs: str, bundle: Path | None, watch: Callable[[], None]) -> int:
+    """Run `python -m <module>` of the repository to its end, calling `watch` twice a second; returns its exit status.
+
+    `needs` are imports, as Python takes them, that have to work there. What it says on standard error is passed on.
+    Raises ClientError where the repository, its packages or a bundle are missing.
+    """
+    root = _repository(module)
+    python = _python(root, module, needs)
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(root), os.environ.get("PYTHONPATH"))))}
+    environ[BUNDLE] = str(_bundle(root, bundle))
+    # -P: a directory called `handler` below the working directory is not taken for it.
+    command = [python, "-P", "-m", module, *arguments]
+    process = subprocess.Popen(
+        command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
+    )
+    threading.Thread(target=_pass_on, args=(process,), daemon=True).start()
+    try:
+        while True:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return process.wait(POLL_SECONDS)
+            watch()
+    finally:
+        if process.poll() is None:  # Ctrl-C: the process hears of it from here alone
+            _stop(process)
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    process.send_signal(signal.SIGINT)
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _pass_on(process: "subprocess.Popen[bytes]") -> None:
+    for line in process.stderr or ():
+        if text := line.decode(errors="replace").strip():
+            say(text)
+
+
+def _repository(module: str) -> Path:
+    """Return the directory that has the package: the working directory, or where this file lies in a checkout."""
+    relative = Path(*module.split(".")) / "__main__.py"
+    for root in (Path.cwd(), *Path(__file__).resolve().parents):
+        if (root / relative).is_file() and (root / "layer").is_dir():
+            return root
+    raise ClientError(
+        f"{module} is not here: a folder is embedded by the code of the openclip-lambda repository. Change to a "
+        "checkout of it, where `make venv` was run, and start the command there (`python -m client batch ...` is "
+        "the same command); or send the folder to a deployed API: openclip-lambda embed"
+    )
+
+
+def _python(root: Path, module: str, needs: str) -> str:
+    own = root / ".venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    told = ""
+    for python in (sys.executable, str(own)):
+        if not Path(python).exists():
+            continue
+        environ = {**os.environ, "PYTHONPATH": str(root)}
+        tried = subprocess.run(
+            [python, "-P", "-c", f"import {needs}"], env=environ, capture_output=True, text=True, check=False
+        )
+        if tried.returncode == 0:
+            return python
+        told = (tried.stderr.strip().splitlines() or [f"exit status {tried.returncode}"])[-1]
+    packages = " ".join(name.partition(".")[0] for name in needs.split(", ") if not name.startswith("handler"))
+    raise ClientError(
+        f"{module} cannot run in {root} ({told}): run `make venv` there, then `.venv/bin/pip install "
+        f"{packages.replace('arro3', 'arro3-core arro3-io')}`"
+    )
+
+
+def _bundle(root: Path, given: Path | None) -> Path:
+    named = os.environ.get(BUNDLE)
+    bundle = given or (Path(named) if named else root / "build" / "bundle")
+    if not (bundle / "manifest.json").is_file():
+        raise ClientError(
+            f"{bundle} is no bundle: it has no manifest.json. Build one by `python -m layer build` in {root}, or name "
+            f"one by --bundle or {BUNDLE}"
+        )
+    return bundle.absolute()
