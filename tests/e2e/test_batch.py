@@ -3,6 +3,8 @@
 import base64
 import io
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +19,7 @@ from tests.e2e.deployment import Deployment
 from tests.e2e.packages import package
 from tests.unit.batch_world import newest
 
+ROOT = Path(__file__).parents[2]
 SOURCE = "batch-photos"
 GOOD, BROKEN, SHARD = 117, 3, 20
 RUN_SECONDS = 400  # the containers of a busy machine
@@ -71,18 +74,15 @@ def empty(s3: Any, bucket: str) -> None:
     s3.delete_bucket(Bucket=bucket)
 
 
-def run(batch: Deployment, name: str) -> dict[str, Any]:
-    """Start a run and wait for its end."""
-    machines = batch.aws.client("stepfunctions")
-    asked = {"run": name, "shard_size": SHARD}
-    started = machines.start_execution(stateMachineArn=batch.outputs["BatchMachine"], input=json.dumps(asked))
-    deadline = time.monotonic() + RUN_SECONDS
-    while time.monotonic() < deadline:
-        found: dict[str, Any] = machines.describe_execution(executionArn=started["executionArn"])
-        if found["status"] != "RUNNING":
-            return found
-        time.sleep(0.5)
-    raise AssertionError(f"the run was not over after {RUN_SECONDS} s")
+def command(batch: Deployment, verb: str, *arguments: str, status: int = 0) -> dict[str, Any]:
+    """Run `openclip-lambda batch <verb>` as users do, from the repository; returns its document."""
+    words = [sys.executable, "-m", "client", "batch", verb, *arguments, "--json"]
+    ended = subprocess.run(
+        words, cwd=ROOT, env=batch.aws.environ, capture_output=True, text=True, timeout=RUN_SECONDS, check=False
+    )
+    assert ended.returncode == status, ended.stdout + ended.stderr
+    found: dict[str, Any] = json.loads(ended.stdout)
+    return found
 
 
 def objects(batch: Deployment, prefix: str) -> dict[str, bytes]:
@@ -101,14 +101,27 @@ def state(batch: Deployment, folder: Path) -> dict[str, list[float]]:
 
 
 def test_a_run_embeds_every_image_once_and_names_the_broken_ones(batch: Deployment, tmp_path: Path) -> None:
-    ended = run(batch, "first")
-    assert ended["status"] == "SUCCEEDED", (ended.get("error"), ended.get("cause"))
+    stack = ("--stack", batch.name)
+    estimated = command(batch, "estimate", f"s3://{SOURCE}/in/", *stack)
+    assert (estimated["images"], estimated["objects"], estimated["counted"]) == (GOOD + BROKEN, GOOD + BROKEN + 1, True)
+    started = command(batch, "start", f"s3://{SOURCE}/in/", *stack, "--run", "first", "--shard-size", str(SHARD))
+    assert (started["run"], started["how"]) == ("first", "started")
+    ended = command(batch, "status", *stack, "--run", "first", "--wait")
+    assert ended["status"] == "SUCCEEDED", ended
+    shards = -(-(GOOD + BROKEN) // SHARD)
+    assert ended["shards"] == {"total": shards, "done": shards, "running": 0, "failed": 0}
+    assert ended["images"] == {"total": GOOD + BROKEN, "done": GOOD + BROKEN}
+    assert 0 < ended["dollars"] < 0.01
 
     found = state(batch, tmp_path)
     assert sorted(found) == [f"in/{number:03d}.png" for number in range(GOOD)]
     assert len(objects(batch, "vectors/")) == GOOD // SHARD + 1
     lines = b"".join(objects(batch, "errors/").values()).splitlines()
-    assert {json.loads(line)["key"] for line in lines} == {f"in/broken-{number}.jpg" for number in range(BROKEN)}
+    broken = [f"in/broken-{number}.jpg" for number in range(BROKEN)]
+    assert sorted(json.loads(line)["key"] for line in lines) == broken
+    told = command(batch, "errors", *stack, "--run", "first")
+    assert sorted(key["key"] for row in told["codes"] for key in row["keys"]) == broken
+    assert told["total"] == BROKEN
     # The same vectors as the API of the same package gives.
     question = {"rawPath": "/v1/embeddings", "headers": {"content-type": "image/png"}, "isBase64Encoded": True}
     function = batch.aws.client("lambda")
@@ -120,12 +133,38 @@ def test_a_run_embeds_every_image_once_and_names_the_broken_ones(batch: Deployme
         np.testing.assert_allclose(found[f"in/{number:03d}.png"], body["data"][0]["embedding"], atol=2e-3)
 
 
-def test_the_same_run_again_does_only_what_is_missing(batch: Deployment) -> None:
+def test_a_run_that_is_taken_up_again_does_only_what_is_missing(batch: Deployment) -> None:
     before = objects(batch, "vectors/")
     lost = sorted(before)[2]
     batch.aws.client("s3").delete_object(Bucket=batch.outputs["BatchBucket"], Key=lost)
-    assert run(batch, "first")["status"] == "SUCCEEDED"
+    ended = command(batch, "resume", "--stack", batch.name, "--wait")
+    assert (ended["run"], ended["status"]) == ("first", "SUCCEEDED")
     assert objects(batch, "vectors/") == before  # what was remade too, byte for byte
+
+
+def test_a_folder_on_this_machine_gives_what_the_bucket_gives(batch: Deployment, tmp_path: Path) -> None:
+    for number in range(GOOD):
+        (tmp_path / "photos" / "in").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "photos" / "in" / f"{number:03d}.png").write_bytes(drawn(number))
+    (tmp_path / "photos" / "in" / "broken.jpg").write_bytes(b"no image")
+    photos, output = str(tmp_path / "photos"), ("--output", str(tmp_path / "local"))
+    bundle = ("--bundle", str(batch.scratch / "build" / "bundle"))
+
+    ended = command(batch, "start", photos, *output, *bundle, "--shard-size", "50", "--processes", "2", status=3)
+
+    assert (ended["status"], ended["failed"], ended["images"]["done"]) == ("SUCCEEDED", 1, GOOD + 1)
+    assert command(batch, "status", *output)["shards"]["done"] == 3
+    assert command(batch, "errors", *output)["codes"][0]["keys"][0]["key"] == "in/broken.jpg"
+    here, there = newest(tmp_path / "local"), state(batch, tmp_path / "bucket")
+    assert list(here) == list(there)
+    for key, vector in here.items():
+        np.testing.assert_allclose(vector, there[key], atol=2e-3)
+    lost = sorted((tmp_path / "local" / "vectors").rglob("*.parquet"))[1]
+    before = lost.read_bytes()
+    lost.unlink()
+    assert command(batch, "status", *output)["status"] == "INCOMPLETE"
+    assert command(batch, "resume", *output, *bundle, status=0)["status"] == "SUCCEEDED"
+    assert lost.read_bytes() == before
 
 
 def test_what_comes_and_goes_after_the_run_is_seen_within_a_minute(batch: Deployment, tmp_path: Path) -> None:

@@ -24,30 +24,26 @@ s3 = boto3.client("s3", config=Config(retries={"mode": "standard", "max_attempts
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Take `run`, and perhaps `since` (ISO 8601), `shard_size`, `prefix` and `planned`, which the last call returned.
-
-    `prefix` is a part of the source's own.
+    """Take `run`, and perhaps `since` (ISO 8601), `shard_size` and `planned`, which is what the last call returned.
 
     Returns `prefix` (of the plan files), `shards`, `images`, `bytes`, `more` (call again) and `token`.
     Raises ValueError for an input that cannot be meant.
     """
     run, size, since = _checked(event)
-    source = _prefix(event)
     output, prefix = os.environ["OUTPUT_BUCKET"], f"runs/{run}/plan/"
-    if known := _known(output, run, source):
+    if known := _known(output, run):
         return known
     first: dict[str, Any] = {
         "shards": 0,
         "images": 0,
         "bytes": 0,
         "token": None,
-        "source": f"s3://{os.environ['SOURCE_BUCKET']}/{source}",
         "listed_at": time.time_ns() // 1_000_000,
     }
     state = event.get("planned") or first
     rows: list[dict[str, Any]] = []
     while True:
-        page = _page(source, state["token"])
+        page = _page(state["token"])
         rows += _rows(page, since, state)
         state["token"] = page.get("NextContinuationToken")
         stop = not state["token"] or context.get_remaining_time_in_millis() < SPARE_MILLISECONDS
@@ -80,28 +76,18 @@ def _checked(event: dict[str, Any]) -> tuple[str, int, datetime | None]:
     return run, size, (found if found.tzinfo else found.replace(tzinfo=UTC)) - OVERLAP
 
 
-def _prefix(event: dict[str, Any]) -> str:
-    own, asked = os.environ.get("SOURCE_PREFIX", ""), event.get("prefix")
-    if asked is not None and not (isinstance(asked, str) and asked.startswith(own)):
-        raise ValueError(f"prefix is {asked!r}: give one that begins with {own!r}, which this deployment embeds")
-    return asked or own
-
-
-def _known(output: str, run: str, prefix: str) -> dict[str, Any] | None:
+def _known(output: str, run: str) -> dict[str, Any] | None:
     """Return the plan of a run that was planned before: the same run is the same images."""
     try:
         found: dict[str, Any] = json.loads(s3.get_object(Bucket=output, Key=f"runs/{run}/plan.json")["Body"].read())
     except s3.exceptions.NoSuchKey:
         return None
-    source = f"s3://{os.environ['SOURCE_BUCKET']}/{prefix}"
-    if found.get("source", source) != source:
-        raise ValueError(f"run {run} is of {found['source']}, not of {source}: give another name")
     return found
 
 
-def _page(prefix: str, token: str | None) -> dict[str, Any]:
+def _page(token: str | None) -> dict[str, Any]:
     more = {"ContinuationToken": token} if token else {}
-    source = {"Bucket": os.environ["SOURCE_BUCKET"], "Prefix": prefix}
+    source = {"Bucket": os.environ["SOURCE_BUCKET"], "Prefix": os.environ.get("SOURCE_PREFIX", "")}
     return dict(s3.list_objects_v2(**source, **more))
 
 

@@ -11,8 +11,8 @@ COLD_SECONDS = 5  # of a new execution environment, assumed; 0.8 were measured f
 PLANNER_MB, PAGE_SECONDS = 512, 0.5  # the planner's memory; assumed for a page of 1,000 keys and its plan file
 TRANSITIONS_A_SHARD = 3  # of its child execution: start, embed, end
 TRANSITIONS_A_RUN = 4
-GETS_A_SHARD, PUTS_A_SHARD = 3, 3  # is it done, plan, and one to spare; plan, vectors, and errors where there are any
-SAVED_EVERY, LISTS_A_SHARD = 128, 2  # images: a part is saved, for a worker that is killed; parts are listed twice
+GETS_A_SHARD, PUTS_A_SHARD = 3, 3  # is it done, plan, the first part; plan, vectors, and errors where there are any
+SAVED_EVERY, LISTS_A_SHARD = 128, 1  # images: a part is saved, for a worker that is killed; parts are listed once
 RESULT_PUTS = 10  # of Step Functions' result writer
 ROW_BYTES = 250  # of a row without its vector: the other columns, and its line of the plan, uncompressed
 LOG_BYTES_A_SHARD = 12 * 1024  # assumed: the worker's lines, and the events of a child execution without its data
@@ -84,25 +84,25 @@ def _lambda(work: Work, price: float, prices: Prices) -> list[Line]:
     )
     seconds = work.images * work.vcpu_milliseconds / 1000 / WORKER_SHARE
     return [
-        _line("compute", seconds * gb_a_vcpu, "GB-second", price, compute),
+        _line("compute", seconds * gb_a_vcpu, "GB-seconds", price, compute),
         _line(
             "cold starts",
             environments * COLD_SECONDS * memory,
-            "GB-second",
+            "GB-seconds",
             price,
             f"{environments:,} workers x {COLD_SECONDS} s x {memory:.3f} GB",
         ),
         _line(
             "planning",
             pages * PAGE_SECONDS * PLANNER_MB / 1024,
-            "GB-second",
+            "GB-seconds",
             prices.lambda_gb_second_x86_64,
             f"{pages:,} pages of keys x {PAGE_SECONDS} s x {PLANNER_MB / 1024} GB",
         ),
         _line(
             "Lambda requests",
             work.shards + 1,
-            "request",
+            "requests",
             prices.lambda_requests_million / 1e6,
             f"{work.shards:,} shards + 1",
         ),
@@ -121,35 +121,35 @@ def _rest(work: Work, prices: Prices) -> list[Line]:
         _line(
             "state transitions",
             transitions,
-            "transition",
+            "transitions",
             prices.state_transitions_thousand / 1000,
             f"{TRANSITIONS_A_SHARD} x {shards:,} shards + {TRANSITIONS_A_RUN}",
         ),
         _line(
             "S3 GET",
             work.images + GETS_A_SHARD * shards,
-            "request",
+            "requests",
             get,
             f"{work.images:,} images + {GETS_A_SHARD} x {shards:,} shards",
         ),
         _line(
             "S3 PUT",
             puts * shards + RESULT_PUTS,
-            "request",
+            "requests",
             put,
             f"{puts} x {shards:,} shards + {RESULT_PUTS}",
         ),
         _line(
             "S3 LIST",
             listings,
-            "request",
+            "requests",
             put,
             f"{pages:,} pages of keys, {listings - pages:,} of plan files and parts",
         ),
         _line(
             "S3 storage",
             work.images * row / GIB,
-            "GB-month",
+            "GB-months",
             prices.s3_gb_month,
             f"{work.images:,} images x (4 x {work.dimensions} + {ROW_BYTES}) bytes, one month",
         ),
@@ -160,7 +160,7 @@ def _rest(work: Work, prices: Prices) -> list[Line]:
             prices.logs_gb,
             f"{shards:,} shards x {LOG_BYTES_A_SHARD // 1024} KB",
         ),
-        _line("traces", shards, "trace", traces, f"{shards:,} shards, one each at most"),
+        _line("traces", shards, "traces", traces, f"{shards:,} shards, one each at most"),
     ]
 
 

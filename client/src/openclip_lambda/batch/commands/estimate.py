@@ -115,6 +115,8 @@ def _counted(source: str, found: Survey) -> dict[str, Any]:
 
 def _head(source: str, found: Survey) -> list[str]:
     how = "counted" if found.error == 0 else f"estimated from {found.requests:,} requests, +- {found.error:.0%}"
+    if source.startswith("s3://") and not found.requests:
+        how = "as --images says"
     if not found.complete:
         how = f"at least: {found.requests:,} requests did not reach the end"
     size = f", {found.bytes / 1e9:,.1f} GB" if found.bytes else ""
@@ -124,7 +126,7 @@ def _head(source: str, found: Survey) -> list[str]:
 def _table(work: Work, lines: list[Line]) -> list[str]:
     rows = [f"{'dollars':>10}  line" + " " * 16 + "quantity"]
     rows += [
-        f"{line.dollars:10.4f}  {line.name:18}  {line.quantity:,.1f} {line.unit}s: {line.formula}" for line in lines
+        f"{line.dollars:10.4f}  {line.name:18}  {_amount(line.quantity)} {line.unit}: {line.formula}" for line in lines
     ]
     whole = costs.total(lines)
     million = f" (${whole / work.images * 1e6:.2f} a million images)" if work.images else ""
@@ -147,6 +149,10 @@ def _basis(options: argparse.Namespace, work: Work, deployed: bool) -> list[str]
         f"list prices of {prices.REGION}, {prices.DATE}{changed}; no free tier, nothing tried again",
         f"workers of {work.architecture}, {'as deployed' if deployed else 'assumed: --stack names a deployment'}",
     ]
+
+
+def _amount(quantity: float) -> str:
+    return f"{quantity:,.0f}" if quantity >= 100 else f"{quantity:.3g}"
 
 
 def _hours(hours: float) -> str:

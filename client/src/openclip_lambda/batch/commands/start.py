@@ -148,14 +148,14 @@ def _ended(found: Progress, failed: int, output: Path) -> list[str]:
 def _narrower(bucket: str, prefix: str, deployed_source: str) -> str:
     """Return the prefix where it is a part of what is deployed. Raises ClientError where it is no part of it."""
     if not deployed_source:
-        return prefix  # not known here: the planner refuses what is not its own
+        raise ClientError("this deployment does not say what it embeds: deploy it anew, or give --stack")
     its_bucket, _, its_prefix = deployed_source.partition("/")
     if bucket != its_bucket or not prefix.startswith(its_prefix):
         raise ClientError(
             f"s3://{bucket}/{prefix} is not what this stack embeds, s3://{deployed_source}: name that or a part of it, "
             f"or deploy with `-c batch_source={bucket}/{prefix}`"
         )
-    return prefix if prefix != its_prefix else ""
+    return prefix.removeprefix(its_prefix)
 
 
 def _time(text: str | None) -> str | None:

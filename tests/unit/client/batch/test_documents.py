@@ -1,0 +1,64 @@
+"""The Python of docs/collections.md runs as it stands, over files of the real worker, and agrees with its SQL."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from handler.batch import shard
+from handler.batch.rows import json_lines
+from tests.unit.batch_world import DOCS, SOURCE, World, newest, png, vector, world
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Iterator[World]:
+    with world(tmp_path / "bundle") as found:
+        yield found
+
+
+def plan(made: World, run: str, seen_at: int, keys: list[str]) -> None:
+    rows = [{"bucket": SOURCE, "key": key, "size": 80, "seen_at": seen_at} for key in keys]
+    name = f"runs/{run}/plan/00000000.jsonl"
+    made.work.store.write(name, json_lines(rows))
+    shard.run(name, made.work, 0.5)
+
+
+def executed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Run the blocks one after the other, where `vectors` is the directory of the results."""
+    monkeypatch.chdir(folder)
+    blocks = re.findall(r"```python\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
+    assert len(blocks) == 2
+    names: dict[str, Any] = {}
+    for block in blocks:
+        exec(block, names)  # noqa: S102 - it is the document
+    return names
+
+
+@pytest.mark.parametrize("deletions", [True, False])
+def test_pandas_finds_what_duckdb_finds(
+    made: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deletions: bool
+) -> None:
+    for number in range(6):
+        made.put(f"{number}.png", png(10 * number))
+    plan(made, "first", 1_700_000_000_000, [f"{number}.png" for number in range(6)])
+    made.put("2.png", png(200))
+    plan(made, "second", 1_700_000_001_000, ["2.png"])
+    if deletions:
+        went = [("3.png", 1_700_000_000_500), ("2.png", 1_700_000_000_500), ("4.png", 1_700_000_000_000)]
+        lines = [{"bucket": SOURCE, "key": key, "seen_at": seen} for key, seen in went]
+        made.work.store.write(made.work.target("deletions", "arrivals", "one", "jsonl"), json_lines(lines))
+    made.download(tmp_path / "vectors")
+
+    found = executed(tmp_path, monkeypatch)
+
+    told = {row.key: list(row.vector) for row in found["current"].itertuples()}
+    assert told == newest(tmp_path / "vectors")
+    assert list(told) == ["0.png", "1.png", "2.png"] + ([] if deletions else ["3.png", "4.png"]) + ["5.png"]
+    np.testing.assert_allclose(told["2.png"], vector(200), atol=1e-6)
+    nearest = list(found["nearest"]["key"])
+    assert nearest == ["0.png", "1.png", "5.png" if deletions else "3.png"]
+    if not deletions:
+        np.testing.assert_allclose(found["nearest"]["cosine"].iloc[0], 1, atol=1e-6)
