@@ -10,7 +10,7 @@ from tqdm import tqdm
 from openclip_lambda.batch import local, progress, results
 from openclip_lambda.batch.aws import split
 from openclip_lambda.batch.commands.options import LARGEST_SHARD, Deployed, common, deployed, deployed_of, priced, show
-from openclip_lambda.batch.commands.status import lines, watched
+from openclip_lambda.batch.commands.status import INTERRUPTED, lines, watched
 from openclip_lambda.batch.machine import Execution, checked_run
 from openclip_lambda.batch.places import Directory
 from openclip_lambda.batch.progress import Progress
@@ -120,8 +120,12 @@ def _folder(options: argparse.Namespace, source: Path, run: str) -> int:
         if value := getattr(options, name, None):
             arguments += [f"--{name.replace('_', '-')}", str(value)]
     place = Directory(options.output)
-    with tqdm(unit="image", disable=True if options.json else None) as bar:
-        status = local.run(MODULE, arguments, NEEDS, options.bundle, lambda: _advance(bar, place, run))
+    try:
+        with tqdm(unit="image", disable=True if options.json else None) as bar:
+            status = local.run(MODULE, arguments, NEEDS, options.bundle, lambda: _advance(bar, place, run))
+    except KeyboardInterrupt:
+        say(f"stopped: `batch resume --output {options.output} --run {run}` goes on")
+        return INTERRUPTED
     found = progress.of_place(place, run) if results.plan(place, run) else None
     if found is None:
         return status or 1

@@ -1,0 +1,162 @@
+"""A folder's run: how the client starts the repository's code, shows how far it is, and stops it.
+
+The repository is a stand-in here, whose `handler.batch` writes the files of a run at once or slowly. tests/e2e runs the
+real one.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[4]
+STAND_IN = """
+import json, os, pathlib, signal, sys, time
+source, output = sys.argv[1], pathlib.Path(sys.argv[3])
+words = dict(zip(sys.argv[2::2], sys.argv[3::2]))
+run = words["--run"]
+(output / f"runs/{run}").mkdir(parents=True, exist_ok=True)
+facts = {"arguments": sys.argv[1:], "bundle": os.environ["OPENCLIP_BUNDLE_DIR"], "source": os.path.abspath(source)}
+(output / f"runs/{run}/plan.json").write_text(json.dumps({"shards": 3, "images": 250, "bytes": 9, **facts}))
+print("a line of the handler", file=sys.stderr, flush=True)
+done = output / f"vectors/model=0123/run={run}"
+done.mkdir(parents=True, exist_ok=True)
+try:
+    for number in range(3):
+        (done / f"{number:08d}.parquet").write_bytes(b"PAR1")
+        if "slowly" in source:
+            (output / "begun").touch()
+            time.sleep(60)
+except KeyboardInterrupt:
+    (output / "ended").touch()
+    sys.exit(130)
+errors = output / f"errors/model=0123/run={run}"
+errors.mkdir(parents=True, exist_ok=True)
+row = {"bucket": "", "key": "a.png", "code": "not_an_image", "message": "no"}
+(errors / "00000000.jsonl").write_text(json.dumps(row) + "\\n")
+sys.exit(3)
+"""
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    root = tmp_path / "repository"
+    (root / "handler" / "batch").mkdir(parents=True)
+    (root / "layer").mkdir()
+    for name, text in (("__init__", ""), ("batch/__init__", ""), ("batch/app", ""), ("batch/__main__", STAND_IN)):
+        (root / "handler" / f"{name}.py").write_text(text)
+    bundle = root / "build" / "bundle"
+    bundle.mkdir(parents=True)
+    (bundle / "manifest.json").write_text("{}")
+    for name in ("photos", "slowly"):
+        (root / name).mkdir()
+    return root
+
+
+def started(cwd: Path, *arguments: str, **environ: str) -> "subprocess.Popen[str]":
+    """Start `openclip-lambda batch ...` as it is installed: without the repository on its path."""
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "client" / "src"), **environ}
+    command = [sys.executable, "-P", "-m", "openclip_lambda", "batch", *arguments]
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, cwd=cwd, env=env, **pipes)
+
+
+def ended(cwd: Path, *arguments: str, **environ: str) -> tuple[int, str, str]:
+    process = started(cwd, *arguments, **environ)
+    out, err = process.communicate(timeout=60)
+    return process.returncode, out, err
+
+
+def test_the_repositorys_own_code_runs_with_its_bundle_and_the_status_is_its(repository: Path) -> None:
+    asked = ("start", "photos", "--output", "out", "--shard-size", "100", "--processes", "2", "--json")
+    status, out, err = ended(repository, *asked)
+
+    found = json.loads(out)
+    assert status == found["exit_status"] == 3, err
+    assert (found["status"], found["failed"], found["images"]) == ("SUCCEEDED", 1, {"total": 250, "done": 250})
+    assert "a line of the handler" in err
+    plan = json.loads((repository / "out/runs/local/plan.json").read_text())
+    assert plan["arguments"] == [
+        "photos",
+        *["--output", "out", "--run", "local", "--shard-size", "100", "--processes", "2"],
+    ]
+    assert plan["bundle"] == str(repository / "build" / "bundle")
+
+    status, out, err = ended(repository, "resume", "--output", "out")
+    assert status == 3
+    assert "1 images could not be embedded: `batch errors --output out`" in out
+
+
+def test_ctrl_c_lets_the_run_end_itself_and_says_how_it_goes_on(repository: Path) -> None:
+    process = started(repository, "start", "slowly", "--output", "out")
+    deadline = time.monotonic() + 30
+    while not (repository / "out" / "begun").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+
+    assert process.returncode == 130, err
+    assert "batch resume --output out" in err
+    assert "Traceback" not in err
+    assert (repository / "out" / "ended").exists()
+    status, out, _ = ended(repository, "status", "--output", "out", "--json")
+    assert (status, json.loads(out)["shards"]["done"]) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("start", "nowhere", "--output", "out"), "nowhere is no folder"),
+        (("start", "photos"), "--output is missing"),
+        (("start", "photos", "--output", "out", "--run", "a b"), "use letters"),
+        (("start", "photos", "--output", "out", "--since", "2026-01-01"), "--since is for a bucket"),
+        (("start", "photos", "--output", "out", "--bundle", "photos"), "python -m layer build"),
+        (("status", "--output", "out"), "has no runs"),
+        (("status", "--output", "out", "--run", "x"), "no run x was planned in out"),
+        (("resume", "--output", "out"), "batch start <folder> --output out"),
+        (("estimate", "nowhere"), "nowhere is no folder"),
+    ],
+)
+def test_what_cannot_be_meant_is_told_and_writes_nothing(
+    arguments: tuple[str, ...], says: str, repository: Path
+) -> None:
+    status, out, err = ended(repository, *arguments)
+    assert (status, out) == (1, "")
+    assert says in err
+    assert not (repository / "out").exists()
+
+
+def test_without_its_packages_or_a_bundle_the_message_says_what_to_do(repository: Path) -> None:
+    asked = ("start", "photos", "--output", "out")
+    status, _, err = ended(repository, *asked, OPENCLIP_BUNDLE_DIR="/nowhere")
+    assert status == 1
+    assert "/nowhere is no bundle" in err
+    (repository / "handler" / "batch" / "app.py").write_text("import no_such_package_here")
+    status, _, err = ended(repository, *asked)
+    assert status == 1
+    assert "No module named 'no_such_package_here'" in err
+    assert "pip install arro3-core arro3-io" in err
+
+
+def test_an_output_with_several_runs_asks_which(repository: Path) -> None:
+    for name in ("one", "two"):
+        ended(repository, "start", "photos", "--output", "out", "--run", name)
+    status, _, err = ended(repository, "status", "--output", "out")
+    assert status == 1
+    assert "give --run, one of one, two" in err
+
+
+def test_without_the_repository_the_message_says_where_to_go(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    shutil.copytree(ROOT / "client" / "src" / "openclip_lambda", tmp_path / "site" / "openclip_lambda")
+    asked = ("start", "photos", "--output", "out")
+    status, _, err = ended(tmp_path, *asked, PYTHONPATH=str(tmp_path / "site"))
+    assert status == 1
+    assert "Change to a checkout of it" in err
