@@ -44,6 +44,11 @@ class Work(NamedTuple):
         return self.vcpu_milliseconds / 1000 / WORKER_SHARE * MB_PER_VCPU / self.memory
 
     @property
+    def pages(self) -> int:
+        """Pages of keys of the source."""
+        return math.ceil(self.objects / LIST_PAGE)
+
+    @property
     def workers(self) -> int:
         """Workers at once."""
         return max(1, min(self.concurrency, self.shards))
@@ -68,7 +73,7 @@ class Line(NamedTuple):
 def lines(work: Work, prices: Prices) -> list[Line]:
     """Return the lines of a run's cost, compute first. Failures and what is tried again are not in it."""
     price = prices.lambda_gb_second_arm64 if work.architecture == "arm64" else prices.lambda_gb_second_x86_64
-    return [*_lambda(work, price, prices), *_rest(work, prices)]
+    return [*_lambda(work, price, prices), *_requests(work, prices), *_kept(work, prices)]
 
 
 def total(found: list[Line]) -> float:
@@ -77,90 +82,45 @@ def total(found: list[Line]) -> float:
 
 
 def _lambda(work: Work, price: float, prices: Prices) -> list[Line]:
-    gb_a_vcpu, memory = MB_PER_VCPU / 1024, work.memory / 1024
-    environments, pages = min(work.concurrency, work.shards), math.ceil(work.objects / LIST_PAGE)
-    compute = (
-        f"{work.images:,} images x {work.vcpu_milliseconds:.2f} ms of a vCPU / {WORKER_SHARE} x {gb_a_vcpu:.3f} GB"
-    )
+    shards, pages, gb, gb_a_vcpu = work.shards, work.pages, work.memory / 1024, MB_PER_VCPU / 1024
+    planner, workers = PLANNER_MB / 1024, min(work.concurrency, work.shards)
     seconds = work.images * work.vcpu_milliseconds / 1000 / WORKER_SHARE
+    a_vcpu = f"{work.vcpu_milliseconds:.2f} ms of a vCPU / {WORKER_SHARE} x {gb_a_vcpu:.3f} GB"
+    compute, cold = f"{work.images:,} images x {a_vcpu}", f"{workers:,} workers x {COLD_SECONDS} s x {gb:.3f} GB"
+    planning = f"{pages:,} pages of keys x {PAGE_SECONDS} s x {planner} GB"
+    request = prices.lambda_requests_million / 1e6
     return [
         _line("compute", seconds * gb_a_vcpu, "GB-seconds", price, compute),
-        _line(
-            "cold starts",
-            environments * COLD_SECONDS * memory,
-            "GB-seconds",
-            price,
-            f"{environments:,} workers x {COLD_SECONDS} s x {memory:.3f} GB",
-        ),
-        _line(
-            "planning",
-            pages * PAGE_SECONDS * PLANNER_MB / 1024,
-            "GB-seconds",
-            prices.lambda_gb_second_x86_64,
-            f"{pages:,} pages of keys x {PAGE_SECONDS} s x {PLANNER_MB / 1024} GB",
-        ),
-        _line(
-            "Lambda requests",
-            work.shards + 1,
-            "requests",
-            prices.lambda_requests_million / 1e6,
-            f"{work.shards:,} shards + 1",
-        ),
+        _line("cold starts", workers * COLD_SECONDS * gb, "GB-seconds", price, cold),
+        _line("planning", pages * PAGE_SECONDS * planner, "GB-seconds", prices.lambda_gb_second_x86_64, planning),
+        _line("Lambda requests", shards + 1, "requests", request, f"{shards:,} shards + 1"),
     ]
 
 
-def _rest(work: Work, prices: Prices) -> list[Line]:
-    shards, pages = work.shards, math.ceil(work.objects / LIST_PAGE)
-    transitions = TRANSITIONS_A_SHARD * shards + TRANSITIONS_A_RUN
-    row = 4 * work.dimensions + ROW_BYTES
-    get, put = prices.s3_get_thousand / 1000, prices.s3_put_thousand / 1000
-    listings = pages + math.ceil(shards / LIST_PAGE) + LISTS_A_SHARD * shards
+def _requests(work: Work, prices: Prices) -> list[Line]:
+    shards, get, put = work.shards, prices.s3_get_thousand / 1000, prices.s3_put_thousand / 1000
+    step, steps = prices.state_transitions_thousand / 1000, TRANSITIONS_A_SHARD * shards + TRANSITIONS_A_RUN
     puts = PUTS_A_SHARD + work.shard_size // SAVED_EVERY
-    traces = prices.traces_million / 1e6
+    lists = math.ceil(shards / LIST_PAGE) + LISTS_A_SHARD * shards
+    gets, put_all = work.images + GETS_A_SHARD * shards, puts * shards + RESULT_PUTS
+    listed = f"{work.pages:,} pages of keys, {lists:,} of plan files and parts"
+    transitions = f"{TRANSITIONS_A_SHARD} x {shards:,} shards + {TRANSITIONS_A_RUN}"
     return [
-        _line(
-            "state transitions",
-            transitions,
-            "transitions",
-            prices.state_transitions_thousand / 1000,
-            f"{TRANSITIONS_A_SHARD} x {shards:,} shards + {TRANSITIONS_A_RUN}",
-        ),
-        _line(
-            "S3 GET",
-            work.images + GETS_A_SHARD * shards,
-            "requests",
-            get,
-            f"{work.images:,} images + {GETS_A_SHARD} x {shards:,} shards",
-        ),
-        _line(
-            "S3 PUT",
-            puts * shards + RESULT_PUTS,
-            "requests",
-            put,
-            f"{puts} x {shards:,} shards + {RESULT_PUTS}",
-        ),
-        _line(
-            "S3 LIST",
-            listings,
-            "requests",
-            put,
-            f"{pages:,} pages of keys, {listings - pages:,} of plan files and parts",
-        ),
-        _line(
-            "S3 storage",
-            work.images * row / GIB,
-            "GB-months",
-            prices.s3_gb_month,
-            f"{work.images:,} images x (4 x {work.dimensions} + {ROW_BYTES}) bytes, one month",
-        ),
-        _line(
-            "logs",
-            shards * LOG_BYTES_A_SHARD / GIB,
-            "GB",
-            prices.logs_gb,
-            f"{shards:,} shards x {LOG_BYTES_A_SHARD // 1024} KB",
-        ),
-        _line("traces", shards, "traces", traces, f"{shards:,} shards, one each at most"),
+        _line("state transitions", steps, "transitions", step, transitions),
+        _line("S3 GET", gets, "requests", get, f"{work.images:,} images + {GETS_A_SHARD} x {shards:,} shards"),
+        _line("S3 PUT", put_all, "requests", put, f"{puts} x {shards:,} shards + {RESULT_PUTS}"),
+        _line("S3 LIST", work.pages + lists, "requests", put, listed),
+    ]
+
+
+def _kept(work: Work, prices: Prices) -> list[Line]:
+    shards, row = work.shards, 4 * work.dimensions + ROW_BYTES
+    stored = f"{work.images:,} images x (4 x {work.dimensions} + {ROW_BYTES}) bytes, one month"
+    logged, logs = shards * LOG_BYTES_A_SHARD / GIB, f"{shards:,} shards x {LOG_BYTES_A_SHARD // 1024} KB"
+    return [
+        _line("S3 storage", work.images * row / GIB, "GB-months", prices.s3_gb_month, stored),
+        _line("logs", logged, "GB", prices.logs_gb, logs),
+        _line("traces", shards, "traces", prices.traces_million / 1e6, f"{shards:,} shards, one each at most"),
     ]
 
 
