@@ -74,12 +74,13 @@ class RequestHandler(BaseHTTPRequestHandler):
 
     def invoke(self, event: dict[str, Any]) -> dict[str, Any]:
         """Call the function."""
-        from handler.app import SERVICE, lambda_handler  # imported by main; here it is only looked up
-
         if self.search:
+            from handler.app import SERVICE  # imported by main, as the next one is; here they are only looked up
             from handler.http import dispatch
 
             return dispatch.handle(SERVICE, event, Context(), self.search.table)
+        from handler.app import lambda_handler
+
         return lambda_handler(event, Context())
 
     def _refusal(self) -> tuple[int, str] | None:
