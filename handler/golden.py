@@ -22,14 +22,27 @@ def compare(manifest: Manifest, models: "Models", samples: Golden | None = None)
 
     `samples` replace the golden ones: the builder's, of which there are more than a bundle should carry.
     """
-    changed = list(changed_files(manifest))
+    changed, missing = list(changed_files(manifest)), _missing_decoders(manifest)
     reports = [_check_model(entry, models, samples or entry.golden) for entry in manifest.models]
     return {
-        "ok": not changed and all(report["ok"] for report in reports),
+        "ok": not changed and not missing and all(report["ok"] for report in reports),
         "manifest_sha256": manifest.sha256,
         "changed_files": changed,
+        "missing_decoders": missing,
         "models": reports,
     }
+
+
+def _missing_decoders(manifest: Manifest) -> list[str]:
+    if not manifest.image_formats:
+        return []
+    from handler.imaging.heif_pixels import has_decoder
+
+    return [
+        f'image_formats has "{name}", and no decoder of it is installed: package the bundle anew'
+        for name in manifest.image_formats
+        if not has_decoder(name)
+    ]
 
 
 def _check_model(entry: ModelEntry, models: "Models", golden: Golden) -> dict[str, Any]:

@@ -66,6 +66,7 @@ class Manifest(NamedTuple):
     models: tuple[ModelEntry, ...]
     files: tuple[BundleFile, ...]
     created_at: str = ""  # UTC, as 2026-11-26T18:40:26Z
+    image_formats: tuple[str, ...] = ()  # of handler.imaging.added_formats: what the package decodes besides
 
     @property
     def sha256(self) -> str:
@@ -133,6 +134,7 @@ def _parse(bundle_dir: Path, raw: bytes) -> Manifest:
             models=tuple(_entry(model) for model in data["models"]),
             files=tuple(_file(file) for file in data["files"]),
             created_at=str(data.get("created_at", "")),
+            image_formats=tuple(map(str, data.get("target", {}).get("image_formats") or ())),
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BundleError(f"{bundle_dir / 'manifest.json'} is damaged ({error!r}): {REBUILD}") from error

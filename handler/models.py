@@ -22,7 +22,8 @@ log = logging.getLogger(__name__)
 class LoadedModel(NamedTuple):
     """A model ready to embed; `load_seconds` is what loading it took, imports included.
 
-    `fit` lets large JPEGs be decoded at a reduced scale; None where all of their pixels are wanted.
+    `fit` lets large JPEGs be decoded at a reduced scale; None where all of their pixels are wanted. `image_formats`
+    are what the bundle's package decodes besides the formats that every package does.
     """
 
     entry: ModelEntry
@@ -30,6 +31,7 @@ class LoadedModel(NamedTuple):
     preprocess: "Preprocess"
     load_seconds: float
     fit: "Fit | None" = None
+    image_formats: tuple[str, ...] = ()
 
 
 class Models:
@@ -132,7 +134,8 @@ class Models:
         preprocess = Preprocess(entry.preprocess, entry.image_size)
         reduced = (self._settings.jpeg_decoding or entry.jpeg_decoding) == "reduced"
         fit = preprocess.fitted if reduced else None
-        return LoadedModel(entry, engine, preprocess, time.perf_counter() - start, fit)
+        seconds = time.perf_counter() - start
+        return LoadedModel(entry, engine, preprocess, seconds, fit, self.manifest.image_formats)
 
     def _load_ahead(self) -> None:
         try:

@@ -66,6 +66,10 @@ class Service:
         """Return the bundle's models; none where the start failed."""
         return self._models.manifest.models if self._models else ()
 
+    def image_formats(self) -> tuple[str, ...]:
+        """Return what the package decodes besides the formats that every package does; nothing without a bundle."""
+        return self._models.manifest.image_formats if self._models else ()
+
     def model(self, model_id: str | None, modalities: Collection[str] = MODALITIES) -> LoadedModel:
         """Return a model, with what these modalities need loaded if need be.
 

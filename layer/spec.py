@@ -12,7 +12,7 @@ from console.suggest import did_you_mean
 from layer.engines import ENGINES, fastest
 from layer.errors import SpecError
 from layer.files import text_file
-from layer.naming import checked, model_names
+from layer.naming import checked, image_formats, model_names
 
 DEFAULT_SPEC = Path(__file__).with_name("models.toml")
 CHOICES = {
@@ -26,11 +26,15 @@ PYTHONS = ("3.12", "3.13", "3.14")  # Lambda's on Amazon Linux 2023, whose glibc
 
 @dataclass(frozen=True)
 class Target:
-    """What the bundle is built for; written to the manifest, where infra/ reads it."""
+    """What the bundle is built for; written to the manifest, where infra/ and the handler read it.
+
+    `image_formats` are names of `layer.naming.image_formats.DECODERS`.
+    """
 
     python: str = "3.13"
     architecture: str = "x86_64"
     package: str = "image"
+    image_formats: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,7 @@ def read_spec(path: Path = DEFAULT_SPEC) -> Spec:
         raise SpecError(f"{path} {error}") from error
     _refuse_unknown(path, "the file", data, ("target", "model", "cache"))
     cache = _fields(path, "the file", {"cache": data["cache"]}, Spec)["cache"] if "cache" in data else None
-    target = Target(**_fields(path, "[target]", data.get("target", {}), Target))
+    target = _target(path, data.get("target", {}))
     if target.python not in PYTHONS:
         raise SpecError(f"{path}: python = {target.python!r} in [target]: set one of {', '.join(PYTHONS)}")
     tables = data.get("model")
@@ -90,6 +94,17 @@ def read_spec(path: Path = DEFAULT_SPEC) -> Spec:
     models = tuple(_model(path, number, table, target) for number, table in enumerate(tables, 1))
     _refuse_twins(path, models)
     return Spec(target, models, _beside(path, cache))
+
+
+def _target(path: Path, table: Any) -> Target:
+    texts, formats = table, None
+    if isinstance(table, dict) and "image_formats" in table:
+        texts = {key: value for key, value in table.items() if key != "image_formats"}
+        try:
+            formats = image_formats.checked(table["image_formats"])
+        except ValueError as error:
+            raise SpecError(f"{path}: image_formats in [target] {error}") from error
+    return Target(**_fields(path, "[target]", texts, Target), image_formats=formats)
 
 
 def _beside(path: Path, directory: str | None) -> str | None:

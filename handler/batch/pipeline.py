@@ -97,8 +97,8 @@ class Pipeline:
             return Failed(row, error.code, error.message)
 
     def _pixels(self, row: Row, found: Found) -> Prepared:
-        settings = self._settings
-        image = decode_for(found.data, settings.max_image_pixels, settings.exif_orientation, self._model.fit)
+        limit, upright = self._settings.max_image_pixels, self._settings.exif_orientation
+        image = decode_for(found.data, limit, upright, self._model.fit, self._model.image_formats)
         width, height = image.size
         rest = Found(b"", found.etag, found.modified)
         return Prepared(row, rest, len(found.data), width, height, self._model.preprocess.of(image))

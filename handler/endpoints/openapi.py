@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from handler.imaging.decode import FORMATS
+from handler.imaging.decode import media_types
 from handler.manifest import ModelEntry
 from handler.schemas import parts
 from handler.schemas import responses as described
@@ -25,13 +25,13 @@ ABOUT = (
 )
 
 
-def text(entries: Sequence[ModelEntry], settings: Settings) -> str:
+def text(entries: Sequence[ModelEntry], settings: Settings, image_formats: Sequence[str] = ()) -> str:
     """Return the document as JSON."""
-    return json.dumps(document(entries, settings), ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(document(entries, settings, image_formats), ensure_ascii=False, separators=(",", ":"))
 
 
-def document(entries: Sequence[ModelEntry], settings: Settings) -> dict[str, Any]:
-    """Return the document for the models of a bundle and the limits of these settings.
+def document(entries: Sequence[ModelEntry], settings: Settings, image_formats: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the document for the models of a bundle, the limits of these settings, and what else is decoded.
 
     Without entries, where the start failed, it still says what there would be.
     """
@@ -50,7 +50,11 @@ def document(entries: Sequence[ModelEntry], settings: Settings) -> dict[str, Any
         },
         "servers": [{"url": ".", "description": "where this document is"}],
         "paths": {
-            **_paths(_parameters(entries, settings), [body.name for body in more if body.name in others.SAME_ROUTE]),
+            **_paths(
+                _parameters(entries, settings),
+                [body.name for body in more if body.name in others.SAME_ROUTE],
+                media_types(image_formats),
+            ),
             **others.paths(settings, IMAGE),
         },
         "components": {
@@ -90,7 +94,7 @@ def _parameters(entries: Sequence[ModelEntry], settings: Settings) -> list[dict[
     ]
 
 
-def _paths(options: list[dict[str, Any]], forms: list[str]) -> dict[str, Any]:
+def _paths(options: list[dict[str, Any]], forms: list[str], images: list[str]) -> dict[str, Any]:
     deep = {
         "name": "deep",
         "in": "query",
@@ -103,7 +107,7 @@ def _paths(options: list[dict[str, Any]], forms: list[str]) -> dict[str, Any]:
                 "summary": "Embed texts and images",
                 "operationId": "createEmbedding",
                 "parameters": options,
-                "requestBody": _embeddings_body(forms),
+                "requestBody": _embeddings_body(forms, images),
                 "responses": described.of_embeddings(),
             }
         },
@@ -121,7 +125,7 @@ def _paths(options: list[dict[str, Any]], forms: list[str]) -> dict[str, Any]:
     }
 
 
-def _embeddings_body(others: list[str]) -> dict[str, Any]:
+def _embeddings_body(others: list[str], images: list[str]) -> dict[str, Any]:
     names = [*(body.name for body in EMBEDDINGS.values()), *others]
     forms = [{"$ref": f"#/components/schemas/{name}"} for name in names]
     image = {"schema": {"type": "string", "contentMediaType": "image/*", "format": "image-bytes"}}
@@ -129,7 +133,7 @@ def _embeddings_body(others: list[str]) -> dict[str, Any]:
         "required": True,
         "content": {
             "application/json": {"schema": {"anyOf": forms}, "examples": _examples("embeddings")},
-            **dict.fromkeys((known.media_type for known in FORMATS.values()), image),
+            **dict.fromkeys(images, image),
         },
     }
 

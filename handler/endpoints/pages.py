@@ -25,9 +25,9 @@ def playground() -> Response:
     return _page("openclip-lambda", body, "\n".join(_read(name) for name in SCRIPTS))
 
 
-def docs(entries: Sequence[ModelEntry], settings: Settings) -> Response:
+def docs(entries: Sequence[ModelEntry], settings: Settings, image_formats: Sequence[str] = ()) -> Response:
     """Return the API's document as a page to read: no script."""
-    document = openapi.document(entries, settings)
+    document = openapi.document(entries, settings, image_formats)
     sections = "".join(
         _operation(path, method, operation)
         for path, methods in document["paths"].items()

@@ -107,7 +107,10 @@ def _post_similarity(service: Service, request: Request) -> Response:
 
 
 def _get_models(service: Service, _: Request) -> Response:
+    from handler.imaging.decode import media_types
+
     created = _unix_seconds(service.models.manifest.created_at)
+    image_formats = media_types(service.image_formats())
     data = [
         {
             "id": entry.id,
@@ -118,6 +121,7 @@ def _get_models(service: Service, _: Request) -> Response:
             "context_length": entry.context_length,
             "image_size": list(entry.image_size),
             "modalities": ["text", "image"],
+            "image_formats": image_formats,
         }
         for entry in service.models.manifest.models
     ]
@@ -145,9 +149,8 @@ def _get_openapi(service: Service, _: Request) -> Response:
     from handler.endpoints import openapi
     from handler.endpoints.pages import CACHE_CONTROL
 
-    return Response(
-        200, openapi.text(service.entries(), service.settings), {"cache-control": CACHE_CONTROL}, "application/json"
-    )
+    document = openapi.text(service.entries(), service.settings, service.image_formats())
+    return Response(200, document, {"cache-control": CACHE_CONTROL}, "application/json")
 
 
 def _get_playground(service: Service, _: Request) -> Response:
@@ -159,7 +162,7 @@ def _get_playground(service: Service, _: Request) -> Response:
 def _get_docs(service: Service, _: Request) -> Response:
     from handler.endpoints import pages
 
-    return pages.docs(service.entries(), service.settings)
+    return pages.docs(service.entries(), service.settings, service.image_formats())
 
 
 ROUTES: dict[str, dict[str, Endpoint]] = {

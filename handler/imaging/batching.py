@@ -34,7 +34,7 @@ def read_headers(items: Sequence[ImageItem], model: "LoadedModel", settings: Set
     headers = []
     for _, data, param in items:
         with _error_context(param), stage("decode"):
-            headers.append(read_header(data, settings.max_image_pixels, model.fit))
+            headers.append(read_header(data, settings.max_image_pixels, model.fit, model.image_formats))
     if len(items) > 1:  # the one has its own limit
         check_pixels(sum(header.work for header in headers), len(items), settings.max_request_pixels)
     return headers

@@ -1,7 +1,7 @@
 """Bytes from a stranger to a Pillow image: format, size and cost are checked before a pixel is decoded."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -54,21 +54,22 @@ MAX_ASPECT = 2_000  # fitted to 224, the longer side would be 448,000: hardly an
 MAX_WORK = 2  # times the most pixels of an image: a progressive JPEG of the most pixels costs 1.4 to 1.7 times that
 
 
-def decode(data: bytes, max_pixels: int, upright: bool = False) -> Image.Image:
+def decode(data: bytes, max_pixels: int, upright: bool = False, added: Sequence[str] = ()) -> Image.Image:
     """Decode the first frame as docs/api.md says: as open_clip's users open it, or as a viewer shows it.
 
-    `upright` turns it as its EXIF says; open_clip does not. Raises ImageError: not_an_image,
-    unsupported_image_format, truncated_image, image_too_large, image_too_narrow, image_too_complex.
+    `upright` turns it as its EXIF says; open_clip does not. `added` are formats of `added_formats.ADDED` that are
+    decoded, too. Raises ImageError: not_an_image, unsupported_image_format, truncated_image, image_too_large,
+    image_too_narrow, image_too_complex.
     """
-    return decode_for(data, max_pixels, upright, None).image
+    return decode_for(data, max_pixels, upright, None, added).image
 
 
-def decode_for(data: bytes, max_pixels: int, upright: bool, fit: Fit | None) -> Decoded:
+def decode_for(data: bytes, max_pixels: int, upright: bool, fit: Fit | None, added: Sequence[str] = ()) -> Decoded:
     """Decode as `decode` does; a JPEG only as large as a model needs it that fits images to a size. Raises as `decode`.
 
     None for `fit` decodes all of it.
     """
-    return decode_container(read_header(data, max_pixels, fit), max_pixels, upright)
+    return decode_container(read_header(data, max_pixels, fit, added), max_pixels, upright)
 
 
 def decode_container(container: "Container", max_pixels: int, upright: bool) -> Decoded:
@@ -87,17 +88,17 @@ def decode_container(container: "Container", max_pixels: int, upright: bool) -> 
     return found
 
 
-def read_header(data: bytes, max_pixels: int, fit: Fit | None = None) -> "Container":
+def read_header(data: bytes, max_pixels: int, fit: Fit | None = None, added: Sequence[str] = ()) -> "Container":
     """Read an image's format, size and cost, and refuse what must not be decoded; no pixel is. Raises as `decode`."""
-    kind = kind_of(data)
+    kind = kind_of(data, added)
     with _map_pillow_errors(kind, max_pixels):
-        container = _read(kind, data, fit)
+        container = _read(kind, data, fit, added)
         _check_size(container.width, container.height, max_pixels, container.held)
         _check_work(container, max_pixels)
     return container
 
 
-def _read(kind: str, data: bytes, fit: Fit | None) -> "Container":
+def _read(kind: str, data: bytes, fit: Fit | None, added: Sequence[str]) -> "Container":
     """Call the reader of a format. Imported here: a cold start pays for the one that it needs."""
     if kind == "JPEG":
         from handler.imaging import jpeg
@@ -109,8 +110,12 @@ def _read(kind: str, data: bytes, fit: Fit | None) -> "Container":
         from handler.imaging.webp import read
     elif kind == "GIF":
         from handler.imaging.gif import read
-    else:
+    elif kind == "BMP":
         from handler.imaging.bmp import read
+    else:
+        from handler.imaging import added_formats
+
+        return added_formats.read(data, kind, added, _names(added))
     return read(data)
 
 
@@ -128,14 +133,29 @@ def _map_pillow_errors(kind: str, max_pixels: int) -> Iterator[None]:
         raise ImageError("truncated_image", f"a {kind} image that ends early or is damaged ({error})") from error
 
 
-def kind_of(data: bytes) -> str:
+def kind_of(data: bytes, added: Sequence[str] = ()) -> str:
     """Tell the format from the first bytes, whatever a header or a file name said."""
     for kind, known in FORMATS.items():
         if data.startswith(known.starts) and data.startswith(known.at_8, 8) and (kind != "BMP" or _is_bmp(data)):
             return str(kind)
-    from handler.imaging.other_formats import refusal
+    from handler.imaging import added_formats, other_formats
 
-    raise refusal(data, [str(kind) for kind in FORMATS])
+    name = other_formats.media(data)
+    if name and added_formats.may_be_read(name, added):
+        return name
+    raise other_formats.refusal(data, _names(added), added_formats.hint(name))
+
+
+def media_types(added: Sequence[str]) -> list[str]:
+    """Return the media types of what is decoded, with formats of `added_formats.ADDED`."""
+    from handler.imaging.added_formats import ADDED
+
+    others = [ADDED[name].media_type for name in added if name in ADDED]
+    return [*(known.media_type for known in FORMATS.values()), *others]
+
+
+def _names(added: Sequence[str]) -> list[str]:
+    return [*map(str, FORMATS), *(name.upper() for name in added)]
 
 
 def _is_bmp(data: bytes) -> bool:

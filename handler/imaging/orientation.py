@@ -1,8 +1,14 @@
 """EXIF's orientation: how to turn an image so that it is upright."""
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from PIL import Image
 
 from handler.imaging.reduced import Decoded
+
+if TYPE_CHECKING:
+    from handler.imaging.heif_items import Property
 
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -16,6 +22,8 @@ TURNS = {
 FLIPPED_ACROSS, FLIPPED_DOWN, TRANSPOSED = (2, 3, 6, 7), (3, 4, 7, 8), (5, 6, 7, 8)  # transposed first
 ORIENTATION, SHORT = 0x0112, 3
 MAX_TAGS = 1_000
+# HEIF's irot, in quarters of a turn against the clock, without imir and with each of its axes.
+HEIF_TURNS = ((1, 4, 2), (8, 5, 7), (3, 2, 4), (6, 7, 5))
 
 
 def upright(decoded: Decoded, exif: bytes) -> Decoded:
@@ -49,3 +57,18 @@ def _orientation(exif: bytes) -> int:
         if number(at, 2) == ORIENTATION:
             return number(at + 8, 2 if number(at + 2, 2) == SHORT else 4)
     return 1
+
+
+def as_exif(properties: Sequence["Property"]) -> bytes:
+    """Return what HEIF's irot and imir say as the TIFF structure of an EXIF; nothing where they say nothing."""
+    turn, mirror = 0, 0
+    for one in properties:
+        if one.type == b"irot":
+            turn = one.content[0] & 3
+        elif one.type == b"imir":
+            mirror = 1 + (one.content[0] & 1)
+    number = HEIF_TURNS[turn][mirror]
+    row = b"".join(
+        value.to_bytes(size, "little") for value, size in ((ORIENTATION, 2), (SHORT, 2), (1, 4), (number, 4))
+    )
+    return b"II*\0\x08\0\0\0\x01\0" + row if number > 1 else b""

@@ -28,19 +28,20 @@ MARKUP = re.compile(rb"\s*(?:<\?xml|<!--|<!doctype\s|<svg|<html|<head|<[a-z]+:sv
 LOOKED_AT = 4_096  # bytes of markup
 
 
-def refusal(data: bytes, known: Sequence[str]) -> ImageError:
-    """Return the error for bytes that start like none of the formats `known`."""
+def refusal(data: bytes, known: Sequence[str], hint: str = "") -> ImageError:
+    """Return the error for bytes that start like none of the formats `known`; `hint` is what else to do."""
     formats = ", ".join(known)
     if name := _markup(data):
         if name == "HTML":
             return ImageError("not_an_image", f"the bytes are a web page, not an image: send one of {formats}")
         return ImageError("unsupported_image_format", f"{name} is not supported: convert it to one of {formats}")
     if other := _other(data):
-        return ImageError("unsupported_image_format", f"{other} is not supported: convert it to one of {formats}")
-    hint = ""
+        fix = f"convert it to one of {formats}{hint}"
+        return ImageError("unsupported_image_format", f"{other} is not supported: {fix}")
+    found = ""
     if (start := data[:1024].find(b"\xff\xd8\xff")) > 0:
-        hint = f". A JPEG begins at byte {start:,}: leave out what stands before it"
-    return ImageError("not_an_image", f"the {len(data):,} bytes do not start like any of {formats}{hint}")
+        found = f". A JPEG begins at byte {start:,}: leave out what stands before it"
+    return ImageError("not_an_image", f"the {len(data):,} bytes do not start like any of {formats}{found}")
 
 
 def _other(data: bytes) -> str | None:
@@ -49,12 +50,13 @@ def _other(data: bytes) -> str | None:
             return name
     if PNM.match(data):
         return {b"1": "PBM", b"4": "PBM", b"2": "PGM", b"5": "PGM", b"7": "PAM"}.get(data[1:2], "PPM")
-    if data[4:8] == b"ftyp":
-        return _media(data)
-    return None
+    return media(data)
 
 
-def _media(data: bytes) -> str:
+def media(data: bytes) -> str | None:
+    """Tell what an ISO media file is by its brands; None for a file of another kind."""
+    if data[4:8] != b"ftyp":
+        return None
     end = min(int.from_bytes(data[:4], "big"), 256)
     brands = [data[8:12], *(data[at : at + 4] for at in range(16, end, 4))]
     exact = [brand for brand in brands if brand in BRANDS and brand not in GENERAL]

@@ -92,6 +92,7 @@ SCHEMAS: dict[str, Any] = {
                         "context_length": COUNT,
                         "image_size": {**_list(COUNT), "description": "Height, width"},
                         "modalities": _list({"enum": ["text", "image"]}),
+                        "image_formats": {**_list(STRING), "description": "Media types"},
                     }
                 )
             ),

@@ -5,6 +5,7 @@ import re
 from layer.bundle.records import Manifest
 from layer.engines import ENGINES
 from layer.naming import checked
+from layer.naming.image_formats import DECODERS
 from layer.spec import CHOICES
 
 MAX_SIZE = 10**15  # bytes: what no disk holds
@@ -21,6 +22,8 @@ def check(manifest: Manifest) -> None:
         raise ValueError(f"python = {checked.shown(target.python)} is not a version of Python")
     _one_of("architecture", target.architecture, CHOICES["architecture"])
     _one_of("package", target.package, CHOICES["package"])
+    for name in target.image_formats or ():
+        _one_of("image_formats", name, tuple(DECODERS))
     for name, version in manifest.versions.items():
         _printable(name, version or "")
     _printable(manifest.created_at)

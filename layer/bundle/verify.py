@@ -49,7 +49,7 @@ def run_handler(bundle: Path, needs_torch: bool = True) -> dict[str, Any]:
         raise VerifyError(f"the handler died on {bundle} without a report:\n{run.stderr.strip()}") from error
     if run.returncode != 0 or not report.get("ok"):
         reasons = [_reason(model) for model in report.get("models", []) if not model.get("ok", False)]
-        reasons += report.get("changed_files", [])
+        reasons += [*report.get("changed_files", []), *report.get("missing_decoders", [])]
         _refuse(bundle, reasons or [report.get("reason") or run.stderr.strip()])
     return report
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from layer.bundle import manifest, sandbox
 from layer.engines import ENGINES
+from layer.naming.image_formats import DECODERS
 from layer.registry import table
 from layer.registry.estimate import Estimate, fits
 from layer.sources.lock import Lock, LockedSource
-from layer.spec import Spec
+from layer.spec import Spec, Target
 
 if TYPE_CHECKING:
     from layer.package.pipeline import Packaged
@@ -64,6 +65,7 @@ def show_bundle(bundle: Path) -> None:
     target = facts.target
     print(f"{bundle}: built {facts.created_at}")
     print(f"for Python {target.python}, {target.architecture}, package {target.package}")
+    _show_decoders(target)
     versions = ", ".join(f"{name} {version}" for name, version in facts.versions.items() if version)
     print(f"with {versions}\n")
     for model in facts.models:
@@ -100,10 +102,16 @@ def show_estimate(spec: Spec, estimates: "Sequence[Estimate]") -> None:
     )
     for engine in sorted({one.model.engine for one in estimates}):
         print(f"code of {engine}: {ENGINES[engine].code_bytes / MB:.0f} MB")
+    _show_decoders(spec.target)
     for shape, left in fits(spec, list(estimates)).items():
         print(
             f"{shape}: " + (f"fits, with {left / MB:.1f} MB to spare" if left >= 0 else f"{-left / MB:.1f} MB too much")
         )
+
+
+def _show_decoders(target: Target) -> None:
+    for name in target.image_formats or ():
+        print(f"decoder of {DECODERS[name].name}: {DECODERS[name].code_bytes / MB:.1f} MB in the package")
 
 
 def show_package(output: Path, packaged: "Packaged") -> None:

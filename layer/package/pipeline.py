@@ -13,6 +13,7 @@ from layer.bundle.records import Manifest
 from layer.bundle.verify import check_files
 from layer.files import disk_errors, replace
 from layer.files.directory_lock import held
+from layer.naming import image_formats
 from layer.package import archive, base_image, image, replaceable, runtime_cache, sbom, size_check, tree
 from layer.package.compile_bytecode import compile_for
 from layer.package.digest import tree_sha256
@@ -29,7 +30,7 @@ ZIPS = (  # role in package.json, file, directory in it, tree
     ("models", "layer.zip", "openclip", "bundle"),
     ("dependencies", "layer-deps.zip", "python", "dependencies"),
 )
-EXTRAS = ("batch",)  # each with its pins in requirements/<name>.txt
+EXTRAS = ("batch",)  # each with its pins in requirements/<name>.txt, as are some of layer/naming/image_formats.py
 OUTPUTS = (sbom.NAME, "image", *(path for _, path, _, _ in ZIPS))
 
 
@@ -65,7 +66,8 @@ def package(
 def _package(
     bundle: Path, facts: Manifest, output: Path, cache: Path, torch_index_url: str | None, extras: Sequence[str]
 ) -> Packaged:
-    target, wheels_of = facts.target, {model.engine for model in facts.models} | set(extras)
+    target, formats = facts.target, facts.target.image_formats or ()
+    wheels_of = {model.engine for model in facts.models} | set(extras) | image_formats.requirements(formats)
     size_check.refuse_beforehand(facts, layers=len(ZIPS) - 1)
     with tempfile.TemporaryDirectory(prefix=".package-", dir=output) as scratch:
         trees, staged = Path(scratch) / "trees", Path(scratch) / "staged"
@@ -77,7 +79,8 @@ def _package(
         on_base_image = lambda_limits.SHAPES[target.package].on_base_image
         compiled = on_base_image or compile_for(target.python, _places(trees))
         sizes = {name: tree.size(trees / name) for name in ("handler", "dependencies")}
-        size_check.check(facts, {**sizes, "bundle": tree.size(bundle)}, layers=len(ZIPS) - 1)
+        decoders = image_formats.sizes(trees / "dependencies", formats)
+        size_check.check(facts, {**sizes, "bundle": tree.size(bundle)}, len(ZIPS) - 1, decoders)
         tree.copy(bundle, trees / "bundle")
         tree.normalize_metadata(trees)
         listed = _write_json(staged / sbom.NAME, sbom.document(facts, trees, installed))
@@ -86,13 +89,15 @@ def _package(
             "manifest_sha256": file_sha256(trees / "bundle" / manifest.NAME),
             "handler_sha256": handler_sha256,
             "extras": sorted(extras),
+            **({"image_formats": decoders} if decoders else {}),
             "artefacts": ARTIFACTS[target.package](trees, staged, target),
             "sbom": {"path": sbom.NAME, "sha256": file_sha256(listed)},
         }
         _write_json(staged / CONTRACT, contract)
         _swap(staged, output)
     zips = {made["path"]: made["bytes"] for made in contract["artefacts"] if made["role"] != "image"}
-    return Packaged(contract, size_check.size_table(facts, sizes), list(size_check.notes(facts, zips, compiled)))
+    notes = list(size_check.notes(facts, zips, compiled))
+    return Packaged(contract, size_check.size_table(facts, sizes, decoders), notes)
 
 
 def _places(trees: Path) -> dict[Path, str]:

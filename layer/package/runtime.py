@@ -31,6 +31,7 @@ class Installed:
 def install(engines: Iterable[str], target: Target, tree: Path, torch_index_url: str | None) -> Installed:
     """Install what the engines need at run time into `tree`, for the manifest's target, and trim it.
 
+    What decodes the target's `image_formats` is left in it.
     Each package comes from one place: torch and torchvision from `torch_index_url` alone where it is given, all else
     from the index that pip is set up with here; each only with a hash that is recorded. Raises PackageError where a
     wheel cannot be had, is another one, or is torch with CUDA.
@@ -47,7 +48,7 @@ def install(engines: Iterable[str], target: Target, tree: Path, torch_index_url:
             raise PackageError(f"{error}\n{CPU_ADVICE}" if of_torch else str(error)) from error
     if any(tree.rglob("libtorch_cuda.so")):
         raise PackageError(f"pip took a torch with CUDA: {CPU_ADVICE}")
-    return Installed(trim(tree), sorted(taken, key=lambda one: one["name"]))
+    return Installed(trim(tree, target.image_formats or ()), sorted(taken, key=lambda one: one["name"]))
 
 
 def _install(pins: list[Wheel], target: Target, tree: Path, index: str | None) -> list[dict[str, str]]:

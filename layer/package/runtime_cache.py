@@ -33,7 +33,7 @@ def cached(engines: Iterable[str], target: Target, index: str | None, cache: Pat
     `index` is where torch's CPU builds are. Raises PackageError as the installation does.
     """
     names = sorted(engines)
-    stem = "-".join((*names, target.python, target.architecture))
+    stem = "-".join((*sorted({*names, *(target.image_formats or ())}), target.python, target.architecture))
     place = cache / "runtime" / f"{stem}-{_key(names, target, index)}"
     if not _is_complete(place):
         print(f"installing the runtime of {stem} ...", file=sys.stderr)
@@ -53,7 +53,8 @@ def cached(engines: Iterable[str], target: Target, index: str | None, cache: Pat
 
 def _key(engines: list[str], target: Target, index: str | None) -> str:
     """Digest what the tree depends on: every wheel, every trimming rule, where torch comes from, how pip is asked."""
-    digest = hashlib.sha256(repr((engines, wheels.recorded(engines, target), index)).encode())
+    known = engines, target.image_formats or (), wheels.recorded(engines, target), index
+    digest = hashlib.sha256(repr(known).encode())
     for path in (trim.RULES, *(Path(str(module.__file__)) for module in (trim, runtime, pip))):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:12]

@@ -5,17 +5,18 @@ from collections.abc import Iterator, Mapping
 from layer.bundle.records import Manifest, ModelEntry
 from layer.engines import ENGINES
 from layer.errors import PackageError
+from layer.naming.image_formats import DECODERS
 from layer.package import base_image
 from layer.registry import lambda_limits, table
 
 MB = 1_000_000
 
 
-def check(facts: Manifest, sizes: Mapping[str, int], layers: int) -> None:
+def check(facts: Manifest, sizes: Mapping[str, int], layers: int, decoders: Mapping[str, int] | None = None) -> None:
     """Raise PackageError with the size table where a package is over its shape's limit.
 
     `facts` is the bundle's manifest; `sizes` are bytes unzipped: "handler", "dependencies", "bundle"; `layers` is how
-    many a function would have.
+    many a function would have; `decoders` are what image_formats added to the dependencies.
     """
     shape = lambda_limits.SHAPES[facts.target.package]
     if shape.layers is not None and layers > shape.layers:
@@ -30,7 +31,7 @@ def check(facts: Manifest, sizes: Mapping[str, int], layers: int) -> None:
         "\n".join(
             [
                 f"the bundle does not fit: {total:,} bytes unzipped, Lambda takes {shape.room:,} of {shape.of}",
-                *size_table(facts, sizes),
+                *size_table(facts, sizes, decoders or {}),
                 f"{_left(shape.room - sizes['handler'] - sizes['dependencies'])} In layer/models.toml:",
                 *_fixes(facts),
             ]
@@ -56,9 +57,10 @@ def refuse_beforehand(facts: Manifest, layers: int) -> None:
         check(facts, {"handler": 0, "dependencies": code, "bundle": bundle}, layers)
 
 
-def size_table(facts: Manifest, sizes: Mapping[str, int]) -> list[str]:
+def size_table(facts: Manifest, sizes: Mapping[str, int], decoders: Mapping[str, int] | None = None) -> list[str]:
     """Return one line for each part, the models' each for itself, in MB unzipped."""
     rows = [("handler", sizes["handler"]), ("dependencies", sizes["dependencies"])]
+    rows += [(f"  of these {name}", size) for name, size in (decoders or {}).items()]
     for model in facts.models:
         prefix = f"models/{model.slug}/"
         own = sum(file.size for file in facts.files if file.path.startswith(prefix))
@@ -100,6 +102,8 @@ def _fixes(facts: Manifest) -> Iterator[str]:
     for model in facts.models:
         if model.precision == "fp32":
             yield f'  precision = "int8" for {model.id}: {_in_8_bits(model)}'
+    for name in facts.target.image_formats or ():
+        yield f'  image_formats without "{name}": {DECODERS[name].code_bytes / MB:.0f} MB less'
     if advice := lambda_limits.SHAPES[facts.target.package].advice:
         yield f"  {advice}"
     if len(facts.models) > 1:

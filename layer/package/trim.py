@@ -2,22 +2,27 @@
 
 import shutil
 import tomllib
+from collections.abc import Collection
 from pathlib import Path
 
 RULES = Path(__file__).with_name("trim.toml")
 
 
-def trim(tree: Path) -> dict[str, int]:
+def trim(tree: Path, image_formats: Collection[str] = ()) -> dict[str, int]:
     """Delete what the rules match; returns how many files went by each rule.
 
     A rule that matches nothing is of another engine's packages.
     """
-    return {pattern: sum(_delete(path) for path in sorted(tree.glob(pattern))) for pattern in rules()}
+    return {pattern: sum(_delete(path) for path in sorted(tree.glob(pattern))) for pattern in rules(image_formats)}
 
 
-def rules() -> dict[str, str]:
-    """Return each pattern (of pathlib, relative to the tree) with the reason why what it matches never runs."""
-    return {rule["path"]: rule["reason"] for rule in tomllib.loads(RULES.read_text(encoding="utf-8"))["rule"]}
+def rules(image_formats: Collection[str] = ()) -> dict[str, str]:
+    """Return each pattern (of pathlib, relative to the tree) with the reason why what it matches never runs.
+
+    What decodes one of `image_formats` is left out: it does run.
+    """
+    listed = tomllib.loads(RULES.read_text(encoding="utf-8"))["rule"]
+    return {rule["path"]: rule["reason"] for rule in listed if rule.get("unless") not in image_formats}
 
 
 def _delete(path: Path) -> int:

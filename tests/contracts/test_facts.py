@@ -22,6 +22,7 @@ from layer.bundle import manifest as layer_manifest
 from layer.bundle import records
 from layer.doctor.checks import environment as doctor
 from layer.export import parity_gate
+from layer.naming import image_formats
 from layer.package import digest, pipeline
 from layer.package.pipeline import EXTRAS
 from layer.registry import lambda_limits
@@ -173,12 +174,13 @@ def test_the_package_shapes() -> None:
 
 def test_the_engines() -> None:
     requirements = (ROOT / "layer" / "package" / "requirements").glob("*.txt")
+    others = {"common", *EXTRAS, *image_formats.requirements(image_formats.DECODERS)}
     agree(
         "engines",
         {
             "layer/engines.py": sorted(layer_engines.ENGINES),
             "handler/engines/__init__.py": sorted(ENGINES),
-            "layer/package/requirements/": sorted({path.stem for path in requirements} - {"common", *EXTRAS}),
+            "layer/package/requirements/": sorted({path.stem for path in requirements} - others),
         },
     )
 

@@ -1,5 +1,6 @@
 """Image formats: one table in the handler. Client, playground, builder and documents hold copies of parts of it."""
 
+import json
 import re
 from pathlib import Path
 
@@ -8,13 +9,15 @@ from openclip_lambda import formats
 
 from handler.endpoints import openapi
 from handler.errors import ImageError
-from handler.imaging import decode, other_formats
+from handler.imaging import added_formats, decode, other_formats
 from handler.settings import Settings
 from layer.files import own_samples
+from layer.naming import image_formats
 from tests.contracts.agreement import agree
 
 ROOT = Path(__file__).parents[2]
 SERVER, OTHERS = "handler/imaging/decode.py", "handler/imaging/other_formats.py"
+ADDED = "handler/imaging/added_formats.py"
 CLIENT = "client/src/openclip_lambda/formats.py"
 PLAYGROUND = "handler/endpoints/playground/images.js"
 TAKEN = decode.FORMATS
@@ -30,13 +33,13 @@ def test_the_names_and_suffixes() -> None:
 
 
 def test_the_media_types() -> None:
-    [in_page] = re.findall(r"\^image\\/\(([a-z|]+)\)\$", text(PLAYGROUND))
+    [in_page] = re.findall(r"^const taken = new Set\(\[(.+)\]\)", text(PLAYGROUND), re.MULTILINE)
     content = openapi.document((), Settings())["paths"]["/v1/embeddings"]["post"]["requestBody"]["content"]
     agree(
         "the media types of images that the API takes",
         {
             SERVER: sorted(known.media_type for known in TAKEN.values()),
-            PLAYGROUND: sorted(f"image/{name}" for name in in_page.split("|")),
+            PLAYGROUND: sorted(re.findall(r'"([^"]+)"', in_page)),
             "handler/endpoints/openapi.py": sorted(name for name in content if name.startswith("image/")),
         },
     )
@@ -51,6 +54,36 @@ def test_the_names_in_the_documents() -> None:
             "docs/api.md": sorted(re.findall(r"\w+", listed.replace(" and ", " ").upper())),
         },
     )
+
+
+def test_the_formats_that_image_formats_adds() -> None:
+    schema = json.loads(text("docs/manifest.schema.json"))["properties"]["target"]["properties"]["image_formats"]
+    [listed] = re.findall(r'image_formats = \[([a-z", ]+)\]', text("docs/api.md"))
+    by_suffix = {suffix for suffix, kind in formats.OTHER_SUFFIXES.items() if kind in (*added_formats.SETTINGS,)}
+    agree(
+        "the formats that image_formats may name",
+        {
+            ADDED: sorted(added_formats.ADDED),
+            "layer/naming/image_formats.py": sorted(image_formats.DECODERS),
+            "docs/manifest.schema.json": sorted(schema["items"]["enum"]),
+            "docs/api.md": sorted(re.findall(r"\w+", listed)),
+        },
+    )
+    agree(
+        "the suffixes of the formats that image_formats adds",
+        {ADDED: sorted(s for known in added_formats.ADDED.values() for s in known.suffixes), CLIENT: sorted(by_suffix)},
+    )
+    agree(
+        "the formats that the client converts, and that image_formats may add",
+        {ADDED: sorted(added_formats.SETTINGS), CLIENT: sorted(set(formats.CONVERTED) - {"TIFF"})},
+    )
+
+
+def test_what_an_api_with_all_formats_says_of_them() -> None:
+    content = openapi.document((), Settings(), tuple(added_formats.ADDED))["paths"]["/v1/embeddings"]["post"][
+        "requestBody"
+    ]["content"]
+    assert {known.media_type for known in added_formats.ADDED.values()} <= set(content)
 
 
 def test_the_first_bytes() -> None:

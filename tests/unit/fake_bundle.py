@@ -81,14 +81,19 @@ def model_json(model_id: str) -> dict[str, Any]:
     }
 
 
-def write(bundle_dir: Path) -> Path:
+def write(bundle_dir: Path, image_formats: Sequence[str] = ()) -> Path:
     """Write a bundle of two models and one file, and return its directory."""
     bundle_dir.mkdir(parents=True, exist_ok=True)
     (bundle_dir / "weights").write_bytes(b"12345")
     content = {
         "schema": 3,
         "created_at": "2026-11-23T20:00:00Z",
-        "target": {"python": "3.13", "architecture": "x86_64", "package": "image"},
+        "target": {
+            "python": "3.13",
+            "architecture": "x86_64",
+            "package": "image",
+            **({"image_formats": list(image_formats)} if image_formats else {}),
+        },
         "versions": {},
         "models": [model_json(FIRST), model_json(SECOND)],
         "files": [{"path": "weights", "size": 5, "sha256": hashlib.sha256(b"12345").hexdigest()}],
@@ -118,9 +123,9 @@ class Loader:
 class FakeFunction:
     """A deployed function: `invoke` directly, or `post` and `get` through an HTTP API."""
 
-    def __init__(self, bundle_dir: Path, **settings_: Any) -> None:
+    def __init__(self, bundle_dir: Path, image_formats: Sequence[str] = (), **settings_: Any) -> None:
         self.loader = Loader()
-        settings = Settings(bundle_dir=write(bundle_dir), **settings_)
+        settings = Settings(bundle_dir=write(bundle_dir, image_formats), **settings_)
         self.service = Service(settings, Models(manifest.load(bundle_dir), settings, self.loader))
 
     def invoke(self, event: Any) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from tests.unit.fake_bundle import FakeFunction
 
 ROOT = Path(__file__).parents[2]
 MAX_PIXELS = 250_000
+FORMATS = ("avif", "heic")  # besides those of every package
 
 
 class Fuzzed:
@@ -84,7 +85,7 @@ def _resident_bytes() -> int:
 
 def _main() -> None:
     answers, sys.stdout = sys.stdout, Path(os.devnull).open("w")  # noqa: SIM115 - for as long as the process lives
-    function = FakeFunction(Path(sys.argv[1]), max_image_pixels=MAX_PIXELS)
+    function = FakeFunction(Path(sys.argv[1]), FORMATS, max_image_pixels=MAX_PIXELS)
     engine = function.loader.engine
     for line in sys.stdin:
         event = json.loads(line)

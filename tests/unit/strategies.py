@@ -7,9 +7,13 @@ from typing import Any
 
 from hypothesis import strategies as st
 from PIL import Image
+from pillow_heif import register_heif_opener
 
 from tests.unit.fake_bundle import encoded
 from tests.unit.handler.test_events import HTTP_API, LOAD_BALANCER, MULTI_VALUE, REST_API
+
+
+register_heif_opener()  # which saves, too
 
 
 def image_bytes(kind: str, mode: str, seed: int) -> bytes:
@@ -18,7 +22,7 @@ def image_bytes(kind: str, mode: str, seed: int) -> bytes:
     size = (chance.randint(1, 40), chance.randint(1, 40))
     image = Image.frombytes("RGBA", size, chance.randbytes(4 * size[0] * size[1])).convert(mode)
     options: dict[str, Any] = {}
-    if kind in ("GIF", "WEBP") and chance.random() < 0.3:
+    if kind in ("GIF", "WEBP", "AVIF") and chance.random() < 0.3:
         options = {"save_all": True, "append_images": [image.copy()]}
     if kind == "JPEG":
         options = {"progressive": chance.random() < 0.5, "exif": _exif(chance)}
@@ -39,7 +43,8 @@ def _exif(chance: random.Random) -> bytes:
 
 
 MODES = {"PNG": ("1", "L", "P", "RGB", "RGBA", "LA"), "JPEG": ("L", "RGB", "CMYK"), "WEBP": ("RGB", "RGBA"),
-         "GIF": ("L", "P"), "BMP": ("1", "L", "P", "RGB")}  # fmt: skip
+         "GIF": ("L", "P"), "BMP": ("1", "L", "P", "RGB"), "AVIF": ("L", "RGB", "RGBA"),
+         "HEIF": ("L", "RGB", "RGBA")}  # fmt: skip
 image_files = st.builds(
     lambda pair, seed: image_bytes(pair[0], pair[1], seed),
     st.sampled_from([(kind, mode) for kind, modes in MODES.items() for mode in modes]),

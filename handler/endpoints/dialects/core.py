@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from handler.endpoints.embeddings import Vectors, embed, modalities, unit
 from handler.errors import ApiError
-from handler.imaging.decode import FORMATS
+from handler.imaging.decode import FORMATS, MAX_SIDE, read_header
 from handler.manifest import ModelEntry
 from handler.schemas.fields import Item
 from handler.schemas.limits import check_response_size
@@ -63,6 +63,12 @@ def image_facts(items: Sequence[Item]) -> list[ImageFacts]:
     found = []
     for data in (part.value for item in items for part in item.parts):
         if not isinstance(data, bytes):
+            continue
+        if data[4:8] == b"ftyp":  # it was embedded, so it is of a format that this bundle has
+            from handler.imaging.added_formats import ADDED
+
+            header = read_header(data, MAX_SIDE**2, None, tuple(ADDED))
+            found.append(ImageFacts(header.width, header.height, header.kind.lower(), 24))
             continue
         with Image.open(io.BytesIO(data), formats=tuple(FORMATS)) as image:
             bits = {"1": 1, "I;16": 16, "LA": 16, "RGB": 24, "RGBA": 32, "CMYK": 32}.get(image.mode, 8)

@@ -3,6 +3,9 @@
 const LARGE_BYTES = 700_000; // of one file; models look at a few hundred pixels a side
 const LARGE_SIDE = 1024;
 const MAX_IMAGES = 24; // a page of them; the API takes more
+const MOST_BYTES = 3_000_000; // of one file that this browser cannot read, and so cannot scale down
+
+const taken = new Set(["image/png", "image/jpeg", "image/webp", "image/gif", "image/bmp"]); // and what the API says
 
 const images = []; // {name, uri, url, file}: what is sent, what is shown, and what it was as a file
 
@@ -22,18 +25,26 @@ async function addFiles(files) {
   return problems;
 }
 
+const isHeic = (file) => /hei[cf]/i.test(file.type) || /\.(hei[cf]|hif)$/i.test(file.name);
+
 function unreadable(file) {
   const name = file.name || "The file";
-  if (!/hei[cf]/i.test(file.type) && !/\.hei[cf]$/i.test(name)) return `${name} is not an image that this browser can read.`;
+  if (!isHeic(file)) return `${name} is not an image that this browser can read.`;
   return `${name} is HEIC, which this browser cannot read: convert it to JPEG (on an iPhone: Settings, Camera, Formats, Most Compatible).`;
 }
 
 async function toImage(file) {
+  if (isHeic(file) && taken.has("image/heic") && file.size <= MOST_BYTES) return asItIs(file); // few browsers read it
   const bitmap = await createImageBitmap(file);
-  const small = file.size <= LARGE_BYTES && /^image\/(png|jpeg|webp|gif|bmp)$/.test(file.type);
+  const small = file.size <= LARGE_BYTES && taken.has(file.type);
   const uri = small ? await asDataUri(file) : scaledDown(bitmap);
   bitmap.close();
   return { name: file.name || "pasted.png", uri, file: small && file.name ? file.name : null, scaled: !small };
+}
+
+async function asItIs(file) {
+  const bytes = new Blob([file], { type: "image/heic" });
+  return { name: file.name || "pasted.heic", uri: await asDataUri(bytes), file: file.name || null, scaled: false };
 }
 
 function asDataUri(file) {

@@ -134,6 +134,7 @@ async function loadModels() {
   try {
     const { body } = await ask("v1/models");
     models = body.data;
+    for (const { image_formats } of models) for (const kind of image_formats) taken.add(kind);
     $("#model").replaceChildren(...models.map(({ id }) => element("option", "", id)));
     $(".model").hidden = models.length < 2;
     showFacts();

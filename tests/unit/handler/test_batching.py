@@ -21,6 +21,7 @@ class Model:
     """Keeps of an image its red alone, and counts how many are in its hands."""
 
     fit = None
+    image_formats = ()
 
     def __init__(self, *refused: int) -> None:
         self.preprocess = self

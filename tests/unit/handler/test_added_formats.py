@@ -1,0 +1,265 @@
+"""AVIF and HEIC, where a bundle's image_formats names them: the pixels of Pillow and pillow-heif, and nothing else."""
+
+import base64
+import io
+import json
+import struct
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pillow_heif
+import pytest
+from PIL import Image, ImageOps
+
+from handler.errors import ImageError
+from handler.imaging import heif_pixels
+from handler.imaging.decode import decode, read_header
+from tests.unit.fake_bundle import FakeFunction, encoded
+from tests.unit.heif_files import auxiliary, box, coded, file, full, grid, opened
+
+ROOT = Path(__file__).parents[3]
+BOTH = ("avif", "heic")
+LIMIT = 1_000_000
+ORIENTATION = 0x0112
+
+
+def picture(width: int = 64, height: int = 48, mode: str = "RGB", seed: int = 1) -> Image.Image:
+    """Soft colors, no two sides alike."""
+    bands = {"L": 1, "RGB": 3, "RGBA": 4}[mode]
+    small = np.random.default_rng(seed).integers(0, 256, (5, 7, bands), np.uint8)
+    return Image.fromarray(small.squeeze(), mode).resize((width, height), Image.Resampling.BICUBIC)
+
+
+def same(found: Image.Image, expected: Image.Image) -> bool:
+    return found.mode == expected.mode and np.array_equal(np.asarray(found), np.asarray(expected))
+
+
+def turned(orientation: int) -> bytes:
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    return exif.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode", "size", "options"),
+    [
+        ("AVIF", "RGB", (64, 48), {}),
+        ("AVIF", "RGB", (63, 47), {"subsampling": "4:4:4", "range": "limited"}),
+        ("AVIF", "RGB", (301, 203), {"tile_rows": 1, "tile_cols": 1}),
+        ("AVIF", "L", (64, 48), {}),
+        ("AVIF", "RGB", (64, 48), {"save_all": True, "append_images": [picture(seed=2)]}),
+        ("HEIF", "RGB", (64, 48), {}),
+        ("HEIF", "RGB", (63, 47), {"chroma": 444}),
+        ("HEIF", "RGB", (300, 200), {"tile_size": 64}),
+        ("HEIF", "L", (64, 48), {}),
+        ("HEIF", "RGB", (64, 48), {"save_all": True, "append_images": [picture(seed=2)], "primary_index": 1}),
+        ("HEIF", "RGB", (64, 48), {"exif": turned(6)}),
+        ("HEIF", "RGB", (64, 48), {"matrix_coefficients": 0, "chroma": 444}),
+    ],
+)
+def test_the_pixels_are_the_librarys(kind: str, mode: str, size: tuple[int, int], options: dict[str, Any]) -> None:
+    data = encoded(picture(*size, mode=mode), kind, **options)
+    assert same(decode(data, LIMIT, added=BOTH), opened(data))
+
+
+@pytest.mark.parametrize("depth", [10, 12])
+def test_more_than_8_bits_a_sample_become_the_librarys_8(depth: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    samples = np.asarray(picture(), np.uint16) * 257
+    monkeypatch.setattr(pillow_heif.options, "SAVE_HDR_TO_12_BIT", depth == 12)
+    out = io.BytesIO()
+    pillow_heif.encode("RGB;16", (64, 48), samples.tobytes(), out)
+    data = out.getvalue()
+    assert same(decode(data, LIMIT, added=BOTH), opened(data))
+    assert read_header(data, LIMIT, added=BOTH).work > read_header(encoded(picture(), "HEIF"), LIMIT, added=BOTH).work
+
+
+@pytest.mark.parametrize("kind", ["AVIF", "HEIF"])
+def test_transparency_goes_on_white(kind: str) -> None:
+    data = encoded(picture(mode="RGBA"), kind)
+    library = opened(data)
+    assert library.mode == "RGBA"
+    white = Image.new("RGB", library.size, (255, 255, 255))
+    white.paste(library.convert("RGB"), (0, 0), library.getchannel("A"))
+    assert same(decode(data, LIMIT, added=BOTH), white)
+
+
+@pytest.mark.parametrize("kind", ["AVIF", "HEIF"])
+def test_a_grid_is_put_together_and_cut_as_the_library_does_it(kind: str) -> None:
+    tiles = [coded(picture(64, 64, seed=seed), kind) for seed in range(6)]
+    brand = b"avif" if kind == "AVIF" else b"heic"
+    data = file([grid(2, 3, 180, 120, range(2, 8), *tiles[0].properties[1:]), *tiles], brand)
+    assert opened(data).size == (180, 120)
+    assert same(decode(data, LIMIT, added=BOTH), opened(data))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_an_avif_is_turned_where_that_is_asked_for(orientation: int) -> None:
+    data = encoded(picture(), "AVIF", exif=turned(orientation))
+    assert same(decode(data, LIMIT, added=BOTH), opened(data))
+    assert same(decode(data, LIMIT, upright=True, added=BOTH), ImageOps.exif_transpose(opened(data)))
+
+
+@pytest.mark.parametrize("turn", [(box(b"irot", b"\1"),), (box(b"irot", b"\2"), box(b"imir", b"\1")), (box(b"imir", b"\0"),)])
+def test_a_heic_comes_turned_as_pillow_heif_gives_it(turn: tuple[bytes, ...]) -> None:
+    item = coded(picture(128, 64), "HEIF")
+    item.properties = [*item.properties, *turn]
+    data = file([item], b"heic")
+    assert same(decode(data, LIMIT, added=BOTH), opened(data))
+    assert same(decode(data, LIMIT, upright=True, added=BOTH), opened(data))
+    header = read_header(data, LIMIT, added=BOTH)
+    assert (header.width, header.height) == opened(data).size
+
+
+def test_a_heic_is_cropped_as_it_says() -> None:
+    item = coded(picture(128, 64), "HEIF")
+    item.properties = [*item.properties, box(b"clap", struct.pack(">IIIIiIiI", 60, 1, 50, 1, 0, 1, 0, 1))]
+    data = file([item], b"heic")
+    assert opened(data).size == (60, 50)
+    assert same(decode(data, LIMIT, added=BOTH), opened(data))
+    header = read_header(data, LIMIT, added=BOTH)
+    assert (header.width, header.height) == (60, 50)
+
+
+def test_thumbnails_metadata_and_further_images_reach_no_decoder(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[bytes] = []
+    real = heif_pixels.load
+
+    def spy(container: Any) -> Any:
+        seen.append(b"".join(container.parts))
+        return real(container)
+
+    monkeypatch.setattr(heif_pixels, "load", spy)
+    first, other = coded(picture()), coded(picture(seed=9))
+    other.references = {b"thmb": [1]}
+    icc = box(b"colr", b"prof", bytes(16) + b"RGB " + bytes(16) + b"acsp" + b"secret" * 9)
+    first.properties = [*first.properties, icc]
+    data = file([first, other, *[type(first)(b"Exif", bytes(4) + turned(1)[6:] + b"secret", [], {b"cdsc": [1]})]]) + b"secret"
+    assert same(decode(data, LIMIT, added=BOTH), opened(data))
+    assert len(seen) == 1
+    assert b"secret" not in seen[0]
+    assert other.data not in seen[0]
+
+
+REFUSED = {
+    "AVIF": encoded(picture(), "AVIF"),
+    "HEIC": encoded(picture(), "HEIF"),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+@pytest.mark.parametrize("direct", [True, False])
+def test_a_package_without_the_decoder_names_the_setting(tmp_path: Path, kind: str, direct: bool) -> None:
+    other = ("heic",) if kind == "AVIF" else ("avif",)
+    for number, formats in enumerate(((), other)):
+        function = FakeFunction(tmp_path / str(number), formats)
+        if direct:
+            status, body = function.http("POST", "/v1/embeddings", REFUSED[kind], "image/x")
+        else:
+            status, body = function.post({"input": [{"image": base64.b64encode(REFUSED[kind]).decode()}]})
+        assert (status, body["error"]["code"]) == (415, "unsupported_image_format")
+        assert f"{kind} is not supported: convert it to one of PNG, JPEG" in body["error"]["message"]
+        assert f'image_formats = ["{kind.lower()}"] in [target] of models.toml' in body["error"]["message"]
+
+
+def test_a_file_that_calls_itself_heif_is_judged_by_what_is_in_it() -> None:
+    data = REFUSED["AVIF"].replace(b"ftypavif", b"ftypmif1").replace(b"avif", b"mif1")
+    assert same(decode(data, LIMIT, added=("avif",)), opened(REFUSED["AVIF"]))
+    with pytest.raises(ImageError, match=r'AVIF is not supported.*image_formats = \["avif"\]'):
+        decode(data, LIMIT, added=("heic",))
+
+
+def test_a_decoder_that_was_not_installed_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    function = FakeFunction(tmp_path / "bundle", BOTH)
+    assert "decoder" not in json.dumps(function.get("/health", "deep=true")[1]["missing_decoders"])
+    monkeypatch.setitem(heif_pixels.MODULES, "heic", "_pillow_heif_that_is_not_there")
+    status, body = function.http("POST", "/v1/embeddings", REFUSED["HEIC"], "image/heic")
+    assert (status, body["error"]["code"]) == (415, "unsupported_image_format")
+    assert "package it anew" in body["error"]["message"]
+    status, body = function.get("/health", "deep=true")
+    assert status == 503
+    assert body["missing_decoders"] == ['image_formats has "heic", and no decoder of it is installed: package the bundle anew']
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_both_are_embedded_on_every_route(tmp_path: Path, kind: str) -> None:
+    function = FakeFunction(tmp_path / "bundle", BOTH)
+    text = base64.b64encode(REFUSED[kind]).decode()
+    status, direct = function.http("POST", "/v1/embeddings", REFUSED[kind], f"image/{kind.lower()}")
+    assert status == 200
+    status, body = function.post({"input": [{"image": f"data:image/{kind.lower()};base64,{text}"}, "a"]})
+    assert status == 200
+    assert body["data"][0]["embedding"] == direct["data"][0]["embedding"]
+    pixels = np.asarray(opened(REFUSED[kind]).convert("RGB"), np.float64) / 255
+    mean = [*pixels.mean(axis=(0, 1)), 1.0]
+    np.testing.assert_allclose(direct["data"][0]["embedding"], mean / np.linalg.norm(mean), atol=0.02)
+    cohere = {"model": "tests/letters", "input_type": "image", "images": [f"data:image/png;base64,{text}"]}
+    status, body = function.http("POST", "/v2/embed", json.dumps({**cohere, "embedding_types": ["float"]}).encode())
+    assert status == 200
+    assert (body["images"][0]["width"], body["images"][0]["height"]) == (64, 48)
+
+
+def test_the_api_says_which_images_it_takes(tmp_path: Path) -> None:
+    plain, more = FakeFunction(tmp_path / "plain"), FakeFunction(tmp_path / "more", BOTH)
+    added = {"image/avif", "image/heic"}
+    for function, expected in ((plain, set()), (more, added)):
+        [models, document] = [function.get(path)[1] for path in ("/v1/models", "/openapi.json")]
+        assert set(models["data"][0]["image_formats"]) & added == expected
+        content = document["paths"]["/v1/embeddings"]["post"]["requestBody"]["content"]
+        assert set(content) & added == expected
+
+
+def test_their_decoders_are_imported_for_their_images_alone() -> None:
+    program = f"""
+import sys
+from handler.imaging.decode import decode
+decode(bytes.fromhex({encoded(picture(), "PNG").hex()!r}), 10**6, added=("avif", "heic"))
+for name in ("pillow_heif", "PIL.AvifImagePlugin", "PIL._avif", "handler.imaging.heif"):
+    assert name not in sys.modules, name
+decode(bytes.fromhex({REFUSED["AVIF"].hex()!r}), 10**6, added=("avif", "heic"))
+assert "pillow_heif" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, timeout=60)
+
+
+def test_transparency_of_each_tile_counts() -> None:
+    tiles = [coded(picture(64, 64, seed=seed)) for seed in range(2)]
+    alphas = [coded(picture(64, 64, "L", seed)) for seed in (7, 8)]
+    for place, alpha in enumerate(alphas):
+        alpha.properties = [*alpha.properties, auxiliary()]
+        alpha.references = {b"auxl": [place + 2]}
+    data = file([grid(1, 2, 128, 64, (2, 3), *tiles[0].properties[1:]), *tiles, *alphas])
+    library = opened(data)
+    assert library.mode == "RGBA"
+    white = Image.new("RGB", library.size, (255, 255, 255))
+    white.paste(library.convert("RGB"), (0, 0), library.getchannel("A"))
+    assert same(decode(data, LIMIT, added=BOTH), white)
+
+
+@pytest.mark.parametrize("name", [b"abcd", b"irot"])
+def test_what_is_essential_and_unknown_is_refused(name: bytes) -> None:
+    item = coded(picture())
+    item.properties = [*item.properties, box(name, b"\0")]
+    item.essential = True
+    if name == b"irot":
+        assert decode(file([item]), LIMIT, added=BOTH).size == (64, 48)
+        return
+    with pytest.raises(ImageError, match="b'abcd'") as refused:
+        decode(file([item]), LIMIT, added=BOTH)
+    assert refused.value.code == "unsupported_image_format"
+
+
+def test_a_profile_of_another_space_is_refused_as_in_other_formats() -> None:
+    item = coded(picture())
+    item.properties = [*item.properties, box(b"colr", b"prof", bytes(16) + b"Lab " + bytes(16) + b"acsp" + bytes(90))]
+    with pytest.raises(ImageError, match="Lab"):
+        decode(file([item]), LIMIT, added=BOTH)
+
+
+def test_a_sequence_without_a_still_image_is_refused() -> None:
+    data = box(b"ftyp", b"avis", bytes(4), b"avis") + full(b"moov", bytes(90))
+    with pytest.raises(ImageError, match="sequence") as refused:
+        decode(data, LIMIT, added=BOTH)
+    assert refused.value.code == "unsupported_image_format"
