@@ -19,7 +19,11 @@ def deep_health(service: Service) -> Response:
     if service.started is None:
         return health(service)
     report = compare(service.started.manifest, service.started)
-    reason = None if report["ok"] else "this is not the bundle as it was built: see changed_files, missing_decoders and models"
+    reason = (
+        None
+        if report["ok"]
+        else "this is not the bundle as it was built: see changed_files, missing_decoders and models"
+    )
     status = {"status": "ok" if report["ok"] else "error", "reason": reason}
     return Response(200 if report["ok"] else 503, {**_report(service), **report, **status})
 

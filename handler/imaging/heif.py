@@ -22,7 +22,7 @@ ALPHA = (b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha", b"urn:mpeg:hevc:2015:au
 NO_PIXELS = (b"pasp", b"clli", b"mdcv", b"cclv", b"amve", b"rloc", b"udes", b"altt", b"a1lx", b"crtt", b"mdft")
 # Of 8 bits a sample; of more, half as much again. Measured: an AV1 or HEVC pixel takes 1.5 times what one of a JPEG
 # does, and a byte of them as much as 15 to 19, at the quality at which bytes are most of the cost.
-PIXEL_WORK, BYTE_WORK = 2, 8
+PIXEL_WORK, BYTE_WORK, ITEM_WORK = 2, 8, 50_000  # an item, as a tile is one, takes a decoder of its own
 SPARE = 64  # pixels: HEVC codes whole blocks, and crops what is left over
 
 
@@ -49,7 +49,7 @@ class _Reading:
         self._items: dict[int, None] = {}
         self._links: list[heif_file.Link] = []
         self._codec = ""
-        self._pixels = self._bytes = 0
+        self._pixels = self._bytes = self._decoders = 0
         self._deep = False
 
     def container(self) -> Container:
@@ -61,7 +61,8 @@ class _Reading:
             exif = as_exif(self._meta.properties.get(primary, ()))
         else:
             size = self._shown(primary, size)
-        work = (PIXEL_WORK * self._pixels + BYTE_WORK * self._bytes) * (3 if self._deep else 2) // 2
+        work = PIXEL_WORK * self._pixels + BYTE_WORK * self._bytes
+        work = work * (3 if self._deep else 2) // 2 + ITEM_WORK * self._decoders
 
         def finish(container: Container) -> Image.Image:
             from handler.imaging import heif_pixels
@@ -112,6 +113,7 @@ class _Reading:
                 too_complex(self._kind, "items that share their bytes")
         self._items[item] = None
         self._pixels += self._coded_pixels(item, size)
+        self._decoders += 1
         return size
 
     def _coded_pixels(self, item: int, size: Size) -> int:

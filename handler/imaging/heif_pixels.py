@@ -8,7 +8,6 @@ from PIL import Image
 from handler.imaging.container import Container, damaged
 from handler.imaging.flatten import flatten
 
-
 MODULES = {"avif": "PIL._avif", "heic": "_pillow_heif"}  # Pillow's own, and pillow-heif's
 
 

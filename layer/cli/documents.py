@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from layer.bundle import manifest
 from layer.findings.finding import Finding
+from layer.naming.image_formats import code_bytes
 from layer.registry import table
 from layer.registry.estimate import Estimate, fits
 from layer.sources.lock import Lock
@@ -29,10 +30,11 @@ def show_fetched(output: Path, contents: dict[str, Any]) -> None:
 
 def show_bundle(bundle: Path) -> None:
     """Print what is in a bundle: its manifest, without the golden vectors. Raises VerifyError where there is none."""
-    facts = dataclasses.asdict(manifest.read(bundle))
+    found = manifest.read(bundle)
+    facts = dataclasses.asdict(found)
     for model in facts["models"]:
         del model["golden"]
-    _print({"bundle": str(bundle), **facts})
+    _print({"bundle": str(bundle), **facts, "decoders": code_bytes(found.target.image_formats)})
 
 
 def show_estimate(spec: Spec, estimates: Sequence[Estimate]) -> None:
@@ -42,7 +44,8 @@ def show_estimate(spec: Spec, estimates: Sequence[Estimate]) -> None:
         for one in estimates
     ]
     spare = fits(spec, list(estimates))
-    _print({"target": dataclasses.asdict(spec.target), "models": models, "bytes_to_spare": spare})
+    decoders = code_bytes(spec.target.image_formats)
+    _print({"target": dataclasses.asdict(spec.target), "models": models, "decoders": decoders, "bytes_to_spare": spare})
 
 
 def show_package(output: Path, packaged: "Packaged") -> None:

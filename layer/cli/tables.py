@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from layer.bundle import manifest, sandbox
 from layer.engines import ENGINES
-from layer.naming.image_formats import DECODERS
+from layer.naming.image_formats import code_bytes
 from layer.registry import table
 from layer.registry.estimate import Estimate, fits
 from layer.sources.lock import Lock, LockedSource
@@ -110,8 +110,8 @@ def show_estimate(spec: Spec, estimates: "Sequence[Estimate]") -> None:
 
 
 def _show_decoders(target: Target) -> None:
-    for name in target.image_formats or ():
-        print(f"decoder of {DECODERS[name].name}: {DECODERS[name].code_bytes / MB:.1f} MB in the package")
+    for name, size in code_bytes(target.image_formats).items():
+        print(f"decoder of {name}: {size / MB:.1f} MB in the package")
 
 
 def show_package(output: Path, packaged: "Packaged") -> None:

@@ -50,6 +50,11 @@ def requirements(formats: Iterable[str]) -> set[str]:
     return {name for one in formats for name in DECODERS[one].requirements}
 
 
+def code_bytes(formats: Iterable[str] | None) -> dict[str, int]:
+    """Return what each format adds to a package, in bytes, by its name."""
+    return {name: DECODERS[name].code_bytes for name in formats or ()}
+
+
 def sizes(tree: Path, formats: Iterable[str]) -> dict[str, int]:
     """Return what each format's decoder takes in a runtime tree, in bytes, by what it is called in a table."""
     found = {}

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from layer.engines import ENGINES
-from layer.naming.image_formats import DECODERS
+from layer.naming.image_formats import code_bytes
 from layer.registry import lambda_limits, table
 from layer.spec import ModelSpec, Spec
 
@@ -32,7 +32,7 @@ def fits(spec: Spec, estimates: list[Estimate]) -> dict[str, int]:
     """Return for each package shape the bytes that it has left beside code and models; below 0 it does not fit."""
     engines = {model.engine for model in spec.models}
     total = sum(one.weights + one.tokenizer for one in estimates)
-    total += sum(DECODERS[name].code_bytes for name in spec.target.image_formats or ())
+    total += sum(code_bytes(spec.target.image_formats).values())
     return {shape: lambda_limits.room(shape, engines) - total for shape in lambda_limits.SHAPES}
 
 

@@ -123,7 +123,7 @@ class Loader:
 class FakeFunction:
     """A deployed function: `invoke` directly, or `post` and `get` through an HTTP API."""
 
-    def __init__(self, bundle_dir: Path, image_formats: Sequence[str] = (), **settings_: Any) -> None:
+    def __init__(self, bundle_dir: Path, image_formats: Any = (), **settings_: Any) -> None:
         self.loader = Loader()
         settings = Settings(bundle_dir=write(bundle_dir, image_formats), **settings_)
         self.service = Service(settings, Models(manifest.load(bundle_dir), settings, self.loader))

@@ -12,7 +12,6 @@ from pillow_heif import register_heif_opener
 from tests.unit.fake_bundle import encoded
 from tests.unit.handler.test_events import HTTP_API, LOAD_BALANCER, MULTI_VALUE, REST_API
 
-
 register_heif_opener()  # which saves, too
 
 

@@ -1,11 +1,7 @@
 """AVIF and HEIC, where a bundle's image_formats names them: the pixels of Pillow and pillow-heif, and nothing else."""
 
-import base64
 import io
-import json
 import struct
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +13,7 @@ from PIL import Image, ImageOps
 from handler.errors import ImageError
 from handler.imaging import heif_pixels
 from handler.imaging.decode import decode, read_header
-from tests.unit.fake_bundle import FakeFunction, encoded
+from tests.unit.fake_bundle import encoded
 from tests.unit.heif_files import auxiliary, box, coded, file, full, grid, opened
 
 ROOT = Path(__file__).parents[3]
@@ -102,7 +98,9 @@ def test_an_avif_is_turned_where_that_is_asked_for(orientation: int) -> None:
     assert same(decode(data, LIMIT, upright=True, added=BOTH), ImageOps.exif_transpose(opened(data)))
 
 
-@pytest.mark.parametrize("turn", [(box(b"irot", b"\1"),), (box(b"irot", b"\2"), box(b"imir", b"\1")), (box(b"imir", b"\0"),)])
+@pytest.mark.parametrize(
+    "turn", [(box(b"irot", b"\1"),), (box(b"irot", b"\2"), box(b"imir", b"\1")), (box(b"imir", b"\0"),)]
+)
 def test_a_heic_comes_turned_as_pillow_heif_gives_it(turn: tuple[bytes, ...]) -> None:
     item = coded(picture(128, 64), "HEIF")
     item.properties = [*item.properties, *turn]
@@ -136,92 +134,14 @@ def test_thumbnails_metadata_and_further_images_reach_no_decoder(monkeypatch: py
     other.references = {b"thmb": [1]}
     icc = box(b"colr", b"prof", bytes(16) + b"RGB " + bytes(16) + b"acsp" + b"secret" * 9)
     first.properties = [*first.properties, icc]
-    data = file([first, other, *[type(first)(b"Exif", bytes(4) + turned(1)[6:] + b"secret", [], {b"cdsc": [1]})]]) + b"secret"
+    data = (
+        file([first, other, *[type(first)(b"Exif", bytes(4) + turned(1)[6:] + b"secret", [], {b"cdsc": [1]})]])
+        + b"secret"
+    )
     assert same(decode(data, LIMIT, added=BOTH), opened(data))
     assert len(seen) == 1
     assert b"secret" not in seen[0]
     assert other.data not in seen[0]
-
-
-REFUSED = {
-    "AVIF": encoded(picture(), "AVIF"),
-    "HEIC": encoded(picture(), "HEIF"),
-}
-
-
-@pytest.mark.parametrize("kind", REFUSED)
-@pytest.mark.parametrize("direct", [True, False])
-def test_a_package_without_the_decoder_names_the_setting(tmp_path: Path, kind: str, direct: bool) -> None:
-    other = ("heic",) if kind == "AVIF" else ("avif",)
-    for number, formats in enumerate(((), other)):
-        function = FakeFunction(tmp_path / str(number), formats)
-        if direct:
-            status, body = function.http("POST", "/v1/embeddings", REFUSED[kind], "image/x")
-        else:
-            status, body = function.post({"input": [{"image": base64.b64encode(REFUSED[kind]).decode()}]})
-        assert (status, body["error"]["code"]) == (415, "unsupported_image_format")
-        assert f"{kind} is not supported: convert it to one of PNG, JPEG" in body["error"]["message"]
-        assert f'image_formats = ["{kind.lower()}"] in [target] of models.toml' in body["error"]["message"]
-
-
-def test_a_file_that_calls_itself_heif_is_judged_by_what_is_in_it() -> None:
-    data = REFUSED["AVIF"].replace(b"ftypavif", b"ftypmif1").replace(b"avif", b"mif1")
-    assert same(decode(data, LIMIT, added=("avif",)), opened(REFUSED["AVIF"]))
-    with pytest.raises(ImageError, match=r'AVIF is not supported.*image_formats = \["avif"\]'):
-        decode(data, LIMIT, added=("heic",))
-
-
-def test_a_decoder_that_was_not_installed_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    function = FakeFunction(tmp_path / "bundle", BOTH)
-    assert "decoder" not in json.dumps(function.get("/health", "deep=true")[1]["missing_decoders"])
-    monkeypatch.setitem(heif_pixels.MODULES, "heic", "_pillow_heif_that_is_not_there")
-    status, body = function.http("POST", "/v1/embeddings", REFUSED["HEIC"], "image/heic")
-    assert (status, body["error"]["code"]) == (415, "unsupported_image_format")
-    assert "package it anew" in body["error"]["message"]
-    status, body = function.get("/health", "deep=true")
-    assert status == 503
-    assert body["missing_decoders"] == ['image_formats has "heic", and no decoder of it is installed: package the bundle anew']
-
-
-@pytest.mark.parametrize("kind", REFUSED)
-def test_both_are_embedded_on_every_route(tmp_path: Path, kind: str) -> None:
-    function = FakeFunction(tmp_path / "bundle", BOTH)
-    text = base64.b64encode(REFUSED[kind]).decode()
-    status, direct = function.http("POST", "/v1/embeddings", REFUSED[kind], f"image/{kind.lower()}")
-    assert status == 200
-    status, body = function.post({"input": [{"image": f"data:image/{kind.lower()};base64,{text}"}, "a"]})
-    assert status == 200
-    assert body["data"][0]["embedding"] == direct["data"][0]["embedding"]
-    pixels = np.asarray(opened(REFUSED[kind]).convert("RGB"), np.float64) / 255
-    mean = [*pixels.mean(axis=(0, 1)), 1.0]
-    np.testing.assert_allclose(direct["data"][0]["embedding"], mean / np.linalg.norm(mean), atol=0.02)
-    cohere = {"model": "tests/letters", "input_type": "image", "images": [f"data:image/png;base64,{text}"]}
-    status, body = function.http("POST", "/v2/embed", json.dumps({**cohere, "embedding_types": ["float"]}).encode())
-    assert status == 200
-    assert (body["images"][0]["width"], body["images"][0]["height"]) == (64, 48)
-
-
-def test_the_api_says_which_images_it_takes(tmp_path: Path) -> None:
-    plain, more = FakeFunction(tmp_path / "plain"), FakeFunction(tmp_path / "more", BOTH)
-    added = {"image/avif", "image/heic"}
-    for function, expected in ((plain, set()), (more, added)):
-        [models, document] = [function.get(path)[1] for path in ("/v1/models", "/openapi.json")]
-        assert set(models["data"][0]["image_formats"]) & added == expected
-        content = document["paths"]["/v1/embeddings"]["post"]["requestBody"]["content"]
-        assert set(content) & added == expected
-
-
-def test_their_decoders_are_imported_for_their_images_alone() -> None:
-    program = f"""
-import sys
-from handler.imaging.decode import decode
-decode(bytes.fromhex({encoded(picture(), "PNG").hex()!r}), 10**6, added=("avif", "heic"))
-for name in ("pillow_heif", "PIL.AvifImagePlugin", "PIL._avif", "handler.imaging.heif"):
-    assert name not in sys.modules, name
-decode(bytes.fromhex({REFUSED["AVIF"].hex()!r}), 10**6, added=("avif", "heic"))
-assert "pillow_heif" not in sys.modules
-"""
-    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, timeout=60)
 
 
 def test_transparency_of_each_tile_counts() -> None:

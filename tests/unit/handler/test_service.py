@@ -111,6 +111,7 @@ def test_models_are_listed_as_openai_lists_them(function: FakeFunction) -> None:
         "context_length": 16,
         "image_size": [8, 8],
         "modalities": ["text", "image"],
+        "image_formats": ["image/png", "image/jpeg", "image/webp", "image/gif", "image/bmp"],
     }
     assert function.loader.loads == []
 

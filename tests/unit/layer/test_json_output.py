@@ -1,6 +1,7 @@
 """`--json`: every command of the builder prints one document, and nothing else, on standard output."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,16 @@ def test_what_is_in_a_bundle(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert (model["id"], model["embed_dim"]) == ("acme/clip", 4)
     assert "golden" not in model
     assert told["target"]["architecture"] == "x86_64"
+
+
+def test_what_decoders_take(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    target = replace(manifests.TARGET, image_formats=("avif", "heic"))
+    manifest.write_facts(tmp_path, manifests.manifest_of([manifests.model("acme/clip")], [], target))
+    told = document(capsys, "inspect", "--bundle", tmp_path)
+    assert told["target"]["image_formats"] == ["avif", "heic"]
+    assert told["decoders"] == {"avif": 5_000_000, "heic": 27_500_000}
+    assert parser.main(["inspect", "--bundle", str(tmp_path)]) == 0
+    assert "decoder of heic: 27.5 MB in the package" in capsys.readouterr().out
 
 
 def test_what_the_doctor_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

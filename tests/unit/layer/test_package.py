@@ -6,10 +6,12 @@ import re
 import zipfile
 from pathlib import Path
 
+import PIL
 import pytest
 
 from handler import offline
 from infra import package as infra_package
+from layer.naming import image_formats
 from layer.package import archive, base_image, image, pipeline, runtime, tree, trim
 from layer.package.digest import tree_sha256
 
@@ -113,6 +115,23 @@ def test_trimming_says_how_many_files_went_by_each_rule(tmp_path: Path, monkeypa
 
     assert trim.trim(tmp_path) == {"bin": 2, "**/tests": 1, "*.pyi": 1, "**/*.pxd": 0}
     assert [path.name for path in tmp_path.iterdir()] == ["kept.py"]
+
+
+def test_a_decoder_stays_where_image_formats_names_it(tmp_path: Path) -> None:
+    codec = tmp_path / "pillow.libs" / "libavif-1.so"
+    for formats, stays in ((("avif",), True), (("heic",), False), ((), False)):
+        codec.parent.mkdir(exist_ok=True)
+        codec.write_text("")
+        trim.trim(tmp_path, formats)
+        assert codec.exists() == stays, formats
+
+
+def test_a_decoder_takes_what_is_said_of_it() -> None:
+    """The wheels of this machine are those that ship, but for the Python that they are for."""
+    installed = Path(PIL.__file__).parents[1]
+    for name, decoder in image_formats.DECODERS.items():
+        [measured] = image_formats.sizes(installed, [name]).values()
+        assert measured == pytest.approx(decoder.code_bytes, rel=0.02), name
 
 
 def test_every_line_of_the_trimming_list_says_why() -> None:

@@ -21,6 +21,28 @@ def test_the_projects_own_names_the_embedded_model_for_lambdas_python() -> None:
     assert spec.target == Target("3.13", "x86_64", "image")
 
 
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ('["avif", "heic"]', ("avif", "heic")),
+        ('["HEIF"]', ("heic",)),
+        ('["jpeg", "png", "avif", "avif"]', ("avif",)),
+        ("[]", None),
+        ('["png"]', None),
+    ],
+)
+def test_image_formats_are_what_is_decoded_besides(tmp_path: Path, written: str, expected: object) -> None:
+    text = f'[target]\nimage_formats = {written}\n[[model]]\nname = "hf-hub:a/b"\n'
+    assert read_spec(write(tmp_path, text)).target.image_formats == expected
+
+
+@pytest.mark.parametrize("written", ['"avif"', '["tiff"]', "[3]", "true", '["\\u0007"]'])
+def test_image_formats_that_are_none_are_refused_with_what_to_write(tmp_path: Path, written: str) -> None:
+    text = f'[target]\nimage_formats = {written}\n[[model]]\nname = "hf-hub:a/b"\n'
+    with pytest.raises(SpecError, match=r'image_formats in \[target\].* write image_formats = \["avif", "heic"\]'):
+        read_spec(write(tmp_path, text))
+
+
 def test_a_model_has_the_id_that_clients_use_and_a_slug_for_its_directory(tmp_path: Path) -> None:
     spec = read_spec(
         write(
