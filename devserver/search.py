@@ -7,7 +7,7 @@ from urllib.parse import parse_qs
 
 from handler.errors import ApiError
 from handler.http.routes import Table
-from handler.imaging.decode import FORMATS, kind_of
+from handler.imaging.decode import media_type
 from handler.search.backends import open_index
 from handler.search.index import Index
 from handler.search.lance import LanceIndex
@@ -42,7 +42,7 @@ class LocalSearch:
         if path is None or not isinstance(self._index, LanceIndex) or not self._index.has("", key):
             raise ApiError("object_not_found", "no such image: give the key of a hit whose bucket is empty", "key")
         data = path.read_bytes()
-        return data, FORMATS[kind_of(data)].media_type
+        return data, media_type(data)
 
     def _below(self, folder: Path, key: str) -> Path | None:
         try:

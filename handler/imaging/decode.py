@@ -146,6 +146,14 @@ def kind_of(data: bytes, added: Sequence[str] = ()) -> str:
     raise other_formats.refusal(data, _names(added), added_formats.hint(name))
 
 
+def media_type(data: bytes) -> str:
+    """Return the media type of an image, of any format that may be decoded. Raises ImageError for what is none."""
+    from handler.imaging.added_formats import ADDED, SETTINGS
+
+    kind = kind_of(data, tuple(ADDED))
+    return FORMATS[kind].media_type if kind in FORMATS else ADDED[SETTINGS[kind][0]].media_type
+
+
 def media_types(added: Sequence[str]) -> list[str]:
     """Return the media types of what is decoded, with formats of `added_formats.ADDED`."""
     from handler.imaging.added_formats import ADDED

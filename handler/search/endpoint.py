@@ -123,7 +123,7 @@ def _items(entries: Sequence[Entry], model: "LoadedModel", service: Service, see
 def _facts(image: Given, model: "LoadedModel", service: Service) -> tuple[str, int, int, int]:
     data = image.value
     assert isinstance(data, bytes)  # noqa: S101 - what lay in S3 was fetched
-    header = read_header(data, service.settings.max_image_pixels, model.fit)
+    header = read_header(data, service.settings.max_image_pixels, model.fit, model.image_formats)
     return hashlib.md5(data, usedforsecurity=False).hexdigest(), len(data), header.width, header.height
 
 
