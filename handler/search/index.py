@@ -12,6 +12,8 @@ MAX_K = 1_000
 class Index(Protocol):
     """An index of one model's vectors. Several may write at once, in any order, and again: the result is the same."""
 
+    place: str  # as OPENCLIP_INDEX has it
+
     def prepare(self, about: About) -> None:
         """Make the index where there is none yet. Raises ApiError index_of_another_model, index_unavailable."""
 

@@ -1,30 +1,38 @@
 """An index in LanceDB: a directory, or a place in S3 (`s3://bucket/prefix`).
 
-The index is one table of the database, and the table `current` says which. So a rebuild writes another table and
-switches: a reader has either the old one or the new one, whole.
+The index is one table of the database, and the file `current.json` says which. So a rebuild writes another table and
+switches: a reader has either the old one or the new one, whole. LanceDB itself has nothing that only one of two can
+make, and a table that is made twice loses what was written between.
 """
 
+import functools
+import json
 import random
+import secrets
 import threading
 import time
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
+from handler.batch.reader import make_client
+from handler.batch.store import Bucket, Directory, Store
 from handler.errors import ApiError
-from handler.search import lance_table as table
+from handler.search import lance_table as layout
 from handler.search import lance_tuning as tuning
 from handler.search.index import check_same, not_found
 from handler.search.records import About, Gone, Hit, Item, Vector, Where, identity, newest
 
-CURRENT = "current"
-FIRST = "items-first"
+CURRENT = "current.json"
+PREFIX = "items-"
+STAMP = "%Y%m%dT%H%M%S"
+S3 = "s3://"
 FRESH_SECONDS = 5.0  # for which a reader of S3 believes what it read; of a directory it looks each time
 ATTEMPTS = 8  # of a write that collides with others, beside LanceDB's own
-COLUMNS = ("bucket", "key", *table.METADATA)
+COLUMNS = ("bucket", "key", *layout.METADATA)
 # Of two records of a key: the later look, then the deletion, then the etag, as records.order has it.
 NEWER = (
     "source.seen_at > target.seen_at OR (source.seen_at = target.seen_at AND ("
@@ -36,9 +44,15 @@ T = TypeVar("T")
 class LanceIndex:
     """The index at one place. Opens when it is first used. Any number of threads may use it."""
 
-    def __init__(self, place: str) -> None:
-        self.place = place if "://" in place else str(Path(place).absolute())
-        self._fresh = FRESH_SECONDS if "://" in place else 0.0
+    def __init__(self, place: str, pinned: str | None = None) -> None:
+        """`pinned` is a table of the database that is not the index yet."""
+        self._remote = place.startswith(S3)
+        self.place = place.rstrip("/") if self._remote else str(Path(place).absolute())
+        self._file = (
+            "/".join(filter(None, (self.place[len(S3) :].partition("/")[2], CURRENT))) if self._remote else CURRENT
+        )
+        self._pinned = pinned
+        self._fresh = FRESH_SECONDS if self._remote else 0.0
         self._lock = threading.Lock()
         self._opened: tuple[float, str, Any] | None = None
         self._database: Any = None
@@ -50,7 +64,7 @@ class LanceIndex:
         except ApiError as error:
             if error.code != "index_not_found":
                 raise
-            self._guard(lambda: self._make(about))
+            self.guard(lambda: self._make(about))
             theirs = self.about()
         check_same(theirs, about, self.place)
 
@@ -64,41 +78,54 @@ class LanceIndex:
 
     def query(self, vector: Vector, k: int, where: Where | None = None, with_vectors: bool = False) -> list[Hit]:
         """Return the `k` nearest by cosine, best first. Raises ApiError index_not_found or index_unavailable."""
-        condition = table.expression(where) if where else None
+        condition = layout.expression(where) if where else None
         columns = [*COLUMNS, "_distance", *(["vector"] if with_vectors else [])]
 
         def ask() -> Any:
-            query = self._table().search(np.asarray(vector, np.float32), vector_column_name="vector")
-            query = tuning.query(query.distance_type("cosine").limit(k), k)
+            asked = self._table()
+            query = asked.search(np.asarray(vector, np.float32), vector_column_name="vector")
+            query = tuning.reach(query.distance_type("cosine").limit(k), asked.count_rows(), condition is not None)
             return (query.where(condition) if condition is not None else query).select(columns).to_arrow()
 
-        return table.hits(self._guard(ask), with_vectors)
+        return layout.hits(self.guard(ask), with_vectors)
 
     def count(self) -> int:
         """Return how many can be found."""
-        return int(self._guard(lambda: self._table().count_rows("gone = false")))
+        return int(self.guard(lambda: self._table().count_rows("gone = false")))
 
     def about(self) -> About:
         """Say what the vectors are of. Raises ApiError index_not_found, index_unavailable."""
-        return self._guard(lambda: table.read_about(self._table().schema))
+        return self.guard(lambda: layout.read_about(self._table().schema))
 
     def has(self, bucket: str, key: str) -> bool:
         """Tell whether a key can be found."""
         from lancedb.expr import col, lit
 
         wanted = (col("id") == lit(identity(bucket, key))) & (col("gone") == lit(False))
-        return bool(self._guard(lambda: self._table().search().where(wanted).limit(1).select(["id"]).to_list()))
+        return bool(self.guard(lambda: self._table().search().where(wanted).limit(1).select(["id"]).to_list()))
 
-    def switch(self, name: str) -> None:
-        """Make another table of the database the index. Raises ApiError index_unavailable."""
-        import pyarrow as pa
+    def switch(self, name: str) -> str | None:
+        """Make another table of the database the index; returns the one before the last, which nobody reads now.
 
-        self._guard(lambda: self.database().create_table(CURRENT, pa.table({"table": [name]}), mode="overwrite"))
+        Raises ApiError index_unavailable.
+        """
+
+        def write() -> str | None:
+            last, older = self._pointer() or (None, None)
+            self._store.write(self._file, _pointing(name, last))
+            return older
+
+        older = self.guard(write)
         self._opened = None
+        return older
 
-    def current(self) -> str | None:
-        """Name the table that is the index; None where there is none."""
-        return self._guard(self._current)
+    def tables(self) -> set[str | None]:
+        """Name the table that is the index, and the one before it."""
+        return set(self.guard(self._pointer) or ())
+
+    def table(self) -> Any:
+        """Return LanceDB's table. Raises ApiError index_not_found."""
+        return self.guard(self._table)
 
     def database(self) -> Any:
         """Return LanceDB's connection."""
@@ -108,51 +135,8 @@ class LanceIndex:
             self._database = lancedb.connect(self.place, read_consistency_interval=timedelta(seconds=self._fresh))
         return self._database
 
-    def _write(self, records: Sequence[Item | Gone]) -> None:
-        if not records:
-            return
-        about = self.about()
-        data = table.rows(newest(list(records)), about)
-
-        def merge() -> Any:
-            merging = self._table().merge_insert("id").when_matched_update_all(where=NEWER)
-            merging = merging.when_not_matched_insert_all()
-            return merging.execute(data, on_bad_vectors="null")  # a key that is gone has none
-
-        done = self._guard(lambda: _repeated(merge))
-        tuning.maintain(self._table(), int(done.version))
-
-    def _table(self) -> Any:
-        with self._lock:
-            now = time.monotonic()
-            if self._opened and now - self._opened[0] < self._fresh:
-                return self._opened[2]
-            name = self._current()
-            if name is None:
-                raise not_found(self.place)
-            known = self._opened
-            opened = known[2] if known and known[1] == name else self.database().open_table(name)
-            self._opened = (now, name, opened)
-            return opened
-
-    def _current(self) -> str | None:
-        try:
-            pointer = self.database().open_table(CURRENT)
-        except ValueError as error:  # LanceDB's "Table 'current' was not found"
-            if "not found" not in str(error):
-                raise
-            return None
-        return str(pointer.to_arrow()["table"][0])
-
-    def _make(self, about: About) -> None:
-        # Of two that make it at once, both make the same: an empty table under one name.
-        import pyarrow as pa
-
-        database = self.database()
-        database.create_table(FIRST, schema=table.schema(about), exist_ok=True)
-        database.create_table(CURRENT, pa.table({"table": [FIRST]}), exist_ok=True)
-
-    def _guard(self, action: Callable[[], T]) -> T:
+    def guard(self, action: Callable[[], T]) -> T:
+        """Run what LanceDB does, and tell its failure as ApiError index_unavailable."""
         try:
             return action()
         except ApiError:
@@ -162,6 +146,68 @@ class LanceIndex:
             raise ApiError(
                 "index_unavailable", f"the index at {self.place} does not answer: {type(error).__name__}: {reason}"
             ) from error
+
+    def _write(self, records: Sequence[Item | Gone]) -> None:
+        if not records:
+            return
+        data = layout.rows(newest(list(records)), self.about())
+
+        def merge() -> tuple[Any, int]:
+            into = self._table()
+            merging = into.merge_insert("id").when_matched_update_all(where=NEWER).when_not_matched_insert_all()
+            done = merging.execute(data, on_bad_vectors="null")  # a key that is gone has none
+            return into, int(done.version)
+
+        while True:
+            into, version = self.guard(lambda: _repeated(merge))
+            self._opened = None
+            if self.guard(self._table).name == into.name:
+                break  # else a rebuild switched meanwhile, and may not have seen this
+        tuning.maintain(into, version)
+
+    def _table(self) -> Any:
+        with self._lock:
+            now = time.monotonic()
+            if self._opened and now - self._opened[0] < self._fresh:
+                return self._opened[2]
+            name = self._pinned or (self._pointer() or (None, None))[0]
+            if name is None:
+                raise not_found(self.place)
+            known = self._opened
+            opened = known[2] if known and known[1] == name else self.database().open_table(name)
+            self._opened = (now, name, opened)
+            return opened
+
+    def _pointer(self) -> tuple[str, str | None] | None:
+        """Return the table that is the index, and the one before it; None where there is no index."""
+        try:
+            pointer = json.loads(self._store.read(self._file))
+        except FileNotFoundError:
+            return None
+        return pointer["table"], pointer["before"]
+
+    def _make(self, about: About) -> None:
+        name = new_name()
+        self.database().create_table(name, schema=layout.schema(about))
+        if not self._store.write_once(self._file, _pointing(name, None)):
+            self.database().drop_table(name)  # another one made the index just now
+
+    @functools.cached_property
+    def _store(self) -> Store:
+        return (
+            Bucket(make_client(), self.place[len(S3) :].partition("/")[0])
+            if self._remote
+            else Directory(Path(self.place))
+        )
+
+
+def new_name() -> str:
+    """Name a table that nobody else makes; it tells when."""
+    return f"{PREFIX}{datetime.now(UTC).strftime(STAMP)}-{secrets.token_hex(4)}"
+
+
+def _pointing(table: str, before: str | None) -> bytes:
+    return json.dumps({"table": table, "before": before}).encode()
 
 
 def _repeated(action: Callable[[], T]) -> T:

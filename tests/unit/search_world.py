@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from handler import manifest
 from handler.http import dispatch
 from handler.models import Models
+from handler.search.lance import LanceIndex
 from handler.search.records import About, Gone, Item, identity
 from handler.search.routes import table
 from handler.search.settings import SearchSettings
@@ -19,6 +20,13 @@ from tests.unit.fake_bundle import FakeFunction
 
 DIMENSIONS = 8
 ABOUT = About("tests/vectors", "ab" * 32, {"normalize": True}, DIMENSIONS)
+
+
+def unit(vectors: NDArray[Any]) -> NDArray[np.float32]:
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=-1, keepdims=True), np.float32)
+
+
+QUERY = unit(np.random.default_rng(99).normal(size=DIMENSIONS))
 
 
 class SearchFunction(FakeFunction):
@@ -43,10 +51,6 @@ class SearchFunction(FakeFunction):
 
     def change(self, body: Any) -> tuple[int, Any]:
         return self.http("POST", "/v1/index", json.dumps(body).encode())
-
-
-def unit(vectors: NDArray[Any]) -> NDArray[np.float32]:
-    return np.asarray(vectors / np.linalg.norm(vectors, axis=-1, keepdims=True), np.float32)
 
 
 def item(
@@ -81,6 +85,28 @@ def exact(items: Sequence[Item], vector: NDArray[Any], k: int) -> list[tuple[str
     cosines = matrix @ vector / np.linalg.norm(matrix, axis=1) / np.linalg.norm(vector)
     best = np.argsort(-cosines, kind="stable")[:k]
     return [(identity(items[place].bucket, items[place].key), float(cosines[place])) for place in best]
+
+
+def made(path: Path) -> LanceIndex:
+    """An index of ABOUT's vectors in a directory."""
+    index = LanceIndex(str(path))
+    index.prepare(ABOUT)
+    return index
+
+
+def content(index: LanceIndex) -> dict[str, tuple[str, bytes]]:
+    """Return what can be found: the etag and the vector of each."""
+    hits = index.query(QUERY, 1000, with_vectors=True)
+    return {identity(hit.bucket, hit.key): (hit.metadata["etag"], rounded(hit.vector)) for hit in hits}
+
+
+def expected(records: Sequence[Item | Gone]) -> dict[str, tuple[str, bytes]]:
+    """Return what `content` must be after all these records."""
+    return {name: (one.etag, rounded(one.vector)) for name, one in newest_of(records).items()}
+
+
+def rounded(vector: Any) -> bytes:
+    return bytes(np.round(vector, 5).tobytes())
 
 
 def newest_of(records: Sequence[Item | Gone]) -> dict[str, Item]:

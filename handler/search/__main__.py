@@ -1,0 +1,75 @@
+"""`python -m handler.search rebuild --vectors <directory or s3://bucket> --index <directory or s3://bucket/prefix>`."""
+
+from handler import offline  # noqa: F401, I001 - before all else: libraries freeze their network settings when imported
+
+import argparse
+import sys
+import time
+
+from handler.errors import ApiError, StartError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns its exit status, 1 for an error that is told."""
+    parser = argparse.ArgumentParser("python -m handler.search", description="The index of a search.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    command = commands.add_parser("rebuild", help="make the index anew from what batches wrote, and switch to it")
+    command.add_argument("--vectors", required=True, help="directory or s3://bucket that holds vectors/ and deletions/")
+    command.add_argument("--index", required=True, help="directory or s3://bucket/prefix of the index")
+    command.add_argument("--manifest", default="", help="which bundle's vectors, by the beginning of its manifest hash")
+    options = parser.parse_args(arguments)
+    try:
+        return _rebuild(options)
+    except (StartError, ApiError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+def _rebuild(options: argparse.Namespace) -> int:
+    from handler.search.lance import LanceIndex
+    from handler.search.rebuild import rebuild
+    from handler.search.source import Source
+
+    started = time.monotonic()
+    with Bars() as bars:
+        made = rebuild(Source(options.vectors), LanceIndex(options.index), options.manifest, bars.show)
+    late = f", {made.late} files came meanwhile" if made.late else ""
+    print(
+        f"{made.rows:,} images can be found and {made.gone:,} are gone, of {made.read:,} rows{late}; "
+        f"{time.monotonic() - started:.1f} s; the index is {options.index}"
+    )
+    return 0
+
+
+class Bars:
+    """One progress bar after the other, on a terminal."""
+
+    def __init__(self) -> None:
+        self._bar: object = None
+        self._name = ""
+
+    def __enter__(self) -> "Bars":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
+
+    def show(self, name: str, done: int, of: int) -> None:
+        """Show how far `name` is."""
+        from tqdm import tqdm  # LanceDB has it with it
+
+        if name != self._name:
+            self._close()
+            self._bar, self._name = tqdm(total=of, desc=name, unit="", disable=None, leave=False), name
+        bar = self._bar
+        assert isinstance(bar, tqdm)  # noqa: S101 - made above
+        bar.update(done - bar.n)
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()  # type: ignore[attr-defined]
+        self._bar, self._name = None, ""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

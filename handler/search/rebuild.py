@@ -1,0 +1,190 @@
+"""The index from all that batches wrote: made aside, then switched. Memory does not grow with the vectors."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handler.errors import ApiError
+from handler.search import lance_table, lance_tuning, updates
+from handler.search.lance import PREFIX, STAMP, LanceIndex, new_name
+from handler.search.latest import latest
+from handler.search.records import About
+from handler.search.source import Looks, Source, SourceError, deletions, same
+
+ABANDONED = timedelta(days=1)  # after which a table that is not the index is what a killed rebuild left
+ROUNDS = 3  # listings for files that came meanwhile, before the switch: each is shorter than the one before
+TRIES = 3  # times that files may disappear, as they do when small ones are put together
+
+Marks = NDArray[np.bool_]
+Progress = Callable[[str, int, int], None]  # what is done, how many rows of it, of how many in all
+
+
+class Rebuilt(NamedTuple):
+    """What a rebuild made: rows that can be found, keys that are gone, rows read, and files that came meanwhile."""
+
+    rows: int
+    gone: int
+    read: int
+    late: int
+
+
+class Plan(NamedTuple):
+    """The files of one model: vectors and deletions, and the rows of each."""
+
+    about: About
+    names: list[str]
+    counts: list[int]
+
+
+def rebuild(source: Source, index: LanceIndex, manifest: str = "", progress: Progress = lambda *_: None) -> Rebuilt:
+    """Write the newest look of each key into a new table, index it, and switch to it.
+
+    `manifest` chooses, by the beginning of a hash, where the vectors are of several bundles. A reader has the old
+    index until the new one is whole; if this fails or is killed, it keeps it. Files that come meanwhile are applied
+    before the switch and after it. Raises SourceError, ApiError.
+    """
+    for attempt in range(1, TRIES + 1):
+        try:
+            return _rebuild(source, index, manifest, progress)
+        except FileNotFoundError as error:
+            if attempt == TRIES:
+                raise SourceError(
+                    f"{error}: files of {source.place} disappear while they are read; try again"
+                ) from error
+    raise AssertionError
+
+
+def _rebuild(source: Source, index: LanceIndex, manifest: str, progress: Progress) -> Rebuilt:
+    plan = _plan(source, manifest, progress)
+    name = new_name()
+    try:
+        _write(source, plan, index, name, progress)
+        made = LanceIndex(index.place, name)
+        progress("index", 0, 1)
+        lance_tuning.create_index(made.table())
+        known = set(plan.names)
+        late = 0
+        for turn in range(ROUNDS):
+            progress("late", turn, ROUNDS)
+            late += _catch_up(source, made, plan.about, known)
+        older = index.switch(name)
+    except BaseException:
+        _drop(index, name)
+        raise
+    late += _catch_up(source, index, plan.about, known)  # what was applied to the old one just before the switch
+    _clean(index, older)
+    rows = index.count()
+    return Rebuilt(rows, int(made.table().count_rows()) - rows, sum(plan.counts), late)
+
+
+def _plan(source: Source, manifest: str, progress: Progress) -> Plan:
+    names = source.names()
+    abouts, counts, kept = {}, [], []
+    for place, name in enumerate(names):
+        progress("files", place, len(names))
+        if name.endswith(".parquet"):
+            file = source.parquet(name)
+            about = file.about()
+            if not about.manifest_sha256.startswith(manifest):
+                continue
+            abouts[name] = about
+            counts.append(file.count())
+        else:
+            counts.append(len(deletions(name, source.read(name))))
+        kept.append(name)
+    _check_choice(source, manifest, abouts)
+    return Plan(same(abouts), kept, counts)
+
+
+def _check_choice(source: Source, manifest: str, abouts: dict[str, About]) -> None:
+    if not abouts:
+        of = f" of manifest {manifest}" if manifest else ""
+        raise SourceError(f"{source.place} has no vectors{of}: name the directory or bucket that a batch wrote to")
+    hashes = sorted({about.manifest_sha256 for about in abouts.values()})
+    if len(hashes) > 1:
+        listed = ", ".join(one[:12] for one in hashes)
+        raise SourceError(f"{source.place} has vectors of {len(hashes)} bundles ({listed}): choose one with --manifest")
+
+
+def _looks(source: Source, plan: Plan) -> Iterator[tuple[int, bool, Looks]]:
+    for place, name in enumerate(plan.names):
+        if name.endswith(".parquet"):
+            for looks in source.parquet(name).looks():
+                yield place, False, looks
+        elif gone := deletions(name, source.read(name)):
+            ids = [f"{one.bucket}/{one.key}" for one in gone]
+            yield place, True, Looks(ids, np.array([one.seen_at for one in gone], np.int64), [""] * len(gone))
+
+
+def _write(source: Source, plan: Plan, index: LanceIndex, name: str, progress: Progress) -> None:
+    import pyarrow as pa
+
+    progress("keys", 0, sum(plan.counts))
+    marks = latest(plan.counts, lambda: _looks(source, plan))
+    wanted = lance_table.schema(plan.about)
+
+    failed: list[Exception] = []  # what LanceDB would tell as an error of its own
+
+    def batches() -> Iterator[Any]:
+        try:
+            yield from _batches(source, plan, marks, progress)
+        except Exception as error:
+            failed.append(error)
+            raise
+
+    def create() -> None:
+        reader = pa.RecordBatchReader.from_batches(wanted, batches())
+        index.database().create_table(name, reader, schema=wanted, on_bad_vectors="null")
+
+    try:
+        index.guard(create)
+    except ApiError:
+        if failed:
+            raise failed[0] from None
+        raise
+
+
+def _batches(source: Source, plan: Plan, marks: Sequence[Marks], progress: Progress) -> Iterator[Any]:
+    done = 0
+    for file, count, kept in zip(plan.names, plan.counts, marks, strict=True):
+        if file.endswith(".parquet"):
+            yield from source.parquet(file).rows(plan.about, kept)
+        elif kept.any():
+            gone = [one for one, mark in zip(deletions(file, source.read(file)), kept, strict=True) if mark]
+            yield from lance_table.rows(gone, plan.about).to_batches()
+        progress("rows", done := done + count, sum(plan.counts))
+
+
+def _catch_up(source: Source, index: LanceIndex, about: About, known: set[str]) -> int:
+    """Apply the files that came since they were listed; returns how many."""
+    new = [name for name in source.names() if name not in known]
+    known.update(new)
+    mine = [name for name in new if name.endswith(".jsonl") or source.parquet(name).about()[:2] == about[:2]]
+    updates.apply(source, mine, index)
+    return len(mine)
+
+
+def _clean(index: LanceIndex, older: str | None) -> None:
+    """Drop what is neither the index nor the one before it, which a reader may still have open."""
+    if older:
+        _drop(index, older)
+    for name in index.database().list_tables().tables:
+        if name.startswith(PREFIX) and _abandoned(name) and name not in index.tables():
+            _drop(index, name)
+
+
+def _abandoned(name: str) -> bool:
+    try:
+        stamp = datetime.strptime(name.removeprefix(PREFIX).partition("-")[0], STAMP).replace(tzinfo=UTC)
+    except ValueError:
+        return False
+    return datetime.now(UTC) - stamp > ABANDONED
+
+
+def _drop(index: LanceIndex, name: str) -> None:
+    with contextlib.suppress(Exception):  # it was not made yet, or another rebuild dropped it
+        index.database().drop_table(name)

@@ -1,0 +1,103 @@
+"""A rebuild beside readers: they have the old index or the new one, whole, also when the rebuild fails or is killed."""
+
+import subprocess
+import sys
+import threading
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from handler.search import rebuild
+from handler.search.lance import LanceIndex
+from handler.search.records import Gone
+from handler.search.source import Source, SourceError
+from tests.unit.search_files import history, lines, parquet, save, spread
+from tests.unit.search_world import ABOUT, DIMENSIONS, QUERY, content, expected, item, some
+
+ROOT = Path(__file__).parents[4]
+OTHER = ABOUT._replace(manifest_sha256="cd" * 32)
+
+
+def test_a_reader_has_the_old_index_or_the_new_one_whole(tmp_path: Path) -> None:
+    old, new = [item(f"{n}", QUERY, 1) for n in range(40)], [item(f"{n}", QUERY, 2, etag="new") for n in range(70)]
+    place = str(tmp_path / "index")
+    rebuild.rebuild(Source(str(save(spread(old, 2), tmp_path / "vectors"))), LanceIndex(place))
+    save(spread(new, 3), tmp_path / "new")
+    seen: set[tuple[int, str]] = set()
+    stop = threading.Event()
+
+    def read() -> None:
+        reader = LanceIndex(place)
+        while not stop.is_set():
+            hits = reader.query(QUERY, 1000)
+            seen.add((len(hits), ",".join(sorted({hit.metadata["etag"] for hit in hits}))))
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    for turn in range(3):
+        time.sleep(0.05)
+        source = Source(str(tmp_path / ("vectors", "new")[turn % 2]))
+        rebuild.rebuild(source, LanceIndex(place))
+    stop.set()
+    thread.join()
+    assert seen == {(40, "e"), (70, "new")}
+    tables = [path.name for path in (tmp_path / "index").iterdir() if path.is_dir()]
+    assert len(tables) == 2, tables  # the index, and the one before it for who has it open
+
+
+KILLED = """
+import os, signal, sys
+from handler.search import rebuild
+from handler.search.lance import LanceIndex
+from handler.search.source import Source
+
+def kill(name, done, of):
+    if name == sys.argv[3] and done >= of // 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+rebuild.rebuild(Source(sys.argv[1]), LanceIndex(sys.argv[2]), "", kill)
+"""
+
+
+def test_a_rebuild_that_is_killed_leaves_the_old_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place, old, new = str(tmp_path / "index"), history(30), history(60, seed=1)
+    rebuild.rebuild(Source(str(save(spread(old, 2), tmp_path / "vectors"))), LanceIndex(place))
+    save(spread(new, 4), tmp_path / "new")
+    for stage in ("rows", "index", "late"):
+        arguments = [sys.executable, "-c", KILLED, str(tmp_path / "new"), place, stage]
+        assert subprocess.run(arguments, cwd=ROOT, check=False).returncode == -9
+        assert content(LanceIndex(place)) == expected(old)
+    monkeypatch.setattr(rebuild, "ABANDONED", timedelta(0))
+    time.sleep(1.1)  # the names tell seconds
+    rebuild.rebuild(Source(str(tmp_path / "new")), LanceIndex(place))
+    assert content(LanceIndex(place)) == expected(new)
+    assert len([path for path in (tmp_path / "index").iterdir() if path.is_dir()]) == 2
+
+
+def test_a_rebuild_that_fails_leaves_the_old_index_and_nothing_beside_it(tmp_path: Path) -> None:
+    place, good = str(tmp_path / "index"), history(30)
+    folder = save(spread(good, 2), tmp_path / "vectors")
+    rebuild.rebuild(Source(str(folder)), LanceIndex(place))
+    broken = item("zero", QUERY)._replace(vector=np.zeros(DIMENSIONS, np.float32))
+    save({"vectors/model=x/run=r/broken.parquet": parquet([*some(10), broken])}, folder)
+    with pytest.raises(SourceError, match=r"broken.parquet: the vector of zero has no direction"):
+        rebuild.rebuild(Source(str(folder)), LanceIndex(place))
+    assert content(LanceIndex(place)) == expected(good)
+    assert len([path for path in (tmp_path / "index").iterdir() if path.is_dir()]) == 1
+
+
+def test_files_that_come_meanwhile_are_in_the_new_index(tmp_path: Path) -> None:
+    folder = save(spread([item("a", QUERY, 1), item("b", QUERY, 1)], 2), tmp_path / "vectors")
+    index = LanceIndex(str(tmp_path / "index"))
+
+    def arrive(name: str, done: int, of: int) -> None:
+        if name == "index":
+            save({"vectors/model=x/run=arrivals/c.parquet": parquet([item("c", QUERY, 3)])}, folder)
+            save({"vectors/model=y/run=arrivals/d.parquet": parquet([item("d", QUERY, 3)], OTHER)}, folder)
+            save({"deletions/model=x/run=arrivals/a.jsonl": lines([Gone("photos", "a", 4)])}, folder)
+
+    made = rebuild.rebuild(Source(str(folder)), index, progress=arrive)
+    assert (set(content(index)), made.late) == ({"photos/b", "photos/c"}, 2)
