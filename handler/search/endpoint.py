@@ -43,7 +43,7 @@ class Search:
         if fields["with_urls"]:
             urls.check_enabled(self._settings)
         theirs = self._index.about()
-        ours = _about(service, theirs.model if fields["model"] is None else fields["model"])
+        ours = _about(service, fields["model"] or _shared(service, theirs))
         check_same(theirs, ours, self._settings.place)
         _check_size(fields["k"], ours.dimensions if fields["with_vectors"] else 0)
         model = service.model(ours.model)
@@ -62,11 +62,11 @@ class Search:
     def change(self, service: Service, request: Request) -> Response:
         """Answer `POST /v1/index`. Raises ApiError."""
         fields = INDEX.read(read_json(request), service.settings)
-        ours = _about(service, None)
+        ours = _about(service, self._model(service))
+        self._index.prepare(ours)
         model = service.model(ours.model)
         seen_at = _now()
         items = _items(fields["put"], model, service, seen_at)
-        self._index.prepare(ours)
         if items:
             self._index.put(items)
         if fields["delete"]:
@@ -74,10 +74,24 @@ class Search:
         counts = {"put": len(items), "deleted": len(fields["delete"]), "rows": self._index.count()}
         return Response(200, {"object": "index", **counts})
 
+    def _model(self, service: Service) -> str | None:
+        """Return the model that the index is of; None where there is no index, or one of another bundle."""
+        try:
+            return _shared(service, self._index.about())
+        except ApiError as error:
+            if error.code != "index_not_found":
+                raise
+            return None
+
     def tell(self, service: Service, request: Request) -> Response:
         """Answer `GET /v1/index`. Raises ApiError index_not_found."""
         about = self._index.about()
         return Response(200, {"object": "index", **about._asdict(), "rows": self._index.count()})
+
+
+def _shared(service: Service, theirs: About) -> str | None:
+    """Return the index's model where the bundle has it too; None is the bundle's first."""
+    return theirs.model if theirs.model in {entry.id for entry in service.entries()} else None
 
 
 def _about(service: Service, model_id: str | None) -> About:
