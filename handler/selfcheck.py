@@ -1,6 +1,8 @@
 """Check a bundle with the code that ships, as the builder does and as the image's build does.
 
-`python -m handler.selfcheck --bundle DIR` prints one JSON document and exits with 1 when anything differs.
+`python -m handler.selfcheck --bundle DIR` prints one JSON document and exits with 1 when anything differs. With
+`--requests` it answers requests instead, a line of standard output for each line of standard input, as a direct Invoke
+would: so the builder measures what ships on images that no bundle holds.
 """
 
 import argparse
@@ -8,7 +10,10 @@ import contextlib
 import json
 import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -39,11 +44,14 @@ def _report(given: list[str] | None) -> dict[str, Any]:
     parser.add_argument(
         "--samples", help="a JSON file in the form of the manifest's golden vectors, to be used instead"
     )
+    parser.add_argument("--requests", action="store_true", help="answer the JSON bodies that standard input has")
     arguments = parser.parse_args(given)
     if arguments.bundle:
         os.environ["OPENCLIP_BUNDLE_DIR"] = arguments.bundle
     from handler import app  # after the environment: importing it reads the settings
 
+    if arguments.requests:
+        return _answer(app.lambda_handler)
     if arguments.samples:
         from handler.golden import compare
         from handler.manifest import Golden
@@ -55,6 +63,17 @@ def _report(given: list[str] | None) -> dict[str, Any]:
     event["requestContext"] = {"http": {"method": "GET", "path": "/health"}}  # type: ignore[assignment]
     report: dict[str, Any] = json.loads(app.lambda_handler(event, None)["body"])
     return report
+
+
+def _answer(handle: "Callable[[Any, Any], dict[str, Any]]") -> dict[str, Any]:
+    """Answer each line with a line. What else writes to standard output, as the metrics do, goes to stderr."""
+    answers, count = os.fdopen(os.dup(1), "w", encoding="utf-8"), 0
+    os.dup2(2, 1)
+    with answers:
+        for count, line in enumerate(sys.stdin, 1):  # noqa: B007 - counted
+            answers.write(json.dumps(handle(json.loads(line), None)) + "\n")
+            answers.flush()
+    return {"ok": True, "answered": count}
 
 
 if __name__ == "__main__":

@@ -56,6 +56,11 @@ def build(
             replace.recover(output)
             replace.sweep(output.parent, f".{output.name}-")
             parts = _parts(spec, cache, own_samples, lock, mode, sources)
+            if spec.evaluation:
+                from layer.quality.evaluate import Places, certified
+
+                known = Places(spec, locks.read(lock) if lock else {}, sources, cache)
+                parts = certified(parts, spec.evaluation, known)
             _put_in_place(spec, parts, output)
     return {"ok": True, "models": [model for part in parts for model in part.report["models"]]}
 
@@ -228,7 +233,7 @@ def _exported(
 
 def _put_in_place(spec: Spec, parts: list[Built], output: Path) -> None:
     """Join the models' bundles into one, by links where the file system has them; leave one that is the same alone."""
-    facts = manifest.joined(spec, [part.facts for part in parts])
+    facts = manifest.with_quality_of(manifest.joined(spec, [part.facts for part in parts]), output)
     if build_cache.unmodified(output) and manifest.same(manifest.read(output), facts):
         return
     with tempfile.TemporaryDirectory(prefix=f".{output.name}-", dir=output.parent) as scratch:

@@ -79,3 +79,7 @@ class SampleError(BuildError):
 
 class SourceError(BuildError):
     """A prepared cache is not there, or lacks what the models need."""
+
+
+class EvaluationError(BuildError):
+    """Images and captions of the user's own cannot be used, or a model does worse on them than models.toml allows."""

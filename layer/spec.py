@@ -12,6 +12,7 @@ from console.suggest import did_you_mean
 from layer.engines import ENGINES, fastest
 from layer.errors import SpecError
 from layer.files import text_file
+from layer.gate import settings as gate
 from layer.naming import checked, image_formats, model_names
 
 DEFAULT_SPEC = Path(__file__).with_name("models.toml")
@@ -73,6 +74,7 @@ class Spec:
     target: Target
     models: tuple[ModelSpec, ...]
     cache: str | None = None
+    evaluation: gate.Evaluation | None = None
 
 
 def read_spec(path: Path = DEFAULT_SPEC) -> Spec:
@@ -83,7 +85,7 @@ def read_spec(path: Path = DEFAULT_SPEC) -> Spec:
         raise SpecError(f"{path} cannot be read ({error.strerror}): name another with --models") from error
     except ValueError as error:
         raise SpecError(f"{path} {error}") from error
-    _refuse_unknown(path, "the file", data, ("target", "model", "cache"))
+    _refuse_unknown(path, "the file", data, ("target", "model", "cache", *gate.TABLES))
     cache = _fields(path, "the file", {"cache": data["cache"]}, Spec)["cache"] if "cache" in data else None
     target = _target(path, data.get("target", {}))
     if target.python not in PYTHONS:
@@ -93,7 +95,7 @@ def read_spec(path: Path = DEFAULT_SPEC) -> Spec:
         raise SpecError(f'{path} names no model: add a table [[model]] with name = "..."')
     models = tuple(_model(path, number, table, target) for number, table in enumerate(tables, 1))
     _refuse_twins(path, models)
-    return Spec(target, models, _beside(path, cache))
+    return Spec(target, models, _beside(path, cache), gate.read(path, data))
 
 
 def _target(path: Path, table: Any) -> Target:

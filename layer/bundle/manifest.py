@@ -92,7 +92,29 @@ def joined(spec: Spec, parts: Sequence[Manifest]) -> Manifest:
 
 def same(one: Manifest, other: Manifest) -> bool:
     """Tell whether two manifests say the same but for when."""
-    return replace(one, created_at="") == replace(other, created_at="")
+    return _timeless(one) == _timeless(other)
+
+
+def _timeless(facts: Manifest) -> Manifest:
+    models = [
+        replace(model, quality=[replace(made, created_at="") for made in model.quality or ()] or None)
+        for model in facts.models
+    ]
+    return replace(facts, created_at="", models=models)
+
+
+def with_quality_of(facts: Manifest, bundle: Path) -> Manifest:
+    """Return the facts with what was measured of the same models in an earlier bundle, where that is not known anew."""
+    try:
+        earlier = {model.id: model for model in read(bundle).models}
+    except VerifyError:
+        return facts
+    models = []
+    for model in facts.models:
+        before = earlier.get(model.id)
+        known = before.quality if before and replace(before, quality=None) == model else None
+        models.append(replace(model, quality=known) if known else model)
+    return replace(facts, models=models)
 
 
 def write_facts(bundle: Path, facts: Manifest) -> None:

@@ -36,6 +36,9 @@ def check(manifest: Manifest) -> None:
             checked.repository(source.repo)
             checked.commit(source.revision)
             _printable(source.license or "", *source.roles, *(source.as_found or ()))
+        for one in model.quality or ():
+            _printable(one.kind, one.data, one.created_at, *one.templates)
+            _printable(*(text for figure in one.figures for text in (figure.output, figure.metric)))
     for file in manifest.files:
         checked.relative_path(file.path)
         checked.sha256(file.sha256)

@@ -173,6 +173,41 @@ class Export(TowerFacts):
 
 
 @dataclass(frozen=True)
+class Figure:
+    """One share of an evaluation, from 0 to 1, with its interval; `loss` is open_clip's share less this one.
+
+    `output` is "open_clip" (fp32), or what the API returns of the bundle's engine: "float", "int8", "binary".
+    """
+
+    output: str
+    metric: str
+    value: float
+    low: float
+    high: float
+    loss: float
+    loss_low: float
+    loss_high: float
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What was measured on somebody's images: `kind` is "pairs" or "labels", `sha256` is of the data's contents."""
+
+    kind: str
+    data: str
+    sha256: str
+    images: int
+    texts: int
+    left_out: int
+    templates: list[str]
+    resamples: int
+    seed: int
+    confidence: float
+    created_at: str
+    figures: list[Figure]
+
+
+@dataclass(frozen=True)
 class ModelName:
     """What a model is called: by clients (`id`), as a directory (`slug`), by open_clip (`name`, `pretrained`)."""
 
@@ -190,6 +225,7 @@ class ModelEntry(ModelFacts, ModelName):
 
     jpeg_decoding: str = "full"
     export: Export | None = None  # of a fast engine
+    quality: list[Certificate] | None = None  # of a model that was evaluated
     sources: list[Source]
 
 

@@ -41,23 +41,27 @@ def run(bundle: Path, arguments: list[str], environ: dict[str, str] | None = Non
     In namespaces the bundle is read-only and /dev/shm is gone too. Without them an audit hook refuses every socket.
     """
     with tempfile.TemporaryDirectory(prefix="openclip-") as scratch:
-        clean = {
-            "PATH": os.environ["PATH"],
-            "PYTHONPATH": str(ROOT),
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "LANG": "C.UTF-8",
-            "HOME": _NO_HOME,
-            "OPENCLIP_BUNDLE_DIR": str(bundle.resolve()),
-            "OPENCLIP_CACHE_DIR": scratch,
-        }
         return subprocess.run(
             command(bundle, arguments),
             cwd=ROOT,
-            env={**clean, **(environ or {})},
+            env={**environment(bundle, scratch), **(environ or {})},
             capture_output=True,
             text=True,
             check=False,
         )
+
+
+def environment(bundle: Path, scratch: str) -> dict[str, str]:
+    """Return the whole environment of a process that runs on a bundle; `scratch` is what it may write."""
+    return {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(ROOT),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "LANG": "C.UTF-8",
+        "HOME": _NO_HOME,
+        "OPENCLIP_BUNDLE_DIR": str(bundle.resolve()),
+        "OPENCLIP_CACHE_DIR": scratch,
+    }
 
 
 def command(bundle: Path, arguments: list[str]) -> list[str]:
@@ -73,17 +77,26 @@ def run_with_hub(hub: Path, arguments: list[str]) -> subprocess.CompletedProcess
 
     Nobody is asked anything either: transformers would ask on the terminal whether to run a repository's own code.
     """
-    offline = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_HUB_CACHE": str(hub.resolve())}
-    start = [*namespaces(), sys.executable] if namespaces() else [sys.executable, str(GUARD)]
     return subprocess.run(
-        [*start, *arguments],
+        command_with_hub(arguments),
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT), **offline},
+        env=environment_with_hub(hub),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def command_with_hub(arguments: list[str]) -> list[str]:
+    """Return the whole command line that `run_with_hub` starts."""
+    return [*namespaces(), sys.executable, *arguments] if namespaces() else [sys.executable, str(GUARD), *arguments]
+
+
+def environment_with_hub(hub: Path) -> dict[str, str]:
+    """Return this environment with `hub` as the libraries' cache, and nobody to be asked."""
+    offline = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_HUB_CACHE": str(hub.resolve())}
+    return {**os.environ, "PYTHONPATH": str(ROOT), **offline}
 
 
 def reason(run: subprocess.CompletedProcess[str], *written: Path) -> str:

@@ -16,6 +16,7 @@ from layer.spec import Spec
 
 if TYPE_CHECKING:
     from layer.package.pipeline import Packaged
+    from layer.quality.evaluate import Result
 
 
 def show_report(title: str, report: dict[str, Any]) -> None:
@@ -71,6 +72,19 @@ def show_registry(listed: Sequence[table.Pair], with_licenses: bool = False) -> 
 
         document["licenses"] = licenses.stated(table.repositories(listed))
     _print(document)
+
+
+def show_quality(bundle: Path, results: "Sequence[Result]") -> None:
+    """Print what was measured, and what was left out."""
+    rows = [
+        {
+            "model": one.model,
+            **dataclasses.asdict(one.certificate),
+            "left_out": [dataclasses.asdict(left) for left in one.left_out],
+        }
+        for one in results
+    ]
+    _print({"bundle": str(bundle), "evaluated": rows})
 
 
 def show_findings(what: str, findings: Sequence[Finding]) -> None:

@@ -1,18 +1,19 @@
-"""The builder's command line: `python -m layer build | fetch | verify | inspect | package | models | doctor`."""
+"""The builder's command line: `python -m layer build | fetch | verify | evaluate | ...`."""
 
 import argparse
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from console.parser import Parser
 from console.run import run
+from layer.cli import evaluate_command
+from layer.cli.printer import BUNDLE as BUNDLE
+from layer.cli.printer import CACHE as CACHE
+from layer.cli.printer import printer as _printer
 from layer.errors import BuildError, RegistryError
 from layer.spec import CHOICES, DEFAULT_SPEC, read_spec
 
-BUNDLE = Path("build/bundle")
-CACHE = Path("build/cache")
 STOPPED = "stopped: the previous bundle is unchanged, and the next build continues from here"
 
 
@@ -29,7 +30,7 @@ def _command(arguments: Sequence[str] | None) -> int | None:
 
 def _parser() -> Parser:
     parser = Parser(prog="python -m layer", description="OpenCLIP models as verified offline bundles.")
-    names = "build | fetch | verify | inspect | package | models | doctor"
+    names = "build | fetch | verify | evaluate | inspect | package | models | doctor"
     commands = parser.add_subparsers(required=True, metavar=names)
 
     _add_build(commands)
@@ -51,6 +52,7 @@ def _parser() -> Parser:
     inspect.add_argument("--cache", type=Path, default=CACHE, help="keeps downloads (default: %(default)s)")
     inspect.set_defaults(run=_inspect)
 
+    evaluate_command.add(commands)
     _add_package(commands)
     _add_models(commands)
     _add_doctor(commands)
@@ -133,13 +135,6 @@ def _check_endpoint() -> None:
         from layer.network.environment import endpoint
 
         endpoint()
-
-
-def _printer(options: argparse.Namespace) -> Any:
-    """Return what prints the results: tables for people or documents for programs, by the same functions."""
-    from layer.cli import documents, tables
-
-    return documents if options.json else tables
 
 
 def _build(options: argparse.Namespace) -> None:

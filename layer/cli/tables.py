@@ -2,11 +2,13 @@
 
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from layer.bundle import manifest, sandbox
+from layer.cli import quality_table
+from layer.cli.columns import show as _table
 from layer.engines import ENGINES
 from layer.naming.image_formats import code_bytes
 from layer.registry import table
@@ -16,6 +18,7 @@ from layer.spec import Spec, Target
 
 if TYPE_CHECKING:
     from layer.package.pipeline import Packaged
+    from layer.quality.evaluate import Result
 
 MB = 1_000_000
 # Of the registry's columns, on a narrow terminal.
@@ -78,10 +81,20 @@ def show_bundle(bundle: Path) -> None:
             roles = ", ".join(source.roles)
             license = source.license or "not stated"
             print(f"  {source.repo} at {source.revision[:12]} ({roles}; license {license})")
+    for model in facts.models:
+        for made in model.quality or ():
+            quality_table.show(model.id, made)
     print()
     sizes = [(file.path, f"{file.size / MB:.3f} MB", file.sha256[:12]) for file in facts.files]
     _table(("file", "size", "sha256"), sizes)
     print(f"{len(sizes)} files, {sum(file.size for file in facts.files) / MB:.1f} MB")
+
+
+def show_quality(bundle: Path, results: "Sequence[Result]") -> None:
+    """Print what was measured of a bundle, and what was left out of the data."""
+    for one in results:
+        quality_table.show_left_out(one.left_out)
+        quality_table.show(one.model, one.certificate)
 
 
 def show_estimate(spec: Spec, estimates: "Sequence[Estimate]") -> None:
@@ -204,10 +217,3 @@ def _too_wide(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]
         dropped.append(name)
         del widths[name]
     return dropped
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    lines = [header, *rows]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
-    for line in lines:
-        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())

@@ -17,21 +17,11 @@ from layer.demo.captions import LANGUAGES, caption
 from layer.demo.evaluate import load
 from layer.demo.shapes import THINGS
 from layer.errors import BuildError
+from layer.quality.encodings import binary, int8
 
 SEED, IMAGES, NEAREST = 7, 4_000, 10
 HUB = Path(__file__).with_name("hub") / "models--openclip-lambda--shapes-i18n"
 Vectors = NDArray[np.float32]
-
-
-def int8(vectors: Vectors) -> Vectors:
-    """Return unit vectors [N, D] as 8-bit integers; `uint8` is the same with 128 added, and ranks alike."""
-    scale = 127 / min(1.0, 8 / np.sqrt(vectors.shape[1]))
-    return np.asarray(np.clip(np.rint(vectors * scale), -127, 127), np.float32)
-
-
-def binary(vectors: Vectors) -> Vectors:
-    """Return the bits as 1 and -1: their dot product ranks as the Hamming distance of `ubinary` and `binary` does."""
-    return np.where(vectors > 0, 1, -1).astype(np.float32)
 
 
 FORMATS: dict[str, tuple[str, Callable[[Vectors], Vectors]]] = {

@@ -9,6 +9,7 @@ import unicodedata
 from pathlib import Path
 
 MAX_BYTES = 8 << 20  # far more than anybody types
+MAX_TABLE = 256 << 20  # of a table that a program wrote
 _MARKS = (  # UTF-32's begins with UTF-16's
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -19,7 +20,7 @@ _MARKS = (  # UTF-32's begins with UTF-16's
 _QUOTES = "“”„‟«»‘’‚‛′″＂＇`´"
 
 
-def read(path: Path) -> str:
+def read(path: Path, most: int = MAX_BYTES) -> str:
     """Return a text file's content, lines ended by a newline alone, without its byte order mark.
 
     Raises OSError where it cannot be opened, ValueError with the reason and the fix where it is not a text.
@@ -30,9 +31,9 @@ def read(path: Path) -> str:
     if not stat.S_ISREG(state.st_mode):
         raise ValueError("is not a regular file: name one")  # a pipe would be waited for, a device may never end
     with path.open("rb") as stream:
-        data = stream.read(MAX_BYTES + 1)
-    if len(data) > MAX_BYTES:
-        raise ValueError(f"is larger than {MAX_BYTES >> 20} MB: is it the right file?")
+        data = stream.read(most + 1)
+    if len(data) > most:
+        raise ValueError(f"is larger than {most >> 20} MB: is it the right file?")
     return decode(data).replace("\r\n", "\n").replace("\r", "\n")
 
 

@@ -1,0 +1,97 @@
+"""`python -m layer evaluate`: the quality certificate of a bundle, on the user's own images."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from console.parser import Parser
+from layer.cli.printer import BUNDLE, CACHE, printer
+from layer.errors import EvaluationError
+from layer.gate.settings import TEMPLATE, Evaluation, templates
+from layer.spec import DEFAULT_SPEC, read_spec
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from layer.quality.evaluate import Result
+
+LIMIT = 10_000
+
+
+def add(commands: "argparse._SubParsersAction[Parser]") -> None:
+    """Add the command."""
+    evaluate = commands.add_parser("evaluate", help="measure a bundle on your own images beside open_clip in fp32")
+    data = evaluate.add_mutually_exclusive_group()
+    data.add_argument("--pairs", type=Path, help="a CSV of image paths and captions, or images with a .txt beside each")
+    data.add_argument("--labels", type=Path, help="a folder for each class, with images; its name is the class")
+    evaluate.add_argument("--template", action="append", help=f"of a class's prompt (default: {TEMPLATE}); repeatable")
+    evaluate.add_argument(
+        "--image-column", metavar="NAME", help="of the CSV (default: image, filepath, file_name, ...)"
+    )
+    evaluate.add_argument("--caption-column", metavar="NAME", help="of the CSV (default: caption, title, text, ...)")
+    evaluate.add_argument(
+        "--limit", type=_count, default=LIMIT, help="images; of more, a sample (default: %(default)s)"
+    )
+    evaluate.add_argument("--model", metavar="ID", help="one model of the bundle (default: all)")
+    evaluate.add_argument("--bundle", type=Path, default=BUNDLE, help="default: %(default)s")
+    evaluate.add_argument("--models", type=Path, default=DEFAULT_SPEC, help="the models.toml it was built from")
+    evaluate.add_argument("--cache", type=Path, default=CACHE, help="keeps downloads and embeddings")
+    evaluate.add_argument("--chart", type=Path, metavar="FILE", help="draw the figures into a .png or .svg")
+    evaluate.add_argument("--keep-manifest", action="store_true", help="do not write the figures into the manifest")
+    evaluate.add_argument(
+        "--from",
+        dest="sources",
+        action="append",
+        default=[],
+        metavar="<directory>",
+        help="as of build: prepared caches",
+    )
+    evaluate.set_defaults(run=_run)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 2:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of images: give 2 or more")
+    return int(text)
+
+
+def _run(options: argparse.Namespace) -> None:
+    spec = read_spec(options.models)
+    asked = _asked(options, spec.evaluation)
+    if options.chart and options.chart.suffix not in (".png", ".svg"):
+        raise EvaluationError(f"--chart {options.chart}: name a file that ends in .png or .svg")
+    from layer.files import disk_errors
+    from layer.quality import evaluate
+    from layer.sources import lock
+    from layer.sources.prepared.chosen import Options
+
+    sources = Options(tuple(options.sources), options.models if options.models != DEFAULT_SPEC else None)
+    places = evaluate.Places(spec, lock.read(lock.lock_path(options.models)), sources, options.cache)
+    with disk_errors.explained("the evaluation", options.cache, options.bundle):
+        data = evaluate.data_of(asked, (options.image_column, options.caption_column), options.limit)
+        results = evaluate.evaluate(options.bundle, options.model, data, places)
+        if not options.keep_manifest:
+            evaluate.write(options.bundle, results)
+        _draw(results, options.chart)
+    printer(options).show_quality(options.bundle, results)
+    if spec.evaluation:
+        evaluate.refuse_loss(spec.evaluation, results)
+
+
+def _asked(options: argparse.Namespace, of_spec: Evaluation | None) -> Evaluation:
+    """Return what the command line asks for, else what models.toml does."""
+    named = templates(options.template or [TEMPLATE], "--template")
+    if options.pairs or options.labels:
+        return Evaluation(options.pairs, options.labels, named)
+    if of_spec is None:
+        raise EvaluationError(
+            "nothing to measure on: name your images with --pairs or --labels, or in [evaluate] of models.toml"
+        )
+    return of_spec
+
+
+def _draw(results: "Sequence[Result]", chart: Path | None) -> None:
+    if chart:
+        from layer.quality.chart import draw
+
+        draw(results, chart)

@@ -1,0 +1,1 @@
+"""What models.toml says of evaluation: on which images, and how much may be lost."""

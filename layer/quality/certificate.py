@@ -1,0 +1,122 @@
+"""Measure one model on one set of data: every output beside open_clip in fp32, with intervals."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from layer.bundle.records import Certificate, Figure
+from layer.errors import EvaluationError
+from layer.quality import bootstrap, sides
+from layer.quality.data import Data, LeftOut
+from layer.quality.embedding import Embedded
+from layer.quality.encodings import OUTPUTS
+from layer.quality.ranking import Task, hits
+
+REFERENCE = "open_clip"
+RECALL_AT, TOP = (1, 5, 10), (1, 5)
+MEAN_RECALL = "mean recall"
+MIN_IMAGES = 2
+
+
+def certify(model: sides.Bundled, data: Data) -> tuple[Certificate, Data]:
+    """Measure a model; returns the certificate, and the data without what one of the sides refused.
+
+    Raises EvaluationError where too little is left.
+    """
+    ours, theirs = sides.by_handler(model, data), sides.by_open_clip(model, data)
+    data, ours, theirs = _common(data, ours, theirs)
+    outputs = {REFERENCE: theirs}
+    outputs |= {name: Embedded(encode(ours.images), encode(ours.texts)) for name, encode in OUTPUTS.items()}
+    figures = _figures(data, outputs)
+    created_at = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    made = Certificate(
+        kind=data.kind,
+        data=data.name,
+        sha256=data.sha256,
+        images=len(data.images),
+        texts=len(data.texts),
+        left_out=len(data.left_out),
+        templates=list(data.templates) if data.kind == "labels" else [],
+        resamples=bootstrap.RESAMPLES,
+        seed=bootstrap.SEED,
+        confidence=bootstrap.CONFIDENCE,
+        created_at=created_at,
+        figures=figures,
+    )
+    return made, data
+
+
+def _common(data: Data, ours: Embedded, theirs: Embedded) -> tuple[Data, Embedded, Embedded]:
+    """Leave out what one of the sides could not embed, so that both are measured on the same."""
+    no = {kind: {**theirs.refused[kind], **ours.refused[kind]} for kind in ("image", "text")}
+    reasons = [LeftOut(str(data.images[place]), reason) for place, reason in sorted(no["image"].items())]
+    reasons += [LeftOut(repr(data.texts[place]), reason) for place, reason in sorted(no["text"].items())]
+    images, texts = set(range(len(data.images))) - set(no["image"]), set(range(len(data.texts))) - set(no["text"])
+    left, seen, said = data.only(images, texts)
+    if len(left.images) < MIN_IMAGES or len(left.texts) < MIN_IMAGES:
+        raise EvaluationError(
+            f"{data.name}: of {len(data.images)} images and {len(data.texts)} texts, {len(left.images)} and "
+            f"{len(left.texts)} can be measured: give two of each or more"
+            + "".join(f"\n  {one.what}: {one.reason}" for one in reasons[:5])
+        )
+    one, other = (Embedded(side.images[seen], side.texts[said]) for side in (ours, theirs))
+    return replace(left, left_out=(*left.left_out, *reasons)), one, other
+
+
+def _figures(data: Data, outputs: dict[str, Embedded]) -> list[Figure]:
+    by_image, of_itself = _grouped(data.right, len(data.images)), np.arange(len(data.images))
+    if data.kind == "labels":
+        found = _measured("top-{} accuracy", TOP, outputs, _Direction(True, by_image, of_itself))
+        return [figure for metric, drawn in found.items() for figure in _of(metric, drawn, list(outputs))]
+    by_text = _grouped([(text, image) for image, text in data.right], len(data.texts))
+    first = np.array([places[0] for places in by_text])
+    found = {
+        **_measured("text-to-image recall@{}", RECALL_AT, outputs, _Direction(False, by_text, first)),
+        **_measured("image-to-text recall@{}", RECALL_AT, outputs, _Direction(True, by_image, of_itself)),
+    }
+    found[MEAN_RECALL] = bootstrap.mean(list(found.values()))
+    return [figure for metric, drawn in found.items() for figure in _of(metric, drawn, list(outputs))]
+
+
+@dataclass(frozen=True)
+class _Direction:
+    """What asks for what: the right answers of each query, and the image that each query is drawn with."""
+
+    from_images: bool
+    right: Sequence[NDArray[np.int64]]
+    image: NDArray[np.int64]
+
+
+def _measured(
+    metric: str, cutoffs: Sequence[int], outputs: dict[str, Embedded], way: _Direction
+) -> dict[str, bootstrap.Drawn]:
+    one = next(iter(outputs.values()))
+    candidates = len(one.texts if way.from_images else one.images)
+    ks = [k for k in cutoffs if k < candidates] or [1]  # the first k of k candidates are all
+    found = []
+    for vectors in outputs.values():
+        ends = (vectors.images, vectors.texts) if way.from_images else (vectors.texts, vectors.images)
+        found.append(hits(Task(*ends, way.right), ks))
+    by_cutoff = np.stack(found, axis=2).transpose(1, 0, 2)  # [cutoffs, queries, outputs]
+    return {
+        metric.format(k): bootstrap.draw(rows, way.image, len(one.images))
+        for k, rows in zip(ks, by_cutoff, strict=True)
+    }
+
+
+def _of(metric: str, drawn: bootstrap.Drawn, outputs: Sequence[str]) -> list[Figure]:
+    figures = []
+    for output, (share, loss) in zip(outputs, bootstrap.estimates(drawn, outputs.index(REFERENCE)), strict=True):
+        numbers = (share.value, share.low, share.high, loss.value, loss.low, loss.high)
+        figures.append(Figure(output, metric, *(round(number, 6) for number in numbers)))
+    return figures
+
+
+def _grouped(pairs: Sequence[tuple[int, int]], count: int) -> list[NDArray[np.int64]]:
+    found: list[list[int]] = [[] for _ in range(count)]
+    for one, other in pairs:
+        found[one].append(other)
+    return [np.array(sorted(places)) for places in found]

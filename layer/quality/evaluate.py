@@ -1,0 +1,120 @@
+"""Evaluate the models of a bundle, write what was found into its manifest, and hold it to models.toml's gate."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from layer.bundle import manifest
+from layer.bundle.build_cache import Built
+from layer.bundle.records import Certificate, ModelEntry
+from layer.errors import EvaluationError
+from layer.gate.settings import Evaluation
+from layer.quality import reading
+from layer.quality.certificate import MEAN_RECALL, certify
+from layer.quality.data import Data, LeftOut
+from layer.quality.sides import Bundled
+from layer.sources import lock as locks
+from layer.sources.prepared.chosen import Options
+from layer.spec import Spec
+
+LIMIT = 10_000  # images; a larger set is sampled
+LOSSES = {"pairs": "max_recall_loss", "labels": "max_accuracy_loss"}
+GATED = (MEAN_RECALL, "top-1 accuracy")  # one recall of a few thousand images changes by a point of itself
+
+
+@dataclass(frozen=True)
+class Result:
+    """What was found of one model on one set of data."""
+
+    model: str
+    certificate: Certificate
+    left_out: tuple[LeftOut, ...]
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where things are: models.toml as read, its lock, prepared caches, and the builder's cache."""
+
+    spec: Spec
+    lock: locks.Lock
+    sources: Options | None
+    cache: Path
+
+
+def data_of(asked: Evaluation, columns: tuple[str | None, str | None] = (None, None), limit: int = LIMIT) -> list[Data]:
+    """Read the data that is asked for. Raises EvaluationError."""
+    found = [reading.pairs(asked.pairs, columns)] if asked.pairs else []
+    found += [reading.labels(asked.labels, asked.templates)] if asked.labels else []
+    return [one.sample(limit) for one in found]
+
+
+def evaluate(bundle: Path, model: str | None, data: Sequence[Data], places: Places) -> list[Result]:
+    """Measure the models of a bundle, or one of them. Raises EvaluationError."""
+    facts = manifest.read(bundle)
+    entries = [entry for entry in facts.models if model in (None, entry.id)]
+    if not entries:
+        there = ", ".join(entry.id for entry in facts.models)
+        raise EvaluationError(f"{bundle} has no model {model!r}: it has {there}")
+    results = []
+    for entry in entries:
+        bundled = Bundled(bundle, facts, entry, places.spec, places.lock, places.sources or Options(), places.cache)
+        for one in data:
+            made, left = certify(bundled, one)
+            results.append(Result(entry.id, made, left.left_out))
+    return results
+
+
+def write(bundle: Path, results: Sequence[Result]) -> None:
+    """Write the certificates into the bundle's manifest, aside first; those of the same data are replaced."""
+    facts = manifest.read(bundle)
+    facts = replace(facts, models=[_certified(entry, results) for entry in facts.models])
+    aside = bundle.with_name(f".{bundle.name}.{os.getpid()}.manifest")
+    aside.mkdir()
+    try:
+        manifest.write_facts(aside, facts)
+        (aside / manifest.NAME).chmod(0o644)
+        (aside / manifest.NAME).replace(bundle / manifest.NAME)
+    finally:
+        (aside / manifest.NAME).unlink(missing_ok=True)
+        aside.rmdir()
+
+
+def refuse_loss(asked: Evaluation, results: Sequence[Result]) -> None:
+    """Raise EvaluationError with the numbers where an engine loses more to open_clip than [gate] allows."""
+    lost = []
+    for result in results:
+        bound = getattr(asked, LOSSES[result.certificate.kind])
+        for one in result.certificate.figures if bound is not None else ():
+            if one.output == "float" and one.metric in GATED and one.loss > bound:
+                lost.append(
+                    f"{result.model} on {result.certificate.data}: {one.metric} {one.value:.4f}, open_clip "
+                    f"{one.value + one.loss:.4f}: {one.loss:.4f} lost ({one.loss_low:.4f} to {one.loss_high:.4f}), "
+                    f"{LOSSES[result.certificate.kind]} = {bound:g}"
+                )
+    if lost:
+        listing = "\n  ".join(lost)
+        raise EvaluationError(
+            f"[gate] in models.toml refuses what was measured:\n  {listing}\n"
+            'set precision = "fp32" for the model, or another engine; where the interval has the bound in it, '
+            "more images tell them apart"
+        )
+
+
+def certified(parts: Sequence[Built], asked: Evaluation, places: Places) -> list[Built]:
+    """Measure every built model on models.toml's data, and hold it to the gate. Raises EvaluationError."""
+    data = data_of(asked)
+    made = []
+    for part in parts:
+        results = evaluate(part.bundle, None, data, places)
+        refuse_loss(asked, results)
+        facts = replace(part.facts, models=[_certified(entry, results) for entry in part.facts.models])
+        made.append(replace(part, facts=facts))
+    return made
+
+
+def _certified(entry: ModelEntry, results: Sequence[Result]) -> ModelEntry:
+    new = [result.certificate for result in results if result.model == entry.id]
+    replaced = {(one.kind, one.data) for one in new}
+    older = [one for one in entry.quality or () if (one.kind, one.data) not in replaced]
+    return replace(entry, quality=[*older, *new] or None)
