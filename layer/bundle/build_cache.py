@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 CODE = (
     "layer/export/*.py",
     "layer/bundle/reference.py",
-    "layer/bundle/records.py",
+    "layer/bundle/*records.py",
     "layer/bundle/golden_texts.py",
     "layer/sources/hf_cache.py",
     "layer/demo/hub/*/refs/main",

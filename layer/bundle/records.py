@@ -6,6 +6,7 @@ A field that may be left out has a default. A key that no record has is ignored:
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
+from layer.bundle.quality_records import Certificate
 from layer.spec import Target
 
 NAME = "manifest.json"
@@ -170,41 +171,6 @@ class Export(TowerFacts):
     text: TowerRecipe
     parity: Parity | None = None  # not known before the gate has run
     tried: list[Trial] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One share of an evaluation, from 0 to 1, with its interval; `loss` is open_clip's share less this one.
-
-    `output` is "open_clip" (fp32), or what the API returns of the bundle's engine: "float", "int8", "binary".
-    """
-
-    output: str
-    metric: str
-    value: float
-    low: float
-    high: float
-    loss: float
-    loss_low: float
-    loss_high: float
-
-
-@dataclass(frozen=True)
-class Certificate:
-    """What was measured on somebody's images: `kind` is "pairs" or "labels", `sha256` is of the data's contents."""
-
-    kind: str
-    data: str
-    sha256: str
-    images: int
-    texts: int
-    left_out: int
-    templates: list[str]
-    resamples: int
-    seed: int
-    confidence: float
-    created_at: str
-    figures: list[Figure]
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from layer.bundle.records import Certificate, Figure
+from layer.bundle.quality_records import Certificate, Figure
 from layer.cli import columns
 from layer.findings.printable import printable
 

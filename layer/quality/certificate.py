@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from layer.bundle.records import Certificate, Figure
+from layer.bundle.quality_records import Certificate, Figure
 from layer.errors import EvaluationError
 from layer.quality import bootstrap, sides
 from layer.quality.data import Data, LeftOut

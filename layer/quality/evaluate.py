@@ -7,7 +7,8 @@ from pathlib import Path
 
 from layer.bundle import manifest
 from layer.bundle.build_cache import Built
-from layer.bundle.records import Certificate, ModelEntry
+from layer.bundle.quality_records import Certificate
+from layer.bundle.records import ModelEntry
 from layer.errors import EvaluationError
 from layer.gate.settings import Evaluation
 from layer.quality import reading

@@ -15,6 +15,9 @@ from layer.errors import EvaluationError
 # A request of a batch of files: what one object may have in the function, for each of the batch, as base64.
 _ROOM = {"OPENCLIP_MAX_BODY_BYTES": "1000000000"}
 
+# Torch's threads spin while they wait: beside other work, small batches took ten times as long.
+_PATIENT = {"OMP_WAIT_POLICY": "PASSIVE"}
+
 
 class Ask(Protocol):
     """Sends one request and returns its answer."""
@@ -40,7 +43,7 @@ def open_clip(name: str, pretrained: str | None, hub: Path) -> Iterator[Ask]:
     """Run open_clip itself in fp32, with `hub` as its cache; requests are as `layer.quality.open_clip_side` reads."""
     named = ["--name", name, *(["--pretrained", pretrained] if pretrained else [])]
     command = sandbox.command_with_hub(["-m", "layer.quality.open_clip_side", *named])
-    with _started("open_clip", command, sandbox.environment_with_hub(hub)) as ask:
+    with _started("open_clip", command, {**_PATIENT, **sandbox.environment_with_hub(hub)}) as ask:
         yield ask
 
 

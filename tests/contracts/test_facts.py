@@ -19,7 +19,7 @@ from infra import package as infra_package
 from infra.settings import Dialect, StackSettings
 from layer import engines as layer_engines
 from layer.bundle import manifest as layer_manifest
-from layer.bundle import records
+from layer.bundle import quality_records, records
 from layer.doctor.checks import environment as doctor
 from layer.export import parity_gate
 from layer.naming import image_formats
@@ -73,6 +73,8 @@ def test_the_builders_records_and_the_published_schema() -> None:
         records.TowerRecipe: published["$defs"]["tower"],
         records.Parity: export["properties"]["parity"],
         records.Trial: export["properties"]["tried"]["items"],
+        quality_records.Certificate: model["properties"]["quality"]["items"],
+        quality_records.Figure: model["properties"]["quality"]["items"]["properties"]["figures"]["items"],
     }
     for record, its in described.items():
         agree(

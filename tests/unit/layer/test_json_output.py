@@ -88,4 +88,4 @@ def test_every_command_has_it() -> None:
     made = parser._parser()
     (commands,) = (action.choices for action in made._actions if isinstance(action.choices, dict))
     assert {name for name, command in commands.items() if "--json" not in command.format_help()} == set()
-    assert len(commands) == 7
+    assert len(commands) == 8
