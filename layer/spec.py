@@ -13,7 +13,7 @@ from layer.engines import ENGINES, fastest
 from layer.errors import SpecError
 from layer.files import text_file
 from layer.gate import settings as gate
-from layer.naming import checked, image_formats, model_names
+from layer.naming import addresses, checked, image_formats, model_names
 
 DEFAULT_SPEC = Path(__file__).with_name("models.toml")
 CHOICES = {
@@ -137,7 +137,10 @@ def _model(path: Path, number: int, table: Mapping[str, Any], target: Target) ->
     where = f"[[model]] number {number}"
     if "name" not in table:
         raise SpecError(f'{path}: {where} has no name: add name = "ViT-B-32" or name = "hf-hub:<org>/<name>"')
-    fields = _fields(path, where, table, ModelSpec)
+    try:
+        fields = addresses.taken(_fields(path, where, table, ModelSpec))
+    except ValueError as error:
+        raise SpecError(f"{path}: {where} {error}") from error
     if fields.setdefault("engine", "auto") == "auto":
         fields["engine"] = fastest(target.architecture, target.package)
     if "cache" in fields:

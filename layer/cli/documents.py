@@ -11,6 +11,8 @@ from layer.findings.finding import Finding
 from layer.naming.image_formats import code_bytes
 from layer.registry import table
 from layer.registry.estimate import Estimate, fits
+from layer.registry.pick import Need, Picked
+from layer.registry.published import SOURCE
 from layer.sources.lock import Lock
 from layer.spec import Spec
 
@@ -64,7 +66,7 @@ def show_spec(spec: Spec, pins: Lock) -> None:
     _print({"target": dataclasses.asdict(spec.target), "models": models})
 
 
-def show_registry(listed: Sequence[table.Pair], with_licenses: bool = False) -> None:
+def show_registry(listed: Sequence[table.Pair], with_licenses: bool = False, wide: bool = True) -> None:
     """Print pairs of open_clip's registry, sizes in bytes; for the licenses the hub is asked."""
     document: dict[str, Any] = {"pairs": [{**dataclasses.asdict(pair), "fits": pair.fits} for pair in listed]}
     if with_licenses:
@@ -85,6 +87,12 @@ def show_quality(bundle: Path, results: "Sequence[Result]") -> None:
         for one in results
     ]
     _print({"bundle": str(bundle), "evaluated": rows})
+
+
+def show_picked(need: Need, picked: Picked) -> None:
+    """Print a guided choice, with what it was asked for."""
+    rows = [{**dataclasses.asdict(one), "fits": one.pair.fits} for one in picked.choices]
+    _print({"need": dataclasses.asdict(need), "choices": rows, "unranked": picked.unranked, "source": SOURCE})
 
 
 def show_findings(what: str, findings: Sequence[Finding]) -> None:

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from console.parser import Parser
+from console.parser import Parser, count
 from layer.cli.printer import BUNDLE, CACHE, printer
 from layer.errors import EvaluationError
 from layer.gate.settings import TEMPLATE, Evaluation, templates
@@ -29,9 +29,7 @@ def add(commands: "argparse._SubParsersAction[Parser]") -> None:
         "--image-column", metavar="NAME", help="of the CSV (default: image, filepath, file_name, ...)"
     )
     evaluate.add_argument("--caption-column", metavar="NAME", help="of the CSV (default: caption, title, text, ...)")
-    evaluate.add_argument(
-        "--limit", type=_count, default=LIMIT, help="images; of more, a sample (default: %(default)s)"
-    )
+    evaluate.add_argument("--limit", type=count, default=LIMIT, help="images; of more, a sample (default: %(default)s)")
     evaluate.add_argument("--model", metavar="ID", help="one model of the bundle (default: all)")
     evaluate.add_argument("--bundle", type=Path, default=BUNDLE, help="default: %(default)s")
     evaluate.add_argument("--models", type=Path, default=DEFAULT_SPEC, help="the models.toml it was built from")
@@ -47,12 +45,6 @@ def add(commands: "argparse._SubParsersAction[Parser]") -> None:
         help="as of build: prepared caches",
     )
     evaluate.set_defaults(run=_run)
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 2:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of images: give 2 or more")
-    return int(text)
 
 
 def _run(options: argparse.Namespace) -> None:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from console.parser import Parser
 from console.run import run
-from layer.cli import evaluate_command
+from layer.cli import evaluate_command, models_command
 from layer.cli.printer import BUNDLE as BUNDLE
 from layer.cli.printer import CACHE as CACHE
 from layer.cli.printer import printer as _printer
-from layer.errors import BuildError, RegistryError
-from layer.spec import CHOICES, DEFAULT_SPEC, read_spec
+from layer.errors import BuildError
+from layer.spec import DEFAULT_SPEC, read_spec
 
 STOPPED = "stopped: the previous bundle is unchanged, and the next build continues from here"
 
@@ -54,7 +54,7 @@ def _parser() -> Parser:
 
     evaluate_command.add(commands)
     _add_package(commands)
-    _add_models(commands)
+    models_command.add(commands)
     _add_doctor(commands)
     for command in commands.choices.values():
         command.add_argument("--json", action="store_true", help="print one JSON document for programs")
@@ -103,16 +103,6 @@ def _add_fetch(commands: "argparse._SubParsersAction[Parser]") -> None:
     fetch.add_argument("--update", action="store_true", help="use the hub's newest commits, not those of models.lock")
     fetch.add_argument("--xet", action="store_true", help="large files by huggingface_hub's Xet client, where it can")
     fetch.set_defaults(run=_fetch)
-
-
-def _add_models(commands: "argparse._SubParsersAction[Parser]") -> None:
-    models = commands.add_parser("models", help="list what models.toml names, or what open_clip's registry has")
-    models.add_argument("--models", type=Path, default=DEFAULT_SPEC, help="models.toml (default: %(default)s)")
-    models.add_argument("--all", action="store_true", help="every pair of open_clip's registry, with its sizes")
-    models.add_argument("--family", help="the pairs whose name contains this, as in --family siglip2")
-    models.add_argument("--fits", choices=CHOICES["package"], help="only pairs that fit this package shape")
-    models.add_argument("--licenses", action="store_true", help="ask the hub for the licenses of the listed pairs")
-    models.set_defaults(run=_models)
 
 
 def _add_doctor(commands: "argparse._SubParsersAction[Parser]") -> None:
@@ -202,17 +192,3 @@ def _doctor(options: argparse.Namespace) -> int:
     else:
         show(options.what, findings)
     return 1 if any(finding.fatal for finding in findings) else 0
-
-
-def _models(options: argparse.Namespace) -> None:
-    from layer.registry import table
-    from layer.sources import lock
-
-    show = _printer(options)
-    if options.all or options.family or options.fits or options.licenses:
-        pairs = list(table.pairs(options.family or "", options.fits))
-        if not pairs:
-            raise RegistryError(table.nothing(options.family or "", options.fits))
-        show.show_registry(pairs, options.licenses)
-    else:
-        show.show_spec(read_spec(options.models), lock.read(lock.lock_path(options.models)))

@@ -1,7 +1,5 @@
 """What the builder prints: reports, bundles and lists of models, as tables."""
 
-import shutil
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 from layer.bundle import manifest, sandbox
 from layer.cli import quality_table
 from layer.cli.columns import show as _table
+from layer.cli.pick_table import show as show_picked
+from layer.cli.registry_table import show_registry
 from layer.engines import ENGINES
 from layer.naming.image_formats import code_bytes
-from layer.registry import table
 from layer.registry.estimate import Estimate, fits
 from layer.sources.lock import Lock, LockedSource
 from layer.spec import Spec, Target
@@ -20,9 +19,9 @@ if TYPE_CHECKING:
     from layer.package.pipeline import Packaged
     from layer.quality.evaluate import Result
 
+__all__ = ["show_picked", "show_registry"]
+
 MB = 1_000_000
-# Of the registry's columns, on a narrow terminal.
-DROPPED_FIRST = ("repositories", "torch fp32", "tokens", "dim", "fp32", "image", "fits")
 
 
 def show_report(title: str, report: dict[str, Any]) -> None:
@@ -161,59 +160,3 @@ def _licenses(sources: Sequence[LockedSource] | None) -> str:
     if sources is None:
         return "known once built"
     return ", ".join(dict.fromkeys(source.license or "not stated" for source in sources))
-
-
-def show_registry(listed: Sequence[table.Pair], with_licenses: bool = False) -> None:
-    """Print pairs of open_clip's registry; for the licenses the hub is asked."""
-    header = ("name", "pretrained", "torch fp32", "fp32", "int8", "dim", "image", "tokens", "fits", "repositories")
-    rows = [_registry_row(pair) for pair in listed]
-    left_out = _too_wide(header, rows)
-    kept = [column for column in range(len(header)) if header[column] not in left_out]
-    _table([header[column] for column in kept], ([row[column] for column in kept] for row in rows))
-    print(f"{len(listed)} pairs. Sizes are of the weights, in MB: torch's checkpoint, then the fast engines'.")
-    if left_out:
-        print(f"Not shown, because the terminal is too narrow: {', '.join(left_out)}.")
-        print("A pipe shows all: ... | less -S")
-    print("Licenses: --licenses asks the hub; a build notes them in models.lock and the manifest.")
-    if misnamed := [pair for pair in listed if pair.advice]:
-        print(f"(*) {len(misnamed)} would be computed with another activation than they were trained with:")
-        for pair in misnamed:
-            print(f"  {pair.advice}")
-    if with_licenses:
-        _show_licenses(listed)
-
-
-def _show_licenses(listed: Sequence[table.Pair]) -> None:
-    """Print what the hub states today of the license of each repository that the pairs take; it is asked over HTTP."""
-    from layer.sources import licenses  # late: nothing else here asks the hub
-
-    found = licenses.stated(table.repositories(listed))
-    print()
-    _table(("repository", "license"), found.items())
-
-
-def _registry_row(pair: table.Pair) -> tuple[str, ...]:
-    return (
-        pair.name,
-        pair.pretrained + (" (*)" if pair.advice else ""),
-        *(f"{pair.sizes[kind] / MB:.0f}" for kind in ("torch fp32", "fp32", "int8")),
-        str(pair.embed_dim),
-        f"{pair.image_size[1]}x{pair.image_size[0]}",
-        str(pair.context_length),
-        ", ".join(pair.fits) or "neither",
-        ", ".join(dict.fromkeys((pair.weights or pair.url or "-", *pair.text))),
-    )
-
-
-def _too_wide(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Name the columns that a terminal has no room for; whatever is not a terminal takes all."""
-    if not (sys.stdout and sys.stdout.isatty()):
-        return []
-    widths = {name: max(len(line[i]) for line in [header, *rows]) + 2 for i, name in enumerate(header)}
-    dropped: list[str] = []
-    for name in DROPPED_FIRST:
-        if sum(widths.values()) - 2 <= shutil.get_terminal_size().columns:
-            break
-        dropped.append(name)
-        del widths[name]
-    return dropped

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from console.suggest import did_you_mean, nearest
+from layer.naming import addresses
 from layer.naming.repositories import OF_TRANSFORMERS
 
 TABLE = (
@@ -19,12 +20,6 @@ TABLE = (
 )  # made by `python -m layer.registry.parameter_count` of the pinned open_clip
 LISTS = "`python -m layer models --all` lists every pair"
 CHECKPOINTS = (".pt", ".pth", ".bin", ".ckpt", ".safetensors")
-_HUB = re.compile(
-    r"(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/([\w.-]+/[\w.-]+)(?:/(?:tree|blob|resolve)/([^/?#]+))?.*"
-)
-_SCHEMES = re.compile(
-    r"(?:hf|hf[-_]?hub|hub|huggingface)(?::|://|-hub:)/*([\w.-]+/[\w.-]+?)(?:@([\w./-]+))?/?", re.IGNORECASE
-)
 _PATH = re.compile(r"(?:local-dir:|file:|/|\./|\.\./|~|[A-Za-z]:[\\/]|\\).*")
 # transformers' repositories of OpenAI's weights, which hold no open_clip_config.json.
 _OPENAI = {
@@ -86,21 +81,22 @@ def _repository_problem(name: str) -> str | None:
     repository = name.removeprefix("hf-hub:")
     if own := OF_TRANSFORMERS.get(repository):
         return f"has transformers' form of these weights, open_clip's is another: write name = \"hf-hub:{own}\""
-    if found := _HUB.fullmatch(repository) or _SCHEMES.fullmatch(name):
-        entry = f'name = "hf-hub:{found.group(1)}"'
-        if found.group(2):
-            return f'has a revision in it: write {entry} and revision = "{found.group(2)}"'
-        return None if name == f"hf-hub:{found.group(1)}" else f"is not how a repository is named: write {entry}"
+    if found := addresses.understood(name):
+        entry = f'name = "{found[0]}"'
+        if found[1]:
+            return f'has a revision in it: write {entry} and revision = "{found[1]}"'
+        return None if name == found[0] else f"is not how a repository is named: write {entry}"
     if repository in _tags():
         return f'is a name of open_clip\'s registry: write name = "{repository}" and its pretrained'
     return "is not a repository: write hf-hub:<org>/<name>"
 
 
 def _other_form(name: str) -> str | None:
-    if found := _HUB.fullmatch(name) or _SCHEMES.fullmatch(name):
-        entry = f'name = "hf-hub:{found.group(1)}"'
-        revision = f' and revision = "{found.group(2)}"' if found.group(2) else ""
-        return f"is a repository of the hub: write {entry}{revision}"
+    if found := addresses.understood(name):
+        revision = f' and revision = "{found[1]}"' if found[1] else ""
+        return f'is a repository of the hub: write name = "{found[0]}"{revision}'
+    if re.match(r"(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/", name):
+        return "is an address of the hub, but no model's: open the model's page there, and copy its address"
     if _PATH.fullmatch(name) or name.endswith(CHECKPOINTS) or "://" in name:
         path = re.sub(r"^(local-dir:|file:(//)?)", "", name)
         return (

@@ -11,6 +11,7 @@ from layer.bundle.quality_records import Certificate
 from layer.bundle.records import ModelEntry
 from layer.errors import EvaluationError
 from layer.gate.settings import Evaluation
+from layer.naming import addresses
 from layer.quality import reading
 from layer.quality.certificate import MEAN_RECALL, certify
 from layer.quality.data import Data, LeftOut
@@ -53,7 +54,8 @@ def data_of(asked: Evaluation, columns: tuple[str | None, str | None] = (None, N
 def evaluate(bundle: Path, model: str | None, data: Sequence[Data], places: Places) -> list[Result]:
     """Measure the models of a bundle, or one of them. Raises EvaluationError."""
     facts = manifest.read(bundle)
-    entries = [entry for entry in facts.models if model in (None, entry.id)]
+    wanted = addresses.plain(model).removeprefix("hf-hub:") if model else None
+    entries = [entry for entry in facts.models if wanted in (None, entry.id)]
     if not entries:
         there = ", ".join(entry.id for entry in facts.models)
         raise EvaluationError(f"{bundle} has no model {model!r}: it has {there}")

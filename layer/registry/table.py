@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from console.suggest import did_you_mean
+from layer.naming import addresses
 from layer.naming.model_names import TABLE as TABLE
 from layer.registry.lambda_limits import shapes
 from layer.versions import installed
@@ -63,6 +64,7 @@ def nothing(family: str, fits: str | None) -> str:
     """Say that no pair is what was asked for, and what to ask instead."""
     if fits and any(pairs(family)):
         return f"no pair of {family} fits a {fits}: ask without --fits"
+    family = addresses.plain(family)
     if "/" in family:
         repository = family.removeprefix("hf-hub:")
         return (
@@ -78,7 +80,7 @@ def nothing(family: str, fits: str | None) -> str:
 
 
 def _matches(row: Mapping[str, Any], family: str) -> bool:
-    wanted = family.lower().removeprefix("hf-hub:")
+    wanted = addresses.plain(family).lower().removeprefix("hf-hub:")
     return wanted in row["name"].lower() or ("/" in wanted and wanted in str(row["weights"]).lower())
 
 

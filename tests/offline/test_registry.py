@@ -159,7 +159,7 @@ def test_licenses_are_asked_of_the_hub_and_where_it_cannot_say_the_reason_is_rep
 
 def test_the_list_can_be_filtered_and_cut_short_by_a_pipe() -> None:
     listed = subprocess.run(
-        [sys.executable, "-m", "layer", "models", "--family", "siglip2", "--fits", "image"],
+        [sys.executable, "-m", "layer", "models", "--family", "siglip2", "--fits", "image", "--wide"],
         cwd=ROOT, capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
     cut = subprocess.run(

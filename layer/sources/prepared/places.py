@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from layer.errors import SourceError
-from layer.naming import checked
+from layer.naming import addresses, checked
 
 
 @dataclass(frozen=True)
@@ -19,13 +19,22 @@ class Place:
 
 def given(text: str, where: str) -> Place:
     """Read `<directory>` or `<org>/<name>=<directory>`. Raises SourceError where no directory is there."""
-    name, sign, path = text.partition("=")
+    name, sign, path = _parted(text)
     if sign and not os.path.lexists(text):
         try:
-            return Place(_directory(path, where), checked.repository(name))
+            repository = addresses.plain(name).removeprefix("hf-hub:")
+            return Place(_directory(path, where), checked.repository(repository))
         except ValueError as error:
             raise SourceError(f"{where}: {error}: write <directory> or <org>/<name>=<directory>") from error
     return Place(_directory(text, where))
+
+
+def _parted(text: str) -> tuple[str, str, str]:
+    """Part a repository from its directory; an address may have a `=` of its own, behind a `?`."""
+    for place in (place for place, letter in enumerate(text) if letter == "="):
+        if addresses.understood(text[:place]) and os.path.lexists(text[place + 1 :]):
+            return text[:place], "=", text[place + 1 :]
+    return text.partition("=")
 
 
 def _directory(text: str, where: str) -> Path:

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from layer.cli.parser import main
+from layer.errors import SpecError
 from layer.naming import model_names
+from layer.sources.prepared import places
+from layer.spec import read_spec
 
 ROOT = Path(__file__).parents[3]
 
@@ -133,6 +136,8 @@ def test_a_family_may_be_the_repository_of_the_weights(capsys: pytest.CaptureFix
         (["biuld"], "did you mean 'build'"),
         (["models", "--familly", "siglip"], "did you mean '--family'"),
         (["models", "--fits", "lyer"], "did you mean 'layer'"),
+        (["models", "--pick", "--languages", "chinese"], "is not the code of a language: give codes, as en,zh,de"),
+        (["models", "--pick", "--max-dollars", "cheap"], "is not a number above 0"),
     ],
 )
 def test_a_misspelled_command_or_option_names_the_right_one(
@@ -149,3 +154,57 @@ def test_looking_for_the_nearest_name_stays_cheap_however_long_the_word_is() -> 
     started = time.process_time()
     model_names.name_problem("ViT" * 100_000)
     assert time.process_time() - started < 1
+
+
+REPOSITORY = "laion/CLIP-ViT-B-32-laion2B-s34B-b79K"
+
+
+@pytest.mark.parametrize(
+    ("address", "revision"),
+    [
+        (f"https://huggingface.co/{REPOSITORY}", None),
+        (f"http://www.huggingface.co/{REPOSITORY}/", None),
+        (f"  https://huggingface.co/{REPOSITORY}?library=open_clip#usage ", None),
+        (f"https://huggingface.co/{REPOSITORY}/tree/main", None),
+        (f"https://huggingface.co/{REPOSITORY}/tree/v1/sub/folder", "v1"),
+        (f"https://huggingface.co/{REPOSITORY}/tree/refs%2Fpr%2F3", "refs/pr/3"),
+        (f"https://huggingface.co/{REPOSITORY}/blob/main/open_clip_config.json", None),
+        (f"https://huggingface.co/{REPOSITORY}/resolve/{'a' * 40}/model.safetensors?download=true", "a" * 40),
+        (f"https://huggingface.co/{REPOSITORY}/commit/{'a' * 40}", "a" * 40),
+        (f"https://huggingface.co/{REPOSITORY}/discussions/4", None),
+        (f"https://huggingface.co/{REPOSITORY}.git", None),
+        (f"https://huggingface.co/api/models/{REPOSITORY}", None),
+        (f"https://hf-mirror.com/{REPOSITORY}/tree/main", None),
+        (f"hf.co/{REPOSITORY}", None),
+        (f"hf-hub:https://huggingface.co/{REPOSITORY}/tree/v1", "v1"),
+        (f"hf://{REPOSITORY}@v1", "v1"),
+    ],
+)
+def test_an_address_of_the_hub_pasted_whole_is_understood(
+    tmp_path: Path, address: str, revision: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "models.toml").write_text(f'[[model]]\nname = "{address}"\n')
+
+    [model] = read_spec(tmp_path / "models.toml").models
+    assert (model.name, model.revision, model.id) == (f"hf-hub:{REPOSITORY}", revision, REPOSITORY)
+
+    assert main(["models", "--family", address]) == 0
+    assert "laion2b_s34b_b79k" in capsys.readouterr().out
+    (tmp_path / "there").mkdir()
+    assert places.given(f"{address}={tmp_path / 'there'}", "--from").repo == REPOSITORY
+
+
+@pytest.mark.parametrize("kind", ["datasets", "spaces", "papers", "collections"])
+def test_an_address_that_is_no_models_is_refused(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "models.toml").write_text(f'[[model]]\nname = "https://huggingface.co/{kind}/acme"\n')
+
+    with pytest.raises(SpecError, match="no model's: open the model's page there, and copy its address"):
+        read_spec(tmp_path / "models.toml")
+
+
+def test_an_address_with_a_revision_and_another_beside_it_is_refused(tmp_path: Path) -> None:
+    text = '[[model]]\nname = "https://huggingface.co/acme/clip/tree/v1"\nrevision = "v2"\n'
+    (tmp_path / "models.toml").write_text(text)
+
+    with pytest.raises(SpecError, match="leave one out"):
+        read_spec(tmp_path / "models.toml")

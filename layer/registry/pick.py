@@ -1,0 +1,158 @@
+"""A short list of models for what somebody needs, the most accurate first, each with the reasons."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from layer.engines import fastest
+from layer.registry import table
+from layer.registry.cost import Cost, estimate
+from layer.registry.published import Accuracy, accuracy, image_gflops
+
+LISTED = 5
+CHEAPER = 0.9  # or it is the same cost
+ASKED = 30  # pairs, at most, whose licenses the hub is asked for
+# What a text tower learned to read, by the repository of its tokenizer; every other one reads English.
+MULTILINGUAL = {
+    "xlm-roberta": "XLM-RoBERTa, about 100 languages",
+    "facebook/xlm-v": "XLM-V, about 100 languages",
+    "facebook/nllb": "NLLB, about 200 languages",
+    "SigLIP-i18n": "SigLIP i18n, about 100 languages",
+    "SigLIP2": "SigLIP 2, about 100 languages",
+}
+
+
+@dataclass(frozen=True)
+class Need:
+    """What is asked for. `dollars` are for a million images, `milliseconds` for one; accuracy is ImageNet's top-1."""
+
+    languages: tuple[str, ...] = ("en",)
+    dollars: float | None = None
+    milliseconds: float | None = None
+    accuracy: float | None = None
+    package: str | None = None
+    licenses: tuple[str, ...] = ()
+    architecture: str = "x86_64"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One model of the list. Without `accuracy` nothing is published; without `cost` its operations are not known."""
+
+    pair: table.Pair
+    accuracy: Accuracy | None
+    cost: Cost | None
+    license: str | None = None
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Picked:
+    """The list, the engine that it is for, and the names of those that would do but are not in it."""
+
+    choices: tuple[Choice, ...]
+    engine: str
+    unranked: tuple[str, ...]
+
+
+def pick(need: Need, licenses: Callable[[Sequence[str]], dict[str, Any]]) -> Picked:
+    """Return the models that nothing beats: of those that do, none is both cheaper and more accurate.
+
+    Where that leaves room, models follow of which nothing is published, the smallest first, unless an accuracy or a
+    cost is asked for. `licenses` asks the hub what it states of repositories; it is called only for `need.licenses`.
+    """
+    engine = fastest(need.architecture, need.package or "image")
+    every = [
+        Choice(pair, accuracy(pair.name, pair.pretrained), _cost(pair, engine))
+        for pair in table.pairs(fits=need.package)
+        if not pair.advice and pair.weights and _reads(pair, need.languages)
+    ]
+    ranked = [one for one in every if one.accuracy and one.cost and _suits(need, one.accuracy, one.cost)]
+    ranked.sort(key=lambda one: (-_accuracy(one), _dollars(one)))
+    no_bound = (need.dollars, need.milliseconds, need.accuracy) == (None, None, None)
+    rest = [one for one in every if not (one.accuracy and one.cost)] if no_bound else []
+    rest.sort(key=lambda one: one.pair.sizes["int8"])
+    if need.licenses:
+        ranked, rest = _licensed(need, ranked, licenses), _licensed(need, rest, licenses)
+    best = _spread(_unbeaten(ranked), LISTED)
+    chosen = [*best, *_different(rest)[: LISTED - len(best)]]
+    left = dict.fromkeys(one.pair.name for one in rest if one not in chosen)
+    choices = tuple(replace(one, reasons=tuple(_reasons(need, one, best))) for one in chosen)
+    return Picked(choices, engine, tuple(left))
+
+
+def languages_of(pair: table.Pair) -> str | None:
+    """Say what a multilingual text tower is; None of one that reads English."""
+    names = " ".join((pair.name, *pair.text))
+    return next((about for mark, about in MULTILINGUAL.items() if mark in names), None)
+
+
+def _reads(pair: table.Pair, languages: Sequence[str]) -> bool:
+    return set(languages) <= {"en"} or languages_of(pair) is not None
+
+
+def _suits(need: Need, known: Accuracy, cost: Cost) -> bool:
+    return (
+        (need.dollars is None or cost.dollars <= need.dollars)
+        and (need.milliseconds is None or cost.milliseconds <= need.milliseconds)
+        and (need.accuracy is None or known.imagenet >= need.accuracy)
+    )
+
+
+def _cost(pair: table.Pair, engine: str) -> Cost | None:
+    operations = image_gflops(pair.name)
+    return estimate(operations, pair.sizes["int8"], engine) if operations else None
+
+
+def _accuracy(one: Choice) -> float:
+    return one.accuracy.imagenet if one.accuracy else 0.0
+
+
+def _dollars(one: Choice) -> float:
+    return one.cost.dollars if one.cost else float("inf")
+
+
+def _licensed(need: Need, listed: Sequence[Choice], ask: Callable[[Sequence[str]], dict[str, Any]]) -> list[Choice]:
+    """Keep those of which the hub states one of the licenses; it is asked of ASKED repositories at most."""
+    repositories = list(dict.fromkeys(str(one.pair.weights) for one in listed))[:ASKED]
+    stated = {repository: str(license) for repository, license in ask(repositories).items()} if repositories else {}
+    found = [replace(one, license=stated.get(str(one.pair.weights))) for one in listed]
+    return [one for one in found if one.license and one.license.lower() in need.licenses]
+
+
+def _unbeaten(ranked: Sequence[Choice]) -> list[Choice]:
+    """Keep, of rows from the most accurate down, each that is cheaper by a tenth than all before it."""
+    kept: list[Choice] = []
+    for one in ranked:
+        if not kept or _dollars(one) < CHEAPER * _dollars(kept[-1]):
+            kept.append(one)
+    return kept
+
+
+def _spread(rows: Sequence[Choice], count: int) -> list[Choice]:
+    """Return at most `count` rows, the first and the last among them."""
+    if len(rows) <= count:
+        return list(rows)
+    return [rows[round(place * (len(rows) - 1) / (count - 1))] for place in range(count)]
+
+
+def _different(rows: Sequence[Choice]) -> list[Choice]:
+    """Keep one pair of each model: nothing tells its others apart."""
+    return list({one.pair.name: one for one in reversed(rows)}.values())[::-1]
+
+
+def _reasons(need: Need, one: Choice, best: Sequence[Choice]) -> Iterator[str]:
+    if one not in best:
+        yield "open_clip has published no accuracy of it"
+    elif one is best[0]:
+        yield "the most accurate that suits"
+    else:
+        points = (_accuracy(best[0]) - _accuracy(one)) * 100
+        yield f"{points:.1f} points below the first, at {_dollars(one) / _dollars(best[0]):.0%} of its cost"
+    if len(best) > 1 and one is best[-1]:
+        yield "the cheapest that nothing beats"
+    about = languages_of(one.pair)
+    yield f"reads {', '.join(need.languages)}: {about}" if about else "reads English"
+    yield "fits layers and images" if "layer" in one.pair.fits else 'needs package = "image"'
+    if one.license:
+        yield f"license {one.license}"

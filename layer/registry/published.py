@@ -1,0 +1,51 @@
+"""What open_clip has published of its models: figures alone, copied from its own tables.
+
+https://github.com/mlfoundations/open_clip at commit f862f86cd92123615a8695ce8bcb6ecc066af452: docs/openclip_results.csv
+(zero-shot accuracy on ImageNet, and the mean over 38 data sets) is published.csv, docs/model_profile.csv (billions of
+operations of the image tower) is operations.csv.
+"""
+
+import csv
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+
+SOURCE = "open_clip's docs/openclip_results.csv (commit f862f86)"
+_HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Zero-shot: top-1 on ImageNet, and the mean over 38 data sets; shares of 1."""
+
+    imagenet: float
+    average: float
+
+
+def accuracy(name: str, pretrained: str) -> Accuracy | None:
+    """Return what is published of a pair; of the same weights under open_clip's other name where that has none."""
+    return _accuracies().get((name, pretrained)) or _accuracies().get((_plain(name), pretrained))
+
+
+def image_gflops(name: str) -> float | None:
+    """Return how many billion operations the image tower takes; None where open_clip does not say."""
+    return _operations().get(name) or _operations().get(_plain(name))
+
+
+def _plain(name: str) -> str:
+    return name.removesuffix("-quickgelu")
+
+
+@functools.cache
+def _accuracies() -> dict[tuple[str, str], Accuracy]:
+    with (_HERE / "published.csv").open(encoding="utf-8", newline="") as stream:
+        return {
+            (row["name"], row["pretrained"]): Accuracy(float(row["imagenet"]), float(row["average38"]))
+            for row in csv.DictReader(stream)
+        }
+
+
+@functools.cache
+def _operations() -> dict[str, float]:
+    with (_HERE / "operations.csv").open(encoding="utf-8", newline="") as stream:
+        return {row["name"]: float(row["image_gflops"]) for row in csv.DictReader(stream)}

@@ -1,0 +1,149 @@
+"""A guided choice among open_clip's models: published figures, measured costs, and what the list says of both."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import cost as measured_cost
+from layer.cli.parser import main
+from layer.registry import cost, pick, published, table
+from layer.registry.pick import Need
+
+ROOT = Path(__file__).parents[3]
+BENCHMARKS = json.loads((ROOT / "docs" / "benchmarks.json").read_text(encoding="utf-8"))
+
+
+def never(_: Any) -> dict[str, Any]:
+    raise AssertionError("the hub was asked")
+
+
+def test_every_published_figure_is_of_a_pair_of_the_registry() -> None:
+    pairs = {(pair.name, pair.pretrained) for pair in table.pairs()}
+    with (ROOT / "layer" / "registry" / "published.csv").open(encoding="utf-8") as stream:
+        rows = [(row["name"], row["pretrained"]) for row in csv.DictReader(stream)]
+    assert len(rows) == len(set(rows)) > 90
+    assert set(rows) <= pairs
+
+
+def test_the_figures_are_those_that_open_clip_and_the_models_authors_publish() -> None:
+    """66.6, 78.0 and 79.2: the repositories' own cards of these three."""
+    for name, tag, percent in (
+        ("ViT-B-32", "laion2b_s34b_b79k", 66.6),
+        ("ViT-H-14", "laion2b_s32b_b79k", 78.0),
+        ("ViT-L-14", "datacomp_xl_s13b_b90k", 79.2),
+    ):
+        found = published.accuracy(name, tag)
+        assert found
+        assert found.imagenet * 100 == pytest.approx(percent, abs=0.06)
+
+
+@pytest.mark.parametrize("engine", cost.MEASURED)
+@pytest.mark.parametrize("name", BENCHMARKS["models"])
+def test_a_model_that_was_measured_costs_what_was_measured(name: str, engine: str) -> None:
+    run = BENCHMARKS["models"][name][f"{engine} int8"]
+    known = table.known(name)
+    operations = published.image_gflops(name)
+    assert known
+    assert operations
+
+    found = cost.estimate(operations, known["bytes"]["int8"], engine)
+
+    assert found
+    assert operations == pytest.approx(BENCHMARKS["operations"][name] / 1e9, rel=0.001)
+    assert found.milliseconds == pytest.approx(run["warm_on_one"]["image"] * 1000, rel=0.01)
+    dollars = measured_cost.dollars_per_million({1: run["warm_on_one"]["image"]}, run["peak"])
+    assert dollars
+    assert found.dollars == pytest.approx(dollars[0], rel=0.01)
+    assert found.memory * 1e6 >= run["peak"]
+
+
+def test_prices_are_those_of_the_benchmarks() -> None:
+    for name in ("MB_PER_VCPU", "DOLLARS_PER_GB_SECOND", "DOLLARS_PER_MILLION_REQUESTS"):
+        assert getattr(cost, name) == getattr(measured_cost, name)
+
+
+def test_nothing_of_the_registry_beats_what_is_listed() -> None:
+    listed = [one for one in pick.pick(Need(), never).choices if one.accuracy and one.cost]
+    assert len(listed) == pick.LISTED
+    for pair in table.pairs():
+        known, size = published.accuracy(pair.name, pair.pretrained), published.image_gflops(pair.name)
+        price = size and cost.estimate(size, pair.sizes["int8"], "openvino")
+        if not known or not price or pair.advice:
+            continue
+        for one in listed:
+            assert one.accuracy
+            assert one.cost
+            beaten = known.imagenet > one.accuracy.imagenet and price.dollars < pick.CHEAPER * one.cost.dollars
+            assert not beaten, (pair.name, pair.pretrained, one.pair.name)
+
+
+@pytest.mark.parametrize(
+    "need",
+    [
+        Need(dollars=3),
+        Need(milliseconds=100),
+        Need(accuracy=0.75),
+        Need(languages=("en", "zh"), dollars=3, accuracy=0.7),
+        Need(languages=("de",)),
+        Need(architecture="arm64", milliseconds=100),
+    ],
+)
+def test_what_is_asked_for_holds(need: Need) -> None:
+    picked = pick.pick(need, never)
+
+    assert picked.choices
+    assert picked.engine == ("onnx" if need.architecture == "arm64" else "openvino")
+    for one in picked.choices:
+        if need.languages != ("en",):
+            assert pick.languages_of(one.pair)
+        if need.dollars or need.milliseconds or need.accuracy:
+            assert one.cost
+            assert one.accuracy
+            assert one.cost.dollars <= (need.dollars or 1e9)
+            assert one.cost.milliseconds <= (need.milliseconds or 1e9)
+            assert one.accuracy.imagenet >= (need.accuracy or 0)
+
+
+def test_a_layer_gets_models_that_fit_though_nothing_is_published_of_them() -> None:
+    picked = pick.pick(Need(package="layer"), never)
+    assert {one.pair.name for one in picked.choices} >= {"MobileCLIP2-S0", "ViTamin-S"}
+    assert all("layer" in one.pair.fits for one in picked.choices)
+
+
+def test_a_license_is_asked_of_the_hub_and_kept_to() -> None:
+    asked: list[str] = []
+
+    def stated(repositories: Any) -> dict[str, Any]:
+        asked.extend(repositories)
+        return dict.fromkeys(repositories, "other") | {"timm/ViT-B-16-SigLIP-256": "Apache-2.0"}
+
+    picked = pick.pick(Need(licenses=("apache-2.0",), dollars=3), stated)
+
+    assert [one.pair.name for one in picked.choices] == ["ViT-B-16-SigLIP-256"]
+    assert 0 < len(asked) <= pick.ASKED
+    assert "license Apache-2.0" in picked.choices[0].reasons
+
+
+@pytest.mark.parametrize("options", [["--pick"], ["--pick", "--languages", "en,zh"], ["--all"], ["--family", "ViT"]])
+def test_no_line_is_wider_than_100_columns(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", *options]) == 0
+
+    out = capsys.readouterr().out
+    assert max(len(line) for line in out.splitlines()) <= 100
+    assert out.count("\n") > 8
+
+
+def test_the_list_can_be_read_by_programs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "--pick", "--max-dollars", "$3", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["need"]["dollars"] == 3
+    assert told["choices"][0]["reasons"]
+    assert "openclip_results.csv" in told["source"]
+
+
+def test_what_no_model_is_says_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "--pick", "--languages", "zh", "--fits", "layer"]) == 1
+    assert "ask for less, one option at a time" in capsys.readouterr().err
