@@ -64,6 +64,7 @@ synth: have-node $(VENV)/.workstation node_modules ## The CloudFormation templat
 bootstrap: have-node $(VENV)/.workstation node_modules have-aws ## What CDK needs in an AWS account and region, once
 	$(CDK) bootstrap $(ARGS)
 
+deploy: READY := --deploying
 deploy: have-node $(VENV)/.workstation node_modules have-aws ## What `make package` wrote, to the AWS account of your environment
 	$(CDK) deploy $(ARGS)
 
@@ -152,7 +153,7 @@ have-node:
 		{ echo "error: Node.js 18 or later with npm is needed, for the CDK CLI: install it from nodejs.org (Debian: apt install nodejs npm)" >&2; exit 1; }
 
 have-aws: $(VENV)/.workstation
-	@$(PY) -m infra.ready $(ARGS)
+	@$(PY) -m infra.ready $(READY) $(ARGS)
 
 # CUDA comes with PyPI's torch on Linux alone.
 ifeq ($(shell uname -s)$(TORCH_INDEX_URL),Linux)

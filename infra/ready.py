@@ -1,24 +1,25 @@
-"""`python -m infra.ready`: what a deployment needs of this machine, told before CDK spends half a minute on synthesis.
+"""`python -m infra.ready`: what a deployment needs of this machine and account, told before CDK spends half a minute.
 
-It takes the CDK CLI's arguments and heeds `--profile` and `-c build_dir=...` among them. Nothing is asked of AWS.
+It takes the CDK CLI's arguments and heeds `--profile` and `-c build_dir=...` among them. AWS is asked what costs
+nothing: whose the credentials are, Lambda's quotas, whether CDK was set up. `python -m layer doctor --setup` tells
+more.
 """
 
-import json
-import shutil
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from console.parser import Parser
 from console.run import run
+from console.setup.check import MISSING
+from console.setup.examine import Asked, examine, stops
 from infra.errors import InfraError
 
-DOCKER_SECONDS = 20
+SECONDS = 20  # a Docker engine may have to wake up
 
 
 class NotReadyError(InfraError):
-    """The machine lacks what a deployment needs."""
+    """The machine or the account lacks what a deployment needs."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,52 +29,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _command(arguments: Sequence[str] | None) -> None:
     parser = Parser(prog="python -m infra.ready", description=__doc__, allow_abbrev=False)
+    parser.add_argument("--deploying", action="store_true", help="what `make bootstrap` does must have been done, too")
     parser.add_argument("--profile", help="of the AWS configuration")
     parser.add_argument("-c", "--context", action="append", default=[], help="as the CDK CLI takes it")
     options, _ = parser.parse_known_args(arguments)
     given = dict(pair.partition("=")[::2] for pair in options.context)
-    check_credentials(options.profile)
-    check_docker(Path(given.get("build_dir", "build")))
-
-
-def check_credentials(profile: str | None) -> None:
-    """Raise NotReadyError where no AWS credentials are found in any of the places that AWS's tools look in."""
-    from botocore.exceptions import BotoCoreError
-    from botocore.session import Session
-
-    try:
-        found = Session(profile=profile).get_credentials()
-    except BotoCoreError as error:
-        raise NotReadyError(
-            f"the AWS credentials cannot be read ({error}): check ~/.aws/config and AWS_PROFILE"
-        ) from error
-    if found is None:
-        raise NotReadyError(
-            "no AWS credentials found: run `aws configure` or `aws sso login`, or set AWS_PROFILE, or "
-            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-        )
-
-
-def check_docker(build: Path) -> None:
-    """Raise NotReadyError where the package is an image and no Docker engine answers here."""
-    try:
-        artifacts = json.loads((build / "package.json").read_text(encoding="utf-8"))["artefacts"]
-        roles = {row["role"] for row in artifacts}
-    except (OSError, ValueError, KeyError, TypeError):
-        return  # the app says what is wrong with it
-    if "image" not in roles:
-        return
-    fix = 'start it, or set package = "layer" in [target] of layer/models.toml, which needs none'
-    if shutil.which("docker") is None:
-        raise NotReadyError(f"the package is an image, and docker is not installed: install Docker and {fix}")
-    try:
-        asked = ["docker", "version", "--format", "{{.Server.Version}}"]
-        done = subprocess.run(asked, capture_output=True, text=True, timeout=DOCKER_SECONDS, check=False)
-    except subprocess.TimeoutExpired as error:
-        raise NotReadyError(f"the package is an image, and the Docker engine does not answer: {fix}") from error
-    if done.returncode != 0:
-        output = (done.stderr.strip() or done.stdout.strip()).partition("\n")[0]
-        raise NotReadyError(f"the package is an image, and the Docker engine does not answer ({output}): {fix}")
+    build = Path(given.get("build_dir", "build"))
+    checks = examine(Asked(build / "bundle", profile=options.profile, seconds=SECONDS))
+    known = {check.name: check for check in checks}
+    # The app says more exactly what is wrong with a package.
+    problems = [check for check in stops(checks, "deploy") if check.name != "package"]
+    own_bootstrap = any(key.endswith(":bootstrapQualifier") for key in given)
+    if options.deploying and not own_bootstrap and (found := known.get("bootstrap")) and found.state == MISSING:
+        problems.append(found)
+    if problems:
+        raise NotReadyError("\n".join(f"{check.found}: {check.fix}" for check in problems))
 
 
 if __name__ == "__main__":

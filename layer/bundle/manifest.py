@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from console.setup.machine import elsewhere_fix
 from layer.bundle.manifest_check import check
 from layer.bundle.records import NAME as NAME
 from layer.bundle.records import SCHEMA as SCHEMA
@@ -138,7 +139,8 @@ def read(bundle: Path) -> Manifest:
         manifest = parse(Manifest, raw)
         check(manifest)
     except FileNotFoundError as error:
-        raise VerifyError(f"{path} is missing: build a bundle with `python -m layer build`") from error
+        fix = elsewhere_fix(bundle) or "build a bundle with `python -m layer build`"
+        raise VerifyError(f"{path} is missing: {fix}") from error
     except (OSError, ValueError) as error:
         reason = str(error) if type(error) is ValueError else repr(error)
         raise VerifyError(f"{path} is damaged ({reason}): {REBUILD}") from error

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from console.setup.check import Check
+from console.setup.examine import stops
 from layer.bundle import manifest
 from layer.findings.finding import Finding
 from layer.naming.image_formats import code_bytes
@@ -108,6 +110,11 @@ def show_findings(what: str, findings: Sequence[Finding]) -> None:
         for one in findings
     ]
     _print({"examined": what, "findings": rows})
+
+
+def show_setup(purpose: str, checks: Sequence[Check]) -> None:
+    """Print what was found of this machine and the AWS account, and whether `purpose` can be reached."""
+    _print({"for": purpose, "ready": not stops(checks, purpose), "checks": [check._asdict() for check in checks]})
 
 
 def _print(document: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from console.parser import Parser
 from console.run import run
-from layer.cli import evaluate_command, models_command
+from layer.cli import doctor_command, evaluate_command, models_command
 from layer.cli.printer import BUNDLE as BUNDLE
 from layer.cli.printer import CACHE as CACHE
 from layer.cli.printer import printer as _printer
@@ -55,7 +55,7 @@ def _parser() -> Parser:
     evaluate_command.add(commands)
     _add_package(commands)
     models_command.add(commands)
-    _add_doctor(commands)
+    doctor_command.add(commands)
     for command in commands.choices.values():
         command.add_argument("--json", action="store_true", help="print one JSON document for programs")
     return parser
@@ -103,17 +103,6 @@ def _add_fetch(commands: "argparse._SubParsersAction[Parser]") -> None:
     fetch.add_argument("--update", action="store_true", help="use the hub's newest commits, not those of models.lock")
     fetch.add_argument("--xet", action="store_true", help="large files by huggingface_hub's Xet client, where it can")
     fetch.set_defaults(run=_fetch)
-
-
-def _add_doctor(commands: "argparse._SubParsersAction[Parser]") -> None:
-    doctor = commands.add_parser(
-        "doctor", help="say what is wrong with a cache, an image, a zip, a log or a function, and how to fix it"
-    )
-    doctor.add_argument(
-        "what", help="a directory, an image (by name, or saved), a zip, a log (or - for stdin), an address"
-    )
-    doctor.add_argument("--timeout", type=int, default=30, metavar="SECONDS", help="for the examination (default: 30)")
-    doctor.set_defaults(run=_doctor)
 
 
 # The imports are late: `--help` and a wrong models.toml need not wait for torch.
@@ -180,15 +169,3 @@ def _package(options: argparse.Namespace) -> None:
 
     made = package(options.bundle, options.output, options.cache, options.torch_index_url, options.extras)
     show_package(options.output, made)
-
-
-def _doctor(options: argparse.Namespace) -> int:
-    from layer.doctor.own_process import examine
-    from layer.doctor.show import show
-
-    findings = examine(options.what, options.timeout)
-    if options.json:
-        _printer(options).show_findings(options.what, findings)
-    else:
-        show(options.what, findings)
-    return 1 if any(finding.fatal for finding in findings) else 0

@@ -1,0 +1,92 @@
+"""The AWS account: credentials, region, quotas, CDK's bootstrap. Only calls that cost nothing, and none that write."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from console.setup.check import Check, missing, ok, unknown
+
+SECONDS = 1.5  # to connect, and to answer
+NO_CREDENTIALS = (
+    "run `aws configure` or `aws sso login`, or set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+)
+FEW = 10  # executions at once: what a new account has
+BOOTSTRAP = "/cdk-bootstrap/hnb659fds/version"  # of CDK's default qualifier
+
+
+def account(profile: str | None, region: str | None, ask: bool = True) -> Iterator[Check]:
+    """Look for credentials and a region, then ask the account: who it is, Lambda's quotas, whether CDK was set up."""
+    from botocore.exceptions import BotoCoreError  # late: where nothing is installed, the rest is told all the same
+    from botocore.session import Session
+
+    try:
+        session = Session(profile=profile)
+        found = session.get_credentials()
+        where = region or session.get_config_variable("region")
+    except BotoCoreError as error:
+        yield missing("credentials", str(error), "check ~/.aws/config and AWS_PROFILE")
+        return
+    if found is None:
+        yield missing("credentials", "no AWS credentials found", NO_CREDENTIALS)
+        return
+    if not where:
+        yield ok("credentials", found.method)
+        yield missing("region", "none is set", "set AWS_REGION, as in export AWS_REGION=eu-central-1")
+        return
+    yield ok("region", where)
+    if ask:
+        yield from _asked(session, where)
+    else:
+        yield ok("credentials", found.method)
+
+
+def _asked(session: Any, region: str) -> Iterator[Check]:
+    from botocore.config import Config
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    config = Config(connect_timeout=SECONDS, read_timeout=SECONDS, retries={"total_max_attempts": 1})
+
+    def client(service: str) -> Any:
+        return session.create_client(service, region_name=region, config=config)
+
+    try:
+        identity = client("sts").get_caller_identity()
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        yield missing("credentials", f"AWS refuses them ({code})", f"they are wrong or have ended: {NO_CREDENTIALS}")
+        return
+    except (BotoCoreError, ValueError) as error:
+        yield unknown("credentials", f"AWS is not reached in {region} ({type(error).__name__})", "check the network")
+        return
+    yield ok("credentials", f"account {identity['Account']}, {identity['Arn'].rpartition(':')[2]}")
+    for look in (_quotas, _bootstrap):
+        try:
+            yield look(client, region)
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            yield unknown(look.__name__[1:], f"not told ({code}): these credentials may not ask")
+        except (BotoCoreError, ValueError, KeyError) as error:
+            yield unknown(look.__name__[1:], f"not told ({type(error).__name__})")
+
+
+def _quotas(client: Any, region: str) -> Check:
+    settings = client("lambda").get_account_settings()
+    at_once = settings["AccountLimit"]["ConcurrentExecutions"]
+    left = settings["AccountLimit"]["TotalCodeSize"] - settings["AccountUsage"]["TotalCodeSize"]
+    found = f"{at_once:,} executions at once, {left / 1e9:,.1f} GB left for code, in {region}"
+    if left < 300_000_000:
+        return missing("quotas", found, "delete old functions and versions, or raise it in Service Quotas")
+    if at_once <= FEW:
+        return unknown("quotas", found, "a new account's: reserved_concurrency cannot be set until it is raised")
+    return ok("quotas", found)
+
+
+def _bootstrap(client: Any, region: str) -> Check:
+    from botocore.exceptions import ClientError
+
+    try:
+        version = client("ssm").get_parameter(Name=BOOTSTRAP)["Parameter"]["Value"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ParameterNotFound":
+            raise
+        return missing("bootstrap", f"CDK has not been set up in {region}", "run `make bootstrap` once")
+    return ok("bootstrap", f"version {version}")

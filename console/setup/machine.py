@@ -1,0 +1,169 @@
+"""This machine: Python and packages, Node, Docker, disk, network, directory, port."""
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from console import preflight
+from console.setup.check import Check, missing, ok, unknown
+
+ROOT = Path(preflight.ROOT)
+NODE = 18  # the CDK CLI's least
+BUILD_BYTES, PACKAGE_BYTES = 3_000_000_000, 1_500_000_000  # a ViT-L with its export; an engine's wheels and a bundle
+PROBE_SECONDS = 1.5
+HUB = "https://huggingface.co"
+
+
+def python() -> Check:
+    """Look at the Python that runs, and at what the builder imports."""
+    found = "{}.{}.{} ({})".format(*sys.version_info[:3], sys.executable)
+    if problem := preflight.python_problem() or preflight.package_problem(preflight.BUILDER):
+        what, _, fix = problem.rpartition(": ")
+        return missing("Python", what, fix)
+    return ok("Python", found)
+
+
+def node(environ: Mapping[str, str] = os.environ) -> Check:
+    """Look for Node.js and npm, which the CDK CLI needs."""
+    fix = f"install Node.js {NODE} or later with npm from nodejs.org (Debian: apt install nodejs npm)"
+    path = environ.get("PATH", "")
+    program = shutil.which("node", path=path)
+    if program is None or shutil.which("npm", path=path) is None:
+        return missing("Node", "node is not installed" if program is None else "npm is not installed", fix)
+    done = _output([program, "--version"], PROBE_SECONDS)
+    version = re.match(r"v(\d+)\.", done or "")
+    if not version or int(version[1]) < NODE:
+        return missing("Node", f"Node.js {done or 'does not start'}", fix)
+    return ok("Node", f"Node.js {done}")
+
+
+def docker(build: Path, seconds: float) -> Check:
+    """Look for a Docker engine that answers. Only a package of the shape image needs one."""
+    roles = _roles(build)
+    if roles is not None and "image" not in roles:
+        return ok("Docker", "not needed: the package is layers")
+    fix = 'start it, or set package = "layer" in [target] of layer/models.toml, which needs none'
+    if shutil.which("docker") is None:
+        return missing("Docker", "the package is an image, and docker is not installed", f"install Docker and {fix}")
+    try:
+        asked = ["docker", "version", "--format", "{{.Server.Version}}"]
+        done = subprocess.run(asked, capture_output=True, text=True, timeout=seconds, check=False)
+    except subprocess.TimeoutExpired:
+        return missing("Docker", f"the Docker engine does not answer within {seconds:g} s", fix)
+    except OSError as error:
+        return missing("Docker", f"docker does not start ({error.strerror})", f"install Docker anew and {fix}")
+    if done.returncode != 0:
+        said = (done.stderr.strip() or done.stdout.strip()).partition("\n")[0]
+        return missing("Docker", f"the Docker engine does not answer ({said})", fix)
+    return ok("Docker", f"engine {done.stdout.strip()}")
+
+
+def _roles(build: Path) -> set[str] | None:
+    """Return the roles of what was packaged; None where nothing was."""
+    try:
+        artifacts = json.loads((build / "package.json").read_text(encoding="utf-8"))["artefacts"]
+        return {row["role"] for row in artifacts}
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def disk(folder: Path, needed: int = BUILD_BYTES) -> Check:
+    """Look at what is free where files will be written, and in the temporary directory."""
+    import tempfile
+
+    places = [folder.absolute(), Path(tempfile.gettempdir())]
+    for place in places:
+        there = next((path for path in (place, *place.parents) if path.exists()), Path("/"))
+        free = shutil.disk_usage(there).free
+        if free < needed:
+            fix = "free some, or name another place (--output and --cache, or TMPDIR)"
+            return missing("disk", f"{free / 1e6:,.0f} MB are free in {there}, up to {needed / 1e6:,.0f} needed", fix)
+        if not os.access(there, os.W_OK):
+            return missing("disk", f"{there} may not be written", "change its owner or mode, or work in another place")
+    return ok("disk", f"{shutil.disk_usage(there).free / 1e9:,.1f} GB free")
+
+
+def network(environ: Mapping[str, str] = os.environ) -> Check:
+    """Try to reach the hub, or the mirror or proxy that the environment names: a connection, nothing is asked."""
+    if environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "TRUE", "YES", "ON"):
+        return unknown("network", "HF_HUB_OFFLINE is set: the hub is not asked", "build with --from <prepared cache>")
+    address = environ.get("HF_ENDPOINT") or HUB
+    proxy = next(
+        (environ[name] for name in ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY") if environ.get(name)), ""
+    )
+    try:
+        parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}") if proxy else urlsplit(address)
+        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme, 443)
+        with socket.create_connection((parts.hostname or "", port), timeout=PROBE_SECONDS):
+            return ok("network", f"{parts.hostname} answers{' (a proxy)' if proxy else ''}")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        fix = (
+            "check the connection, HF_ENDPOINT and HTTPS_PROXY; without a network the demo model is built as well, "
+            "others with --from <prepared cache> (docs/prepared-cache.md)"
+        )
+        return missing(
+            "network", f"{parts.hostname if 'parts' in locals() else address} is not reached ({reason})", fix
+        )
+
+
+def directory(where: Path) -> Check:
+    """Look whether the directory is the checkout: paths like build/bundle are relative to it."""
+    try:
+        same = where.resolve() == ROOT.resolve()
+    except OSError:
+        return missing("directory", "the working directory is gone", f"run `cd {ROOT}`")
+    if same:
+        return ok("directory", str(ROOT))
+    return missing("directory", f"{where} is not the checkout: build/ is looked for here", f"run `cd {ROOT}`")
+
+
+def port(number: int) -> Check:
+    """Look whether a server could listen on a port of this machine."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", number))
+        except OSError as error:
+            fix = f"end the program that listens there, or take another: make serve PORT={number + 1}"
+            return missing("port", f"{number}: {error.strerror}", fix)
+    return ok("port", f"{number} is free")
+
+
+def bundle(folder: Path) -> Check:
+    """Look for a bundle, and for one in the checkout where the directory is another."""
+    if (folder / "manifest.json").is_file():
+        return ok("bundle", str(folder))
+    if (elsewhere := elsewhere_fix(folder)) is not None:
+        return missing("bundle", f"{folder} holds none", elsewhere)
+    return missing("bundle", f"{folder} holds none", "run `make build`, or `make demo` for the demo model")
+
+
+def elsewhere_fix(folder: Path) -> str | None:
+    """Say where a bundle of the checkout is, if this is another directory and the checkout has one."""
+    there = ROOT / "build" / "bundle"
+    if folder.is_absolute() or Path.cwd().resolve() == ROOT.resolve() or not (there / "manifest.json").is_file():
+        return None
+    return f"this is another directory than the checkout's, which has one: run `cd {ROOT}`, or name {there}"
+
+
+def package(build: Path) -> Check:
+    """Look for what `make package` writes."""
+    if _roles(build) is None:
+        return missing("package", f"{build} has no package.json", "run `make build package`")
+    return ok("package", str(build / "package.json"))
+
+
+def _output(command: list[str], seconds: float) -> str | None:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
