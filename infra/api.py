@@ -34,6 +34,8 @@ ROUTES = {
     "/v2/embed": (api.HttpMethod.POST,),
     "/vectorize": (api.HttpMethod.POST,),
 }
+# What the search function answers, where there is one.
+SEARCH_ROUTES = {"/v1/search": (api.HttpMethod.POST,), "/v1/index": (*READ, api.HttpMethod.POST)}
 # Whose requests some of these are: a dialect that the settings leave out has no route.
 DIALECTS = {
     "cohere": ("/v2/embed",),
@@ -121,6 +123,14 @@ class HttpApi(Construct):
             for path in DIALECTS["weaviate"]:
                 keyed = {"path": KEYED + path, "methods": list(ROUTES[path]), "authorizer": path_authorizer}
                 self.api.add_routes(integration=integration, **keyed)
+
+    def add_search(self, alias: lambda_.IAlias) -> None:
+        """Add the routes that the search function answers: with the authorizer and the throttle of all others."""
+        integration = integrations.HttpLambdaIntegration(
+            "Search", alias, timeout=INTEGRATION_TIMEOUT, scope_permission_to_route=False
+        )
+        for path, methods in SEARCH_ROUTES.items():
+            self.api.add_routes(path=path, methods=list(methods), integration=integration)
 
     def _add_route(
         self, path: str, methods: tuple[api.HttpMethod, ...], integration: integrations.HttpLambdaIntegration

@@ -40,8 +40,8 @@ class Arrivals(Construct):
         worker_timeout: Duration,
     ) -> None:
         super().__init__(scope, construct_id)
-        self.poison = _queue(self, "Poison", key)
-        self.queue = _queue(
+        self.poison = encrypted_queue(self, "Poison", key)
+        self.queue = encrypted_queue(
             self,
             "Queue",
             key,
@@ -69,7 +69,8 @@ class Arrivals(Construct):
         rule.add_target(targets.SqsQueue(self.queue))
 
 
-def _queue(scope: Construct, construct_id: str, key: kms.IKey, **options: Any) -> sqs.Queue:
+def encrypted_queue(scope: Construct, construct_id: str, key: kms.IKey, **options: Any) -> sqs.Queue:
+    """Make a queue whose messages are kept for RETENTION, encrypted with a key of the stack's."""
     return sqs.Queue(
         scope,
         construct_id,

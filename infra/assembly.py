@@ -22,6 +22,11 @@ def synthesize() -> None:
 def assemble(app: App) -> OpenClipStack:
     """Add the stack to the app. Raises SettingsError or PackageError, naming the fix."""
     settings = StackSettings.from_context(app.node.get_all_context())
-    stack = OpenClipStack(app, package=read_package(settings.build_dir, HANDLER), settings=settings)
+    package = read_package(settings.build_dir, HANDLER)
+    stack = OpenClipStack(app, package=package, settings=settings)
+    if settings.search == "s3vectors":
+        from infra.vector_stack import VectorStack  # late: most apps have none
+
+        stack.add_dependency(VectorStack(app, package=package, settings=settings))
     Validations.of(app).add_plugins(AwsSolutionsChecks(app))
     return stack

@@ -71,9 +71,7 @@ class EmbeddingFunction(Construct):
         network: Network | None,
     ) -> None:
         super().__init__(scope, construct_id)
-        if settings.allowed_buckets:
-            arns = [f"arn:{Aws.PARTITION}:s3:::{name}/*" for name in settings.allowed_buckets]
-            role.add_to_policy(iam.PolicyStatement(actions=["s3:GetObject", "s3:GetObjectVersion"], resources=arns))
+        may_read_buckets(role, settings.allowed_buckets)
         self.layers = _layers(self, package)  # none for an image
         self.function = lambda_.Function(
             self,
@@ -97,7 +95,14 @@ class EmbeddingFunction(Construct):
             # A version that nothing points to goes: SnapStart bills for every snapshot that is kept.
             current_version_options=lambda_.VersionOptions(removal_policy=RemovalPolicy.DESTROY),
         )
-        _explain_to_nag(self.function, role, settings)
+        explain_to_nag(self.function, role, settings.allowed_buckets)
+
+
+def may_read_buckets(role: iam.Role, buckets: tuple[str, ...]) -> None:
+    """Let a role read the images that requests name as s3://."""
+    if buckets:
+        arns = [f"arn:{Aws.PARTITION}:s3:::{name}/*" for name in buckets]
+        role.add_to_policy(iam.PolicyStatement(actions=["s3:GetObject", "s3:GetObjectVersion"], resources=arns))
 
 
 def code_of(package: Package, layers: list[lambda_.LayerVersion], handler: str = HANDLER) -> dict[str, Any]:
@@ -140,9 +145,10 @@ def _layers(scope: Construct, package: Package) -> list[lambda_.LayerVersion]:
 CODE = {"image": _image, "layer": _zip}  # by package shape
 
 
-def _explain_to_nag(function: lambda_.Function, role: iam.Role, settings: StackSettings) -> None:
+def explain_to_nag(function: lambda_.Function, role: iam.Role, buckets: tuple[str, ...]) -> None:
+    """Say why the rules do not hold for a function of the bundle's and its role, which reads `buckets`."""
     acknowledge(role, "IAM5[Resource::*]", "X-Ray and network interfaces have no resource that a policy could name")
-    for name in settings.allowed_buckets:
+    for name in sorted(set(buckets)):
         acknowledge(role, objects_of(name), "reading any image of this bucket is what the setting grants")
     acknowledge(function, "L1", "the bundle's wheels are built for the Python that its manifest names")
     annotation = Acknowledgment(

@@ -44,26 +44,27 @@ class Monitoring(Construct):
         errors, throttles = alias.metric_errors(period=PERIOD), alias.metric_throttles(period=PERIOD)
         p99 = alias.metric_duration(period=PERIOD, statistic="p99")
         slowest, most = settings.alarm_cold_start * 1000, settings.alarm_server_errors
-        self._alarm("Errors", errors, 1, "the function failed: see its log")
-        self._alarm("Throttles", throttles, 1, "calls were refused: raise reserved_concurrency, or the account's limit")
-        self._alarm("SlowRequests", p99, settings.alarm_p99 * 1000, "one request in a hundred is this slow (ms)")
-        self._alarm("SlowStarts", cold_start, slowest, "a restore or an init is this slow (ms)")
-        self._alarm("ServerErrors", _server_errors(stage), most, "percent of requests answered with 5xx")
+        self.alarm("Errors", errors, 1, "the function failed: see its log")
+        self.alarm("Throttles", throttles, 1, "calls were refused: raise reserved_concurrency, or the account's limit")
+        self.alarm("SlowRequests", p99, settings.alarm_p99 * 1000, "one request in a hundred is this slow (ms)")
+        self.alarm("SlowStarts", cold_start, slowest, "a restore or an init is this slow (ms)")
+        self.alarm("ServerErrors", _server_errors(stage), most, "percent of requests answered with 5xx")
         for name, code, says in FAULTS:
-            self._alarm(name, _rejected(function, code), 1, says)
+            self.alarm(name, rejected(function, code), 1, says)
         if authorizer:
             unread = authorizer.metric_errors(period=PERIOD)
-            self._alarm("AuthorizerErrors", unread, 1, "the API key cannot be read: every caller is answered with 500")
+            self.alarm("AuthorizerErrors", unread, 1, "the API key cannot be read: every caller is answered with 500")
         self._watch_failed_invokes(function, failed)
-        _dashboard(self, alias, stage, [errors, throttles], p99, cold_start)
+        self.board = _dashboard(self, alias, stage, [errors, throttles], p99, cold_start)
 
     def _watch_failed_invokes(self, function: lambda_.Function, failed: sqs.Queue) -> None:
         waiting = failed.metric_approximate_number_of_messages_visible(period=PERIOD, statistic="Maximum")
-        self._alarm("FailedInvokes", waiting, 1, "asynchronous invokes failed: the queue has them, with the reason")
+        self.alarm("FailedInvokes", waiting, 1, "asynchronous invokes failed: the queue has them, with the reason")
         lost = function.metric("DestinationDeliveryFailures", period=PERIOD, statistic="Sum")
-        self._alarm("LostInvokes", lost, 1, "asynchronous invokes failed, and the queue could not take them")
+        self.alarm("LostInvokes", lost, 1, "asynchronous invokes failed, and the queue could not take them")
 
-    def _alarm(self, name: str, metric: cloudwatch.Metric, threshold: float, says: str) -> None:
+    def alarm(self, name: str, metric: cloudwatch.IMetric, threshold: float, says: str) -> None:
+        """Alarm where a metric is at the threshold or over it in a period; no data is no alarm."""
         alarm = metric.create_alarm(
             self,
             name,
@@ -90,7 +91,7 @@ def _server_errors(stage: api.HttpStage) -> cloudwatch.MathExpression:
     )
 
 
-def _rejected(function: lambda_.Function, code: str) -> cloudwatch.Metric:
+def rejected(function: lambda_.Function, code: str) -> cloudwatch.Metric:
     """Calls answered with this error. The handler answers all, so that Lambda's own metric Errors stays at none."""
     dimensions = {"FunctionName": function.function_name, "Code": code}
     return cloudwatch.Metric(
@@ -122,7 +123,7 @@ def _dashboard(
     failures: list[cloudwatch.Metric],
     p99: cloudwatch.Metric,
     cold_start: cloudwatch.Metric,
-) -> None:
+) -> cloudwatch.Dashboard:
     p50 = alias.metric_duration(period=PERIOD, statistic="p50")
     graphs = {
         "Requests": [stage.metric_count(period=PERIOD), alias.metric_invocations(period=PERIOD)],
@@ -134,3 +135,4 @@ def _dashboard(
     board = cloudwatch.Dashboard(scope, "Dashboard")
     for title, metrics in graphs.items():
         board.add_widgets(cloudwatch.GraphWidget(title=title, left=metrics, width=12))
+    return board

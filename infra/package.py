@@ -12,10 +12,12 @@ from infra.errors import PackageError
 
 SCHEMA = 1
 FIX = "run `make package`"
-NOT_SHIPPED = ("serve",)  # of handler/
+NOT_SHIPPED = ("serve", "search")  # of handler/
+NOT_SHIPPED_FOR_SEARCH = ("serve",)
 ARCHITECTURES = ("x86_64", "arm64")
 PYTHON = re.compile(r"3\.[0-9]{1,2}")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9]+)?")  # of an artifact: it lies beside package.json
+CONTEXTS = ("image", "search")  # roles that are a directory for Docker to build
 ROLES = {"image": ("image",), "layer": ("function", "models")}  # what each shape cannot do without
 
 
@@ -28,7 +30,9 @@ class Package:
     architecture: str
     manifest_sha256: str
     extras: tuple[str, ...]  # what `layer package --with` was given
-    artifacts: dict[str, Path]  # by role: image (a directory), or function, models, dependencies (zip files)
+    # By role: image (a directory), or function, models, dependencies (zip files); and perhaps search (a directory).
+    artifacts: dict[str, Path]
+    dimensions: int  # of a vector of the bundle's first model
 
 
 def read_package(build: Path, handler: Path) -> Package:
@@ -46,24 +50,36 @@ def read_package(build: Path, handler: Path) -> Package:
         raise PackageError(f"{build / 'package.json'} is of another bundle than {build / 'bundle'}: {FIX}")
     if package["handler_sha256"] != tree_sha256(handler, NOT_SHIPPED):
         raise PackageError(f"{handler} has changed since it was packaged: {FIX}")
+    searches = [row for row in package["artefacts"] if row["role"] == "search"]
+    if searches and searches[0].get("handler_sha256") != tree_sha256(handler, NOT_SHIPPED_FOR_SEARCH):
+        raise PackageError(f"{handler / 'search'} has changed since it was packaged: {FIX}")
     artifacts = {row["role"]: _artifact(build, row) for row in package["artefacts"]}
     if missing := [role for role in ROLES[target["package"]] if role not in artifacts]:
         raise PackageError(
             f"the bundle is for package {target['package']!r}, but {build / 'package.json'} has no {missing[0]}: {FIX}"
         )
     extras = tuple(map(str, package.get("extras", ())))
-    return Package(target["package"], target["python"], target["architecture"], manifest_sha256, extras, artifacts)
+    return Package(
+        target["package"],
+        target["python"],
+        target["architecture"],
+        manifest_sha256,
+        extras,
+        artifacts,
+        target["dimensions"],
+    )
 
 
-def _target(path: Path, manifest: bytes) -> dict[str, str]:
+def _target(path: Path, manifest: bytes) -> dict[str, Any]:
     try:
-        target = json.loads(manifest)["target"]
+        facts = json.loads(manifest)
+        target, dimensions = facts["target"], int(facts["models"][0]["embed_dim"])
         python, shape, architecture = target["python"], target["package"], target["architecture"]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
         raise PackageError(f"{path} is damaged ({error!r}): run `make build`, then `make package`") from error
     if shape not in ROLES or architecture not in ARCHITECTURES or not PYTHON.fullmatch(str(python)):
         raise PackageError(f"{path} has a target that Lambda does not have ({target!r}): run `make build`")
-    return {"python": python, "package": shape, "architecture": architecture}
+    return {"python": python, "package": shape, "architecture": architecture, "dimensions": dimensions}
 
 
 def tree_sha256(root: Path, without: Collection[str] = ()) -> str:
@@ -105,7 +121,7 @@ def _artifact(build: Path, row: Mapping[str, Any]) -> Path:
     if not NAME.fullmatch(str(row["path"])):
         raise PackageError(f"package.json names {row['path']!r}, which is not a file or directory beside it: {FIX}")
     path = build / str(row["path"])
-    if row["role"] == "image":
+    if row["role"] in CONTEXTS:
         if not (path / "Dockerfile").is_file():
             raise PackageError(f"{path} has no Dockerfile: {FIX}")
     elif not path.is_file() or path.stat().st_size != row["bytes"]:

@@ -87,6 +87,11 @@ class StackSettings(BaseModel):
     batch_memory: int | None = Field(default=None, ge=512, le=10240)  # MB of a worker; None: as `memory`
     batch_max_failed: float = Field(default=0.5, ge=0, le=1)  # share of a shard's images; past it the shard fails
     batch_tolerated_shards: float = Field(default=5, ge=0, le=100)  # percent of shards; past it the run stops
+
+    # What keeps the index of the search over a batch's vectors. None: nothing of a search is deployed.
+    search: Literal["lance", "s3vectors"] | None = None
+    search_memory: int | None = Field(default=None, ge=1024, le=10240)  # MB; None: as `memory`
+    search_url_buckets: Buckets = ()  # whose objects a result may have a presigned URL of
     log_retention: int = 30  # days
     # The function's own lines. No level over INFO: with it, Lambda drops the lines that metrics and alarms are made of.
     log_level: Literal["TRACE", "DEBUG", "INFO"] = "INFO"
@@ -136,6 +141,10 @@ class StackSettings(BaseModel):
             raise ValueError("snap_start takes 512 MB of ephemeral_storage and no more: set snap_start=false")
         if self.batch_source and self.vpc == "isolated":
             raise ValueError("batch_source and vpc=isolated exclude each other: a batch's worker runs outside of a VPC")
+        if self.search and not self.batch_source:
+            raise ValueError(f"search={self.search} needs batch_source=<bucket>: it finds what a batch has embedded")
+        if not self.search and (self.search_memory or self.search_url_buckets):
+            raise ValueError("search_memory and search_url_buckets have no effect without search: set search=lance")
         if self.auth == "jwt" and not (self.jwt_issuer and self.jwt_audience):
             raise ValueError("auth=jwt needs jwt_issuer=https://... and jwt_audience=...")
         if self.auth != "jwt" and (self.jwt_issuer or self.jwt_audience):

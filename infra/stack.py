@@ -1,5 +1,7 @@
 """The one stack: the package behind an HTTP API."""
 
+from typing import TYPE_CHECKING
+
 from aws_cdk import CfnOutput, Stack
 from aws_cdk import aws_logs as logs
 from constructs import Construct
@@ -14,6 +16,9 @@ from infra.monitoring import Monitoring
 from infra.package import Package
 from infra.rollout import Rollout
 from infra.settings import StackSettings
+
+if TYPE_CHECKING:
+    from infra.batch import Batch
 
 
 class OpenClipStack(Stack):
@@ -43,7 +48,7 @@ class OpenClipStack(Stack):
             settings=settings,
             log_group=groups.group("Access"),
         )
-        Monitoring(
+        monitoring = Monitoring(
             self,
             "Monitoring",
             function=function,
@@ -55,7 +60,9 @@ class OpenClipStack(Stack):
             settings=settings,
         )
         if settings.batch_source:
-            self._add_batch(package, settings, embedding, groups, helpers_log)
+            batch = self._add_batch(package, settings, embedding, groups, helpers_log)
+            if settings.search:
+                self._add_search(package, settings, batch, http, monitoring, groups, helpers_log)
         CfnOutput(self, "FunctionName", value=function.function_name)
         self._tell(http.url, settings.auth, api_key.secret.secret_arn if api_key else None)
 
@@ -72,10 +79,10 @@ class OpenClipStack(Stack):
         embedding: EmbeddingFunction,
         groups: LogGroups,
         helpers_log: logs.ILogGroup,
-    ) -> None:
+    ) -> "Batch":
         from infra.batch import Batch  # late: most stacks have none
 
-        Batch(
+        return Batch(
             self,
             "Batch",
             package=package,
@@ -85,3 +92,34 @@ class OpenClipStack(Stack):
             helpers_log=helpers_log,
             key=groups.key,
         )
+
+    def _add_search(
+        self,
+        package: Package,
+        settings: StackSettings,
+        batch: "Batch",
+        http: HttpApi,
+        monitoring: Monitoring,
+        groups: LogGroups,
+        helpers_log: logs.ILogGroup,
+    ) -> None:
+        from infra import search_alarms
+        from infra.search import Search
+        from infra.search_index import LanceFolder, Place
+        from infra.vector_stack import vector_index
+
+        place: Place = (
+            LanceFolder(batch.output, settings) if settings.search == "lance" else vector_index(package, settings)
+        )
+        search = Search(
+            self,
+            "Search",
+            package=package,
+            settings=settings,
+            place=place,
+            output=batch.output,
+            groups=groups,
+            helpers_log=helpers_log,
+        )
+        http.add_search(search.alias)
+        search_alarms.watch(monitoring, search, settings)

@@ -70,7 +70,12 @@ def _add_package(commands: "argparse._SubParsersAction[Parser]") -> None:
     )
     package.add_argument("--torch-index-url", help="index of torch's CPU builds; for engine torch only")
     package.add_argument(
-        "--with", dest="extras", action="append", default=[], choices=("batch",), help="what batches need: 35 MB more"
+        "--with",
+        dest="extras",
+        action="append",
+        default=[],
+        choices=("batch", "search"),
+        help="batch: what writes a batch's results, 35 MB more; search: a second image, of the search function",
     )
     package.set_defaults(run=_package)
 

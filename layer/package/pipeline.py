@@ -1,6 +1,5 @@
 """`python -m layer package`: everything is made aside and checked, and only then put in place."""
 
-import json
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ from layer.bundle.verify import check_files
 from layer.files import disk_errors, replace
 from layer.files.directory_lock import held
 from layer.naming import image_formats
-from layer.package import archive, base_image, image, replaceable, runtime_cache, sbom, size_check, tree
+from layer.package import archive, image, replaceable, runtime_cache, sbom, search_image, size_check, tree
 from layer.package.compile_bytecode import compile_for
 from layer.package.digest import tree_sha256
 from layer.progress import file_sha256
@@ -22,7 +21,8 @@ from layer.registry import lambda_limits
 from layer.spec import Target
 
 HANDLER = Path(__file__).parents[2] / "handler"
-NOT_SHIPPED = ("serve",)  # of handler/: the older name of the local server
+# Of handler/: the older name of the local server, and what an image of its own has.
+NOT_SHIPPED = ("serve", "search")
 SCHEMA = 1
 CONTRACT = "package.json"
 ZIPS = (  # role in package.json, file, directory in it, tree
@@ -30,8 +30,10 @@ ZIPS = (  # role in package.json, file, directory in it, tree
     ("models", "layer.zip", "openclip", "bundle"),
     ("dependencies", "layer-deps.zip", "python", "dependencies"),
 )
-EXTRAS = ("batch",)  # each with its pins in requirements/<name>.txt, as are some of layer/naming/image_formats.py
-OUTPUTS = (sbom.NAME, "image", *(path for _, path, _, _ in ZIPS))
+# Each with its pins in requirements/<name>.txt, as are some of layer/naming/image_formats.py.
+EXTRAS = ("batch", search_image.EXTRA)
+CONTEXTS = ("image", search_image.CONTEXT)  # directories that Docker builds
+OUTPUTS = (sbom.NAME, search_image.SBOM, *CONTEXTS, *(path for _, path, _, _ in ZIPS))
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ def package(
         held(output / ".package.lock", f"the package in {output}"),
         held(cache / ".lock", str(cache)),
     ):
-        replaceable.check(output, CONTRACT, {path: name for _, path, name, _ in ZIPS})
+        replaceable.check(output, CONTRACT, CONTEXTS, {path: name for _, path, name, _ in ZIPS})
         replace.sweep(output, ".package-")
         return _package(bundle, facts, output, cache, torch_index_url, extras)
 
@@ -67,23 +69,22 @@ def _package(
     bundle: Path, facts: Manifest, output: Path, cache: Path, torch_index_url: str | None, extras: Sequence[str]
 ) -> Packaged:
     target, formats = facts.target, facts.target.image_formats or ()
-    wheels_of = {model.engine for model in facts.models} | set(extras) | image_formats.requirements(formats)
+    needed = {model.engine for model in facts.models} | image_formats.requirements(formats)
     size_check.refuse_beforehand(facts, layers=len(ZIPS) - 1)
     with tempfile.TemporaryDirectory(prefix=".package-", dir=output) as scratch:
         trees, staged = Path(scratch) / "trees", Path(scratch) / "staged"
         staged.mkdir()
+        wheels_of = needed | set(extras) - {search_image.EXTRA}
         installed = runtime_cache.copy_into(trees / "dependencies", wheels_of, target, torch_index_url, cache)
         tree.copy(HANDLER, trees / "handler", NOT_SHIPPED)
         handler_sha256 = tree_sha256(trees / "handler")
-        # An image compiles while it is built, for the Python of its base.
-        on_base_image = lambda_limits.SHAPES[target.package].on_base_image
-        compiled = on_base_image or compile_for(target.python, _places(trees))
+        compiled = _compiled(trees, target)
         sizes = {name: tree.size(trees / name) for name in ("handler", "dependencies")}
         decoders = image_formats.sizes(trees / "dependencies", formats)
         size_check.check(facts, {**sizes, "bundle": tree.size(bundle)}, len(ZIPS) - 1, decoders)
         tree.copy(bundle, trees / "bundle")
         tree.normalize_metadata(trees)
-        listed = _write_json(staged / sbom.NAME, sbom.document(facts, trees, installed))
+        listed = tree.write_json(staged / sbom.NAME, sbom.document(facts, trees, installed))
         contract: dict[str, Any] = {
             "schema": SCHEMA,
             "manifest_sha256": file_sha256(trees / "bundle" / manifest.NAME),
@@ -93,20 +94,21 @@ def _package(
             "artefacts": ARTIFACTS[target.package](trees, staged, target),
             "sbom": {"path": sbom.NAME, "sha256": file_sha256(listed)},
         }
-        _write_json(staged / CONTRACT, contract)
+        table = size_check.size_table(facts, sizes, decoders)
+        if search_image.EXTRA in extras:
+            sources = search_image.Sources(bundle, facts, HANDLER, needed, torch_index_url, cache)
+            table += search_image.add(sources, staged, contract)
+        tree.write_json(staged / CONTRACT, contract)
         _swap(staged, output)
-    zips = {made["path"]: made["bytes"] for made in contract["artefacts"] if made["role"] != "image"}
-    notes = list(size_check.notes(facts, zips, compiled))
-    return Packaged(contract, size_check.size_table(facts, sizes, decoders), notes)
+    zips = {made["path"]: made["bytes"] for made in contract["artefacts"] if made["path"] not in CONTEXTS}
+    return Packaged(contract, table, list(size_check.notes(facts, zips, compiled)))
 
 
-def _places(trees: Path) -> dict[Path, str]:
-    return {trees / "dependencies": "/opt/python", trees / "handler": "/var/task/handler"}
-
-
-def _write_json(place: Path, content: dict[str, Any]) -> Path:
-    place.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    return place
+def _compiled(trees: Path, target: Target) -> bool:
+    """Compile the trees for the target's Python, if it is here; an image compiles while it is built."""
+    if lambda_limits.SHAPES[target.package].on_base_image:
+        return True
+    return compile_for(target.python, {trees / "dependencies": "/opt/python", trees / "handler": "/var/task/handler"})
 
 
 def _image(trees: Path, staged: Path, target: Target) -> list[dict[str, Any]]:
@@ -114,10 +116,7 @@ def _image(trees: Path, staged: Path, target: Target) -> list[dict[str, Any]]:
     trees.rename(context)
     image.write_dockerfile(context, target.python)
     tree.normalize_metadata(context)
-    size = tree.size(context)
-    base = {"image": base_image.tag(target.python), "digest": base_image.digest(target.python)}
-    made = {"path": "image", "sha256": tree_sha256(context), "bytes": size, "unzipped_bytes": size}
-    return [{"role": "image", **made, "base": base}]
+    return [image.row("image", context, target.python)]
 
 
 def _layers(trees: Path, staged: Path, _: Target) -> list[dict[str, Any]]:

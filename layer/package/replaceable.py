@@ -1,22 +1,22 @@
 """Refuse to replace what is not a package of ours: `--output` may be a directory in which people have files."""
 
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from layer.errors import PackageError
 
 
-def check(output: Path, contract: str, zips: Mapping[str, str]) -> None:
-    """Raise PackageError where `image` or a zip in `output` was not made by `package`.
+def check(output: Path, contract: str, contexts: Collection[str], zips: Mapping[str, str]) -> None:
+    """Raise PackageError where a build context or a zip in `output` was not made by `package`.
 
-    `contract` is the file that says so; after a kill it is missing, and then the artifacts' own contents count. `zips`
-    are the files' names with the directory that each has at its top.
+    `contract` is the file that says so; after a kill it is missing, and then the artifacts' own contents count.
+    `contexts` are the names of directories, `zips` those of files with the directory that each has at its top.
     """
     if (output / contract).is_file():
         return
-    image = output / "image"
-    theirs = [image] if image.is_symlink() or (image.exists() and not _is_context(image)) else []
+    images = [output / name for name in contexts]
+    theirs = [image for image in images if image.is_symlink() or (image.exists() and not _is_context(image))]
     theirs += [
         output / name for name, top in zips.items() if (output / name).exists() and not _holds(output / name, top)
     ]

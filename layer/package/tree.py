@@ -1,9 +1,11 @@
 """Lay out files so that they are the same bytes on every machine: real files, modes for any user, one fixed time."""
 
+import json
 import os
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 from layer.package.digest import files
 from layer.sources.hf_cache import open_to_all
@@ -32,3 +34,9 @@ def normalize_metadata(root: Path) -> None:
 def size(root: Path) -> int:
     """Return the bytes of all files below `root`, as Lambda counts them unzipped."""
     return sum(path.stat().st_size for path in root.rglob("*") if path.is_file())
+
+
+def write_json(place: Path, content: Mapping[str, Any]) -> Path:
+    """Write a document as people can read it, and return its place."""
+    place.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return place

@@ -5,7 +5,7 @@ import json
 import zipfile
 from pathlib import Path
 
-from infra.package import NOT_SHIPPED, tree_sha256
+from infra.package import NOT_SHIPPED, NOT_SHIPPED_FOR_SEARCH, tree_sha256
 from tests.unit import fake_bundle
 
 ROOT = Path(__file__).parents[2]
@@ -17,7 +17,7 @@ def write(
     shape: str = "image",
     architecture: str = "x86_64",
     python: str = "3.13",
-    extras: tuple[str, ...] = ("batch",),
+    extras: tuple[str, ...] = ("batch", "search"),
 ) -> Path:
     """Write bundle, artifacts and package.json for a target, and return the directory."""
     manifest = fake_bundle.write(build / "bundle") / "manifest.json"
@@ -25,6 +25,9 @@ def write(
     content["target"] = {"python": python, "architecture": architecture, "package": shape}
     manifest.write_text(json.dumps(content))
     artifacts = [_image(build)] if shape == "image" else [_zip(build, role) for role in ZIPS]
+    if "search" in extras:
+        whole = tree_sha256(ROOT / "handler", NOT_SHIPPED_FOR_SEARCH)
+        artifacts.append({**_image(build, "search", "search-image"), "handler_sha256": whole})
     package = {
         "schema": 1,
         "manifest_sha256": hashlib.sha256(manifest.read_bytes()).hexdigest(),
@@ -36,10 +39,10 @@ def write(
     return build
 
 
-def _image(build: Path) -> dict[str, object]:
-    (build / "image").mkdir()
-    (build / "image" / "Dockerfile").write_text("FROM public.ecr.aws/lambda/python:3.13\n")
-    return {"role": "image", "path": "image", "sha256": "0" * 64, "bytes": 40, "unzipped_bytes": 40}
+def _image(build: Path, role: str = "image", path: str = "image") -> dict[str, object]:
+    (build / path).mkdir()
+    (build / path / "Dockerfile").write_text(f"FROM public.ecr.aws/lambda/python:3.13\n# {role}\n")
+    return {"role": role, "path": path, "sha256": "0" * 64, "bytes": 40, "unzipped_bytes": 40}
 
 
 def _zip(build: Path, role: str) -> dict[str, object]:

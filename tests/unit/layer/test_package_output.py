@@ -12,7 +12,7 @@ ZIPS = {"function.zip": "handler", "layer.zip": "openclip"}
 
 
 def check(output: Path) -> None:
-    replaceable.check(output, "package.json", ZIPS)
+    replaceable.check(output, "package.json", ("image", "search-image"), ZIPS)
 
 
 def test_a_folder_of_images_and_a_zip_of_somebody_elses_are_refused(tmp_path: Path) -> None:

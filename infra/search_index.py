@@ -1,0 +1,57 @@
+"""Where the index of the search is kept, and what a role has to be allowed for it."""
+
+from typing import Protocol
+
+from aws_cdk import Aws
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3 as s3
+
+from infra.nag import acknowledge, objects_of, objects_of_ours
+from infra.settings import StackSettings
+
+FOLDER = "index"  # of the output bucket
+VECTORS = (  # what handler/search/s3vectors.py calls
+    *("s3vectors:GetIndex", "s3vectors:GetVectors", "s3vectors:ListVectors"),
+    *("s3vectors:QueryVectors", "s3vectors:PutVectors", "s3vectors:DeleteVectors"),
+)
+
+
+class Place(Protocol):
+    """`name` is what OPENCLIP_INDEX is set to."""
+
+    name: str
+
+    def allow(self, role: iam.Role) -> None:
+        """Let a role read and write the index."""
+
+
+class LanceFolder:
+    """LanceDB's files in the output bucket."""
+
+    def __init__(self, output: s3.IBucket, settings: StackSettings) -> None:
+        self._output = output
+        self._theirs = settings.batch_output
+        self.name = f"s3://{output.bucket_name}/{FOLDER}"
+
+    def allow(self, role: iam.Role) -> None:
+        """Let a role read, write and list: LanceDB writes new files, switches to them and deletes the old ones."""
+        objects = self._output.arn_for_objects(f"{FOLDER}/*")
+        actions = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"]
+        role.add_to_policy(iam.PolicyStatement(actions=actions, resources=[objects]))
+        # Without it S3 answers "forbidden" where an object is missing, which is how LanceDB looks for one.
+        role.add_to_policy(iam.PolicyStatement(actions=["s3:ListBucket"], resources=[self._output.bucket_arn]))
+        prefix = f"{FOLDER}/"
+        rule = objects_of(self._theirs, prefix) if self._theirs else objects_of_ours(self._output, prefix)
+        acknowledge(role, rule, "the index's files have names that are made at run time")
+
+
+class VectorIndex:
+    """An index of S3 Vectors, which the stack beside this one makes under these names."""
+
+    def __init__(self, bucket: str, index: str) -> None:
+        self._arn = f"arn:{Aws.PARTITION}:s3vectors:{Aws.REGION}:{Aws.ACCOUNT_ID}:bucket/{bucket}/index/{index}"
+        self.name = f"s3vectors:{bucket}/{index}"
+
+    def allow(self, role: iam.Role) -> None:
+        """Let a role read and write the vectors of this one index."""
+        role.add_to_policy(iam.PolicyStatement(actions=list(VECTORS), resources=[self._arn]))

@@ -1,0 +1,55 @@
+"""A stack of its own for S3 Vectors: its bucket and one index for the bundle that is deployed."""
+
+from aws_cdk import Stack
+from aws_cdk import aws_s3vectors as s3vectors
+from constructs import Construct
+
+from infra.package import Package
+from infra.search_index import VectorIndex
+from infra.settings import StackSettings
+
+# Metadata that no query filters by: it does not count among the 2 KB that queries may filter by.
+UNFILTERED = ("key", "etag", "about")
+LONGEST = 55  # of the stack's name in the bucket's, which takes 63
+
+
+class VectorStack(Stack):
+    """The vector bucket and the index. Both have names that are known: nothing is exported, so both can be replaced."""
+
+    def __init__(self, scope: Construct, *, package: Package, settings: StackSettings) -> None:
+        super().__init__(scope, f"{settings.stack_name}-vectors", description="OpenCLIP: vectors in S3 Vectors")
+        self.place = vector_index(package, settings)
+        bucket = s3vectors.CfnVectorBucket(
+            self,
+            "Bucket",
+            vector_bucket_name=bucket_name(settings),
+            encryption_configuration=s3vectors.CfnVectorBucket.EncryptionConfigurationProperty(sse_type="AES256"),
+        )
+        index = s3vectors.CfnIndex(
+            self,
+            "Index",
+            vector_bucket_name=bucket_name(settings),
+            index_name=index_name(package),
+            data_type="float32",
+            dimension=package.dimensions,
+            distance_metric="cosine",
+            metadata_configuration=s3vectors.CfnIndex.MetadataConfigurationProperty(
+                non_filterable_metadata_keys=list(UNFILTERED)
+            ),
+        )
+        index.add_dependency(bucket)
+
+
+def vector_index(package: Package, settings: StackSettings) -> VectorIndex:
+    """Return the index of a package's bundle: another bundle has another one."""
+    return VectorIndex(bucket_name(settings), index_name(package))
+
+
+def bucket_name(settings: StackSettings) -> str:
+    """Name the vector bucket. Names of vector buckets are an account's and a region's own."""
+    return f"{settings.stack_name.lower()[:LONGEST]}-vectors"
+
+
+def index_name(package: Package) -> str:
+    """Name the index after the bundle."""
+    return f"openclip-{package.manifest_sha256[:12]}"
