@@ -1,0 +1,183 @@
+"""An index in S3 Vectors: `s3vectors:<bucket>/<index>`. The service stores and ranks; the order of looks is kept here.
+
+A key's record is one vector whose key is a digest of bucket and key. A key that is gone keeps its record, without
+meaning and left out of every query, so that an older look does not bring it back. One more record says of which model
+the vectors are. The service has no conditional write: of two writers of one key at the same moment, the last one wins.
+"""
+
+import functools
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import numpy as np
+
+from handler.errors import ApiError
+from handler.search import s3vectors_records as records
+from handler.search.index import check_same, not_found
+from handler.search.records import About, Gone, Hit, Item, Vector, Where, newest, order
+
+SCHEME = "s3vectors:"
+# "Limitations and restrictions" of S3 Vectors in AWS's guide.
+PUT, GET, LIST, MAX_K, SEGMENTS = 500, 100, 1_000, 100, 16
+PAYLOAD_BYTES = 18_000_000  # of one request; the service takes 20 MiB
+LARGE, OLD_SECONDS = 10_000, 300  # a larger index is counted once in so many seconds: a list of all takes long
+T = TypeVar("T")
+
+
+class S3VectorsIndex:
+    """The index of one name. `client` is boto3's, and may be used by any number of threads."""
+
+    def __init__(self, place: str, client: Any) -> None:
+        self.place = place
+        bucket, _, index = place.removeprefix(SCHEME).partition("/")
+        self._where = {"vectorBucketName": bucket, "indexName": index}
+        self._client = client
+        self._counted: tuple[float, int] | None = None
+        self._about: About | None = None
+
+    @classmethod
+    def open(cls, place: str) -> "S3VectorsIndex":
+        """Return the index at a place. Nothing is asked of AWS yet."""
+        return cls(place, _client())
+
+    def prepare(self, about: About) -> None:
+        """Say of which model the vectors are, where nobody has. Raises index_of_another_model, index_not_found.
+
+        The index itself is made by the deployment: it has a number of dimensions, and metadata that no query filters.
+        """
+        if (theirs := self._read_about()) is None:
+            self._check_dimensions(about)
+            self._call("put_vectors", vectors=[records.about_vector(about)])
+            theirs = about
+        check_same(theirs, about, self.place)
+
+    def put(self, items: Sequence[Item]) -> None:
+        """Add or replace; an older look never replaces a newer one. Raises ApiError."""
+        self._write(items)
+
+    def delete(self, gone: Sequence[Gone]) -> None:
+        """Remove, and remember when. Raises ApiError."""
+        self._write(gone)
+
+    def query(self, vector: Vector, k: int, where: Where | None = None, with_vectors: bool = False) -> list[Hit]:
+        """Return the `k` nearest by cosine, best first. Raises ApiError, also for what S3 Vectors cannot filter by."""
+        if k > MAX_K:
+            raise ApiError("invalid_value", f"k is {k}: an index in S3 Vectors gives at most {MAX_K} hits", "k")
+        asked = {
+            "topK": k,
+            "queryVector": {"float32": np.asarray(vector, np.float32).tolist()},
+            "filter": records.filter_of(where or Where()),
+            "returnMetadata": True,
+            "returnDistance": True,
+        }
+        found = self._call("query_vectors", **asked)["vectors"]
+        data = self._vectors([one["key"] for one in found]) if with_vectors else {}
+        return [records.hit(one, data.get(one["key"])) for one in found]
+
+    def count(self) -> int:
+        """Return how many can be found; of a large index the number may be some minutes old."""
+        known = self._counted
+        if known and known[1] > LARGE and time.monotonic() - known[0] < OLD_SECONDS:
+            return known[1]
+        page = self._call("list_vectors", maxResults=LIST, returnMetadata=True)
+        total = _findable(page)
+        if page.get("nextToken"):  # more than a page: in segments, several at once
+            with ThreadPoolExecutor(SEGMENTS, "openclip-count") as pool:
+                total = sum(pool.map(self._count_segment, range(SEGMENTS)))
+        self._counted = (time.monotonic(), total)
+        return total
+
+    def about(self) -> About:
+        """Say what the vectors are of. Raises ApiError index_not_found, index_unavailable."""
+        found = self._read_about()
+        if found is None:
+            raise not_found(self.place)
+        return found
+
+    def _read_about(self) -> About | None:
+        if self._about is None:  # nobody changes it: an index of another bundle has another name
+            for one in self._get([records.ABOUT], returnMetadata=True):
+                self._about = records.read_about(one["metadata"])
+        return self._about
+
+    def _check_dimensions(self, about: About) -> None:
+        dimensions = self._call("get_index")["index"]["dimension"]
+        if dimensions != about.dimensions:
+            raise ApiError(
+                "index_of_another_model",
+                f"the index at {self.place} takes vectors of {dimensions} numbers, and {about.model} gives "
+                f"{about.dimensions}: deploy the stack of the vectors again with this bundle",
+                "model",
+            )
+
+    def _write(self, given: Sequence[Item | Gone]) -> None:
+        if not given:
+            return
+        dimensions = self.about().dimensions
+        latest = {records.name_of(one.bucket, one.key): one for one in newest(list(given))}
+        known = {one["key"]: one["metadata"] for one in self._get(list(latest), returnMetadata=True)}
+        newer = [
+            records.vector_of(name, one, dimensions)
+            for name, one in latest.items()
+            if name not in known or order(one) > records.order_of(known[name])
+        ]
+        at_once = max(1, min(PUT, PAYLOAD_BYTES // (dimensions * records.NUMBER_BYTES + records.RECORD_BYTES)))
+        for chunk in _chunks(newer, at_once):
+            self._call("put_vectors", vectors=chunk)
+
+    def _vectors(self, names: Sequence[str]) -> dict[str, Vector]:
+        found = self._get(names, returnData=True)
+        return {one["key"]: np.array(one["data"]["float32"], np.float32) for one in found}
+
+    def _get(self, names: Sequence[str], **wanted: bool) -> list[dict[str, Any]]:
+        return [
+            one for chunk in _chunks(names, GET) for one in self._call("get_vectors", keys=chunk, **wanted)["vectors"]
+        ]
+
+    def _count_segment(self, segment: int) -> int:
+        asked: dict[str, Any] = {"segmentCount": SEGMENTS, "segmentIndex": segment}
+        total = 0
+        while True:
+            page = self._call("list_vectors", maxResults=LIST, returnMetadata=True, **asked)
+            total += _findable(page)
+            if not page.get("nextToken"):
+                return total
+            asked["nextToken"] = page["nextToken"]
+
+    def _call(self, operation: str, **arguments: Any) -> Mapping[str, Any]:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            answer: Mapping[str, Any] = getattr(self._client, operation)(**self._where, **arguments)
+        except ClientError as error:
+            code = error.response.get("Error", {}).get("Code", "")
+            if code == "NotFoundException":
+                raise not_found(self.place) from error
+            raise ApiError("index_unavailable", f"S3 Vectors answered {code} for {self.place}: try again") from error
+        except (BotoCoreError, OSError) as error:
+            raise ApiError(
+                "index_unavailable", f"S3 Vectors does not answer for {self.place}: {type(error).__name__}"
+            ) from error
+        return answer
+
+
+def _findable(page: Mapping[str, Any]) -> int:
+    return sum(not one["metadata"]["gone"] for one in page["vectors"])
+
+
+def _chunks(things: Sequence[T], size: int) -> Iterator[list[T]]:
+    for start in range(0, len(things), size):
+        yield list(things[start : start + size])
+
+
+@functools.cache
+def _client() -> Any:
+    import boto3
+    from botocore.config import Config
+
+    # Past 1,000 requests or 2,500 vectors a second the service answers 429, which passes.
+    retries: Any = {"mode": "adaptive", "max_attempts": 8}
+    config = Config(connect_timeout=2, read_timeout=20, retries=retries, max_pool_connections=SEGMENTS)
+    return boto3.client("s3vectors", config=config)
