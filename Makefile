@@ -66,10 +66,10 @@ bootstrap: have-node $(VENV)/.workstation node_modules have-aws ## What CDK need
 
 deploy: READY := --deploying
 deploy: have-node $(VENV)/.workstation node_modules have-aws ## What `make package` wrote, to the AWS account of your environment
-	$(CDK) deploy $(ARGS)
+	$(CDK) deploy --all $(ARGS)
 
 destroy: have-node $(VENV)/.workstation node_modules have-aws ## All of it gone again
-	$(CDK) destroy $(ARGS)
+	$(CDK) destroy --all $(ARGS)
 
 models: $(VENV)/.dev ## Every architecture family at its true size, on every engine: docs/coverage.* (two hours)
 	$(PY) -m pytest tests/families

@@ -65,6 +65,9 @@ class Search(Construct):
             ours=settings.batch_output is None,
             manifest_sha256=package.manifest_sha256,
         )
+        self._tell(scope)
+
+    def _tell(self, scope: Construct) -> None:
         outputs = {
             "SearchFunction": self.function.function_name,
             "SearchRebuild": self.rebuild.function_name,
@@ -89,12 +92,7 @@ class Search(Construct):
             **self._usual(role, log_group),
             description=f"OpenCLIP search, bundle {self._package.manifest_sha256[:12]}",
             timeout=Duration.seconds(settings.function_timeout),
-            environment={
-                **self._environment(),
-                "OPENCLIP_SEARCH_URL_BUCKETS": ",".join(settings.search_url_buckets),
-                "OPENCLIP_SEARCH_REBUILD": f"aws lambda invoke --function-name {self.rebuild.function_name} "
-                "--invocation-type Event /dev/stdout",
-            },
+            environment={**self._environment(), **self._own_variables()},
             application_log_level_v2=lambda_.ApplicationLogLevel[settings.log_level],
             tracing=lambda_.Tracing.ACTIVE,
             snap_start=lambda_.SnapStartConf.ON_PUBLISHED_VERSIONS if settings.snap_start else None,
@@ -146,6 +144,14 @@ class Search(Construct):
 
     def _environment(self) -> dict[str, str]:
         return {**environment(self._settings), "OPENCLIP_INDEX": self._place.name}
+
+    def _own_variables(self) -> dict[str, str]:
+        rebuild = f"aws lambda invoke --function-name {self.rebuild.function_name} --invocation-type Event /dev/stdout"
+        buckets = self._settings.search_url_buckets
+        return {
+            "OPENCLIP_SEARCH_REBUILD": rebuild,
+            **({"OPENCLIP_SEARCH_URL_BUCKETS": ",".join(buckets)} if buckets else {}),
+        }
 
 
 def check(package: Package) -> None:

@@ -59,10 +59,9 @@ class OpenClipStack(Stack):
             log_group=function_log,
             settings=settings,
         )
-        if settings.batch_source:
-            batch = self._add_batch(package, settings, embedding, groups, helpers_log)
-            if settings.search:
-                self._add_search(package, settings, batch, http, monitoring, groups, helpers_log)
+        batch = self._add_batch(package, settings, embedding, groups, helpers_log) if settings.batch_source else None
+        if batch and settings.search:
+            self._add_search(package, settings, batch, http, monitoring, groups, helpers_log)
         CfnOutput(self, "FunctionName", value=function.function_name)
         self._tell(http.url, settings.auth, api_key.secret.secret_arn if api_key else None)
 

@@ -41,7 +41,8 @@ def write(
 
 def _image(build: Path, role: str = "image", path: str = "image") -> dict[str, object]:
     (build / path).mkdir()
-    (build / path / "Dockerfile").write_text(f"FROM public.ecr.aws/lambda/python:3.13\n# {role}\n")
+    told = "" if role == "image" else f"# {role}\n"  # one image is not the other
+    (build / path / "Dockerfile").write_text(f"FROM public.ecr.aws/lambda/python:3.13\n{told}")
     return {"role": role, "path": path, "sha256": "0" * 64, "bytes": 40, "unzipped_bytes": 40}
 
 
