@@ -8,6 +8,7 @@ import pytest
 from openclip_lambda.cli import main as cli
 from PIL import Image
 
+from handler.settings import Settings
 from tests.unit.client.conftest import Recorder, Run, Scripted, result, rows, skipped, texts
 from tests.unit.fake_bundle import FakeFunction, encoded
 
@@ -41,6 +42,21 @@ def test_items_that_are_too_many_for_one_request_are_sent_in_parts(
     assert run("embed", *texts, "--batch", 10, "--output", tmp_path / "out.json") == 0
     assert [len(row["name"]) for row in rows(tmp_path / "out.json")] == list(range(1, 11))
     assert len(Recorder.lengths) == 7  # 10, then 5 and 5, each of which is 3 and 2
+
+
+def test_where_max_items_is_above_256_a_request_carries_more(run: Run, function: FakeFunction, tmp_path: Path) -> None:
+    count = 1_000
+    names = [part for number in range(count) for part in ("--text", "a" * (number % 9 + 1) + "b" * (number // 9))]
+    out = tmp_path / "out.json"
+    assert run("embed", *names, "--batch", count, "--output", tmp_path / "default.json") == 0
+    assert len(Recorder.lengths) > 4  # 256 at most, so it was refused and sent in parts
+    Recorder.lengths.clear()
+
+    function.service.settings = Settings.from_env({"OPENCLIP_MAX_ITEMS": "1000"})
+    assert run("embed", *names, "--batch", count, "--output", out) == 0
+    assert len(Recorder.lengths) == 1
+    assert [row["name"] for row in rows(out)] == names[1::2]
+    assert rows(out) == rows(tmp_path / "default.json")
 
 
 def refusing(scripted: Scripted, refuse: Any) -> None:
