@@ -20,9 +20,9 @@ MAX_TILES = 1_000  # libheif's own limit of a file's items
 ALPHA = (b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha", b"urn:mpeg:hevc:2015:auxid:1")
 # What a property is for, beside those that are written: nothing that changes a pixel.
 NO_PIXELS = (b"pasp", b"clli", b"mdcv", b"cclv", b"amve", b"rloc", b"udes", b"altt", b"a1lx", b"crtt", b"mdft")
-# Of 8 bits a sample; of more, half as much again. Measured: an AV1 or HEVC pixel takes 1.5 times what one of a JPEG
-# does, and a byte of them as much as 15 to 19, at the quality at which bytes are most of the cost.
-PIXEL_WORK, BYTE_WORK, ITEM_WORK = 2, 8, 50_000  # an item, as a tile is one, takes a decoder of its own
+# Of 8 bits a sample; of more, half as much again. A pixel is cheaper than that, and takes twice the memory of others:
+# the libraries hold the samples of the stream beside the colors. A byte takes as long as 4 pixels of a WebP.
+PIXEL_WORK, BYTE_WORK, ITEM_WORK = 2, 4, 50_000  # an item, as a tile is one, takes a decoder of its own
 SPARE = 64  # pixels: HEVC codes whole blocks, and crops what is left over
 
 

@@ -17,6 +17,8 @@ from handler.errors import ImageError
 from handler.imaging.decode import decode_for
 from handler.imaging.preprocess import Preprocess
 from tests.unit.fake_bundle import FakeFunction, encoded
+from tests.unit.fuzzed import FORMATS
+from tests.unit.hostile_heif import COSTLY
 from tests.unit.hostile_images import HOSTILE, Maker, sides
 
 PIXELS, BYTES = 40_000_000, 4_490_000  # the default limit, and what a body of 6 MB holds in base64
@@ -70,7 +72,7 @@ def cost(data: bytes, max_pixels: int, reduced: bool = False) -> tuple[float, st
     preprocess = Preprocess(CONFIG, (224, 224))
     start = time.process_time()
     try:
-        preprocess.of(decode_for(data, max_pixels, True, preprocess.fitted if reduced else None))
+        preprocess.of(decode_for(data, max_pixels, True, preprocess.fitted if reduced else None, FORMATS))
         result = "embedded"
     except ImageError as error:
         result = error.code
@@ -87,7 +89,7 @@ def request_cost(function: FakeFunction, one: bytes, times: int) -> tuple[float,
 
 def _main(share: float) -> None:
     pixels, size = int(PIXELS * share), int(BYTES * share)
-    files = {**{f"honest: {name}": make for name, make in HONEST.items()}, **HOSTILE}
+    files = {**{f"honest: {name}": make for name, make in HONEST.items()}, **HOSTILE, **COSTLY}
     for name, make in files.items():
         data = make(pixels, size)
         seconds, result = cost(data, pixels)
