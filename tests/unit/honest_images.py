@@ -16,9 +16,9 @@ from PIL import Image
 from handler.errors import ImageError
 from handler.imaging.decode import decode_for
 from handler.imaging.preprocess import Preprocess
+from tests.unit.costly_heif import COSTLY
 from tests.unit.fake_bundle import FakeFunction, encoded
 from tests.unit.fuzzed import FORMATS
-from tests.unit.hostile_heif import COSTLY
 from tests.unit.hostile_images import HOSTILE, Maker, sides
 
 PIXELS, BYTES = 40_000_000, 4_490_000  # the default limit, and what a body of 6 MB holds in base64

@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 
 from handler.settings import Settings
+from tests.unit.costly_heif import COSTLY
 from tests.unit.fake_bundle import FakeFunction, encoded
 from tests.unit.honest_images import BYTES, HONEST, PIXELS, cost, photo, request_cost
-from tests.unit.hostile_heif import COSTLY
 from tests.unit.hostile_images import HOSTILE, Maker, narrow, scans, sides
 
 pytestmark = pytest.mark.no_cover  # a tracer changes what code costs
