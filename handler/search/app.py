@@ -2,6 +2,7 @@
 
 from handler import offline  # noqa: F401, I001 - before all else: libraries freeze their network settings when imported
 
+import logging
 import os
 import time
 from typing import Any
@@ -12,11 +13,21 @@ from handler.service import Service  # noqa: E402 - what is imported is part of 
 
 SERVICE = Service.start(os.environ, STARTED)
 
+from handler.errors import StartError  # noqa: E402
 from handler.http import dispatch  # noqa: E402 - meanwhile the model loads
-from handler.search.routes import table  # noqa: E402
+from handler.search.backends import import_ahead  # noqa: E402
+from handler.search.routes import refusing, table  # noqa: E402
 from handler.search.settings import SearchSettings  # noqa: E402
 
-TABLE = table(SearchSettings.from_env(os.environ))
+log = logging.getLogger(__name__)
+
+try:
+    SETTINGS = SearchSettings.from_env(os.environ)
+    TABLE = table(SETTINGS)
+    import_ahead(SETTINGS.place, os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand"))
+except StartError as error:
+    log.error("the search cannot start: %s", error)
+    TABLE = refusing(str(error))
 
 
 def lambda_handler(event: Any, context: Any) -> dict[str, Any]:

@@ -1,8 +1,10 @@
 """Which product keeps an index: the place says it."""
 
+import threading
 from importlib import import_module
 
 from handler.search.index import Index
+from handler.service import LOAD_AT_INIT
 
 S3_VECTORS = "s3vectors:"
 
@@ -15,3 +17,13 @@ def open_index(place: str) -> Index:
     from handler.search.lance import LanceIndex
 
     return LanceIndex(place)
+
+
+def import_ahead(place: str, initialization: str) -> None:
+    """Import what keeps the index while nobody waits: before a snapshot is taken, else beside the model's load."""
+    if place.startswith(S3_VECTORS):
+        return
+    if initialization in LOAD_AT_INIT:
+        import_module("lancedb")
+    else:
+        threading.Thread(target=import_module, args=("lancedb",), name="openclip-import", daemon=True).start()

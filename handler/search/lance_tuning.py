@@ -15,7 +15,8 @@ PARTITION_ROWS = 2_000
 PARTITIONS = 4_096  # at most
 SCANNED_ROWS = 200_000  # rows' short vectors that a query looks at, however many there are: 15 ms of one core
 CANDIDATES = 4  # for each hit, compared again with their whole vectors
-EVERY = 16  # writes after which small files are put together, and new rows into the index
+EVERY = 16  # writes after which somebody looks whether the table needs care
+FRAGMENTS = 64  # files of rows, above which they are put together: LanceDB writes all up to a million rows anew
 KEPT = timedelta(hours=1)  # for which a reader may go on with what was replaced
 
 
@@ -50,7 +51,12 @@ def maintain(table: Any, version: int) -> None:
     try:
         if table.count_rows() >= FLAT_ROWS and not table.list_indices():
             create_index(table)
-        else:
+        elif table.stats()["fragment_stats"]["num_fragments"] > FRAGMENTS or _unindexed(table) > FLAT_ROWS:
             table.optimize(cleanup_older_than=KEPT)
     except Exception as error:  # noqa: BLE001 - what was written is written
         log.warning("the index was not optimized this time: %s", type(error).__name__)
+
+
+def _unindexed(table: Any) -> int:
+    """Return the rows that a query compares one by one, since they came after the index."""
+    return max((table.index_stats(one.name).num_unindexed_rows for one in table.list_indices()), default=0)

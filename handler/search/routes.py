@@ -3,6 +3,7 @@
 from typing import Any
 
 from handler.endpoints.pages import CACHE_CONTROL
+from handler.errors import ApiError
 from handler.http import routes
 from handler.http.routes import Table
 from handler.messages import Request, Response
@@ -34,3 +35,13 @@ def table(settings: SearchSettings, beside_api: bool = False) -> Table:
         "/openapi.json": {"GET": document},
     }
     return Table(found, routes.invoke if beside_api else invoke)
+
+
+def refusing(reason: str) -> Table:
+    """Return the routes of a function that was deployed wrong: they say why, which an init that dies tells nobody."""
+
+    def refuse(service: Service, _: Any) -> Response:
+        raise ApiError("not_ready", reason)
+
+    search = {"/v1/search": {"POST": refuse}, "/v1/index": {"POST": refuse, "GET": refuse}}
+    return Table({**{path: routes.ROUTES[path] for path in OWN}, **search}, refuse)

@@ -88,12 +88,13 @@ def test_writers_at_once_lose_nothing_and_double_nothing(tmp_path: Path, kind: s
 
 def test_a_table_that_grows_is_indexed_and_put_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lance_tuning, "FLAT_ROWS", 300)
+    monkeypatch.setattr(lance_tuning, "FRAGMENTS", 20)
     index, items = made(tmp_path / "index"), some(640)
     for start in range(0, 640, 10):
         index.put(items[start : start + 10])
     table = index.table()
     [vectors] = [one for one in table.list_indices() if one.columns == ["vector"]]
-    assert table.index_stats(vectors.name).num_indexed_rows >= 480
+    assert table.index_stats(vectors.name).num_indexed_rows > 300
     assert len(table.list_versions()) > 10
     assert table.stats()["fragment_stats"]["num_fragments"] < 40
     names = [identity(hit.bucket, hit.key) for hit in index.query(QUERY, 20)]

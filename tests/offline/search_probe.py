@@ -1,0 +1,68 @@
+"""Embeds drawn images as a batch does, indexes them and asks for them, in a process without a network.
+
+Prints a line of JSON: for each language and thing the four names found first, and what an image and a sum find.
+"""
+
+from handler import offline  # noqa: F401, I001 - before all else: libraries freeze their network settings when imported
+
+import base64
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from handler.batch import shard
+from handler.batch.folder_plan import plan
+from handler.batch.reader import FolderReader
+from handler.batch.store import Directory
+from handler.http import dispatch
+from handler.search.lance import LanceIndex
+from handler.search.rebuild import rebuild
+from handler.search.routes import table
+from handler.search.settings import SearchSettings
+from handler.search.source import Source
+from handler.service import Service
+from layer.demo.captions import LANGUAGES, caption
+from layer.demo.shapes import THINGS, draw
+
+EACH = 5  # images of every color and shape
+K = 4
+
+
+def main(root: Path) -> None:
+    """Draw, embed, index and ask, below `root`."""
+    service = Service.start(os.environ)
+    (root / "photos").mkdir()
+    random = np.random.default_rng(20261127)
+    for number in range(EACH):
+        for thing in THINGS:
+            draw(random, [thing]).save(root / "photos" / f"{thing.color}-{thing.shape}-{number}.png")
+    store = Directory(root / "vectors")
+    planned = plan(root / "photos", store, "local", 100)
+    reader = FolderReader(root / "photos", service.settings.max_object_bytes)
+    work = shard.Work(service.model(None), service.models.manifest.sha256, service.settings, reader, store)
+    for number in range(planned["shards"]):
+        shard.run(f"runs/local/plan/{number:08d}.jsonl", work, 0)
+    rebuild(Source(str(root / "vectors")), LanceIndex(str(root / "index")))
+    routes = table(SearchSettings(str(root / "index")))
+
+    def ask(query: Any) -> list[str]:
+        answer = dispatch.handle(service, {"query": query, "k": K}, None, routes)
+        return [hit["key"].rpartition("-")[0] for hit in answer["data"]]
+
+    names = [f"{thing.color}-{thing.shape}" for thing in THINGS]
+    found: dict[str, Any] = {
+        language: dict(zip(names, [ask(caption([thing], language)) for thing in THINGS], strict=True))
+        for language in LANGUAGES
+    }
+    image = {"image": base64.b64encode((root / "photos" / "red-circle-0.png").read_bytes()).decode()}
+    found["image"] = ask(image)
+    found["sum"] = ask([image, {"text": "blue"}, {"text": "red", "weight": -1}])
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
