@@ -45,13 +45,15 @@ def node(environ: Mapping[str, str] = os.environ) -> Check:
 
 
 def docker(build: Path, seconds: float) -> Check:
-    """Look for a Docker engine that answers. Only a package of the shape image needs one."""
+    """Look for a Docker engine that answers. Only a package with an image needs one."""
     roles = _roles(build)
-    if roles is not None and "image" not in roles:
+    if roles is not None and not roles & {"image", "search"}:
         return ok("Docker", "not needed: the package is layers")
     fix = 'start it, or set package = "layer" in [target] of layer/models.toml, which needs none'
+    if roles is not None and "image" not in roles:
+        fix = "start it, or package without `--with search`, which needs none"
     if shutil.which("docker") is None:
-        return missing("Docker", "the package is an image, and docker is not installed", f"install Docker and {fix}")
+        return missing("Docker", "the package has an image, and docker is not installed", f"install Docker and {fix}")
     try:
         asked = ["docker", "version", "--format", "{{.Server.Version}}"]
         done = subprocess.run(asked, capture_output=True, text=True, timeout=seconds, check=False)

@@ -15,7 +15,7 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     command = commands.add_parser("rebuild", help="make the index anew from what batches wrote, and switch to it")
     command.add_argument("--vectors", required=True, help="directory or s3://bucket that holds vectors/ and deletions/")
-    command.add_argument("--index", required=True, help="directory or s3://bucket/prefix of the index")
+    command.add_argument("--index", required=True, help="directory, s3://bucket/prefix or s3vectors:<bucket>/<index>")
     command.add_argument("--manifest", default="", help="which bundle's vectors, by the beginning of its manifest hash")
     options = parser.parse_args(arguments)
     try:
@@ -26,13 +26,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _rebuild(options: argparse.Namespace) -> int:
-    from handler.search.lance import LanceIndex
-    from handler.search.rebuild import rebuild
-    from handler.search.source import Source
+    from handler.search.backends import rebuild_index
 
     started = time.monotonic()
     with Bars() as bars:
-        made = rebuild(Source(options.vectors), LanceIndex(options.index), options.manifest, bars.show)
+        made = rebuild_index(options.vectors, options.index, options.manifest, bars.show)
     late = f", {made.late} files came meanwhile" if made.late else ""
     print(
         f"{made.rows:,} images can be found and {made.gone:,} are gone, of {made.read:,} rows{late}; "

@@ -2,9 +2,13 @@
 
 import threading
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from handler.search.index import Index
 from handler.service import LOAD_AT_INIT
+
+if TYPE_CHECKING:
+    from handler.search.rebuild import Progress, Rebuilt
 
 S3_VECTORS = "s3vectors:"
 
@@ -27,3 +31,20 @@ def import_ahead(place: str, initialization: str) -> None:
         import_module("lancedb")
     else:
         threading.Thread(target=import_module, args=("lancedb",), name="openclip-import", daemon=True).start()
+
+
+def rebuild_index(vectors: str, place: str, manifest: str = "", progress: "Progress" = lambda *_: None) -> "Rebuilt":
+    """Make the index at `place` anew from the batches at `vectors`, a directory or `s3://bucket[/prefix]`.
+
+    `manifest` chooses a bundle, by the beginning of its hash. Raises SourceError, ApiError.
+    """
+    from handler.search.source import Source
+
+    if place.startswith(S3_VECTORS):
+        from handler.search.fill import fill
+
+        return fill(Source(vectors), open_index(place), manifest, progress)
+    from handler.search.lance import LanceIndex
+    from handler.search.rebuild import rebuild
+
+    return rebuild(Source(vectors), LanceIndex(place), manifest, progress)

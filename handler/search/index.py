@@ -1,5 +1,6 @@
 """What every index can do, whichever product keeps it, and the refusals that all of them share."""
 
+import os
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -34,8 +35,9 @@ class Index(Protocol):
 
 
 def rebuild_command(place: str) -> str:
-    """Return the command that fills an index from the vectors of a batch."""
-    return f"python -m handler.search rebuild --vectors <directory or s3://bucket> --index {place}"
+    """Return the command that fills an index from the vectors of a batch: the deployment's, where it names one."""
+    by_hand = f"python -m handler.search rebuild --vectors <directory or s3://bucket> --index {place}"
+    return os.environ.get("OPENCLIP_SEARCH_REBUILD") or by_hand
 
 
 def not_found(place: str) -> ApiError:

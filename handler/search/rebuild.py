@@ -59,7 +59,7 @@ def rebuild(source: Source, index: LanceIndex, manifest: str = "", progress: Pro
 
 
 def _rebuild(source: Source, index: LanceIndex, manifest: str, progress: Progress) -> Rebuilt:
-    plan = _plan(source, manifest, progress)
+    plan = choose(source, manifest, progress)
     name = new_name()
     try:
         _write(source, plan, index, name, progress)
@@ -81,7 +81,8 @@ def _rebuild(source: Source, index: LanceIndex, manifest: str, progress: Progres
     return Rebuilt(rows, int(made.table().count_rows()) - rows, sum(plan.counts), late)
 
 
-def _plan(source: Source, manifest: str, progress: Progress) -> Plan:
+def choose(source: Source, manifest: str, progress: Progress) -> Plan:
+    """Return the files of one bundle. Raises SourceError where there are none, or those of several."""
     names = source.names()
     abouts, counts, kept = {}, [], []
     for place, name in enumerate(names):

@@ -1,0 +1,24 @@
+"""Lambda's entry point of a rebuild: invoked without an answer that anybody waits for, as its deployment says."""
+
+from handler import offline  # noqa: F401, I001 - before all else: libraries freeze their network settings when imported
+
+import json
+import os
+from typing import Any
+
+from handler import manifest
+from handler.search.backends import rebuild_index
+from handler.search.settings import SearchSettings
+from handler.settings import Settings
+
+
+def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
+    """Make the index anew from all that batches of this bundle wrote; returns what it holds.
+
+    Raises SourceError or ApiError where it cannot: the old index then stays.
+    """
+    ours = manifest.load(Settings.from_env(os.environ).bundle_dir).sha256
+    place = SearchSettings.from_env(os.environ).place
+    made = rebuild_index(f"s3://{os.environ['OPENCLIP_BATCH_OUTPUT']}", place, ours)._asdict()
+    print(json.dumps({"rebuilt": made}))
+    return made
