@@ -18,12 +18,8 @@ BUSY = (  # of Lambda, and passing
     "Lambda.AWSLambdaException",
     "Lambda.SdkClientException",
 )
-TRANSIENT = (
-    "TransientError",
-    "Sandbox.Timedout",
-    "Lambda.Unknown",
-    "States.Timeout",
-)  # S3 was away; a worker was killed
+MEANT = ("ShardError", "ValueError")  # of our own functions: the same would come again
+TRANSIENT = ("States.TaskFailed", "States.Timeout")  # all else: S3 was away; a worker was killed, or out of time
 
 
 class BatchMachine(Construct):
@@ -90,7 +86,11 @@ def _shards(
 
 
 def _retry(task: tasks.LambdaInvoke) -> None:
-    """Wait for Lambda for as long as it is busy; try a shard twice more whose worker was killed."""
+    """Wait for Lambda for as long as it is busy; try twice more what failed for no reason of its own.
+
+    A killed worker has many names (Runtime.ExitError, Lambda.Unknown, Sandbox.Timedout, ...): so all are retried but
+    those that are meant. What a shard had saved is not done again.
+    """
     task.add_retry(
         errors=list(BUSY),
         interval=Duration.seconds(2),
@@ -99,6 +99,7 @@ def _retry(task: tasks.LambdaInvoke) -> None:
         jitter_strategy=sfn.JitterType.FULL,
         max_delay=Duration.minutes(2),
     )
+    task.add_retry(errors=list(MEANT), max_attempts=0)
     task.add_retry(errors=list(TRANSIENT), interval=Duration.seconds(10), max_attempts=2, backoff_rate=2)
 
 

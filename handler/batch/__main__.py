@@ -6,7 +6,9 @@ import argparse
 import os
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from handler.batch import shard
 from handler.batch.folder_plan import plan
@@ -19,7 +21,7 @@ RUN = "local"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; returns its exit status: 0 all images, 3 some failed, 1 a shard or everything failed."""
+    """Run the command; returns its exit status: 0 all images, 3 some failed, 1 a shard failed, 130 interrupted."""
     parser = _parser()
     options = parser.parse_args(arguments)
     if not options.source.is_dir():
@@ -28,10 +30,15 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"--run {options.run!r}: use letters, digits, dots, dashes and underscores, at most 64")
     try:
         share(str(options.max_failed))
+        if not 0 <= options.tolerated_shards <= 100:
+            parser.error(f"--tolerated-shards {options.tolerated_shards:g}: give a number from 0 to 100")
         return _run(options)
     except (StartError, ApiError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("\ninterrupted: the same command goes on where this one stopped", file=sys.stderr)
+        return 130
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -41,6 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--run", default=RUN, help="name of the run; the same name goes on where it stopped")
     parser.add_argument("--shard-size", type=_positive, default=1000, help="images in one Parquet file (1000)")
     parser.add_argument("--processes", type=_positive, default=os.cpu_count() or 1, help="processes (one a processor)")
+    parser.add_argument("--tolerated-shards", type=float, default=5, help="percent of the shards that may fail (5)")
     parser.add_argument("--max-failed", type=float, default=0.5, help="share of a shard that may fail (0.5)")
     return parser
 
@@ -56,26 +64,40 @@ def _run(options: argparse.Namespace) -> int:
     planned = plan(options.source, store, options.run, options.shard_size)
     if planned["source"] != str(options.source.absolute()):
         raise StartError(f"run {options.run!r} in {options.output} is of {planned['source']}: give another --run")
-    names = [f"runs/{options.run}/plan/{number:08d}.jsonl" for number in range(planned["shards"])]
+    names = [f"{planned['prefix']}{number:08d}.jsonl" for number in range(planned["shards"])]
     print(f"{planned['images']:,} images in {planned['shards']} shards; {planned['left_out']} other files left out")
     totals = {"embedded": 0, "failed": 0, "skipped": 0, "shards_failed": 0}
-    started = time.monotonic()
-    for outcome in outcomes(names, options.source, options.output, options.max_failed, options.processes):
-        totals["embedded"] += outcome.get("embedded", 0)
-        totals["failed"] += outcome.get("failed", 0)
-        totals["skipped"] += bool(outcome.get("skipped"))
-        totals["shards_failed"] += "error" in outcome
-        if "error" in outcome:
-            print(f"error: {outcome['error']}", file=sys.stderr)
-        _show(totals, len(names), time.monotonic() - started)
+    started, stopped = time.monotonic(), False
+    running = outcomes(names, options.source, options.output, options.max_failed, options.processes)
+    with closing(running):  # which ends the processes
+        for outcome in running:
+            _add(totals, outcome)
+            _show(totals, time.monotonic() - started)
+            if stopped := totals["shards_failed"] > len(names) * options.tolerated_shards / 100:
+                break
     print(
         f"{totals['embedded']:,} embedded, {totals['failed']:,} failed, {totals['skipped']} shards were done before, "
         f"{totals['shards_failed']} shards failed; {time.monotonic() - started:.1f} s; results in {options.output}"
     )
+    if stopped:
+        print(
+            f"error: stopped early: {totals['shards_failed']} of {len(names)} shards failed, more than the "
+            f"{options.tolerated_shards:g} % of --tolerated-shards. What is done is kept: the same command goes on",
+            file=sys.stderr,
+        )
     return 1 if totals["shards_failed"] else 3 if totals["failed"] else 0
 
 
-def _show(totals: dict[str, int], shards: int, seconds: float) -> None:
+def _add(totals: dict[str, int], outcome: dict[str, Any]) -> None:
+    for name in ("embedded", "failed"):
+        totals[name] += outcome.get(name, 0)
+    totals["skipped"] += bool(outcome.get("skipped"))
+    totals["shards_failed"] += "error" in outcome
+    if "error" in outcome:
+        print(f"error: {outcome['error']}", file=sys.stderr)
+
+
+def _show(totals: dict[str, int], seconds: float) -> None:
     if not sys.stderr.isatty():
         return
     rate = totals["embedded"] / max(seconds, 1e-9)

@@ -8,20 +8,21 @@ import os
 import time
 from typing import Any
 
-from handler.batch import arrivals, shard
-from handler.batch.reader import BucketReader, make_client
+from handler.batch import arrivals, compaction, shard
+from handler.batch.reader import BucketReader, make_client, now
 from handler.batch.settings import BatchSettings
-from handler.batch.shard import ShardError, Work
+from handler.batch.shard import DIGITS, ShardError, Work
 from handler.batch.store import Bucket
 from handler.manifest import IMAGE
 from handler.service import Service
 
+SPARE_MILLISECONDS = 180_000  # before the timeout, for the last files of a compaction
 STARTED = time.monotonic()
 SERVICE = Service.start(os.environ, STARTED)
 
 
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Take `{"plan": key}` from the state machine, or a batch of SQS messages.
+    """Take `{"plan": key}` from the state machine, a batch of SQS messages, or `{"compact": {}}` from the schedule.
 
     Raises ShardError and TransientError, which the state machine names and retries.
     """
@@ -30,21 +31,30 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         facts = {"messages": len(event["Records"]), "returned": len(outcome["batchItemFailures"])}
     elif "plan" in event:
         outcome = facts = shard.run(str(event["plan"]), _work(), BatchSettings.from_env().max_failed)
+    elif "compact" in event:
+        outcome = facts = _compact(context)
     else:
-        raise ShardError('the event has neither "plan" nor "Records": this function is called by the state machine')
+        raise ShardError('the event has no "plan", "Records" or "compact": this function is called by the batch\'s own')
     print(json.dumps({"batch": facts}))
     return outcome
 
 
+def _compact(context: Any) -> dict[str, Any]:
+    store = Bucket(_client(), BatchSettings.from_env().output)
+    model = SERVICE.models.manifest.sha256[:DIGITS]
+    return compaction.run(store, model, now(), lambda: context.get_remaining_time_in_millis() < SPARE_MILLISECONDS)
+
+
 def _work() -> Work:
     model = SERVICE.model(None, (IMAGE,))
-    client = _client()
+    client, settings = _client(), BatchSettings.from_env()
     return Work(
         model,
         SERVICE.models.manifest.sha256,
         SERVICE.settings,
         BucketReader(client, SERVICE.settings.max_object_bytes),
-        Bucket(client, BatchSettings.from_env().output),
+        Bucket(client, settings.output),
+        int8=settings.vectors == "int8",
     )
 
 

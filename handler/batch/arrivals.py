@@ -36,7 +36,7 @@ def run(records: Sequence[dict[str, Any]], work: Work) -> dict[str, Any]:
             rows[row.bucket, row.key] = row  # several events of one object in one batch: one look
     try:
         if rows:
-            _store(work, *work.embed(list(rows.values())))
+            _store(work, *work.embed(list(rows.values()))[:2])
     except TransientError:
         unread += messages
     return {"batchItemFailures": [{"itemIdentifier": message} for message in unread]}

@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,13 @@ def plan(source: Path, store: Directory, run: str, shard_size: int) -> dict[str,
     """List the images below `source` into plan files of `shard_size` rows, and return the plan's summary.
 
     A run that was planned before keeps its plan: nothing is listed again. Files whose names begin with a dot, names
-    that are not UTF-8, and other kinds of files are left out; the summary counts them.
+    that are not UTF-8, and other kinds of files are left out; the summary counts them. Two that list at once write
+    below names of their own, the summary's `prefix`: the first to write the summary has planned the run.
     """
     summary = f"runs/{run}/plan.json"
     if store.exists(summary):
-        known: dict[str, Any] = json.loads(store.read(summary))
-        return known
+        return {"prefix": f"runs/{run}/plan/", **json.loads(store.read(summary))}
+    prefix = f"runs/{run}/plan/{secrets.token_hex(4)}/"
     listed_at, shards, images, size, left_out = now(), 0, 0, 0, 0
     rows: list[dict[str, Any]] = []
     for path in _files(source):
@@ -32,14 +34,16 @@ def plan(source: Path, store: Directory, run: str, shard_size: int) -> dict[str,
         images += 1
         rows.append({"bucket": "", "key": name, "size": bytes_, "seen_at": listed_at})
         if len(rows) == shard_size:
-            store.write(f"runs/{run}/plan/{shards:08d}.jsonl", json_lines(rows))
+            store.write(f"{prefix}{shards:08d}.jsonl", json_lines(rows))
             shards, rows = shards + 1, []
     if rows:
-        store.write(f"runs/{run}/plan/{shards:08d}.jsonl", json_lines(rows))
+        store.write(f"{prefix}{shards:08d}.jsonl", json_lines(rows))
         shards += 1
-    found = {"shards": shards, "images": images, "bytes": size, "left_out": left_out, "source": str(source.absolute())}
-    store.write_once(summary, json_lines([found]))
-    return found
+    counts = {"shards": shards, "images": images, "bytes": size, "left_out": left_out}
+    found = {"prefix": prefix, **counts, "source": str(source.absolute())}
+    if store.write_once(summary, json_lines([found])):
+        return found
+    return plan(source, store, run, shard_size)
 
 
 def _files(source: Path) -> Iterator[Path]:

@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from handler.batch.rows import Embedded
-from handler.models import LoadedModel
+from handler.batch.rows import Embedded, Row
 
 if TYPE_CHECKING:
     from arro3.core import Array
 
+MAGIC = b"PAR1"  # begins and ends a file
 METADATA_KEY = "openclip"  # one key that holds JSON: several come out in an order that differs from run to run
 
 
-def write(rows: Sequence[Embedded], model: LoadedModel, manifest_sha256: str, settings: dict[str, Any]) -> bytes:
+def write(rows: Sequence[Embedded], dimensions: int, about: dict[str, Any]) -> bytes:
     """Return the rows as Parquet; the same rows give the same bytes.
 
     Columns: bucket, key, etag (text), size (bytes), last_modified, seen_at (UTC, milliseconds), width, height (pixels),
-    vector (fixed_size_list of D float32, unit length). The metadata key `openclip` holds the model, the bundle's
-    manifest hash and the settings that change a vector.
+    vector (fixed_size_list of D numbers, of the type that the rows' vectors have). `about` is kept as JSON under the
+    metadata key `openclip`: the model, the bundle's manifest hash and the settings that change a vector.
     """
     from arro3.core import Array, DataType, Table  # late: only a batch writes Parquet
     from arro3.io import write_parquet
@@ -35,9 +35,8 @@ def write(rows: Sequence[Embedded], model: LoadedModel, manifest_sha256: str, se
         "seen_at": _times([item.row.seen_at for item in rows]),
         "width": Array(np.array([item.width for item in rows], np.int32)),
         "height": Array(np.array([item.height for item in rows], np.int32)),
-        "vector": _vectors(rows, model.entry.embed_dim),
+        "vector": _vectors(rows, dimensions),
     }
-    about = {"model": model.entry.id, "manifest_sha256": manifest_sha256, "settings": settings}
     out = io.BytesIO()
     write_parquet(
         Table.from_pydict(columns),
@@ -47,6 +46,39 @@ def write(rows: Sequence[Embedded], model: LoadedModel, manifest_sha256: str, se
         key_value_metadata={METADATA_KEY: json.dumps(about, sort_keys=True)},
     )
     return out.getvalue()
+
+
+def read(data: bytes) -> tuple[list[Embedded], dict[str, Any]]:
+    """Return what `write` was given: the rows and `about`. Raises ValueError for what is no such file."""
+    from arro3.core import list_flatten
+    from arro3.io import read_parquet
+
+    if len(data) < 12 or data[:4] != MAGIC or data[-4:] != MAGIC:
+        raise ValueError("no Parquet file, or not all of one")
+    try:
+        table = read_parquet(io.BytesIO(data)).read_all()
+        about: dict[str, Any] = json.loads(dict(table.schema.metadata)[METADATA_KEY.encode()])
+        columns = {name: table[name].combine_chunks() for name in table.column_names} if table.num_rows else {}
+        vectors = list_flatten(columns["vector"]).to_numpy().reshape(table.num_rows, -1) if columns else ()
+        texts = [columns[name].to_pylist() if columns else () for name in ("bucket", "key", "etag")]
+        names = ("size", "last_modified", "seen_at", "width", "height")
+        numbers = [_integers(columns[name]) if columns else () for name in names]
+    except BaseException as error:
+        if isinstance(error, Exception) or type(error).__name__ == "PanicException":  # how Rust reports a damaged file
+            raise ValueError(f"not a Parquet file of a batch: {error}") from error
+        raise
+    found = zip(*texts, *numbers, vectors, strict=True)
+    return [
+        Embedded(Row(bucket, key, size, seen), etag, size, modified, width, height, vector)
+        for bucket, key, etag, size, modified, seen, width, height, vector in found
+    ], about
+
+
+def _integers(column: "Array") -> list[int]:
+    from arro3.core import DataType
+
+    found: list[int] = column.cast(DataType.int64()).to_numpy().tolist()
+    return found
 
 
 def _times(milliseconds: list[int]) -> "Array":
@@ -59,4 +91,4 @@ def _vectors(rows: Sequence[Embedded], dimensions: int) -> "Array":
     from arro3.core import Array, fixed_size_list_array
 
     matrix = np.stack([item.vector for item in rows]) if rows else np.empty((0, dimensions), np.float32)
-    return fixed_size_list_array(Array(np.ascontiguousarray(matrix, np.float32).ravel()), dimensions)
+    return fixed_size_list_array(Array(np.ascontiguousarray(matrix).ravel()), dimensions)

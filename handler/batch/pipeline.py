@@ -20,7 +20,7 @@ from handler.models import LoadedModel
 from handler.settings import Settings
 
 GROUP = 32  # images that the engine gets at once
-AHEAD = 4 * GROUP  # images that are downloaded or decoded before the engine wants them
+AHEAD = 2 * GROUP  # images that are downloaded or decoded before the engine wants them
 HELD_BYTES = 96_000_000  # of downloaded files that are not decoded yet
 
 

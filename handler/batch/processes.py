@@ -1,59 +1,150 @@
-"""Shards of a local run, spread over processes: each loads the model once."""
+"""Shards of a local run, spread over processes: each loads the model once. One that is killed is replaced."""
 
 from handler import offline  # noqa: F401, I001 - before all else: a process begins by importing this module
 
 import multiprocessing
 import os
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+import signal
+from collections import Counter, deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 from handler.batch import shard
+from handler.batch.pipeline import GROUP
 from handler.batch.reader import FolderReader
 from handler.batch.store import Directory
-from handler.errors import StartError
+from handler.errors import ApiError, StartError
 from handler.manifest import IMAGE
 from handler.service import Service
 
-_state: dict[str, Any] = {}  # of one process: what it embeds with
+TRIES = 3  # of a shard whose process is killed: by then it is the shard, or the machine's memory
 
 
 def outcomes(
     names: Sequence[str], source: Path, output: Path, max_failed: float, processes: int
-) -> Iterator[dict[str, Any]]:
+) -> Generator[dict[str, Any]]:
     """Run the plan files `names`, and yield the outcome of each as `shard.run` tells it, or `error` with a message.
 
-    Raises StartError where a process was killed: what was written stays, and the same command goes on.
+    A shard whose process is killed is run again by a new one, up to TRIES times; what it saved is not done again.
+    Raises StartError where no process can load the model.
     """
     processes = min(processes, max(1, len(names)))
     # Each process has its share of the processors; a setting of the user's own stays.
     os.environ.setdefault("OPENCLIP_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
-    prepare = partial(_prepare, source.absolute(), output.absolute(), max_failed)
-    context = multiprocessing.get_context("spawn")  # engines keep threads, which a fork would lose
+    crew = _Crew(names, processes, partial(_start, source.absolute(), output.absolute(), max_failed))
     try:
-        with ProcessPoolExecutor(processes, context, prepare) as pool:
-            for done in as_completed([pool.submit(_shard, name) for name in names]):
-                yield done.result()
-    except BrokenProcessPool as error:
-        raise StartError(
-            "a process ended before its shard was done (a line above says why; without one it was killed, perhaps "
-            "for its memory: give fewer --processes). Run the same command again: finished shards are kept"
-        ) from error
+        while crew.at_work():
+            yield from crew.outcomes()
+    finally:
+        crew.stop()
 
 
-def _prepare(source: Path, output: Path, max_failed: float) -> None:
+@dataclass(frozen=True)
+class _Worker:
+    process: BaseProcess
+    connection: Connection
+
+    def give(self, name: str) -> None:
+        with suppress(OSError):  # it is gone already, as the next answer tells
+            self.connection.send(name)
+
+    def stop(self) -> None:
+        self.connection.close()
+        self.process.terminate()
+        self.process.join()
+
+
+class _Crew:
+    """The processes, and which shard each of them has."""
+
+    def __init__(self, names: Sequence[str], processes: int, start: Callable[[], _Worker]) -> None:
+        self._start = start
+        self._waiting = deque(names)
+        self._killed = Counter[str]()
+        self._idle = [start() for _ in range(processes)] if names else []
+        self._busy: list[tuple[_Worker, str]] = []
+
+    def at_work(self) -> bool:
+        """Give every idle process a shard; tells whether any has one."""
+        while self._idle and self._waiting:
+            self._busy.append((self._idle.pop(), self._waiting.popleft()))
+            self._busy[-1][0].give(self._busy[-1][1])
+        return bool(self._busy)
+
+    def outcomes(self) -> Iterator[dict[str, Any]]:
+        """Wait for one process at least, and yield what those that are done found."""
+        done = wait([worker.connection for worker, _ in self._busy])
+        answered = [item for item in self._busy if item[0].connection in done]
+        self._busy = [item for item in self._busy if item not in answered]
+        for worker, name in answered:
+            try:
+                outcome = worker.connection.recv()
+                self._idle.append(worker)
+            except (EOFError, OSError):
+                outcome = self._replace(worker, name)
+            if outcome and "unready" in outcome:
+                raise StartError(outcome["unready"])
+            if outcome:
+                yield outcome
+
+    def _replace(self, worker: _Worker, name: str) -> dict[str, Any] | None:
+        """Start another process for one that is gone; returns the shard's outcome where it is not to be tried again."""
+        worker.stop()
+        self._idle.append(self._start())
+        self._killed[name] += 1
+        if self._killed[name] < TRIES:
+            self._waiting.appendleft(name)
+            return None
+        code = worker.process.exitcode or 0
+        return {
+            "error": f"{name}: its process ended {TRIES} times before it was done (the last with "
+            f"{f'signal {-code}' if code < 0 else f'status {code}'}; a line above may say why, and without one it was "
+            "killed, perhaps for its memory: give fewer --processes). Finished shards are kept"
+        }
+
+    def stop(self) -> None:
+        """End all processes."""
+        for worker in [*self._idle, *(worker for worker, _ in self._busy)]:
+            worker.stop()
+
+
+def _start(source: Path, output: Path, max_failed: float) -> _Worker:
+    context = multiprocessing.get_context("spawn")  # engines keep threads, which a fork would lose
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_serve, args=(theirs, source, output, max_failed), daemon=True)
+    process.start()
+    theirs.close()  # so that the pipe ends when the process does
+    return _Worker(process, ours)
+
+
+def _serve(connection: Connection, source: Path, output: Path, max_failed: float) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one that started this
+    try:
+        work = _prepare(source, output)
+        while True:
+            connection.send(_shard(connection.recv(), work, max_failed))
+    except (StartError, ApiError) as error:
+        connection.send({"unready": str(error)})
+    except (EOFError, OSError):
+        return  # nobody asks any more
+
+
+def _prepare(source: Path, output: Path) -> shard.Work:
     service = Service.start(os.environ)
     model = service.model(None, (IMAGE,))
     reader = FolderReader(source, service.settings.max_object_bytes)
-    _state["work"] = shard.Work(model, service.models.manifest.sha256, service.settings, reader, Directory(output))
-    _state["max_failed"] = max_failed
+    # Files on this machine cost nothing to write: a part for each group that the engine gets.
+    return shard.Work(model, service.models.manifest.sha256, service.settings, reader, Directory(output), GROUP)
 
 
-def _shard(name: str) -> dict[str, Any]:
+def _shard(name: str, work: shard.Work, max_failed: float) -> dict[str, Any]:
     try:
-        return shard.run(name, _state["work"], _state["max_failed"])
-    except (shard.ShardError, OSError) as error:
+        return shard.run(name, work, max_failed)
+    except (shard.ShardError, OSError, FloatingPointError) as error:
         return {"error": str(error)}

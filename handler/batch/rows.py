@@ -24,7 +24,7 @@ class Row(NamedTuple):
 
 
 class Embedded(NamedTuple):
-    """An image with its vector, float32 [D] of unit length. `etag`, `size` and `modified` are of the bytes read."""
+    """An image with its vector, float32 [D] of unit length (int8 where a file has that). `etag`, `size` and `modified` are of the bytes read."""
 
     row: Row
     etag: str
@@ -32,7 +32,7 @@ class Embedded(NamedTuple):
     modified: int  # milliseconds since 1970
     width: int
     height: int
-    vector: NDArray[np.float32]
+    vector: NDArray[Any]
 
 
 class Failed(NamedTuple):

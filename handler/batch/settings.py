@@ -6,12 +6,18 @@ from typing import NamedTuple
 
 from handler.errors import SettingsError
 
+VECTORS = ("float32", "int8")
+
 
 class BatchSettings(NamedTuple):
-    """`output` is the bucket for plans and results. `max_failed` is a share of a shard's images, from 0 to 1."""
+    """`output` is the bucket for plans and results. `max_failed` is a share of a shard's images, from 0 to 1.
+
+    `vectors` is the type of their numbers, float32 or int8.
+    """
 
     output: str
     max_failed: float = 0.5
+    vectors: str = "float32"
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> "BatchSettings":
@@ -19,7 +25,10 @@ class BatchSettings(NamedTuple):
         output = environ.get("OPENCLIP_BATCH_OUTPUT", "")
         if not output:
             raise SettingsError("OPENCLIP_BATCH_OUTPUT is not set: name the bucket that plans and results lie in")
-        return cls(output, share(environ.get("OPENCLIP_BATCH_MAX_FAILED", str(cls.max_failed))))
+        vectors = environ.get("OPENCLIP_BATCH_VECTORS", "float32")
+        if vectors not in VECTORS:
+            raise SettingsError(f"OPENCLIP_BATCH_VECTORS is {vectors!r}: set it to {' or '.join(VECTORS)}")
+        return cls(output, share(environ.get("OPENCLIP_BATCH_MAX_FAILED", str(cls.max_failed))), vectors)
 
 
 def share(text: str) -> float:

@@ -4,14 +4,18 @@ import re
 from typing import Any, NamedTuple
 
 from handler.batch import parquet
+from handler.batch.parts import Parts, Result
 from handler.batch.pipeline import Pipeline
 from handler.batch.reader import Reader
 from handler.batch.rows import Embedded, Failed, Row, error_lines, read_plan
 from handler.batch.store import Store
+from handler.endpoints import quantize
 from handler.models import LoadedModel
 from handler.settings import Settings
 
-PLAN = re.compile(r"runs/(?P<run>[A-Za-z0-9][A-Za-z0-9_.-]{0,63})/plan/(?P<shard>[0-9]{8})\.jsonl")
+PLAN = re.compile(r"runs/(?P<run>[A-Za-z0-9][A-Za-z0-9_.-]{0,63})/plan/([0-9a-f]{8}/)?(?P<shard>[0-9]{8})\.jsonl")
+SAVED_EVERY = 128  # images: what a killed worker has to do again, and those that were decoded ahead
+DIGITS = 12  # of the manifest's hash, in the names of what is written
 ENOUGH = 20  # images of which a share says something
 
 
@@ -27,49 +31,72 @@ class Work(NamedTuple):
     settings: Settings
     reader: Reader
     store: Store
+    saved_every: int = SAVED_EVERY
+    int8: bool = False
 
     def target(self, kind: str, partition: str, name: str, suffix: str) -> str:
-        """Name an output: `kind` is vectors, errors or deletions."""
-        return f"{kind}/model={self.manifest_sha256[:12]}/run={partition}/{name}.{suffix}"
+        """Name an output: `kind` is vectors, errors, deletions or parts."""
+        return f"{kind}/model={self.manifest_sha256[:DIGITS]}/run={partition}/{name}.{suffix}"
 
-    def embed(self, rows: list[Row]) -> tuple[list[Embedded], list[Failed]]:
-        """Embed rows; what cannot be embedded is the second list. Raises TransientError."""
-        results = list(Pipeline(self.model, self.reader, self.settings).embed(rows))
+    def embed(self, rows: list[Row], parts: Parts | None = None) -> tuple[list[Embedded], list[Failed], int]:
+        """Embed rows; what cannot be embedded is the second list. Raises TransientError.
+
+        With `parts`, what they have is taken from them, which is how many the third says; and new ones are written.
+        """
+        results: list[Result] = parts.load(rows) if parts else []
+        resumed, unsaved = len(results), list[Result]()
+        for result in Pipeline(self.model, self.reader, self.settings).embed(rows[resumed:]):
+            unsaved.append(result)
+            if parts and len(unsaved) == self.saved_every:
+                parts.save(len(results), unsaved)
+                results += unsaved
+                unsaved = []
+        results += unsaved
         return (
             [item for item in results if isinstance(item, Embedded)],
             [item for item in results if isinstance(item, Failed)],
+            resumed,
         )
 
     def parquet(self, embedded: list[Embedded]) -> bytes:
         """Return the results as Parquet, with what changes a vector in the file's metadata."""
-        changes = {"exif_orientation": self.settings.exif_orientation, "normalize": True}
-        return parquet.write(embedded, self.model, self.manifest_sha256, changes)
+        settings: dict[str, Any] = {"exif_orientation": self.settings.exif_orientation, "normalize": True}
+        entry = self.model.entry
+        if self.int8:  # by the API's scale: handler/endpoints/quantize.py
+            settings |= {"vectors": "int8", "scale": quantize.scale(entry.embed_dim)}
+            embedded = [item._replace(vector=quantize.quantized(item.vector[None], "int8")[0]) for item in embedded]
+        about = {"model": entry.id, "manifest_sha256": self.manifest_sha256, "settings": settings}
+        return parquet.write(embedded, entry.embed_dim, about)
 
 
 def run(plan: str, work: Work, max_failed: float) -> dict[str, Any]:
-    """Embed what `runs/<run>/plan/<number>.jsonl` names; returns what was done, as the state machine keeps it.
+    """Embed what a plan file names, `runs/<run>/plan/<listing>/<number>.jsonl`; returns what was done.
 
     Two may run at once, and one may run again: the output has one name, and the first to write it wins.
-    Raises ShardError, or TransientError where S3 does not answer: nothing is written then.
+    Raises ShardError, or TransientError where S3 does not answer: no vectors are written then.
     """
     matched = PLAN.fullmatch(plan)
     if matched is None:
-        raise ShardError(f"{plan!r} is no plan file: give runs/<run>/plan/<8 digits>.jsonl")
+        raise ShardError(f"{plan!r} is no plan file: give runs/<run>/plan/<listing>/<8 digits>.jsonl")
     name, partition = matched["shard"], matched["run"]
     target = work.target("vectors", partition, name, "parquet")
+    parts = Parts(work.store, work.target("parts", partition, name, "npz").removesuffix(".npz") + "/")
     if work.store.exists(target):
+        parts.remove()  # of a worker that was killed between the two
         return {"shard": name, "skipped": True}
     try:
         rows = read_plan(work.store.read(plan))
     except (ValueError, FileNotFoundError) as error:
         raise ShardError(f"{plan}: {error}: plan the run again under another name") from error
-    embedded, failed = work.embed(rows)
+    embedded, failed, resumed = work.embed(rows, parts)
     _check_failures(plan, embedded, failed, max_failed)
     if failed:
         work.store.write(work.target("errors", partition, name, "jsonl"), error_lines(failed))
     # The vectors come last: where they are, the shard is done.
     written = work.store.write_once(target, work.parquet(embedded))
-    return {"shard": name, "skipped": not written, "embedded": len(embedded), "failed": len(failed)}
+    parts.remove()
+    done = {"shard": name, "skipped": not written, "embedded": len(embedded), "failed": len(failed)}
+    return {**done, "resumed": resumed} if resumed else done
 
 
 def _check_failures(plan: str, embedded: list[Embedded], failed: list[Failed], max_failed: float) -> None:

@@ -2,8 +2,20 @@
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
+
+WRITING = ".writing-"  # begins the name of a file that is not complete
+
+
+class Entry(NamedTuple):
+    """One of a store's names, with its bytes and when they were written, in milliseconds since 1970."""
+
+    name: str
+    size: int
+    modified: int
 
 
 class Store(Protocol):
@@ -20,6 +32,12 @@ class Store(Protocol):
 
     def write_once(self, name: str, data: bytes) -> bool:
         """Write it, all or nothing, where nothing is yet; False where something was, which stays."""
+
+    def list(self, prefix: str) -> Iterator[Entry]:
+        """Yield what is there whose name begins with `prefix`, in the order of names."""
+
+    def remove(self, name: str) -> None:
+        """Remove it; nothing happens where it is not there."""
 
 
 class Directory:
@@ -51,10 +69,37 @@ class Directory:
             aside.unlink()
         return True
 
+    def list(self, prefix: str) -> Iterator[Entry]:
+        """Yield the files; one that goes meanwhile is left out."""
+        folder = self._root / prefix.rpartition("/")[0]
+        for path in sorted(folder.rglob("*")):
+            name = path.relative_to(self._root).as_posix()
+            if not name.startswith(prefix) or path.name.startswith(WRITING):
+                continue
+            try:
+                facts = path.stat()
+            except FileNotFoundError:
+                continue
+            if path.is_file():
+                yield Entry(name, facts.st_size, facts.st_mtime_ns // 1_000_000)
+
+    def remove(self, name: str) -> None:
+        """Remove the file, and the folders that are empty without it."""
+        path = self._root / name
+        path.unlink(missing_ok=True)
+        with suppress(OSError):  # not empty
+            for folder in path.relative_to(self._root).parents[:-1]:
+                (self._root / folder).rmdir()
+
     def _aside(self, name: str, data: bytes) -> Path:
         folder = (self._root / name).parent
-        folder.mkdir(parents=True, exist_ok=True)
-        handle, path = tempfile.mkstemp(prefix=".writing-", dir=folder)
+        while True:
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                handle, path = tempfile.mkstemp(prefix=WRITING, dir=folder)
+                break
+            except FileNotFoundError:
+                continue  # another run removed the folder between the two, since it was empty
         with os.fdopen(handle, "wb") as stream:
             stream.write(data)
         return Path(path)
@@ -97,3 +142,13 @@ class Bucket:
                 return False
             raise  # also ConditionalRequestConflict: another one is writing, and may fail yet
         return True
+
+    def list(self, prefix: str) -> Iterator[Entry]:
+        """Yield the objects. Raises botocore's ClientError."""
+        for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix):
+            for item in page.get("Contents", ()):
+                yield Entry(item["Key"], int(item["Size"]), int(item["LastModified"].timestamp() * 1000))
+
+    def remove(self, name: str) -> None:
+        """Delete the object; S3 does not mind where there is none."""
+        self._client.delete_object(Bucket=self._bucket, Key=name)

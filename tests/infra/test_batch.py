@@ -76,10 +76,13 @@ def test_the_machine_plans_and_gives_each_plan_file_to_a_worker(template: Templa
     assert shards["ItemReader"]["Parameters"]["Prefix.$"] == "$.planned.prefix"
     assert shards["ItemSelector"] == {"plan.$": "$$.Map.Item.Value.Key"}
     assert shards["ResultWriter"]["Parameters"]["Prefix"] == "results"
-    retried = [retry["ErrorEquals"] for retry in shards["ItemProcessor"]["States"]["Embed"]["Retry"]]
-    assert "Lambda.TooManyRequestsException" in retried[0]
-    assert "TransientError" in retried[1]
-    assert "ShardError" not in str(retried)  # it would fail again
+    busy, meant, transient = shards["ItemProcessor"]["States"]["Embed"]["Retry"]  # the first that names an error counts
+    assert "Lambda.TooManyRequestsException" in busy["ErrorEquals"]
+    assert (busy["JitterStrategy"], busy["MaxAttempts"]) == ("FULL", 10)
+    assert "ShardError" in meant["ErrorEquals"]
+    assert meant["MaxAttempts"] == 0  # it would fail again
+    assert transient["ErrorEquals"] == ["States.TaskFailed", "States.Timeout"]  # a killed worker's too
+    assert transient["MaxAttempts"] == 2
 
 
 def test_what_comes_and_what_goes_is_put_in_a_queue_with_a_dead_letter_queue(template: Template) -> None:
@@ -102,10 +105,12 @@ def test_the_roles_may_read_the_source_below_its_prefix_and_write_to_the_output_
     worker = statements(template, function(template, "batch worker"))
     reads = [item for item in worker if item["Action"] == "s3:GetObject"]
     assert "photos/2026/*" in json.dumps(reads)
+    deletes = [item["Resource"] for item in worker if "s3:DeleteObject" in item["Action"]]
+    assert [resource["Fn::Join"][1][-1] for resource in deletes] == ["/parts/*"]  # what it decodes comes from strangers
     for name in ("batch worker", "Lists the images"):
         actions = json.dumps([item["Action"] for item in statements(template, function(template, name))])
-        assert "s3:Delete" not in actions
         assert '"s3:*"' not in actions
+    assert "s3:Delete" not in json.dumps(statements(template, function(template, "Lists the images")))
     (bucket,) = resources(template, "AWS::S3::Bucket")
     assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
     assert bucket["BucketEncryption"]

@@ -1,12 +1,14 @@
 """The first state of a batch run: list the source's images into plan files of so many rows each.
 
 Runs on Lambda's own Python runtime, which brings boto3. It stops before its own timeout, and goes on when it is called
-again with what it returned: any number of objects can be listed.
+again with what it returned: any number of objects can be listed. S3 lists a prefix page by page, some thousands of keys
+a second: for 10^8 objects start runs that each have a `prefix` of their own.
 """
 
 import json
 import os
 import re
+import secrets
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -24,38 +26,49 @@ s3 = boto3.client("s3", config=Config(retries={"mode": "standard", "max_attempts
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Take `run`, and perhaps `since` (ISO 8601), `shard_size` and `planned`, which is what the last call returned.
+    """Plan `run`, perhaps with `prefix`, `since` (ISO 8601) and `shard_size`; `planned` is what the last call returned.
 
-    Returns `prefix` (of the plan files), `shards`, `images`, `bytes`, `more` (call again) and `token`.
+    `prefix` is what keys begin with, after the source's own. Returns `prefix` (of the plan files), `shards`, `images`,
+    `bytes`, `more` (call again) and `token`. Of two that plan one run at once, the first to finish has planned it; the
+    other returns that plan.
     Raises ValueError for an input that cannot be meant.
     """
     run, size, since = _checked(event)
-    output, prefix = os.environ["OUTPUT_BUCKET"], f"runs/{run}/plan/"
+    output = os.environ["OUTPUT_BUCKET"]
     if known := _known(output, run):
         return known
-    first: dict[str, Any] = {
-        "shards": 0,
-        "images": 0,
-        "bytes": 0,
-        "token": None,
-        "listed_at": time.time_ns() // 1_000_000,
-    }
-    state = event.get("planned") or first
+    state = event.get("planned") or _first(run)
     rows: list[dict[str, Any]] = []
     while True:
-        page = _page(state["token"])
+        page = _page(event.get("prefix") or "", state["token"])
         rows += _rows(page, since, state)
         state["token"] = page.get("NextContinuationToken")
         stop = not state["token"] or context.get_remaining_time_in_millis() < SPARE_MILLISECONDS
         while len(rows) >= size or (rows and stop):  # a short file at a stop: no rows are carried in the state
             body = "".join(json.dumps(row, ensure_ascii=False, sort_keys=True) + "\n" for row in rows[:size])
-            s3.put_object(Bucket=output, Key=f"{prefix}{state['shards']:08d}.jsonl", Body=body.encode())
+            s3.put_object(Bucket=output, Key=f"{state['prefix']}{state['shards']:08d}.jsonl", Body=body.encode())
             state["shards"], rows = state["shards"] + 1, rows[size:]
         if stop:
             break
-    result = {**state, "prefix": prefix, "more": bool(state["token"])}
-    if not result["more"]:
-        s3.put_object(Bucket=output, Key=f"runs/{run}/plan.json", Body=json.dumps(result).encode())
+    result = {**state, "more": bool(state["token"])}
+    return result if result["more"] else _decided(output, run, result)
+
+
+def _first(run: str) -> dict[str, Any]:
+    """Begin a listing, below a name of its own: files of two listings would not fit together."""
+    prefix = f"runs/{run}/plan/{secrets.token_hex(4)}/"
+    counts = {"shards": 0, "images": 0, "bytes": 0}
+    return {**counts, "prefix": prefix, "token": None, "listed_at": time.time_ns() // 1_000_000}
+
+
+def _decided(output: str, run: str, result: dict[str, Any]) -> dict[str, Any]:
+    """Record a complete plan as the run's, and return the run's plan: of two at once, S3 decides."""
+    try:
+        s3.put_object(Bucket=output, Key=f"runs/{run}/plan.json", Body=json.dumps(result).encode(), IfNoneMatch="*")
+    except s3.exceptions.ClientError as error:
+        if error.response["Error"]["Code"] != "PreconditionFailed":
+            raise  # also ConditionalRequestConflict, at which the state machine calls again
+        return _known(output, run) or result
     return result
 
 
@@ -63,6 +76,8 @@ def _checked(event: dict[str, Any]) -> tuple[str, int, datetime | None]:
     run, size, since = event.get("run"), event.get("shard_size") or 1000, event.get("since")
     if not isinstance(run, str) or not RUN.fullmatch(run) or run in RESERVED:
         raise ValueError(f"run is {run!r}: give letters, digits, dots, dashes or underscores, at most 64, not arrivals")
+    if not isinstance(event.get("prefix") or "", str):
+        raise ValueError(f"prefix is {event['prefix']!r}: give what the keys begin with, after the source's own prefix")
     if not isinstance(size, int) or not 1 <= size <= 10_000:
         raise ValueError(f"shard_size is {size!r}: give a whole number from 1 to 10000")
     if since is None:
@@ -85,9 +100,9 @@ def _known(output: str, run: str) -> dict[str, Any] | None:
     return found
 
 
-def _page(token: str | None) -> dict[str, Any]:
+def _page(prefix: str, token: str | None) -> dict[str, Any]:
     more = {"ContinuationToken": token} if token else {}
-    source = {"Bucket": os.environ["SOURCE_BUCKET"], "Prefix": os.environ.get("SOURCE_PREFIX", "")}
+    source = {"Bucket": os.environ["SOURCE_BUCKET"], "Prefix": os.environ.get("SOURCE_PREFIX", "") + prefix}
     return dict(s3.list_objects_v2(**source, **more))
 
 

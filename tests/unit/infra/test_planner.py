@@ -1,6 +1,7 @@
 """The planner: every image of the source in plan files, in as many calls as it takes."""
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -57,7 +58,35 @@ def test_images_and_no_other_files_are_planned_in_shards(planner: Any) -> None:
     result = planner.handler({"run": "first", "shard_size": 2}, Context())
     assert planned(planner, "first") == [["a.JPG", "c.png"], ["d/e.webp", "g.gif"], ["ü 中.jpeg"]]
     assert (result["shards"], result["images"], result["bytes"], result["more"]) == (3, 5, 25, False)
-    assert result["prefix"] == "runs/first/plan/"
+    assert re.fullmatch("runs/first/plan/[0-9a-f]{8}/", result["prefix"])
+
+
+def test_a_runs_own_prefix_comes_after_the_sources(planner: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(planner, ["2026/01/a.png", "2026/02/b.png", "01/c.png"])
+    monkeypatch.setenv("SOURCE_PREFIX", "2026/")
+    planner.handler({"run": "january", "prefix": "01/"}, Context())
+    assert planned(planner, "january") == [["2026/01/a.png"]]
+
+
+def test_two_that_plan_at_once_have_one_plan(planner: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second execution lists in between, and sees an object more: its shards would not be the first's."""
+    fill(planner, ["b.png", "c.png", "d.png"])
+    list_objects, other = planner.s3.list_objects_v2, {}
+
+    def meanwhile(**asked: Any) -> Any:
+        page = list_objects(**asked)
+        monkeypatch.setattr(planner.s3, "list_objects_v2", list_objects)
+        fill(planner, ["a.png"])
+        other.update(planner.handler({"run": "first", "shard_size": 2}, Context()))
+        return page
+
+    monkeypatch.setattr(planner.s3, "list_objects_v2", meanwhile)
+    first = planner.handler({"run": "first", "shard_size": 2}, Context())
+
+    assert first == other
+    listed = planner.s3.list_objects_v2(Bucket=OUTPUT, Prefix=first["prefix"])["Contents"]
+    rows = [read_plan(planner.s3.get_object(Bucket=OUTPUT, Key=item["Key"])["Body"].read()) for item in listed]
+    assert [[row.key for row in shard] for shard in rows] == [["a.png", "b.png"], ["c.png", "d.png"]]
 
 
 def test_only_what_is_below_the_prefix_is_listed(planner: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,6 +148,7 @@ def test_since_has_a_days_overlap(planner: Any) -> None:
         {"run": "a", "shard_size": 20_000},
         {"run": "a", "shard_size": "10"},
         {"run": "a", "since": "yesterday"},
+        {"run": "a", "prefix": 1},
     ],
 )
 def test_an_input_that_cannot_be_meant_is_refused_with_what_to_give(planner: Any, event: dict[str, Any]) -> None:

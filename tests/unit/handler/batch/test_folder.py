@@ -23,7 +23,7 @@ def test_a_folder_is_planned_once_in_the_order_of_names(tmp_path: Path) -> None:
     source, store = photos(tmp_path / "photos"), Directory(tmp_path / "out")
     found = plan(source, store, "local", 2)
     rows = [json.loads(line)["key"] for number in range(2) for line in
-            store.read(f"runs/local/plan/{number:08d}.jsonl").splitlines()]  # fmt: skip
+            store.read(f"{found['prefix']}{number:08d}.jsonl").splitlines()]  # fmt: skip
     assert rows == ["a.JPG", "b.png", "中 文.gif", "sub/c.webp"]
     assert (found["images"], found["shards"], found["left_out"]) == (4, 2, 4)
 

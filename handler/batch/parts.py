@@ -1,0 +1,77 @@
+"""What of a shard is done already, in files of some images each: a killed worker loses no more than the last."""
+
+import io
+import json
+import zipfile
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handler.batch.rows import Embedded, Failed, Row
+from handler.batch.store import Store
+
+Result = Embedded | Failed
+
+
+class Parts:
+    """The parts of one shard, below `prefix`. Each is named by the place of its first row.
+
+    Two workers on one shard write the same parts. A part that cannot be read, or is of other rows, counts as missing.
+    """
+
+    def __init__(self, store: Store, prefix: str) -> None:
+        self._store = store
+        self._prefix = prefix
+
+    def load(self, rows: Sequence[Row]) -> list[Result]:
+        """Return the results of the first rows, as far as parts have them without a gap."""
+        results: list[Result] = []
+        while len(results) < len(rows):
+            try:
+                results += _read(self._store.read(self._name(len(results))), rows[len(results) :])
+            except (FileNotFoundError, ValueError, LookupError, TypeError, StopIteration, zipfile.BadZipFile):
+                break
+        return results
+
+    def save(self, start: int, results: Sequence[Result]) -> None:
+        """Write the results of the rows from `start` on."""
+        self._store.write(self._name(start), _written(results))
+
+    def remove(self) -> None:
+        """Remove the parts of a shard that is done."""
+        for entry in self._store.list(self._prefix):
+            self._store.remove(entry.name)
+
+    def _name(self, start: int) -> str:
+        return f"{self._prefix}{start:08d}.npz"
+
+
+def _written(results: Sequence[Result]) -> bytes:
+    facts = [
+        [item.row.key, item.etag, item.size, item.modified, item.width, item.height]
+        if isinstance(item, Embedded)
+        else [item.row.key, item.code, item.message]
+        for item in results
+    ]
+    vectors = [item.vector for item in results if isinstance(item, Embedded)]
+    out = io.BytesIO()
+    text = np.frombuffer(json.dumps(facts).encode(), np.uint8)
+    np.savez(out, facts=text, vectors=np.stack(vectors) if vectors else np.empty((0, 0), np.float32))
+    return out.getvalue()
+
+
+def _read(data: bytes, rows: Sequence[Row]) -> list[Result]:
+    with np.load(io.BytesIO(data)) as arrays:  # numbers alone: numpy refuses pickles unless it is told otherwise
+        facts, vectors = json.loads(arrays["facts"].tobytes()), iter(arrays["vectors"])
+    if not facts or [fact[0] for fact in facts] != [row.key for row in rows[: len(facts)]]:
+        raise ValueError("a part of other rows")
+    return [_result(row, fact, vectors) for row, fact in zip(rows, facts, strict=False)]
+
+
+def _result(row: Row, fact: Sequence[Any], vectors: Iterator[NDArray[np.float32]]) -> Result:
+    if len(fact) == 3:
+        return Failed(row, fact[1], fact[2])
+    _, etag, size, modified, width, height = fact
+    return Embedded(row, etag, size, modified, width, height, next(vectors))

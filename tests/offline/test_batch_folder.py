@@ -1,0 +1,206 @@
+"""`python -m handler.batch` over 10,000 images: processes are killed, runs are doubled, and the output is the same.
+
+Each process reports the images that it opens, by Python's own audit event: what is opened twice was done twice.
+"""
+
+import json
+import os
+import random
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import time
+import zlib
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from tests.conftest import build_demo
+
+ROOT = Path(__file__).parents[2]
+IMAGES, BROKEN_OF = 10_000, 100  # one in so many is broken
+SHARDS = 10  # of 1,000, as by default
+REDONE = 0.02  # of all images, at most, where one worker in ten is killed
+REPORTING = """
+import os, sys
+_log = os.open(os.environ["OPENED"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+def _report(event, arguments):
+    if event == "open" and isinstance(arguments[0], str) and arguments[0].endswith(".png"):
+        os.write(_log, f"{os.getpid()} {arguments[0]}\\n".encode())
+sys.addaudithook(_report)
+"""
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_demo(tmp_path_factory.mktemp("batch"), "onnx", "int8")
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("photos")
+    for number in range(IMAGES):
+        (root / f"{number // 1000}").mkdir(exist_ok=True)
+        broken = number % BROKEN_OF == 7
+        (root / f"{number // 1000}" / f"{number:05d}.png").write_bytes(b"no image" if broken else png(number))
+    return root
+
+
+def png(number: int) -> bytes:
+    """One color, 8x8 pixels, as the PNG specification has it."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    row = b"\0" + bytes((number % 256, number // 256, 99)) * 8
+    head = struct.pack(">IIBBBBB", 8, 8, 8, 2, 0, 0, 0)
+    ends = chunk(b"IDAT", zlib.compress(row * 8, 1)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + ends
+
+
+class Runs:
+    """Runs of one folder into one output, and which process opened which image."""
+
+    def __init__(self, scratch: Path, bundle: Path, photos: Path) -> None:
+        self.output, self._photos, self._log = scratch / "output", photos, scratch / "opened"
+        (scratch / "site").mkdir(parents=True)
+        (scratch / "site" / "sitecustomize.py").write_text(REPORTING)
+        self._environ = {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": f"{scratch / 'site'}:{ROOT}",
+            "OPENCLIP_BUNDLE_DIR": str(bundle),
+            "OPENCLIP_CACHE_DIR": str(scratch / "cache"),
+            "OPENED": str(self._log),
+        }
+
+    def start(self, *options: str) -> "subprocess.Popen[str]":
+        command = [sys.executable, "-m", "handler.batch", str(self._photos), "--output", str(self.output), *options]
+        return subprocess.Popen(
+            [*command, "--processes", "2"],
+            env=self._environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def opened(self) -> list[tuple[int, str]]:
+        lines = self._log.read_text().splitlines() if self._log.exists() else []
+        return [(int(pid), path) for pid, _, path in (line.partition(" ") for line in lines)]
+
+    def wait_for(self, images: int, process: "subprocess.Popen[str]") -> int:
+        """Wait until so many images were opened; returns the process that opened the last."""
+        while len(found := self.opened()) < images:
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.01)
+        return found[-1][0]
+
+    def redone(self) -> float:
+        """Tell which share of all images was opened again, each time counted."""
+        return (len(self.opened()) - IMAGES) / IMAGES
+
+    def files(self) -> dict[str, bytes]:
+        kinds = ("vectors", "errors", "parts")
+        return {str(p.relative_to(self.output)): p.read_bytes() for kind in kinds
+                for p in sorted((self.output / kind).rglob("*")) if p.is_file()}  # fmt: skip
+
+
+def ended(process: "subprocess.Popen[str]") -> str:
+    out, err = process.communicate(timeout=200)
+    assert process.returncode == 3, err  # some images failed: the broken ones
+    return out
+
+
+@pytest.fixture(scope="module")
+def undisturbed(bundle: Path, photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Runs:
+    runs = Runs(tmp_path_factory.mktemp("undisturbed"), bundle, photos)
+    ended(runs.start())
+    return runs
+
+
+@pytest.fixture
+def runs(undisturbed: Runs, bundle: Path, photos: Path, tmp_path: Path) -> Runs:
+    """A run of the same plan, so that its output can be compared byte for byte."""
+    made = Runs(tmp_path, bundle, photos)
+    shutil.copytree(undisturbed.output / "runs", made.output / "runs")
+    return made
+
+
+def test_every_good_image_is_a_row_and_every_broken_one_an_error(undisturbed: Runs, photos: Path) -> None:
+    keys = [path.relative_to(photos).as_posix() for path in sorted(photos.rglob("*.png"))]
+    broken = {key for key in keys if (photos / key).read_bytes() == b"no image"}
+    rows: Any = duckdb.read_parquet(f"{undisturbed.output}/vectors/*/*/*.parquet")
+    found = [row[0] for row in rows.select("key").fetchall()]
+    assert sorted(found) == sorted(set(keys) - broken)  # a list: a key that is there twice would show
+    assert len(list(undisturbed.output.glob("vectors/*/*/*.parquet"))) == SHARDS
+    lines = [line for path in undisturbed.output.glob("errors/*/*/*.jsonl") for line in path.read_text().splitlines()]
+    assert len(lines) == len(broken) == IMAGES // BROKEN_OF
+    assert {json.loads(line)["key"] for line in lines} == broken
+    assert undisturbed.redone() == 0
+
+
+def test_killed_processes_cost_under_2_percent_and_change_nothing(runs: Runs, undisturbed: Runs) -> None:
+    chance = random.Random(5)  # noqa: S311 - the same for every run
+    process = runs.start()
+    kills = SHARDS // 10
+    for number in range(kills):
+        victim = runs.wait_for(IMAGES * (number + 1) // (kills + 1) - chance.randrange(IMAGES // 10), process)
+        os.kill(victim, signal.SIGKILL)
+    said = ended(process)
+    assert "0 shards failed" in said
+    assert runs.files() == undisturbed.files()
+    assert 0 < runs.redone() < REDONE
+    assert len({pid for pid, _ in runs.opened()}) == 2 + kills
+
+
+def test_a_run_that_was_killed_as_a_whole_goes_on_from_the_last_images(runs: Runs, undisturbed: Runs) -> None:
+    first = runs.start()
+    runs.wait_for(IMAGES // 3, first)
+    os.killpg(first.pid, signal.SIGKILL)
+    first.communicate()
+    ended(runs.start())
+    assert runs.files() == undisturbed.files()
+    assert 0 < runs.redone() < REDONE
+
+
+def test_two_executions_of_one_run_at_once_leave_one_output(runs: Runs, undisturbed: Runs) -> None:
+    both = [runs.start(), runs.start()]
+    for process in both:
+        _, err = process.communicate(timeout=200)
+        assert process.returncode in (0, 3), err  # which of them met the broken images is open
+    assert runs.files() == undisturbed.files()
+
+
+def test_two_executions_that_plan_at_once_agree_on_one_plan(undisturbed: Runs, bundle: Path, photos: Path) -> None:
+    """Left to itself, each would have shards of its own where a file came between their listings."""
+    runs = Runs(undisturbed.output.parent / "planning", bundle, photos / "3")
+    both = [runs.start("--shard-size", "100") for _ in range(2)]
+    for process in both:
+        process.communicate(timeout=200)
+    rows: Any = duckdb.read_parquet(f"{runs.output}/vectors/*/*/*.parquet").select("key, seen_at").fetchall()
+    assert max(Counter(key for key, _ in rows).values()) == 1
+    assert len(rows) == 990
+    assert len({seen for _, seen in rows}) == 1
+
+
+def test_a_shard_that_kills_every_process_is_told_and_the_rest_goes_on(bundle: Path, tmp_path: Path) -> None:
+    """As where the memory does not suffice: `ulimit` would stop the model's own loading too, so a signal stands in."""
+    for number in range(8):
+        (tmp_path / "photos").mkdir(exist_ok=True)
+        (tmp_path / "photos" / f"{number}.png").write_bytes(png(number))
+    runs = Runs(tmp_path / "scratch", bundle, tmp_path / "photos")
+    site = tmp_path / "scratch" / "site" / "sitecustomize.py"
+    site.write_text(f"{REPORTING}\nimport signal\nsys.addaudithook(lambda event, arguments: event == 'open' and "
+                    "str(arguments[0]).endswith('3.png') and os.kill(os.getpid(), signal.SIGKILL))")  # fmt: skip
+    process = runs.start("--shard-size", "2", "--tolerated-shards", "25")
+    out, err = process.communicate(timeout=200)
+    assert process.returncode == 1
+    assert "00000001.jsonl: its process ended 3 times before it was done (the last with signal 9" in err
+    assert "Traceback" not in err
+    assert out.splitlines()[-1].startswith("6 embedded, 0 failed, 0 shards were done before, 1 shards failed")
+    assert Counter(path for _, path in runs.opened())[f"{tmp_path}/photos/3.png"] == 3

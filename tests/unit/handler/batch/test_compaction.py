@@ -1,0 +1,279 @@
+"""Many small files become few, and whoever reads meanwhile, by the query of the docs, sees the same state."""
+
+import json
+import os
+import random
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from handler.batch import arrivals, compaction, parquet
+from handler.batch.compaction import GRACE, MARGIN
+from handler.batch.rows import Embedded, Row, json_lines
+from handler.batch.store import Directory, Entry
+from tests.unit.batch_world import SOURCE, newest, png, vector, world
+from tests.unit.handler.batch.test_arrivals import message
+
+MODEL, OTHER = "0123456789ab", "ba9876543210"
+ABOUT = {"manifest_sha256": MODEL, "model": "tests/letters", "settings": {"normalize": True}}
+WRITTEN = 1_800_000_000_000  # milliseconds: when the small files were
+State = dict[str, list[float]]
+
+
+class Killed(BaseException):
+    """As a signal would end the process: nothing of ours catches it."""
+
+
+class Watched:
+    """A directory that tells of every change, before and after which a process may be killed."""
+
+    def __init__(self, root: Path, before: Callable[[str, str], None]) -> None:
+        self.inner, self._before = Directory(root), before
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+    def write(self, name: str, data: bytes) -> None:
+        self._before("write", name)
+        self.inner.write(name, data)
+
+    def remove(self, name: str) -> None:
+        self._before("remove", name)
+        self.inner.remove(name)
+
+
+def embedded(key: str, seen_at: int, level: float) -> Embedded:
+    return Embedded(
+        Row("photos", key, 9, seen_at), f"etag{level}", 9, seen_at, 8, 6, np.array([level, 1.0], np.float32)
+    )
+
+
+def fill(root: Path, seed: int, files: int = 30) -> State:
+    """Write a run and the arrivals after it at random; returns what the latest record of each key is."""
+    chance = random.Random(seed)  # noqa: S311 - the same for every run
+    store, latest = Directory(root), dict[str, tuple[int, float | None]]()
+    clock = iter(range(1_700_000_000_000, 1_800_000_000_000))
+
+    def record(key: str, level: float | None) -> int:
+        latest[key] = (next(clock), level)
+        return latest[key][0]
+
+    base = [embedded(f"{n}.png", record(f"{n}.png", n / 100), n / 100) for n in range(12)]
+    store.write(f"vectors/model={MODEL}/run=first/00000000.parquet", parquet.write(base, 2, ABOUT))
+    kinds = []
+    for number in range(files):
+        keys = chance.sample([f"{n}.png" for n in range(20)], 3)
+        if chance.random() < 0.4:
+            lines = [{"bucket": "photos", "key": key, "seen_at": record(key, None)} for key in keys]
+            kinds.append((f"deletions/model={MODEL}/run=arrivals/{number:020x}.jsonl", json_lines(lines)))
+        else:
+            levels = [chance.random() for _ in keys]
+            rows = [embedded(key, record(key, level), level) for key, level in zip(keys, levels, strict=True)]
+            kinds.append((f"vectors/model={MODEL}/run=arrivals/{number:020x}.parquet", parquet.write(rows, 2, ABOUT)))
+    chance.shuffle(kinds)  # files come in another order than the looks that they tell of
+    for name, data in kinds:
+        store.write(name, data)
+        os.utime(root / name, (WRITTEN / 1000,) * 2)
+    return {key: [float(np.float32(level)), 1.0] for key, (_, level) in latest.items() if level is not None}
+
+
+def small(root: Path) -> list[str]:
+    found = [
+        entry.name for kind in ("vectors", "deletions") for entry in Directory(root).list(f"{kind}/model={MODEL}/")
+    ]
+    return [name for name in found if "run=arrivals" in name]
+
+
+def age(root: Path, to: int) -> None:
+    """Let all files be written at a time."""
+    for path in root.rglob("*"):
+        if path.is_file():
+            os.utime(path, (to / 1000,) * 2)
+
+
+def compact(store: Any, at: int) -> dict[str, Any]:
+    return compaction.run(store, MODEL, at)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_state_is_the_same_before_at_each_step_and_after(tmp_path: Path, seed: int) -> None:
+    wanted = fill(tmp_path, seed)
+    steps: list[str] = []
+
+    def look(kind: str, name: str) -> None:
+        steps.append(kind)
+        assert newest(tmp_path) == wanted, f"before the {kind} of {name}"
+
+    store = Watched(tmp_path, look)
+    assert compact(store, WRITTEN + MARGIN)["compacted"] == 30
+    assert "remove" not in steps  # whoever has listed the small files reads them yet
+    age(tmp_path, WRITTEN)
+    assert compact(store, WRITTEN + GRACE)["removed"] == 30
+    assert newest(tmp_path) == wanted
+    assert sorted(name.split("/")[0] for name in small(tmp_path)) == ["deletions", "vectors"]
+    assert steps.count("write") == 3
+    assert not list(tmp_path.glob("compactions/*/*"))
+
+
+def steps_of(root: Path) -> int:
+    """Count the changes of two runs, the second when the grace is over."""
+    made: list[str] = []
+    store = Watched(root, lambda kind, _: made.append(kind))
+    compact(store, WRITTEN + MARGIN)
+    age(root, WRITTEN)
+    compact(store, WRITTEN + GRACE)
+    return len(made)
+
+
+def test_killed_at_any_step_it_loses_nothing_and_the_next_runs_finish(tmp_path: Path) -> None:
+    fill(tmp_path / "counted", 1, 12)
+    steps = steps_of(tmp_path / "counted")
+    assert steps > 12
+    for kill_at in range(steps):
+        root = tmp_path / f"killed-{kill_at}"
+        wanted, left = fill(root, 1, 12), iter(range(kill_at))
+
+        def strike(_kind: str, _name: str, left: Iterator[int] = left) -> None:
+            if next(left, None) is None:
+                raise Killed
+
+        with pytest.raises(Killed):
+            steps_of_killed(root, strike)
+        assert newest(root) == wanted
+        for _ in range(3):
+            age(root, WRITTEN)
+            compact(Directory(root), WRITTEN + GRACE)
+            assert newest(root) == wanted
+        assert len(small(root)) <= 4, small(root)  # those of the run that was killed, and of the next
+        shutil.rmtree(root)
+
+
+def steps_of_killed(root: Path, strike: Callable[[str, str], None]) -> None:
+    store = Watched(root, strike)
+    compact(store, WRITTEN + MARGIN)
+    age(root, WRITTEN)
+    compact(store, WRITTEN + GRACE)
+
+
+def test_another_run_at_any_step_changes_nothing(tmp_path: Path) -> None:
+    """Two schedules, or a second call by hand: the other one runs as a whole between two steps."""
+    wanted = fill(tmp_path, 2)
+
+    def other(_kind: str, _name: str) -> None:
+        compact(Directory(tmp_path), WRITTEN + GRACE)
+        assert newest(tmp_path) == wanted
+
+    for _ in range(3):
+        compact(Watched(tmp_path, other), WRITTEN + GRACE)
+        age(tmp_path, WRITTEN)
+    assert newest(tmp_path) == wanted
+    assert len(small(tmp_path)) <= 4
+
+
+def test_what_arrives_meanwhile_stays_and_is_compacted_later(tmp_path: Path) -> None:
+    fill(tmp_path, 3)
+    compact(Directory(tmp_path), WRITTEN + MARGIN)
+    late = f"vectors/model={MODEL}/run=arrivals/{99:020x}.parquet"
+    Directory(tmp_path).write(late, parquet.write([embedded("3.png", 1_790_000_000_000, 0.5)], 2, ABOUT))
+    assert newest(tmp_path)["3.png"] == [0.5, 1.0]
+    compact(Directory(tmp_path), WRITTEN + GRACE)
+    assert late in small(tmp_path)
+
+
+def test_a_late_file_with_an_old_look_cannot_bring_back_what_was_deleted(tmp_path: Path) -> None:
+    wanted = fill(tmp_path, 4)
+    for _ in range(2):
+        compact(Directory(tmp_path), WRITTEN + GRACE)
+        age(tmp_path, WRITTEN)
+    gone = next(key for key in (f"{n}.png" for n in range(20)) if key not in wanted)
+    rows = parquet.write([embedded(gone, 1_700_000_000_001, 0.5)], 2, ABOUT)
+    Directory(tmp_path).write(f"vectors/model={MODEL}/run=arrivals/{98:020x}.parquet", rows)
+    assert newest(tmp_path) == wanted
+
+
+@pytest.mark.parametrize(("old", "compacted"), [(7, 0), (8, 8)])
+def test_only_old_files_and_only_enough_of_them_are_touched(tmp_path: Path, old: int, compacted: int) -> None:
+    store = Directory(tmp_path)
+    for number in range(20):
+        name = f"vectors/model={MODEL}/run=arrivals/{number:020x}.parquet"
+        store.write(name, parquet.write([embedded(f"{number}.png", number, 0.1)], 2, ABOUT))
+        os.utime(tmp_path / name, ((WRITTEN + (0 if number < old else 60_000)) / 1000,) * 2)
+    assert compact(store, WRITTEN + MARGIN)["compacted"] == compacted
+
+
+def test_another_model_and_the_runs_are_left_alone(tmp_path: Path) -> None:
+    fill(tmp_path, 5)
+    before = {entry: (tmp_path / entry.name).read_bytes() for entry in Directory(tmp_path).list("vectors/")}
+    assert compaction.run(Directory(tmp_path), OTHER, WRITTEN + GRACE)["compacted"] == 0
+    for _ in range(2):
+        compact(Directory(tmp_path), WRITTEN + GRACE)
+        age(tmp_path, WRITTEN)
+    runs: list[Entry] = [entry for entry in before if "run=first" in entry.name]
+    assert [(tmp_path / entry.name).read_bytes() for entry in runs] == [before[entry] for entry in runs]
+
+
+def test_files_of_other_settings_are_not_mixed(tmp_path: Path) -> None:
+    store = Directory(tmp_path)
+    eights: dict[str, Any] = {**ABOUT, "settings": {"normalize": True, "vectors": "int8", "scale": 127.0}}
+    for number in range(12):
+        item = embedded(f"{number}.png", number, 0.5)
+        eighth = item._replace(vector=np.array([64, 127], np.int8))
+        of = ([eighth], 2, eights) if number % 2 else ([item], 2, ABOUT)
+        store.write(f"vectors/model={MODEL}/run=arrivals/{number:020x}.parquet", parquet.write(*of))
+        os.utime(tmp_path / f"vectors/model={MODEL}/run=arrivals/{number:020x}.parquet", (WRITTEN / 1000,) * 2)
+    assert compact(store, WRITTEN + MARGIN)["written"] == 2
+    found = [parquet.read((tmp_path / name).read_bytes()) for name in small(tmp_path) if "compacted" in name]
+    assert sorted((str(rows[0].vector.dtype), len(rows), about == eights) for rows, about in found) == [
+        ("float32", 6, False),
+        ("int8", 6, True),
+    ]
+
+
+@pytest.mark.parametrize("content", [b"", b"no parquet", b"PAR1 and nothing more PAR1"])
+def test_what_cannot_be_read_is_named_and_stays_and_holds_up_no_other(tmp_path: Path, content: bytes) -> None:
+    wanted = fill(tmp_path, 6)
+    names = [f"vectors/model={MODEL}/run=arrivals/odd.parquet", f"deletions/model={MODEL}/run=arrivals/odd.jsonl"]
+    for name in names:
+        Directory(tmp_path).write(name, content or b"[]\n")
+        os.utime(tmp_path / name, (WRITTEN / 1000,) * 2)
+    outcome = compact(Directory(tmp_path), WRITTEN + MARGIN)
+    assert (outcome["compacted"], outcome["unread"]) == (30, sorted(names))
+    age(tmp_path, WRITTEN)
+    compact(Directory(tmp_path), WRITTEN + GRACE)
+    assert set(names) < set(small(tmp_path))
+    for name in names:
+        Directory(tmp_path).remove(name)
+    assert newest(tmp_path) == wanted
+
+
+def test_arrivals_of_a_bucket_are_compacted_and_the_state_is_the_buckets(tmp_path: Path) -> None:
+    with world(tmp_path / "bundle") as made:
+        for number in range(20):
+            made.put(f"{number % 15}.png", png(number))
+            arrivals.run([message(f"{number % 15}.png", number=number)], made.work)
+        made.s3.delete_object(Bucket=SOURCE, Key="7.png")
+        arrivals.run([message("7.png", "Object Deleted")], made.work)
+        model = made.work.manifest_sha256[:12]
+        later = max(entry.modified for entry in made.work.store.list("")) + 2 * GRACE
+        assert compaction.run(made.work.store, model, later)["compacted"] == 21
+        assert compaction.run(made.work.store, model, later)["removed"] == 21
+        assert len(made.names("vectors/")) == len(made.names("deletions/")) == 1
+        found = newest(made.download(tmp_path / "out"))
+    truth = {f"{key}.png": max(number for number in range(20) if number % 15 == key) for key in range(15) if key != 7}
+    assert set(found) == set(truth)
+    for key, red in truth.items():
+        np.testing.assert_allclose(found[key], vector(red), atol=1e-6)
+
+
+def test_the_files_own_form_survives(tmp_path: Path) -> None:
+    items = [embedded("ü.png", 5, 0.25), embedded("b.png", 7, 0.75)]
+    data = parquet.write(items, 2, ABOUT)
+    rows, about = parquet.read(data)
+    assert about == ABOUT
+    assert parquet.write(rows, 2, about) == data
+    assert parquet.read(parquet.write([], 2, ABOUT)) == ([], ABOUT)
+    assert json.loads(json.dumps(about)) == ABOUT
