@@ -17,13 +17,10 @@ from infra.settings import StackSettings
 EVENTS = ("Object Created", "Object Deleted")  # docs.aws.amazon.com: AmazonS3, "Using EventBridge"
 RETENTION = Duration.days(14)
 TRIES = 3
-TIMEOUTS = 6  # of the worker, for which a message is hidden: AWS Lambda's guide, "Configuring a queue"
+TIMEOUTS = 6  # of the worker, for which a message is hidden: AWS Lambda, "Using SQS", "Queue setup"
 AT_ONCE = 5  # workers on the queue: the rest of the account's concurrency is left to the API and to runs
 MESSAGES = 100  # of one invocation
 WINDOW = Duration.seconds(5)  # how long an arrival waits for others
-WORKERS_PER_MESSAGE = (
-    6  # a message is hidden for six times the worker's timeout: AWS Lambda, "Using SQS", "Queue setup"
-)
 
 
 class Arrivals(Construct):

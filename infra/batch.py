@@ -10,15 +10,19 @@ from constructs import Construct
 
 from infra.arrivals import Arrivals
 from infra.batch_machine import BatchMachine
+from infra.batch_monitoring import BatchMonitoring
+from infra.compaction import Compaction
 from infra.environment import environment
 from infra.errors import PackageError
 from infra.function import ARCHITECTURES, HELPERS_PYTHON, code_of, log_only_role, source
+from infra.monitoring import Monitoring
 from infra.nag import acknowledge, objects_of, objects_of_ours
 from infra.package import Package
 from infra.settings import StackSettings
 
 EXTRA = "batch"  # of the package: see layer/package/pipeline.py
 HANDLER = "handler.batch.app.lambda_handler"
+PARTS = "parts/"  # of shards that are under way: handler/batch/parts.py
 LIMIT = Duration.minutes(15)  # of a shard, and of one part of the listing: Lambda's own
 
 
@@ -36,6 +40,7 @@ class Batch(Construct):
         log_group: logs.ILogGroup,
         helpers_log: logs.ILogGroup,
         key: kms.IKey,
+        monitoring: Monitoring,
     ) -> None:
         super().__init__(scope, construct_id)
         _check(package)
@@ -52,6 +57,30 @@ class Batch(Construct):
             log_group=helpers_log,
         )
         arrivals = Arrivals(self, "Arrivals", settings=settings, key=key, worker=self.worker, worker_timeout=LIMIT)
+        compaction = Compaction(
+            self,
+            "Compaction",
+            package=package,
+            layers=layers,
+            handler=HANDLER,
+            output=self.output,
+            settings=settings,
+            log_group=log_group,
+            timeout=LIMIT,
+        )
+        BatchMonitoring(
+            self,
+            "Watch",
+            monitoring=monitoring,
+            machine_arn=self.machine.arn,
+            worker=self.worker,
+            compactor=compaction.function,
+            queue=arrivals.queue,
+            poison=arrivals.poison,
+        )
+        self._tell(scope, arrivals)
+
+    def _tell(self, scope: Construct, arrivals: Arrivals) -> None:
         outputs = {
             "BatchMachine": self.machine.arn,
             "BatchBucket": self.output.bucket_name,
@@ -74,6 +103,8 @@ class Batch(Construct):
         _may_read(role, settings)
         objects = self.output.arn_for_objects("*")
         role.add_to_policy(iam.PolicyStatement(actions=["s3:GetObject", "s3:PutObject"], resources=[objects]))
+        parts = self.output.arn_for_objects(PARTS + "*")
+        role.add_to_policy(iam.PolicyStatement(actions=["s3:DeleteObject"], resources=[parts]))
         # Without it S3 answers "forbidden" where an object is missing, which is how a shard that is not done looks.
         role.add_to_policy(iam.PolicyStatement(actions=["s3:ListBucket"], resources=[self.output.bucket_arn]))
         worker = lambda_.Function(
@@ -89,12 +120,14 @@ class Batch(Construct):
                 **environment(settings),
                 "OPENCLIP_BATCH_OUTPUT": self.output.bucket_name,
                 "OPENCLIP_BATCH_MAX_FAILED": str(settings.batch_max_failed),
+                "OPENCLIP_BATCH_VECTORS": settings.batch_vectors,
             },
             role=role,
             log_group=log_group,
             logging_format=lambda_.LoggingFormat.JSON,
         )
         _explain(role, self.output, settings)
+        _explain(role, self.output, settings, PARTS)
         acknowledge(role, objects_of(*settings.batch_bucket_and_prefix), "all images of the source are embedded")
         acknowledge(worker, "L1", "the bundle's wheels are built for the Python that its manifest names")
         return worker
@@ -145,7 +178,10 @@ def _output(scope: Construct, settings: StackSettings) -> s3.IBucket:
         encryption=s3.BucketEncryption.S3_MANAGED,
         enforce_ssl=True,
         removal_policy=RemovalPolicy.RETAIN,  # hours of computing lie in it
-        lifecycle_rules=[s3.LifecycleRule(abort_incomplete_multipart_upload_after=Duration.days(7))],
+        lifecycle_rules=[
+            s3.LifecycleRule(abort_incomplete_multipart_upload_after=Duration.days(7)),
+            s3.LifecycleRule(prefix=PARTS, expiration=Duration.days(15)),  # a run can be redriven for 14 days
+        ],
     )
     acknowledge(bucket, "S1", "only this stack's roles read and write it, and CloudTrail can record that")
     return bucket

@@ -87,6 +87,7 @@ class StackSettings(BaseModel):
     batch_memory: int | None = Field(default=None, ge=512, le=10240)  # MB of a worker; None: as `memory`
     batch_max_failed: float = Field(default=0.5, ge=0, le=1)  # share of a shard's images; past it the shard fails
     batch_tolerated_shards: float = Field(default=5, ge=0, le=100)  # percent of shards; past it the run stops
+    batch_vectors: Literal["float32", "int8"] = "float32"  # numbers of a vector in Parquet; int8 by the API's scale
 
     # What keeps the index of the search over a batch's vectors. None: nothing of a search is deployed.
     search: Literal["lance", "s3vectors"] | None = None

@@ -59,7 +59,11 @@ class OpenClipStack(Stack):
             log_group=function_log,
             settings=settings,
         )
-        batch = self._add_batch(package, settings, embedding, groups, helpers_log) if settings.batch_source else None
+        batch = (
+            self._add_batch(package, settings, embedding, groups, helpers_log, monitoring)
+            if settings.batch_source
+            else None
+        )
         if batch and settings.search:
             self._add_search(package, settings, batch, http, monitoring, groups, helpers_log)
         CfnOutput(self, "FunctionName", value=function.function_name)
@@ -78,6 +82,7 @@ class OpenClipStack(Stack):
         embedding: EmbeddingFunction,
         groups: LogGroups,
         helpers_log: logs.ILogGroup,
+        monitoring: Monitoring,
     ) -> "Batch":
         from infra.batch import Batch  # late: most stacks have none
 
@@ -90,6 +95,7 @@ class OpenClipStack(Stack):
             log_group=groups.group("Batch"),
             helpers_log=helpers_log,
             key=groups.key,
+            monitoring=monitoring,
         )
 
     def _add_search(

@@ -48,6 +48,36 @@ def test_without_a_source_nothing_of_a_batch_is_there(synth: Synth) -> None:
     assert len(resources(template, "AWS::SQS::Queue")) == 1
 
 
+def test_without_a_source_the_other_settings_of_a_batch_change_no_byte(synth: Synth) -> None:
+    others = {"batch_output": "a-bucket", "batch_concurrency": 9, "batch_memory": 4096, "batch_max_failed": 0.1}
+    assert synth(out="with", **others, batch_tolerated_shards=1, batch_vectors="int8") == synth(out="without")
+
+
+def test_compaction_has_its_schedule_and_may_change_nothing_but_arrivals(template: Template) -> None:
+    (rule,) = [item for item in resources(template, "AWS::Events::Rule") if "ScheduleExpression" in item]
+    assert rule["ScheduleExpression"] == "rate(1 hour)"
+    assert [target["Input"] for target in rule["Targets"]] == ['{"compact":{}}']
+    compactor, worker = function(template, "batch compaction"), function(template, "batch worker")
+    assert compactor["Code"] == worker["Code"]
+    assert [compactor.get(name) for name in ("Handler", "ImageConfig")] == [
+        worker.get(name) for name in ("Handler", "ImageConfig")
+    ]
+    changes = [item for item in statements(template, compactor) if "s3:DeleteObject" in item["Action"]]
+    assert [resource["Fn::Join"][1][-1] for item in changes for resource in item["Resource"]] == [
+        "/vectors/model=*/run=arrivals/*",
+        "/deletions/model=*/run=arrivals/*",
+        "/compactions/*",
+    ]
+    assert "photos" not in json.dumps(statements(template, compactor))  # the source is none of its business
+
+
+def test_what_a_shard_saved_does_not_lie_in_the_bucket_for_ever(template: Template) -> None:
+    (bucket,) = resources(template, "AWS::S3::Bucket")
+    rules = {rule.get("Prefix", ""): rule for rule in bucket["LifecycleConfiguration"]["Rules"]}
+    assert rules["parts/"]["ExpirationInDays"] == 15
+    assert not any("ExpirationInDays" in rule for prefix, rule in rules.items() if prefix != "parts/")
+
+
 def test_the_worker_is_the_same_package_with_another_entry_point(template: Template) -> None:
     worker, api = function(template, "batch worker"), function(template, "OpenCLIP embeddings")
     if "ImageUri" in api["Code"]:
@@ -58,7 +88,7 @@ def test_the_worker_is_the_same_package_with_another_entry_point(template: Templ
         assert (worker["Layers"], worker["Code"]) == (api["Layers"], api["Code"])
     assert worker["Architectures"] == api["Architectures"]
     variables = worker["Environment"]["Variables"]
-    own = {"OPENCLIP_BATCH_OUTPUT", "OPENCLIP_BATCH_MAX_FAILED"}
+    own = {"OPENCLIP_BATCH_OUTPUT", "OPENCLIP_BATCH_MAX_FAILED", "OPENCLIP_BATCH_VECTORS"}
     assert {name: value for name, value in variables.items() if name not in own} == api["Environment"]["Variables"]
     settings = BatchSettings.from_env({**variables, "OPENCLIP_BATCH_OUTPUT": "bucket"})
     assert settings == BatchSettings("bucket", StackSettings().batch_max_failed)
@@ -86,7 +116,7 @@ def test_the_machine_plans_and_gives_each_plan_file_to_a_worker(template: Templa
 
 
 def test_what_comes_and_what_goes_is_put_in_a_queue_with_a_dead_letter_queue(template: Template) -> None:
-    (rule,) = resources(template, "AWS::Events::Rule")
+    (rule,) = [item for item in resources(template, "AWS::Events::Rule") if "EventPattern" in item]
     assert rule["EventPattern"] == {
         "source": ["aws.s3"],
         "detail-type": ["Object Created", "Object Deleted"],
@@ -134,6 +164,7 @@ def test_a_bucket_of_the_users_takes_the_results(synth: Synth) -> None:
         ("batch_memory", "100"),
         ("batch_max_failed", "2"),
         ("batch_tolerated_shards", "101"),
+        ("batch_vectors", "binary"),
     ],
 )
 def test_a_setting_that_cannot_be_meant_is_named(name: str, value: str) -> None:

@@ -1,0 +1,81 @@
+"""`python -m infra.bucket_events my-photos`: let a bucket send its events to EventBridge, beside what it notifies now.
+
+A bucket has one notification configuration, which S3 replaces as a whole. So it is read, EventBridge is added, and it
+is written back and compared. It is a command and no part of the stack: nothing that is deployed may change the
+notifications of a bucket that is not the stack's own.
+"""
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from console.parser import Parser
+from console.run import run
+from infra.errors import InfraError
+
+EVENTBRIDGE = "EventBridgeConfiguration"
+
+
+class BucketEventsError(InfraError):
+    """The bucket's notifications cannot be read or written, or were changed by somebody else meanwhile."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Turn the events on, and say what was done; returns the exit status."""
+    return run(lambda: _command(arguments), (InfraError,))
+
+
+def _command(arguments: Sequence[str] | None) -> None:
+    parser = Parser(prog="python -m infra.bucket_events", description=__doc__)
+    parser.add_argument("bucket", help="the bucket of batch_source, without a prefix")
+    parser.add_argument("--profile", help="of the AWS configuration")
+    options = parser.parse_args(arguments)
+    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.session import Session
+
+    try:
+        client = Session(profile=options.profile).create_client("s3")
+        others = turn_on(client, options.bucket)
+    except ClientError as error:
+        code = error.response.get("Error", {}).get("Code", "")
+        raise BucketEventsError(
+            f"S3 answered {code} for {options.bucket}: this needs s3:GetBucketNotification and "
+            "s3:PutBucketNotification on the bucket, by credentials of the account that owns it"
+        ) from error
+    except BotoCoreError as error:
+        raise BucketEventsError(
+            f"AWS cannot be asked ({error}): check ~/.aws/config, AWS_PROFILE and the network"
+        ) from error
+    what = "sends its events to EventBridge already" if others is None else "sends its events to EventBridge now"
+    kept = f"; {others} other notifications are as before" if others else ""
+    print(f"{options.bucket} {what}{kept}")
+
+
+def turn_on(client: Any, bucket: str) -> int | None:
+    """Add EventBridge to a bucket's notifications; returns how many others there are, or None where it was on.
+
+    Raises BucketEventsError where the others are not as they were, and botocore's errors.
+    """
+    before = _read(client, bucket)
+    if EVENTBRIDGE in before:
+        return None
+    wanted = {**before, EVENTBRIDGE: {}}
+    # The others' destinations were accepted when they were set: one that is gone by now is not this command's business.
+    client.put_bucket_notification_configuration(
+        Bucket=bucket, NotificationConfiguration=wanted, SkipDestinationValidation=True
+    )
+    if (after := _read(client, bucket)) != wanted:
+        raise BucketEventsError(
+            f"{bucket}: its notifications were changed by somebody else at the same time. Before: {before}. Now: "
+            f"{after}. Put back what is missing, and run this again"
+        )
+    return sum(len(entries) for entries in before.values())
+
+
+def _read(client: Any, bucket: str) -> dict[str, Any]:
+    answer = client.get_bucket_notification_configuration(Bucket=bucket)
+    return {name: value for name, value in answer.items() if name != "ResponseMetadata"}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,98 @@
+"""`python -m infra.bucket_events`: EventBridge is added to a bucket's notifications; nothing else of them changes."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from moto import mock_aws
+from moto.s3.models import s3_backends
+
+from infra import bucket_events
+
+BUCKET = "photos"
+READ = bucket_events._read
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    with mock_aws():
+        client = boto3.client("s3")
+        client.create_bucket(Bucket=BUCKET)
+        monkeypatch.setattr(bucket_events, "_read", lambda asked, _bucket: notifications(asked))
+        yield client
+
+
+def notifications(s3: Any) -> dict[str, Any]:
+    """As S3 answers. (moto keeps EventBridge's part, and leaves it out of its answer.)"""
+    found = READ(s3, BUCKET)
+    kept = s3_backends["123456789012"]["aws"].buckets[BUCKET].notification_configuration
+    return {**found, "EventBridgeConfiguration": {}} if kept and kept.event_bridge is not None else found
+
+
+def with_a_queue(s3: Any) -> dict[str, Any]:
+    sqs = boto3.client("sqs")
+    queue = sqs.create_queue(QueueName="theirs")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    rules = [{"Name": "prefix", "Value": "in/"}]
+    theirs = {
+        "Id": "theirs",
+        "QueueArn": arn,
+        "Events": ["s3:ObjectCreated:*"],
+        "Filter": {"Key": {"FilterRules": rules}},
+    }
+    s3.put_bucket_notification_configuration(
+        Bucket=BUCKET, NotificationConfiguration={"QueueConfigurations": [theirs]}, SkipDestinationValidation=True
+    )
+    return notifications(s3)
+
+
+def test_it_is_turned_on_and_a_second_time_changes_nothing(s3: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert bucket_events.main([BUCKET]) == 0
+    assert notifications(s3) == {"EventBridgeConfiguration": {}}
+    assert bucket_events.main([BUCKET]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "photos sends its events to EventBridge now",
+        "photos sends its events to EventBridge already",
+    ]
+
+
+def test_the_buckets_other_notifications_stay_as_they_are(s3: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    before = with_a_queue(s3)
+    assert bucket_events.main([BUCKET]) == 0
+    assert notifications(s3) == {**before, "EventBridgeConfiguration": {}}
+    assert "1 other notifications are as before" in capsys.readouterr().out
+
+
+def test_a_change_at_the_same_time_is_told_with_what_was_there(s3: Any) -> None:
+    before = with_a_queue(s3)
+    put = s3.put_bucket_notification_configuration
+
+    class Meanwhile:
+        """Somebody writes right after this command."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(s3, name)
+
+        def put_bucket_notification_configuration(self, **asked: Any) -> None:
+            put(**asked)
+            put(Bucket=BUCKET, NotificationConfiguration={})
+
+    with pytest.raises(bucket_events.BucketEventsError, match="changed by somebody else") as told:
+        bucket_events.turn_on(Meanwhile(), BUCKET)
+    assert before["QueueConfigurations"][0]["QueueArn"] in str(told.value)
+
+
+def test_what_s3_refuses_is_told_with_the_rights_that_are_missing(
+    s3: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise ClientError({"Error": {"Code": "AccessDenied"}}, "GetBucketNotificationConfiguration")
+
+    monkeypatch.setattr(bucket_events, "_read", refuse)
+    assert bucket_events.main([BUCKET]) == 1
+    assert "AccessDenied for photos: this needs s3:GetBucketNotification" in capsys.readouterr().err
