@@ -1,6 +1,6 @@
 """A whole bucket: a state machine that embeds all of it, and a queue for what changes in it afterwards."""
 
-from aws_cdk import Aws, CfnOutput, Duration, RemovalPolicy, Size
+from aws_cdk import Aws, CfnOutput, Duration, RemovalPolicy
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
@@ -9,21 +9,19 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from infra.arrivals import Arrivals
+from infra.batch_build import LIMIT, Build, explain
 from infra.batch_machine import BatchMachine
 from infra.batch_monitoring import BatchMonitoring
 from infra.compaction import Compaction
-from infra.environment import environment
 from infra.errors import PackageError
-from infra.function import ARCHITECTURES, HELPERS_PYTHON, code_of, log_only_role, source
+from infra.function import HELPERS_PYTHON, log_only_role, source
 from infra.monitoring import Monitoring
-from infra.nag import acknowledge, objects_of, objects_of_ours
+from infra.nag import acknowledge, objects_of
 from infra.package import Package
 from infra.settings import StackSettings
 
 EXTRA = "batch"  # of the package: see layer/package/pipeline.py
-HANDLER = "handler.batch.app.lambda_handler"
 PARTS = "parts/"  # of shards that are under way: handler/batch/parts.py
-LIMIT = Duration.minutes(15)  # of a shard, and of one part of the listing: Lambda's own
 
 
 class Batch(Construct):
@@ -45,7 +43,8 @@ class Batch(Construct):
         super().__init__(scope, construct_id)
         _check(package)
         self.output = _output(self, settings)
-        self.worker = self._worker(package, layers, settings, log_group)
+        build = Build(package, layers, settings, log_group, self.output)
+        self.worker = self._worker(build)
         self.planner = self._planner(settings, helpers_log)
         self.machine = BatchMachine(
             self,
@@ -57,24 +56,13 @@ class Batch(Construct):
             log_group=helpers_log,
         )
         arrivals = Arrivals(self, "Arrivals", settings=settings, key=key, worker=self.worker, worker_timeout=LIMIT)
-        compaction = Compaction(
-            self,
-            "Compaction",
-            package=package,
-            layers=layers,
-            handler=HANDLER,
-            output=self.output,
-            settings=settings,
-            log_group=log_group,
-            timeout=LIMIT,
-        )
         BatchMonitoring(
             self,
             "Watch",
             monitoring=monitoring,
             machine_arn=self.machine.arn,
             worker=self.worker,
-            compactor=compaction.function,
+            compactor=Compaction(self, "Compaction", build=build).function,
             queue=arrivals.queue,
             poison=arrivals.poison,
         )
@@ -92,44 +80,23 @@ class Batch(Construct):
         for name, value in outputs.items():
             CfnOutput(scope, name, value=value)
 
-    def _worker(
-        self,
-        package: Package,
-        layers: list[lambda_.LayerVersion],
-        settings: StackSettings,
-        log_group: logs.ILogGroup,
-    ) -> lambda_.Function:
-        role = log_only_role(self, "WorkerRole", log_group)
+    def _worker(self, build: Build) -> lambda_.Function:
+        settings = build.settings
+        role = log_only_role(self, "WorkerRole", build.log_group)
         _may_read(role, settings)
-        objects = self.output.arn_for_objects("*")
+        objects, parts = self.output.arn_for_objects("*"), self.output.arn_for_objects(PARTS + "*")
         role.add_to_policy(iam.PolicyStatement(actions=["s3:GetObject", "s3:PutObject"], resources=[objects]))
-        parts = self.output.arn_for_objects(PARTS + "*")
         role.add_to_policy(iam.PolicyStatement(actions=["s3:DeleteObject"], resources=[parts]))
         # Without it S3 answers "forbidden" where an object is missing, which is how a shard that is not done looks.
         role.add_to_policy(iam.PolicyStatement(actions=["s3:ListBucket"], resources=[self.output.bucket_arn]))
-        worker = lambda_.Function(
-            self,
-            "Worker",
-            **code_of(package, layers, HANDLER),
-            description=f"OpenCLIP batch worker, bundle {package.manifest_sha256[:12]}",
-            architecture=ARCHITECTURES[package.architecture],
-            memory_size=settings.batch_memory or settings.memory,
-            timeout=LIMIT,
-            ephemeral_storage_size=Size.mebibytes(settings.ephemeral_storage),
-            environment={
-                **environment(settings),
-                "OPENCLIP_BATCH_OUTPUT": self.output.bucket_name,
-                "OPENCLIP_BATCH_MAX_FAILED": str(settings.batch_max_failed),
-                "OPENCLIP_BATCH_VECTORS": settings.batch_vectors,
-            },
-            role=role,
-            log_group=log_group,
-            logging_format=lambda_.LoggingFormat.JSON,
-        )
-        _explain(role, self.output, settings)
-        _explain(role, self.output, settings, PARTS)
+        variables = {
+            "OPENCLIP_BATCH_MAX_FAILED": str(settings.batch_max_failed),
+            "OPENCLIP_BATCH_VECTORS": settings.batch_vectors,
+        }
+        worker = build.function(self, "Worker", "worker", role, variables)
+        explain(role, self.output, settings)
+        explain(role, self.output, settings, PARTS)
         acknowledge(role, objects_of(*settings.batch_bucket_and_prefix), "all images of the source are embedded")
-        acknowledge(worker, "L1", "the bundle's wheels are built for the Python that its manifest names")
         return worker
 
     def _planner(self, settings: StackSettings, log_group: logs.ILogGroup) -> lambda_.Function:
@@ -154,7 +121,7 @@ class Batch(Construct):
             role=role,
             log_group=log_group,
         )
-        _explain(role, self.output, settings, "runs/")
+        explain(role, self.output, settings, "runs/")
         acknowledge(planner, "L1", HELPERS_PYTHON)
         return planner
 
@@ -193,9 +160,3 @@ def _may_read(role: iam.Role, settings: StackSettings) -> None:
     role.add_to_policy(iam.PolicyStatement(actions=["s3:GetObject"], resources=[f"{arn}/{prefix}*"]))
     # Without it S3 answers "forbidden" for an object that is gone, as it does for one that may not be read.
     role.add_to_policy(iam.PolicyStatement(actions=["s3:ListBucket"], resources=[arn]))
-
-
-def _explain(role: iam.Role, output: s3.IBucket, settings: StackSettings, prefix: str = "") -> None:
-    theirs = settings.batch_output
-    rule = objects_of(theirs, prefix) if theirs else objects_of_ours(output, prefix)
-    acknowledge(role, rule, "plans and results have names that are made at run time")

@@ -8,12 +8,11 @@ import signal
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from handler.batch import shard
 from handler.batch.pipeline import GROUP
@@ -45,8 +44,7 @@ def outcomes(
         crew.stop()
 
 
-@dataclass(frozen=True)
-class _Worker:
+class _Worker(NamedTuple):
     process: BaseProcess
     connection: Connection
 

@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-import numpy as np
 from numpy.typing import NDArray
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp")  # of keys that are taken for images
@@ -24,7 +23,10 @@ class Row(NamedTuple):
 
 
 class Embedded(NamedTuple):
-    """An image with its vector, float32 [D] of unit length (int8 where a file has that). `etag`, `size` and `modified` are of the bytes read."""
+    """An image with its vector, float32 [D] of unit length, or int8 where a file is to have that.
+
+    `etag`, `size` and `modified` are of the bytes read.
+    """
 
     row: Row
     etag: str

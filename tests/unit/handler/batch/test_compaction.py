@@ -1,6 +1,5 @@
 """Many small files become few, and whoever reads meanwhile, by the query of the docs, sees the same state."""
 
-import json
 import os
 import random
 import shutil
@@ -11,12 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from handler.batch import arrivals, compaction, parquet
+from handler.batch import compaction, parquet
 from handler.batch.compaction import GRACE, MARGIN
 from handler.batch.rows import Embedded, Row, json_lines
 from handler.batch.store import Directory, Entry
-from tests.unit.batch_world import SOURCE, newest, png, vector, world
-from tests.unit.handler.batch.test_arrivals import message
+from tests.unit.batch_world import newest
 
 MODEL, OTHER = "0123456789ab", "ba9876543210"
 ABOUT = {"manifest_sha256": MODEL, "model": "tests/letters", "settings": {"normalize": True}}
@@ -214,66 +212,3 @@ def test_another_model_and_the_runs_are_left_alone(tmp_path: Path) -> None:
         age(tmp_path, WRITTEN)
     runs: list[Entry] = [entry for entry in before if "run=first" in entry.name]
     assert [(tmp_path / entry.name).read_bytes() for entry in runs] == [before[entry] for entry in runs]
-
-
-def test_files_of_other_settings_are_not_mixed(tmp_path: Path) -> None:
-    store = Directory(tmp_path)
-    eights: dict[str, Any] = {**ABOUT, "settings": {"normalize": True, "vectors": "int8", "scale": 127.0}}
-    for number in range(12):
-        item = embedded(f"{number}.png", number, 0.5)
-        eighth = item._replace(vector=np.array([64, 127], np.int8))
-        of = ([eighth], 2, eights) if number % 2 else ([item], 2, ABOUT)
-        store.write(f"vectors/model={MODEL}/run=arrivals/{number:020x}.parquet", parquet.write(*of))
-        os.utime(tmp_path / f"vectors/model={MODEL}/run=arrivals/{number:020x}.parquet", (WRITTEN / 1000,) * 2)
-    assert compact(store, WRITTEN + MARGIN)["written"] == 2
-    found = [parquet.read((tmp_path / name).read_bytes()) for name in small(tmp_path) if "compacted" in name]
-    assert sorted((str(rows[0].vector.dtype), len(rows), about == eights) for rows, about in found) == [
-        ("float32", 6, False),
-        ("int8", 6, True),
-    ]
-
-
-@pytest.mark.parametrize("content", [b"", b"no parquet", b"PAR1 and nothing more PAR1"])
-def test_what_cannot_be_read_is_named_and_stays_and_holds_up_no_other(tmp_path: Path, content: bytes) -> None:
-    wanted = fill(tmp_path, 6)
-    names = [f"vectors/model={MODEL}/run=arrivals/odd.parquet", f"deletions/model={MODEL}/run=arrivals/odd.jsonl"]
-    for name in names:
-        Directory(tmp_path).write(name, content or b"[]\n")
-        os.utime(tmp_path / name, (WRITTEN / 1000,) * 2)
-    outcome = compact(Directory(tmp_path), WRITTEN + MARGIN)
-    assert (outcome["compacted"], outcome["unread"]) == (30, sorted(names))
-    age(tmp_path, WRITTEN)
-    compact(Directory(tmp_path), WRITTEN + GRACE)
-    assert set(names) < set(small(tmp_path))
-    for name in names:
-        Directory(tmp_path).remove(name)
-    assert newest(tmp_path) == wanted
-
-
-def test_arrivals_of_a_bucket_are_compacted_and_the_state_is_the_buckets(tmp_path: Path) -> None:
-    with world(tmp_path / "bundle") as made:
-        for number in range(20):
-            made.put(f"{number % 15}.png", png(number))
-            arrivals.run([message(f"{number % 15}.png", number=number)], made.work)
-        made.s3.delete_object(Bucket=SOURCE, Key="7.png")
-        arrivals.run([message("7.png", "Object Deleted")], made.work)
-        model = made.work.manifest_sha256[:12]
-        later = max(entry.modified for entry in made.work.store.list("")) + 2 * GRACE
-        assert compaction.run(made.work.store, model, later)["compacted"] == 21
-        assert compaction.run(made.work.store, model, later)["removed"] == 21
-        assert len(made.names("vectors/")) == len(made.names("deletions/")) == 1
-        found = newest(made.download(tmp_path / "out"))
-    truth = {f"{key}.png": max(number for number in range(20) if number % 15 == key) for key in range(15) if key != 7}
-    assert set(found) == set(truth)
-    for key, red in truth.items():
-        np.testing.assert_allclose(found[key], vector(red), atol=1e-6)
-
-
-def test_the_files_own_form_survives(tmp_path: Path) -> None:
-    items = [embedded("ü.png", 5, 0.25), embedded("b.png", 7, 0.75)]
-    data = parquet.write(items, 2, ABOUT)
-    rows, about = parquet.read(data)
-    assert about == ABOUT
-    assert parquet.write(rows, 2, about) == data
-    assert parquet.read(parquet.write([], 2, ABOUT)) == ([], ABOUT)
-    assert json.loads(json.dumps(about)) == ABOUT
