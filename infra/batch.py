@@ -11,11 +11,9 @@ from constructs import Construct
 from infra.arrivals import Arrivals
 from infra.batch_build import LIMIT, Build, explain
 from infra.batch_machine import BatchMachine
-from infra.batch_monitoring import BatchMonitoring
 from infra.compaction import Compaction
 from infra.errors import PackageError
 from infra.function import HELPERS_PYTHON, log_only_role, source
-from infra.monitoring import Monitoring
 from infra.nag import acknowledge, objects_of
 from infra.package import Package
 from infra.settings import StackSettings
@@ -38,7 +36,6 @@ class Batch(Construct):
         log_group: logs.ILogGroup,
         helpers_log: logs.ILogGroup,
         key: kms.IKey,
-        monitoring: Monitoring,
     ) -> None:
         super().__init__(scope, construct_id)
         _check(package)
@@ -55,25 +52,13 @@ class Batch(Construct):
             settings=settings,
             log_group=helpers_log,
         )
-        arrivals = Arrivals(self, "Arrivals", settings=settings, key=key, worker=self.worker, worker_timeout=LIMIT)
-        BatchMonitoring(
-            self,
-            "Watch",
-            monitoring=monitoring,
-            machine_arn=self.machine.arn,
-            worker=self.worker,
-            compactor=Compaction(self, "Compaction", build=build).function,
-            queue=arrivals.queue,
-            poison=arrivals.poison,
-        )
-        self._tell(scope, arrivals)
-
-    def _tell(self, scope: Construct, arrivals: Arrivals) -> None:
+        self.arrivals = Arrivals(self, "Arrivals", settings=settings, key=key, worker=self.worker, worker_timeout=LIMIT)
+        self.compaction = Compaction(self, "Compaction", build=build)
         outputs = {
             "BatchMachine": self.machine.arn,
             "BatchBucket": self.output.bucket_name,
-            "BatchQueue": arrivals.queue.queue_url,
-            "BatchPoison": arrivals.poison.queue_url,
+            "BatchQueue": self.arrivals.queue.queue_url,
+            "BatchPoison": self.arrivals.poison.queue_url,
             "BatchSource": settings.batch_source,
             "BatchWorker": self.worker.function_name,
         }

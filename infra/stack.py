@@ -84,9 +84,10 @@ class OpenClipStack(Stack):
         helpers_log: logs.ILogGroup,
         monitoring: Monitoring,
     ) -> "Batch":
+        from infra import batch_alarms
         from infra.batch import Batch  # late: most stacks have none
 
-        return Batch(
+        batch = Batch(
             self,
             "Batch",
             package=package,
@@ -95,8 +96,9 @@ class OpenClipStack(Stack):
             log_group=groups.group("Batch"),
             helpers_log=helpers_log,
             key=groups.key,
-            monitoring=monitoring,
         )
+        batch_alarms.watch(monitoring, batch)
+        return batch
 
     def _add_search(
         self,
