@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING
 
 from aws_cdk import CfnOutput, Stack
-from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from infra import network
@@ -27,18 +26,22 @@ class OpenClipStack(Stack):
     def __init__(self, scope: Construct, *, package: Package, settings: StackSettings) -> None:
         super().__init__(scope, settings.stack_name, description="OpenCLIP embeddings from a verified offline bundle")
         groups = LogGroups(self, "Logs", retention_days=settings.log_retention)
-        function_log, helpers_log = groups.group("Function"), groups.group("Helpers")
+        function_log, self.helpers_log = groups.group("Function"), groups.group("Helpers")
         role = log_only_role(self, "Role", function_log)
         isolated, buckets = settings.vpc == "isolated", settings.allowed_buckets
-        net = network.isolated(self, log_group=helpers_log, role=role, buckets=buckets) if isolated else None
+        net = network.isolated(self, log_group=self.helpers_log, role=role, buckets=buckets) if isolated else None
         embedding = EmbeddingFunction(
             self, "OpenClip", package=package, settings=settings, log_group=function_log, role=role, network=net
         )
         function = embedding.function
-        rollout = Rollout(self, "Rollout", function=function, package=package, settings=settings, log_group=helpers_log)
+        rollout = Rollout(
+            self, "Rollout", function=function, package=package, settings=settings, log_group=self.helpers_log
+        )
         failed = FailedInvokes(self, "Failed", function=function, alias=rollout.alias, role=role, key=groups.key)
         keyed = settings.auth == "api_key"
-        api_key = ApiKey(self, "ApiKey", log_group=helpers_log, key=groups.key, settings=settings) if keyed else None
+        api_key = (
+            ApiKey(self, "ApiKey", log_group=self.helpers_log, key=groups.key, settings=settings) if keyed else None
+        )
         http = HttpApi(
             self,
             "Http",
@@ -59,13 +62,10 @@ class OpenClipStack(Stack):
             log_group=function_log,
             settings=settings,
         )
-        batch = (
-            self._add_batch(package, settings, embedding, groups, helpers_log, monitoring)
-            if settings.batch_source
-            else None
-        )
-        if batch and settings.search:
-            self._add_search(package, settings, batch, http, monitoring, groups, helpers_log)
+        if settings.batch_source:
+            batch = self._add_batch(package, settings, embedding, groups, monitoring)
+            if settings.search:
+                self._add_search(package, settings, batch, http, monitoring, groups)
         CfnOutput(self, "FunctionName", value=function.function_name)
         self._tell(http.url, settings.auth, api_key.secret.secret_arn if api_key else None)
 
@@ -81,7 +81,6 @@ class OpenClipStack(Stack):
         settings: StackSettings,
         embedding: EmbeddingFunction,
         groups: LogGroups,
-        helpers_log: logs.ILogGroup,
         monitoring: Monitoring,
     ) -> "Batch":
         from infra import batch_alarms
@@ -94,7 +93,7 @@ class OpenClipStack(Stack):
             layers=embedding.layers,
             settings=settings,
             log_group=groups.group("Batch"),
-            helpers_log=helpers_log,
+            helpers_log=self.helpers_log,
             key=groups.key,
         )
         batch_alarms.watch(monitoring, batch)
@@ -108,7 +107,6 @@ class OpenClipStack(Stack):
         http: HttpApi,
         monitoring: Monitoring,
         groups: LogGroups,
-        helpers_log: logs.ILogGroup,
     ) -> None:
         from infra import search_alarms
         from infra.search import Search
@@ -126,7 +124,7 @@ class OpenClipStack(Stack):
             place=place,
             output=batch.output,
             groups=groups,
-            helpers_log=helpers_log,
+            helpers_log=self.helpers_log,
         )
         http.add_search(search.alias)
         search_alarms.watch(monitoring, search, settings)
