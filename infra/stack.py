@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from aws_cdk import CfnOutput, Stack
+from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from infra import network
@@ -26,22 +27,18 @@ class OpenClipStack(Stack):
     def __init__(self, scope: Construct, *, package: Package, settings: StackSettings) -> None:
         super().__init__(scope, settings.stack_name, description="OpenCLIP embeddings from a verified offline bundle")
         groups = LogGroups(self, "Logs", retention_days=settings.log_retention)
-        function_log, self.helpers_log = groups.group("Function"), groups.group("Helpers")
+        function_log, helpers_log = groups.group("Function"), groups.group("Helpers")
         role = log_only_role(self, "Role", function_log)
         isolated, buckets = settings.vpc == "isolated", settings.allowed_buckets
-        net = network.isolated(self, log_group=self.helpers_log, role=role, buckets=buckets) if isolated else None
+        net = network.isolated(self, log_group=helpers_log, role=role, buckets=buckets) if isolated else None
         embedding = EmbeddingFunction(
             self, "OpenClip", package=package, settings=settings, log_group=function_log, role=role, network=net
         )
         function = embedding.function
-        rollout = Rollout(
-            self, "Rollout", function=function, package=package, settings=settings, log_group=self.helpers_log
-        )
+        rollout = Rollout(self, "Rollout", function=function, package=package, settings=settings, log_group=helpers_log)
         failed = FailedInvokes(self, "Failed", function=function, alias=rollout.alias, role=role, key=groups.key)
         keyed = settings.auth == "api_key"
-        api_key = (
-            ApiKey(self, "ApiKey", log_group=self.helpers_log, key=groups.key, settings=settings) if keyed else None
-        )
+        api_key = ApiKey(self, "ApiKey", log_group=helpers_log, key=groups.key, settings=settings) if keyed else None
         http = HttpApi(
             self,
             "Http",
@@ -63,9 +60,7 @@ class OpenClipStack(Stack):
             settings=settings,
         )
         if settings.batch_source:
-            batch = self._add_batch(package, settings, embedding, groups, monitoring)
-            if settings.search:
-                self._add_search(package, settings, batch, http, monitoring, groups)
+            self._add_collections(package, settings, embedding, http, monitoring, groups, helpers_log)
         CfnOutput(self, "FunctionName", value=function.function_name)
         self._tell(http.url, settings.auth, api_key.secret.secret_arn if api_key else None)
 
@@ -75,14 +70,16 @@ class OpenClipStack(Stack):
         if secret_arn:
             CfnOutput(self, "ApiKeySecretArn", value=secret_arn)
 
-    def _add_batch(
+    def _add_collections(
         self,
         package: Package,
         settings: StackSettings,
         embedding: EmbeddingFunction,
-        groups: LogGroups,
+        http: HttpApi,
         monitoring: Monitoring,
-    ) -> "Batch":
+        groups: LogGroups,
+        helpers_log: logs.ILogGroup,
+    ) -> None:
         from infra import batch_alarms
         from infra.batch import Batch  # late: most stacks have none
 
@@ -93,11 +90,12 @@ class OpenClipStack(Stack):
             layers=embedding.layers,
             settings=settings,
             log_group=groups.group("Batch"),
-            helpers_log=self.helpers_log,
+            helpers_log=helpers_log,
             key=groups.key,
         )
         batch_alarms.watch(monitoring, batch)
-        return batch
+        if settings.search:
+            self._add_search(package, settings, batch, http, monitoring, groups, helpers_log)
 
     def _add_search(
         self,
@@ -107,6 +105,7 @@ class OpenClipStack(Stack):
         http: HttpApi,
         monitoring: Monitoring,
         groups: LogGroups,
+        helpers_log: logs.ILogGroup,
     ) -> None:
         from infra import search_alarms
         from infra.search import Search
@@ -124,7 +123,7 @@ class OpenClipStack(Stack):
             place=place,
             output=batch.output,
             groups=groups,
-            helpers_log=self.helpers_log,
+            helpers_log=helpers_log,
         )
         http.add_search(search.alias)
         search_alarms.watch(monitoring, search, settings)
