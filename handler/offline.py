@@ -42,6 +42,7 @@ def enforce(environ: MutableMapping[str, str], modules: Mapping[str, ModuleType]
             # Curly quotes pasted from a blog post parse as false, and HF_HUB_OFFLINE=0 beats TRANSFORMERS_OFFLINE=1.
             print(f"openclip: {flag} was {environ[flag]!r}, which does not mean offline: set to '1'", file=sys.stderr)
     environ.update(wanted)
+    environ.pop("HF_ENDPOINT", None)  # nobody is asked; what is no address would end huggingface_hub's import
     # numpy's products are small here, and the threads it would start for larger ones spin through the cold start.
     environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     _check_frozen(wanted, modules)

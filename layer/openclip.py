@@ -13,6 +13,9 @@ from contextlib import contextmanager
 
 import torch
 
+from layer.errors import FetchError
+from layer.network import environment
+
 _MISSING_OPERATOR = "operator torchvision::nms does not exist"
 _SCHEMAS = (
     "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
@@ -54,6 +57,10 @@ def no_warnings() -> Iterator[None]:
         logging.disable(logging.NOTSET)
 
 
+try:
+    environment.endpoint()  # huggingface_hub takes HF_ENDPOINT apart while it is imported, and dies of it
+except FetchError as error:
+    sys.exit(f"error: {error}")  # a command imports this before it can tell an error itself
 _import_torchvision()
 
 import open_clip  # noqa: E402  (only after torchvision is known to import)

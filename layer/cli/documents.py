@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,13 +68,11 @@ def show_spec(spec: Spec, pins: Lock) -> None:
     _print({"target": dataclasses.asdict(spec.target), "models": models})
 
 
-def show_registry(listed: Sequence[table.Pair], with_licenses: bool = False, wide: bool = True) -> None:
-    """Print pairs of open_clip's registry, sizes in bytes; for the licenses the hub is asked."""
+def show_registry(listed: Sequence[table.Pair], licenses: Mapping[str, str] | None = None, wide: bool = True) -> None:
+    """Print pairs of open_clip's registry, sizes in bytes, and their repositories' licenses."""
     document: dict[str, Any] = {"pairs": [{**dataclasses.asdict(pair), "fits": pair.fits} for pair in listed]}
-    if with_licenses:
-        from layer.sources import licenses
-
-        document["licenses"] = licenses.stated(table.repositories(listed))
+    if licenses is not None:
+        document["licenses"] = licenses
     _print(document)
 
 

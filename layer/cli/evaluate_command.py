@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from console.parser import Parser, count
+from layer.cli import sources
 from layer.cli.printer import BUNDLE, CACHE, printer
 from layer.errors import EvaluationError
 from layer.gate.settings import TEMPLATE, Evaluation, templates
@@ -36,29 +37,22 @@ def add(commands: "argparse._SubParsersAction[Parser]") -> None:
     evaluate.add_argument("--cache", type=Path, default=CACHE, help="keeps downloads and embeddings")
     evaluate.add_argument("--chart", type=Path, metavar="FILE", help="draw the figures into a .png or .svg")
     evaluate.add_argument("--keep-manifest", action="store_true", help="do not write the figures into the manifest")
-    evaluate.add_argument(
-        "--from",
-        dest="sources",
-        action="append",
-        default=[],
-        metavar="<directory>",
-        help="as of build: prepared caches",
-    )
+    sources.add_option(evaluate)
     evaluate.set_defaults(run=_run)
 
 
 def _run(options: argparse.Namespace) -> None:
     spec = read_spec(options.models)
+    sources.check_endpoint()
     asked = _asked(options, spec.evaluation)
     if options.chart and options.chart.suffix not in (".png", ".svg"):
         raise EvaluationError(f"--chart {options.chart}: name a file that ends in .png or .svg")
     from layer.files import disk_errors
     from layer.quality import evaluate
     from layer.sources import lock
-    from layer.sources.prepared.chosen import Options
 
-    sources = Options(tuple(options.sources), options.models if options.models != DEFAULT_SPEC else None)
-    places = evaluate.Places(spec, lock.read(lock.lock_path(options.models)), sources, options.cache)
+    pins = lock.read(lock.lock_path(options.models))
+    places = evaluate.Places(spec, pins, sources.of(options), options.cache)
     with disk_errors.explained("the evaluation", options.cache, options.bundle):
         data = evaluate.data_of(asked, (options.image_column, options.caption_column), options.limit)
         results = evaluate.evaluate(options.bundle, options.model, data, places)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from console.parser import Parser
+from layer.cli import sources
 from layer.cli.printer import printer
 from layer.errors import RegistryError
 from layer.spec import CHOICES, DEFAULT_SPEC, read_spec
@@ -23,6 +24,7 @@ def add(commands: "argparse._SubParsersAction[Parser]") -> None:
     models.add_argument("--family", help="the pairs whose name contains this, as in --family siglip2")
     models.add_argument("--fits", choices=CHOICES["package"], help="only pairs that fit this package shape")
     models.add_argument("--licenses", action="store_true", help="ask the hub for the licenses of the listed pairs")
+    sources.add_option(models)
     models.add_argument("--wide", action="store_true", help="all columns, however wide; without it at most 100 letters")
     pick = models.add_argument_group("a guided choice")
     pick.add_argument("--pick", action="store_true", help="a short list for what you need, ranked, with the reasons")
@@ -68,29 +70,30 @@ def _percent(text: str) -> float:
 
 
 def _run(options: argparse.Namespace) -> None:
+    sources.check_endpoint()
     show = printer(options)
     needs = [name for name in NEEDS if getattr(options, name) is not None]
     if options.pick or needs:
         _pick(options)
         return
     from layer.registry import table
-    from layer.sources import lock
 
     if options.all or options.family or options.fits or options.licenses:
         pairs = list(table.pairs(options.family or "", options.fits))
         if not pairs:
             raise RegistryError(table.nothing(options.family or "", options.fits))
-        show.show_registry(pairs, options.licenses, options.wide)
+        stated = sources.licenses(table.repositories(pairs), options) if options.licenses else None
+        show.show_registry(pairs, stated, options.wide)
     else:
-        show.show_spec(read_spec(options.models), lock.read(lock.lock_path(options.models)))
+        spec = read_spec(options.models)
+        show.show_spec(spec, sources.pinned(spec, options))
 
 
 def _pick(options: argparse.Namespace) -> None:
     from layer.registry.pick import pick
-    from layer.sources import licenses
 
     need = _need(options)
-    picked = pick(need, licenses.stated)
+    picked = pick(need, lambda repositories: sources.licenses(repositories, options))
     if not picked.choices:
         raise RegistryError(
             "no model is all of that, by what open_clip has published: ask for less, one option at a time "

@@ -1,13 +1,12 @@
 """The builder's command line: `python -m layer build | fetch | verify | evaluate | ...`."""
 
 import argparse
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from console.parser import Parser
 from console.run import run
-from layer.cli import doctor_command, evaluate_command, models_command
+from layer.cli import doctor_command, evaluate_command, models_command, sources
 from layer.cli.printer import BUNDLE as BUNDLE
 from layer.cli.printer import CACHE as CACHE
 from layer.cli.printer import printer as _printer
@@ -50,6 +49,7 @@ def _parser() -> Parser:
         help="what the models of this models.toml would take, and whether they fit; builds nothing",
     )
     inspect.add_argument("--cache", type=Path, default=CACHE, help="keeps downloads (default: %(default)s)")
+    sources.add_option(inspect)
     inspect.set_defaults(run=_inspect)
 
     evaluate_command.add(commands)
@@ -86,14 +86,7 @@ def _add_build(commands: "argparse._SubParsersAction[Parser]") -> None:
     build.add_argument("--output", type=Path, default=BUNDLE, help="default: %(default)s")
     build.add_argument("--cache", type=Path, default=CACHE, help="keeps downloads (default: %(default)s)")
     build.add_argument("--samples", type=Path, help="images and .txt to compare a fast engine with open_clip on, too")
-    build.add_argument(
-        "--from",
-        dest="sources",
-        action="append",
-        default=[],
-        metavar="[<org>/<name>=]<directory>",
-        help="a prepared cache, or a folder with several; searched before the hub is asked, never changed; repeatable",
-    )
+    sources.add_option(build)
     pins = build.add_mutually_exclusive_group()
     pins.add_argument("--locked", action="store_true", help="fail where a commit or a hash is not models.lock's")
     pins.add_argument("--update", action="store_true", help="use the hub's newest commits, and show what changed")
@@ -105,6 +98,7 @@ def _add_fetch(commands: "argparse._SubParsersAction[Parser]") -> None:
     fetch.add_argument("--models", type=Path, default=DEFAULT_SPEC, help="models.toml (default: %(default)s)")
     fetch.add_argument("--output", type=Path, required=True, help="the cache to make, as in --output model_cache")
     fetch.add_argument("--cache", type=Path, default=CACHE, help="keeps downloads (default: %(default)s)")
+    sources.add_option(fetch)
     fetch.add_argument("--update", action="store_true", help="use the hub's newest commits, not those of models.lock")
     fetch.add_argument("--xet", action="store_true", help="large files by huggingface_hub's Xet client, where it can")
     fetch.set_defaults(run=_fetch)
@@ -113,41 +107,34 @@ def _add_fetch(commands: "argparse._SubParsersAction[Parser]") -> None:
 # The imports are late: `--help` and a wrong models.toml need not wait for torch.
 
 
-def _check_endpoint() -> None:
-    """Refuse what is not an address: huggingface_hub takes it apart while it is imported, and dies of it."""
-    if "HF_ENDPOINT" in os.environ:
-        from layer.network.environment import endpoint
-
-        endpoint()
-
-
 def _build(options: argparse.Namespace) -> None:
     spec = read_spec(options.models)
-    _check_endpoint()
+    sources.check_endpoint()
     from layer.build import build
 
     show_report = _printer(options).show_report
     from layer.sources.lock import lock_path
-    from layer.sources.prepared.chosen import Options
 
     mode = "locked" if options.locked else "update" if options.update else "keep"
-    sources = Options(tuple(options.sources), options.models if options.models != DEFAULT_SPEC else None)
-    report = build(spec, options.output, options.cache, options.samples, lock_path(options.models), mode, sources)
+    given = sources.of(options)
+    report = build(spec, options.output, options.cache, options.samples, lock_path(options.models), mode, given)
     show_report(f"built and verified {options.output}", report)
 
 
 def _fetch(options: argparse.Namespace) -> None:
     spec = read_spec(options.models)
-    _check_endpoint()
+    sources.check_endpoint()
     show_fetched = _printer(options).show_fetched
     from layer.sources.lock import lock_path
     from layer.sources.portable import fetch
 
-    contents = fetch(spec, options.output, options.cache, lock_path(options.models), options.update, options.xet)
+    lock, given = lock_path(options.models), sources.prepared(spec, options, options.cache, options.update)
+    contents = fetch(spec, options.output, options.cache, lock, options.update, options.xet, given)
     show_fetched(options.output, contents)
 
 
 def _verify(options: argparse.Namespace) -> None:
+    sources.check_endpoint()
     from layer.bundle.verify import verify
 
     show_report = _printer(options).show_report
@@ -159,16 +146,19 @@ def _inspect(options: argparse.Namespace) -> None:
     show = _printer(options)
 
     if options.models:
-        _check_endpoint()
+        sources.check_endpoint()
         from layer.registry.estimate import estimate
+        from layer.sources.lock import lock_path, read
 
         spec = read_spec(options.models)
-        show.show_estimate(spec, estimate(spec, options.cache))
+        pins, given = read(lock_path(options.models)), sources.of(options)
+        show.show_estimate(spec, estimate(spec, options.cache, pins, given))
     else:
         show.show_bundle(options.bundle)
 
 
 def _package(options: argparse.Namespace) -> None:
+    sources.check_endpoint()
     show_package = _printer(options).show_package
     from layer.package.pipeline import package
 

@@ -3,7 +3,7 @@
 import shutil
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from layer.cli import columns
 from layer.registry import table
@@ -13,8 +13,8 @@ WIDTH = 100  # letters
 DROPPED_FIRST = ("repositories", "torch fp32", "tokens", "dim", "fp32", "image", "fits")
 
 
-def show_registry(listed: Sequence[table.Pair], with_licenses: bool = False, wide: bool = False) -> None:
-    """Print pairs of open_clip's registry; for the licenses the hub is asked."""
+def show_registry(listed: Sequence[table.Pair], licenses: Mapping[str, str] | None = None, wide: bool = False) -> None:
+    """Print pairs of open_clip's registry, and their repositories' licenses."""
     header = ("name", "pretrained", "torch fp32", "fp32", "int8", "dim", "image", "tokens", "fits", "repositories")
     rows = [_registry_row(pair) for pair in listed]
     left_out = [] if wide else _too_wide(header, rows)
@@ -28,17 +28,9 @@ def show_registry(listed: Sequence[table.Pair], with_licenses: bool = False, wid
         print(f"(*) {len(misnamed)} would be computed with another activation than they were trained with:")
         for pair in misnamed:
             print(textwrap.fill(str(pair.advice), WIDTH, initial_indent="  ", subsequent_indent="    "))
-    if with_licenses:
-        _show_licenses(listed)
-
-
-def _show_licenses(listed: Sequence[table.Pair]) -> None:
-    """Print what the hub states today of the license of each repository that the pairs take; it is asked over HTTP."""
-    from layer.sources import licenses  # late: nothing else here asks the hub
-
-    found = licenses.stated(table.repositories(listed))
-    print()
-    columns.show(("repository", "license"), found.items())
+    if licenses is not None:
+        print()
+        columns.show(("repository", "license"), licenses.items())
 
 
 def _registry_row(pair: table.Pair) -> tuple[str, ...]:

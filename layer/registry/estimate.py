@@ -1,14 +1,21 @@
 """Say what a model will take before it is built: its parameters, counted on the meta device, in its engine's form."""
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from layer.engines import ENGINES
 from layer.naming.image_formats import code_bytes
 from layer.registry import lambda_limits, table
 from layer.spec import ModelSpec, Spec
+
+if TYPE_CHECKING:
+    from layer.sources.lock import Lock  # late: a model of the registry needs nothing of a source
+    from layer.sources.prepared.chosen import Options
+
+Config = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -20,12 +27,14 @@ class Estimate:
     tokenizer: int
 
 
-def estimate(spec: Spec, cache: Path) -> list[Estimate]:
+def estimate(spec: Spec, cache: Path, pins: "Lock | None" = None, sources: "Options | None" = None) -> list[Estimate]:
     """Estimate every model of models.toml. Only a config is fetched, of a model that the registry does not know.
 
-    Raises PlanError, FetchError or CheckpointError as a build would.
+    It comes from the same places as in a build: prepared caches, then the hub at the commits of `pins`. Raises
+    PlanError, FetchError, SourceError or CheckpointError as a build would.
     """
-    return [_one(model, cache) for model in spec.models]
+    configs = _configs([model for model in spec.models if model.name.startswith("hf-hub:")], spec, cache, pins, sources)
+    return [_one(model, configs) for model in spec.models]
 
 
 def fits(spec: Spec, estimates: list[Estimate]) -> dict[str, int]:
@@ -36,38 +45,42 @@ def fits(spec: Spec, estimates: list[Estimate]) -> dict[str, int]:
     return {shape: lambda_limits.room(shape, engines) - total for shape in lambda_limits.SHAPES}
 
 
-def _one(model: ModelSpec, cache: Path) -> Estimate:
+def _one(model: ModelSpec, configs: "Mapping[str, tuple[Config, Config]]") -> Estimate:
     from layer.registry import parameter_count  # late: they import torch and open_clip
     from layer.sources import resolve  # late: they import torch and open_clip
 
     form = "torch fp32" if ENGINES[model.engine].ships_checkpoint else model.precision
-    if not model.name.startswith("hf-hub:"):
+    if model.id not in configs:
         resolve.source_plan(model)  # a name or a tag that nobody knows
         row = table.known(model.name) or parameter_count.count(model.name)
     else:
         from layer.openclip import no_warnings
 
-        config, towers = _fetched(model, cache)
         with no_warnings():
-            row = parameter_count.count_config(config, towers)
+            row = parameter_count.count_config(*configs[model.id])
     return Estimate(model, row["bytes"][form], row["tokenizer"])
 
 
-def _fetched(model: ModelSpec, cache: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return open_clip's config of a repository, and transformers' configs by the names that it may go by."""
+def _configs(
+    models: Sequence[ModelSpec], spec: Spec, cache: Path, pins: "Lock | None", sources: "Options | None"
+) -> "dict[str, tuple[Config, Config]]":
+    """Return of each model open_clip's config, and transformers' configs by the names that they may go by."""
+    if not models:
+        return {}
     from layer.registry import parameter_count
     from layer.sources import resolve
-    from layer.sources.download import locate_repositories
-    from layer.sources.fetch import download
+    from layer.sources.download import gather_configs
+    from layer.sources.prepared import chosen
 
-    towers = parameter_count.towers()
-    config: dict[str, Any] = {}
-    for located in locate_repositories(model, cache, ()):
-        for name in located.missing():
-            if name in (resolve.CONFIG_FILE, "config.json"):
-                download(located, name, lambda _: None)
-        if "config" in located.need.roles:
-            config = resolve.model_config(model, located.folder / resolve.CONFIG_FILE)
-        if "text_config" in located.need.roles:
-            towers[located.need.repo] = json.loads((located.folder / "config.json").read_text(encoding="utf-8"))
-    return config, towers
+    prepared = chosen.prepared(spec, sources or chosen.Options(), False, table.text_repositories, cache)
+    found = {}
+    for model, fetched in zip(models, gather_configs(models, cache, pins or {}, prepared), strict=True):
+        config: Config = {}
+        towers = parameter_count.towers()
+        for one in fetched:
+            if "config" in one.need.roles:
+                config = resolve.model_config(model, one.folder / resolve.CONFIG_FILE)
+            if "text_config" in one.need.roles:
+                towers[one.need.repo] = json.loads((one.folder / "config.json").read_text(encoding="utf-8"))
+        found[model.id] = (config, towers)
+    return found

@@ -1,7 +1,7 @@
 """Bring what all models of a build need: every repository found first, then one parallel download under one bar."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
@@ -12,11 +12,12 @@ from layer.progress import Bar, bar
 from layer.sources import local_checkpoint, resolve
 from layer.sources.fetch import WORKERS, Fetched, Located, download, locate, partial_of
 from layer.sources.lock import Lock, LockedSource
-from layer.sources.prepared.missing import refuse_missing
+from layer.sources.prepared.missing import PinOf, refuse_missing
 from layer.sources.prepared.search import Prepared
 from layer.spec import ModelSpec
 
 NOTHING_PREPARED = Prepared()
+CONFIGS = ("config", "text_config")
 
 
 def gather(
@@ -37,11 +38,9 @@ def gather(
     SourceError where sources lack something and the hub cannot be asked.
     """
     hub = cache / "hub"
-    # A new model takes a repository that others have at their commit: one process can hold only one.
-    every = [source for sources in pins.values() for source in sources]
-    of_model = {model.id: [*pins.get(model.id, ()), *every] for model in models}
+    of_model = _pins_of(models, pins)
     if prepared or environment.offline():
-        refuse_missing(models, cache, prepared, lambda model, repo, asked: _pin(repo, asked, of_model[model.id]))
+        refuse_missing(models, cache, prepared, _pin_of(of_model))
     with ThreadPoolExecutor(WORKERS) as pool:
         found = list(pool.map(lambda model: locate_repositories(model, cache, of_model[model.id], prepared), models))
     prepared.tell(one for sources in found for one in sources)
@@ -55,10 +54,32 @@ def gather(
     return fetched
 
 
+def gather_configs(
+    models: Sequence[ModelSpec], cache: Path, pins: Lock, prepared: Prepared = NOTHING_PREPARED
+) -> list[list[Located]]:
+    """Bring every model's configs, some KB: open_clip's own and its text tower's, from where `gather` takes them.
+
+    Raises as `gather` does.
+    """
+    of_model = _pins_of(models, pins)
+    if prepared or environment.offline():
+        refuse_missing(models, cache, prepared, _pin_of(of_model), roles=CONFIGS)
+    found = [locate_repositories(model, cache, of_model[model.id], prepared, CONFIGS) for model in models]
+    for one in (one for sources in found for one in sources):
+        one.take_over()
+        for name in one.missing():
+            download(one, name, lambda _: None)
+    return found
+
+
 def locate_repositories(
-    model: ModelSpec, cache: Path, pins: Sequence[LockedSource], prepared: Prepared = NOTHING_PREPARED
+    model: ModelSpec,
+    cache: Path,
+    pins: Sequence[LockedSource],
+    prepared: Prepared = NOTHING_PREPARED,
+    roles: Sequence[str] = resolve.ROLES,
 ) -> list[Located]:
-    """Find the weights' repository, then those that its config says the text side needs.
+    """Find the weights' repository, then those that its config says the text side needs, as far as they have `roles`.
 
     The config alone says where tokenizer and text tower come from, and it lies in the weights' repository. So that
     repository is located twice: for its config, which is downloaded at once (some KB), then for all of its files.
@@ -75,7 +96,7 @@ def locate_repositories(
 
     if model.checkpoint:
         own = local_checkpoint.repository(model, cache)
-        return [own.located, *(find(need, None) for need in own.needs)]
+        return [own.located, *(find(need, None) for need in resolve.limited(own.needs, roles))]
     weights = resolve.weights_need(model)
     config_file = None
     if "config" in weights.roles:
@@ -85,7 +106,18 @@ def locate_repositories(
             download(config, name, lambda _: None)
         config_file = config.folder / resolve.CONFIG_FILE
     needs = resolve.merge([weights, *resolve.text_needs(resolve.model_config(model, config_file))])
-    return [find(need, model.revision if need.repo == weights.repo else None) for need in needs]
+    wanted = resolve.limited(needs, roles)
+    return [find(need, model.revision if need.repo == weights.repo else None) for need in wanted]
+
+
+def _pins_of(models: Sequence[ModelSpec], pins: Lock) -> dict[str, list[LockedSource]]:
+    """Return each model's pins, its own first; a new model takes a repository at the commit that others have."""
+    every = [source for sources in pins.values() for source in sources]
+    return {model.id: [*pins.get(model.id, ()), *every] for model in models}
+
+
+def _pin_of(of_model: Mapping[str, Sequence[LockedSource]]) -> PinOf:
+    return lambda model, repo, asked: _pin(repo, asked, of_model[model.id])
 
 
 def _pin(repo: str, asked: str | None, pins: Sequence[LockedSource]) -> LockedSource | None:

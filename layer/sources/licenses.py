@@ -1,6 +1,6 @@
 """Licenses before a build, as the hub states them today."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from layer.errors import FetchError
@@ -9,14 +9,18 @@ from layer.sources.fetch import WORKERS
 from layer.sources.hub import repository
 
 
-def stated(repos: Collection[str]) -> dict[str, str]:
-    """Ask the hub for the license of each repository; where it cannot say, the reason stands in its place."""
-    with ThreadPoolExecutor(WORKERS) as pool, bar("asking the hub", len(repos), unit="answer") as shown:
+def stated(repos: Collection[str], known: Mapping[str, str]) -> dict[str, str]:
+    """Ask the hub for the license of each repository; where it cannot say, the reason stands in its place.
+
+    `known` are those that prepared sources state: of them the hub is not asked.
+    """
+    asked = [repo for repo in repos if repo not in known]
+    with ThreadPoolExecutor(WORKERS) as pool, bar("asking the hub", len(asked), unit="answer") as shown:
         found = {}
-        for repo, answer in zip(repos, pool.map(_stated, repos), strict=True):
+        for repo, answer in zip(asked, pool.map(_stated, asked), strict=True):
             found[repo] = answer
             shown.update()
-        return found
+    return {repo: known[repo] if repo in known else found[repo] for repo in repos}
 
 
 def _stated(repo: str) -> str:

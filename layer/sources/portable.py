@@ -6,9 +6,9 @@ It is a Hugging Face cache of real files, for `build --from` and for open_clip i
 import json
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from layer.errors import StorageError
 from layer.files import disk_errors, replace
@@ -21,20 +21,29 @@ from layer.sources.prepared.survey import CACHE
 from layer.sources.prepared.vouched import CONTENTS
 from layer.spec import Spec
 
+if TYPE_CHECKING:
+    from layer.sources.prepared.search import Prepared
+
 VERSION = 1
 
 
 def fetch(
-    spec: Spec, output: Path, cache: Path, lock: Path | None = None, update: bool = False, by_xet: bool = False
+    spec: Spec,
+    output: Path,
+    cache: Path,
+    lock: Path | None = None,
+    update: bool = False,
+    by_xet: bool = False,
+    prepared: "Prepared | None" = None,
 ) -> dict[str, Any]:
     """Fetch what every model takes into `output`, which is replaced as a whole, and only once all of it is there.
 
     `cache` keeps the downloads, so that a fetch that was cut off goes on, and a build need not fetch again. `lock` is
     models.lock: its commits are fetched, unless with `update`. With `by_xet` large files come by the hub's chunked
-    storage where it has them there. Returns what the list in `output` says: repositories with their commits, files,
-    sizes and hashes. Raises BuildError.
+    storage where it has them there. What `prepared` sources have is copied, and not downloaded. Returns what the list
+    in `output` says: repositories with their commits, files, sizes and hashes. Raises BuildError.
     """
-    from layer.sources.download import gather  # it imports torch
+    from layer.sources.download import NOTHING_PREPARED, gather  # it imports torch
 
     with disk_errors.explained("the fetch", output.parent, cache):
         _check_replaceable(output)
@@ -42,7 +51,7 @@ def fetch(
             replace.recover(output)
             replace.sweep(output.parent, f".{output.name}-")
             pins = locks.read(lock) if lock else {}
-            fetched = gather(spec.models, cache, {} if update else pins, by_xet=by_xet)
+            fetched = gather(spec.models, cache, {} if update else pins, prepared or NOTHING_PREPARED, by_xet)
             if lock:
                 found = {
                     model.id: tuple(source.locked() for source in sources)
@@ -80,6 +89,7 @@ def _contents(joined: dict[str, list[Fetched]]) -> list[dict[str, Any]]:
                 for source in sources
                 for name, fact in sorted(source.facts.items())
             },
+            **({"as_found": found} if (found := sorted({n for source in sources for n in source.as_found})) else {}),
         }
         for repo, sources in joined.items()
     ]
@@ -94,8 +104,7 @@ def _put_in_place(joined: dict[str, list[Fetched]], contents: dict[str, Any], ou
         staged = Path(scratch) / output.name
         staged.mkdir()
         for source in (source for sources in joined.values() for source in sources):
-            # Of the download cache a second name costs nothing; what comes with this project is copied.
-            hf_cache.place(source, staged, link if source.folder.is_relative_to(cache) else shutil.copyfile)
+            hf_cache.place(source, staged, _writer(cache))
             if source.asked and source.asked != source.revision:
                 reference = staged / repo_folder(source.repo) / "refs" / source.asked
                 reference.parent.mkdir(parents=True, exist_ok=True)
@@ -103,6 +112,12 @@ def _put_in_place(joined: dict[str, list[Fetched]], contents: dict[str, Any], ou
         (staged / CONTENTS).write_text(text, encoding="utf-8")
         hf_cache.open_to_all(staged)
         replace.swap(staged, output)
+
+
+def _writer(cache: Path) -> Callable[[Path, Path], object]:
+    """Give a second name to a file of the download cache, which costs nothing; copy a prepared source's, or our own."""
+    own = (cache / "hub").resolve()
+    return lambda source, target: (link if source.is_relative_to(own) else shutil.copyfile)(source, target)
 
 
 def _is_there(output: Path, contents: dict[str, Any], text: str) -> bool:

@@ -29,6 +29,9 @@ TOKENIZER_FILES = (
 )
 
 
+ROLES = ("weights", "config", "tokenizer", "text_config")
+
+
 @dataclass(frozen=True)
 class Need:
     """One repository, under the id by which open_clip will ask for it, and what of it is needed.
@@ -64,6 +67,12 @@ class Need:
             if name in available:
                 return name
         raise PlanError(f"{self.repo} has no {' and no '.join(names)}: is it an OpenCLIP repository?")
+
+
+def limited(needs: Sequence[Need], roles: Sequence[str]) -> list[Need]:
+    """Leave out what is not for one of the roles."""
+    kept = [(need, tuple(role for role in need.roles if role in roles)) for need in needs]
+    return [Need(need.repo, own, need.weights if "weights" in own else ()) for need, own in kept if own]
 
 
 def parts(need: Need) -> list[Need]:

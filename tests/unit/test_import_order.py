@@ -36,11 +36,11 @@ ORDER = {
         ("registry",),
         ("bundle",),
         ("sources",),
-        ("config", "network", "weights"),
+        ("config", "network", "openclip", "weights"),
         ("spec", "versions"),
         ("gate",),
         ("engines", "files", "findings", "naming"),
-        ("errors", "openclip", "progress"),
+        ("errors", "progress"),
     ),
 }
 MAX_TOP_LEVEL = {"handler": 10, "layer": 8}  # modules beside the packages, `__init__` not counted

@@ -19,12 +19,18 @@ PinOf = Callable[[ModelSpec, str, str | None], LockedSource | None]
 CACHE = "model_cache"
 
 
-def refuse_missing(models: Sequence[ModelSpec], cache: Path, prepared: Prepared, pin_of: PinOf) -> None:
-    """Raise SourceError naming everything that no source has, unless the hub can be asked for it.
+def refuse_missing(
+    models: Sequence[ModelSpec],
+    cache: Path,
+    prepared: Prepared,
+    pin_of: PinOf,
+    roles: Sequence[str] = resolve.ROLES,
+) -> None:
+    """Raise SourceError naming everything for `roles` that no source has, unless the hub can be asked for it.
 
     `pin_of` gives the lock's entry of a model's repository, at the branch, tag or commit that is asked for.
     """
-    search = _Search(cache, prepared, pin_of)
+    search = _Search(cache, prepared, pin_of, roles)
     for model in models:
         search.model(model)
     if search.first is None:
@@ -42,20 +48,20 @@ def refuse_missing(models: Sequence[ModelSpec], cache: Path, prepared: Prepared,
 class _Search:
     """What is missing, gathered over models: `first` is a repository and its revision, for a question to the hub."""
 
-    def __init__(self, cache: Path, prepared: Prepared, pin_of: PinOf) -> None:
-        self.cache, self.prepared, self.pin_of = cache, prepared, pin_of
+    def __init__(self, cache: Path, prepared: Prepared, pin_of: PinOf, roles: Sequence[str]) -> None:
+        self.cache, self.prepared, self.pin_of, self.roles = cache, prepared, pin_of, roles
         self.found: dict[Finding, None] = {}
         self.first: tuple[str, str | None] | None = None
 
     def model(self, model: ModelSpec) -> None:
         """Look for everything that a model needs; what its config names is known only where the config is."""
         if model.checkpoint:
-            for need in self._of_own(model):
+            for need in resolve.limited(self._of_own(model), self.roles):
                 self._look(model, need, None)
             return
         weights = resolve.weights_need(model)
         texts = self._texts(model, weights.repo, "config" in weights.roles)
-        for need in resolve.merge([weights, *texts]):
+        for need in resolve.limited(resolve.merge([weights, *texts]), self.roles):
             self._look(model, need, model.revision if need.repo == weights.repo else None)
 
     def _texts(self, model: ModelSpec, repo: str, has_config: bool) -> Sequence[Need]:

@@ -75,6 +75,12 @@ def located(copy: Copy, need: "Need", asked: str | None, pin: LockedSource | Non
     return Located(need, asked, revision, license_name, snapshot.folder, expected, as_found)
 
 
+def stated(copy: Copy, repo: str, asked: str | None) -> tuple[str | None, str | None]:
+    """Return the commit and the license that a copy states, None where it states none. Raises LackingError."""
+    snapshot = _snapshot(copy, repo, asked, None)
+    return snapshot.revision, snapshot.notes.license
+
+
 def _snapshot(copy: Copy, repo: str, asked: str | None, pin: LockedSource | None) -> _Snapshot:
     if copy.cache:
         try:

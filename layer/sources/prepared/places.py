@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from layer.errors import SourceError
@@ -11,10 +11,14 @@ from layer.naming import addresses, checked
 
 @dataclass(frozen=True)
 class Place:
-    """A directory to look in; with `repo`, that repository itself, whatever the directory is called."""
+    """A directory to look in; with `repo`, that repository itself, whatever the directory is called.
+
+    `variable` is the one of the environment that names it, where nothing else does.
+    """
 
     path: Path
     repo: str | None = None
+    variable: str | None = field(default=None, compare=False)
 
 
 def given(text: str, where: str) -> Place:
@@ -50,11 +54,11 @@ def _directory(text: str, where: str) -> Path:
 
 def of_environment(default: bool, environ: Mapping[str, str] = os.environ) -> list[Place]:
     """Return the caches that the environment names and that are there; with `default`, the user's own one as well."""
-    named = [environ.get("HF_HUB_CACHE"), environ.get("HUGGINGFACE_HUB_CACHE")]
+    named = [(name, environ.get(name)) for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE")]
     if home := environ.get("HF_HOME"):
-        named.append(str(Path(home) / "hub"))
+        named.append(("HF_HOME", str(Path(home) / "hub")))
     if default:
         caches = environ.get("XDG_CACHE_HOME") or "~/.cache"
-        named.append(str(Path(caches) / "huggingface" / "hub"))
-    found = [Path(name).expanduser() for name in named if name]
-    return [Place(path) for path in dict.fromkeys(found) if path.is_dir()]
+        named.append(("the user's own cache", str(Path(caches) / "huggingface" / "hub")))
+    found = [Place(Path(path).expanduser(), variable=name) for name, path in named if path]
+    return [place for place in dict.fromkeys(found) if place.path.is_dir()]

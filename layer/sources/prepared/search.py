@@ -4,11 +4,13 @@ import shutil
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from layer.files.link import point_to
 from layer.findings.finding import Finding
+from layer.network import environment
 from layer.sources.fetch import Located, repo_folder
 from layer.sources.lock import LockedSource
 from layer.sources.prepared import opened
@@ -20,6 +22,15 @@ if TYPE_CHECKING:
     from layer.sources.resolve import Need
 
 Found = tuple[Located | None, list[Finding]]
+
+
+class _Key(NamedTuple):
+    """What was looked for; `pin` is the commit of models.lock."""
+
+    need: "Need"
+    asked: str | None
+    pin: str | None
+    model: str
 
 
 class Prepared:
@@ -43,7 +54,7 @@ class Prepared:
         self.places, self.own, self.alone, self.spec = tuple(places), own or {}, alone, spec
         self.texts_of, self.scratch = texts_of, scratch
         self._surveys: dict[Place, list[Copy]] = {}
-        self._known: dict[object, Found] = {}
+        self._known: dict[_Key, Found] = {}
         self._knowing = threading.RLock()
 
     def __bool__(self) -> bool:
@@ -56,6 +67,22 @@ class Prepared:
     def findings(self, need: "Need", asked: str | None, pin: LockedSource | None, model: ModelSpec) -> list[Finding]:
         """Say why no source has the repository."""
         return self._search(need, asked, pin, model)[1]
+
+    def stated(self, need: "Need", asked: str | None, model: ModelSpec) -> tuple[str | None, str | None] | None:
+        """Return the commit and the license that a repository states here; None where no source has it."""
+        for copy in self._copies(need, model):
+            with suppress(opened.LackingError):
+                return opened.stated(copy, need.repo, asked)
+        return None
+
+    def license(self, repo: str) -> str | None:
+        """Return the license that a copy of a repository states, None where none does."""
+        copies = (copy for place in self.places for copy in self._survey(place) if copy.is_of(repo))
+        for copy in copies:
+            with suppress(opened.LackingError):
+                if found := opened.stated(copy, repo, None)[1]:
+                    return found
+        return None
 
     def peek(self, repo: str, name: str, model: ModelSpec) -> Path | None:
         """Return a file of any snapshot of a repository, whole or not: to learn what else will be missing."""
@@ -74,13 +101,25 @@ class Prepared:
         for one in {one.folder: one for one in taken if id(one) in mine}.values():
             told = f"{', '.join(one.as_found)} as found" if one.as_found else "all hashes checked"
             print(f"from {one.folder}: {one.need.repo} at {one.revision[:12]}, {told}", file=sys.stderr)
+        for variable in self._unasked() if environment.offline() is None else ():
+            print(
+                f"note: {variable} has these commits, and no newer ones were looked for: --update asks the hub",
+                file=sys.stderr,
+            )
+
+    def _unasked(self) -> list[str]:
+        """Name what in the environment gave a repository of no pin its commit."""
+        unpinned = [found.folder for key, (found, _) in self._known.items() if found and key.pin is None]
+        by_variable = [place for place in self.places if place.variable]
+        inside = [place for folder in unpinned for place in by_variable if folder.is_relative_to(place.path)]
+        return list(dict.fromkeys(str(place.variable) for place in inside))
 
     def looked_in(self) -> list[Path]:
         """Return the directories that are searched."""
         return list(dict.fromkeys(place.path for place in (*self.own.values(), *self.places)))
 
     def _search(self, need: "Need", asked: str | None, pin: LockedSource | None, model: ModelSpec) -> Found:
-        key = need, asked, pin and pin.revision, model.id
+        key = _Key(need, asked, pin.revision if pin else None, model.id)
         with self._knowing:  # one after another: their work is reading, and a disk does that best in one piece
             if key not in self._known:
                 self._known[key] = self._look(need, asked, pin, model)

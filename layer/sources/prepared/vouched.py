@@ -39,6 +39,7 @@ def of_cache(copy: Copy, revision: str) -> Notes:
     for one in _list(contents.get("repositories")):
         if isinstance(one, dict) and (one.get("repo"), one.get("revision")) == (copy.repo, revision):
             files = {str(name): _fact(fact) for name, fact in _dict(one.get("files")).items()}
+            files = {name: fact for name, fact in files.items() if name not in _list(one.get("as_found"))}
             return Notes(revision, _text(one.get("license")), files)
     snapshot = copy.folder / "snapshots" / revision
     return Notes(revision, _license(snapshot), _listing(copy.folder, revision))
