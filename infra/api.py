@@ -176,6 +176,6 @@ def _cors(origins: tuple[str, ...]) -> api.CorsPreflightOptions | None:
         allow_origins=list(origins),
         allow_methods=[api.CorsHttpMethod.GET, api.CorsHttpMethod.HEAD, api.CorsHttpMethod.POST],
         allow_headers=["authorization", "content-type", "x-api-key"],
-        expose_headers=["server-timing", "x-openclip-cold"],
+        expose_headers=["server-timing", "x-openclip-cold", "x-openclip-manifest"],
         max_age=Duration.hours(2),  # the most that Chromium keeps
     )

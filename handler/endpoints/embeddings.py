@@ -40,25 +40,32 @@ class EmbeddingsRequest(NamedTuple):
     dimensions: int | None = None
     normalize: bool = True
     exif_orientation: bool | None = None  # None: as the settings say
+    cut: str | None = None  # one of tokenizer.CUTS; None: a text that is too long is cut as open_clip does
 
 
 def parse(body: Any, settings: Settings, query: Mapping[str, str] | None = None) -> EmbeddingsRequest:
     """Check a JSON body; options that it leaves out may stand in the query string. Raises ApiError."""
-    known = {name: text for name, text in (query or {}).items() if name in OPTIONS}
-    defaults = QUERY.read(_typed(known), settings)
     modality = body.get("modality") if isinstance(body, dict) else None
     form = EMBEDDINGS[modality] if modality in MODALITIES else EMBEDDINGS[None]
     fields = form.read(body, settings)
-    options = {name: fields[name] if body.get(name) is not None else defaults[name] for name in OPTIONS}
-    return EmbeddingsRequest(fields["input"], **options)
+    return EmbeddingsRequest(fields["input"], **options(body, fields, query or {}, settings))
+
+
+def options(
+    body: Mapping[str, Any], fields: Mapping[str, Any], query: Mapping[str, str], settings: Settings
+) -> dict[str, Any]:
+    """Return the options of a body that was read as `fields`, else of the query string. Raises ApiError."""
+    known = {name: text for name, text in query.items() if name in OPTIONS}
+    defaults = QUERY.read(_typed(known), settings)
+    return {name: fields[name] if body.get(name) is not None else defaults[name] for name in OPTIONS}
 
 
 def parse_image(body: bytes, query: Mapping[str, str], settings: Settings) -> EmbeddingsRequest:
     """Take an image that is the body itself; the other fields come from the query string. Raises ApiError."""
-    options = QUERY.read(_typed(query), settings)
+    read = QUERY.read(_typed(query), settings)
     if not body:
         raise ApiError("empty_input", "the body is an image of no bytes")
-    return EmbeddingsRequest([Item(body, None)], **options)
+    return EmbeddingsRequest([Item(body, None)], **read)
 
 
 def _typed(query: Mapping[str, str]) -> dict[str, Any]:
@@ -97,7 +104,7 @@ def respond(service: Service, request: EmbeddingsRequest) -> Response:
 
 def run(request: EmbeddingsRequest, model: "LoadedModel", settings: Settings) -> dict[str, Any]:
     """Embed the items and return the response's body. Raises ImageError for an image that cannot be embedded."""
-    vectors, tokens = embed(request.items, model, as_asked(settings, request.exif_orientation))
+    vectors, tokens = embed(request.items, model, as_asked(settings, request.exif_orientation), request.cut)
     if request.normalize:
         vectors = unit(vectors)
     rows = encoded(vectors, request.encoding_format)
@@ -119,13 +126,15 @@ def modalities(items: Sequence[Item]) -> set[str]:
     return {TEXT if isinstance(part.value, str) else IMAGE for item in items for part in item.parts}
 
 
-def embed(items: Sequence[Item], model: "LoadedModel", settings: Settings) -> tuple[Vectors, int]:
-    """Embed texts together and images together.
+def embed(
+    items: Sequence[Item], model: "LoadedModel", settings: Settings, cut: str | None = None
+) -> tuple[Vectors, int]:
+    """Embed texts together and images together; `cut` says where a text that is too long is cut, if the request does.
 
     Returns float32 [N, D] in the items' order, not normalized, and the number of tokens that the texts had.
     """
     if any(isinstance(item.value, list) for item in items):
-        return _combined(items, model, settings)
+        return _combined(items, model, settings, cut)
     items = fetched(items, settings)
     texts = [(index, item) for index, item in enumerate(items) if isinstance(item.value, str)]
     images = [(index, item.value, item.param) for index, item in enumerate(items) if isinstance(item.value, bytes)]
@@ -133,7 +142,7 @@ def embed(items: Sequence[Item], model: "LoadedModel", settings: Settings) -> tu
     headers = read_headers(images, model, settings)
     vectors = np.empty((len(items), model.entry.embed_dim), np.float32)
     tokens = 0
-    for places, ids in _tokenized(texts, model):
+    for places, ids in _tokenized(texts, model, cut):
         tokens += int((ids != model.entry.tokenizer["pad_id"]).sum())
         with stage("inference"):
             vectors[places] = model.engine.encode_tokens(ids)
@@ -145,9 +154,9 @@ def embed(items: Sequence[Item], model: "LoadedModel", settings: Settings) -> tu
     return vectors, tokens
 
 
-def _combined(items: Sequence[Item], model: "LoadedModel", settings: Settings) -> tuple[Vectors, int]:
+def _combined(items: Sequence[Item], model: "LoadedModel", settings: Settings, cut: str | None) -> tuple[Vectors, int]:
     """Embed the parts of every item; one of several parts is the mean of their unit vectors."""
-    parts, tokens = embed([part for item in items for part in item.parts], model, settings)
+    parts, tokens = embed([part for item in items for part in item.parts], model, settings, cut)
     vectors, start = np.empty((len(items), model.entry.embed_dim), np.float32), 0
     for index, item in enumerate(items):
         rows = parts[start : (start := start + len(item.parts))]
@@ -155,7 +164,9 @@ def _combined(items: Sequence[Item], model: "LoadedModel", settings: Settings) -
     return vectors, tokens
 
 
-def _tokenized(texts: Sequence[tuple[int, Item]], model: "LoadedModel") -> list[tuple[list[int], NDArray[np.int64]]]:
+def _tokenized(
+    texts: Sequence[tuple[int, Item]], model: "LoadedModel", cut: str | None
+) -> list[tuple[list[int], NDArray[np.int64]]]:
     """Return the texts' places and ids, a batch at a time: all of them, since a refusal must come before the work.
 
     Raises TextError.
@@ -165,7 +176,7 @@ def _tokenized(texts: Sequence[tuple[int, Item]], model: "LoadedModel") -> list[
         for batch in _batches(texts):
             values = [str(item.value) for _, item in batch]
             try:
-                found.append(([index for index, _ in batch], model.engine.tokenize(values)))
+                found.append(([index for index, _ in batch], model.engine.tokenize(values, cut)))
             except TextError as error:
                 error.param = next((item.param for _, item in batch if item.value == error.text), None)
                 raise

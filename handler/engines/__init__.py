@@ -26,8 +26,8 @@ class Engine(Protocol):
     def load(self, modalities: Collection[str]) -> None:
         """Load what embedding these takes, of `text` and `image`; what is loaded already stays."""
 
-    def tokenize(self, texts: Sequence[str]) -> "NDArray[np.int64]":
-        """Return token ids: int64 [N, context_length], padded."""
+    def tokenize(self, texts: Sequence[str], cut: str | None = None) -> "NDArray[np.int64]":
+        """Return token ids: int64 [N, context_length], padded; `cut` is one of tokenizer.CUTS, or open_clip's way."""
 
     def encode_tokens(self, ids: "NDArray[np.int64]") -> "NDArray[np.float32]":
         """Embed token ids [N, context_length] as float32 [N, D]."""

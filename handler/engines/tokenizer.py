@@ -2,13 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import tokenizers
 from numpy.typing import NDArray
 
 from handler.engines.text_cleaning import CLEAN
+from handler.errors import TextError
+
+T = TypeVar("T")
+# Of a text that is longer than the model reads: an error; its first tokens are left out; its last ones are.
+# None is open_clip's way.
+CUTS = ("none", "start", "end")
 
 
 class Tokenizer:
@@ -27,20 +33,24 @@ class Tokenizer:
         if self._encode == self._encode_hf:
             self._tokenizer.enable_truncation(self._length, direction=settings["truncation_side"])
 
-    def __call__(self, texts: Sequence[str]) -> NDArray[np.int64]:
-        """Return token ids, int64 [N, context_length]. Raises TextError for a text that costs too much to clean."""
+    def __call__(self, texts: Sequence[str], cut: str | None = None) -> NDArray[np.int64]:
+        """Return token ids, int64 [N, context_length]; `cut` is one of tokenizer.CUTS.
+
+        Raises TextError for a text that costs too much to clean, or is too long and not to be cut.
+        """
         ids = np.full((len(texts), self._length), self._pad, np.int64)
         for row, text in zip(ids, texts, strict=True):
-            self._encode(self._clean(text), row)
+            try:
+                self._encode(self._clean(text), row, cut)
+            except TextError as error:
+                error.text = text
+                raise
         return ids
 
-    def _encode_simple(self, text: str, row: NDArray[np.int64]) -> None:
+    def _encode_simple(self, text: str, row: NDArray[np.int64], cut: str | None) -> None:
         """Fill a row as open_clip's SimpleTokenizer does: whatever is cut off, the last token is end-of-text."""
-        start, end = self._settings["bos_id"], self._settings["eos_id"]
-        found = [start, *self._pieces(text), end]
-        row[: len(found)] = found[: self._length]
-        if len(found) > self._length:
-            row[-1] = end
+        inner = fitted(self._pieces(text), self._length - 2, cut, text)
+        row[: len(inner) + 2] = [self._settings["bos_id"], *inner, self._settings["eos_id"]]
 
     def _pieces(self, text: str) -> list[int]:
         if not any(special in text for special in self._special):
@@ -55,9 +65,10 @@ class Tokenizer:
                 ids += [token.id for token in self._tokenizer.model.tokenize(piece)]
         return ids
 
-    def _encode_hf(self, text: str, row: NDArray[np.int64]) -> None:
+    def _encode_hf(self, text: str, row: NDArray[np.int64], cut: str | None) -> None:
         """Fill a row as open_clip's HFTokenizer does, through transformers: padded on the tokenizer's own side."""
-        found = np.array(self._tokenizer.encode(text).ids, np.int64)
+        encoding = self._tokenizer.encode(text) if cut is None else self._cut_at(text, cut)
+        found = np.array(encoding.ids, np.int64)
         if self._settings["strip_sep_token"]:
             found[found == self._settings["sep_id"]] = 0
         if self._settings["padding_side"] == "left":
@@ -65,10 +76,37 @@ class Tokenizer:
         else:
             row[: len(found)] = found
 
-    def _encode_clips(self, text: str, row: NDArray[np.int64]) -> None:
+    def _cut_at(self, text: str, cut: str) -> tokenizers.Encoding:
+        """Cut where it is asked for: the tokenizer's own side is a setting of it, which all threads share."""
+        first = self._tokenizer.encode(text, add_special_tokens=False)
+        whole = tokenizers.Encoding.merge([first, *first.overflowing], True)
+        room = self._length - self._tokenizer.num_special_tokens_to_add(False)
+        refuse(len(whole), room, cut, text)
+        whole.truncate(room, direction="left" if cut == "start" else "right")
+        return self._tokenizer.post_process(whole)
+
+    def _encode_clips(self, text: str, row: NDArray[np.int64], cut: str | None) -> None:
         """Fill a row as HFTokenizer's mode "clips" does: the class token stands last."""
         settings = self._settings
-        inner = self._tokenizer.encode(text, add_special_tokens=False).ids[: self._length - 3]
+        pieces = self._tokenizer.encode(text, add_special_tokens=False).ids
+        inner = fitted(pieces, self._length - 3, cut, text)
         found = [settings["bos_id"], *inner, settings["eos_id"]]
         row[: len(found)] = found
         row[-1] = settings["cls_id"]
+
+
+def fitted(pieces: Sequence[T], room: int, cut: str | None, text: str) -> Sequence[T]:
+    """Return a text's own tokens, `room` at most. Raises TextError where they are not to be cut."""
+    if len(pieces) <= room:
+        return pieces
+    refuse(len(pieces), room, cut, text)
+    return pieces[-room:] if cut == "start" else pieces[:room]
+
+
+def refuse(tokens: int, room: int, cut: str | None, text: str) -> None:
+    """Raise TextError for a text that is too long and not to be cut."""
+    if cut == "none" and tokens > room:
+        message = f"it has {tokens} tokens, and the model reads {room} of a text: shorten it, or let it be cut"
+        error = TextError("text_too_long", message)
+        error.text = text
+        raise error

@@ -31,6 +31,7 @@ class TorchEngine:
 
         torch.set_num_threads(thread_count(settings))
         self._tokenizer = _load_tokenizer(open_clip, entry)
+        self._tokenizer_facts = entry.tokenizer
         self._model = _load_model(open_clip, entry)
         self._tokenizing = threading.Lock()  # transformers sets padding and truncation on a tokenizer for each call
         self._running = threading.Lock()  # one call keeps all threads busy, and others' activations would cost memory
@@ -38,9 +39,13 @@ class TorchEngine:
     def load(self, modalities: Collection[str]) -> None:
         """Load nothing: open_clip makes both towers at once."""
 
-    def tokenize(self, texts: Sequence[str]) -> NDArray[np.int64]:
+    def tokenize(self, texts: Sequence[str], cut: str | None = None) -> NDArray[np.int64]:
         """Return open_clip's own token ids: int64 [N, context_length]."""
         with self._tokenizing:
+            if cut is not None:
+                from handler.engines.truncation import by_open_clip
+
+                return by_open_clip(self._tokenizer, texts, cut, self._tokenizer_facts)
             ids: NDArray[np.int64] = self._tokenizer(list(texts)).numpy()
         return ids
 

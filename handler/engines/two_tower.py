@@ -68,11 +68,11 @@ class TwoTowerEngine:
             self.load((modality,))
         return self._towers[modality]
 
-    def tokenize(self, texts: Sequence[str]) -> NDArray[np.int64]:
+    def tokenize(self, texts: Sequence[str], cut: str | None = None) -> NDArray[np.int64]:
         """Return open_clip's own token ids: int64 [N, context_length]."""
         self._tower(TEXT)
         assert self._tokenizer  # noqa: S101 - it is loaded with the text tower
-        return self._tokenizer(texts)
+        return self._tokenizer(texts, cut)
 
     def encode_tokens(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
         """Embed token ids [N, context_length] as float32 [N, D]."""

@@ -7,7 +7,7 @@ from handler.settings import Settings
 
 MAX_AGE_SECONDS = 7_200  # the most that Chromium keeps
 HEADERS = "authorization, content-type, x-api-key"
-EXPOSED = "server-timing, x-openclip-cold"
+EXPOSED = "server-timing, x-openclip-cold, x-openclip-manifest"
 
 
 def allowed(methods: Iterable[str]) -> str:

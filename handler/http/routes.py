@@ -81,12 +81,13 @@ def _embed(service: Service, body: Any, query: Mapping[str, str]) -> Response:
     """Embed what a JSON body asks for: one of ours, of a chat, or of another vendor who has the same route."""
     if dialect := _dialect_of(body, FIELDS, service.settings):
         current().dialect = dialect
+        embeddings.options({}, {}, query, service.settings)  # checked, as the document says; the body's fields count
         answered: Response = dialect_module(dialect).embeddings(service, body)
         return answered
     if isinstance(body, dict) and "messages" in body:
         from handler.endpoints.dialects import chat
 
-        return embeddings.respond(service, chat.parse(body, service.settings))
+        return embeddings.respond(service, chat.parse(body, service.settings, query))
     return embeddings.respond(service, embeddings.parse(body, service.settings, query))
 
 

@@ -105,7 +105,7 @@ def test_the_texts_of_one_request_share_a_budget(texts: int, length: int) -> Non
 
     def run(some: list[str]) -> float:
         items = [(number, Item(text, f"input[{number}]")) for number, text in enumerate(some)]
-        return cost(lambda: _tokenized(items, model), 2)
+        return cost(lambda: _tokenized(items, model, None), 2)
 
     most = max(run([filled(unit, length)] * texts) for unit in HONEST.values())
     chain = "é&" + filled("amp;", length - 2)

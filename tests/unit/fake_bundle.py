@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from handler import manifest
+from handler.engines.tokenizer import fitted
 from handler.http import dispatch
 from handler.manifest import Manifest, ModelEntry
 from handler.models import Models
@@ -22,6 +23,7 @@ from handler.settings import Settings
 
 FIRST, SECOND = "tests/letters", "tests/other"
 EMBED_DIM = 4
+CONTEXT_LENGTH = 16
 
 
 class LetterEngine:
@@ -35,7 +37,9 @@ class LetterEngine:
     def load(self, modalities: Collection[str]) -> None:
         self.loaded.append(set(modalities))
 
-    def tokenize(self, texts: Sequence[str]) -> NDArray[np.int64]:
+    def tokenize(self, texts: Sequence[str], cut: str | None = None) -> NDArray[np.int64]:
+        if cut:
+            texts = ["".join(fitted(list(text), CONTEXT_LENGTH, cut, text)) for text in texts]
         self.text_batches.append(list(texts))
         width = max(len(text) for text in texts)
         return np.array([[ord(letter) for letter in text.ljust(width, "\0")] for text in texts], np.int64)
@@ -59,7 +63,7 @@ def model_json(model_id: str) -> dict[str, Any]:
         "precision": "fp32",
         "embed_dim": EMBED_DIM,
         "image_size": [8, 8],
-        "context_length": 16,
+        "context_length": CONTEXT_LENGTH,
         "logit_scale": 10.0,
         "logit_bias": None,
         "preprocess": {

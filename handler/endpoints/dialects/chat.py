@@ -3,9 +3,10 @@
 A CLIP model reads no conversation: the vector is the mean of the unit vectors of every text and image in it.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
-from handler.endpoints.embeddings import EmbeddingsRequest
+from handler.endpoints.embeddings import EmbeddingsRequest, options
 from handler.errors import ApiError, shorten
 from handler.schemas import parts
 from handler.schemas.fields import Item
@@ -51,12 +52,11 @@ REQUEST = Body(
 )
 
 
-def parse(body: Any, settings: Settings) -> EmbeddingsRequest:
-    """Check a body that has `messages`. Raises ApiError."""
+def parse(body: Any, settings: Settings, query: Mapping[str, str]) -> EmbeddingsRequest:
+    """Check a body that has `messages`; options that it leaves out may stand in the query string. Raises ApiError."""
     fields = REQUEST.read(body, settings)
     items = [item for message in fields["messages"] for item in message]
     if len(items) > settings.max_items:
         message = f"{len(items):,} texts and images: send at most {settings.max_items:,} at once"
         raise ApiError("too_many_items", f"{message}. OPENCLIP_MAX_ITEMS raises that", "messages")
-    options = {name: fields[name] for name in OPTIONS}
-    return EmbeddingsRequest([parts.joined(items, "messages")], **options)
+    return EmbeddingsRequest([parts.joined(items, "messages")], **options(body, fields, query, settings))

@@ -11,6 +11,7 @@ from handler.endpoints.dialects.core import coded, embedded, image_facts
 from handler.endpoints.dialects.rules import Content
 from handler.endpoints.embeddings import encoded
 from handler.errors import ApiError
+from handler.manifest import ModelEntry
 from handler.messages import Request, Response
 from handler.schemas.fields import IMAGE, TEXT
 from handler.schemas.requests import FORMATS, MODEL, check_parts
@@ -22,6 +23,7 @@ from handler.telemetry.invocation import current
 INPUT_TYPES = ("search_document", "search_query", "classification", "clustering", "image")
 TYPES = ListOf(Scalar(str, FORMATS), most=len(FORMATS))
 SOURCES = ("texts", "images", "inputs")
+CUTS = {"NONE": "none", "START": "start", "END": "end"}
 
 
 def _check(values: Mapping[str, Any], settings: Settings) -> None:
@@ -45,8 +47,8 @@ REQUEST = Body(
             ListOf(Scalar(str, FORMATS), most=len(FORMATS)), "Formats to answer in", default=["float"]
         ),
         "output_dimension": Field(Scalar(int), "Nothing but the model's own number"),
-        "truncate": Field(Scalar(str, ("END",)), "Texts are cut at their end, as open_clip does"),
-        "max_tokens": Field(Scalar(int), "Taken; a text is cut at the model's context length"),
+        "truncate": Field(Scalar(str, tuple(CUTS)), "Where a text that is too long is cut; NONE: it is refused"),
+        "max_tokens": Field(Scalar(int), "Nothing below the model's context length"),
         "priority": Field(Scalar(int), "Taken, and not looked at"),
     },
     _check,
@@ -60,7 +62,9 @@ def respond(service: Service, request: Request) -> Response:
     kinds = list(dict.fromkeys(fields["embedding_types"]))
     texts = [item.value for item in fields["texts"] or ()]
     echo = len(json.dumps(json.dumps(texts)))
-    found = embedded(service, items, fields["model"], *kinds, dimensions=fields["output_dimension"], more=echo)
+    _check_max_tokens(fields["max_tokens"], service.models.manifest.model(fields["model"]))
+    cut = CUTS.get(fields["truncate"])
+    found = embedded(service, items, fields["model"], *kinds, dimensions=fields["output_dimension"], more=echo, cut=cut)
     images = image_facts(items)
     return Response(
         200,
@@ -79,6 +83,12 @@ def respond(service: Service, request: Request) -> Response:
             "response_type": "embeddings_by_type",
         },
     )
+
+
+def _check_max_tokens(most: int | None, entry: ModelEntry) -> None:
+    if most is not None and most < entry.context_length:
+        message = f"{entry.id} reads {entry.context_length} tokens of a text, and not fewer: leave `max_tokens` out"
+        raise ApiError("invalid_value", message, "max_tokens")
 
 
 def error_body(error: ApiError) -> dict[str, Any]:

@@ -37,12 +37,16 @@ def embedded(
     *formats: str,
     dimensions: int | None = None,
     more: int = 0,
+    cut: str | None = None,
 ) -> Embedded:
-    """Embed items at unit length; `more` is what the answer holds besides vectors, in bytes. Raises ApiError."""
+    """Embed items at unit length; `more` is what the answer holds besides vectors, in bytes. Raises ApiError.
+
+    `cut` is one of tokenizer.CUTS, where the request says what becomes of a text that is too long.
+    """
     entry = service.models.manifest.model(model)
     check_dimensions(dimensions, entry)
     check_response_size(len(items), entry.embed_dim, *formats, more=more)
-    vectors, tokens = embed(items, service.model(model, modalities(items)), service.settings)
+    vectors, tokens = embed(items, service.model(model, modalities(items)), service.settings, cut)
     return Embedded(unit(vectors), tokens, entry)
 
 

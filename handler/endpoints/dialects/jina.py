@@ -46,7 +46,7 @@ REQUEST = Body(
         "normalized": Field(Scalar(bool), "Whether vectors have unit length", default=True),
         "task": Field(Scalar(str), "Taken, and the same to CLIP's models"),
         "dimensions": Field(Scalar(int), "Nothing but the model's own number"),
-        "truncate": Field(Scalar(bool), "Taken: a text is cut at its end in any case, as open_clip does"),
+        "truncate": Field(Scalar(bool), "Whether a text that is too long is cut; false: it is refused", default=True),
         "late_chunking": Field(Only(False), "Nothing but false"),
         "return_multivector": Field(Only(False), "Nothing but false"),
         "user": USER,
@@ -59,7 +59,12 @@ def embeddings(service: Service, body: Any) -> Response:
     """Answer a body with fields of Jina's. Raises ApiError."""
     fields = REQUEST.read(body, service.settings)
     request = EmbeddingsRequest(
-        fields["input"], fields["model"], fields["embedding_type"], fields["dimensions"], fields["normalized"]
+        fields["input"],
+        fields["model"],
+        fields["embedding_type"],
+        fields["dimensions"],
+        fields["normalized"],
+        cut=None if fields["truncate"] else "none",
     )
     return respond_embeddings(service, request)
 

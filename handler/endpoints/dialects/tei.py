@@ -17,14 +17,15 @@ from handler.schemas.requests import Either, check_parts
 from handler.schemas.validation import Body, Field, ListOf, Scalar, read_json
 from handler.service import Service
 
+SIDES = {"Right": "end", "right": "end", "Left": "start", "left": "start"}
 REQUEST = Body(
     "TeiEmbedRequest",
     "The request of text-embeddings-inference",
     {
         "inputs": Field(ListOf(Either(), or_one=True, refuse=refuse_token_ids), "a text, or a list of texts", True),
         "normalize": Field(Scalar(bool), "Whether vectors have unit length", default=True),
-        "truncate": Field(Scalar(bool), "Taken: a text is cut at its end in any case, as open_clip does"),
-        "truncation_direction": Field(Scalar(str, ("Right", "right")), "Texts are cut at their end"),
+        "truncate": Field(Scalar(bool), "Whether a text that is too long is cut; false: it is refused", default=True),
+        "truncation_direction": Field(Scalar(str, tuple(SIDES)), "At which side it is cut"),
         "prompt_name": Field(Only(False), "CLIP's models have no prompts"),
         "dimensions": Field(Scalar(int), "Nothing but the model's own number"),
     },
@@ -39,7 +40,9 @@ def respond(service: Service, request: Request) -> Response:
     entry = service.models.manifest.model(None)
     check_dimensions(fields["dimensions"], entry)
     check_response_size(len(fields["inputs"]), entry.embed_dim, "float")
-    vectors, _ = embed(fields["inputs"], service.model(None, modalities(fields["inputs"])), service.settings)
+    cut = SIDES.get(fields["truncation_direction"]) if fields["truncate"] else "none"
+    model = service.model(None, modalities(fields["inputs"]))
+    vectors, _ = embed(fields["inputs"], model, service.settings, cut)
     rows = [floats(row) for row in (unit(vectors) if fields["normalize"] else vectors)]
     return Response(200, json.dumps(rows, allow_nan=False, separators=(",", ":")))
 

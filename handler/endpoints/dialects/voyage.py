@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from handler.endpoints.dialects import core
-from handler.endpoints.dialects.rules import Content, Only
+from handler.endpoints.dialects.rules import Content
 from handler.endpoints.embeddings import encoded
 from handler.errors import ApiError
 from handler.messages import Request, Response
@@ -22,7 +22,7 @@ DTYPES = tuple(name for name in FORMATS if name != "base64")
 OPTIONS = {
     "model": MODEL,
     "input_type": Field(Scalar(str, ("query", "document")), "Checked, and the same to CLIP's models"),
-    "truncation": Field(Only(True), "Nothing but true: texts are cut at their end, as open_clip does"),
+    "truncation": Field(Scalar(bool), "Whether a text that is too long is cut; false: it is refused", default=True),
     "output_dimension": Field(Scalar(int), "Nothing but the model's own number"),
     "output_dtype": Field(Scalar(str, DTYPES), "What the numbers are", default="float"),
     "encoding_format": Field(Scalar(str, ("base64",)), "The numbers' bytes, little-endian, as base64"),
@@ -74,7 +74,8 @@ def error_body(error: ApiError) -> dict[str, Any]:
 def _embed(service: Service, items: Sequence[Item], fields: dict[str, Any]) -> tuple[core.Embedded, list[Any]]:
     kind, packed = fields["output_dtype"], bool(fields["encoding_format"] or fields["output_encoding"])
     counted = "base64" if packed and kind == "float" else kind
-    found = core.embedded(service, items, fields["model"], counted, dimensions=fields["output_dimension"])
+    cut = None if fields["truncation"] else "none"
+    found = core.embedded(service, items, fields["model"], counted, dimensions=fields["output_dimension"], cut=cut)
     if not packed or kind == "float":
         return found, encoded(found.vectors, counted)
     from handler.endpoints.quantize import as_base64, quantized

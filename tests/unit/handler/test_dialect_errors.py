@@ -31,7 +31,11 @@ WRONG: list[tuple[str, Any, int, str]] = [
     ("/v2/embed", {**COHERE}, 400, "missing_input"),
     ("/v2/embed", {**COHERE, "texts": ["a"], "images": [RED]}, 400, "missing_input"),
     ("/v2/embed", {**COHERE, "texts": ["a"], "input_type": "x"}, 400, "invalid_value"),
-    ("/v2/embed", {**COHERE, "texts": ["a"], "truncate": "NONE"}, 400, "invalid_value"),
+    ("/v2/embed", {**COHERE, "texts": ["a"], "truncate": "MIDDLE"}, 400, "invalid_value"),
+    ("/v2/embed", {**COHERE, "texts": ["a", "b" * 17], "truncate": "NONE"}, 400, "text_too_long"),
+    ("/v2/embed", {**COHERE, "inputs": [{"content": [{"type": "text", "text": "b" * 17}]}], "truncate": "NONE"}, 400,
+     "text_too_long"),
+    ("/v2/embed", {**COHERE, "texts": ["a"], "max_tokens": 15}, 400, "invalid_value"),
     ("/v2/embed", {**COHERE, "texts": ["a"], "embedding_types": ["int4"]}, 400, "invalid_value"),
     ("/v2/embed", {**COHERE, "texts": ["a"], "embedding_types": "float"}, 400, "invalid_type"),
     ("/v2/embed", {**COHERE, "texts": ["a"], "output_dimension": 3}, 400, "dimensions_not_supported"),
@@ -43,13 +47,18 @@ WRONG: list[tuple[str, Any, int, str]] = [
     ("/v2/embed", {**COHERE, "model": "embed-v4.0", "texts": ["a"]}, 404, "model_not_found"),
     ("/v1/multimodalembeddings", {"inputs": []}, 400, "empty_input"),
     ("/v1/multimodalembeddings", {"inputs": [["a"]]}, 400, "invalid_type"),
-    ("/v1/multimodalembeddings", {"inputs": [{"content": CONTENT}], "truncation": False}, 400, "invalid_value"),
+    ("/v1/multimodalembeddings", {"inputs": [{"content": [{"type": "text", "text": "b" * 17}]}], "truncation": False},
+     400, "text_too_long"),
+    ("/v1/multimodalembeddings", {"inputs": [{"content": CONTENT}], "colour": 1}, 400, "unknown_field"),
     ("/v1/multimodalembeddings", {"inputs": [{"content": [{"type": "video_url", "video_url": "x"}]}]}, 400,
      "invalid_value"),
     ("/embed", {"inputs": [[1, 2]]}, 400, "token_ids_not_supported"),
     ("/embed", {"inputs": ""}, 400, "empty_input"),
     ("/embed", {"inputs": "a", "prompt_name": "query"}, 400, "invalid_value"),
+    ("/embed", {"inputs": "b" * 17, "truncate": False}, 400, "text_too_long"),
+    ("/embed", {"inputs": "a", "colour": 1}, 400, "unknown_field"),
     ("/vectorize", {"texts": [1]}, 400, "invalid_type"),
+    ("/vectorize", {"texts": ["a"], "colour": 1}, 400, "unknown_field"),
     ("/predict", [], 415, "unsupported_media_type"),
 ]  # fmt: skip
 
@@ -74,7 +83,8 @@ def test_also_errors_that_no_adapter_sees_have_its_shape(function: FakeFunction,
 @pytest.mark.parametrize(
     ("body", "code"),
     [
-        ({"input": "a", "truncation": False}, "invalid_value"),
+        ({"input": "b" * 17, "truncation": False}, "text_too_long"),
+        ({"input": "b" * 17, "truncate": False}, "text_too_long"),
         ({"input": "a", "output_dtype": "int4"}, "invalid_value"),
         ({"input": "a", "embedding_type": "int4"}, "invalid_value"),
         ({"input": "a", "late_chunking": True}, "invalid_value"),
@@ -106,7 +116,11 @@ def test_titan_s_errors_have_its_message_and_the_error_of_every_direct_invoke(
 
 
 def test_a_direct_invoke_has_its_error_in_one_place_whatever_its_fields(function: FakeFunction) -> None:
-    for body in ({"input": "a", "task": "x", "modality": "text"}, {"input": "a", "truncation": False}, {"input": ""}):
+    for body in (
+        {"input": "a", "task": "x", "modality": "text"},
+        {"input": "b" * 17, "truncation": False},
+        {"input": ""},
+    ):
         assert set(function.invoke(body)["error"]) == {"message", "type", "param", "code"}
 
 

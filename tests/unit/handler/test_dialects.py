@@ -59,6 +59,46 @@ def test_messages_are_one_vector_of_all_they_hold(function: FakeFunction) -> Non
     np.testing.assert_allclose([row["embedding"] for row in answer["data"]], [BOTH], atol=1e-6)
 
 
+LONG = "aaaa" + "bcd" * 4 + "d"  # one token a letter, of which this model reads 16
+A_LEFT_OUT = [3 / 66**0.5, 4 / 66**0.5, 4 / 66**0.5, 5 / 66**0.5]
+D_LEFT_OUT = [0.5, 0.5, 0.5, 0.5]
+
+
+@pytest.mark.parametrize(("truncate", "expected"), [("START", A_LEFT_OUT), ("END", D_LEFT_OUT)], ids=["first", "last"])
+def test_a_text_that_is_too_long_is_cut_where_cohere_s_and_tei_s_requests_say(
+    function: FakeFunction, truncate: str, expected: list[float]
+) -> None:
+    status, answer = post(function, "/v2/embed", {**COHERE, "texts": [LONG], "truncate": truncate})
+    assert status == 200, answer
+    np.testing.assert_allclose(answer["embeddings"]["float"], [expected], atol=1e-6)
+    _, rows = post(function, "/embed", {"inputs": LONG, "truncation_direction": SIDES[truncate]})
+    np.testing.assert_allclose(rows, [expected], atol=1e-6)
+
+
+SIDES = {"START": "Left", "END": "Right"}
+
+
+def test_a_text_that_fits_is_taken_also_where_nothing_may_be_cut(function: FakeFunction) -> None:
+    cohere = {**COHERE, "texts": ["abc"], "truncate": "NONE", "max_tokens": 16}
+    assert post(function, "/v2/embed", cohere)[1]["embeddings"]["float"] == [pytest.approx(ABC_UNIT)]
+    assert post(function, "/embed", {"inputs": "abc", "truncate": False})[1] == [pytest.approx(ABC_UNIT)]
+    for off in ({"truncation": False}, {"truncate": False}):
+        assert function.post({"input": "abc", **off})[1]["data"][0]["embedding"] == pytest.approx(ABC_UNIT)
+
+
+def test_options_of_the_query_string_count_for_a_chat_and_are_checked_for_all(function: FakeFunction) -> None:
+    chat, jina = {"messages": [{"role": "user", "content": "abc"}]}, {"input": "abc", "task": "x"}
+
+    def ask(body: Any, query: str) -> tuple[int, Any]:
+        return function.http("POST", "/v1/embeddings", json.dumps(body).encode(), query=query)
+
+    assert ask(chat, "normalize=false")[1]["data"][0]["embedding"] == [1, 1, 1, 0]
+    assert ask({**chat, "normalize": True}, "normalize=false")[1]["data"][0]["embedding"] == pytest.approx(ABC_UNIT)
+    assert ask(jina, "encoding_format=float")[0] == 200
+    for body in (chat, jina, {"input": "abc"}):
+        assert ask(body, "normalize=perhaps")[0] == 400
+
+
 def test_cohere_s_three_sources_and_every_type_at_once(function: FakeFunction) -> None:
     kinds = ["float", "int8", "uint8", "binary", "ubinary", "base64"]
     status, answer = post(function, "/v2/embed", {**COHERE, "texts": ["abc", "d"], "embedding_types": kinds})

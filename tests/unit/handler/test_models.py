@@ -36,7 +36,7 @@ class FakeEngine:
     def load(self, modalities: Collection[str]) -> None:
         self.loaded.append(set(modalities))
 
-    def tokenize(self, texts: Sequence[str]) -> NDArray[np.int64]:
+    def tokenize(self, texts: Sequence[str], cut: str | None = None) -> NDArray[np.int64]:
         self.texts.append(texts)
         return np.zeros((len(texts), 4), np.int64)
 
