@@ -98,6 +98,7 @@ def sends_token(url: str) -> bool:
 def client() -> Any:
     """Return the one httpx2 client of this process. Raises FetchError naming a variable that cannot be used."""
     global _client
+    check_offline()
     with _making:
         if _client is None:
             _client = _new_client()
@@ -107,7 +108,6 @@ def client() -> Any:
 def _new_client() -> Any:
     import httpx2  # huggingface_hub's own
 
-    check_offline()
     _check_proxies(httpx2)
     verify = _certificates()
     timeout = httpx2.Timeout(READ_SECONDS, connect=CONNECT_SECONDS, pool=None)
@@ -184,6 +184,7 @@ def check_name(url: str) -> None:
 
     A resolver that is not there is waited for much longer than a host that is not there. A proxy resolves for itself.
     """
+    check_offline()
     parts = urlsplit(url)
     host = parts.hostname or ""
     if (getproxies().get(parts.scheme) or getproxies().get("all")) and not proxy_bypass(host):

@@ -21,6 +21,7 @@ from tests.clients.conftest import MODEL, as_base64, data_uri, drawn
 from tests.clients.gateway import KEY, Gateway
 
 TEXTS = ["a photo of a red circle", "a photo of a blue star"]
+TOO_LONG = "a red circle " * 60
 
 
 def cohere_client(gateway: Gateway, key: str = KEY) -> Any:
@@ -76,6 +77,25 @@ def test_cohere_raises_its_own_errors_with_our_code(gateway: Gateway) -> None:
     assert missing.value.body["message"].startswith("model_not_found: ")
 
 
+def test_cohere_s_truncate_cuts_either_end_or_refuses_in_its_own_error(gateway: Gateway) -> None:
+    def embed(text: str, truncate: str) -> Any:
+        asked = {"model": MODEL, "input_type": "search_query", "embedding_types": ["float"]}
+        return cohere_client(gateway).embed(texts=[text], truncate=truncate, **asked).embeddings.float_[0]
+
+    filler = " ".join(["word"] * 60)
+    for first, last in (TEXTS, TEXTS[::-1]):
+        for truncate in ("START", "END"):
+            kept, lost = (last, first) if truncate == "START" else (first, last)
+            both = [f"{first} {filler}", f"{filler} {last}"]
+            of_kept = embed(both[1] if kept == last else both[0], truncate)
+            np.testing.assert_allclose(embed(f"{first} {filler} {filler} {last}", truncate), of_kept, atol=1e-5)
+            assert not np.allclose(of_kept, embed(f"{filler} {lost}", truncate), atol=1e-2)
+    with pytest.raises(BadRequestError) as caught:
+        embed(TOO_LONG, "NONE")
+    assert caught.value.body["message"].startswith("text_too_long: it has ")
+    np.testing.assert_allclose(embed(TEXTS[0], "NONE"), embed(TEXTS[0], "END"), atol=1e-6)
+
+
 def test_voyage_embeds_inputs_of_texts_and_images_as_one(gateway: Gateway) -> None:
     client = voyage_client(gateway)
     red = Image.open(io.BytesIO(drawn("red")))
@@ -101,8 +121,8 @@ def test_voyage_raises_its_own_errors_with_our_code(gateway: Gateway) -> None:
     content = [{"type": "image_url", "image_url": "https://example.com/a.png"}]
     with pytest.raises(voyageai.error.InvalidRequestError, match=r"^url_not_supported: "):
         voyage_client(gateway).multimodal_embed([{"content": content}], model=MODEL)
-    with pytest.raises(voyageai.error.InvalidRequestError, match=r"^invalid_value: truncation"):
-        voyage_client(gateway).embed(["a"], model=MODEL, truncation=False)
+    with pytest.raises(voyageai.error.InvalidRequestError, match=r"^text_too_long: "):
+        voyage_client(gateway).embed(["a", TOO_LONG], model=MODEL, truncation=False)
 
 
 def openai_vectors(gateway: Gateway, body: Any) -> Any:

@@ -6,7 +6,7 @@ from pathlib import Path
 from openclip_lambda import address
 
 from handler.endpoints import openapi
-from handler.http import routes
+from handler.http import cors, routes
 from handler.settings import Settings
 from infra import api
 from layer.doctor.checks import address as doctor
@@ -90,3 +90,12 @@ def test_the_routes_of_the_readme() -> None:
         "routes that the README names",
         {"README.md": sorted(named), TABLE: sorted(named & table)},
     )
+
+
+def test_the_headers_that_a_page_may_read() -> None:
+    """Behind a gateway with CORS the function's own list is not used; both have to name what every response has."""
+    listed = api._cors(("https://example.com",))
+    assert listed is not None
+    assert set(listed.expose_headers or ()) == set(cors.EXPOSED.split(", "))
+    dispatch = (ROOT / "handler" / "http" / "dispatch.py").read_text(encoding="utf-8")
+    assert set(re.findall(r'"(x-openclip-[a-z]+)":', dispatch)) <= set(cors.EXPOSED.split(", "))

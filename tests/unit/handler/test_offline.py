@@ -90,3 +90,10 @@ def test_every_directory_that_a_library_may_write_to_is_below_the_cache_director
     directories = {name for name, value in values.items() if value != "1"}
     assert directories >= {"HOME", "XDG_CACHE_HOME", "TORCH_HOME", "MPLCONFIGDIR", "NUMBA_CACHE_DIR", "HF_HOME"}
     assert all(Path(values[name]).is_relative_to(tmp_path) for name in directories)
+
+
+def test_a_hubs_address_that_is_none_does_not_end_a_cold_start() -> None:
+    broken = {"HF_ENDPOINT": "http://[::1"}
+    assert "Invalid IPv6 URL" in run_python(REPORT, **broken).stderr, "the library's own import dies of it"
+
+    assert run_python(f"from handler import offline; {REPORT}", **broken).returncode == 0

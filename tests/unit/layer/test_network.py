@@ -1,8 +1,10 @@
 """The environment by which the hub is reached: each variable that cannot be used is named, with how to set it."""
 
+import os
 import socket
 import ssl
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -12,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from layer.cli.parser import main
-from layer.errors import FetchError
+from layer.errors import FetchError, UnreachableError
 from layer.network import environment
 from layer.sources import hub
 from tests.hub.odd import about, forget
@@ -174,14 +176,43 @@ def test_a_file_of_certificates_that_holds_none_is_named(
             environment.client()
 
 
-@pytest.mark.parametrize("command", ["build", "fetch", "inspect"])
+@pytest.mark.parametrize("command", ["build", "fetch", "inspect", "models"])
 def test_an_address_that_kills_the_hubs_library_at_its_import_is_named_first(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, command: str
 ) -> None:
     """huggingface_hub takes HF_ENDPOINT apart while it is imported: ValueError, Invalid IPv6 URL."""
     monkeypatch.setenv("HF_ENDPOINT", "http://[::1")
     (tmp_path / "models.toml").write_text('[[model]]\nname = "hf-hub:acme/tiny"\n')
-    output = [] if command == "inspect" else ["--output", str(tmp_path / "output")]
+    output = ["--output", str(tmp_path / "output")] if command in ("build", "fetch") else []
+    cache = [] if command == "models" else ["--cache", str(tmp_path / "c")]
 
-    assert main([command, "--models", str(tmp_path / "models.toml"), *output, "--cache", str(tmp_path / "c")]) == 1
+    assert main([command, "--models", str(tmp_path / "models.toml"), *output, *cache]) == 1
     assert capsys.readouterr().err.startswith("error: HF_ENDPOINT = 'http://[::1' is not an address of a hub")
+
+
+@pytest.mark.parametrize("command", [["verify"], ["package"]])
+def test_so_it_is_by_commands_that_read_a_cache_with_the_hubs_library(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: list[str]
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://[::1")
+
+    assert main(command) == 1
+    assert capsys.readouterr().err.startswith("error: HF_ENDPOINT = 'http://[::1' is not an address of a hub")
+
+
+def test_a_module_that_imports_open_clip_says_so_instead_of_a_traceback() -> None:
+    command = [sys.executable, "-m", "layer.registry.parameter_count", "--help"]
+    environ = {**os.environ, "HF_ENDPOINT": "http://[::1"}
+
+    run = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+
+    assert (run.returncode, run.stderr.count("\n")) == (1, 1)
+    assert run.stderr.startswith("error: HF_ENDPOINT = 'http://[::1' is not an address of a hub")
+
+
+def test_offline_no_name_is_resolved_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: pytest.fail("a resolver was asked"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+
+    with pytest.raises(UnreachableError, match="HF_HUB_OFFLINE=1 is set, so the hub is not asked"):
+        hub.repository("acme/tiny", None)
