@@ -24,7 +24,8 @@ ROLE = "search"  # of the package's artifacts
 REBUILD = "handler.search.rebuild_app.lambda_handler"
 UPDATES = "handler.search.updates_app.lambda_handler"
 REBUILD_LIMIT = Duration.minutes(15)  # Lambda's own
-UPDATE_LIMIT = Duration.minutes(2)
+UPDATE_LIMIT = Duration.minutes(5)  # every now and then one puts up to a million rows together
+WORK_MB = 10_240  # of /tmp, where LanceDB sorts rows into an index's parts; paid for by the second that it runs
 KINDS = ("vectors", "deletions")  # of a batch's results: what an index is made of
 
 
@@ -92,6 +93,7 @@ class Search(Construct):
             **self._usual(role, log_group),
             description=f"OpenCLIP search, bundle {self._package.manifest_sha256[:12]}",
             timeout=Duration.seconds(settings.function_timeout),
+            ephemeral_storage_size=Size.mebibytes(settings.ephemeral_storage),
             environment={**self._environment(), **self._own_variables()},
             application_log_level_v2=lambda_.ApplicationLogLevel[settings.log_level],
             tracing=lambda_.Tracing.ACTIVE,
@@ -119,6 +121,7 @@ class Search(Construct):
             **self._usual(role, log_group),
             description=f"OpenCLIP index {name.lower()}, bundle {self._package.manifest_sha256[:12]}",
             timeout=timeout,
+            ephemeral_storage_size=Size.mebibytes(WORK_MB),
             environment={**self._environment(), "OPENCLIP_BATCH_OUTPUT": self._output.bucket_name},
             retry_attempts=0,  # of asynchronous invokes: what failed once fails again, and is paid for three times
         )
@@ -136,7 +139,6 @@ class Search(Construct):
         return {
             "architecture": ARCHITECTURES[self._package.architecture],
             "memory_size": settings.search_memory or settings.memory,
-            "ephemeral_storage_size": Size.mebibytes(settings.ephemeral_storage),
             "role": role,
             "log_group": log_group,
             "logging_format": lambda_.LoggingFormat.JSON,

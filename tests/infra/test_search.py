@@ -77,7 +77,9 @@ def test_the_three_functions_are_one_image_with_an_entry_point_each(template: Te
     assert search["SnapStart"] == api["SnapStart"] == {"ApplyOn": "PublishedVersions"}
     assert {one["MemorySize"] for one in (search, rebuild, updates)} == {4096}
     assert search["Architectures"] == api["Architectures"]
-    assert (rebuild["Timeout"], updates["Timeout"]) == (900, 120)
+    assert (rebuild["Timeout"], updates["Timeout"]) == (900, 300)
+    assert {one["EphemeralStorage"]["Size"] for one in (rebuild, updates)} == {10_240}  # an index is sorted there
+    assert search["EphemeralStorage"] == api["EphemeralStorage"]  # SnapStart takes no more
 
 
 def test_its_environment_is_the_apis_with_the_index(template: Template) -> None:
