@@ -149,10 +149,11 @@ class Search(Construct):
 
     def _own_variables(self) -> dict[str, str]:
         rebuild = f"aws lambda invoke --function-name {self.rebuild.function_name} --invocation-type Event /dev/stdout"
-        buckets = self._settings.search_url_buckets
+        buckets, seconds = self._settings.search_url_buckets, self._settings.search_url_seconds
         return {
             "OPENCLIP_SEARCH_REBUILD": rebuild,
             **({"OPENCLIP_SEARCH_URL_BUCKETS": ",".join(buckets)} if buckets else {}),
+            **({"OPENCLIP_SEARCH_URL_SECONDS": str(seconds)} if seconds else {}),
         }
 
 

@@ -93,6 +93,7 @@ class StackSettings(BaseModel):
     search: Literal["lance", "s3vectors"] | None = None
     search_memory: int | None = Field(default=None, ge=1024, le=10240)  # MB; None: as `memory`
     search_url_buckets: Buckets = ()  # whose objects a result may have a presigned URL of
+    search_url_seconds: int | None = Field(default=None, ge=1, le=604_800)  # that it holds; None: what the handler has
     log_retention: int = 30  # days
     # The function's own lines. No level over INFO: with it, Lambda drops the lines that metrics and alarms are made of.
     log_level: Literal["TRACE", "DEBUG", "INFO"] = "INFO"
@@ -144,8 +145,8 @@ class StackSettings(BaseModel):
             raise ValueError("batch_source and vpc=isolated exclude each other: a batch's worker runs outside of a VPC")
         if self.search and not self.batch_source:
             raise ValueError(f"search={self.search} needs batch_source=<bucket>: it finds what a batch has embedded")
-        if not self.search and (self.search_memory or self.search_url_buckets):
-            raise ValueError("search_memory and search_url_buckets have no effect without search: set search=lance")
+        if not self.search and (self.search_memory or self.search_url_buckets or self.search_url_seconds):
+            raise ValueError("search_memory and search_url_... have no effect without search: set search=lance")
         if self.auth == "jwt" and not (self.jwt_issuer and self.jwt_audience):
             raise ValueError("auth=jwt needs jwt_issuer=https://... and jwt_audience=...")
         if self.auth != "jwt" and (self.jwt_issuer or self.jwt_audience):

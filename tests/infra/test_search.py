@@ -1,14 +1,16 @@
 """`-c search=...`: what it adds, what its roles may do, and that without it nothing changes."""
 
+import ast
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from handler.search.routes import table
+from handler.search.settings import SearchSettings
 from infra.api import ROUTES, SEARCH_ROUTES
-from infra.errors import PackageError, SettingsError
-from infra.settings import StackSettings
+from layer.package import search_image
 from tests.infra.conftest import Synth, Template, resources
 from tests.infra.test_alarms import names
 from tests.infra.test_batch import function, statements
@@ -27,7 +29,8 @@ def template(request: pytest.FixtureRequest, build_dir: Any, tmp_path_factory: p
     from tests.infra.conftest import _synthesize
 
     shape, architecture = request.param
-    context = {**LANCE, "search_memory": "4096", "search_url_buckets": "photos", "allowed_buckets": "images"}
+    context = {**LANCE, "search_memory": "4096", "allowed_buckets": "images"}
+    context |= {"search_url_buckets": "photos", "search_url_seconds": "60"}
     return _synthesize(build_dir(shape, architecture), tmp_path_factory.mktemp("search"), context)
 
 
@@ -84,13 +87,28 @@ def test_the_three_functions_are_one_image_with_an_entry_point_each(template: Te
 
 def test_its_environment_is_the_apis_with_the_index(template: Template) -> None:
     variables = function(template, SEARCH)["Environment"]["Variables"]
-    own = {"OPENCLIP_INDEX", "OPENCLIP_SEARCH_URL_BUCKETS", "OPENCLIP_SEARCH_REBUILD"}
+    own = {"OPENCLIP_INDEX", "OPENCLIP_SEARCH_REBUILD"}
+    own |= {"OPENCLIP_SEARCH_URL_BUCKETS", "OPENCLIP_SEARCH_URL_SECONDS"}
     api = function(template, "OpenCLIP embeddings")["Environment"]["Variables"]
     assert {name: value for name, value in variables.items() if name not in own} == api
     (bucket,) = [key for key, item in template["Resources"].items() if item["Type"] == "AWS::S3::Bucket"]
     assert resolve(variables["OPENCLIP_INDEX"]) == f"s3://{bucket}/index"
-    assert variables["OPENCLIP_SEARCH_URL_BUCKETS"] == "photos"
+    place = f"s3://{bucket}/index"
+    assert SearchSettings.from_env({**variables, "OPENCLIP_INDEX": place}) == SearchSettings(place, ("photos",), 60)
     assert name_of(template, REBUILD) in resolve(variables["OPENCLIP_SEARCH_REBUILD"])
+
+
+def test_what_the_gateway_calls_is_what_the_functions_answer(template: Template, tmp_path: Path) -> None:
+    answered = table(SearchSettings(str(tmp_path))).routes
+    own = {path: set(methods) for path, methods in answered.items() if path not in ROUTES}
+    gateway = {path: {one.value for one in methods} - {"HEAD"} for path, methods in SEARCH_ROUTES.items()}
+    assert gateway == own
+    assert "/health" in answered  # what a new version is asked before it goes live
+    commands = [function(template, says)["ImageConfig"]["Command"] for says in (REBUILD, UPDATES)]
+    for entry in [search_image.COMMAND, *(command for (command,) in commands)]:
+        module, _, name = entry.rpartition(".")
+        tree = ast.parse((Path(__file__).parents[2] / (module.replace(".", "/") + ".py")).read_text())
+        assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
 
 
 def test_the_routes_call_the_alias_with_the_authorizer_of_the_others(template: Template) -> None:
@@ -213,27 +231,3 @@ def test_alarms_watch_the_search_and_what_keeps_its_index_current(template: Temp
     assert {name: fired(template, [one]) for name, one in told.items()} == {name: {name} for name in told}
     (board,) = resources(template, "AWS::CloudWatch::Dashboard")
     assert "Index updates" in json.dumps(board)
-
-
-@pytest.mark.parametrize(("given", "says"), [
-    ({"search": "lance"}, "search=lance needs batch_source"),
-    ({"search": "faiss", "batch_source": "photos"}, "search=faiss"),
-    ({"search_memory": "2048", "batch_source": "photos"}, "no effect without search"),
-    ({"search_url_buckets": "photos", "batch_source": "photos"}, "no effect without search"),
-    ({**LANCE, "search_memory": "128"}, "search_memory=128"),
-    ({**LANCE, "search_url_buckets": "s3://photos"}, "search_url_buckets"),
-])  # fmt: skip
-def test_settings_that_cannot_be_meant_are_named(given: dict[str, str], says: str) -> None:
-    with pytest.raises(SettingsError, match=says):
-        StackSettings.from_context(given)
-
-
-def test_a_package_without_the_image_is_refused_with_the_command(build_dir: Any, tmp_path: Path) -> None:
-    from aws_cdk import App
-
-    from infra.assembly import assemble
-    from tests.infra import fake_build
-
-    build = fake_build.write(tmp_path / "build", extras=("batch",))
-    with pytest.raises(PackageError, match="python -m layer package --with batch --with search"):
-        assemble(App(context={"build_dir": str(build), **LANCE}, outdir=str(tmp_path / "out")))

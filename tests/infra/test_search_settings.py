@@ -1,0 +1,36 @@
+"""What of a search's settings cannot be meant, and a package that lacks its image."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.errors import PackageError, SettingsError
+from infra.settings import StackSettings
+
+LANCE = {"batch_source": "photos", "search": "lance"}
+
+
+@pytest.mark.parametrize(("given", "says"), [
+    ({"search": "lance"}, "search=lance needs batch_source"),
+    ({"search": "faiss", "batch_source": "photos"}, "search=faiss"),
+    ({"search_memory": "2048", "batch_source": "photos"}, "no effect without search"),
+    ({"search_url_buckets": "photos", "batch_source": "photos"}, "no effect without search"),
+    ({**LANCE, "search_memory": "128"}, "search_memory=128"),
+    ({**LANCE, "search_url_seconds": "604801"}, "search_url_seconds=604801"),  # S3's own limit is seven days
+    ({**LANCE, "search_url_buckets": "s3://photos"}, "search_url_buckets"),
+])  # fmt: skip
+def test_settings_that_cannot_be_meant_are_named(given: dict[str, str], says: str) -> None:
+    with pytest.raises(SettingsError, match=says):
+        StackSettings.from_context(given)
+
+
+def test_a_package_without_the_image_is_refused_with_the_command(build_dir: Any, tmp_path: Path) -> None:
+    from aws_cdk import App
+
+    from infra.assembly import assemble
+    from tests.infra import fake_build
+
+    build = fake_build.write(tmp_path / "build", extras=("batch",))
+    with pytest.raises(PackageError, match="python -m layer package --with batch --with search"):
+        assemble(App(context={"build_dir": str(build), **LANCE}, outdir=str(tmp_path / "out")))
