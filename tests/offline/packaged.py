@@ -3,23 +3,29 @@
 import os
 import re
 import shutil
+from collections.abc import Sequence
 from importlib.metadata import distribution
 from pathlib import Path
 
+from layer.naming import image_formats
 from layer.package.runtime import REQUIREMENTS
 from layer.package.trim import trim
 
 
-def packaged(engine: str, tree: Path) -> Path:
-    """Link what the engine's requirements name into `tree`, and take out what never runs; returns the tree."""
-    for name in _names(f"{engine}.txt"):
+def packaged(engine: str, tree: Path, formats: Sequence[str] = ()) -> Path:
+    """Link what the engine's requirements name into `tree`, and take out what never runs; returns the tree.
+
+    `formats` are those of image_formats.
+    """
+    wanted = [engine, *sorted(image_formats.requirements(formats))]
+    for name in (name for one in wanted for name in _names(f"{one}.txt")):
         for file in distribution(name).files or []:
             source, target = Path(str(file.locate())), tree / str(file)
             if ".." in file.parts or "__pycache__" in file.parts or not source.is_file():
                 continue  # scripts
             target.parent.mkdir(parents=True, exist_ok=True)
             _link(source, target)
-    trim(tree)
+    trim(tree, formats)
     return tree
 
 
