@@ -8,15 +8,15 @@ from handler.imaging.container import too_complex
 SEQUENCE, FRAME_HEADER, FRAME = 1, 3, 6  # types of OBU
 SELECTED = 2  # seq_force_screen_content_tools, seq_force_integer_mv: each frame says it
 HEAD = 64  # bytes of a header that are looked at
-MAX_OBUS = 2_000
 
 
 class Stream(NamedTuple):
-    """The largest frame that a stream announces, and how many pixels its frames may have together."""
+    """The largest frame that a stream announces, how many pixels its frames may have together, and its OBUs."""
 
     width: int
     height: int
     pixels: int
+    parts: int
 
 
 class _Sequence:
@@ -95,20 +95,23 @@ class _Sequence:
         return bool(bits.take(1))
 
 
-def read(data: bytes) -> Stream | None:
-    """Read an item's OBUs; None for what is damaged, or lacks what an image needs. Raises ImageError for too many."""
+def read(data: bytes, most: int) -> Stream | None:
+    """Read an item's OBUs, `most` of them; None for what is damaged, or lacks what an image needs.
+
+    Raises ImageError for more.
+    """
     try:
-        return _read(data)
+        return _read(data, most)
     except EndOfBitsError:
         return None
 
 
-def _read(data: bytes) -> Stream | None:
+def _read(data: bytes, most: int) -> Stream | None:
     at = width = height = pixels = 0
     sequence: _Sequence | None = None
-    for _ in range(MAX_OBUS):
+    for count in range(most + 1):
         if at >= len(data):
-            return Stream(width, height, pixels) if pixels else None
+            return Stream(width, height, pixels, count) if pixels else None
         kind, start, end = _obu(data, at)
         if start > len(data) or end > len(data):
             return None
@@ -120,7 +123,7 @@ def _read(data: bytes) -> Stream | None:
                 return None
             pixels += sequence.frame_pixels(Bits(data[start : min(end, start + HEAD)]))
         at = end
-    too_complex("AVIF", f"more than {MAX_OBUS:,} parts")
+    too_complex("AVIF", "too many parts")
 
 
 def _obu(data: bytes, at: int) -> tuple[int, int, int]:

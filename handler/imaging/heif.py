@@ -17,6 +17,7 @@ from handler.imaging.orientation import as_exif
 CODECS = {b"av01": "AVIF", b"hvc1": "HEIC"}
 GRID = b"grid"
 MAX_TILES = 1_000  # libheif's own limit of a file's items
+MAX_PARTS = 4_000  # OBUs or NAL units of all items: one to four each; a decoder keeps a kilobyte or two for each slice
 ALPHA = (b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha", b"urn:mpeg:hevc:2015:auxid:1")
 # What a property is for, beside those that are written: nothing that changes a pixel.
 NO_PIXELS = (b"pasp", b"clli", b"mdcv", b"cclv", b"amve", b"rloc", b"udes", b"altt", b"a1lx", b"crtt", b"mdft")
@@ -49,6 +50,8 @@ class _Reading:
         self._items: dict[int, None] = {}
         self._links: list[heif_file.Link] = []
         self._codec = ""
+        self._pixels_of: dict[int, int] = {}  # by coded item
+        self._parts = MAX_PARTS
         self._pixels = self._bytes = self._decoders = 0
         self._deep = False
 
@@ -111,28 +114,32 @@ class _Reading:
             self._bytes += length
             if self._bytes > len(self._meta.data):
                 too_complex(self._kind, "items that share their bytes")
-        self._items[item] = None
-        self._pixels += self._coded_pixels(item, size)
+            self._items[item] = None
+            self._pixels_of[item] = self._coded_pixels(item, size)
+        elif item not in self._pixels_of:
+            damaged(self._kind, "its grid")
+        self._pixels += self._pixels_of[item]
         self._decoders += 1
         return size
 
     def _coded_pixels(self, item: int, size: Size) -> int:
         """Return how many pixels are decoded for an item, by what its stream says itself."""
-        data, pixels, announced = self._meta.content(item), 0, None
+        data = self._meta.content(item)
+        found: av1.Stream | hevc.Stream | None
         if self._codec == "AVIF":
             if self._meta.of(item, b"av1C") is None:
                 damaged(self._kind, "an item without a configuration")
-            if found := av1.read(data):
-                pixels, announced = found.pixels, (found.width, found.height)
-        elif pictures := hevc.read(self._meta.of(item, b"hvcC") or b"", data):
-            pixels, announced = pictures.pictures * pictures.width * pictures.height, pictures[:2]
-        if announced is None:
+            found, spare = av1.read(data, self._parts), 0
+        else:
+            found, spare = hevc.read(self._meta.of(item, b"hvcC") or b"", data, self._parts), SPARE
+        if found is None:
             damaged(self._kind, "the headers of an item")
-        if announced[0] > size.width + SPARE or announced[1] > size.height + SPARE:
-            damaged(self._kind, f"{announced[0]:,}x{announced[1]:,} pixels where it says {size[0]:,}x{size[1]:,}")
+        if not (0 <= found.width - size.width <= spare and 0 <= found.height - size.height <= spare):
+            damaged(self._kind, f"{found.width:,}x{found.height:,} pixels where it says {size[0]:,}x{size[1]:,}")
+        self._parts -= found.parts
         depth = self._meta.of(item, b"pixi")
         self._deep = self._deep or bool(depth and any(bits > 8 for bits in depth[5:])) or self._is_deep(item)
-        return max(pixels, size.width * size.height)
+        return max(found.pixels, size.width * size.height)
 
     def _is_deep(self, item: int) -> bool:
         """Tell whether its configuration says that samples have more than 8 bits."""

@@ -10,7 +10,7 @@ MAX_ITEMS = 2_000
 MAX_EXTENTS = 4_000  # of all items together: one each, mostly
 MAX_REFERENCES = 20_000
 MAX_PROPERTIES = 8_000
-MAX_PROPERTY = 65_536  # bytes: an HEVC configuration has a few hundred
+MAX_PROPERTY = 16_384  # bytes: an HEVC configuration has a few hundred
 
 
 class Property(NamedTuple):

@@ -8,33 +8,34 @@ from handler.imaging.container import too_complex
 
 SEQUENCE, SLICES = 33, range(32)  # types of NAL unit
 HEAD = 512  # bytes of a parameter set that are looked at
-MAX_UNITS = 2_000  # of an item: a decoder keeps a kilobyte or two for each slice
 
 
 class Stream(NamedTuple):
-    """The largest picture that a stream announces, and how many pictures it has."""
+    """The largest picture that a stream announces, how many pixels its pictures have together, and its NAL units."""
 
     width: int
     height: int
-    pictures: int
+    pixels: int
+    parts: int
 
 
-def read(configuration: bytes, data: bytes) -> Stream | None:
-    """Read an item's `hvcC` and its NAL units; None for what is damaged, or lacks what an image needs.
+def read(configuration: bytes, data: bytes, most: int) -> Stream | None:
+    """Read an item's `hvcC` and its NAL units, `most` of them; None for what is damaged, or lacks what an image needs.
 
-    Raises ImageError for too many.
+    Raises ImageError for more.
     """
     try:
-        return _read(configuration, data)
+        return _read(configuration, data, most)
     except EndOfBitsError:
         return None
 
 
-def _read(configuration: bytes, data: bytes) -> Stream | None:
+def _read(configuration: bytes, data: bytes, most: int) -> Stream | None:
     if len(configuration) < 23:
         return None
     sizes, pictures = [], 0
-    for unit in (*_parameter_sets(configuration), *_units(data, (configuration[21] & 3) + 1)):
+    units = [*_parameter_sets(configuration), *_units(data, (configuration[21] & 3) + 1, most)]
+    for unit in units:
         if len(unit) < 3 or unit[0] & 1 or unit[1] >> 3:  # of a layer above the first, which is not decoded
             continue
         kind = unit[0] >> 1 & 63
@@ -44,7 +45,8 @@ def _read(configuration: bytes, data: bytes) -> Stream | None:
             pictures += unit[2] >> 7
     if not sizes or not pictures:
         return None
-    return Stream(max(width for width, _ in sizes), max(height for _, height in sizes), pictures)
+    width, height = max(width for width, _ in sizes), max(height for _, height in sizes)
+    return Stream(width, height, pictures * width * height, len(units))
 
 
 def _parameter_sets(configuration: bytes) -> Iterator[bytes]:
@@ -60,10 +62,10 @@ def _parameter_sets(configuration: bytes) -> Iterator[bytes]:
             at += 2 + size
 
 
-def _units(data: bytes, length_size: int) -> Iterator[bytes]:
+def _units(data: bytes, length_size: int, most: int) -> Iterator[bytes]:
     """Yield the beginning of each NAL unit."""
     at = 0
-    for _ in range(MAX_UNITS):
+    for _ in range(most + 1):
         if at == len(data):
             return
         start = at + length_size
@@ -72,7 +74,7 @@ def _units(data: bytes, length_size: int) -> Iterator[bytes]:
             raise EndOfBitsError
         yield data[start : start + min(size, HEAD + 2)]
         at = start + size
-    too_complex("HEIC", f"more than {MAX_UNITS:,} slices")
+    too_complex("HEIC", "too many slices")
 
 
 def _size(sequence: bytes) -> tuple[int, int]:

@@ -11,6 +11,7 @@ from tests.unit.heif_files import Item, auxiliary, box, coded, file, full, grid,
 SQUARE = Image.radial_gradient("L").resize((64, 64)).convert("RGB")
 SMALL, HEVC = coded(SQUARE), coded(SQUARE, "HEIF")
 PLAIN = file([SMALL])
+PADDING = bytes((0x7A, 0x80, 0x92, 0xF4, 0x01))  # the head of an OBU of 4,000,000 bytes
 PROPERTIES = SMALL.properties[1:]
 
 
@@ -67,6 +68,14 @@ def tiled(count: int, tile: Item = SMALL, columns: int = 250) -> bytes:
     return file([grid(rows, columns, columns * 64, rows * 64, [2] * count, *tile.properties[1:]), tile], brand)
 
 
+def parts(tiles: int, count: int) -> bytes:
+    """Tiles of many parts each."""
+    long = replace(SMALL, data=SMALL.data + obu(15, b"a") * count)
+    return file(
+        [grid(tiles // 250, 250, 250 * 64, tiles // 250 * 64, range(2, tiles + 2), *PROPERTIES), *[long] * tiles]
+    )
+
+
 def sharing(count: int) -> bytes:
     """Tiles of their own that are all the same bytes."""
     big = Item(SMALL.type, SMALL.data + bytes((0x7A, 0xC0, 0x84, 0x3D)) + bytes(1_000_000), SMALL.properties)
@@ -101,21 +110,31 @@ ALPHA = coded(SQUARE.convert("L"))
 FILES: dict[str, tuple[Callable[[], bytes], str]] = {
     "65,536x65,536 in all that is said": (lambda: of(frame_of(65_536, 65_536), width=65_536, height=65_536), "too"),
     "65,536x65,536 that says it is small": (lambda: of(frame_of(65_536, 65_536)), "truncated"),
-    "small that says it is 65,536x65,536": (lambda: of(SMALL.data, width=65_536, height=65_536), "too"),
-    "4,294,967,295 pixels a side": (lambda: of(SMALL.data, width=2**32 - 1, height=2**32 - 1), "too"),
+    "small that says it is 65,536x65,536": (lambda: of(SMALL.data, width=65_536, height=65_536), "truncated"),
+    "4,294,967,295 pixels a side": (lambda: of(SMALL.data, width=2**32 - 1, height=2**32 - 1), "truncated"),
     "no pixel": (lambda: of(SMALL.data, width=0, height=64), "truncated"),
     "frames of any size": (lambda: of(changing(16)), "too"),
     "1,000 frames of 6,000x4,000": (
         lambda: of(frame_of(6000, 4000) + obu(6, bytes(9)) * 999, width=6000, height=4000),
         "too",
     ),
-    "3,000 OBUs": (lambda: of(SMALL.data + obu(15, b"a") * 3000), "complex"),
+    "5,000 OBUs": (lambda: of(SMALL.data + obu(15, b"a") * 5000), "complex"),
+    "a million OBUs, in 1,000 tiles": (lambda: parts(1_000, 1_000), "complex"),
+    "a tile of 4 MB, 1,000 times": (
+        lambda: tiled(1_000, replace(SMALL, data=SMALL.data + PADDING + bytes(4_000_000))),
+        "truncated",
+    ),
+    "small that says it is 6,000x4,000": (lambda: of(SMALL.data, width=6_000, height=4_000), "truncated"),
     "an OBU that goes past the end": (lambda: of(SMALL.data[:-1]), "truncated"),
     "no sequence header": (lambda: of(obu(6, bytes(9))), "truncated"),
     "no bytes": (lambda: of(b""), "truncated"),
     "HEVC of 60,000x60,000 that says it is small": (lambda: file([hevc_of(60_000, 60_000)], b"heic"), "truncated"),
     "HEVC of 900 pictures": (lambda: file([hevc_of(64, 64, 900)], b"heic"), "truncated|embedded"),
-    "HEVC of 3,000 slices": (lambda: file([hevc_of(64, 64, 3000)], b"heic"), "complex"),
+    "HEVC of 5,000 slices": (lambda: file([hevc_of(64, 64, 5000)], b"heic"), "complex"),
+    "HEVC of 64x64 that says it is 6,000x4,000": (
+        lambda: file([replace(HEVC, properties=[size(6_000, 4_000), *HEVC.properties[1:]])], b"heic"),
+        "truncated",
+    ),
     "62,500 tiles": (lambda: tiled(62_500), "complex"),
     "1,000 tiles that are one": (lambda: tiled(1_000), "truncated"),  # libavif takes each once
     "1,000 HEVC tiles that are one": (lambda: tiled(1_000, HEVC), "embedded"),
@@ -146,6 +165,7 @@ FILES: dict[str, tuple[Callable[[], bytes], str]] = {
         "complex",
     ),
     "5,000 extents": (lambda: file([replace(SMALL, extents=[(0, 1)] * 5_000)]), "complex"),
+    "3,999 extents of the same": (lambda: file([replace(SMALL, extents=[(0, len(SMALL.data))] * 3_999)]), "complex"),
     "60,000 references": (lambda: file([replace(SMALL, references={b"thmb": [1] * 60_000})]), "complex"),
     "bytes that are not there": (lambda: file([replace(SMALL, data=b"", extents=[(0, 2**31)])]), "truncated"),
     "5,000 boxes": (lambda: PLAIN[:28] + box(b"free") * 5_000 + PLAIN[28:], "complex"),
