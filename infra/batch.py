@@ -1,5 +1,7 @@
 """A whole bucket: a state machine that embeds all of it, and a queue for what changes in it afterwards."""
 
+from collections.abc import Sequence
+
 from aws_cdk import Aws, CfnOutput, Duration, RemovalPolicy
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -42,7 +44,7 @@ class Batch(Construct):
         self.output = _output(self, settings)
         build = Build(package, layers, settings, log_group, self.output)
         self.worker = self._worker(build)
-        self.planner = self._planner(settings, helpers_log)
+        self.planner = self._planner(settings, helpers_log, package.image_formats)
         self.machine = BatchMachine(
             self,
             "Machine",
@@ -84,7 +86,9 @@ class Batch(Construct):
         acknowledge(role, objects_of(*settings.batch_bucket_and_prefix), "all images of the source are embedded")
         return worker
 
-    def _planner(self, settings: StackSettings, log_group: logs.ILogGroup) -> lambda_.Function:
+    def _planner(
+        self, settings: StackSettings, log_group: logs.ILogGroup, image_formats: Sequence[str]
+    ) -> lambda_.Function:
         role = log_only_role(self, "PlannerRole", log_group)
         bucket, prefix = settings.batch_bucket_and_prefix
         arn = f"arn:{Aws.PARTITION}:s3:::{bucket}"
@@ -102,6 +106,7 @@ class Batch(Construct):
                 "OUTPUT_BUCKET": self.output.bucket_name,
                 "SOURCE_BUCKET": bucket,
                 "SOURCE_PREFIX": prefix,
+                **({"IMAGE_FORMATS": ",".join(image_formats)} if image_formats else {}),
             },
             role=role,
             log_group=log_group,

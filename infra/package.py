@@ -33,6 +33,7 @@ class Package:
     # By role: image (a directory), or function, models, dependencies (zip files); and perhaps search (a directory).
     artifacts: dict[str, Path]
     dimensions: int  # of a vector of the bundle's first model
+    image_formats: tuple[str, ...] = ()  # what is decoded besides the formats that every package does
 
 
 def read_package(build: Path, handler: Path) -> Package:
@@ -67,6 +68,7 @@ def read_package(build: Path, handler: Path) -> Package:
         extras,
         artifacts,
         target["dimensions"],
+        target["image_formats"],
     )
 
 
@@ -75,11 +77,13 @@ def _target(path: Path, manifest: bytes) -> dict[str, Any]:
         facts = json.loads(manifest)
         target, dimensions = facts["target"], int(facts["models"][0]["embed_dim"])
         python, shape, architecture = target["python"], target["package"], target["architecture"]
+        formats = tuple(map(str, target.get("image_formats") or ()))
     except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
         raise PackageError(f"{path} is damaged ({error!r}): run `make build`, then `make package`") from error
     if shape not in ROLES or architecture not in ARCHITECTURES or not PYTHON.fullmatch(str(python)):
         raise PackageError(f"{path} has a target that Lambda does not have ({target!r}): run `make build`")
-    return {"python": python, "package": shape, "architecture": architecture, "dimensions": dimensions}
+    names = {"python": python, "package": shape, "architecture": architecture}
+    return {**names, "dimensions": dimensions, "image_formats": formats}
 
 
 def tree_sha256(root: Path, without: Collection[str] = ()) -> str:

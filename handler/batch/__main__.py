@@ -10,12 +10,14 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from handler import manifest
 from handler.batch import shard
 from handler.batch.folder_plan import plan
 from handler.batch.processes import outcomes
 from handler.batch.settings import share
 from handler.batch.store import Directory
 from handler.errors import ApiError, StartError
+from handler.settings import Settings
 
 RUN = "local"
 
@@ -59,9 +61,13 @@ def _positive(text: str) -> int:
     return int(text)
 
 
+def _image_formats() -> tuple[str, ...]:
+    return manifest.load(Settings.from_env().bundle_dir).image_formats
+
+
 def _run(options: argparse.Namespace) -> int:
     store = Directory(options.output)
-    planned = plan(options.source, store, options.run, options.shard_size)
+    planned = plan(options.source, store, options.run, options.shard_size, _image_formats)
     if planned["source"] != str(options.source.absolute()):
         raise StartError(f"run {options.run!r} in {options.output} is of {planned['source']}: give another --run")
     names = [f"{planned['prefix']}{number:08d}.jsonl" for number in range(planned["shards"])]

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from handler.batch.reader import TransientError, now
-from handler.batch.rows import ENDINGS, Embedded, Failed, Row, error_lines, json_lines
+from handler.batch.rows import Embedded, Failed, Row, endings, error_lines, json_lines
 from handler.batch.shard import Work
 
 PARTITION = "arrivals"  # as `run=arrivals`: readers of a Hive layout stop at a directory that is no key=value
@@ -24,7 +24,7 @@ def run(records: Sequence[dict[str, Any]], work: Work) -> dict[str, Any]:
     A message that is no such event goes back, and to the dead-letter queue in the end.
     """
     rows: dict[tuple[str, str], Row] = {}
-    unread, messages = [], {}
+    unread, messages, taken = [], {}, endings(work.model.image_formats)
     for record in records:
         try:
             row = _row(json.loads(record["body"])["detail"])
@@ -32,7 +32,7 @@ def run(records: Sequence[dict[str, Any]], work: Work) -> dict[str, Any]:
             unread.append(record["messageId"])
             continue
         messages[record["messageId"]] = row
-        if row.key.lower().endswith(ENDINGS):
+        if row.key.lower().endswith(taken):
             rows[row.bucket, row.key] = row  # several events of one object in one batch: one look
     try:
         if rows:

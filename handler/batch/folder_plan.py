@@ -3,17 +3,21 @@
 import json
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from handler.batch.reader import now
-from handler.batch.rows import ENDINGS, json_lines
+from handler.batch.rows import endings, json_lines
 from handler.batch.store import Directory
 
 
-def plan(source: Path, store: Directory, run: str, shard_size: int) -> dict[str, Any]:
+def plan(
+    source: Path, store: Directory, run: str, shard_size: int, formats: Callable[[], Iterable[str]] = tuple
+) -> dict[str, Any]:
     """List the images below `source` into plan files of `shard_size` rows, and return the plan's summary.
+
+    `formats` tells what the bundle decodes besides the formats that every bundle does, once that has to be known.
 
     A run that was planned before keeps its plan: nothing is listed again. Files whose names begin with a dot, names
     that are not UTF-8, and other kinds of files are left out; the summary counts them. Two that list at once write
@@ -23,11 +27,12 @@ def plan(source: Path, store: Directory, run: str, shard_size: int) -> dict[str,
     if store.exists(summary):
         return {"prefix": f"runs/{run}/plan/", **json.loads(store.read(summary))}
     prefix = f"runs/{run}/plan/{secrets.token_hex(4)}/"
+    taken = endings(formats())
     listed_at, shards, images, size, left_out = now(), 0, 0, 0, 0
     rows: list[dict[str, Any]] = []
     for path in _files(source):
         name = path.relative_to(source).as_posix()
-        if not _is_image(name):
+        if not _is_image(name, taken):
             left_out += 1
             continue
         size += (bytes_ := path.stat().st_size)
@@ -43,7 +48,7 @@ def plan(source: Path, store: Directory, run: str, shard_size: int) -> dict[str,
     found = {"prefix": prefix, **counts, "source": str(source.absolute())}
     if store.write_once(summary, json_lines([found])):
         return found
-    return plan(source, store, run, shard_size)
+    return plan(source, store, run, shard_size, formats)
 
 
 def _files(source: Path) -> Iterator[Path]:
@@ -55,9 +60,9 @@ def _files(source: Path) -> Iterator[Path]:
                 yield path
 
 
-def _is_image(name: str) -> bool:
+def _is_image(name: str, taken: tuple[str, ...]) -> bool:
     try:
         name.encode()
     except UnicodeEncodeError:
         return False  # a name that is no text cannot stand in a result
-    return name.lower().endswith(ENDINGS) and not name.rpartition("/")[2].startswith(".")
+    return name.lower().endswith(taken) and not name.rpartition("/")[2].startswith(".")

@@ -9,6 +9,13 @@ from numpy.typing import NDArray
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp")  # of keys that are taken for images
 
 
+def endings(image_formats: Iterable[str]) -> tuple[str, ...]:
+    """Return the endings of keys that are taken for images where a bundle decodes these formats, too."""
+    from handler.imaging.added_formats import ADDED
+
+    return (*ENDINGS, *(ending for name in image_formats if name in ADDED for ending in ADDED[name].suffixes))
+
+
 class Row(NamedTuple):
     """One image to embed. Of a folder, `bucket` is empty and `key` is the path below the folder.
 

@@ -8,6 +8,7 @@ import pytest
 
 from handler.batch.rows import ENDINGS
 from handler.batch.settings import BatchSettings
+from handler.imaging.added_formats import ADDED
 from handler.settings import Settings
 from infra.errors import PackageError, SettingsError
 from infra.functions.planner import index as planner
@@ -190,3 +191,8 @@ def test_a_package_without_what_a_batch_needs_is_refused_with_the_command(build_
 
 def test_worker_and_planner_take_the_same_files_for_images() -> None:
     agree("image endings of a batch", {"handler/batch/rows.py": ENDINGS, "infra/functions/planner": planner.ENDINGS})
+    added = {name: known.suffixes for name, known in ADDED.items()}
+    agree(
+        "image endings of a batch where the bundle has more formats",
+        {"handler/imaging/added_formats.py": added, "infra/functions/planner": planner.ADDED},
+    )

@@ -17,6 +17,7 @@ import boto3
 from botocore.config import Config
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp")  # as handler/batch/rows.py has them
+ADDED = {"avif": (".avif",), "heic": (".heic", ".heif", ".hif")}  # where IMAGE_FORMATS names them: the bundle's
 RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 RESERVED = ("arrivals",)  # what changes after a run is written under this name
 OVERLAP = timedelta(days=1)  # of `since`: a multipart upload carries the time at which it was started
@@ -109,8 +110,10 @@ def _page(prefix: str, token: str | None) -> dict[str, Any]:
 def _rows(page: dict[str, Any], since: datetime | None, state: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the page's images as rows of a plan, and count them."""
     rows = []
+    names = os.environ.get("IMAGE_FORMATS", "").split(",")
+    taken = (*ENDINGS, *(ending for name in names for ending in ADDED.get(name, ())))
     for item in page.get("Contents", ()):
-        if not item["Key"].lower().endswith(ENDINGS) or (since and item["LastModified"] < since):
+        if not item["Key"].lower().endswith(taken) or (since and item["LastModified"] < since):
             continue
         state["images"] += 1
         state["bytes"] += item["Size"]

@@ -53,6 +53,17 @@ def planned(planner: Any, run: str) -> list[list[str]]:
     return [[row.key for row in read_plan(body)] for body in bodies]
 
 
+def test_what_the_bundle_decodes_besides_is_planned_too(planner: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(planner, ["a.jpg", "b.HEIC", "c.avif", "d.tiff", "e.hif"])
+    every = ["a.jpg", "b.HEIC", "c.avif", "e.hif"]
+    named = (("", every[:1]), ("heic", ["a.jpg", "b.HEIC", "e.hif"]), ("avif,heic", every))
+    for number, (formats, expected) in enumerate(named):
+        if formats:
+            monkeypatch.setenv("IMAGE_FORMATS", formats)
+        planner.handler({"run": f"run{number}"}, Context())
+        assert planned(planner, f"run{number}") == [expected]
+
+
 def test_images_and_no_other_files_are_planned_in_shards(planner: Any) -> None:
     fill(planner, ["a.JPG", "b.txt", "c.png", "d/e.webp", "f.mov", "g.gif", "h.heic", "ü 中.jpeg"])
     result = planner.handler({"run": "first", "shard_size": 2}, Context())

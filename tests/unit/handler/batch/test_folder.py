@@ -62,3 +62,13 @@ def test_a_share_that_is_none_and_a_run_of_another_folder_are_told(
     other = photos(tmp_path / "other")
     assert command.main([str(other), "--output", str(output)]) == 1
     assert "give another --run" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("formats", "images"), [((), 1), (("heic",), 2), (("avif", "heic"), 3)])
+def test_what_the_bundle_decodes_besides_is_planned_too(tmp_path: Path, formats: tuple[str, ...], images: int) -> None:
+    source = tmp_path / "photos"
+    source.mkdir()
+    for name in ("a.jpg", "b.HEIC", "c.avif", "d.tif"):
+        (source / name).write_bytes(b"1")
+    found = plan(source, Directory(tmp_path / "output"), "run", 10, lambda: formats)
+    assert (found["images"], found["left_out"]) == (images, 4 - images)
