@@ -21,6 +21,7 @@ from handler.search.records import About, Gone, Hit, Item
 from handler.search.schemas import INDEX, SEARCH, Entry
 from handler.search.settings import SearchSettings
 from handler.service import Service
+from handler.telemetry.invocation import current, stage
 
 if TYPE_CHECKING:
     from handler.models import LoadedModel
@@ -47,8 +48,10 @@ class Search:
         check_same(theirs, ours, self._settings.place)
         _check_size(fields["k"], ours.dimensions if fields["with_vectors"] else 0)
         model = service.model(ours.model)
+        current().model = ours.model
         vector, tokens = queries.combined(fields["query"], model, service.settings)
-        hits = self._index.query(vector, fields["k"], fields["filter"], fields["with_vectors"])
+        with stage("search"):
+            hits = self._index.query(vector, fields["k"], fields["filter"], fields["with_vectors"])
         links = urls.presigned(hits, self._settings) if fields["with_urls"] else [None] * len(hits)
         answer = {
             "object": "list",

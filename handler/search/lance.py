@@ -132,7 +132,9 @@ class LanceIndex:
         if self._database is None:
             import lancedb  # late: a second of import, and 350 MB
 
-            self._database = lancedb.connect(self.place, read_consistency_interval=timedelta(seconds=self._fresh))
+            fresh, limits = timedelta(seconds=self._fresh), tuning.caches()
+            session = lancedb.Session(**limits) if limits else None
+            self._database = lancedb.connect(self.place, read_consistency_interval=fresh, session=session)
         return self._database
 
     def guard(self, action: Callable[[], T]) -> T:

@@ -78,7 +78,8 @@ def vectors(matrix: NDArray[Any], absent: NDArray[np.bool_]) -> Any:
 
 
 def hits(found: Any, with_vectors: bool) -> list[Hit]:
-    """Return a search's rows as hits."""
+    """Return a search's rows as hits; of several with one distance the first by name comes first."""
+    found = found.sort_by([("_distance", "ascending"), ("bucket", "ascending"), ("key", "ascending")])
     columns = {name: found[name].to_pylist() for name in ("bucket", "key", "_distance", *METADATA)}
     columns["last_modified"] = [moment(value) for value in columns["last_modified"]]
     wanted = found["vector"].combine_chunks().flatten().to_numpy() if with_vectors and found.num_rows else None
@@ -87,7 +88,7 @@ def hits(found: Any, with_vectors: bool) -> list[Hit]:
         Hit(
             columns["bucket"][row],
             columns["key"][row],
-            1.0 - columns["_distance"][row],
+            max(-1.0, min(1.0, 1.0 - columns["_distance"][row])),
             {name: columns[name][row] for name in METADATA},
             None if matrix is None else matrix[row],
         )

@@ -5,6 +5,8 @@ twentieth of the time of product quantization, and exact enough that four candid
 """
 
 import logging
+import os
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -17,12 +19,13 @@ SCANNED_ROWS = 200_000  # rows' short vectors that a query looks at, however man
 CANDIDATES = 4  # for each hit, compared again with their whole vectors
 EVERY = 16  # writes after which somebody looks whether the table needs care
 FRAGMENTS = 64  # files of rows, above which they are put together: LanceDB writes all up to a million rows anew
+CACHE_SHARE = 0.25  # of a function's memory: LanceDB's own limit is 6 GB
 KEPT = timedelta(hours=1)  # for which a reader may go on with what was replaced
 
 
 def create_index(table: Any) -> None:
     """Index a table that is large enough to need it."""
-    rows = table.count_rows()
+    rows = table.count_rows("gone = false")  # a key that is gone has no vector to learn from
     if rows < FLAT_ROWS:
         return
     from lancedb.index import IvfSq
@@ -41,6 +44,17 @@ def partitions(rows: int) -> int:
     return min(PARTITIONS, max(1, rows // PARTITION_ROWS))
 
 
+def caches(environ: Mapping[str, str] = os.environ) -> dict[str, int]:
+    """Return in bytes what LanceDB may keep of indexes, and of files' descriptions; elsewhere than in Lambda its own."""
+    memory = int(environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", 0)) * 1_000_000
+    if not memory:
+        return {}
+    return {
+        "index_cache_size_bytes": int(CACHE_SHARE * memory),
+        "metadata_cache_size_bytes": int(CACHE_SHARE / 4 * memory),
+    }
+
+
 def maintain(table: Any, version: int) -> None:
     """Every few writes, put small files together and bring new rows into the index, or make the first one.
 
@@ -49,9 +63,9 @@ def maintain(table: Any, version: int) -> None:
     if version % EVERY:
         return
     try:
-        if table.count_rows() >= FLAT_ROWS and not table.list_indices():
+        if not table.list_indices():
             create_index(table)
-        elif table.stats()["fragment_stats"]["num_fragments"] > FRAGMENTS or _unindexed(table) > FLAT_ROWS:
+        if table.stats()["fragment_stats"]["num_fragments"] > FRAGMENTS or _unindexed(table) > FLAT_ROWS:
             table.optimize(cleanup_older_than=KEPT)
     except Exception as error:  # noqa: BLE001 - what was written is written
         log.warning("the index was not optimized this time: %s", type(error).__name__)

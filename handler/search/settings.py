@@ -28,6 +28,7 @@ class SearchSettings(NamedTuple):
                 "OPENCLIP_INDEX is not set: name the index, as a directory, s3://bucket/prefix or "
                 "s3vectors:<bucket>/<index>"
             )
+        check_place(index, "OPENCLIP_INDEX")
         buckets = (name.strip() for name in environ.get("OPENCLIP_SEARCH_URL_BUCKETS", "").split(","))
         seconds = environ.get("OPENCLIP_SEARCH_URL_SECONDS")
         return cls(index, tuple(filter(None, buckets)), cls.url_seconds_of(seconds))
@@ -45,3 +46,10 @@ def _seconds(text: str) -> int:
             f"OPENCLIP_SEARCH_URL_SECONDS is {text!r}: set it to a whole number from 1 to {MAX_URL_SECONDS:,}"
         )
     return int(text)
+
+
+def check_place(place: str, name: str) -> None:
+    """Raise SettingsError for an index in a storage that is not known: LanceDB knows more, which nobody tested."""
+    scheme, mark, rest = place.partition("://")
+    if (mark and (scheme != "s3" or not rest.strip("/"))) or "\0" in place:
+        raise SettingsError(f"{name} is {place!r}: set it to a directory, s3://bucket/prefix or s3vectors:<bucket>/<index>")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-STAGES = ("load", "fetch", "decode", "preprocess", "tokenize", "inference")
+STAGES = ("load", "fetch", "decode", "preprocess", "tokenize", "inference", "search")
 
 
 class Stage:
