@@ -27,7 +27,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _rebuild(options: argparse.Namespace) -> int:
     from handler.search.backends import rebuild_index
+    from handler.search.settings import check_place
 
+    check_place(options.index, "--index")
     started = time.monotonic()
     with Bars() as bars:
         made = rebuild_index(options.vectors, options.index, options.manifest, bars.show)

@@ -45,7 +45,7 @@ def partitions(rows: int) -> int:
 
 
 def caches(environ: Mapping[str, str] = os.environ) -> dict[str, int]:
-    """Return in bytes what LanceDB may keep of indexes, and of files' descriptions; elsewhere than in Lambda its own."""
+    """Return how many bytes LanceDB may keep in memory; nothing outside of Lambda, where it decides."""
     memory = int(environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", 0)) * 1_000_000
     if not memory:
         return {}

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from handler.errors import ApiError
 from handler.search import lance_table, lance_tuning, updates
-from handler.search.lance import PREFIX, STAMP, LanceIndex, new_name
+from handler.search.lance import LanceIndex
+from handler.search.lance_pointer import new_name, older_than
 from handler.search.latest import latest
 from handler.search.records import About
 from handler.search.source import Looks, Source, SourceError, deletions, same
@@ -170,20 +171,13 @@ def _catch_up(source: Source, index: LanceIndex, about: About, known: set[str]) 
 
 
 def _clean(index: LanceIndex, older: str | None) -> None:
-    """Drop what is neither the index nor the one before it, which a reader may still have open."""
+    """Drop the table that was two switches ago, and what rebuilds left that were killed."""
     if older:
         _drop(index, older)
-    for name in index.database().list_tables().tables:
-        if name.startswith(PREFIX) and _abandoned(name) and name not in index.tables():
+    kept = index.guard(index.pointer.read) or ()
+    for name in index.guard(lambda: index.database().list_tables().tables):
+        if older_than(name, ABANDONED) and name not in kept:
             _drop(index, name)
-
-
-def _abandoned(name: str) -> bool:
-    try:
-        stamp = datetime.strptime(name.removeprefix(PREFIX).partition("-")[0], STAMP).replace(tzinfo=UTC)
-    except ValueError:
-        return False
-    return datetime.now(UTC) - stamp > ABANDONED
 
 
 def _drop(index: LanceIndex, name: str) -> None:

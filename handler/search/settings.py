@@ -52,4 +52,6 @@ def check_place(place: str, name: str) -> None:
     """Raise SettingsError for an index in a storage that is not known: LanceDB knows more, which nobody tested."""
     scheme, mark, rest = place.partition("://")
     if (mark and (scheme != "s3" or not rest.strip("/"))) or "\0" in place:
-        raise SettingsError(f"{name} is {place!r}: set it to a directory, s3://bucket/prefix or s3vectors:<bucket>/<index>")
+        raise SettingsError(
+            f"{name} is {place!r}: set it to a directory, s3://bucket/prefix or s3vectors:<bucket>/<index>"
+        )

@@ -38,6 +38,8 @@ class Source:
         from pyarrow import fs  # late: of the search function alone
 
         self.place = place
+        if "://" in place and not place.startswith("s3://"):
+            raise SourceError(f"the vectors at {place} cannot be read: name a directory or s3://bucket[/prefix]")
         if place.startswith("s3://"):
             system, root = fs.FileSystem.from_uri(place.rstrip("/"))
         else:

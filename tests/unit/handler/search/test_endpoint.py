@@ -1,5 +1,8 @@
 """The search's routes as clients call them, over an index in a directory."""
 
+import base64
+import gzip
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -137,3 +140,28 @@ def test_other_routes_of_the_api_are_not_there(function: SearchFunction) -> None
     assert function.post({"input": "a"})[0] == 404
     assert function.get("/health")[0] == 200
     assert function.http("PUT", "/v1/index")[0] == 405
+
+
+def test_bodies_in_gzip_browsers_and_metrics_are_as_at_the_api(
+    filled: SearchFunction, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    filled.service.settings = filled.service.settings._replace(cors_origins=("https://example.org",))
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "search")
+    event = {
+        "rawPath": "/v1/search",
+        "requestContext": {"http": {"method": "POST"}},
+        "headers": {"content-type": "application/json", "content-encoding": "gzip", "origin": "https://example.org"},
+        "body": base64.b64encode(gzip.compress(json.dumps({"query": "a", "k": 1}).encode())).decode(),
+        "isBase64Encoded": True,
+    }
+    answer = filled.invoke(event)
+    assert answer["statusCode"] == 200
+    assert answer["headers"]["access-control-allow-origin"] == "https://example.org"
+    assert answer["headers"]["x-openclip-manifest"] == filled.service.models.manifest.sha256
+    assert "search;dur=" in answer["headers"]["server-timing"]
+    line = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (line["route"], line["status"], line["Texts"], line["Model"]) == ("/v1/search", 200, 1, FIRST)
+    assert line["Search"] > 0
+    preflight = {"method": "OPTIONS"}
+    allowed = filled.invoke({"rawPath": "/v1/index", "requestContext": {"http": preflight}})["headers"]["allow"]
+    assert allowed == "GET, POST, HEAD, OPTIONS"

@@ -14,7 +14,7 @@ from handler.errors import ApiError
 from handler.search import lance_tuning
 from handler.search.lance import LanceIndex
 from handler.search.lance_table import after
-from handler.search.records import Item, Range, Where, identity
+from handler.search.records import Gone, Item, Range, Where, identity
 from tests.unit.search_world import DIMENSIONS, QUERY, exact, item, made, some, unit
 
 KEYS = (
@@ -155,3 +155,33 @@ def test_indexed_search_keeps_the_recall(tmp_path: Path, monkeypatch: pytest.Mon
         best = {name for name, _ in exact(items, vector, 10)}
         hits += len(best & {name for name, _ in found(index, vector, 10)})
     assert hits / 500 >= 0.99
+
+
+def test_what_changes_after_the_index_was_made_is_found_as_it_is_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lance_tuning, "FLAT_ROWS", 100)
+    monkeypatch.setattr(lance_tuning, "PARTITION_ROWS", 50)
+    index, items = made(tmp_path / "index"), some(1_000)
+    index.put(items)
+    lance_tuning.create_index(index.table())
+    changed = [one._replace(vector=np.roll(one.vector, 1), seen_at=2) for one in items[:400]]
+    index.put(changed)
+    index.delete([Gone(one.bucket, one.key, 3) for one in items[300:500]])
+    now = [*changed[:300], *items[500:]]
+    for number in range(20):
+        vector = unit(np.random.default_rng(number).normal(size=DIMENSIONS))
+        same(found(index, vector, 10), exact(now, vector, 10))
+
+
+def test_in_lambda_the_caches_are_a_share_of_the_memory() -> None:
+    limits = lance_tuning.caches({"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "2048"})
+    assert 0 < sum(limits.values()) < 2048e6 / 2
+    assert lance_tuning.caches({}) == {}
+
+
+def test_an_index_with_bounded_caches_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512")
+    index, items = made(tmp_path / "index"), some(50)
+    index.put(items)
+    same(found(index, QUERY, 5), exact(items, QUERY, 5))

@@ -71,6 +71,17 @@ def test_a_late_older_put_brings_nothing_back_after_a_rebuild_either(tmp_path: P
     assert set(content(index)) == {"photos/a", "photos/b"}
 
 
+def test_an_index_of_which_all_is_gone_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lance_tuning, "FLAT_ROWS", 10)
+    items = some(40)
+    gone = [Gone(one.bucket, one.key, 9) for one in items]
+    index = LanceIndex(str(tmp_path / "index"))
+    made = rebuild.rebuild(Source(str(save(spread([*items, *gone], 3), tmp_path / "vectors"))), index)
+    assert (made.rows, made.gone, index.query(QUERY, 10)) == (0, 40, [])
+    index.put([item("new", QUERY, 10)])
+    assert list(content(index)) == ["photos/new"]
+
+
 def test_vectors_of_eight_bits_are_brought_to_unit_length(tmp_path: Path) -> None:
     items = some(50)
     save({"vectors/model=x/run=r/0.parquet": parquet(items, scale=127)}, tmp_path / "vectors")
@@ -139,6 +150,22 @@ def test_what_no_batch_wrote_is_told(
     assert said.err.startswith("error: ")
     assert re.search(message, said.err), said.err
     assert not (tmp_path / "index").exists()
+
+
+@pytest.mark.parametrize(
+    ("vectors", "index", "message"),
+    [
+        ("gs://bucket", "index", "the vectors at gs://bucket cannot be read"),
+        ("nowhere", "db://company", "--index is 'db://company': set it to a directory, s3://bucket/prefix"),
+        ("nowhere", "s3://", "--index is 's3://'"),
+        ("nowhere", "index", "nowhere has no vectors"),
+    ],
+)
+def test_a_place_that_nobody_tested_is_refused(
+    capsys: pytest.CaptureFixture[str], vectors: str, index: str, message: str
+) -> None:
+    assert command.main(["rebuild", "--vectors", vectors, "--index", index]) == 1
+    assert capsys.readouterr().err.startswith(f"error: {message}")
 
 
 def test_the_command_says_what_it_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from handler.search import rebuild
+from handler.batch.store import Directory
+from handler.search import rebuild, updates
 from handler.search.lance import LanceIndex
 from handler.search.records import Gone
 from handler.search.source import Source, SourceError
@@ -50,7 +51,8 @@ def test_a_reader_has_the_old_index_or_the_new_one_whole(tmp_path: Path) -> None
 
 KILLED = """
 import os, signal, sys
-from handler.search import rebuild
+from handler.batch.store import Directory
+from handler.search import rebuild, updates
 from handler.search.lance import LanceIndex
 from handler.search.source import Source
 
@@ -101,3 +103,35 @@ def test_files_that_come_meanwhile_are_in_the_new_index(tmp_path: Path) -> None:
 
     made = rebuild.rebuild(Source(str(folder)), index, progress=arrive)
     assert (set(content(index)), made.late) == ({"photos/b", "photos/c"}, 2)
+
+
+def test_files_that_are_applied_while_rebuilds_run_are_not_lost(tmp_path: Path) -> None:
+    place, folder = str(tmp_path / "index"), tmp_path / "vectors"
+    records = history(120)
+    files = spread(records, 12)
+    first = [name for name in files if name.endswith(".parquet")][:6]
+    save({name: files[name] for name in first}, folder)
+    rebuild.rebuild(Source(str(folder)), LanceIndex(place))
+    rest = [name for name in files if name not in first]
+    failures: list[Exception] = []
+
+    def arrive(names: list[str]) -> None:
+        index = LanceIndex(place)
+        try:
+            for name in names:
+                Directory(folder).write(name, files[name])  # the file is there before its message is
+                updates.apply(Directory(folder), [name], index)
+        except Exception as error:  # noqa: BLE001 - the test tells
+            failures.append(error)
+
+    threads = [threading.Thread(target=arrive, args=(rest[part::2],)) for part in range(2)]
+    for thread in threads:
+        thread.start()
+    rebuilds = 0
+    while any(thread.is_alive() for thread in threads):
+        rebuild.rebuild(Source(str(folder)), LanceIndex(place))
+        rebuilds += 1
+    for thread in threads:
+        thread.join()
+    assert (failures, rebuilds > 0) == ([], True)
+    assert content(LanceIndex(place)) == expected(records)

@@ -1,0 +1,74 @@
+"""Which table of a LanceDB database is the index: the file `current.json` beside the tables says it.
+
+A file, because LanceDB itself has nothing that only one of two writers can make: a table that is made twice loses what
+was written between.
+"""
+
+import functools
+import json
+import secrets
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+from handler.batch.reader import make_client
+from handler.batch.store import Bucket, Directory, Store
+
+CURRENT = "current.json"
+PREFIX, STAMP = "items-", "%Y%m%dT%H%M%S"
+S3 = "s3://"
+
+
+class Tables(NamedTuple):
+    """The table that is the index, and the one before it, which a reader may still have open."""
+
+    table: str
+    before: str | None
+
+
+class Pointer:
+    """The file of one database, a directory or `s3://bucket/prefix`."""
+
+    def __init__(self, place: str) -> None:
+        self._place = place
+        prefix = place[len(S3) :].partition("/")[2] if place.startswith(S3) else ""
+        self._name = f"{prefix}/{CURRENT}" if prefix else CURRENT
+
+    def read(self) -> Tables | None:
+        """Return what is the index; None where there is none."""
+        try:
+            return Tables(**json.loads(self._store.read(self._name)))
+        except FileNotFoundError:
+            return None
+
+    def write(self, tables: Tables) -> None:
+        """Switch, at once."""
+        self._store.write(self._name, _bytes(tables))
+
+    def write_first(self, table: str) -> bool:
+        """Say what the index is where nothing does; False where another one did."""
+        return self._store.write_once(self._name, _bytes(Tables(table, None)))
+
+    @functools.cached_property
+    def _store(self) -> Store:
+        if self._place.startswith(S3):
+            return Bucket(make_client(), self._place[len(S3) :].partition("/")[0])
+        return Directory(Path(self._place))
+
+
+def new_name() -> str:
+    """Name a table that nobody else makes; it tells when."""
+    return f"{PREFIX}{datetime.now(UTC).strftime(STAMP)}-{secrets.token_hex(4)}"
+
+
+def older_than(name: str, age: timedelta) -> bool:
+    """Tell whether a table was made longer ago; False for one that `new_name` did not name."""
+    try:
+        made = datetime.strptime(name.removeprefix(PREFIX).partition("-")[0], STAMP).replace(tzinfo=UTC)
+    except ValueError:
+        return False
+    return name.startswith(PREFIX) and datetime.now(UTC) - made > age
+
+
+def _bytes(tables: Tables) -> bytes:
+    return json.dumps(tables._asdict()).encode()
