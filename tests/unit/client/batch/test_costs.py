@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from moto import mock_aws
 from openclip_lambda.batch import costs, machine, measured, prices, sample
 from openclip_lambda.batch.commands.options import LARGEST_SHARD
 from openclip_lambda.cli import main as cli
 
 from handler.batch import rows, shard
-from infra.functions.planner import index as planner
 
 ROOT = Path(__file__).parents[4]
 BENCHMARKS = json.loads((ROOT / "docs" / "benchmarks.json").read_text())
@@ -83,7 +83,10 @@ def test_what_was_measured_is_what_the_benchmarks_say() -> None:
     assert f"{measured.CPUS} cores" in BENCHMARKS["machine"]
 
 
+@mock_aws  # the planner makes a client as it is imported, and boto3 would keep that it found no credentials
 def test_the_client_and_the_deployment_agree_on_what_a_run_is() -> None:
+    from infra.functions.planner import index as planner
+
     assert sample.ENDINGS == rows.ENDINGS == planner.ENDINGS
     assert machine.RUN.pattern == planner.RUN.pattern
     assert machine.RESERVED == planner.RESERVED
