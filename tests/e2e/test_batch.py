@@ -137,7 +137,7 @@ def test_a_run_that_is_taken_up_again_does_only_what_is_missing(batch: Deploymen
     before = objects(batch, "vectors/")
     lost = sorted(before)[2]
     batch.aws.client("s3").delete_object(Bucket=batch.outputs["BatchBucket"], Key=lost)
-    ended = command(batch, "resume", "--stack", batch.name, "--wait")
+    ended = command(batch, "resume", "--stack", batch.name, "--run", "first", "--wait")
     assert (ended["run"], ended["status"]) == ("first", "SUCCEEDED")
     assert objects(batch, "vectors/") == before  # what was remade too, byte for byte
 
