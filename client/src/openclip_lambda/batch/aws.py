@@ -49,17 +49,27 @@ class Aws:
         with asking("AWS"):
             self._session = boto3.Session(region_name=region, profile_name=profile)
 
-    def client(self, service: str) -> Any:
-        """Return the client of a service. Raises ClientError where credentials or the region are missing."""
+    def client(self, service: str, seconds: int = 60) -> Any:
+        """Return the client of a service that answers within `seconds`, a longer wait being no failure to try again.
+
+        Raises ClientError where credentials or the region are missing.
+        """
+        config = self._config
+        if seconds > config.read_timeout:
+            config = config.merge(type(config)(read_timeout=seconds, retries={"total_max_attempts": 1}))
         with asking("AWS"):
-            made: Any = self._session.client(service, config=self._config)
+            made: Any = self._session.client(service, config=config)
         return made
 
-    def deployment(self, stack: str) -> Deployment:
-        """Read a stack's outputs. Raises ClientError where it is not there, or has no batch."""
+    def outputs(self, stack: str) -> dict[str, str]:
+        """Read a stack's outputs. Raises ClientError where it is not there."""
         with asking(f"the stack {stack}"):
             found = self.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
-        outputs = {item["OutputKey"]: item["OutputValue"] for item in found.get("Outputs", ())}
+        return {item["OutputKey"]: item["OutputValue"] for item in found.get("Outputs", ())}
+
+    def deployment(self, stack: str) -> Deployment:
+        """Return where a stack has its batch. Raises ClientError where it is not there, or has none."""
+        outputs = self.outputs(stack)
         if OUTPUT_MACHINE not in outputs or OUTPUT_BUCKET not in outputs:
             raise ClientError(
                 f"the stack {stack} embeds no bucket: deploy it with `-c batch_source=<bucket>/<prefix>`, or name "

@@ -20,16 +20,23 @@ POLL_SECONDS = 0.5
 STOP_SECONDS = 30  # that the processes have to end in after Ctrl-C
 
 
-def run(module: str, arguments: Sequence[str], needs: str, bundle: Path | None, watch: Callable[[], None]) -> int:
+def run(
+    module: str,
+    arguments: Sequence[str],
+    needs: str,
+    watch: Callable[[], None] = lambda: None,
+    bundle: Callable[[Path], Path] | None = None,
+) -> int:
     """Run `python -m <module>` of the repository to its end, calling `watch` twice a second; returns its exit status.
 
-    `needs` are imports, as Python takes them, that have to work there. What it says on standard error is passed on.
-    Raises ClientError where the repository, its packages or a bundle are missing.
+    `needs` are imports, as Python takes them, that have to work there. `bundle` finds one, from the repository's root.
+    What it says on standard error is passed on. Raises ClientError where the repository or its packages are missing.
     """
     root = _repository(module)
     python = _python(root, module, needs)
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(root), os.environ.get("PYTHONPATH"))))}
-    environ[BUNDLE] = str(_bundle(root, bundle))
+    if bundle:
+        environ[BUNDLE] = str(bundle(root))
     # -P: a directory called `handler` below the working directory is not taken for it.
     command = [python, "-P", "-m", module, *arguments]
     process = subprocess.Popen(
@@ -87,14 +94,17 @@ def _python(root: Path, module: str, needs: str) -> str:
         if tried.returncode == 0:
             return python
         told = (tried.stderr.strip().splitlines() or [f"exit status {tried.returncode}"])[-1]
-    packages = " ".join(name.partition(".")[0] for name in needs.split(", ") if not name.startswith("handler"))
+    packages = " ".join(
+        sorted({name.partition(".")[0] for name in needs.split(", ") if not name.startswith("handler")})
+    )
     raise ClientError(
         f"{module} cannot run in {root} ({told}): run `make venv` there, then `.venv/bin/pip install "
         f"{packages.replace('arro3', 'arro3-core arro3-io')}`"
     )
 
 
-def _bundle(root: Path, given: Path | None) -> Path:
+def bundle_of(given: Path | None, root: Path) -> Path:
+    """Return the bundle that the user names, or the repository's own. Raises ClientError where that is none."""
     named = os.environ.get(BUNDLE)
     bundle = given or (Path(named) if named else root / "build" / "bundle")
     if not (bundle / "manifest.json").is_file():

@@ -1,27 +1,62 @@
 """`openclip-lambda batch index`: the search index anew, from the Parquet files."""
 
 import argparse
+import json
 from typing import Any
 
-from openclip_lambda.batch import local
+from openclip_lambda.batch import aws, local
+from openclip_lambda.batch.aws import Aws, asking
 from openclip_lambda.batch.commands.options import common, show
+from openclip_lambda.bulk.terminal import say
 from openclip_lambda.errors import ClientError
 
-MODULE, NEEDS = "handler.search", "handler.search.rebuild, lancedb, pyarrow"
+MODULE, NEEDS = "handler.search", "handler.search, lancedb, pyarrow"
+OUTPUT_REBUILD = "SearchRebuild"
 
 
 def add_index(commands: Any) -> None:
     """Add the command's parser."""
     parser = commands.add_parser("index", parents=[common()], help="build the search index anew from the vectors")
-    parser.add_argument("--vectors", required=True, metavar="PLACE", help="a run's output directory, or s3://bucket")
-    parser.add_argument("--index", required=True, metavar="PLACE", help="a directory, or s3://bucket/prefix")
-    parser.set_defaults(run=_index, bundle=None)
+    parser.add_argument("--stack", default=aws.default_stack(), help="whose rebuild function runs, on AWS")
+    parser.add_argument(
+        "--vectors", metavar="PLACE", help="in place of a stack: a run's output directory, or s3://bucket"
+    )
+    parser.add_argument("--index", metavar="PLACE", help="with --vectors: a directory, or s3://bucket/prefix")
+    parser.add_argument(
+        "--manifest", metavar="HASH", help="where vectors are of several bundles: whose, by its beginning"
+    )
+    parser.set_defaults(run=_index)
 
 
 def _index(options: argparse.Namespace) -> int:
-    status = local.run(
-        MODULE, ["rebuild", "--vectors", options.vectors, "--index", options.index], NEEDS, None, lambda: None
-    )
+    if options.vectors or options.index:
+        return _here(options)
+    if not options.stack:
+        raise ClientError(
+            f"no deployment: give --stack (or {aws.STACK}), or --vectors and --index to do it on this machine"
+        )
+    connection = Aws(options.region, options.profile)
+    function = connection.outputs(options.stack).get(OUTPUT_REBUILD)
+    if function is None:
+        raise ClientError(f"the stack {options.stack} has no search: see docs/collections.md on how to deploy it")
+    say(f"{function} builds the index anew; the old one serves until it is done")
+    payload = {"manifest": options.manifest} if options.manifest else {}
+    with asking(function):
+        answer = connection.client("lambda", 900).invoke(FunctionName=function, Payload=json.dumps(payload).encode())
+        told = json.loads(answer["Payload"].read() or b"null")
+    if answer.get("FunctionError"):
+        reason = told.get("errorMessage", told) if isinstance(told, dict) else told
+        raise ClientError(f"{function}: {reason}. The old index stays; its log says more")
+    show(options, {"function": function, "answer": told}, [f"the index is new: {json.dumps(told)}"])
+    return 0
+
+
+def _here(options: argparse.Namespace) -> int:
+    if not options.vectors or not options.index:
+        raise ClientError("--vectors and --index go together: what is read, and where the index is made")
+    words = ["rebuild", "--vectors", options.vectors, "--index", options.index]
+    words += ["--manifest", options.manifest] if options.manifest else []
+    status = local.run(MODULE, words, NEEDS)
     if status:
         raise ClientError(f"the index was not built (exit status {status}): the lines above say why; the old one stays")
     show(options, {"index": options.index, "vectors": options.vectors}, [f"the index is in {options.index}"])

@@ -1,6 +1,7 @@
 """`openclip-lambda batch start` and `resume`: a run on AWS, or on this machine for a folder."""
 
 import argparse
+import functools
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -119,10 +120,10 @@ def _folder(options: argparse.Namespace, source: Path, run: str) -> int:
     for name in ("shard_size", "processes"):
         if value := getattr(options, name, None):
             arguments += [f"--{name.replace('_', '-')}", str(value)]
-    place = Directory(options.output)
+    place, bundle = Directory(options.output), functools.partial(local.bundle_of, options.bundle)
     try:
         with tqdm(unit="image", disable=True if options.json else None) as bar:
-            status = local.run(MODULE, arguments, NEEDS, options.bundle, lambda: _advance(bar, place, run))
+            status = local.run(MODULE, arguments, NEEDS, lambda: _advance(bar, place, run), bundle)
     except KeyboardInterrupt:
         say(f"stopped: `batch resume --output {options.output} --run {run}` goes on")
         return INTERRUPTED
