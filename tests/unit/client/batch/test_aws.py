@@ -6,7 +6,6 @@ import sys
 from typing import Any
 
 import boto3
-import jsonschema
 import pytest
 from botocore.stub import Stubber
 from openclip_lambda.batch import aws, results
@@ -15,37 +14,7 @@ from openclip_lambda.batch.places import Bucket
 from openclip_lambda.cli import main as cli
 
 from tests.unit.client.batch.conftest import MODEL, OUTPUT, REGION, SOURCE, STACK, Account, Run
-
-NUMBER = {"type": "number", "minimum": 0}
-OPTIONAL = {"type": ["string", "null"]}
-STATUS = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["run", "status", "counted_by", "shards", "images", "seconds", "dollars", "execution", "cause"],
-    "properties": {
-        "run": {"type": "string"},
-        "status": {"enum": ["RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED", "PENDING_REDRIVE", "INCOMPLETE"]},
-        "counted_by": {"enum": ["map run", "Parquet files", "nothing yet"]},
-        "shards": {
-            "type": "object",
-            "additionalProperties": False,
-            "required": ["total", "done", "running", "failed"],
-            "properties": dict.fromkeys(("total", "done", "running", "failed"), NUMBER),
-        },
-        "images": {
-            "type": "object",
-            "additionalProperties": False,
-            "required": ["total", "done"],
-            "properties": {"total": NUMBER, "done": NUMBER},
-        },
-        "seconds": NUMBER,
-        "images_per_second": NUMBER,
-        "seconds_left": {"type": ["number", "null"]},
-        "dollars": {"type": ["number", "null"]},
-        "execution": OPTIONAL,
-        "cause": OPTIONAL,
-    },
-}
+from tests.unit.client.batch.documents import ERRORS, ESTIMATE, STARTED, STATUS, check
 
 
 def told(capsys: pytest.CaptureFixture[str]) -> Any:
@@ -60,8 +29,9 @@ def test_a_run_is_started_with_what_the_planner_takes(
 
     (started,) = account.executions()
     assert json.loads(started["input"]) == {"run": "first", "since": "2026-01-31", "shard_size": 20}
-    found = {"run": "first", "how": "started", "status": "RUNNING", "execution": started["executionArn"]}
-    assert told(capsys) == found
+    found = told(capsys)
+    assert found == {"run": "first", "how": "started", "status": "RUNNING", "execution": started["executionArn"]}
+    check(found, STARTED)
 
     assert run("start", f"s3://{SOURCE}/2026/", "--run", "first") == 1
     assert "on its way since" in capsys.readouterr().err
@@ -120,14 +90,14 @@ def test_status_counts_files_where_the_map_run_gives_no_counts(
     assert run("status", "--json") == 0
     found = told(capsys)
     assert found["counted_by"] == "nothing yet"
-    jsonschema.validate(found, STATUS)
+    check(found, STATUS)
 
     account.plan("first", 4, 3500)
     account.put(f"vectors/{MODEL}/run=first/00000000.parquet")
     account.put("vectors/model=fedcba987654/run=second/00000000.parquet")
     assert run("status", "--json") == 0
     found = told(capsys)
-    jsonschema.validate(found, STATUS)
+    check(found, STATUS)
     assert found["shards"] == {"total": 4, "done": 1, "running": 0, "failed": 0}
     assert found["images"] == {"total": 3500, "done": 875}
     assert found["counted_by"] == "Parquet files"
@@ -149,7 +119,7 @@ def test_a_run_that_was_ended_is_told_and_goes_on_under_its_name(
     assert run("status", "--wait", "--json") == 1
     found = told(capsys)
     assert found["status"] == "ABORTED"
-    jsonschema.validate(found, STATUS)
+    check(found, STATUS)
 
     (first,) = account.executions()
     account.machines.start_execution(stateMachineArn=account.arn, name="by-hand", input='{"run": "second"}')
@@ -182,6 +152,7 @@ def test_errors_are_counted_by_code_with_their_keys(
     account.put(f"errors/{MODEL}/run=arrivals/0123.jsonl", error_lines("e.png"))
     assert run("errors", "--json", "--keys", "2") == 0
     found = told(capsys)
+    check(found, ERRORS)
     assert (found["run"], found["total"]) == (None, 5)
     assert [(row["code"], row["images"]) for row in found["codes"]] == [("image_truncated", 4), ("empty_input", 1)]
     assert found["codes"][0]["keys"][0] == {"run": "arrivals", "bucket": SOURCE, "key": "e.png"}
@@ -209,6 +180,7 @@ def test_a_bucket_is_estimated(account: Account, run: Run, capsys: pytest.Captur
         account.s3.put_object(Bucket=SOURCE, Key=f"2026/{number}.jpg", Body=b"1234")
     assert run("estimate", f"s3://{SOURCE}/2026/", "--json") == 0
     found = told(capsys)
+    check(found, ESTIMATE)
     assert (found["images"], found["bytes"], found["counted"]) == (3, 12, True)
     assert found["dollars"] == pytest.approx(sum(line["dollars"] for line in found["lines"]))
     assert cli.main(["batch", "estimate", "s3://not-there"]) == 1

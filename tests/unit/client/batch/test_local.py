@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from tests.unit.client.batch.documents import ENDED, FOLDER, STATUS, check
+
 ROOT = Path(__file__).parents[4]
 STAND_IN = """
 import json, os, pathlib, signal, sys, time
@@ -79,6 +81,7 @@ def test_the_repositorys_own_code_runs_with_its_bundle_and_the_status_is_its(rep
     status, out, err = ended(repository, *asked)
 
     found = json.loads(out)
+    check(found, ENDED)
     assert status == found["exit_status"] == 3, err
     assert (found["status"], found["failed"], found["images"]) == ("SUCCEEDED", 1, {"total": 250, "done": 250})
     assert "a line of the handler" in err
@@ -107,6 +110,7 @@ def test_ctrl_c_lets_the_run_end_itself_and_says_how_it_goes_on(repository: Path
     assert "Traceback" not in err
     assert (repository / "out" / "ended").exists()
     status, out, _ = ended(repository, "status", "--output", "out", "--json")
+    check(json.loads(out), STATUS)
     assert (status, json.loads(out)["shards"]["done"]) == (0, 1)
 
 
@@ -143,6 +147,15 @@ def test_without_its_packages_or_a_bundle_the_message_says_what_to_do(repository
     assert status == 1
     assert "No module named 'no_such_package_here'" in err
     assert "pip install arro3-core arro3-io" in err
+
+
+def test_a_folder_is_estimated_without_dollars(repository: Path) -> None:
+    for number in range(3):
+        (repository / "photos" / f"{number}.png").write_bytes(b"1234")
+    status, out, _ = ended(repository, "estimate", "photos", "--json")
+    found = json.loads(out)
+    check(found, FOLDER)
+    assert (status, found["images"], found["bytes"]) == (0, 3, 12)
 
 
 def test_an_output_with_several_runs_asks_which(repository: Path) -> None:
