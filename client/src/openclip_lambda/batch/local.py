@@ -11,12 +11,14 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from openclip_lambda.bulk.terminal import say
 from openclip_lambda.errors import ClientError
 
 BUNDLE = "OPENCLIP_BUNDLE_DIR"
 POLL_SECONDS = 0.5
+READ_SECONDS = 2.0  # for its last lines
 STOP_SECONDS = 30  # that the processes have to end in after Ctrl-C
 
 
@@ -26,11 +28,13 @@ def run(
     needs: str,
     watch: Callable[[], None] = lambda: None,
     bundle: Callable[[Path], Path] | None = None,
+    aloud: bool = False,
 ) -> int:
     """Run `python -m <module>` of the repository to its end, calling `watch` twice a second; returns its exit status.
 
     `needs` are imports, as Python takes them, that have to work there. `bundle` finds one, from the repository's root.
-    What it says on standard error is passed on. Raises ClientError where the repository or its packages are missing.
+    What it says on standard error is passed on, and with `aloud` what it prints, too. Raises ClientError where the
+    repository or its packages are missing.
     """
     root = _repository(module)
     python = _python(root, module, needs)
@@ -39,14 +43,18 @@ def run(
         environ[BUNDLE] = str(bundle(root))
     # -P: a directory called `handler` below the working directory is not taken for it.
     command = [python, "-P", "-m", module, *arguments]
-    process = subprocess.Popen(
-        command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
-    )
-    threading.Thread(target=_pass_on, args=(process,), daemon=True).start()
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    if not aloud:
+        pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    process = subprocess.Popen(command, env=environ, start_new_session=True, **pipes)
+    reader = threading.Thread(target=_pass_on, args=(process,), daemon=True)
+    reader.start()
     try:
         while True:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                return process.wait(POLL_SECONDS)
+                status = process.wait(POLL_SECONDS)
+                reader.join(READ_SECONDS)
+                return status
             watch()
     finally:
         if process.poll() is None:  # Ctrl-C: the process hears of it from here alone
@@ -54,16 +62,19 @@ def run(
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:
-    process.send_signal(signal.SIGINT)
+    if os.name == "nt":
+        process.terminate()  # Windows knows no signal to another process
+    else:
+        process.send_signal(signal.SIGINT)
     try:
         process.wait(STOP_SECONDS)
     except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
+        process.kill()
         process.wait()
 
 
 def _pass_on(process: "subprocess.Popen[bytes]") -> None:
-    for line in process.stderr or ():
+    for line in process.stderr or process.stdout or ():
         if text := line.decode(errors="replace").strip():
             say(text)
 

@@ -56,7 +56,7 @@ def _here(options: argparse.Namespace) -> int:
         raise ClientError("--vectors and --index go together: what is read, and where the index is made")
     words = ["rebuild", "--vectors", options.vectors, "--index", options.index]
     words += ["--manifest", options.manifest] if options.manifest else []
-    status = local.run(MODULE, words, NEEDS)
+    status = local.run(MODULE, words, NEEDS, aloud=True)
     if status:
         raise ClientError(f"the index was not built (exit status {status}): the lines above say why; the old one stays")
     show(options, {"index": options.index, "vectors": options.vectors}, [f"the index is in {options.index}"])
