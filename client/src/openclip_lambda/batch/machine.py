@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ from openclip_lambda.errors import ClientError
 RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")  # as the planner has it
 RESERVED = ("arrivals",)
 STAMP = re.compile(r"(?P<run>.+)\.[0-9]{14}")  # of executions that were started here
+FAILURES = 3  # shards of which it is told why they failed
 LOOKED_AT = 500  # executions, the newest first
 REDRIVE = "REDRIVABLE"  # also REDRIVABLE_BY_MAP_RUN: Express children alone, which these are not
 UNCOUNTED = ("AccessDeniedException", "UnknownOperationException", "InvalidAction", "501", "NotImplemented")
@@ -94,18 +96,36 @@ class Machine:
 
     def counts(self, execution: Execution) -> dict[str, int] | None:
         """Return the shards of the execution's map run by what became of them; None where nobody counts them."""
+        with self._optional():
+            if arn := self._map_run(execution):
+                found = self._client.describe_map_run(mapRunArn=arn)
+                counts = {name: int(value) for name, value in found.get("itemCounts", {}).items()}
+                return counts if counts.get("total") else None
+        return None
+
+    def failures(self, execution: Execution) -> list[str]:
+        """Return why the first shards failed, as far as Step Functions tells it."""
+        told: list[str] = []
+        with self._optional():
+            if arn := self._map_run(execution):
+                asked = {"mapRunArn": arn, "statusFilter": "FAILED", "maxResults": FAILURES}
+                for child in self._client.list_executions(**asked)["executions"]:
+                    told.append(_reason(self._client.describe_execution(executionArn=child["executionArn"])))
+        return told
+
+    def _map_run(self, execution: Execution) -> str | None:
+        listed = self._client.list_map_runs(executionArn=execution.arn).get("mapRuns")
+        return str(listed[0]["mapRunArn"]) if listed else None
+
+    @contextmanager
+    def _optional(self) -> Iterator[None]:
+        """Ask for what a run can be told without."""
         with asking(self.arn):
             try:
-                listed = self._client.list_map_runs(executionArn=execution.arn).get("mapRuns")
-                if not listed:
-                    return None
-                found = self._client.describe_map_run(mapRunArn=listed[0]["mapRunArn"])
+                yield
             except self._client.exceptions.ClientError as error:
-                if code_of(error) in UNCOUNTED:
-                    return None
-                raise
-        counts = {name: int(value) for name, value in found.get("itemCounts", {}).items()}
-        return counts if counts.get("total") else None
+                if code_of(error) not in UNCOUNTED:
+                    raise
 
     def _executions(self) -> Iterator[dict[str, Any]]:
         options = {"MaxItems": LOOKED_AT, "PageSize": 100}
@@ -134,3 +154,11 @@ class Machine:
             found.get("cause") or "",
             found.get("redriveStatus") or "",
         )
+
+
+def _reason(child: dict[str, Any]) -> str:
+    """Return the message of a failed child; a function's is in JSON."""
+    error, cause = child.get("error") or "", child.get("cause") or ""
+    with suppress(ValueError, KeyError, TypeError):
+        cause = str(json.loads(cause)["errorMessage"])
+    return ": ".join(filter(None, (error, cause)))

@@ -37,6 +37,7 @@ class Progress(NamedTuple):
     cause: str = ""
     execution: str = ""
     dollars: float | None = None
+    failures: tuple[str, ...] = ()
 
     @property
     def rate(self) -> float:
@@ -64,6 +65,7 @@ class Progress(NamedTuple):
             "dollars": None if self.dollars is None else round(self.dollars, 6),
             "execution": self.execution or None,
             "cause": self.cause or None,
+            "failures": self.failures,
         }
 
 
@@ -88,6 +90,7 @@ def of_execution(machine: Machine, execution: Execution, place: Place) -> Progre
         (execution.ended or time.time()) - execution.started,
         ": ".join(filter(None, (execution.error, execution.cause))),
         execution.arn,
+        failures=tuple(machine.failures(execution)) if shards.failed else (),
     )
 
 

@@ -33,6 +33,7 @@ STATUS = record(
     dollars=MAYBE_NUMBER,
     execution=MAYBE_TEXT,
     cause=MAYBE_TEXT,
+    failures=rows(TEXT),
 )
 ENDED = record(**STATUS["properties"], failed=COUNT, exit_status=COUNT)
 STARTED = record(

@@ -1,5 +1,6 @@
 """Map runs and redrives, which no emulator has: answers are given, and held to botocore's model of the service."""
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -18,6 +19,7 @@ COUNTS = dict.fromkeys(
     ("pending", "running", "succeeded", "failed", "timedOut", "aborted", "total", "resultsWritten"), 0
 )
 EXECUTION = "arn:aws:states:eu-west-1:123456789012:execution:batch:first.20261127010203"
+CHILD = "arn:aws:states:eu-west-1:123456789012:execution:batch/shards:0002"
 MAP_RUN = "arn:aws:states:eu-west-1:123456789012:mapRun:batch/shards:0001"
 
 
@@ -71,6 +73,12 @@ def test_counts_rate_and_dollars_are_of_the_map_run(account: Account, stubbed: t
         "executionCounts": counts,
     }
     stub.add_response("describe_map_run", described_run, {"mapRunArn": MAP_RUN})
+    stub.add_response("list_map_runs", {"mapRuns": [{**map_run, **times}]}, {"executionArn": EXECUTION})
+    child = {name: value for name, value in described(executionArn=CHILD).items() if name != "input"}
+    asked = {"mapRunArn": MAP_RUN, "statusFilter": "FAILED", "maxResults": 3}
+    stub.add_response("list_executions", {"executions": [child]}, asked)
+    cause = json.dumps({"errorMessage": "none of 20 images may be read", "errorType": "ShardError"})
+    stub.add_response("describe_execution", described(error="ShardError", cause=cause), {"executionArn": CHILD})
 
     seen = progress.of_execution(machine, found, Bucket(account.s3, OUTPUT))
 
@@ -79,6 +87,7 @@ def test_counts_rate_and_dollars_are_of_the_map_run(account: Account, stubbed: t
     assert (seen.images, seen.images_done, seen.seconds) == (10_000, 4000, 100.0)
     assert seen.rate == 40.0
     assert seen.left == 150.0
+    assert status.lines(seen)[-1] == "a shard failed: ShardError: none of 20 images may be read"
     assert "0:01:40, 40.0 images a second, 0:02:30 left" in status.lines(seen)[1]
 
 

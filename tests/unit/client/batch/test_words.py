@@ -1,4 +1,4 @@
-"""The words of `openclip-lambda batch`: help for each command, the nearest right one, and completion by a real shell."""
+"""The words of `openclip-lambda batch`: help, the nearest right word, and completion by a real shell."""
 
 import shutil
 import subprocess

@@ -23,7 +23,7 @@ from openclip_lambda.batch.commands.options import (
 from openclip_lambda.batch.machine import Execution, checked_run
 from openclip_lambda.batch.places import Directory, Place
 from openclip_lambda.batch.progress import BY_FILES, BY_NOBODY, Progress
-from openclip_lambda.bulk.terminal import say
+from openclip_lambda.bulk.terminal import printable, say
 from openclip_lambda.errors import ClientError
 
 POLL_SECONDS = 5.0
@@ -115,7 +115,8 @@ def lines(found: Progress) -> list[str]:
     if found.counted_by == BY_FILES and found.execution:
         told.append("counted by the Parquet files that are there: the map run gives no counts")
     if found.cause:
-        told.append(f"cause: {found.cause}")
+        told.append(f"cause: {printable(found.cause)}")
+    told += [f"a shard failed: {printable(reason)}" for reason in found.failures]
     if found.status in (*ENDED_BADLY, "INCOMPLETE") or (found.shards.failed and found.status == "SUCCEEDED"):
         told.append("`batch resume` does what is missing")
     return told
