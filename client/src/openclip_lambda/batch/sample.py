@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp")  # of what a run takes for images
 LAST = "\U0010ffff"  # sorts behind every other character
 WAYS = 200  # next characters of a prefix; where there are more, they are too many requests
-PROBES = 30  # at most
+PROBES = 1000  # at most: what was asked for once costs no request again
 
 
 class Survey(NamedTuple):

@@ -1,6 +1,6 @@
-"""How many images a bucket has: S3's own listing of an emulated one, in pages of five keys."""
+"""How many images a bucket has: large ones in a listing of this file, which is held to an emulated S3."""
 
-from collections.abc import Callable
+import bisect
 from pathlib import Path
 from typing import Any
 
@@ -9,72 +9,93 @@ import pytest
 from moto import mock_aws
 from openclip_lambda.batch import sample
 
-PAGE = 5
-Lister = Callable[..., dict[str, Any]]
+from handler.batch.folder_plan import plan
+from handler.batch.store import Directory
 
 
-def bucket(keys: list[str]) -> Lister:
-    s3 = boto3.client("s3", region_name="us-east-1")
-    s3.create_bucket(Bucket="photos")
-    for number, key in enumerate(keys):
-        s3.put_object(Bucket="photos", Key=key, Body=b"x" * (1 + number % 3))
+class Listing:
+    """ListObjectsV2 of keys in the order of their UTF-8, as S3 has it; `size` bytes each."""
 
-    def page(**asked: Any) -> dict[str, Any]:
-        return dict(s3.list_objects_v2(Bucket="photos", **{**asked, "MaxKeys": min(PAGE, asked.get("MaxKeys", PAGE))}))
+    def __init__(self, keys: list[str], page: int = 1000) -> None:
+        self.keys = sorted(keys, key=str.encode)
+        self._order = [key.encode() for key in self.keys]
+        self._page = page
 
-    return page
-
-
-@mock_aws
-def test_a_small_source_is_counted_to_the_last_object() -> None:
-    keys = [f"in/{number:03d}.PNG" for number in range(50)] + ["in/notes.txt", "elsewhere/a.png"]
-    found = sample.of_bucket(bucket(keys), "in/", 60)
-    assert (found.objects, found.images, found.bytes) == (51, 50, sum(1 + number % 3 for number in range(50)))
-    assert (found.error, found.complete, found.requests) == (0, True, 11)
+    def __call__(self, **asked: Any) -> dict[str, Any]:
+        prefix, most = asked["Prefix"], min(self._page, asked.get("MaxKeys", 1000))
+        after = asked.get("ContinuationToken") or asked.get("StartAfter") or ""
+        start = max(bisect.bisect_left(self._order, prefix.encode()), bisect.bisect_right(self._order, after.encode()))
+        end = bisect.bisect_right(self._order, prefix.encode() + b"\xff")
+        found = self.keys[start : min(end, start + most)]
+        page: dict[str, Any] = {"IsTruncated": start + most < end, "KeyCount": len(found)}
+        if found:
+            page["Contents"] = [{"Key": key, "Size": len(key)} for key in found]
+        return page | ({"NextContinuationToken": found[-1]} if page["IsTruncated"] else {})
 
 
 TREES = {
-    "one flat folder": [f"2026/photos/IMG_{number:05d}.jpg" for number in range(400)],
-    "many folders": [
-        f"{year}/{month:02d}/{number:03d}.jpg"
-        for year in range(2020, 2026)
-        for month in range(1, 13)
-        for number in range(20)
-    ],
-    "a sidecar each": [f"a/{number:04d}{ending}" for number in range(200) for ending in (".jpg", ".txt")],
-    "folders with markers": [
-        "x/",
-        *(f"x/{name}/" for name in "abcd"),
-        *(f"x/{name}/{n:03d}.png" for name in "abcd" for n in range(90)),
-    ],
-    "other scripts": [f"照片/{letter}{number:03d}.webp" for letter in "äöü中文字" for number in range(60)],
-}
+    "one flat folder": [f"2026/photos/IMG_{number:06d}.jpg" for number in range(120_000)],
+    "many folders": [f"{y}/{m:02d}/{n:03d}.jpg" for y in range(2000, 2026) for m in range(1, 13) for n in range(400)],
+    "a sidecar each": [f"a/{number:06d}{ending}" for number in range(70_000) for ending in (".jpg", ".txt")],
+    "folders with markers": ["x/", *(f"x/{a}/" for a in "abcd"),
+                             *(f"x/{a}/{n:05}.png" for a in "abcd" for n in range(30_000))],
+    "other scripts": [f"照片/{letter}{number:05d}.webp" for letter in "äöü中文字" for number in range(20_000)],
+    "random names": [f"{number * 2654435761 % 2**32:08x}.jpeg" for number in range(150_000)],
+}  # fmt: skip
+
+
+@mock_aws
+def test_the_listing_is_that_of_s3() -> None:
+    keys = ["a", "a/", "a/b.png", "a/b/c.png", "b.png", "ä/中.png", "中/1.png", "中/2.png", "z"]
+    s3, listing = boto3.client("s3", region_name="us-east-1"), Listing(keys, 3)
+    s3.create_bucket(Bucket="photos")
+    for key in keys:
+        s3.put_object(Bucket="photos", Key=key, Body=b"x" * len(key))
+    last = sample.LAST
+    for asked in ({}, {"StartAfter": "a/b"}, {"StartAfter": "a" + last}, {"StartAfter": "中/1" + last}, {"MaxKeys": 1}):
+        for prefix in ("", "a", "a/", "中/", "none"):
+            question: dict[str, Any] = {"Prefix": prefix, "MaxKeys": 3, **asked}
+            theirs, ours = s3.list_objects_v2(Bucket="photos", **question), listing(**question)
+            shown = [[(item["Key"], item["Size"]) for item in page.get("Contents", ())] for page in (theirs, ours)]
+            assert shown[0] == shown[1], question
+            assert theirs["IsTruncated"] == ours["IsTruncated"], question
+
+
+def test_a_small_source_is_counted_to_the_last_object() -> None:
+    keys = [f"in/{number:04d}.PNG" for number in range(2500)] + ["in/notes.txt", "elsewhere/a.png"]
+    found = sample.of_bucket(Listing(keys), "in/", 400)
+    assert (found.objects, found.images, found.bytes) == (2501, 2500, 2500 * len("in/0000.PNG"))
+    assert (found.error, found.complete, found.requests) == (0, True, 3)
 
 
 @pytest.mark.parametrize("keys", TREES.values(), ids=TREES.keys())
 def test_a_large_source_is_estimated_from_a_bounded_number_of_requests(keys: list[str]) -> None:
-    images = sum(key.endswith((".jpg", ".png", ".webp")) for key in keys)
-    with mock_aws():
-        found = sample.of_bucket(bucket(keys), "", 300)
+    images = sum(key.endswith((".jpg", ".jpeg", ".png", ".webp")) for key in keys)
+    found = sample.of_bucket(Listing(keys), "", 400)
     assert found.complete
-    assert found.requests <= 300
-    assert 0 < len(keys) * 0.8 < found.objects < len(keys) * 1.2
+    assert found.requests <= 400
+    assert len(keys) * 0.8 < found.objects < len(keys) * 1.2
     assert images * 0.8 < found.images < images * 1.2
     assert abs(found.images - images) <= max(4 * found.error, 0.02) * images
 
 
-@mock_aws
+def test_folders_of_very_different_sizes_are_told_as_rough() -> None:
+    keys = [
+        f"{a}/{n:06}.jpg" for a, size in zip("abcdef", (150_000, 10, 10, 10, 2000, 3), strict=True) for n in range(size)
+    ]
+    found = sample.of_bucket(Listing(keys), "", 400)
+    assert found.error > 0.1
+    assert abs(found.images - len(keys)) <= 4 * found.error * len(keys)
+
+
 def test_where_the_requests_do_not_suffice_the_numbers_are_a_lower_bound() -> None:
-    found = sample.of_bucket(bucket([f"{number:05d}.jpg" for number in range(1000)]), "", 8)
+    found = sample.of_bucket(Listing(TREES["random names"]), "", 8)
     assert not found.complete
     assert found.requests <= 8
-    assert 10 <= found.images <= 300
+    assert 2000 <= found.images <= 150_000
 
 
 def test_a_folder_is_counted_as_its_run_plans_it(tmp_path: Path) -> None:
-    from handler.batch.folder_plan import plan
-    from handler.batch.store import Directory
-
     for name in ("a.png", "sub/b.JPG", ".hidden.png", "notes.txt"):
         (tmp_path / "photos" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "photos" / name).write_bytes(b"1234")
