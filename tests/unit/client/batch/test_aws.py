@@ -28,7 +28,12 @@ def test_a_run_is_started_with_what_the_planner_takes(
     assert run("start", f"s3://{SOURCE}/2026/", *asked) == 0
 
     (started,) = account.executions()
-    assert json.loads(started["input"]) == {"run": "first", "since": "2026-01-31", "shard_size": 20}
+    assert json.loads(started["input"]) == {
+        "run": "first",
+        "source": f"s3://{SOURCE}/2026/",
+        "since": "2026-01-31",
+        "shard_size": 20,
+    }
     found = told(capsys)
     assert found == {"run": "first", "how": "started", "status": "RUNNING", "execution": started["executionArn"]}
     check(found, STARTED)
@@ -41,8 +46,25 @@ def test_a_run_is_started_with_what_the_planner_takes(
 def test_a_part_of_the_source_and_a_name_by_the_time(account: Account, run: Run) -> None:
     assert run("start", f"s3://{SOURCE}/2026/january/") == 0
     asked = json.loads(account.executions()[0]["input"])
-    assert asked["prefix"] == "january/"
+    assert asked["source"] == f"s3://{SOURCE}/2026/january/"
     assert re.fullmatch(r"[0-9]{8}-[0-9]{6}", asked["run"])
+
+
+def test_a_run_that_was_planned_keeps_its_plan_and_its_source(
+    account: Account, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    account.plan("first", 4, 3500)
+    assert run("start", f"s3://{SOURCE}/2026/", "--run", "first") == 0
+    assert "was planned before, with 3,500 images" in capsys.readouterr().err
+    account.end()
+    assert run("start", f"s3://{SOURCE}/2026/may/", "--run", "first") == 1
+    assert "run first is of s3://photos/2026/, not of s3://photos/2026/may/" in capsys.readouterr().err
+
+
+def test_with_the_machine_alone_the_planner_checks_the_source(account: Account) -> None:
+    words = ["batch", "start", "s3://photos/x/", "--machine", account.arn, "--bucket", OUTPUT]
+    assert cli.main(words) == 0
+    assert json.loads(account.executions()[0]["input"])["source"] == "s3://photos/x/"
 
 
 @pytest.mark.parametrize(

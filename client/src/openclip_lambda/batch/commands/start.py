@@ -71,13 +71,18 @@ def _start(options: argparse.Namespace) -> int:
         raise ClientError("--output is for a folder of this machine: a bucket's results lie in the deployment's bucket")
     bucket, prefix = split(options.source)
     run = checked_run(options.name or datetime.now(UTC).strftime("%Y%m%d-%H%M%S"))
-    asked = {
-        name: value for name, value in (("since", _time(options.since)), ("shard_size", options.shard_size)) if value
-    }
     target = deployed_of(options)
-    if narrower := _narrower(bucket, prefix, target.deployment.source):
-        asked["prefix"] = narrower
-    return _started(options, target, target.machine.start(run, asked), "started")
+    source = f"s3://{bucket}/{prefix}"
+    _check_source(source, target.deployment.source)
+    asked = {"source": source, "since": _time(options.since), "shard_size": options.shard_size}
+    if planned := results.plan(target.place, run):
+        if planned.source not in ("", source):
+            raise ClientError(f"run {run} is of {planned.source}, not of {source}: give another --run")
+        say(
+            f"run {run} was planned before, with {planned.images:,} images: its plan is kept, and what is missing is done"
+        )
+    given = {name: value for name, value in asked.items() if value}
+    return _started(options, target, target.machine.start(run, given), "started")
 
 
 def _resume(options: argparse.Namespace) -> int:
@@ -150,17 +155,14 @@ def _ended(found: Progress, failed: int, output: Path) -> list[str]:
     return told
 
 
-def _narrower(bucket: str, prefix: str, deployed_source: str) -> str:
-    """Return the prefix where it is a part of what is deployed. Raises ClientError where it is no part of it."""
-    if not deployed_source:
-        raise ClientError("this deployment does not say what it embeds: deploy it anew, or give --stack")
-    its_bucket, _, its_prefix = deployed_source.partition("/")
-    if bucket != its_bucket or not prefix.startswith(its_prefix):
+def _check_source(source: str, deployed_source: str) -> None:
+    """Raise ClientError where the source is no part of what is deployed. With --machine the planner alone knows."""
+    own = f"s3://{deployed_source}" if "/" in deployed_source else f"s3://{deployed_source}/"
+    if deployed_source and not source.startswith(own):
         raise ClientError(
-            f"s3://{bucket}/{prefix} is not what this stack embeds, s3://{deployed_source}: name that or a part of it, "
-            f"or deploy with `-c batch_source={bucket}/{prefix}`"
+            f"{source} is not what this stack embeds, {own}: name that or a part of it, or deploy with "
+            f"`-c batch_source={source.removeprefix('s3://')}`"
         )
-    return prefix.removeprefix(its_prefix)
 
 
 def _time(text: str | None) -> str | None:
