@@ -35,9 +35,9 @@ def function(account: Account, monkeypatch: pytest.MonkeyPatch) -> Stubber:
 
 
 def test_the_deployments_function_builds_it(function: Stubber, capsys: pytest.CaptureFixture[str]) -> None:
-    asked = {"FunctionName": FUNCTION, "Payload": b'{"manifest": "0123"}'}
+    asked = {"FunctionName": FUNCTION, "Payload": b"{}"}
     function.add_response("invoke", answered({"rows": 12}), asked)
-    assert cli.main(["batch", "index", "--stack", "with-search", "--manifest", "0123", "--json"]) == 0
+    assert cli.main(["batch", "index", "--stack", "with-search", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"function": FUNCTION, "answer": {"rows": 12}}
 
 

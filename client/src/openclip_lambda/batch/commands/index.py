@@ -7,7 +7,7 @@ from typing import Any
 from openclip_lambda.batch import aws, local
 from openclip_lambda.batch.aws import Aws, asking
 from openclip_lambda.batch.commands.options import common, show
-from openclip_lambda.bulk.terminal import say
+from openclip_lambda.bulk.terminal import printable, say
 from openclip_lambda.errors import ClientError
 
 MODULE, NEEDS = "handler.search", "handler.search, lancedb, pyarrow"
@@ -39,15 +39,20 @@ def _index(options: argparse.Namespace) -> int:
     function = connection.outputs(options.stack).get(OUTPUT_REBUILD)
     if function is None:
         raise ClientError(f"the stack {options.stack} has no search: see docs/collections.md on how to deploy it")
+    if options.manifest:
+        raise ClientError("--manifest goes with --vectors: a deployment's index is of its own bundle")
     say(f"{function} builds the index anew; the old one serves until it is done")
-    payload = {"manifest": options.manifest} if options.manifest else {}
     with asking(function):
-        answer = connection.client("lambda", 900).invoke(FunctionName=function, Payload=json.dumps(payload).encode())
+        answer = connection.client("lambda", 900).invoke(FunctionName=function, Payload=b"{}")
         told = json.loads(answer["Payload"].read() or b"null")
     if answer.get("FunctionError"):
         reason = told.get("errorMessage", told) if isinstance(told, dict) else told
-        raise ClientError(f"{function}: {reason}. The old index stays; its log says more")
-    show(options, {"function": function, "answer": told}, [f"the index is new: {json.dumps(told)}"])
+        raise ClientError(
+            f"{function}: {printable(str(reason))}. The old index stays. Where 15 minutes are too short: `batch index "
+            "--vectors s3://<BatchBucket> --index s3://<BatchBucket>/index` on a machine of the region"
+        )
+    facts = ", ".join(f"{name} {value}" for name, value in told.items()) if isinstance(told, dict) else str(told)
+    show(options, {"function": function, "answer": told}, [f"the index is new: {facts}"])
     return 0
 
 

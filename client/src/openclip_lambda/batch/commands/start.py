@@ -78,9 +78,7 @@ def _start(options: argparse.Namespace) -> int:
     if planned := results.plan(target.place, run):
         if planned.source not in ("", source):
             raise ClientError(f"run {run} is of {planned.source}, not of {source}: give another --run")
-        say(
-            f"run {run} was planned before, with {planned.images:,} images: its plan is kept, and what is missing is done"
-        )
+        say(f"run {run} was planned before, with {planned.images:,} images: it does what is missing of these")
     given = {name: value for name, value in asked.items() if value}
     return _started(options, target, target.machine.start(run, given), "started")
 
