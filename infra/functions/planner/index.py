@@ -2,7 +2,7 @@
 
 Runs on Lambda's own Python runtime, which brings boto3. It stops before its own timeout, and goes on when it is called
 again with what it returned: any number of objects can be listed. S3 lists a prefix page by page, some thousands of keys
-a second: for 10^8 objects start runs that each have a `prefix` of their own.
+a second: for 10^8 objects start runs that each have a part of the source.
 """
 
 import json
@@ -27,21 +27,23 @@ s3 = boto3.client("s3", config=Config(retries={"mode": "standard", "max_attempts
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Plan `run`, perhaps with `prefix`, `since` (ISO 8601) and `shard_size`; `planned` is what the last call returned.
+    """Plan `run`, perhaps with `source`, `since` (ISO 8601) and `shard_size`; `planned` is what the last call returned.
 
-    `prefix` is what keys begin with, after the source's own. Returns `prefix` (of the plan files), `shards`, `images`,
+    `source` is a part of what is deployed, as `s3://bucket/prefix`. Returns `prefix` (of the plan files), `shards`, `images`,
     `bytes`, `more` (call again) and `token`. Of two that plan one run at once, the first to finish has planned it; the
     other returns that plan.
     Raises ValueError for an input that cannot be meant.
     """
     run, size, since = _checked(event)
-    output = os.environ["OUTPUT_BUCKET"]
+    output, source = os.environ["OUTPUT_BUCKET"], _source(event)
     if known := _known(output, run):
+        if known.get("source", source) != source:
+            raise ValueError(f"run {run} is of {known['source']}, not of {source}: give another name")
         return known
-    state = event.get("planned") or _first(run)
+    state = event.get("planned") or _first(run, source)
     rows: list[dict[str, Any]] = []
     while True:
-        page = _page(event.get("prefix") or "", state["token"])
+        page = _page(source.removeprefix(f"s3://{os.environ['SOURCE_BUCKET']}/"), state["token"])
         rows += _rows(page, since, state)
         state["token"] = page.get("NextContinuationToken")
         stop = not state["token"] or context.get_remaining_time_in_millis() < SPARE_MILLISECONDS
@@ -55,11 +57,11 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     return result if result["more"] else _decided(output, run, result)
 
 
-def _first(run: str) -> dict[str, Any]:
+def _first(run: str, source: str) -> dict[str, Any]:
     """Begin a listing, below a name of its own: files of two listings would not fit together."""
     prefix = f"runs/{run}/plan/{secrets.token_hex(4)}/"
     counts = {"shards": 0, "images": 0, "bytes": 0}
-    return {**counts, "prefix": prefix, "token": None, "listed_at": time.time_ns() // 1_000_000}
+    return {**counts, "source": source, "prefix": prefix, "token": None, "listed_at": time.time_ns() // 1_000_000}
 
 
 def _decided(output: str, run: str, result: dict[str, Any]) -> dict[str, Any]:
@@ -77,8 +79,6 @@ def _checked(event: dict[str, Any]) -> tuple[str, int, datetime | None]:
     run, size, since = event.get("run"), event.get("shard_size") or 1000, event.get("since")
     if not isinstance(run, str) or not RUN.fullmatch(run) or run in RESERVED:
         raise ValueError(f"run is {run!r}: give letters, digits, dots, dashes or underscores, at most 64, not arrivals")
-    if not isinstance(event.get("prefix") or "", str):
-        raise ValueError(f"prefix is {event['prefix']!r}: give what the keys begin with, after the source's own prefix")
     if not isinstance(size, int) or not 1 <= size <= 10_000:
         raise ValueError(f"shard_size is {size!r}: give a whole number from 1 to 10000")
     if since is None:
@@ -92,6 +92,14 @@ def _checked(event: dict[str, Any]) -> tuple[str, int, datetime | None]:
     return run, size, (found if found.tzinfo else found.replace(tzinfo=UTC)) - OVERLAP
 
 
+def _source(event: dict[str, Any]) -> str:
+    own = f"s3://{os.environ['SOURCE_BUCKET']}/{os.environ.get('SOURCE_PREFIX', '')}"
+    source = event.get("source") or own
+    if not isinstance(source, str) or not source.startswith(own):
+        raise ValueError(f"source is {source!r}: give {own}, which this deployment embeds, or a part of it")
+    return source
+
+
 def _known(output: str, run: str) -> dict[str, Any] | None:
     """Return the plan of a run that was planned before: the same run is the same images."""
     try:
@@ -103,7 +111,7 @@ def _known(output: str, run: str) -> dict[str, Any] | None:
 
 def _page(prefix: str, token: str | None) -> dict[str, Any]:
     more = {"ContinuationToken": token} if token else {}
-    source = {"Bucket": os.environ["SOURCE_BUCKET"], "Prefix": os.environ.get("SOURCE_PREFIX", "") + prefix}
+    source = {"Bucket": os.environ["SOURCE_BUCKET"], "Prefix": prefix}
     return dict(s3.list_objects_v2(**source, **more))
 
 

@@ -72,11 +72,16 @@ def test_images_and_no_other_files_are_planned_in_shards(planner: Any) -> None:
     assert re.fullmatch("runs/first/plan/[0-9a-f]{8}/", result["prefix"])
 
 
-def test_a_runs_own_prefix_comes_after_the_sources(planner: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_may_have_a_part_of_the_source_and_keeps_it(planner: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(planner, ["2026/01/a.png", "2026/02/b.png", "01/c.png"])
     monkeypatch.setenv("SOURCE_PREFIX", "2026/")
-    planner.handler({"run": "january", "prefix": "01/"}, Context())
+    event = {"run": "january", "source": f"s3://{SOURCE}/2026/01/"}
+    first = planner.handler(event, Context())
     assert planned(planner, "january") == [["2026/01/a.png"]]
+    assert first["source"] == event["source"]
+    assert planner.handler(event, Context()) == first
+    with pytest.raises(ValueError, match="run january is of s3://photos/2026/01/, not of s3://photos/2026/: give"):
+        planner.handler({"run": "january"}, Context())
 
 
 def test_two_that_plan_at_once_have_one_plan(planner: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,7 +164,9 @@ def test_since_has_a_days_overlap(planner: Any) -> None:
         {"run": "a", "shard_size": 20_000},
         {"run": "a", "shard_size": "10"},
         {"run": "a", "since": "yesterday"},
-        {"run": "a", "prefix": 1},
+        {"run": "a", "source": 1},
+        {"run": "a", "source": "s3://another/"},
+        {"run": "a", "source": "s3://photos-too/"},
     ],
 )
 def test_an_input_that_cannot_be_meant_is_refused_with_what_to_give(planner: Any, event: dict[str, Any]) -> None:
