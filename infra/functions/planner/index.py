@@ -29,9 +29,9 @@ s3 = boto3.client("s3", config=Config(retries={"mode": "standard", "max_attempts
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Plan `run`, perhaps with `source`, `since` (ISO 8601) and `shard_size`; `planned` is what the last call returned.
 
-    `source` is a part of what is deployed, as `s3://bucket/prefix`. Returns `prefix` (of the plan files), `shards`, `images`,
-    `bytes`, `more` (call again) and `token`. Of two that plan one run at once, the first to finish has planned it; the
-    other returns that plan.
+    `source` is a part of what is deployed, as `s3://bucket/prefix`. Returns `prefix` (of the plan files), `shards`,
+    `images`, `bytes`, `more` (call again) and `token`. Of two that plan one run at once, the first to finish has
+    planned it; the other returns that plan.
     Raises ValueError for an input that cannot be meant.
     """
     run, size, since = _checked(event)
