@@ -59,6 +59,14 @@ def test_nothing_heavy_comes_along(installed: Path) -> None:
     assert names & HEAVY == set()
 
 
+def test_what_needs_an_extra_names_it(installed: Path, tmp_path: Path) -> None:
+    asked = run(installed, "batch", "estimate", "s3://photos")
+    assert asked.returncode == 1
+    assert "pip install 'openclip-lambda[batch]'" in asked.stderr
+    counted = run(installed, "batch", "estimate", str(tmp_path), "--json")
+    assert json.loads(counted.stdout)["images"] == 0
+
+
 def test_a_folder_is_searched_in_two_commands(
     installed: Path, guarded: Gateway, chrome: Browser, files: list[Path], tmp_path: Path
 ) -> None:
