@@ -18,7 +18,7 @@ from tests.unit.hostile_heif import FILES, MEANING
 
 ROOT = Path(__file__).parents[3]
 LIMIT = 40_000_000
-SECONDS = 0.5  # of CPU, at most: each takes a few milliseconds, of these the 10,000 items most
+SECONDS = 1  # of CPU, at most: most take a few milliseconds, the 1,000 tiles 0.2 seconds
 
 
 def outcome(data: bytes) -> str:
@@ -50,15 +50,16 @@ def test_what_lies_or_costs_is_refused_by_its_headers(name: str, monkeypatch: py
 
 def test_memory_is_what_the_pixels_take() -> None:
     """The largest AVIF and HEIC that are decoded, in a process of their own."""
-    program = """
-import io, resource, sys
-from PIL import Image
+    program = r"""
+import re, sys
 from handler.imaging.decode import decode, read_header
 data = sys.stdin.buffer.read()
 header = read_header(data, 40_000_000, None, ("avif", "heic"))
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def peak():
+    return int(re.search(r"VmHWM:\s*(\d+)", open("/proc/self/status").read())[1]) * 1024
+before = peak()
 decode(data, 40_000_000, added=("avif", "heic"))
-print(header.width * header.height, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
+print(header.width * header.height, peak() - before)
 """
     for kind, options in (("AVIF", {"speed": 10, "subsampling": "4:4:4"}), ("HEIF", {"chroma": 444})):
         buffer = io.BytesIO()
@@ -72,7 +73,7 @@ print(header.width * header.height, (resource.getrusage(resource.RUSAGE_SELF).ru
             check=True,
         )
         pixels, memory = map(int, done.stdout.split())
-        assert memory < 24 * pixels + 40_000_000, f"{kind}: {memory / pixels:.0f} bytes a pixel"
+        assert 3 * pixels < memory < 14 * pixels + 20_000_000, f"{kind}: {memory / pixels:.0f} bytes a pixel"
 
 
 @pytest.mark.parametrize("kind", ["AVIF", "HEIF"])
