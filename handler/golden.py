@@ -39,7 +39,8 @@ def _missing_decoders(manifest: Manifest) -> list[str]:
     from handler.imaging.heif_pixels import has_decoder
 
     return [
-        f'image_formats has "{name}", and no decoder of it is installed: package the bundle anew'
+        f'image_formats has "{name}", and its decoder is not installed: package the bundle anew; on a workstation, '
+        "install requirements.txt"
         for name in manifest.image_formats
         if not has_decoder(name)
     ]

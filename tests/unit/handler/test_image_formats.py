@@ -54,8 +54,8 @@ def test_a_decoder_that_was_not_installed_is_told(monkeypatch: pytest.MonkeyPatc
     assert "package it anew" in body["error"]["message"]
     status, body = function.get("/health", "deep=true")
     assert status == 503
-    missing = 'image_formats has "heic", and no decoder of it is installed: package the bundle anew'
-    assert body["missing_decoders"] == [missing]
+    [missing] = body["missing_decoders"]
+    assert missing.startswith('image_formats has "heic", and its decoder is not installed: package the bundle anew')
 
 
 @pytest.mark.parametrize("kind", REFUSED)
