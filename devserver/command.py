@@ -35,6 +35,8 @@ def _command(arguments: list[str] | None, prog: str) -> int:
     if options.images and not (options.index and options.images.is_dir()):
         parser.error("--images names the folder whose index --index is: give both, and a folder that is there")
     RequestHandler.api_key = options.api_key
+    if options.index:
+        os.environ["OPENCLIP_SEARCH"] = "true"  # the playground's tab
     server = ThreadingHTTPServer((options.host, options.port), RequestHandler)  # before a model is loaded in vain
     from handler.app import SERVICE  # after the arguments: importing it is the init phase
 

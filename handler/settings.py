@@ -125,6 +125,10 @@ class Settings(NamedTuple):
         ),
     ] = 0
     pages: Annotated[bool, Declared(_flag, "`false`: `/`, `/docs` and `/openapi.json` return 404")] = True
+    search: Annotated[
+        bool,
+        Declared(_flag, "`true`: the playground has a search tab, since an index answers `/v1/search` and `/v1/index`"),
+    ] = False
     base_path: Annotated[
         str,
         Declared(

@@ -143,7 +143,10 @@ def embed(
     vectors = np.empty((len(items), model.entry.embed_dim), np.float32)
     tokens = 0
     for places, ids in _tokenized(texts, model, cut):
-        tokens += int((ids != model.entry.tokenizer["pad_id"]).sum())
+        lengths = (ids != model.entry.tokenizer["pad_id"]).sum(axis=1)
+        tokens += int(lengths.sum())
+        full = [items[place].param for place in np.array(places)[lengths >= _room(model.entry)]]
+        current().full += [param for param in full if param]
         with stage("inference"):
             vectors[places] = model.engine.encode_tokens(ids)
     for places, pixels in batches(images, headers, model, settings):
@@ -152,6 +155,12 @@ def embed(
     if not np.isfinite(vectors).all():
         raise FloatingPointError(f"{model.entry.id} gave a vector that is not finite")
     return vectors, tokens
+
+
+def _room(entry: ModelEntry) -> int:
+    """Return how many tokens a text has that fills the model's context; padding is not counted."""
+    ends_as_padding = entry.tokenizer.get("eos_id") == entry.tokenizer["pad_id"]
+    return entry.context_length - int(ends_as_padding)
 
 
 def _combined(items: Sequence[Item], model: "LoadedModel", settings: Settings, cut: str | None) -> tuple[Vectors, int]:

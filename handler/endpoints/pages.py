@@ -2,103 +2,62 @@
 
 import base64
 import hashlib
-from collections.abc import Sequence
-from html import escape
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from handler.endpoints import openapi
-from handler.manifest import ModelEntry
 from handler.messages import Response
 from handler.settings import Settings
 
 CACHE_CONTROL = "public, max-age=300"  # the same for everybody, and another one after a deployment
 FOLDER = Path(__file__).with_name("playground")
-STYLES = ("base.css", "results.css")
-VIEWS = ("heatmap.js", "matches.js", "zero_shot.js", "notices.js")
-SCRIPTS = ("api.js", "images.js", "examples.js", *VIEWS, "curl.js", "main.js")
+LANGUAGES = ("en", "zh")
+STYLES = ("base.css", "results.css", "search.css")
+VIEWS = ("heatmap.js", "matches.js", "notices.js", "models.js", "code.js", "request.js", "zero_shot.js", "compare.js")
+SCRIPTS = ("text.js", "api.js", "images.js", "examples.js", "tabs.js", *VIEWS, "hits.js", "search.js", "main.js")
+# Where presigned URLs of S3 lead: the pictures of what was found in a bucket.
+S3 = "https://*.amazonaws.com https://*.amazonaws.com.cn"
 
 
-def playground() -> Response:
-    """Return the playground: it asks this very API, so it needs no data of its own."""
-    body = _read("index.html")
-    return _page("openclip-lambda", body, "\n".join(_read(name) for name in SCRIPTS))
+def playground(settings: Settings) -> Response:
+    """Return the playground: it asks this very API, so it needs no data of its own.
+
+    The search tab is there where an index is: the page is told so, for it to ask nothing that would not be answered.
+    """
+    texts = ", ".join(f"{name}: {_read(f'texts.{name}.json')}" for name in LANGUAGES)
+    script = "\n".join([f"const TEXTS = {{ {texts} }};", *(_read(name) for name in SCRIPTS)])
+    if settings.search:
+        return _page("openclip-lambda", _read("index.html"), STYLES, script, " data-search", f" {S3}")
+    return _page("openclip-lambda", _read("index.html"), STYLES, script)
 
 
-def docs(entries: Sequence[ModelEntry], settings: Settings, image_formats: Sequence[str] = ()) -> Response:
-    """Return the API's document as a page to read: no script."""
-    document = openapi.document(entries, settings, image_formats)
-    sections = "".join(
-        _operation(path, method, operation)
-        for path, methods in document["paths"].items()
-        for method, operation in methods.items()
-    )
-    schemas = "".join(
-        f'<details id="{name}"><summary><code>{name}</code></summary>{_json(schema)}</details>'
-        for name, schema in document["components"]["schemas"].items()
-    )
-    info = document["info"]
-    body = (
-        f'<main class="docs"><h1>{info["title"]}</h1><p>{_prose(info["description"])}</p>'
-        '<p><a href=".">Playground</a> · <a href="openapi.json">openapi.json</a> (OpenAPI 3.1)</p>'
-        f"{sections}<h2>Bodies</h2>{schemas}</main>"
-    )
-    return _page("openclip-lambda: the API", body, "")
+def docs(document: Mapping[str, Any]) -> Response:
+    """Return an OpenAPI document of this API as a page to read and to try it."""
+    from handler.endpoints import reference
 
-
-def _operation(path: str, method: str, operation: dict[str, Any]) -> str:
-    parameters = "".join(
-        f"<li><code>{one['name']}</code> in the query: {_prose(one['description'])}</li>"
-        for one in operation.get("parameters", [])
-    )
-    content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
-    examples = "".join(
-        f"<h3>{title}</h3>{_json(example['value'])}" for title, example in content.get("examples", {}).items()
-    )
-    names = [name.rpartition("/")[2] for name in _references(content.get("schema", {}))]
-    body = "Body: " + " or ".join(f'<a href="#{name}"><code>{name}</code></a>' for name in names) if names else ""
-    statuses = ", ".join(f"<code>{status}</code>" for status in operation["responses"])
-    return (
-        f'<section><h2><span class="method">{method.upper()}</span> <code>{path}</code></h2>'
-        f"<p>{_prose(operation['summary'])}. {body}</p><ul>{parameters}</ul>{examples}"
-        f"<p>Answers: {statuses}</p></section>"
-    )
-
-
-def _references(schema: dict[str, Any]) -> list[str]:
-    return [one["$ref"] for one in schema.get("anyOf", [schema]) if "$ref" in one]
-
-
-def _prose(text: str) -> str:
-    """Escape a text, and show what stands between backticks as code."""
-    parts = escape(text).split("`")
-    return "".join(f"<code>{part}</code>" if index % 2 else part for index, part in enumerate(parts))
-
-
-def _json(value: Any) -> str:
-    import json
-
-    return f"<pre>{escape(json.dumps(value, ensure_ascii=False, indent=2))}</pre>"
+    script = "\n".join(_read(name) for name in ("api.js", "docs.js"))
+    return _page("openclip-lambda: the API", reference.body(document), ("base.css", "docs.css"), script)
 
 
 def _read(name: str) -> str:
     return (FOLDER / name).read_text(encoding="utf-8")
 
 
-def _page(title: str, body: str, script: str) -> Response:
-    style = "\n".join(_read(name) for name in STYLES)
+def _page(
+    title: str, body: str, styles: Sequence[str], script: str, attributes: str = "", images: str = ""
+) -> Response:
+    style = "\n".join(_read(name) for name in styles)
     content = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<title>{title}</title><link rel="icon" href="{ICON}"><style>{style}</style></head><body>{body}'
-        + (f'<script type="module">{script}</script>' if script else "")
-        + "</body></html>"
+        f'<title>{title}</title><link rel="icon" href="{ICON}"><style>{style}</style></head><body{attributes}>{body}'
+        f'<script type="module">{script}</script></body></html>'
     )
     policy = {
         "default-src": "'none'",
-        "script-src": _hash(script) if script else "'none'",
+        "script-src": _hash(script),
         "style-src": _hash(style),
-        "img-src": "'self' data: blob:",
+        "img-src": f"'self' data: blob:{images}",
         "connect-src": "'self'",
         "base-uri": "'none'",
         "form-action": "'none'",

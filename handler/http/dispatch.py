@@ -16,6 +16,7 @@ from handler.telemetry import metrics, tracing
 from handler.telemetry.invocation import Call, active, current
 
 log = logging.getLogger(__name__)
+MOST_NAMED = 32  # fields in a header
 
 
 def handle(service: Service, event: Any, context: Any, table: Table = API) -> dict[str, Any]:
@@ -44,6 +45,8 @@ def handle(service: Service, event: Any, context: Any, table: Table = API) -> di
             "x-openclip-cold": str(call.cold).lower(),
             "x-openclip-manifest": service.models.manifest.sha256,  # vectors of another bundle are not to be mixed in
         }
+        if call.full:
+            told["x-openclip-full"] = ", ".join(dict.fromkeys(call.full[:MOST_NAMED]))
         response = response._replace(headers={**response.headers, **told})
     return shape(response, event, request)
 

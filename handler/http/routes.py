@@ -157,13 +157,13 @@ def _get_openapi(service: Service, _: Request) -> Response:
 def _get_playground(service: Service, _: Request) -> Response:
     from handler.endpoints import pages
 
-    return pages.playground()
+    return pages.playground(service.settings)
 
 
 def _get_docs(service: Service, _: Request) -> Response:
-    from handler.endpoints import pages
+    from handler.endpoints import openapi, pages
 
-    return pages.docs(service.entries(), service.settings, service.image_formats())
+    return pages.docs(openapi.document(service.entries(), service.settings, service.image_formats()))
 
 
 ROUTES: dict[str, dict[str, Endpoint]] = {

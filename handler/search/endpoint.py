@@ -89,7 +89,8 @@ class Search:
     def tell(self, service: Service, request: Request) -> Response:
         """Answer `GET /v1/index`. Raises ApiError index_not_found."""
         about = self._index.about()
-        return Response(200, {"object": "index", **about._asdict(), "rows": self._index.count()})
+        facts = {"rows": self._index.count(), "urls": bool(self._settings.url_buckets)}
+        return Response(200, {"object": "index", **about._asdict(), **facts})
 
 
 def _shared(service: Service, theirs: About) -> str | None:

@@ -38,6 +38,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
         "settings": {"type": "object"},
         "dimensions": COUNT,
         "rows": COUNT,
+        "urls": {"type": "boolean", "description": "Whether `with_urls` is allowed"},
     },
 }
 EXAMPLES: dict[str, dict[str, Any]] = {

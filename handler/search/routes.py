@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from handler.endpoints.pages import CACHE_CONTROL
+from handler.endpoints import pages
 from handler.errors import ApiError
 from handler.http import routes
 from handler.http.routes import Table
@@ -22,7 +22,10 @@ def table(settings: SearchSettings, beside_api: bool = False) -> Table:
 
     def document(service: Service, _: Request) -> Response:
         text = openapi.text(service.entries(), service.settings, beside_api)
-        return Response(200, text, {"cache-control": CACHE_CONTROL}, "application/json")
+        return Response(200, text, {"cache-control": pages.CACHE_CONTROL}, "application/json")
+
+    def docs(service: Service, _: Request) -> Response:
+        return pages.docs(openapi.document(service.entries(), service.settings, beside_api))
 
     def invoke(service: Service, event: Any) -> Response:
         return search.find(service, event)
@@ -33,6 +36,7 @@ def table(settings: SearchSettings, beside_api: bool = False) -> Table:
         "/v1/search": {"POST": search.search},
         "/v1/index": {"POST": search.change, "GET": search.tell},
         "/openapi.json": {"GET": document},
+        **({"/docs": {"GET": docs}} if beside_api else {}),
     }
     return Table(found, routes.invoke if beside_api else invoke)
 

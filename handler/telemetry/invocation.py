@@ -28,6 +28,7 @@ class Call:
         self.code: str | None = None
         self.model: str | None = None
         self.texts = self.images = 0
+        self.full: list[str] = []  # the fields of texts that fill the model's context: what is beyond it is not read
         self.seconds = 0.0
         self.stages: dict[str, Stage] = {}
         self._lock = threading.Lock()  # images are decoded several at once

@@ -2,7 +2,9 @@
 
 import base64
 import json
+import os
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +57,7 @@ def test_matches_are_ranked_and_zero_shot_bars_are_the_api_s(
     browser.wait(lambda: "black star" in browser.run(names), "the bars of these labels, not of the captions")
 
     labels = ["red circle", "blue circle", "black star"]
+    browser.find("#none").click()
     answer = api(gateway, "/v1/classify", {"input": encoded(files), "labels": labels})
     for figure, row in zip(browser.all("#classified figure"), answer["data"], strict=True):
         scores = {one["label"]: one["score"] for one in row["predictions"]}
@@ -143,26 +146,38 @@ def test_it_is_used_with_the_keyboard_alone(browser: Browser, gateway: Gateway, 
     assert browser.run("return document.activeElement.id") == "tab-matches"
 
 
-def test_copied_as_curl_it_is_the_same_request(
-    browser: Browser, gateway: Gateway, files: list[Path], tmp_path: Path
+@pytest.mark.parametrize("language", ["curl", "python", "javascript"])
+@pytest.mark.parametrize("guard", ["gateway", "guarded"])
+def test_the_code_that_is_copied_makes_the_same_request(
+    browser: Browser, request: pytest.FixtureRequest, files: list[Path], tmp_path: Path, language: str, guard: str
 ) -> None:
+    gateway: Gateway = request.getfixturevalue(guard)
     browser.open(gateway.url)
-    origin = {"origin": gateway.url}
-    browser.command("Browser.grantPermissions", permissions=["clipboardReadWrite", "clipboardSanitizedWrite"], **origin)
+    if guard == "guarded":
+        browser.run("sessionStorage.setItem('openclip-api-key', arguments[0])", KEY)
+        browser.open(gateway.url)
+        assert [message for message in browser.console() if "status of 401" not in message] == []
     compare(browser, files)
-    browser.find("#copy-curl").click()
-    browser.wait(lambda: browser.find("#copy-curl").text == "Copied", "that it was copied")
-    command = browser.run("return navigator.clipboard.readText()")
+    code = copied(browser, gateway, language)
 
-    assert "base64 <" in command
-    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=True)
-    expected = api(gateway, "/v1/similarity", {"images": encoded(files), "texts": CAPTIONS})
+    assert KEY not in code
+    assert "base64,iVBOR" not in code  # files are read, and not repeated
+    (tmp_path / "code.mjs").write_text(code, encoding="utf-8")
+    command = {"curl": ["bash", "-c", code], "python": [sys.executable, "-c", code], "javascript": ["node", "code.mjs"]}
+    done = subprocess.run(
+        command[language],
+        cwd=tmp_path, capture_output=True, text=True, check=True, env={**os.environ, "OPENCLIP_API_KEY": KEY},
+    )  # fmt: skip
+    expected = api(request.getfixturevalue("gateway"), "/v1/similarity", {"images": encoded(files), "texts": CAPTIONS})
     np.testing.assert_allclose(json.loads(done.stdout)["scores"], expected["scores"], atol=1e-6)
 
 
-def test_the_documentation_page_needs_no_script_and_no_other_host(browser: Browser, gateway: Gateway) -> None:
-    browser.open(f"{gateway.url}/docs")
-    assert browser.run("return document.scripts.length") == 0
-    assert "POST /v1/embeddings" in browser.find("main").text
-    browser.screenshot("docs")
-    assert browser.faults() == []
+def copied(browser: Browser, gateway: Gateway, language: str) -> str:
+    permissions = ["clipboardReadWrite", "clipboardSanitizedWrite"]
+    browser.command("Browser.grantPermissions", permissions=permissions, origin=gateway.url)
+    browser.find("#code-button").click()
+    browser.find(f"#code-{language}").click()
+    browser.find("#code-copy").click()
+    browser.wait(lambda: browser.find("#code-copy").text == "Copied", "that it was copied")
+    code: str = browser.run("return navigator.clipboard.readText()")
+    return code

@@ -2,10 +2,20 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.clients.browser import PHONE, Browser
 from tests.clients.gateway import Gateway
 from tests.clients.page import api, compare, encoded
 
+# What the API of a model with softmax would answer: the last label wins.
+SOFTMAX = """window.fetch = async (url, { body }) => {
+    window.asked = JSON.parse(body);
+    const labels = window.asked.labels ?? [];
+    const predictions = labels.map((label, place) => ({ label, score: (place + 1) / (labels.length + 1) }));
+    const more = { scores: [[0.2]], logit_scale: 100, logit_bias: null, activation: "softmax" };
+    return new Response(JSON.stringify({ data: [{ predictions }], ...more }));
+};"""
 TOUCH = [{"name": "hover", "value": "none"}, {"name": "pointer", "value": "coarse"}]
 
 
@@ -44,13 +54,23 @@ def test_a_caption_that_fills_the_models_tokens_is_reported(
     browser.find("#captions").send_keys("a red circle\n" + "red " * 300)
     browser.find("#run").click()
     browser.wait(lambda: browser.find("#notice").is_displayed(), "that a caption was cut")
-    assert browser.find("#notice").text == "Caption 2 fills the model's 32 tokens: the rest was not read."
+    said = "These captions fill the model's 32 tokens, the rest of them was not read: {}."
+    assert browser.find("#notice").text == said.format(2)
 
     long = "b" * 300  # one word of many tokens: only the API's own count tells
     assert api(gateway, "/v1/similarity", {"images": encoded(files), "texts": [long]})["usage"]["prompt_tokens"] == 32
-    browser.run("document.querySelector('#captions').value = arguments[0]", long)
+    captions = [long, "a blue star", "这是一个红色的圆形" * 40]
+    browser.run("document.querySelector('#captions').value = arguments[0]", "\n".join(captions))
     browser.find("#run").click()
-    browser.wait(lambda: "The caption fills" in browser.find("#notice").text, "that it was cut")
+    browser.wait(lambda: browser.find("#notice").text == said.format("1, 3"), "that these were cut")
+
+    browser.find("#tab-zero-shot").click()
+    browser.find("#labels").clear()
+    browser.find("#labels").send_keys(f"red circle, {long}")
+    browser.find("#zero-shot-form button").click()
+    browser.wait(lambda: "These labels fill" in browser.find("#notice").text, "that a label was cut")
+    assert browser.find("#notice").text.endswith(": 2.")
+    browser.find("#tab-heatmap").click()
     browser.run("document.querySelector('#captions').value = 'a red circle'")
     browser.find("#run").click()
     browser.wait(lambda: not browser.find("#notice").is_displayed(), "no notice")
@@ -61,12 +81,77 @@ def test_a_label_that_is_next_to_impossible_is_no_winner(browser: Browser, gatew
     compare(browser, files)
     browser.run(
         """const predictions = [{ label: "a", score: 0.00001 }, { label: "b", score: 0.000001 }];
-        window.fetch = async () => new Response(JSON.stringify({ data: [{ predictions }, { predictions }] }));"""
+        const data = [{ predictions }, { predictions }];
+        window.fetch = async () => new Response(JSON.stringify({ data, activation: "sigmoid" }));"""
     )
+    browser.run("document.querySelector('#none').checked = false")
     browser.find("#tab-zero-shot").click()
     browser.wait(lambda: browser.all(".unlikely .shot"), "the labels")
     weight = "return getComputedStyle(document.querySelector('.shot .name')).fontWeight"
     assert browser.run(weight) == "400"
+
+
+def test_none_of_these_wins_where_no_label_fits(browser: Browser, gateway: Gateway, files: list[Path]) -> None:
+    browser.open(gateway.url)
+    compare(browser, files[:1])
+    browser.find("#tab-zero-shot").click()
+    browser.wait(lambda: browser.all("#classified figure"), "the bars")
+    browser.find("#labels").clear()
+    browser.find("#labels").send_keys("blue star, green moon")
+    browser.find("#zero-shot-form button").click()
+    first = "return document.querySelector('#classified .name').textContent"
+    browser.wait(lambda: browser.run(first) == "none of these", "that none fits")
+    labels = ["blue star", "green moon"]
+    answer = api(gateway, "/v1/classify", {"input": encoded(files[:1]), "labels": labels})
+    assert answer["activation"] == "sigmoid"
+    [one, other] = [row["score"] for row in answer["data"][0]["predictions"]]
+    percent = browser.find("#classified .number").text
+    assert float(percent.strip("%<>")) == pytest.approx(100 * (1 - one) * (1 - other), abs=0.51)
+    assert "not one of the labels fits" in browser.find("#none-about").text
+    browser.find("#none").click()
+    browser.wait(lambda: browser.run(first) != "none of these", "that it can be left out")
+
+
+def test_under_softmax_none_of_these_is_one_more_label(browser: Browser, gateway: Gateway, files: list[Path]) -> None:
+    browser.open(gateway.url)
+    browser.drop("#drop", files[0])
+    browser.wait(lambda: len(browser.all("#thumbs img")) == 1, "the image")
+    browser.find("#captions").send_keys("a cat")
+    browser.run(SOFTMAX)
+    browser.find("#run").click()
+    browser.wait(lambda: browser.all("#heatmap td"), "the heatmap")
+    browser.find("#tab-zero-shot").click()
+    browser.wait(lambda: browser.all("#classified figure"), "the bars")
+    assert browser.run("return window.asked.labels") == ["a cat", "something else"]
+    names = "return [...document.querySelectorAll('#classified .name')].map((one) => one.textContent)"
+    assert browser.run(names) == ["none of these", "a cat"]
+    assert "a rough guess" in browser.find("#none-about").text
+
+
+def test_it_says_what_the_demo_model_knows(browser: Browser, gateway: Gateway) -> None:
+    browser.open(gateway.url)
+    browser.wait(lambda: "knows drawn shapes only" in browser.find("#knows").text, "what the model knows")
+
+
+def test_it_speaks_the_browsers_language_and_the_one_that_is_chosen(
+    browser: Browser, gateway: Gateway, files: list[Path]
+) -> None:
+    languages = "Object.defineProperty(navigator, 'languages', { get: () => ['zh-CN', 'en'] })"
+    added = browser.command("Page.addScriptToEvaluateOnNewDocument", source=languages)
+    try:
+        browser.open(gateway.url)
+        assert browser.find("#run").text.startswith("比较")
+        assert browser.run("return document.documentElement.lang") == "zh-CN"
+        compare(browser, files)
+        browser.find("#language").click()
+        assert browser.find("#run").text.startswith("Compare")
+        assert "best image for a caption" in browser.find("#legend").text
+        assert browser.run("return document.documentElement.lang") == "en"
+        browser.open(gateway.url)
+        assert browser.find("#run").text.startswith("Compare")
+    finally:
+        browser.command("Page.removeScriptToEvaluateOnNewDocument", identifier=added["identifier"])
+        browser.run("localStorage.clear()")
 
 
 def test_on_a_phone_the_results_come_into_view(browser: Browser, gateway: Gateway) -> None:

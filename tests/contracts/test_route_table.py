@@ -7,6 +7,8 @@ from openclip_lambda import address
 
 from handler.endpoints import openapi
 from handler.http import cors, routes
+from handler.search.routes import table
+from handler.search.settings import SearchSettings
 from handler.settings import Settings
 from infra import api
 from layer.doctor.checks import address as doctor
@@ -17,6 +19,8 @@ TABLE = "handler/http/routes.py"
 ANSWERED = {path: sorted(methods) for path, methods in routes.ROUTES.items()}
 PLAYGROUND = ROOT / "handler" / "endpoints" / "playground"
 CLIENT = ROOT / "client" / "src" / "openclip_lambda"
+# Where an index is served beside the API.
+SEARCHED = {path: sorted(methods) for path, methods in table(SearchSettings("none"), True).routes.items()}
 
 
 def sources(folder: Path, pattern: str) -> str:
@@ -58,7 +62,9 @@ def test_the_routes_that_the_playground_asks() -> None:
         "routes that the playground asks",
         {
             "handler/endpoints/playground/": {f"/{path}": methods for path, methods in asked.items()},
-            TABLE: {f"/{path}": ANSWERED.get(f"/{path}") for path in asked},
+            TABLE: {
+                f"/{path}": sorted(set(methods) & set(SEARCHED.get(f"/{path}", ()))) for path, methods in asked.items()
+            },
         },
     )
 

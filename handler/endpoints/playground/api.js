@@ -19,7 +19,7 @@ function authorization() {
   return key ? { authorization: `Bearer ${key}` } : {};
 }
 
-// Returns {body, timing}. Throws ApiProblem, also for what a gateway or no network answers.
+// Returns {body, timing}; `timing.full` names the fields of texts that fill the model's context. Throws ApiProblem, also for what a gateway or no network answers.
 async function ask(path, body) {
   const started = performance.now();
   const headers = { ...authorization(), ...(body ? { "content-type": "application/json" } : {}) };
@@ -27,7 +27,7 @@ async function ask(path, body) {
   try {
     response = await fetch(apiUrl(path), { method: body ? "POST" : "GET", headers, body: body && JSON.stringify(body) });
   } catch {
-    throw new ApiProblem(0, "no_answer", "The API cannot be reached from here. Is it still running?");
+    throw new ApiProblem(0, "no_answer", t("problem.reach"));
   }
   const text = await response.text();
   const milliseconds = performance.now() - started;
@@ -38,21 +38,20 @@ async function ask(path, body) {
     // what a gateway says is not always JSON: the status has to do
   }
   if (!response.ok) throw problem(response.status, answer);
-  if (answer === null) throw new ApiProblem(response.status, "not_json", "The response is not JSON: is this the API's own page?");
+  if (answer === null) throw new ApiProblem(response.status, "not_json", t("problem.json"));
   return { body: answer, timing: timing(response, milliseconds) };
 }
 
 function problem(status, answer) {
   if (status === 401 || status === 403) {
-    const given = sessionStorage.getItem(KEY) ? "The API does not take this key." : "This API asks for a key.";
-    return new ApiProblem(status, "key", `${given} Enter it above.`);
+    return new ApiProblem(status, "key", t(sessionStorage.getItem(KEY) ? "problem.key" : "problem.no-key"));
   }
-  if (status === 429) return new ApiProblem(status, "throttled", "Too many requests at once: wait a moment, then compare again.");
+  if (status === 429) return new ApiProblem(status, "throttled", t("problem.throttled"));
   const error = answer?.error;
   if (error?.message) return new ApiProblem(status, error.code, error.param ? `${error.param}: ${error.message}` : error.message);
-  if (status === 413) return new ApiProblem(status, "too_large", "The images are too large for one request: remove some.");
-  if (status === 504 || status === 503) return new ApiProblem(status, "no_answer_in_time", "The function did not answer in time. The next try finds it warm.");
-  return new ApiProblem(status, `http_${status}`, answer?.message ?? `The gateway answered ${status}.`);
+  if (status === 413) return new ApiProblem(status, "too_large", t("problem.large"));
+  if (status === 504 || status === 503) return new ApiProblem(status, "no_answer_in_time", t("problem.time"));
+  return new ApiProblem(status, `http_${status}`, answer?.message ?? t("problem.status", { status }));
 }
 
 function timing(response, milliseconds) {
@@ -61,5 +60,6 @@ function timing(response, milliseconds) {
     milliseconds,
     stages: Object.fromEntries(parts.filter((part) => part.length === 2).map(([name, value]) => [name, Number(value)])),
     cold: response.headers.get("x-openclip-cold") === "true",
+    full: (response.headers.get("x-openclip-full") ?? "").split(", ").filter(Boolean),
   };
 }

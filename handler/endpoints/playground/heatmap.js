@@ -74,8 +74,8 @@ function showHeatmap({ shown, texts, answer, asProbability }) {
     });
     return element("tr", "", title, ...cells);
   });
-  document.querySelector("#heatmap").replaceChildren(element("thead", "", head), element("tbody", "", ...rows));
-  document.querySelector("#legend").replaceChildren(...legend(low, high, asProbability, answer));
+  $("#heatmap").replaceChildren(element("thead", "", head), element("tbody", "", ...rows));
+  $("#legend").replaceChildren(...legend(low, high, asProbability, answer));
 }
 
 function legend(low, high, asProbability, answer) {
@@ -85,9 +85,8 @@ function legend(low, high, asProbability, answer) {
     paint(block, step / 8);
     ramp.append(block);
   }
-  const kind = answer.activation === "softmax" ? "softmax over the captions of an image" : "sigmoid of each pair";
-  const what = asProbability ? `probability: ${kind}, with the model's own scale` : "cosine similarity";
+  const what = t(asProbability ? `probability.${answer.activation}` : "cosine");
   const scale = element("span", "range", number(low, asProbability), ramp, number(high, asProbability));
-  const best = element("span", "range", element("span", "ring"), "best image for a caption");
+  const best = element("span", "range", element("span", "ring"), t("best"));
   return [scale, element("span", "", what), best];
 }

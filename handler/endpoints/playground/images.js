@@ -9,15 +9,15 @@ const taken = new Set(["image/png", "image/jpeg", "image/webp", "image/gif", "im
 
 const images = []; // {name, uri, url, file}: what is sent, what is shown, and what it was as a file
 
-async function addFiles(files) {
+async function addFiles(items, files) {
   const problems = [];
   for (const file of files) {
-    if (images.length >= MAX_IMAGES) {
-      problems.push(`Only the first ${MAX_IMAGES} images are kept.`);
+    if (items.length >= MAX_IMAGES) {
+      problems.push(t("most", { most: MAX_IMAGES }));
       break;
     }
     try {
-      images.push(await toImage(file));
+      items.push(await toImage(file));
     } catch {
       problems.push(unreadable(file));
     }
@@ -28,9 +28,8 @@ async function addFiles(files) {
 const isHeic = (file) => /hei[cf]/i.test(file.type) || /\.(hei[cf]|hif)$/i.test(file.name);
 
 function unreadable(file) {
-  const name = file.name || "The file";
-  if (!isHeic(file)) return `${name} is not an image that this browser can read.`;
-  return `${name} is HEIC, which this browser cannot read: convert it to JPEG (on an iPhone: Settings, Camera, Formats, Most Compatible).`;
+  const name = file.name || t("file");
+  return t(isHeic(file) ? "heic" : "unreadable", { name });
 }
 
 async function toImage(file) {
@@ -82,16 +81,17 @@ function element(tag, className, ...content) {
   return made;
 }
 
-function showThumbs(onChange) {
-  const rows = images.map((item, index) => {
+// `items` are shown in `list`, each with a button that takes it out of them.
+function showThumbs(list, items, onChange) {
+  const rows = items.map((item, index) => {
     const remove = element("button", "", "×");
     remove.type = "button";
-    remove.setAttribute("aria-label", `Remove ${item.name}`);
+    remove.setAttribute("aria-label", t("images.remove", { name: item.name }));
     remove.addEventListener("click", () => {
-      images.splice(index, 1);
+      items.splice(index, 1);
       onChange();
     });
     return element("li", "", image(item), remove);
   });
-  document.querySelector("#thumbs").replaceChildren(...rows);
+  list.replaceChildren(...rows);
 }

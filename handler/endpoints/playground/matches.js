@@ -21,5 +21,5 @@ function showMatches({ shown, texts, answer, asProbability }) {
     });
     return element("li", "card", element("h3", "", text), element("ol", "ranked", ...rows));
   });
-  document.querySelector("#matches").replaceChildren(...cards);
+  $("#matches").replaceChildren(...cards);
 }

@@ -1,35 +1,46 @@
 // What the page says beside its results, and that they are seen.
 
+let lastTiming = null;
+
 function showStatus(timing) {
+  lastTiming = timing;
+  if (!timing) {
+    $("#status").replaceChildren();
+    return;
+  }
   const chip = (text, kind) => element("span", `chip ${kind ?? ""}`, text);
   const { stages, milliseconds, cold } = timing;
   const inside = ["load", "inference"]
     .filter((name) => stages[name] >= 0.5)
-    .map((name) => chip(`${name} ${stages[name].toFixed(stages[name] < 10 ? 1 : 0)} ms`));
+    .map((name) => chip(t(`stage.${name}`, { time: `${stages[name].toFixed(stages[name] < 10 ? 1 : 0)} ms` })));
   $("#status").replaceChildren(
-    chip(cold ? "cold container" : "warm container", cold ? "cold" : "warm"),
-    chip(`request ${milliseconds.toFixed(0)} ms`),
+    chip(t(cold ? "cold" : "warm"), cold ? "cold" : "warm"),
+    chip(t("request", { time: `${milliseconds.toFixed(0)} ms` })),
     ...inside,
   );
   $("#status").title = Object.entries(stages).map(([name, time]) => `${name} ${time} ms`).join(", ");
 }
+redraws.push(() => showStatus(lastTiming));
 
-// What of the captions the model did not read, as far as the API's count of tokens tells.
-function cutNotice(texts, tokens, most) {
-  if (!most) return "";
-  const words = (text) => text.split(/\s+/).length; // a token each at least
-  const long = texts.map((text, index) => (words(text) >= most ? index + 1 : 0)).filter(Boolean);
-  const full = tokens === texts.length * most;
-  if (!long.length && !full) return "";
-  const all = texts.length > 1 ? "All captions fill" : "The caption fills";
-  const some = long.length === 1 ? `Caption ${long[0]} fills` : `Captions ${long.join(", ")} fill`;
-  return `${full || long.length === texts.length ? all : some} the model's ${most} tokens: the rest was not read.`;
+// Which texts the model did not read to their end: `full` names their fields, as texts[1].
+function showCut(key, full) {
+  const places = listed([...new Set(full.map((field) => Number(field.match(/\[(\d+)\]/)?.[1] ?? 0) + 1))]);
+  showNotice(full.length ? t(key, { tokens: chosenFacts()?.context_length, places }) : "");
 }
 
 function showNotice(text) {
-  const box = document.querySelector("#notice");
+  const box = $("#notice");
   box.textContent = text;
   box.hidden = !text;
+}
+
+function showError(error) {
+  const box = $("#error");
+  box.hidden = !error;
+  if (!error) return;
+  const code = error.code && error.code !== "key" ? [element("code", "", error.code)] : [];
+  box.replaceChildren(...code, error.message);
+  if (error.code === "key") openKeyPanel(true);
 }
 
 // On a phone the results begin below what is seen: without this a button there seems to do nothing.

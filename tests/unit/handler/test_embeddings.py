@@ -1,6 +1,7 @@
 """POST /v1/embeddings: what goes in comes out in its order, its form and its length."""
 
 import base64
+import json
 import math
 import struct
 from pathlib import Path
@@ -153,3 +154,23 @@ def test_a_direct_invoke_gives_the_bare_answer_and_the_bare_error(function: Fake
     body = {"input": ["a", data_uri(image_bytes())]}
     assert function.invoke(body) == function.post(body)[1]
     assert function.invoke({"input": ""}) == function.post({"input": ""})[1]
+
+
+def test_a_header_names_the_texts_that_fill_the_models_context(function: FakeFunction) -> None:
+    def full(path: str, body: object) -> str | None:
+        event = {
+            "rawPath": path,
+            "requestContext": {"http": {"method": "POST"}},
+            "headers": {"content-type": "application/json"},
+            "body": json.dumps(body),
+        }
+        header: str | None = function.invoke(event)["headers"].get("x-openclip-full")
+        return header
+
+    assert full("/v1/embeddings", {"input": ["a", "a" * 15]}) is None
+    assert full("/v1/embeddings", {"input": ["a", "b" * 16, {"text": "c" * 40}]}) == "input[1], input[2]"
+    body = {"images": [as_base64(image_bytes())], "texts": ["a" * 16, "a"]}
+    assert full("/v1/similarity", body) == "texts[0]"
+    body = {"input": [as_base64(image_bytes())], "labels": ["a", "b" * 20], "template": ["{}", "c{}"]}
+    assert full("/v1/classify", body) == "labels[1]"
+    assert len((full("/v1/embeddings", {"input": ["d" * 16] * 200}) or "").split(", ")) == 32

@@ -79,3 +79,14 @@ def test_pages_allow_nothing_but_what_is_in_them(function: FakeFunction, path: s
     assert "http:" not in policy
     assert "https:" not in policy
     assert answer["headers"]["content-type"] == "text/html; charset=utf-8"
+    assert "data-search" not in answer["body"].partition("<script")[0]
+
+
+def test_with_a_search_the_page_is_told_so_and_may_show_pictures_of_s3_alone(tmp_path: Path) -> None:
+    answer = FakeFunction(tmp_path / "bundle", search=True).invoke(
+        {"rawPath": "/", "requestContext": {"http": {"method": "GET"}}}
+    )
+    assert "<body data-search>" in answer["body"]
+    policy = dict(part.split(" ", 1) for part in answer["headers"]["content-security-policy"].split("; "))
+    assert policy.pop("img-src") == "'self' data: blob: https://*.amazonaws.com https://*.amazonaws.com.cn"
+    assert "http" not in str(policy)

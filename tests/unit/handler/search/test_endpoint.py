@@ -110,6 +110,7 @@ def test_the_index_says_what_it_is_of(filled: SearchFunction) -> None:
             "manifest_sha256": filled.service.models.manifest.sha256,
             "settings": {"exif_orientation": False, "normalize": True},
             "dimensions": 4,
+            "urls": False,
             "rows": 4,
         },
     )

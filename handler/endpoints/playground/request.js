@@ -1,0 +1,44 @@
+// One request at a time counts: its response is shown, with what it took, what was cut and the code for it.
+
+let waiting = 0; // number of the request whose response counts
+
+// `sent` are the images that stand in the body. A response that a later request has overtaken is dropped.
+async function request(button, path, body, sent, show) {
+  const turn = (waiting += 1);
+  showError(null);
+  button.disabled = true;
+  $("#status").replaceChildren(t("asking"));
+  try {
+    const { body: answer, timing } = await ask(path, body);
+    if (turn !== waiting) return;
+    showCode({ path, body, files: sent.filter((item) => item.file) });
+    showStatus(timing);
+    show(answer, timing.full);
+  } catch (error) {
+    if (turn !== waiting) return;
+    showStatus(null);
+    showError(error);
+  } finally {
+    button.disabled = false;
+  }
+}
+
+function openKeyPanel(open) {
+  $("#key-panel").hidden = !open;
+  $("#key-button").setAttribute("aria-expanded", String(open));
+  if (open) $("#key").focus();
+}
+
+$("#key-button").addEventListener("click", () => openKeyPanel($("#key-panel").hidden));
+$("#key-panel").addEventListener("submit", (event) => {
+  event.preventDefault();
+  sessionStorage.setItem(KEY, $("#key").value.trim());
+  $("#key").value = "";
+  openKeyPanel(false);
+  showError(null);
+  start();
+});
+$("#key-forget").addEventListener("click", () => {
+  sessionStorage.removeItem(KEY);
+  openKeyPanel(false);
+});

@@ -1,0 +1,258 @@
+"""The playground's search tab over a real index in LanceDB: words, images and hits find what the API's vectors say."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from selenium.webdriver.common.keys import Keys
+
+from layer.demo.shapes import COLORS, SHAPES, Thing, draw
+from tests.clients.browser import DESKTOP, PHONE, Browser
+from tests.clients.gateway import KEY, Gateway
+from tests.clients.page import api
+from tests.clients.test_playground import copied
+from tests.local.emulator import PYTHON, ROOT
+
+NAMES = "return [...document.querySelectorAll('#hits .name')].map((one) => one.title)"
+SCORES = "return [...document.querySelectorAll('#hits .chip')].map((one) => one.textContent)"
+SEEN = "return [...document.querySelectorAll('#hits img')].filter((one) => one.naturalWidth === 96).length"
+
+
+class Indexed:
+    """A folder of drawn images, a server over its index, and the images' vectors by key."""
+
+    def __init__(self, url: str, folder: Path, vectors: dict[str, Any]) -> None:
+        self.url, self.folder, self.vectors = url, folder, vectors
+
+    def nearest(self, query: Any, prefix: str = "") -> list[tuple[str, float]]:
+        found = [(key, float(vector @ query)) for key, vector in self.vectors.items() if key.startswith(prefix)]
+        return sorted(found, key=lambda hit: -hit[1])
+
+    def embed(self, item: Any) -> Any:
+        return embedded(self.url, [item])[0]
+
+
+def embedded(url: str, items: list[Any]) -> Any:
+    data = api(Gateway(int(url.rpartition(":")[2])), "/v1/embeddings", {"input": items})["data"]
+    return np.array([one["embedding"] for one in data])
+
+
+@contextmanager
+def server(bundle: Path, root: Path, *options: str, **more: str) -> Iterator[str]:
+    folders = ["--index", str(root / "index"), "--images", str(root / "images")]
+    environ = {**os.environ, "OPENCLIP_BUNDLE_DIR": str(bundle), "OPENCLIP_CACHE_DIR": str(root / "cache"), **more}
+    process = subprocess.Popen(
+        [PYTHON, "-m", "devserver", "--port", "0", *folders, *options],
+        cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+    try:
+        assert process.stdout
+        yield process.stdout.readline().split()[-1]
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("search")
+
+
+@pytest.fixture(scope="module")
+def indexed(bundle: Path, root: Path) -> Iterator[Indexed]:
+    """64 images of 8 colors and 8 shapes, each color in a folder of its own."""
+    for color in COLORS:
+        (root / "images" / color).mkdir(parents=True)
+    things = [Thing(color, shape) for color in COLORS for shape in SHAPES]
+    keys = [f"{thing.color}/{thing.shape} 图.png" for thing in things]
+    for number, (key, thing) in enumerate(zip(keys, things, strict=True)):
+        draw(np.random.default_rng([77, number]), (thing,), 96).save(root / "images" / key)
+    with server(bundle, root) as url:
+        images = [{"image": as_uri(root / "images" / key)} for key in keys]
+        put = [{"key": key, **image} for key, image in zip(keys, images, strict=True)]
+        api(Gateway(int(url.rpartition(":")[2])), "/v1/index", {"put": put})
+        yield Indexed(url, root / "images", dict(zip(keys, embedded(url, images), strict=True)))
+
+
+def as_uri(path: Path) -> str:
+    from tests.clients.conftest import data_uri
+
+    return data_uri(path.read_bytes())
+
+
+@pytest.fixture
+def tab(chrome: Browser, indexed: Indexed) -> Iterator[Browser]:
+    """The tab, open; in the end its console has said nothing, and no other host was asked."""
+    chrome.console()
+    chrome.hosts()
+    opened(chrome, indexed.url)
+    yield chrome
+    assert chrome.console() == []
+    assert chrome.hosts() == {indexed.url.removeprefix("http://")}
+    chrome.driver.get("about:blank")
+
+
+def opened(browser: Browser, url: str, dark: bool = False, size: tuple[int, int] = DESKTOP) -> None:
+    browser.open(url, dark, size)
+    browser.wait(lambda: browser.find("#modes").is_displayed(), "the tab")
+    browser.find("#mode-search").click()
+
+
+def shows(browser: Browser, expected: list[tuple[str, float]]) -> None:
+    keys, scores = [key for key, _ in expected], [score for _, score in expected]
+    browser.wait(lambda: browser.run(NAMES) == keys, f"these hits: {keys}")
+    assert [float(score) for score in browser.run(SCORES)] == pytest.approx(scores, abs=0.0011)
+
+
+def test_words_find_images_in_the_order_of_their_cosines(tab: Browser, indexed: Indexed) -> None:
+    assert tab.find("#search-rows").text == "64 images in the index"
+    for words in ("a red circle", "一个蓝色的星星"):
+        tab.find("#search-text").clear()
+        tab.find("#search-text").send_keys(words, Keys.ENTER)
+        shows(tab, indexed.nearest(indexed.embed(words))[:24])
+    assert tab.run(NAMES)[0] == "blue/star 图.png"
+    tab.run("document.querySelectorAll('#hits img').forEach((one) => { one.loading = 'eager'; })")
+    tab.wait(lambda: tab.run(SEEN) == 24, "a picture for each hit")
+    tab.find("#search-more").click()
+    shows(tab, indexed.nearest(indexed.embed("一个蓝色的星星"))[:48])
+    assert tab.find("#found-about").text == "48 of 64 images, the nearest first"
+
+
+def test_an_image_is_dropped_and_words_are_added_and_taken_away(tab: Browser, indexed: Indexed, tmp_path: Path) -> None:
+    dropped = indexed.folder / "green" / "moon 图.png"
+    tab.drop("#search-form", dropped)
+    image = indexed.vectors["green/moon 图.png"]
+    shows(tab, indexed.nearest(image)[:24])
+    assert tab.run(SCORES)[0] == "1.000"
+    assert [one.get_attribute("alt") for one in tab.all("#search-thumbs img")] == ["moon 图.png"]
+
+    tab.find("#search-text").send_keys("a purple star")
+    tab.find("#search-minus").send_keys("a moon")
+    tab.find("#search-prefix").send_keys("purple/", Keys.ENTER)
+    total = image + indexed.embed("a purple star") - 0.5 * indexed.embed("a moon")
+    shows(tab, indexed.nearest(total / np.linalg.norm(total), "purple/"))
+    assert not tab.find("#search-more").is_displayed()
+
+    for place, language in enumerate(("curl", "python", "javascript")):
+        if place:
+            tab.find("#code-button").click()  # closes it: `copied` opens it
+        code = copied(tab, Gateway(int(indexed.url.rpartition(":")[2])), language)
+        (tmp_path / "code.mjs").write_text(code, encoding="utf-8")
+        command = {"curl": ["bash", "-c", code], "python": [sys.executable, "-c", code]}
+        done = subprocess.run(
+            command.get(language, ["node", tmp_path / "code.mjs"]),
+            cwd=dropped.parent, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        assert [hit["key"] for hit in json.loads(done.stdout)["data"]] == tab.run(NAMES)
+
+    tab.find("#search-prefix").send_keys("no such", Keys.ENTER)
+    tab.wait(lambda: tab.find("#found-about").text == "No image's name begins with purple/no such.", "that none does")
+
+
+def test_with_the_keyboard_alone_images_like_a_hit_are_found(tab: Browser, indexed: Indexed) -> None:
+    tab.run("document.querySelector('#mode-compare').focus()")
+    tab.press(Keys.ARROW_LEFT)
+    assert tab.run("return document.activeElement.id") == "mode-search"
+    reached = []
+    for _ in range(9):
+        tab.press(Keys.TAB)
+        reached.append(tab.run("return document.activeElement.id"))
+        if reached[-1] == "search-text":
+            break
+    tab.press("a black heart", Keys.ENTER)
+    tab.wait(lambda: len(tab.all("#hits .like")) == 24, "hits")
+    tab.run("document.querySelector('#hits .like').focus()")
+    tab.press(Keys.ARROW_RIGHT, Keys.ARROW_DOWN, Keys.ARROW_UP, Keys.ARROW_LEFT, Keys.ARROW_RIGHT)
+    second = tab.run(NAMES)[1]
+    name = second.rpartition("/")[2]
+    assert tab.run("return document.activeElement.ariaLabel") == f"Find images like {name}"
+    tab.press(Keys.ENTER)
+    shows(tab, indexed.nearest(indexed.vectors[second])[:24])
+    assert tab.run("return document.querySelector('#search-text').value") == ""
+    tab.find("#search-thumbs button").click()
+    assert tab.all("#search-thumbs img") == []
+
+
+def test_what_is_missing_or_was_cut_is_said(tab: Browser) -> None:
+    tab.find("#search-run").click()
+    tab.wait(lambda: "Write what to find" in tab.find("#error").text, "what is missing")
+    tab.find("#search-minus").send_keys("a circle", Keys.ENTER)  # alone it says what not to find
+    tab.wait(lambda: "Write what to find" in tab.find("#error").text, "what is missing")
+    tab.run("document.querySelector('#search-text').value = '这是一个红色的圆形'.repeat(40)")
+    tab.find("#search-run").click()
+    tab.wait(lambda: tab.find("#notice").is_displayed(), "that it was cut")
+    assert tab.find("#notice").text == "The words fill the model's 32 tokens: the rest was not read."
+    assert not tab.find("#error").is_displayed()
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_it_is_readable_on_every_screen(tab: Browser, indexed: Indexed, size: tuple[int, int], dark: bool) -> None:
+    opened(tab, indexed.url, dark, size)
+    assert "64 dimensions" in tab.find("#facts").text
+    tab.find("#search-text").send_keys("a yellow moon")
+    tab.drop("#search-form", indexed.folder / "yellow" / "star 图.png")
+    tab.wait(lambda: len(tab.all("#hits .like")) == 24, "hits")
+    if size == PHONE:
+        top = "return document.querySelector('#found').getBoundingClientRect().top"
+        tab.wait(lambda: 0 <= tab.run(top) < PHONE[1] / 2, "the results in view")
+    tab.find("#code-button").click()
+    tab.screenshot(f"{'phone' if size == PHONE else 'desktop'}-{'dark' if dark else 'light'}-search", size)
+    assert tab.run("return document.documentElement.scrollWidth") <= size[0]
+    small = (
+        "return [...document.querySelectorAll('button')].filter((o) => o.offsetParent && o.offsetHeight < 24).length"
+    )
+    assert tab.run(small) == 0
+    assert tab.faults() == []
+
+
+def test_without_an_index_there_is_no_tab_and_nothing_is_asked_in_vain(browser: Browser, gateway: Gateway) -> None:
+    gateway.seen.clear()
+    browser.open(f"{gateway.url}/#search")
+    browser.wait(lambda: "64 dimensions" in browser.find("#facts").text, "the model's facts")
+    assert not browser.find("#modes").is_displayed()
+    assert browser.find("#compare").is_displayed()
+    assert gateway.seen == [("GET", "/"), ("GET", "/v1/models")]
+
+
+def test_behind_a_key_the_pictures_are_asked_for_with_it_and_urls_where_there_may_be_some(
+    chrome: Browser, bundle: Path, indexed: Indexed, root: Path
+) -> None:
+    with server(bundle, root, "--api-key", KEY, OPENCLIP_SEARCH_URL_BUCKETS="photos") as url:
+        chrome.open(url)
+        chrome.run("sessionStorage.setItem('openclip-api-key', arguments[0])", KEY)
+        opened(chrome, url)
+        chrome.find("#search-text").send_keys("a red circle", Keys.ENTER)
+        chrome.wait(lambda: len(chrome.all("#hits img")) == 24, "hits")
+        chrome.wait(lambda: chrome.run(SEEN) >= 6, "pictures")
+        assert {one.get_attribute("src")[:5] for one in chrome.all("#hits img")} == {"blob:"}
+        chrome.find("#code-button").click()
+        assert '"with_urls":true' in chrome.find("#code-shown").text
+        chrome.console()
+        chrome.hosts()
+
+
+def test_of_a_bucket_the_pictures_come_by_the_url_that_the_response_has(tab: Browser) -> None:
+    tab.run(
+        """const answer = window.fetch;
+        window.fetch = async (url, options) => {
+            if (!String(url).endsWith("v1/search")) return answer(url, options);
+            const picture = document.createElement("canvas").toDataURL();
+            const hit = { object: "hit", score: 0.5, metadata: {}, vector: [1] };
+            const one = { ...hit, bucket: "b", key: "x/one.png", url: picture };
+            const data = [one, { ...hit, bucket: "b", key: "two.png" }];
+            return new Response(JSON.stringify({ object: "list", data }));
+        };"""
+    )
+    tab.find("#search-text").send_keys("a red circle", Keys.ENTER)
+    tab.wait(lambda: len(tab.all("#hits .like")) == 2, "hits")
+    assert tab.find("#hits img").get_attribute("src").startswith("data:")
+    assert [one.get_attribute("title") for one in tab.all("#hits .name")] == ["s3://b/x/one.png", "s3://b/two.png"]
+    assert tab.find("#hits .unseen").text == "no picture"
