@@ -1,13 +1,10 @@
 """The playground's search tab over a real index in LanceDB: words, images and hits find what the API's vectors say."""
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,48 +13,13 @@ from selenium.webdriver.common.keys import Keys
 from layer.demo.shapes import COLORS, SHAPES, Thing, draw
 from tests.clients.browser import DESKTOP, PHONE, Browser
 from tests.clients.gateway import KEY, Gateway
+from tests.clients.indexed import Indexed, embedded, server
 from tests.clients.page import api
 from tests.clients.test_playground import copied
-from tests.local.emulator import PYTHON, ROOT
 
 NAMES = "return [...document.querySelectorAll('#hits .name')].map((one) => one.title)"
 SCORES = "return [...document.querySelectorAll('#hits .chip')].map((one) => one.textContent)"
 SEEN = "return [...document.querySelectorAll('#hits img')].filter((one) => one.naturalWidth === 96).length"
-
-
-class Indexed:
-    """A folder of drawn images, a server over its index, and the images' vectors by key."""
-
-    def __init__(self, url: str, folder: Path, vectors: dict[str, Any]) -> None:
-        self.url, self.folder, self.vectors = url, folder, vectors
-
-    def nearest(self, query: Any, prefix: str = "") -> list[tuple[str, float]]:
-        found = [(key, float(vector @ query)) for key, vector in self.vectors.items() if key.startswith(prefix)]
-        return sorted(found, key=lambda hit: -hit[1])
-
-    def embed(self, item: Any) -> Any:
-        return embedded(self.url, [item])[0]
-
-
-def embedded(url: str, items: list[Any]) -> Any:
-    data = api(Gateway(int(url.rpartition(":")[2])), "/v1/embeddings", {"input": items})["data"]
-    return np.array([one["embedding"] for one in data])
-
-
-@contextmanager
-def server(bundle: Path, root: Path, *options: str, **more: str) -> Iterator[str]:
-    folders = ["--index", str(root / "index"), "--images", str(root / "images")]
-    environ = {**os.environ, "OPENCLIP_BUNDLE_DIR": str(bundle), "OPENCLIP_CACHE_DIR": str(root / "cache"), **more}
-    process = subprocess.Popen(
-        [PYTHON, "-m", "devserver", "--port", "0", *folders, *options],
-        cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-    )  # fmt: skip
-    try:
-        assert process.stdout
-        yield process.stdout.readline().split()[-1]
-    finally:
-        process.terminate()
-        process.wait(20)
 
 
 @pytest.fixture(scope="module")
