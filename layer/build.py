@@ -78,9 +78,11 @@ def _parts(
         refuse_drift(spec.models, pins, ask=not named and environment.offline() is None)
     if mode != "update" and (finished := _all_finished(spec, cache, pins, own_samples)):
         return finished
+    from layer.registry.room import refuse_too_little
     from layer.registry.table import text_repositories
     from layer.sources.prepared import chosen
 
+    refuse_too_little(spec.models, cache)
     prepared = chosen.prepared(spec, sources or chosen.Options(), mode == "update", text_repositories, cache)
     return _make_all(spec, cache, pins, own_samples, lock, mode, prepared)
 
