@@ -1,6 +1,7 @@
 """`python -m layer evaluate`: the quality certificate of a bundle, on the user's own images."""
 
 import argparse
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,7 +48,9 @@ def _run(options: argparse.Namespace) -> None:
     asked = _asked(options, spec.evaluation)
     if options.chart and options.chart.suffix not in (".png", ".svg"):
         raise EvaluationError(f"--chart {options.chart}: name a file that ends in .png or .svg")
+    from layer.bundle.verify import check_files
     from layer.files import disk_errors
+    from layer.files.directory_lock import held
     from layer.quality import evaluate
     from layer.sources import lock
 
@@ -55,9 +58,15 @@ def _run(options: argparse.Namespace) -> None:
     places = evaluate.Places(spec, pins, sources.of(options), options.cache)
     with disk_errors.explained("the evaluation", options.cache, options.bundle):
         data = evaluate.data_of(asked, (options.image_column, options.caption_column), options.limit)
-        results = evaluate.evaluate(options.bundle, options.model, data, places)
-        if not options.keep_manifest:
-            evaluate.write(options.bundle, results)
+        with ExitStack() as locks:
+            locks.enter_context(held(options.cache / ".lock", str(options.cache)))
+            if not options.keep_manifest:  # as a build holds it
+                beside = options.bundle.with_name(f".{options.bundle.name}.lock")
+                locks.enter_context(held(beside, str(options.bundle)))
+            check_files(options.bundle)  # the figures are to be of what the manifest says
+            results = evaluate.evaluate(options.bundle, options.model, data, places)
+            if not options.keep_manifest:
+                evaluate.write(options.bundle, results)
         _draw(results, options.chart)
     printer(options).show_quality(options.bundle, results)
     if spec.evaluation:
