@@ -1,8 +1,9 @@
 """Measure one model on one set of data: every output beside open_clip in fp32, with intervals."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +27,10 @@ def certify(model: sides.Bundled, data: Data) -> tuple[Certificate, Data]:
 
     Raises EvaluationError where too little is left.
     """
-    ours, theirs = sides.by_handler(model, data), sides.by_open_clip(model, data)
-    data, ours, theirs = _common(data, ours, theirs)
+    ours = sides.by_handler(model, data)
+    data, ours = _without(data, ours.refused, ours)  # what the function refuses, open_clip need not decode
+    theirs = sides.by_open_clip(model, data)
+    data, ours, theirs = _without(data, theirs.refused, ours, theirs)
     outputs = {REFERENCE: theirs}
     outputs |= {name: Embedded(encode(ours.images), encode(ours.texts)) for name, encode in OUTPUTS.items()}
     figures = _figures(data, outputs)
@@ -37,6 +40,7 @@ def certify(model: sides.Bundled, data: Data) -> tuple[Certificate, Data]:
         data=data.name,
         sha256=data.sha256,
         images=len(data.images),
+        given=data.given,
         texts=len(data.texts),
         left_out=len(data.left_out),
         templates=list(data.templates) if data.kind == "labels" else [],
@@ -49,21 +53,23 @@ def certify(model: sides.Bundled, data: Data) -> tuple[Certificate, Data]:
     return made, data
 
 
-def _common(data: Data, ours: Embedded, theirs: Embedded) -> tuple[Data, Embedded, Embedded]:
-    """Leave out what one of the sides could not embed, so that both are measured on the same."""
-    no = {kind: {**theirs.refused[kind], **ours.refused[kind]} for kind in ("image", "text")}
-    reasons = [LeftOut(str(data.images[place]), reason) for place, reason in sorted(no["image"].items())]
-    reasons += [LeftOut(repr(data.texts[place]), reason) for place, reason in sorted(no["text"].items())]
-    images, texts = set(range(len(data.images))) - set(no["image"]), set(range(len(data.texts))) - set(no["text"])
+def _without(data: Data, refused: Mapping[str, Mapping[int, str]], *sides: Embedded) -> tuple[Any, ...]:
+    """Leave out what one side could not embed: returns the data, and each side's vectors of what is left."""
+    reasons = [LeftOut(str(data.images[place]), reason) for place, reason in sorted(refused["image"].items())]
+    reasons += [LeftOut(repr(data.texts[place]), reason) for place, reason in sorted(refused["text"].items())]
+    images, texts = (
+        set(range(len(data.images))) - set(refused["image"]),
+        set(range(len(data.texts))) - set(refused["text"]),
+    )
     left, seen, said = data.only(images, texts)
     if len(left.images) < MIN_IMAGES or len(left.texts) < MIN_IMAGES:
         raise EvaluationError(
             f"{data.name}: of {len(data.images)} images and {len(data.texts)} texts, {len(left.images)} and "
             f"{len(left.texts)} can be measured: give two of each or more"
-            + "".join(f"\n  {one.what}: {one.reason}" for one in reasons[:5])
+            + "".join(f"\n  {one.what}: {one.reason}" for one in (*data.left_out, *reasons)[:5])
         )
-    one, other = (Embedded(side.images[seen], side.texts[said]) for side in (ours, theirs))
-    return replace(left, left_out=(*left.left_out, *reasons)), one, other
+    kept = (Embedded(side.images[seen], side.texts[said], side.refused) for side in sides)
+    return replace(left, left_out=(*left.left_out, *reasons)), *kept
 
 
 def _figures(data: Data, outputs: dict[str, Embedded]) -> list[Figure]:

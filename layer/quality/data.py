@@ -89,6 +89,7 @@ def joined(
             right.setdefault((digest, text))
     of_image, of_text = {d: place for place, d in enumerate(images)}, {t: place for place, t in enumerate(known)}
     links = tuple((of_image[digest], of_text[text]) for digest, text in right)
+    name = "".join(letter if letter.isprintable() else "?" for letter in name)  # the manifest holds it
     return Data(
         kind, name, tuple(images.values()), tuple(images), tuple(known), links, tuple(problems), given=len(images)
     )

@@ -183,6 +183,13 @@ def test_a_table_that_cannot_be_used_is_refused_with_the_fix(tmp_path: Path, tab
     assert "a CSV with a column of image paths" in str(refused.value)
 
 
+def test_a_name_that_a_terminal_would_obey_does_not_reach_the_manifest(tmp_path: Path) -> None:
+    folder = tmp_path / "mine\x1b[2J\udcff"
+    images(folder, "a/1.png", "b/2.png")
+
+    assert reading.labels(folder, ("{}",)).name == "mine?[2J?"
+
+
 def test_a_sample_is_the_same_each_time(tmp_path: Path) -> None:
     images(tmp_path, *(f"{name}/{number}.png" for number in range(4) for name in ("a", "b")))
     data = reading.labels(tmp_path, ("{}",))
