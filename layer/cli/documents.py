@@ -76,17 +76,19 @@ def show_registry(listed: Sequence[table.Pair], licenses: Mapping[str, str] | No
     _print(document)
 
 
-def show_quality(bundle: Path, results: "Sequence[Result]") -> None:
+def show_quality(results: "Sequence[Result]") -> None:
     """Print what was measured, and what was left out."""
     rows = [
         {
+            "bundle": str(one.bundle),
             "model": one.model,
+            "engine": one.engine,
             **dataclasses.asdict(one.certificate),
             "left_out": [dataclasses.asdict(left) for left in one.left_out],
         }
         for one in results
     ]
-    _print({"bundle": str(bundle), "evaluated": rows})
+    _print({"evaluated": rows})
 
 
 def show_picked(need: Need, picked: Picked) -> None:

@@ -33,7 +33,7 @@ def add(commands: "argparse._SubParsersAction[Parser]") -> None:
     evaluate.add_argument("--caption-column", metavar="NAME", help="of the CSV (default: caption, title, text, ...)")
     evaluate.add_argument("--limit", type=count, default=LIMIT, help="images; of more, a sample (default: %(default)s)")
     evaluate.add_argument("--model", metavar="ID", help="one model of the bundle (default: all)")
-    evaluate.add_argument("--bundle", type=Path, default=BUNDLE, help="default: %(default)s")
+    evaluate.add_argument("--bundle", type=Path, action="append", help=f"default: {BUNDLE}; repeatable, to compare")
     evaluate.add_argument("--models", type=Path, default=DEFAULT_SPEC, help="the models.toml it was built from")
     evaluate.add_argument("--cache", type=Path, default=CACHE, help="keeps downloads and embeddings")
     evaluate.add_argument("--chart", type=Path, metavar="FILE", help="draw the figures into a .png or .svg")
@@ -54,21 +54,24 @@ def _run(options: argparse.Namespace) -> None:
     from layer.quality import evaluate
     from layer.sources import lock
 
+    bundles = list(dict.fromkeys(options.bundle or [BUNDLE]))
     pins = lock.read(lock.lock_path(options.models))
     places = evaluate.Places(spec, pins, sources.of(options), options.cache)
-    with disk_errors.explained("the evaluation", options.cache, options.bundle):
+    with disk_errors.explained("the evaluation", options.cache, *bundles):
         data = evaluate.data_of(asked, (options.image_column, options.caption_column), options.limit)
         with ExitStack() as locks:
             locks.enter_context(held(options.cache / ".lock", str(options.cache)))
-            if not options.keep_manifest:  # as a build holds it
-                beside = options.bundle.with_name(f".{options.bundle.name}.lock")
-                locks.enter_context(held(beside, str(options.bundle)))
-            check_files(options.bundle)  # the figures are to be of what the manifest says
-            results = evaluate.evaluate(options.bundle, options.model, data, places)
-            if not options.keep_manifest:
-                evaluate.write(options.bundle, results)
+            results = []
+            for bundle in bundles:
+                if not options.keep_manifest:  # as a build holds it
+                    locks.enter_context(held(bundle.with_name(f".{bundle.name}.lock"), str(bundle)))
+                check_files(bundle)  # the figures are to be of what the manifest says
+                found = evaluate.evaluate(bundle, options.model, data, places)
+                if not options.keep_manifest:
+                    evaluate.write(bundle, found)
+                results += found
         _draw(results, options.chart)
-    printer(options).show_quality(options.bundle, results)
+    printer(options).show_quality(results)
     if spec.evaluation:
         evaluate.refuse_loss(spec.evaluation, results)
 

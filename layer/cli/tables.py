@@ -82,18 +82,18 @@ def show_bundle(bundle: Path) -> None:
             print(f"  {source.repo} at {source.revision[:12]} ({roles}; license {license})")
     for model in facts.models:
         for made in model.quality or ():
-            quality_table.show(model.id, made)
+            quality_table.show(f"{model.id}, {model.engine} {model.precision}", made)
     print()
     sizes = [(file.path, f"{file.size / MB:.3f} MB", file.sha256[:12]) for file in facts.files]
     _table(("file", "size", "sha256"), sizes)
     print(f"{len(sizes)} files, {sum(file.size for file in facts.files) / MB:.1f} MB")
 
 
-def show_quality(bundle: Path, results: "Sequence[Result]") -> None:
-    """Print what was measured of a bundle, and what was left out of the data."""
+def show_quality(results: "Sequence[Result]") -> None:
+    """Print what was measured, and what was left out of the data."""
     for one in results:
         quality_table.show_left_out(one.left_out)
-        quality_table.show(one.model, one.certificate)
+        quality_table.show(f"{one.model}, {one.engine}", one.certificate)
 
 
 def show_estimate(spec: Spec, estimates: "Sequence[Estimate]") -> None:

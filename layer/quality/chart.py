@@ -67,5 +67,7 @@ def _panel(result: Result, axis: "plt.Axes") -> None:
     axis.set_axisbelow(True)
     axis.spines[["top", "right"]].set_visible(False)
     said = "captions" if made.kind == "pairs" else "classes"
-    axis.set_title(f"{result.model}: {made.images:,} images, {made.texts:,} {said}", loc="left", fontsize=10)
+    axis.set_title(
+        f"{result.model}, {result.engine}: {made.images:,} images, {made.texts:,} {said}", loc="left", fontsize=10
+    )
     axis.legend(fontsize=8, frameon=False, loc="lower left", bbox_to_anchor=(1.0, 0.0))

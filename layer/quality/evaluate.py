@@ -27,9 +27,11 @@ GATED = (MEAN_RECALL, "top-1 accuracy")  # one recall of a few thousand images c
 
 @dataclass(frozen=True)
 class Result:
-    """What was found of one model on one set of data."""
+    """What was found of one model of a bundle on one set of data. `engine` is as "openvino int8"."""
 
+    bundle: Path
     model: str
+    engine: str
     certificate: Certificate
     left_out: tuple[LeftOut, ...]
 
@@ -64,7 +66,8 @@ def evaluate(bundle: Path, model: str | None, data: Sequence[Data], places: Plac
         bundled = Bundled(bundle, facts, entry, places.spec, places.lock, places.sources or Options(), places.cache)
         for one in data:
             made, left = certify(bundled, one)
-            results.append(Result(entry.id, made, left.left_out))
+            engine = f"{entry.engine} {entry.precision}"
+            results.append(Result(bundle, entry.id, engine, made, left.left_out))
     return results
 
 

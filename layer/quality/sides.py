@@ -22,6 +22,9 @@ from layer.sources.prepared.chosen import Options
 from layer.spec import ModelSpec, Spec
 from layer.versions import installed
 
+# Code that changes what is embedded.
+SHIPPED = ("handler/*.py", "handler/*/*.py")
+ASKS = ("layer/quality/open_clip_side.py", "layer/quality/embedding.py", "layer/bundle/reference.py")
 LIBRARIES = ("open_clip_torch", "torch", "transformers", "timm", "Pillow")
 
 
@@ -43,7 +46,7 @@ def by_handler(model: Bundled, data: Data) -> Embedded:
     folder = f"models/{model.entry.slug}/"
     files = [(file.path, file.sha256) for file in model.facts.files if file.path.startswith(folder)]
     entry = {name: value for name, value in as_json(model.entry).items() if name != "quality"}
-    known = ["handler", files, entry, build_cache.code_digest(), _places(data)]
+    known = ["handler", files, entry, build_cache.code_digest(patterns=SHIPPED), _places(data)]
 
     def compute() -> Embedded:
         torch = any(ENGINES[one.engine].ships_checkpoint for one in model.facts.models)
@@ -61,7 +64,8 @@ def by_open_clip(model: Bundled, data: Data) -> Embedded:
     """Embed by open_clip in fp32, in a process without a network. Raises EvaluationError."""
     made_of = [(source.repo, source.revision) for source in model.entry.sources]
     versions = [installed(name) for name in LIBRARIES]
-    known = ["open_clip", model.entry.name, model.entry.pretrained, made_of, versions, _places(data)]
+    code = build_cache.code_digest(patterns=ASKS)
+    known = ["open_clip", model.entry.name, model.entry.pretrained, made_of, versions, code, _places(data)]
 
     def compute() -> Embedded:
         with _hub(model) as hub, line_process.open_clip(model.entry.name, model.entry.pretrained, hub) as ask:
