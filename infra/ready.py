@@ -37,8 +37,8 @@ def _command(arguments: Sequence[str] | None) -> None:
     build = Path(given.get("build_dir", "build"))
     checks = examine(Asked(build / "bundle", profile=options.profile, seconds=SECONDS))
     known = {check.name: check for check in checks}
-    # The app says more exactly what is wrong with a package.
-    problems = [check for check in stops(checks, "deploy") if check.name != "package"]
+    # The app says more exactly what is wrong with a package, and which of its own libraries are missing.
+    problems = [check for check in stops(checks, "deploy") if check.name not in ("package", "Python")]
     own_bootstrap = any(key.endswith(":bootstrapQualifier") for key in given)
     if options.deploying and not own_bootstrap and (found := known.get("bootstrap")) and found.state == MISSING:
         problems.append(found)

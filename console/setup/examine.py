@@ -1,7 +1,7 @@
 """Look at everything at once, within seconds: what is slow to answer is told as that."""
 
-import os
 import threading
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -38,7 +38,7 @@ def examine(asked: Asked) -> list[Check]:
     build = asked.bundle.parent
     looks: dict[str, Look] = {
         "Python": machine.python,
-        "directory": lambda: machine.directory(Path(os.curdir)),
+        "directory": machine.directory,
         "disk": lambda: machine.disk(build),
         "network": machine.network,
         "bundle": lambda: machine.bundle(asked.bundle),
@@ -60,8 +60,6 @@ def examine(asked: Asked) -> list[Check]:
     threads = [threading.Thread(target=run, args=row, daemon=True) for row in looks.items()]
     for thread in threads:
         thread.start()
-    import time
-
     end = time.monotonic() + asked.seconds
     for thread in threads:
         thread.join(max(0.0, end - time.monotonic()))

@@ -16,7 +16,8 @@ from console.setup.check import Check, missing, ok, unknown
 
 ROOT = Path(preflight.ROOT)
 NODE = 18  # the CDK CLI's least
-BUILD_BYTES, PACKAGE_BYTES = 3_000_000_000, 1_500_000_000  # a ViT-L with its export; an engine's wheels and a bundle
+LEAST_BYTES = 500_000_000  # a package of the demo model, copied for CDK; a build of it is smaller
+LARGE_BYTES = 5_000_000_000  # a ViT-L: checkpoint, export, bundle
 PROBE_SECONDS = 1.5
 HUB = "https://huggingface.co"
 
@@ -49,6 +50,10 @@ def docker(build: Path, seconds: float) -> Check:
     roles = _roles(build)
     if roles is not None and not roles & {"image", "search"}:
         return ok("Docker", "not needed: the package is layers")
+    if roles is None and shutil.which("docker") is None:
+        return unknown(
+            "Docker", "docker is not installed", 'install it, if the package is to be an image (not "layer")'
+        )
     fix = 'start it, or set package = "layer" in [target] of layer/models.toml, which needs none'
     if roles is not None and "image" not in roles:
         fix = "start it, or package without `--with search`, which needs none"
@@ -76,7 +81,7 @@ def _roles(build: Path) -> set[str] | None:
         return None
 
 
-def disk(folder: Path, needed: int = BUILD_BYTES) -> Check:
+def disk(folder: Path, needed: int = LEAST_BYTES) -> Check:
     """Look at what is free where files will be written, and in the temporary directory."""
     import tempfile
 
@@ -86,9 +91,12 @@ def disk(folder: Path, needed: int = BUILD_BYTES) -> Check:
         free = shutil.disk_usage(there).free
         if free < needed:
             fix = "free some, or name another place (--output and --cache, or TMPDIR)"
-            return missing("disk", f"{free / 1e6:,.0f} MB are free in {there}, up to {needed / 1e6:,.0f} needed", fix)
+            return missing("disk", f"{free / 1e6:,.0f} MB are free in {there}, {needed / 1e6:,.0f} needed", fix)
         if not os.access(there, os.W_OK):
             return missing("disk", f"{there} may not be written", "change its owner or mode, or work in another place")
+        if free < LARGE_BYTES:
+            fix = f"a model as large as ViT-L takes {LARGE_BYTES / 1e9:.0f} GB to build: free some for one"
+            return unknown("disk", f"{free / 1e9:,.1f} GB free in {there}", fix)
     return ok("disk", f"{shutil.disk_usage(there).free / 1e9:,.1f} GB free")
 
 
@@ -116,13 +124,13 @@ def network(environ: Mapping[str, str] = os.environ) -> Check:
         )
 
 
-def directory(where: Path) -> Check:
-    """Look whether the directory is the checkout: paths like build/bundle are relative to it."""
+def directory() -> Check:
+    """Look whether the working directory is the checkout: paths like build/bundle are relative to it."""
     try:
-        same = where.resolve() == ROOT.resolve()
+        where = Path.cwd()
     except OSError:
         return missing("directory", "the working directory is gone", f"run `cd {ROOT}`")
-    if same:
+    if where.resolve() == ROOT.resolve():
         return ok("directory", str(ROOT))
     return missing("directory", f"{where} is not the checkout: build/ is looked for here", f"run `cd {ROOT}`")
 

@@ -96,7 +96,7 @@ def test_5_a_models_name_misspelt(tmp_path: Path) -> None:
 
 def test_6_another_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told = answer([*PYTHON, "layer", "doctor", "--setup", "--for", "serve"], tmp_path)
-    assert "is not the checkout: build/ is looked for here\n" in told
+    assert f"{tmp_path} is not the checkout: build/ is looked for here\n" in told
     assert f"directory: run `cd {ROOT}`" in told
 
     checkout = tmp_path / "checkout"
