@@ -1,4 +1,4 @@
-"""A short list of models for what somebody needs, the most accurate first, each with the reasons."""
+"""A short list of models for what somebody needs, the best first, each with the reasons."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -7,7 +7,7 @@ from typing import Any
 from layer.engines import fastest
 from layer.registry import table
 from layer.registry.cost import Cost, estimate
-from layer.registry.published import Accuracy, accuracy, image_gflops
+from layer.registry.published import Accuracy, accuracy, image_gflops, recall
 
 LISTED = 5
 CHEAPER = 0.9  # or it is the same cost
@@ -37,10 +37,11 @@ class Need:
 
 @dataclass(frozen=True)
 class Choice:
-    """One model of the list. Without `accuracy` nothing is published; without `cost` its operations are not known."""
+    """One model of the list. What is None is not published: accuracies, recall in the languages, operations."""
 
     pair: table.Pair
     accuracy: Accuracy | None
+    recall: float | None
     cost: Cost | None
     license: str | None = None
     reasons: tuple[str, ...] = ()
@@ -56,28 +57,31 @@ class Picked:
 
 
 def pick(need: Need, licenses: Callable[[Sequence[str]], dict[str, Any]]) -> Picked:
-    """Return the models that nothing beats: of those that do, none is both cheaper and more accurate.
+    """Return the models that nothing beats: of those that do, none is both cheaper and better.
 
+    Better is a higher accuracy on ImageNet; for other languages than English, a higher recall in them, if one is
+    published.
     Where that leaves room, models follow of which nothing is published, the smallest first, unless an accuracy or a
     cost is asked for. `licenses` asks the hub what it states of repositories; it is called only for `need.licenses`.
     """
     engine = fastest(need.architecture, need.package or "image")
     every = [
-        Choice(pair, accuracy(pair.name, pair.pretrained), _cost(pair, engine))
+        Choice(pair, accuracy(pair.name, pair.pretrained), _recall(pair, need), _cost(pair, engine))
         for pair in table.pairs(fits=need.package)
         if not pair.advice and pair.weights and _reads(pair, need.languages)
     ]
-    ranked = [one for one in every if one.accuracy and one.cost and _suits(need, one.accuracy, one.cost)]
-    ranked.sort(key=lambda one: (-_accuracy(one), _dollars(one)))
+    by_recall = any(one.recall is not None for one in every)
+    ranked = [one for one in every if _score(one, by_recall) and one.cost and _suits(need, one.accuracy, one.cost)]
+    ranked.sort(key=lambda one: (-_score(one, by_recall), _dollars(one)))
     no_bound = (need.dollars, need.milliseconds, need.accuracy) == (None, None, None)
-    rest = [one for one in every if not (one.accuracy and one.cost)] if no_bound else []
+    rest = [one for one in every if not (_score(one, by_recall) and one.cost)] if no_bound else []
     rest.sort(key=lambda one: one.pair.sizes["int8"])
     if need.licenses:
         ranked, rest = _licensed(need, ranked, licenses), _licensed(need, rest, licenses)
     best = _spread(_unbeaten(ranked), LISTED)
     chosen = [*best, *_different(rest)[: LISTED - len(best)]]
     left = dict.fromkeys(one.pair.name for one in rest if one not in chosen)
-    choices = tuple(replace(one, reasons=tuple(_reasons(need, one, best))) for one in chosen)
+    choices = tuple(replace(one, reasons=tuple(_reasons(need, one, best, by_recall))) for one in chosen)
     return Picked(choices, engine, tuple(left))
 
 
@@ -91,11 +95,16 @@ def _reads(pair: table.Pair, languages: Sequence[str]) -> bool:
     return set(languages) <= {"en"} or languages_of(pair) is not None
 
 
-def _suits(need: Need, known: Accuracy, cost: Cost) -> bool:
+def _recall(pair: table.Pair, need: Need) -> float | None:
+    """Return the recall in the languages; English alone is ranked by ImageNet, of which far more is published."""
+    return None if set(need.languages) <= {"en"} else recall(pair.name, pair.pretrained, need.languages)
+
+
+def _suits(need: Need, known: Accuracy | None, cost: Cost) -> bool:
     return (
         (need.dollars is None or cost.dollars <= need.dollars)
         and (need.milliseconds is None or cost.milliseconds <= need.milliseconds)
-        and (need.accuracy is None or known.imagenet >= need.accuracy)
+        and (need.accuracy is None or (known is not None and known.imagenet >= need.accuracy))
     )
 
 
@@ -104,7 +113,10 @@ def _cost(pair: table.Pair, engine: str) -> Cost | None:
     return estimate(operations, pair.sizes["int8"], engine) if operations else None
 
 
-def _accuracy(one: Choice) -> float:
+def _score(one: Choice, by_recall: bool) -> float:
+    """Return what models are ranked by, 0 where it is not published."""
+    if by_recall:
+        return one.recall or 0.0
     return one.accuracy.imagenet if one.accuracy else 0.0
 
 
@@ -141,18 +153,18 @@ def _different(rows: Sequence[Choice]) -> list[Choice]:
     return list({one.pair.name: one for one in reversed(rows)}.values())[::-1]
 
 
-def _reasons(need: Need, one: Choice, best: Sequence[Choice]) -> Iterator[str]:
+def _reasons(need: Need, one: Choice, best: Sequence[Choice], by_recall: bool) -> Iterator[str]:
     if one not in best:
-        yield "open_clip has published no accuracy of it"
+        yield f"open_clip has published no {'recall in these languages' if by_recall else 'accuracy'} of it"
     elif one is best[0]:
-        yield "the most accurate that suits"
+        yield f"the best {'recall' if by_recall else 'accuracy'} that suits"
     else:
-        points = (_accuracy(best[0]) - _accuracy(one)) * 100
+        points = (_score(best[0], by_recall) - _score(one, by_recall)) * 100
         yield f"{points:.1f} points below the first, at {_dollars(one) / _dollars(best[0]):.0%} of its cost"
     if len(best) > 1 and one is best[-1]:
         yield "the cheapest that nothing beats"
     about = languages_of(one.pair)
-    yield f"reads {', '.join(need.languages)}: {about}" if about else "reads English"
+    yield f"text tower: {about}" if about else "reads English"
     yield "fits layers and images" if "layer" in one.pair.fits else 'needs package = "image"'
     if one.license:
         yield f"license {one.license}"

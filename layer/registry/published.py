@@ -2,15 +2,19 @@
 
 https://github.com/mlfoundations/open_clip at commit f862f86cd92123615a8695ce8bcb6ecc066af452: docs/openclip_results.csv
 (zero-shot accuracy on ImageNet, and the mean over 38 data sets) is published.csv, docs/model_profile.csv (billions of
-operations of the image tower) is operations.csv.
+operations of the image tower) is operations.csv. At commit 9a3e7d0f199e4b554b6d2e3be7fa2e83062d8c8c:
+docs/openclip_multilingual_retrieval_results.csv (Crossmodal-3600, text-to-image recall@1 in 36 languages) is
+languages.csv, the models with a multilingual text tower.
 """
 
 import csv
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 SOURCE = "open_clip's docs/openclip_results.csv (commit f862f86)"
+LANGUAGES_SOURCE = "docs/openclip_multilingual_retrieval_results.csv (commit 9a3e7d0)"
 _HERE = Path(__file__).parent
 
 
@@ -25,6 +29,19 @@ class Accuracy:
 def accuracy(name: str, pretrained: str) -> Accuracy | None:
     """Return what is published of a pair; of the same weights under open_clip's other name where that has none."""
     return _accuracies().get((name, pretrained)) or _accuracies().get((_plain(name), pretrained))
+
+
+def recall(name: str, pretrained: str, languages: Sequence[str]) -> float | None:
+    """Return the text-to-image recall@1 of Crossmodal-3600, the mean of some languages; None where one is missing."""
+    known = _recalls().get((name, pretrained), {})
+    if not languages or not set(languages) <= set(known):
+        return None
+    return sum(known[language] for language in languages) / len(languages)
+
+
+def languages_measured() -> frozenset[str]:
+    """Return the codes of the languages that `recall` knows."""
+    return frozenset(code for row in _recalls().values() for code in row)
 
 
 def image_gflops(name: str) -> float | None:
@@ -43,6 +60,15 @@ def _accuracies() -> dict[tuple[str, str], Accuracy]:
             (row["name"], row["pretrained"]): Accuracy(float(row["imagenet"]), float(row["average38"]))
             for row in csv.DictReader(stream)
         }
+
+
+@functools.cache
+def _recalls() -> dict[tuple[str, str], dict[str, float]]:
+    with (_HERE / "languages.csv").open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    return {
+        (row.pop("name"), row.pop("pretrained")): {code: float(value) for code, value in row.items()} for row in rows
+    }
 
 
 @functools.cache
