@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from layer.bundle.quality_records import Certificate, Figure
 from layer.errors import EvaluationError
+from layer.naming.checked import shown
 from layer.quality import bootstrap, sides
 from layer.quality.data import Data, LeftOut
 from layer.quality.embedding import Embedded
@@ -56,7 +57,7 @@ def certify(model: sides.Bundled, data: Data) -> tuple[Certificate, Data]:
 def _without(data: Data, refused: Mapping[str, Mapping[int, str]], *sides: Embedded) -> tuple[Any, ...]:
     """Leave out what one side could not embed: returns the data, and each side's vectors of what is left."""
     reasons = [LeftOut(str(data.images[place]), reason) for place, reason in sorted(refused["image"].items())]
-    reasons += [LeftOut(repr(data.texts[place]), reason) for place, reason in sorted(refused["text"].items())]
+    reasons += [LeftOut(shown(data.texts[place]), reason) for place, reason in sorted(refused["text"].items())]
     images, texts = (
         set(range(len(data.images))) - set(refused["image"]),
         set(range(len(data.texts))) - set(refused["text"]),

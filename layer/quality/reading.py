@@ -13,7 +13,9 @@ IMAGE_COLUMNS = ("image", "filepath", "file_name", "filename", "image_path", "pa
 CAPTION_COLUMNS = ("caption", "title", "text", "captions", "comment", "description", "sentence")
 MIN_CLASSES = 2
 FORM = "a CSV with a column of image paths and one of captions, or a folder of images with a .txt beside each"
-csv.field_size_limit(1 << 20)
+csv.field_size_limit(
+    text_file.MAX_TABLE
+)  # a caption that is too long is the function's to refuse, and the rest is read
 
 
 def pairs(place: Path, columns: tuple[str | None, str | None] = (None, None)) -> Data:
