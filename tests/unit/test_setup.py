@@ -172,7 +172,7 @@ def test_what_is_needed_is_told_apart_from_the_rest(
     assert main([*command, "--for", "package", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert (document["for"], document["ready"]) == ("package", True)
-    assert {check["name"] for check in document["checks"]} >= {"Python", "Node", "Docker", "disk", "network", "quotas"}
+    assert {check["name"] for check in document["checks"]} >= {"Python", "Node", "Docker", "disk", "network", "credentials"}
 
 
 @pytest.mark.parametrize("arguments", [["doctor"], ["doctor", "x", "--setup"]])
