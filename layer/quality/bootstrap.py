@@ -27,16 +27,33 @@ class Drawn:
     draws: NDArray[np.float64]
 
 
-def draw(hits: NDArray[np.float64], image: NDArray[np.int64], images: int) -> Drawn:
-    """Resample `images` images. `hits` are float64 [queries, outputs]; `image`, [queries], says what a query is of."""
-    sums = np.stack([np.bincount(image, column, images) for column in hits.T], axis=1)
-    counts = np.bincount(image, minlength=images).astype(np.float64)
-    draws = [weights @ sums / np.maximum(weights @ counts, 1)[:, None] for weights in _weights(images)]
-    return Drawn(sums.sum(axis=0) / counts.sum(), np.concatenate(draws))
+@dataclass(frozen=True)
+class Hits:
+    """Hits of queries, float64 [queries, outputs], and which image each query is drawn with, int64 [queries]."""
+
+    hits: NDArray[np.float64]
+    image: NDArray[np.int64]
+
+
+def draw(measured: Sequence[Hits], images: int) -> list[Drawn]:
+    """Resample `images` images; every resample has the same images in all that was measured."""
+    sums = [np.stack([np.bincount(one.image, column, images) for column in one.hits.T], axis=1) for one in measured]
+    counts = [np.bincount(one.image, minlength=images).astype(np.float64)[:, None] for one in measured]
+    both = np.concatenate([*sums, *counts], axis=1)
+    drawn = np.concatenate([weights @ both for weights in _weights(images)])
+    ends = np.cumsum([0, *(one.shape[1] for one in sums)])
+    queries = drawn[:, ends[-1] :]
+    return [
+        Drawn(
+            sums[place].sum(axis=0) / counts[place].sum(),
+            drawn[:, ends[place] : ends[place + 1]] / np.maximum(queries[:, [place]], 1),
+        )
+        for place in range(len(measured))
+    ]
 
 
 def mean(several: Sequence[Drawn]) -> Drawn:
-    """Return the mean of several shares; every resample has the same images in all of them."""
+    """Return the mean of several shares that were drawn together."""
     return Drawn(np.mean([one.values for one in several], axis=0), np.mean([one.draws for one in several], axis=0))
 
 
@@ -53,7 +70,7 @@ def estimates(drawn: Drawn, against: int) -> list[tuple[Estimate, Estimate]]:
 
 
 def _weights(images: int) -> Iterator[NDArray[np.float64]]:
-    """Yield how often each image is drawn: parts of [resamples, images], the same in every call."""
+    """Yield how often each image is drawn: parts of [resamples, images]."""
     rng = np.random.default_rng(SEED)
     rows = max(1, _NUMBERS // images)
     for start in range(0, RESAMPLES, rows):
@@ -61,7 +78,9 @@ def _weights(images: int) -> Iterator[NDArray[np.float64]]:
 
 
 def _counted(drawn: NDArray[np.int64], images: int) -> NDArray[np.float64]:
-    return np.stack([np.bincount(row, minlength=images) for row in drawn]).astype(np.float64)
+    rows = len(drawn)
+    places = drawn + images * np.arange(rows)[:, None]
+    return np.bincount(places.ravel(), minlength=rows * images).reshape(rows, images).astype(np.float64)
 
 
 def _estimate(value: float, drawn: NDArray[np.float64]) -> Estimate:

@@ -76,15 +76,17 @@ def _without(data: Data, refused: Mapping[str, Mapping[int, str]], *sides: Embed
 def _figures(data: Data, outputs: dict[str, Embedded]) -> list[Figure]:
     by_image, of_itself = _grouped(data.right, len(data.images)), np.arange(len(data.images))
     if data.kind == "labels":
-        found = _measured("top-{} accuracy", TOP, outputs, _Direction(True, by_image, of_itself))
-        return [figure for metric, drawn in found.items() for figure in _of(metric, drawn, list(outputs))]
-    by_text = _grouped([(text, image) for image, text in data.right], len(data.texts))
-    first = np.array([places[0] for places in by_text])
-    found = {
-        **_measured("text-to-image recall@{}", RECALL_AT, outputs, _Direction(False, by_text, first)),
-        **_measured("image-to-text recall@{}", RECALL_AT, outputs, _Direction(True, by_image, of_itself)),
-    }
-    found[MEAN_RECALL] = bootstrap.mean(list(found.values()))
+        measured = _measured("top-{} accuracy", TOP, outputs, _Direction(True, by_image, of_itself))
+    else:
+        by_text = _grouped([(text, image) for image, text in data.right], len(data.texts))
+        first = np.array([places[0] for places in by_text])
+        measured = {
+            **_measured("text-to-image recall@{}", RECALL_AT, outputs, _Direction(False, by_text, first)),
+            **_measured("image-to-text recall@{}", RECALL_AT, outputs, _Direction(True, by_image, of_itself)),
+        }
+    found = dict(zip(measured, bootstrap.draw(list(measured.values()), len(data.images)), strict=True))
+    if data.kind == "pairs":
+        found[MEAN_RECALL] = bootstrap.mean(list(found.values()))
     return [figure for metric, drawn in found.items() for figure in _of(metric, drawn, list(outputs))]
 
 
@@ -99,7 +101,7 @@ class _Direction:
 
 def _measured(
     metric: str, cutoffs: Sequence[int], outputs: dict[str, Embedded], way: _Direction
-) -> dict[str, bootstrap.Drawn]:
+) -> dict[str, bootstrap.Hits]:
     one = next(iter(outputs.values()))
     candidates = len(one.texts if way.from_images else one.images)
     ks = [k for k in cutoffs if k < candidates] or [1]  # the first k of k candidates are all
@@ -108,10 +110,7 @@ def _measured(
         ends = (vectors.images, vectors.texts) if way.from_images else (vectors.texts, vectors.images)
         found.append(hits(Task(*ends, way.right), ks))
     by_cutoff = np.stack(found, axis=2).transpose(1, 0, 2)  # [cutoffs, queries, outputs]
-    return {
-        metric.format(k): bootstrap.draw(rows, way.image, len(one.images))
-        for k, rows in zip(ks, by_cutoff, strict=True)
-    }
+    return {metric.format(k): bootstrap.Hits(rows, way.image) for k, rows in zip(ks, by_cutoff, strict=True)}
 
 
 def _of(metric: str, drawn: bootstrap.Drawn, outputs: Sequence[str]) -> list[Figure]:

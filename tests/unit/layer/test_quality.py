@@ -3,6 +3,7 @@
 import itertools
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -56,11 +57,26 @@ def test_many_queries_are_ranked_in_parts_as_in_one() -> None:
     assert found.tolist() == np.array(expected, float).tolist()
 
 
+def estimates(hit: Any, image: Any, images: int) -> Any:
+    [drawn] = bootstrap.draw([bootstrap.Hits(hit, image)], images)
+    return bootstrap.estimates(drawn, 0)
+
+
+def test_what_is_drawn_together_is_what_is_drawn_alone() -> None:
+    rng = np.random.default_rng(0)
+    two = [bootstrap.Hits(rng.random((count, 3)), rng.integers(0, 50, count)) for count in (80, 120)]
+
+    for one, drawn in zip(two, bootstrap.draw(two, 50), strict=True):
+        [alone] = bootstrap.draw([one], 50)
+        assert np.allclose(drawn.draws, alone.draws)
+        assert np.allclose(drawn.values, one.hits.mean(axis=0))
+
+
 def test_the_interval_of_a_share_is_that_of_the_binomial_distribution() -> None:
     hit = np.zeros((2000, 1))
     hit[:600] = 1
 
-    [(share, loss)] = bootstrap.estimates(bootstrap.draw(hit, np.arange(2000), 2000), 0)
+    [(share, loss)] = estimates(hit, np.arange(2000), 2000)
 
     spread = 1.96 * math.sqrt(0.3 * 0.7 / 2000)
     assert (share.value, share.low, share.high) == pytest.approx((0.3, 0.3 - spread, 0.3 + spread), abs=0.002)
@@ -71,7 +87,7 @@ def test_a_loss_is_paired_so_its_interval_is_that_of_the_queries_that_changed() 
     hit = np.zeros((2000, 2))
     hit[:600, 0], hit[10:600, 1] = 1, 1
 
-    loss = bootstrap.estimates(bootstrap.draw(hit, np.arange(2000), 2000), 0)[1][1]
+    loss = estimates(hit, np.arange(2000), 2000)[1][1]
 
     assert loss.value == pytest.approx(0.005)
     assert 0 < loss.low < loss.high < 0.0095  # of two samples it would be 0.028 to either side
@@ -80,7 +96,7 @@ def test_a_loss_is_paired_so_its_interval_is_that_of_the_queries_that_changed() 
 def test_captions_of_one_image_are_drawn_together() -> None:
     hit = np.repeat(np.arange(400) % 2, 5)[:, None].astype(float)  # five captions an image, all right or all wrong
 
-    [(share, _)] = bootstrap.estimates(bootstrap.draw(hit, np.repeat(np.arange(400), 5), 400), 0)
+    [(share, _)] = estimates(hit, np.repeat(np.arange(400), 5), 400)
 
     assert share.high - share.low == pytest.approx(2 * 1.96 * math.sqrt(0.25 / 400), rel=0.1)
 
