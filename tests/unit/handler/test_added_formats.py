@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pillow_heif
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image, ImageCms, ImageOps
 
 from handler.errors import ImageError
 from handler.imaging import heif_pixels
@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[3]
 BOTH = ("avif", "heic")
 LIMIT = 1_000_000
 ORIENTATION = 0x0112
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
 def picture(width: int = 64, height: int = 48, mode: str = "RGB", seed: int = 1) -> Image.Image:
@@ -53,6 +54,9 @@ def turned(orientation: int) -> bytes:
         ("HEIF", "L", (64, 48), {}),
         ("HEIF", "RGB", (64, 48), {"save_all": True, "append_images": [picture(seed=2)], "primary_index": 1}),
         ("HEIF", "RGB", (64, 48), {"exif": turned(6)}),
+        ("HEIF", "RGB", (300, 200), {"tile_size": 64, "thumbnails": [128], "icc_profile": SRGB, "exif": turned(8)}),
+        ("AVIF", "RGB", (64, 48), {"icc_profile": SRGB, "exif": turned(3), "xmp": b"<x:xmpmeta/>"}),
+        ("HEIF", "L", (64, 48), {"icc_profile": SRGB}),
         ("HEIF", "RGB", (64, 48), {"matrix_coefficients": 0, "chroma": 444}),
     ],
 )
