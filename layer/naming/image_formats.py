@@ -56,10 +56,10 @@ def code_bytes(formats: Iterable[str] | None) -> dict[str, int]:
 
 
 def sizes(tree: Path, formats: Iterable[str]) -> dict[str, int]:
-    """Return what each format's decoder takes in a runtime tree, in bytes, by what it is called in a table."""
+    """Return what each format's decoder takes in a runtime tree, in bytes, by the format's name."""
     found = {}
     for one in formats:
         tops = [path for place in DECODERS[one].places for path in tree.glob(place)]
         files = [path for top in tops for path in (top.rglob("*") if top.is_dir() else (top,)) if path.is_file()]
-        found[DECODERS[one].name] = sum(path.stat().st_size for path in files)
+        found[one] = sum(path.stat().st_size for path in files)
     return found

@@ -60,7 +60,7 @@ def refuse_beforehand(facts: Manifest, layers: int) -> None:
 def size_table(facts: Manifest, sizes: Mapping[str, int], decoders: Mapping[str, int] | None = None) -> list[str]:
     """Return one line for each part, the models' each for itself, in MB unzipped."""
     rows = [("handler", sizes["handler"]), ("dependencies", sizes["dependencies"])]
-    rows += [(f"  of these {name}", size) for name, size in (decoders or {}).items()]
+    rows += [(f"  of these {DECODERS[name].name}", size) for name, size in (decoders or {}).items()]
     for model in facts.models:
         prefix = f"models/{model.slug}/"
         own = sum(file.size for file in facts.files if file.path.startswith(prefix))

@@ -105,3 +105,14 @@ def test_what_cannot_fit_is_refused_before_anything_is_installed(given: Manifest
 def test_what_may_fit_is_installed_and_measured() -> None:
     size_check.refuse_beforehand(facts("layer", "onnx", "int8", 262_000_000), 2)
     size_check.refuse_beforehand(facts("image", "torch", "fp32", 1_500_000_000), 2)
+
+
+def test_what_decoders_add_is_a_line_each() -> None:
+    both = manifest_of([model("a/b")], [], Target("3.13", "x86_64", "layer", ("avif", "heic")))
+    sizes = {"handler": 1_000_000, "dependencies": 150_000_000}
+    table = size_check.size_table(both, sizes, {"avif": 5_000_000, "heic": 27_000_000})
+    assert [line.split()[-2] for line in table[1:4]] == ["150.0", "5.0", "27.0"]
+    assert "AVIF" in table[2]
+    assert "HEIC" in table[3]
+    with pytest.raises(PackageError, match='image_formats without "heic": 28 MB less'):
+        size_check.check(both, {**sizes, "bundle": 120_000_000}, 2, {"avif": 5_000_000, "heic": 27_000_000})
