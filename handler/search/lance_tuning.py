@@ -1,7 +1,7 @@
 """When a table is indexed, and how much of the index a query looks at: speed against recall.
 
 Measured by `python -m benchmarks.search` (docs/collections.md). IVF with vectors of 8 bits a number: built in a
-twentieth of the time of product quantization, and exact enough that four candidates a hit are plenty.
+twentieth of the time of product quantization, and exact enough that two candidates a hit are plenty.
 """
 
 import logging
@@ -16,7 +16,7 @@ FLAT_ROWS = 10_000  # below, every vector is compared, which is exact: 28 ms of 
 PARTITION_ROWS = 2_000
 PARTITIONS = 4_096  # at most
 SCANNED_ROWS = 200_000  # rows' short vectors that a query looks at, however many there are: 15 ms of one core
-CANDIDATES = 4  # for each hit, compared again with their whole vectors
+CANDIDATES = 2  # for each hit, compared again with their whole vectors: each is a read, from S3 a request
 EVERY = 16  # writes after which somebody looks whether the table needs care
 FRAGMENTS = 64  # files of rows, above which they are put together: LanceDB writes all up to a million rows anew
 CACHE_SHARE = 0.25  # of a function's memory: LanceDB's own limit is 6 GB

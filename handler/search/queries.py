@@ -16,7 +16,7 @@ from handler.settings import Settings
 if TYPE_CHECKING:
     from handler.models import LoadedModel
 
-CANCELLED = 1e-4  # a sum that is shorter says more about rounding than about the queries
+CANCELLED = 1e-4  # of the weights: a sum that is shorter says more about rounding than about the queries
 
 
 def combined(queries: Sequence[Query], model: "LoadedModel", settings: Settings) -> tuple[Vector, int]:
@@ -34,7 +34,7 @@ def combined(queries: Sequence[Query], model: "LoadedModel", settings: Settings)
     total = np.zeros(model.entry.embed_dim, np.float64)
     for query in queries:
         total += query.weight * (next(vectors) if query.vector is None else scaled(query.vector)).astype(np.float64)
-    if np.linalg.norm(total) < CANCELLED:
+    if np.linalg.norm(total) <= CANCELLED * sum(abs(query.weight) for query in queries):
         raise ApiError(
             "query_cancels_out",
             "the weighted queries add up to nothing, which has no direction: change a weight, or leave one out",

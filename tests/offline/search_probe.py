@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from handler.batch import shard
-from handler.batch.folder_plan import plan
-from handler.batch.reader import FolderReader
+from handler.batch.reader import FolderReader, now
+from handler.batch.rows import Row
+from handler.batch.shard import Work
 from handler.batch.store import Directory
 from handler.http import dispatch
 from handler.search.lance import LanceIndex
@@ -41,11 +41,11 @@ def main(root: Path) -> None:
         for thing in THINGS:
             draw(random, [thing]).save(root / "photos" / f"{thing.color}-{thing.shape}-{number}.png")
     store = Directory(root / "vectors")
-    planned = plan(root / "photos", store, "local", 100)
     reader = FolderReader(root / "photos", service.settings.max_object_bytes)
-    work = shard.Work(service.model(None), service.models.manifest.sha256, service.settings, reader, store)
-    for number in range(planned["shards"]):
-        shard.run(f"runs/local/plan/{number:08d}.jsonl", work, 0)
+    work = Work(service.model(None), service.models.manifest.sha256, service.settings, reader, store)
+    rows = [Row("", path.name, path.stat().st_size, now()) for path in sorted((root / "photos").iterdir())]
+    embedded = work.embed(rows)[0]
+    store.write(work.target("vectors", "local", "00000000", "parquet"), work.parquet(embedded))
     rebuild(Source(str(root / "vectors")), LanceIndex(str(root / "index")))
     routes = table(SearchSettings(str(root / "index")))
 

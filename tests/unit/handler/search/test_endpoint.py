@@ -68,6 +68,9 @@ def test_a_hit_has_all_that_is_known_of_the_image(filled: SearchFunction) -> Non
         ({"vector": [0, 0, 3, 3]}, [0, 0, 3, 3]),
         (data_uri(image_bytes(GREEN)), [0, 1, 0, 1]),
         (["a", "b"], [1, 1, 0, 0]),
+        ({"vector": [1e-320, 0, 0, 0], "weight": 1e-9}, [1, 0, 0, 0]),
+        ({"vector": [1e308, 1e308, 0, 0]}, [1, 1, 0, 0]),
+        ({"text": "ab", "weight": -1}, [-1, -1, 0, 0]),
         ([{"text": "a"}, {"text": "b", "weight": 0.5}], [1, 0.5, 0, 0]),
         ([{"text": "aaa"}, {"text": "b"}], [1, 1, 0, 0]),  # of unit vectors: a longer text weighs no more
         ([{"text": "ab"}, {"text": "b", "weight": -0.5}], [0.5**0.5, 0.5**0.5 - 0.5, 0, 0]),
