@@ -65,11 +65,13 @@ class Search:
     def change(self, service: Service, request: Request) -> Response:
         """Answer `POST /v1/index`. Raises ApiError."""
         fields = INDEX.read(read_json(request), service.settings)
-        ours = _about(service, self._model(service))
-        self._index.prepare(ours)
-        model = service.model(ours.model)
+        theirs = self._there()
+        ours = _about(service, _shared(service, theirs) if theirs else None)
+        if theirs:
+            check_same(theirs, ours, self._settings.place)
         seen_at = _now()
-        items = _items(fields["put"], model, service, seen_at)
+        items = _items(fields["put"], service.model(ours.model), service, seen_at) if fields["put"] else []
+        self._index.prepare(ours)  # now that all can be done
         if items:
             self._index.put(items)
         if fields["delete"]:
@@ -77,20 +79,20 @@ class Search:
         counts = {"put": len(items), "deleted": len(fields["delete"]), "rows": self._index.count()}
         return Response(200, {"object": "index", **counts})
 
-    def _model(self, service: Service) -> str | None:
-        """Return the model that the index is of; None where there is no index, or one of another bundle."""
-        try:
-            return _shared(service, self._index.about())
-        except ApiError as error:
-            if error.code != "index_not_found":
-                raise
-            return None
-
     def tell(self, service: Service, request: Request) -> Response:
         """Answer `GET /v1/index`. Raises ApiError index_not_found."""
         about = self._index.about()
         facts = {"rows": self._index.count(), "urls": bool(self._settings.url_buckets)}
         return Response(200, {"object": "index", **about._asdict(), **facts})
+
+    def _there(self) -> About | None:
+        """Return what the index is of; None where there is none yet."""
+        try:
+            return self._index.about()
+        except ApiError as error:
+            if error.code != "index_not_found":
+                raise
+            return None
 
 
 def _shared(service: Service, theirs: About) -> str | None:

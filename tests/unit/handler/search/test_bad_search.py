@@ -123,6 +123,14 @@ def refused(answer: tuple[int, Any], code: str, param: str | None) -> None:
     assert len(body["error"]["message"]) < 600
 
 
+def test_a_refused_change_makes_no_index(tmp_path: Path) -> None:
+    made = SearchFunction(tmp_path / "bundle", str(tmp_path / "index"))
+    refused(made.change({"put": [{"key": "a", "image": "bm8gaW1hZ2U="}]}), "not_an_image", "put[0].image")
+    refused(made.change({"put": [{"key": "a", "vector": [1]}]}), "invalid_vector", "put[0].vector")
+    assert made.get("/v1/index")[0] == 404
+    assert not (tmp_path / "index").exists()
+
+
 def test_every_code_of_the_search_is_tested() -> None:
     tested = {row[1] for row in (*SEARCHES, *CHANGES)}
     elsewhere = {"index_not_found", "index_unavailable"}  # test_endpoint.py, test_lance.py, test_bucket.py
