@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from handler.endpoints.embeddings import embed, fetched, floats, unit
+from handler.endpoints.embeddings import embed, fetched, floats, modalities, unit
 from handler.errors import ApiError
 from handler.imaging.decode import read_header
 from handler.messages import Request, Response
@@ -47,7 +47,7 @@ class Search:
         ours = _about(service, fields["model"] or _shared(service, theirs))
         check_same(theirs, ours, self._settings.place)
         _check_size(fields["k"], ours.dimensions if fields["with_vectors"] else 0)
-        model = service.model(ours.model)
+        model = service.model(ours.model, modalities([query.item for query in fields["query"] if query.item]))
         current().model = ours.model
         vector, tokens = queries.combined(fields["query"], model, service.settings)
         with stage("search"):
@@ -70,7 +70,8 @@ class Search:
         if theirs:
             check_same(theirs, ours, self._settings.place)
         seen_at = _now()
-        items = _items(fields["put"], service.model(ours.model), service, seen_at) if fields["put"] else []
+        needed = modalities([entry.image for entry in fields["put"] if entry.image])
+        items = _items(fields["put"], service.model(ours.model, needed), service, seen_at) if fields["put"] else []
         self._index.prepare(ours)  # now that all can be done
         if items:
             self._index.put(items)
