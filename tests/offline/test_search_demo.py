@@ -33,8 +33,7 @@ def found(tmp_path_factory: pytest.TempPathFactory, demo_bundle: Path) -> Any:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_first_four_of_a_caption_show_it(found: Any, language: str) -> None:
     right = [name == wanted for wanted, names in found[language].items() for name in names]
-    assert len(right) == 4 * len(THINGS)
-    print(f"{language}: {sum(right)} of {len(right)}")
+    assert len(right) == 4 * len(THINGS) // 2
     assert sum(right) / len(right) >= 0.95
 
 
