@@ -104,6 +104,7 @@ def test_a_run_embeds_every_image_once_and_names_the_broken_ones(batch: Deployme
     stack = ("--stack", batch.name)
     estimated = command(batch, "estimate", f"s3://{SOURCE}/in/", *stack)
     assert (estimated["images"], estimated["objects"], estimated["counted"]) == (GOOD + BROKEN, GOOD + BROKEN + 1, True)
+    assert (estimated["work"]["memory"], estimated["work"]["architecture"]) == (3008, "x86_64")  # the deployed worker's
     started = command(batch, "start", f"s3://{SOURCE}/in/", *stack, "--run", "first", "--shard-size", str(SHARD))
     assert (started["run"], started["how"]) == ("first", "started")
     ended = command(batch, "status", *stack, "--run", "first", "--wait")
@@ -140,6 +141,13 @@ def test_a_run_that_is_taken_up_again_does_only_what_is_missing(batch: Deploymen
     ended = command(batch, "resume", "--stack", batch.name, "--run", "first", "--wait")
     assert (ended["run"], ended["status"]) == ("first", "SUCCEEDED")
     assert objects(batch, "vectors/") == before  # what was remade too, byte for byte
+
+
+def test_a_run_may_have_a_part_of_the_source(batch: Deployment) -> None:
+    stack = ("--stack", batch.name)
+    ended = command(batch, "start", f"s3://{SOURCE}/in/02", *stack, "--run", "part", "--wait")
+    assert (ended["status"], ended["images"]["done"]) == ("SUCCEEDED", 10)
+    assert [key.rpartition("/")[2] for key in objects(batch, "vectors/") if "/run=part/" in key] == ["00000000.parquet"]
 
 
 def test_a_folder_on_this_machine_gives_what_the_bucket_gives(batch: Deployment, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from openclip_lambda.batch import aws
 
 from handler.batch.rows import ENDINGS
 from handler.batch.settings import BatchSettings
@@ -52,6 +53,14 @@ def test_without_a_source_nothing_of_a_batch_is_there(synth: Synth) -> None:
 def test_without_a_source_the_other_settings_of_a_batch_change_no_byte(synth: Synth) -> None:
     others = {"batch_output": "a-bucket", "batch_concurrency": 9, "batch_memory": 4096, "batch_max_failed": 0.1}
     assert synth(out="with", **others, batch_tolerated_shards=1, batch_vectors="int8") == synth(out="without")
+
+
+def test_the_outputs_are_those_that_the_clients_commands_read(template: Template) -> None:
+    names = (aws.OUTPUT_MACHINE, aws.OUTPUT_BUCKET, aws.OUTPUT_SOURCE, aws.OUTPUT_WORKER)
+    values = {name: template["Outputs"][name]["Value"] for name in names}
+    assert values[aws.OUTPUT_SOURCE] == "photos/2026/"
+    functions = {name: item for name, item in template["Resources"].items() if item["Type"] == "AWS::Lambda::Function"}
+    assert "batch worker" in functions[values[aws.OUTPUT_WORKER]["Ref"]]["Description"]
 
 
 def test_compaction_has_its_schedule_and_may_change_nothing_but_arrivals(template: Template) -> None:

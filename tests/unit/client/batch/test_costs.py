@@ -70,6 +70,12 @@ def test_the_document_shows_the_same_lines(estimate: Estimate) -> None:
     assert all(page in COLLECTIONS for page in prices.PAGES)
 
 
+def test_the_clients_document_shows_what_the_command_prints(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("batch", "estimate", "s3://my-photos/2026/", "--images", "1000000", "--region", "us-east-1")
+    assert cli.main(list(words)) == 0
+    assert capsys.readouterr().out in (ROOT / "docs" / "client.md").read_text(encoding="utf-8")
+
+
 def test_what_was_measured_is_what_the_benchmarks_say() -> None:
     for name, model in measured.MODELS.items():
         told = {
