@@ -60,7 +60,7 @@ def test_the_outputs_are_those_that_the_clients_commands_read(template: Template
     values = {name: template["Outputs"][name]["Value"] for name in names}
     assert values[aws.OUTPUT_SOURCE] == "photos/2026/"
     functions = {name: item for name, item in template["Resources"].items() if item["Type"] == "AWS::Lambda::Function"}
-    assert "batch worker" in functions[values[aws.OUTPUT_WORKER]["Ref"]]["Description"]
+    assert "batch worker" in functions[values[aws.OUTPUT_WORKER]["Ref"]]["Properties"]["Description"]
 
 
 def test_compaction_has_its_schedule_and_may_change_nothing_but_arrivals(template: Template) -> None:

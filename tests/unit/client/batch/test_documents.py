@@ -29,7 +29,8 @@ def plan(made: World, run: str, seen_at: int, keys: list[str]) -> None:
 def executed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Run the blocks one after the other, where `vectors` is the directory of the results."""
     monkeypatch.chdir(folder)
-    blocks = re.findall(r"```python\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
+    section = DOCS.read_text(encoding="utf-8").partition("## Reading it")[2].partition("\n## ")[0]
+    blocks = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
     assert len(blocks) == 2
     names: dict[str, Any] = {}
     for block in blocks:
