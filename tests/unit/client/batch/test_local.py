@@ -94,7 +94,13 @@ def test_the_repositorys_own_code_runs_with_its_bundle_and_the_status_is_its(rep
 
     status, out, err = ended(repository, "resume", "--output", "out")
     assert status == 3
+    assert "results are in out" in out
     assert "1 images could not be embedded: `batch errors --output out`" in out
+
+
+def test_a_folder_alone_is_enough(repository: Path) -> None:
+    assert ended(repository, "start", "./photos")[0] == 3
+    assert (repository / "vectors" / "runs" / "local" / "plan.json").is_file()
 
 
 def test_ctrl_c_lets_the_run_end_itself_and_says_how_it_goes_on(repository: Path) -> None:
@@ -118,7 +124,6 @@ def test_ctrl_c_lets_the_run_end_itself_and_says_how_it_goes_on(repository: Path
     ("arguments", "says"),
     [
         (("start", "nowhere", "--output", "out"), "nowhere is no folder"),
-        (("start", "photos"), "--output is missing"),
         (("start", "photos", "--output", "out", "--run", "a b"), "use letters"),
         (("start", "photos", "--output", "out", "--since", "2026-01-01"), "--since is for a bucket"),
         (("start", "photos", "--output", "out", "--bundle", "photos"), "python -m layer build"),

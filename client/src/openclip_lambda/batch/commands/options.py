@@ -35,7 +35,10 @@ def deployed() -> Parser:
     parser.add_argument("--machine", metavar="ARN", help="of the state machine, where no stack may be read")
     parser.add_argument("--bucket", help="that plans and results lie in, with --machine")
     parser.add_argument(
-        "--output", type=Path, metavar="DIRECTORY", help="of a run on this machine, in place of a stack"
+        "--output",
+        type=Path,
+        metavar="DIRECTORY",
+        help="of a run on this machine, in place of a stack; `start` makes ./vectors where none is named",
     )
     return parser
 

@@ -19,6 +19,7 @@ from openclip_lambda.bulk.terminal import say
 from openclip_lambda.cli.parser import number
 from openclip_lambda.errors import ClientError
 
+OUTPUT = Path("vectors")  # of a folder's run, where none is named
 LOCAL = "local"  # the name of a folder's run, as `python -m handler.batch` has it
 NEEDS = "handler.batch.app, arro3.core, arro3.io"
 MODULE = "handler.batch"
@@ -115,27 +116,26 @@ def _folder(options: argparse.Namespace, source: Path, run: str) -> int:
     """Run a folder to its end. Ctrl-C stops it: what is finished is kept, and the same command goes on."""
     if not source.is_dir():
         raise ClientError(f"{source} is no folder: name one, or s3://bucket/prefix")
-    if not options.output:
-        raise ClientError("--output is missing: name a directory for the vectors of a folder")
     if getattr(options, "since", None):
         raise ClientError("--since is for a bucket: a folder is read as a whole")
-    arguments = [str(source), "--output", str(options.output), "--run", checked_run(run)]
+    output: Path = options.output or OUTPUT
+    arguments = [str(source), "--output", str(output), "--run", checked_run(run)]
     for name in ("shard_size", "processes"):
         if value := getattr(options, name, None):
             arguments += [f"--{name.replace('_', '-')}", str(value)]
-    place, bundle = Directory(options.output), functools.partial(local.bundle_of, options.bundle)
+    place, bundle = Directory(output), functools.partial(local.bundle_of, options.bundle)
     try:
         with tqdm(unit="image", disable=True if options.json else None) as bar:
             status = local.run(MODULE, arguments, NEEDS, lambda: _advance(bar, place, run), bundle)
     except KeyboardInterrupt:
-        say(f"stopped: `batch resume --output {options.output} --run {run}` goes on")
+        say(f"stopped: `batch resume --output {output} --run {run}` goes on")
         return INTERRUPTED
     found = progress.of_place(place, run) if results.plan(place, run) else None
     if found is None:
         return status or 1
     failed = sum(row.images for row in results.failures(place, run, 0))
-    show(options, {**found.document(), "failed": failed, "exit_status": status}, _ended(found, failed, options.output))
-    return status
+    show(options, {**found.document(), "failed": failed, "exit_status": status}, _ended(found, failed, output))
+    return status if status >= 0 else 1  # a signal ended it
 
 
 def _advance(bar: Any, place: Directory, run: str) -> None:
@@ -147,7 +147,7 @@ def _advance(bar: Any, place: Directory, run: str) -> None:
 
 
 def _ended(found: Progress, failed: int, output: Path) -> list[str]:
-    told = lines(found)
+    told = [*lines(found), f"results are in {output}"]
     if failed:
         told.append(f"{failed:,} images could not be embedded: `batch errors --output {output}` names them")
     return told
