@@ -50,14 +50,15 @@ class _SpentError(Exception):
 
 
 def of_folder(root: Path) -> Survey:
-    """Count a folder as a local run plans it: hidden files and other kinds are left out."""
+    """Count a folder as a local run plans it: without hidden files, other kinds, and names that are not UTF-8."""
     objects = images = size = 0
     for folder, _, names in os.walk(root):
         for name in names:
             path = Path(folder, name)
             if path.is_file():
                 objects += 1
-                if name.lower().endswith(ENDINGS) and not name.startswith("."):
+                told = path.as_posix().encode(errors="replace").decode() == path.as_posix()
+                if name.lower().endswith(ENDINGS) and not name.startswith(".") and told:
                     images, size = images + 1, size + path.stat().st_size
     return Survey(objects, images, size)
 

@@ -180,6 +180,7 @@ def test_errors_are_counted_by_code_with_their_keys(
     assert found["codes"][0]["keys"][0] == {"run": "arrivals", "bucket": SOURCE, "key": "e.png"}
     assert len(found["codes"][0]["keys"]) == 2
 
+    account.plan("first", 3, 2500)
     assert run("errors", "--run", "first") == 0
     out = capsys.readouterr().out
     assert "4 images could not be embedded (run first" in out

@@ -128,6 +128,8 @@ def test_ctrl_c_lets_the_run_end_itself_and_says_how_it_goes_on(repository: Path
         (("start", "photos", "--output", "out", "--since", "2026-01-01"), "--since is for a bucket"),
         (("start", "photos", "--output", "out", "--bundle", "photos"), "python -m layer build"),
         (("status", "--output", "out"), "has no runs"),
+        (("errors", "--output", "out"), "has no runs"),
+        (("errors", "--output", "out", "--run", "x"), "no run x was planned in out (there: none)"),
         (("status", "--output", "out", "--run", "x"), "no run x was planned in out"),
         (("resume", "--output", "out"), "batch start <folder> --output out"),
         (("estimate", "nowhere"), "nowhere is no folder"),

@@ -99,6 +99,7 @@ def test_a_folder_is_counted_as_its_run_plans_it(tmp_path: Path) -> None:
     for name in ("a.png", "sub/b.JPG", ".hidden.png", "notes.txt"):
         (tmp_path / "photos" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "photos" / name).write_bytes(b"1234")
+    (tmp_path / "photos" / b"\xff.png".decode(errors="surrogateescape")).write_bytes(b"1234")
     planned = plan(tmp_path / "photos", Directory(tmp_path / "out"), "local", 10)
     found = sample.of_folder(tmp_path / "photos")
     assert (found.images, found.bytes) == (planned["images"], planned["bytes"]) == (2, 8)

@@ -5,8 +5,11 @@ from typing import Any
 
 from openclip_lambda.batch import results
 from openclip_lambda.batch.commands.options import common, deployed, place_of, show
+from openclip_lambda.batch.machine import RESERVED
+from openclip_lambda.batch.places import Place
 from openclip_lambda.bulk.terminal import printable
 from openclip_lambda.cli.parser import number
+from openclip_lambda.errors import ClientError
 
 FEW, MANY = 5, 1000
 
@@ -23,6 +26,7 @@ def add_errors(commands: Any) -> None:
 
 def _errors(options: argparse.Namespace) -> int:
     place = place_of(options)
+    _check(place, options.name)
     keys = options.keys if options.keys is not None else MANY if options.json else FEW
     table = results.failures(place, options.name, keys)
     total = sum(row.images for row in table)
@@ -36,6 +40,17 @@ def _errors(options: argparse.Namespace) -> int:
     document = {"run": options.name, "total": total, "codes": [row._asdict() for row in table]}
     show(options, document, lines)
     return 0
+
+
+def _check(place: Place, run: str | None) -> None:
+    """Raise ClientError where there is no such run, which is not the same as none of its images failed."""
+    known = results.runs(place)
+    if run and run not in (*known, *RESERVED):
+        raise ClientError(
+            f"no run {run} was planned in {place.label} (there: {', '.join(known) or 'none'}): give --run"
+        )
+    if not known and not place.folders("errors/"):
+        raise ClientError(f"{place.label} has no runs: look at --output and --stack, or `batch start` one")
 
 
 def _place(key: dict[str, str]) -> str:
