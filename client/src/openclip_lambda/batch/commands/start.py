@@ -123,6 +123,9 @@ def _folder(options: argparse.Namespace, source: Path, run: str) -> int:
     for name in ("shard_size", "processes"):
         if value := getattr(options, name, None):
             arguments += [f"--{name.replace('_', '-')}", str(value)]
+    planned = results.plan(Directory(output), run)
+    if planned and planned.source != str(source.absolute()):
+        raise ClientError(f"run {run} in {output} is of {planned.source}: give another --run, or another --output")
     place, bundle = Directory(output), functools.partial(local.bundle_of, options.bundle)
     try:
         with tqdm(unit="image", disable=True if options.json else None) as bar:
