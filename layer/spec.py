@@ -185,6 +185,9 @@ def _own(path: Path, where: str, fields: dict[str, str]) -> ModelSpec:
     if not checked.is_owned(fields["name"]):
         called = checked.shown(fields["name"])
         raise SpecError(f'{path}: {where} has name = {called}: a model of your own is called "<you>/<name>"')
+    if config := fields.get("config"):
+        _check(path, f"config in {where}", model_names.config_pair, config)
+        fields["config"] = model_names.config_pair(config)
     for key in ("checkpoint", "config"):
         value = fields.get(key, "")
         if value and "://" not in value and (key == "checkpoint" or value.endswith(".json")):

@@ -72,6 +72,23 @@ def tag_problem(name: str, tag: str) -> str | None:
     return f"is not a tag of {name}{hint or '.'} Its tags are {', '.join(known)}"
 
 
+def config_pair(config: object) -> str:
+    """Return `<name>/<tag>` of the pair whose weights an address of the hub leads to, and any other text as it is.
+
+    Raises ValueError where the address leads to no pair's weights.
+    """
+    text = str(config)
+    found = None if text.endswith(".json") else addresses.understood(text)
+    if not found:
+        return text
+    repository = found[0].removeprefix("hf-hub:")
+    pairs = [row for row in _table()["pairs"] if row["weights"] == repository]
+    if not pairs:
+        raise ValueError(f"{repository} has no pair's weights: download its open_clip_config.json, and name that file")
+    row = next((row for row in pairs if not row["advice"]), pairs[0])
+    return f"{row['name']}/{row['pretrained']}"
+
+
 def tags_of(name: str) -> list[str]:
     """Return the tags of a model, none for one that is not in the table."""
     return _tags().get(name, [])

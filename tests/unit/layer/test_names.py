@@ -208,3 +208,15 @@ def test_an_address_with_a_revision_and_another_beside_it_is_refused(tmp_path: P
 
     with pytest.raises(SpecError, match="leave one out"):
         read_spec(tmp_path / "models.toml")
+
+
+def test_a_config_may_be_the_address_of_a_pairs_weights(tmp_path: Path) -> None:
+    def config(address: str) -> str | None:
+        text = f'[[model]]\nname = "me/mine"\ncheckpoint = "w.pt"\nconfig = "{address}"\n'
+        (tmp_path / "models.toml").write_text(text)
+        return read_spec(tmp_path / "models.toml").models[0].config
+
+    assert config(f"https://huggingface.co/{REPOSITORY}/tree/main") == "ViT-B-32/laion2b_s34b_b79k"
+    assert config("hf.co/timm/vit_base_patch32_clip_224.openai") == "ViT-B-32-quickgelu/openai"
+    with pytest.raises(SpecError, match="acme/clip has no pair's weights: download its open_clip_config"):
+        config("https://huggingface.co/acme/clip")
