@@ -1,6 +1,7 @@
 """`python -m layer evaluate`: the quality certificate of a bundle, on the user's own images."""
 
 import argparse
+import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -69,6 +70,7 @@ def _run(options: argparse.Namespace) -> None:
                 found = evaluate.evaluate(bundle, options.model, data, places)
                 if not options.keep_manifest:
                     evaluate.write(bundle, found)
+                    _note(bundle)
                 results += found
         _draw(results, options.chart)
     printer(options).show_quality(results)
@@ -86,6 +88,12 @@ def _asked(options: argparse.Namespace, of_spec: Evaluation | None) -> Evaluatio
             "nothing to measure on: name your images with --pairs or --labels, or in [evaluate] of models.toml"
         )
     return of_spec
+
+
+def _note(bundle: Path) -> None:
+    """Say that what was packaged of the bundle is of another manifest now, which a deployment refuses."""
+    if (bundle.parent / "package.json").exists():
+        print(f"note: the manifest of {bundle} is another now: run `make package` before you deploy", file=sys.stderr)
 
 
 def _draw(results: "Sequence[Result]", chart: Path | None) -> None:
