@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import schemathesis
@@ -12,6 +13,7 @@ from PIL import Image
 MODEL = "openclip-lambda/shapes-i18n"
 KINDS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
 SOURCES = ("texts", "images", "inputs")
+FEW_CHARACTERS = 8  # at most 30 tokens, as bytes of UTF-8
 MAX_ITEMS = 256  # OPENCLIP_MAX_ITEMS
 
 
@@ -47,7 +49,14 @@ def filter_case(context: Any, case: Any) -> bool:
         return False
     if isinstance(body, dict) and "entries" in body and None in body.values():
         return False  # a form has no null: it is sent as a text
-    wrong = (_texts_as_images, _too_many_prompts, _integers_of_any_length, _not_one_source, _too_many_parts)
+    wrong = (
+        _texts_as_images,
+        _too_many_prompts,
+        _integers_of_any_length,
+        _not_one_source,
+        _too_many_parts,
+        _not_to_be_cut,
+    )
     return not isinstance(body, dict) or not any(is_wrong(body) for is_wrong in wrong)
 
 
@@ -82,3 +91,17 @@ def _too_many_prompts(body: dict[str, Any]) -> bool:
 
 def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
+
+
+def _not_to_be_cut(body: dict[str, Any]) -> bool:
+    """Tell a text that may have more tokens than the model reads beside the wish that it be refused then."""
+    kept = body.get("truncate") in (False, "NONE") or body.get("truncation") is False
+    return kept and any(len(text) > FEW_CHARACTERS for text in _texts(body))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for one in inner:
+        yield from _texts(one)
+    if isinstance(value, str):
+        yield value

@@ -62,6 +62,35 @@ def other_id(cache: Path) -> None:
     (cache / "models--acme--tokenizer").rename(cache / "models--other--tokenizer")
 
 
+def links_as_texts(cache: Path) -> None:
+    """What git, or an archive's program, makes of links where the system has none."""
+    for path in [path for path in (cache / "models--acme--tiny").glob("snapshots/*/*") if path.is_symlink()]:
+        goal = str(path.readlink())
+        replace(path, goal.encode())
+
+
+def blobs_cut_off(cache: Path) -> None:
+    shutil.rmtree(snapshot(cache).parent)
+    for path in (cache / "models--acme--tiny" / "blobs").iterdir():
+        path.rename(path.with_name(f"{path.name}.incomplete"))
+
+
+def in_shards(cache: Path) -> None:
+    place = snapshot(cache) / WEIGHTS
+    place.rename(place.with_name("open_clip_model-00001-of-00002.safetensors"))
+    place.with_name(f"{WEIGHTS}.index.json").write_text("{}")
+
+
+def a_directory(cache: Path) -> None:
+    (snapshot(cache) / WEIGHTS).unlink()
+    (snapshot(cache) / WEIGHTS).mkdir()
+
+
+def a_loop(cache: Path) -> None:
+    (snapshot(cache) / WEIGHTS).unlink()
+    (snapshot(cache) / WEIGHTS).symlink_to(WEIGHTS)
+
+
 def everything(cache: Path) -> None:
     blob(cache).unlink()
     config = blob(cache, "open_clip_config.json")
@@ -119,6 +148,21 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], set[tuple[str, str]]]] = {
     "pointers in the place of weights": (
         lambda cache: replace(blob(cache), prepared.pointer_to(blob(cache))),
         {("lfs-pointer", WEIGHTS)},
+    ),
+    "links that became texts": (
+        links_as_texts,
+        {("dangling-link", WEIGHTS), ("dangling-link", "open_clip_config.json")},
+    ),
+    "blobs that were cut off, and no snapshot": (
+        blobs_cut_off,
+        {("no-snapshot", "models--acme--tiny"), ("incomplete-download", ".incomplete")},
+    ),
+    "weights in shards, which open_clip does not take": (in_shards, {("weights-missing", "snapshots/")}),
+    "a directory in the place of weights": (a_directory, {("unreadable", WEIGHTS)}),
+    "a link to itself": (a_loop, {("dangling-link", WEIGHTS)}),
+    "a config of which half is there": (
+        lambda cache: replace(blob(cache, "open_clip_config.json"), b'{"model_cfg": {'),
+        {("hash-mismatch", "open_clip_config.json")},
     ),
     "an empty file": (lambda cache: replace(blob(cache), b""), {("incomplete-download", WEIGHTS)}),
     "the repository under another id": (other_id, {("other-repository-id", "models--other--tokenizer")}),

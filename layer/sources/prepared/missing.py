@@ -3,7 +3,7 @@
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from layer.errors import BuildError, SourceError, UnreachableError
@@ -35,13 +35,14 @@ def refuse_missing(
         search.model(model)
     if search.first is None:
         return
+    found = _once(search.found)
     if name := environment.offline():
-        raise SourceError(_message(list(search.found), prepared, f"{name}={os.environ[name]} is set"))
+        raise SourceError(_message(found, prepared, f"{name}={os.environ[name]} is set"))
     try:
         hub.repository(*search.first)
     except UnreachableError as error:
-        raise SourceError(_message(list(search.found), prepared, str(error))) from error
-    for finding in search.found:
+        raise SourceError(_message(found, prepared, str(error))) from error
+    for finding in found:
         print(f"note: {finding.code}: {finding.where}: so the hub is asked ({finding.what})", file=sys.stderr)
 
 
@@ -71,12 +72,15 @@ class _Search:
         folder = self._folder(model, Need(repo, ("config",)), model.revision)
         config = folder / resolve.CONFIG_FILE if folder else self.prepared.peek(repo, resolve.CONFIG_FILE, model)
         if config is None:
-            return [Need(text, ("tokenizer",)) for text in self.prepared.texts_of(repo)]
+            return self._known_texts(repo)
         try:
             return resolve.text_needs(resolve.model_config(model, config))
         except BuildError as error:
             self._note(Finding("unreadable", str(config), str(error)), repo, model.revision)
-            return ()
+            return self._known_texts(repo)
+
+    def _known_texts(self, repo: str) -> list[Need]:
+        return [Need(text, ("tokenizer",)) for text in self.prepared.texts_of(repo)]
 
     def _of_own(self, model: ModelSpec) -> Sequence[Need]:
         try:
@@ -102,6 +106,12 @@ class _Search:
             return found.folder
         here = fetch.in_cache(need, asked, self.cache / "hub", pin)
         return here.folder if here else None
+
+
+def _once(found: Iterable[Finding]) -> list[Finding]:
+    """Leave out that a config cannot be read where it is said what is wrong with the file."""
+    told = {finding.where for finding in found if finding.code != "unreadable"}
+    return [finding for finding in found if finding.code != "unreadable" or finding.where not in told]
 
 
 def _message(found: Sequence[Finding], prepared: Prepared, reason: str) -> str:

@@ -1,6 +1,8 @@
 """One copy of a repository, opened: which commit, which of the needed files are there, and whether they are whole."""
 
 import hashlib
+import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,20 +10,20 @@ from typing import TYPE_CHECKING
 
 from huggingface_hub import try_to_load_from_cache
 
-from layer.errors import BuildError
-from layer.files.foreign import is_pointer
 from layer.findings.finding import Finding
 from layer.naming import checked
 from layer.progress import file_sha256
 from layer.sources.fetch import Expected, Located, git_blob
-from layer.sources.hub import WEIGHTS
 from layer.sources.lock import LockedFile, LockedSource
-from layer.sources.prepared import revisions, vouched
+from layer.sources.prepared import damage, revisions, vouched
 from layer.sources.prepared.survey import Copy
-from layer.weights.checkpoint import open_tensors
 
 if TYPE_CHECKING:
     from layer.sources.resolve import Need
+
+
+_PARTS = (".partial", ".part", ".crdownload")  # of this builder, of browsers
+_OTHER_WEIGHTS = r"\.(safetensors|bin|pth|pt|ckpt|npz|gguf|onnx|h5|msgpack)(\.index\.json|\.part|\.aria2)?$"
 
 
 class LackingError(Exception):
@@ -86,7 +88,8 @@ def _snapshot(copy: Copy, repo: str, asked: str | None, pin: LockedSource | None
         try:
             revision = revisions.of_cache(copy.folder, asked, pin)
         except revisions.UnresolvedError as error:
-            raise LackingError([error.finding]) from error
+            cut_off = _cut_off(copy) if error.finding.code == "no-snapshot" else []
+            raise LackingError([error.finding, *cut_off]) from error
         folder = copy.folder / "snapshots" / revision
         return _Snapshot(copy, repo, folder, revision, vouched.of_cache(copy, revision))
     notes = vouched.of_folder(copy.folder)
@@ -98,31 +101,17 @@ def _names(snapshot: _Snapshot, need: "Need") -> tuple[list[str], list[Finding]]
     from layer.sources import resolve  # late: it imports torch
 
     candidates = [name for names in resolve.candidates(need).values() for name in names]
-    broken = {name: finding for name in candidates if (finding := _broken(snapshot, name))}
+    broken = {name: finding for name in candidates if (finding := damage.broken(snapshot.folder / name))}
     whole = [name for name in candidates if name not in broken and snapshot.has(name)]
     found: list[Finding] = []
     for role, names in resolve.candidates(need).items():
         there = [name for name in names if name in whole]
         told = [broken[name] for name in names if name in broken]
         if resolve.satisfies(role, there):
-            found += told if role == "tokenizer" else []  # a part of a tokenizer makes other token ids
+            found += [*told, *_taken_out(snapshot, names)] if role == "tokenizer" else []  # it makes other token ids
         else:
             found += told or _missing(snapshot, role, names)
     return (need.choose(whole), []) if not found else (whole, found)
-
-
-def _broken(snapshot: _Snapshot, name: str) -> Finding | None:
-    path = snapshot.folder / name
-    if path.is_symlink() and not path.exists():
-        return Finding("dangling-link", str(path), str(path.readlink()))
-    try:
-        if path.is_file() and is_pointer(path):
-            return Finding("lfs-pointer", str(path))
-        if path.is_file() and path.stat().st_size == 0:
-            return Finding("incomplete-download", str(path), "it is empty")
-    except OSError as error:
-        return Finding("unreadable", str(path), error.strerror or "")
-    return None
 
 
 def _missing(snapshot: _Snapshot, role: str, names: Sequence[str]) -> Iterator[Finding]:
@@ -134,18 +123,32 @@ def _missing(snapshot: _Snapshot, role: str, names: Sequence[str]) -> Iterator[F
         detail += f"; snapshots/{elsewhere[0]} has it, which refs/main does not name"
     where = str(snapshot.folder)
     if role == "weights":
-        yield Finding("weights-missing", where, detail)
-        yield from (Finding("incomplete-download", str(path)) for path in _cut_off(snapshot))
+        yield Finding("weights-missing", where, detail + _other_weights(snapshot.folder))
+        yield from _cut_off(snapshot.copy, snapshot.folder)
     elif role == "tokenizer":
         yield Finding("tokenizer-missing", where, detail)
     else:
         yield Finding("config-missing", where, detail)
 
 
-def _cut_off(snapshot: _Snapshot) -> list[Path]:
-    place = snapshot.copy.folder
-    below = place / "blobs" if snapshot.copy.cache else place / ".cache" / "huggingface" / "download"
-    return sorted([*below.glob("*.incomplete"), *place.glob("*.partial")])
+def _taken_out(snapshot: _Snapshot, names: Sequence[str]) -> Iterator[Finding]:
+    """Name the parts of a tokenizer that a folder had by its own notes, and has not any more."""
+    for name in names:
+        if name in snapshot.notes.had and not os.path.lexists(snapshot.folder / name):
+            yield Finding("tokenizer-missing", str(snapshot.folder), f"no {name}, which it had when it was made")
+
+
+def _other_weights(folder: Path) -> str:
+    """Name what else may be weights, as shards: open_clip takes one file, of these names alone."""
+    there = sorted(path.name for path in folder.glob("*") if re.search(_OTHER_WEIGHTS, path.name))
+    return f"; there is {', '.join(there[:3])}{', ...' if len(there) > 3 else ''}" if there else ""
+
+
+def _cut_off(copy: Copy, *folders: Path) -> list[Finding]:
+    below = copy.folder / "blobs" if copy.cache else copy.folder / ".cache" / "huggingface" / "download"
+    parts = [*below.glob("*.incomplete")]
+    parts += [path for folder in {copy.folder, *folders} for end in _PARTS for path in folder.glob(f"*{end}")]
+    return [Finding("incomplete-download", str(path)) for path in sorted(parts)]
 
 
 def _checked(snapshot: _Snapshot, name: str, pin: LockedSource | None) -> tuple[LockedFile, list[Finding]]:
@@ -157,22 +160,13 @@ def _checked(snapshot: _Snapshot, name: str, pin: LockedSource | None) -> tuple[
         return LockedFile(0, ""), [Finding("unreadable", str(path), error.strerror or "")]
     fact, problems = LockedFile(size, sha256), []
     known = snapshot.notes.of(snapshot.folder, name)
-    if not known and name.endswith(WEIGHTS) and (told := _unreadable(path)):
+    if not known and (told := damage.unreadable(path)):
         problems.append(Finding("incomplete-download", str(path), told))
     if known and (told := _difference(known, path, fact)):
         problems.append(Finding("hash-mismatch", str(path), told))
     elif pin and name in pin.files and pin.files[name] != fact:
         problems.append(_not_pinned(snapshot, path, pin, fact))
     return fact, problems
-
-
-def _unreadable(path: Path) -> str | None:
-    """Tell why weights that nothing vouches for cannot be read to their end."""
-    try:
-        open_tensors(path)
-    except BuildError as error:
-        return str(error)
-    return None
 
 
 def _not_pinned(snapshot: _Snapshot, path: Path, pin: LockedSource, fact: LockedFile) -> Finding:

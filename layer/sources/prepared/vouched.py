@@ -20,11 +20,15 @@ _ETAG = re.compile(r"[0-9a-f]{64}|[0-9a-f]{40}")
 
 @dataclass(frozen=True)
 class Notes:
-    """What a copy's own notes say: its commit, its license, and of each file its size and hash."""
+    """What a copy's own notes say: its commit, its license, and of each file its size and hash.
+
+    `had` are the files that were put into it; a listing of the repository has others, too.
+    """
 
     commit: str | None = None
     license: str | None = None
     files: Mapping[str, Expected] | None = None
+    had: frozenset[str] = frozenset()
 
     def of(self, folder: Path, name: str) -> Expected | None:
         """Return what is known of a file, None where nothing vouches for it."""
@@ -39,8 +43,9 @@ def of_cache(copy: Copy, revision: str) -> Notes:
     for one in _list(contents.get("repositories")):
         if isinstance(one, dict) and (one.get("repo"), one.get("revision")) == (copy.repo, revision):
             files = {str(name): _fact(fact) for name, fact in _dict(one.get("files")).items()}
+            had = frozenset(files)
             files = {name: fact for name, fact in files.items() if name not in _list(one.get("as_found"))}
-            return Notes(revision, _text(one.get("license")), files)
+            return Notes(revision, _text(one.get("license")), files, had)
     snapshot = copy.folder / "snapshots" / revision
     return Notes(revision, _license(snapshot), _listing(copy.folder, revision))
 
@@ -55,9 +60,10 @@ def of_folder(folder: Path) -> Notes:
     files = {name: etag for name, (_, etag) in noted.items() if etag}
     if len(commits) == 1:
         [commit] = commits
-        return Notes(commit, _license(folder), {**_listing(downloads, commit), **files})
+        return Notes(commit, _license(folder), {**_listing(downloads, commit), **files}, frozenset(noted))
     if (folder / ".git").is_dir():
-        return Notes(git_clone.commit(folder), _license(folder), git_clone.files(folder))
+        indexed = git_clone.files(folder)
+        return Notes(git_clone.commit(folder), _license(folder), indexed, frozenset(indexed))
     named = folder.name if re.fullmatch(r"[0-9a-f]{40}", folder.name) else None
     return Notes(named, _license(folder), files)
 

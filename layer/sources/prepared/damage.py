@@ -1,0 +1,53 @@
+"""What is wrong with a single file of a source, whatever else is there: it is not the file, or not all of it."""
+
+import json
+import re
+from pathlib import Path
+
+from layer.errors import BuildError
+from layer.files.foreign import is_pointer
+from layer.findings.finding import Finding
+from layer.sources.hub import WEIGHTS, limit
+from layer.weights.checkpoint import open_tensors
+
+_LINK = re.compile(rb"(?:\.\./)+blobs/[0-9a-f/]{40,200}")  # where a system without links wrote its goal instead
+MAX_LINK = 300  # bytes
+
+
+def broken(path: Path) -> Finding | None:
+    """Tell where something has a file's name and is not the file. None also where nothing has the name."""
+    if path.is_symlink() and not path.exists():
+        return Finding("dangling-link", str(path), str(path.readlink()))
+    try:
+        if not path.exists():
+            return None
+        if not path.is_file():
+            return Finding("unreadable", str(path), "it is not a file")
+        if is_pointer(path):
+            return Finding("lfs-pointer", str(path))
+        size = path.stat().st_size
+        if size == 0:
+            return Finding("incomplete-download", str(path), "it is empty")
+        if size <= MAX_LINK and _LINK.fullmatch(goal := path.read_bytes()):
+            return Finding("dangling-link", str(path), f"it was copied as a text: {goal.decode()}")
+    except OSError as error:
+        return Finding("unreadable", str(path), error.strerror or "")
+    return None
+
+
+def unreadable(path: Path) -> str | None:
+    """Tell why a file that nothing vouches for cannot be read to its end: weights by their header, a text as JSON."""
+    try:
+        if path.name.endswith(WEIGHTS):
+            open_tensors(path)
+        elif path.stat().st_size > limit(path.name):
+            return f"it has {path.stat().st_size:,} bytes, and such a file has at most {limit(path.name):,}"
+        elif path.suffix == ".json":
+            json.loads(path.read_text(encoding="utf-8"))
+        elif path.suffix == ".txt" and path.read_text(encoding="utf-8").lstrip()[:1] == "<":
+            return "it is a web page"
+    except BuildError as error:
+        return str(error)
+    except (ValueError, RecursionError) as error:
+        return f"it cannot be read ({str(error)[:100]})"
+    return None

@@ -1,0 +1,117 @@
+"""Damage that no hash tells: of files that nothing vouches for, of what is not there, of rights."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from layer.errors import SourceError
+from layer.sources.download import gather
+from layer.sources.portable import fetch
+from layer.sources.prepared.places import Place
+from layer.sources.prepared.search import Prepared
+from layer.spec import Spec, Target
+from tests.hub import prepared, repositories
+from tests.hub.odd import forget
+from tests.hub.server import serving
+from tests.offline.test_prepared_damage import TINY, WEIGHTS, blob, named, replace
+from tests.offline.test_prepared_damage import whole as whole
+
+NOBODY = 65534
+
+
+def cut_in_half(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+PLAIN: dict[str, tuple[str, Callable[[Path], object], tuple[str, str]]] = {
+    "weights cut off": (WEIGHTS, cut_in_half, ("incomplete-download", WEIGHTS)),
+    "a header of nothing": (
+        WEIGHTS,
+        lambda path: replace(path, bytes(path.stat().st_size)),
+        ("incomplete-download", WEIGHTS),
+    ),
+    "a page to sign in at": (
+        "tokenizer.json",
+        lambda path: replace(path, b"<!doctype html><title>Sign in</title>"),
+        ("incomplete-download", "tokenizer.json"),
+    ),
+    "a tokenizer cut off": ("tokenizer.json", cut_in_half, ("incomplete-download", "tokenizer.json")),
+    "a config cut off": ("open_clip_config.json", cut_in_half, ("incomplete-download", "open_clip_config.json")),
+    "a browser's part of a download": (
+        WEIGHTS,
+        lambda path: path.rename(f"{path}.crdownload"),
+        ("incomplete-download", ".crdownload"),
+    ),
+    "a pipe": (
+        WEIGHTS,
+        lambda path: (path.unlink(), os.mkfifo(path)),  # type: ignore[func-returns-value]
+        ("unreadable", WEIGHTS),
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", PLAIN)
+def test_files_that_nothing_vouches_for_are_read_before_they_are_taken(
+    whole: Path, tmp_path: Path, damage: str
+) -> None:
+    name, harm, expected = PLAIN[damage]
+    plain = prepared.with_real_files(whole, tmp_path / "model_cache")
+    [path] = plain.rglob(name)
+    harm(path)
+
+    with pytest.raises(SourceError) as caught:
+        gather([TINY], tmp_path / "build", {}, Prepared([Place(plain)]))
+
+    found = named(caught.value)
+    assert any((code, expected[1] in where) == (expected[0], True) for code, where in found), found
+    assert {code for code, _ in found} <= {expected[0], "weights-missing"}
+
+
+@pytest.mark.parametrize("form", ["local-dir", "git", "fetch"])
+def test_a_part_of_a_tokenizer_that_a_source_had_is_missed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    """Without its merges, or its special tokens, a tokenizer loads all the same, and gives other ids."""
+    source = tmp_path / "source"
+    with serving() as hub:
+        hub.add("acme/tiny", repositories.tiny_model(tmp_path / "tiny", "acme/tokenizer"))
+        hub.add("acme/tokenizer", repositories.tokenizer_without_config(tmp_path / "tokenizer"))
+        if form == "git":
+            prepared.by_git(hub, source)
+        elif form == "local-dir":
+            prepared.by_hf_download(hub, source, local=True)
+        else:
+            forget(monkeypatch)
+            monkeypatch.setenv("HF_ENDPOINT", hub.url)
+            fetch(Spec(Target(), (TINY,)), source, tmp_path / "cache")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    [part] = [path for path in source.rglob("special_tokens_map.json") if "okenizer" in str(path)]
+    part.unlink()
+
+    with pytest.raises(SourceError, match=r"tokenizer-missing: .*\n.*no special_tokens_map.json, which it had"):
+        gather([TINY], tmp_path / "build", {}, Prepared([Place(source)]))
+
+
+def test_a_file_that_this_user_may_not_read_is_named(whole: Path) -> None:
+    """Root may read all: the modes of a copy made by root show where somebody else builds."""
+    with tempfile.TemporaryDirectory() as name:
+        cache = Path(name) / "model_cache"
+        shutil.copytree(whole, cache, symlinks=True)
+        blob(cache).chmod(0)
+        for folder in (Path(name), cache, *(path for path in cache.rglob("*") if path.is_dir())):
+            folder.chmod(0o755)
+        user = os.geteuid()
+        os.seteuid(user or NOBODY)
+        try:
+            with pytest.raises(SourceError) as caught:
+                gather([TINY], Path(name) / "build", {}, Prepared([Place(cache)]))
+        finally:
+            os.seteuid(user)
+
+    [(code, where)] = named(caught.value)
+    assert (code, where.endswith(WEIGHTS)) == ("unreadable", True)
+    assert "Permission denied" in str(caught.value)
