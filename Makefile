@@ -28,7 +28,7 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: venv have-node have-aws help demo serve build verify package pins synth bootstrap deploy destroy bench models test lint unit infra coverage offline fit local clients fuzz e2e load clean
+.PHONY: venv have-node have-aws help demo serve build verify package pins synth bootstrap deploy destroy bench models prepared test lint unit infra coverage offline fit local clients fuzz e2e load clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,6 +73,10 @@ destroy: have-node $(VENV)/.workstation node_modules have-aws ## All of it gone 
 
 models: $(VENV)/.dev ## Every architecture family at its true size, on every engine: docs/coverage.* (two hours)
 	$(PY) -m pytest tests/families
+
+# FORMS="git modelscope": these alone.
+prepared: $(VENV)/.dev ## Prepared caches of true size in every form, built without a network, one as an image (half an hour)
+	$(PY) -m pytest tests/families/test_prepared.py tests/families/test_prepared_forms.py -s
 
 bench: $(VENV)/.workstation ## Every engine beside the plain recipe, on this machine: docs/benchmarks.*
 	$(PY) -m benchmarks

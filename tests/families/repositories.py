@@ -1,6 +1,7 @@
 """A family's repositories for the local hub: random weights of its architecture, tokenizer and text tower's config."""
 
 import json
+import shutil
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,21 @@ def serve(hub: Hub, family: Family, root: Path, quick: bool = False) -> tuple[st
     if text.get("hf_tokenizer_name") == repo:
         TOKENIZERS[repo](folder)
     return spec, parameters
+
+
+def third_repository(hub: Hub, root: Path, family: Family) -> None:
+    """A model whose tokenizer and text tower's config lie in two repositories beside its own."""
+    serve(hub, family, root)
+    towers = hub.repositories["roberta-base"].folder
+    words = root / "words"
+    words.mkdir()
+    for path in [path for path in towers.iterdir() if path.name != "config.json"]:
+        shutil.move(path, words / path.name)
+    hub.add("acme/words", words)
+    config = hub.repositories["acme/roberta-ViT-B-32"].folder / "open_clip_config.json"
+    config.write_text(
+        config.read_text().replace('"hf_tokenizer_name": "roberta-base"', '"hf_tokenizer_name": "acme/words"')
+    )
 
 
 def _config(family: Family, quick: bool) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from tests.families.repositories import serve
 from tests.hub import prepared
 from tests.hub.builder import ROOT, Builder
 from tests.hub.server import Hub, serving
+from tests.local.emulator import running
 
 NAME, TAG = "ViT-B-16-SigLIP-i18n-256", "webli"
 SPEC = '[target]\npackage = "{package}"\n[[model]]\nname = "{name}"\npretrained = "{tag}"\nengine = "{engine}"\n'
@@ -31,7 +32,7 @@ import json, sys
 from PIL import Image
 import torch
 from layer.openclip import open_clip
-model, _, transform = open_clip.create_model_and_transforms(sys.argv[1], pretrained=sys.argv[2])
+model, _, transform = open_clip.create_model_and_transforms(sys.argv[1], pretrained=sys.argv[2] or None)
 ids = open_clip.get_tokenizer(sys.argv[1])(json.loads(sys.argv[3]))
 with torch.inference_mode():
     texts = model.eval().encode_text(ids, normalize=True)
@@ -82,16 +83,29 @@ def test_the_prepared_cache_is_built_served_and_packaged_without_a_network(
         assert packaged.returncode == 0, packaged.stderr
         [image] = json.loads((builder.root / "out" / "package.json").read_text())["artefacts"]
         assert (image["role"], image["unzipped_bytes"] < 10_000_000_000) == ("image", True)
+        assert min(cosines(of_image(builder.root / "out" / "image", root), by_open_clip(root))) >= least
 
 
 def served(bundle: Path, root: Path) -> Any:
     """The embeddings of texts and an image by the shipped handler, without a network."""
-    image = base64.b64encode((root / "image.png").read_bytes()).decode()
-    event = {"input": [*TEXTS, {"image": image}]}
-    run = sandbox.run(bundle, ["-c", SERVED, json.dumps(event)])
+    run = sandbox.run(bundle, ["-c", SERVED, json.dumps(event(root))])
     assert run.returncode == 0, run.stderr
     answer = json.loads(run.stdout.splitlines()[-1])
     return [row["embedding"] for row in answer["data"]]
+
+
+def of_image(image: Path, root: Path) -> Any:
+    """The same by AWS's runtime client under its emulator, on the image's own handler and bundle.
+
+    Its libraries are for Lambda's Python; those that are installed here run it.
+    """
+    with running(image / "bundle", root / "function", {"HF_HUB_OFFLINE": "1"}, image) as function:
+        return [row["embedding"] for row in function.invoke(event(root))["data"]]
+
+
+def event(root: Path) -> dict[str, Any]:
+    image = base64.b64encode((root / "image.png").read_bytes()).decode()
+    return {"input": [*TEXTS, {"image": image}]}
 
 
 def by_open_clip(root: Path) -> Any:

@@ -63,8 +63,8 @@ class Function:
 
 
 @contextmanager
-def running(bundle: Path, cache: Path, environ: dict[str, str]) -> Iterator[Function]:
-    """Start a function on a bundle, with more environment variables, and stop it in the end."""
+def running(bundle: Path, cache: Path, environ: dict[str, str], root: Path = ROOT) -> Iterator[Function]:
+    """Start a function on a bundle, with more environment variables, and stop it in the end. `root` has the handler."""
     port = free_port()
     command = [
         str(EMULATOR),
@@ -79,7 +79,7 @@ def running(bundle: Path, cache: Path, environ: dict[str, str]) -> Iterator[Func
         "OPENCLIP_BUNDLE_DIR": str(bundle),
         "OPENCLIP_CACHE_DIR": str(cache),
     }
-    process = subprocess.Popen(command, cwd=ROOT, env={**fixed, **environ})
+    process = subprocess.Popen(command, cwd=root, env={**fixed, **environ})
     try:
         _wait_for(port)
         yield Function(functools.partial(_post, port))

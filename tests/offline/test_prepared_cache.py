@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.families.families import FAMILIES, Family
-from tests.families.repositories import serve
+from tests.families.repositories import serve, third_repository
 from tests.hub import prepared, repositories
 from tests.hub.builder import ROOT, TINY, Builder, kill, without_network
 from tests.hub.server import Hub, serving
@@ -27,6 +27,8 @@ print(model.eval().encode_text(ids, normalize=True)[0, :4].tolist())
 """
 VIT = '[[model]]\nname = "ViT-B-32"\npretrained = "laion2b_s34b_b79k"\nengine = "torch"\n'
 THIRD = '[[model]]\nname = "hf-hub:acme/roberta-ViT-B-32"\nengine = "torch"\n'
+
+SMALL = Family("roberta", "", "roberta-ViT-B-32", shrunk=NARROW, tower=BERT)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +58,7 @@ def test_caches_of_open_clips_own_calls_become_a_bundle_without_a_network(hub: H
     with serving() as own:
         own.repositories |= hub.repositories
         serve(own, next(family for family in FAMILIES if family.model == "ViT-B-32"), tmp_path / "hub")
-        third_repository(own, tmp_path / "hub")
+        third_repository(own, tmp_path / "hub", SMALL)
         caches = [
             prepared.by_open_clip(own, tmp_path / "tiny", "hf-hub:acme/tiny"),
             prepared.by_open_clip(own, tmp_path / "vit", "ViT-B-32", "laion2b_s34b_b79k"),
@@ -83,21 +85,6 @@ def test_caches_of_open_clips_own_calls_become_a_bundle_without_a_network(hub: H
         }
     assert min(cosines(builder)) >= 0.99999
     assert [state(cache) for cache in caches] == before
-
-
-def third_repository(hub: Hub, root: Path) -> None:
-    """A model whose tokenizer and text tower's config lie in two repositories beside its own."""
-    serve(hub, Family("roberta", "", "roberta-ViT-B-32", shrunk=NARROW, tower=BERT), root)
-    towers = hub.repositories["roberta-base"].folder
-    words = root / "words"
-    words.mkdir()
-    for path in [path for path in towers.iterdir() if path.name != "config.json"]:
-        shutil.move(path, words / path.name)
-    hub.add("acme/words", words)
-    config = hub.repositories["acme/roberta-ViT-B-32"].folder / "open_clip_config.json"
-    config.write_text(
-        config.read_text().replace('"hf_tokenizer_name": "roberta-base"', '"hf_tokenizer_name": "acme/words"')
-    )
 
 
 def cosines(builder: Builder) -> Iterator[float]:

@@ -20,6 +20,10 @@ from layer.spec import ModelSpec
 from tests.hub import prepared, repositories
 from tests.hub.server import Hub, serving
 
+FORMS = (
+    *("open_clip", "snapshot_download", "hf download", "real files", "shared blobs"),
+    *("local-dir", "git", "modelscope", "several"),
+)
 TINY = ModelSpec("hf-hub:acme/tiny", engine="torch", precision="fp32")
 
 
@@ -47,12 +51,6 @@ def add(hub: Hub, folder: Path) -> None:
     """A model whose tokenizer has a repository of its own."""
     hub.add("acme/tiny", repositories.tiny_model(folder / "tiny", "acme/words.v1"))
     hub.add("acme/words.v1", repositories.tokenizer_without_config(folder / "words"))
-
-
-FORMS = (
-    *("open_clip", "snapshot_download", "hf download", "real files", "shared blobs"),
-    *("local-dir", "git", "modelscope", "several"),
-)
 
 
 @pytest.mark.parametrize("form", FORMS)
