@@ -71,13 +71,11 @@ def test_texts_and_images_come_through_the_proxy(proxy: openai.OpenAI, guarded: 
     direct = openai.OpenAI(base_url=f"{guarded.url}/v1", api_key=KEY, max_retries=0)
     inputs = ["a photo of a red circle", data_uri(drawn("red"))]
     expected = [row.embedding for row in direct.embeddings.create(model=MODEL, input=inputs).data]
-    guarded.seen.clear()
 
     found = proxy.embeddings.create(model="clip", input=inputs, user="someone", extra_body={"metadata": {"team": "a"}})
 
     np.testing.assert_allclose([row.embedding for row in found.data], expected, atol=1e-6)
     assert found.usage.prompt_tokens > 0
-    assert guarded.seen == [("POST", "/v1/embeddings")]
 
 
 def test_our_refusal_and_its_reason_come_through_the_proxy(proxy: openai.OpenAI) -> None:

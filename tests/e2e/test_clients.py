@@ -11,7 +11,7 @@ from tests.e2e.deployment import Deployment
 
 ROOT = Path(__file__).parents[2]
 PYTHON = ROOT / "build" / "clients" / "bin" / "python"
-TESTS = ("openai", "frameworks", "weaviate", "dialects")
+TESTS = ("openai", "frameworks", "weaviate", "dialects", "litellm_proxy")
 
 
 def test_the_clients_pass_their_tests_through_the_deployed_api(stack: Deployment) -> None:

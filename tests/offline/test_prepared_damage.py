@@ -238,14 +238,3 @@ def test_the_commit_of_the_lock_comes_first_and_another_is_refused(whole: Path, 
     other = LockedSource(pin.repo, None, "2" * 40, pin.roles, "mit", {**pin.files, WEIGHTS: LockedFile(1, "3" * 64)})
     with pytest.raises(SourceError, match=r"revision-missing: .*\n.*models.lock has 2222"):
         gather([TINY], tmp_path, {TINY.id: (other,)}, Prepared([Place(whole)]))
-
-
-def test_a_clone_without_its_large_files_is_named(tmp_path: Path) -> None:
-    with serving() as hub:
-        hub.add("acme/tiny", repositories.tiny_model(tmp_path / "tiny", "acme/tokenizer"))
-        clones = prepared.by_git(hub, tmp_path / "clones", pulled=False)
-
-    with pytest.raises(SourceError) as caught:
-        gather([TINY], tmp_path / "build", {}, Prepared([Place(clones)]))
-
-    assert {code for code, _ in named(caught.value)} == {"lfs-pointer", "second-repository-missing"}

@@ -115,3 +115,14 @@ def test_a_file_that_this_user_may_not_read_is_named(whole: Path) -> None:
     [(code, where)] = named(caught.value)
     assert (code, where.endswith(WEIGHTS)) == ("unreadable", True)
     assert "Permission denied" in str(caught.value)
+
+
+def test_a_clone_without_its_large_files_is_named(tmp_path: Path) -> None:
+    with serving() as hub:
+        hub.add("acme/tiny", repositories.tiny_model(tmp_path / "tiny", "acme/tokenizer"))
+        clones = prepared.by_git(hub, tmp_path / "clones", pulled=False)
+
+    with pytest.raises(SourceError) as caught:
+        gather([TINY], tmp_path / "build", {}, Prepared([Place(clones)]))
+
+    assert {code for code, _ in named(caught.value)} == {"lfs-pointer", "second-repository-missing"}
