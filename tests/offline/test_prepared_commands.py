@@ -13,26 +13,20 @@ from layer.sources.download import gather
 from layer.sources.prepared.chosen import Options, prepared
 from layer.spec import read_spec
 from tests.hub import prepared as made
-from tests.hub import repositories
 from tests.hub.odd import forget
-from tests.hub.server import serving
-from tests.offline.test_prepared_damage import blob, named, reference
+from tests.offline.test_prepared_damage import blob, named, reference, snapshot
+from tests.offline.test_prepared_damage import whole as whole
 from tests.offline.test_prepared_forms import state
 
 TINY = '[[model]]\nname = "hf-hub:acme/tiny"\nengine = "torch"\n'
 
 
 @pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache of a model and its tokenizer's repository, with their cards; the hub is gone."""
-    root = tmp_path_factory.mktemp("source")
-    with serving() as hub:
-        hub.add("acme/tiny", repositories.tiny_model(root / "tiny", "acme/tokenizer"))
-        hub.add("acme/tokenizer", repositories.tokenizer_without_config(root / "tokenizer"))
-        cache = made.by_open_clip(hub, root / "model_cache", "hf-hub:acme/tiny")
+def source(whole: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache of a model and its tokenizer's repository, with their cards."""
+    cache = Path(shutil.copytree(whole, tmp_path_factory.mktemp("source") / "model_cache", symlinks=True))
     for repo, license in (("tiny", "mit"), ("tokenizer", "apache-2.0")):
-        [snapshot] = (cache / f"models--acme--{repo}" / "snapshots").iterdir()
-        (snapshot / "README.md").write_text(f"---\nlicense: {license}\n---\n")
+        (snapshot(cache, repo) / "README.md").write_text(f"---\nlicense: {license}\n---\n")
     return cache
 
 
