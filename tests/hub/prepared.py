@@ -119,6 +119,21 @@ def _git(folder: Path, *command: str) -> None:
     subprocess.run(["git", "-C", str(folder), *command], check=True, capture_output=True)
 
 
+def every(hub: Hub, root: Path, first: Path) -> dict[str, Path]:
+    """All that a hub has in every form; `first` is the cache that open_clip's own calls made of it."""
+    return {
+        "open_clip": first,
+        "snapshot_download": by_snapshot_download(hub, root / "snapshots"),
+        "hf download": by_hf_download(hub, root / "downloads"),
+        "local-dir": by_hf_download(hub, root / "local", local=True),
+        "modelscope": by_modelscope(hub, root / "modelscope"),
+        "git": by_git(hub, root / "clones"),
+        "several": several(hub, root / "several"),
+        "real files": with_real_files(first, root / "real"),
+        "shared blobs": with_shared_blobs(first, root / "shared"),
+    }
+
+
 def several(hub: Hub, folder: Path) -> Path:
     """A folder with a subdirectory of another form for each repository."""
     forms: list[Callable[[str, Path], object]] = [

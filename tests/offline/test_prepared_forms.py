@@ -33,18 +33,8 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     root = tmp_path_factory.mktemp("forms")
     with serving() as hub:
         add(hub, root / "hub")
-        made = {
-            "open_clip": prepared.by_open_clip(hub, root / "model_cache", "hf-hub:acme/tiny"),
-            "snapshot_download": prepared.by_snapshot_download(hub, root / "snapshots"),
-            "hf download": prepared.by_hf_download(hub, root / "downloads"),
-            "local-dir": prepared.by_hf_download(hub, root / "local", local=True),
-            "modelscope": prepared.by_modelscope(hub, root / "modelscope"),
-            "git": prepared.by_git(hub, root / "clones"),
-            "several": prepared.several(hub, root / "several"),
-        }
-        made["real files"] = prepared.with_real_files(made["open_clip"], root / "real")
-        made["shared blobs"] = prepared.with_shared_blobs(made["open_clip"], root / "shared")
-    return made
+        first = prepared.by_open_clip(hub, root / "model_cache", "hf-hub:acme/tiny")
+        return prepared.every(hub, root, first)
 
 
 def add(hub: Hub, folder: Path) -> None:

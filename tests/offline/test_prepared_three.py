@@ -27,17 +27,7 @@ def of_three(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         first = prepared.by_open_clip(hub, root / "model_cache", THIRD.name)
         for repository in (root / "model_cache-home").glob("hub/models--*"):
             shutil.copytree(repository, first / repository.name, symlinks=True, dirs_exist_ok=True)
-        return {
-            "open_clip": first,
-            "snapshot_download": prepared.by_snapshot_download(hub, root / "snapshots"),
-            "hf download": prepared.by_hf_download(hub, root / "downloads"),
-            "local-dir": prepared.by_hf_download(hub, root / "local", local=True),
-            "modelscope": prepared.by_modelscope(hub, root / "modelscope"),
-            "git": prepared.by_git(hub, root / "clones"),
-            "several": prepared.several(hub, root / "several"),
-            "real files": prepared.with_real_files(first, root / "real"),
-            "shared blobs": prepared.with_shared_blobs(first, root / "shared"),
-        }
+        return prepared.every(hub, root, first)
 
 
 @pytest.mark.parametrize("form", FORMS)
