@@ -14,6 +14,8 @@ RIE := build/rie/aws-lambda-rie
 EMULATOR := build/emulator/.installed
 SAM := build/sam-cli/.installed
 PORT ?= 8080
+COLLECTION := build/demo-collection
+DEMO_INDEX = $(if $(wildcard $(COLLECTION)/index),--index $(COLLECTION)/index --images $(COLLECTION)/images)
 # On Linux, PyPI's torch brings gigabytes of CUDA. Give the CPU index that pytorch.org's "Get started" page shows.
 TORCH_INDEX_URL ?=
 COUNTED := --cov --cov-report= --cov-fail-under=0
@@ -38,8 +40,8 @@ demo: $(VENV)/.workstation ## Fresh machine -> embedded model built, verified of
 
 venv: $(VENV)/.workstation ## This project's packages, in .venv (PYTHON=python3.12); `source .venv/bin/activate` for its commands
 
-serve: $(BUNDLE)/manifest.json ## The Lambda handler on http://127.0.0.1:8080 (PORT=...)
-	OPENCLIP_BUNDLE_DIR=$(BUNDLE) $(PY) -m devserver --port $(PORT)
+serve: $(BUNDLE)/manifest.json ## The Lambda handler on http://127.0.0.1:8080 (PORT=...), with a search over what `make demo` indexed
+	OPENCLIP_BUNDLE_DIR=$(BUNDLE) $(PY) -m devserver --port $(PORT) $(DEMO_INDEX)
 
 build: $(VENV)/.workstation ## The models of layer/models.toml as a verified bundle in build/bundle
 	$(PY) -m layer build

@@ -37,6 +37,7 @@ def environment(settings: StackSettings) -> dict[str, str]:
         **({} if settings.dialects is None else {"OPENCLIP_DIALECTS": ",".join(settings.dialects)}),
         **({"OPENCLIP_ALLOWED_BUCKETS": ",".join(settings.allowed_buckets)} if settings.allowed_buckets else {}),
         **({"OPENCLIP_EXIF_ORIENTATION": "true"} if settings.exif_orientation else {}),
+        **({"OPENCLIP_SEARCH": "true"} if settings.search else {}),
         "HF_HUB_OFFLINE": "1",
         "TRANSFORMERS_OFFLINE": "1",
         "HF_DATASETS_OFFLINE": "1",

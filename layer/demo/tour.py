@@ -1,4 +1,4 @@
-"""What `make demo` runs: build and verify the demo bundle, start the handler on it, ask it, and show the responses."""
+"""What `make demo` runs: build and verify the demo bundle, start the handler on it, ask it, search a folder by it."""
 
 import base64
 import io
@@ -24,7 +24,9 @@ from PIL import Image
 from console.parser import Parser
 from console.run import run
 from layer.bundle import manifest
+from layer.demo import collection
 from layer.demo.captions import LANGUAGES, caption
+from layer.demo.collection import Collection
 from layer.demo.heatmap import save_heatmap
 from layer.demo.shapes import Thing, draw
 from layer.engines import ENGINES
@@ -42,6 +44,7 @@ SCENES: tuple[tuple[Thing, ...], ...] = (
     (Thing("blue", "star"), Thing("orange", "ring")),
 )
 WARM_REQUESTS = 30
+LEAST_RIGHT = 0.95  # of the images that a search finds first
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,9 @@ def _command(given: Sequence[str] | None) -> None:
         "--heatmap", "--picture", type=Path, default=Path("build/demo.png"), help="where the heatmap is written"
     )
     parser.add_argument("--images", type=Path, default=Path("build/demo-images"), help="where the images are written")
+    parser.add_argument(
+        "--collection", type=Path, default=Path("build/demo-collection"), help="where the searched folder is written"
+    )
     arguments = parser.parse_args(given)
     _bring_bundle(arguments.bundle)
     drawn = [draw(np.random.default_rng([2026, number]), scene, IMAGE_SIZE) for number, scene in enumerate(SCENES)]
@@ -97,6 +103,20 @@ def _command(given: Sequence[str] | None) -> None:
     print(f"images       {arguments.images}, one for each caption: try them in the playground (`make serve`)")
     if right < len(captions):
         raise DemoError(f"{len(captions) - right} of {len(captions)} captions found a wrong image: please report it")
+    _search(arguments.bundle, Collection(*(arguments.collection / name for name in ("images", "vectors", "index"))))
+
+
+def _search(bundle: Path, made: Collection) -> None:
+    """Draw, embed, index and search a folder of images."""
+    started = time.perf_counter()
+    print(f"\nDrawing, embedding and indexing {collection.IMAGES} images ...")
+    made.draw()
+    made.embed(bundle)
+    with _serving(bundle, "--index", str(made.index.resolve()), "--images", str(made.images)) as server:
+        share = collection.show(collection.searching(server.url))
+    print(f"all of this took {time.perf_counter() - started:.1f} s; `make serve` has a search tab over {made.index}")
+    if share < LEAST_RIGHT:
+        raise DemoError(f"only {share:.0%} of what was found is right: please report it")
 
 
 def _save_images(folder: Path, drawn: Sequence[Image.Image]) -> None:
@@ -119,11 +139,11 @@ def _bring_bundle(bundle: Path) -> None:
 
 
 @contextmanager
-def _serving(bundle: Path) -> Iterator[Server]:
+def _serving(bundle: Path, *options: str) -> Iterator[Server]:
     with tempfile.TemporaryDirectory(prefix="openclip-demo-") as cache, Path(cache, "log").open("w+") as log:
         started = time.perf_counter()
         process = subprocess.Popen(
-            [sys.executable, "-m", *_bare(bundle), "devserver", "--port", "0"],
+            [sys.executable, "-m", *_bare(bundle), "devserver", "--port", "0", *options],
             env={
                 "PATH": os.environ["PATH"],
                 "OPENCLIP_BUNDLE_DIR": str(bundle.resolve()),

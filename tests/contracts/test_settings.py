@@ -92,6 +92,12 @@ def test_a_value_behind_c_reaches_the_handler(name: str) -> None:
     assert Settings.from_env(environment(StackSettings())) == Settings()
 
 
+def test_the_playground_is_told_of_a_search_that_is_deployed() -> None:
+    searching = StackSettings.from_context({"batch_source": "photos", "search": "lance"})
+    assert Settings.from_env(environment(searching)).search
+    assert not Settings.from_env(environment(StackSettings.from_context({"batch_source": "photos"}))).search
+
+
 REFUSED = [(name, value) for name in DEPLOYED for value in SENSELESS.get(type(DECLARED[name]), ())]
 
 

@@ -206,6 +206,7 @@ def _stub_programs(program: str, place: Path, stack: contextlib.ExitStack) -> No
     elif program == "layer.demo.tour":
         put("layer.demo.tour", "_bring_bundle", lambda _: None)
         put("layer.demo.tour", "_serving", served)
+        put("layer.demo.tour", "_search", lambda *_: None)
     elif program == "layer.demo.train":
         put("layer.demo.train", "write_untrained", is_full)
     elif program in ("layer.bundle.reference", "layer.export.onnx_export"):
