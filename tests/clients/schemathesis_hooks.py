@@ -13,6 +13,8 @@ from PIL import Image
 MODEL = "openclip-lambda/shapes-i18n"
 KINDS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
 SOURCES = ("texts", "images", "inputs")
+FORM = ("entries", "text", "image")
+CONTEXT_LENGTH = 32  # of the model, in tokens
 FEW_CHARACTERS = 8  # at most 30 tokens, as bytes of UTF-8
 MAX_ITEMS = 256  # OPENCLIP_MAX_ITEMS
 
@@ -47,8 +49,8 @@ def filter_case(context: Any, case: Any) -> bool:
     body = case.body
     if _integers_of_any_length(dict(case.query or {})):
         return False
-    if isinstance(body, dict) and "entries" in body and None in body.values():
-        return False  # a form has no null: it is sent as a text
+    if isinstance(body, dict) and not all(isinstance(body.get(name, ""), str | bytes) for name in FORM):
+        return False  # a form has no other types: what is one is sent as a text
     wrong = (
         _texts_as_images,
         _too_many_prompts,
@@ -56,6 +58,7 @@ def filter_case(context: Any, case: Any) -> bool:
         _not_one_source,
         _too_many_parts,
         _not_to_be_cut,
+        _fewer_tokens,
     )
     return not isinstance(body, dict) or not any(is_wrong(body) for is_wrong in wrong)
 
@@ -91,6 +94,12 @@ def _too_many_prompts(body: dict[str, Any]) -> bool:
 
 def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
+
+
+def _fewer_tokens(body: dict[str, Any]) -> bool:
+    """Tell a wish for fewer tokens than the model reads: a number that the document has for no single model."""
+    most = body.get("max_tokens")
+    return type(most) is int and most < CONTEXT_LENGTH
 
 
 def _not_to_be_cut(body: dict[str, Any]) -> bool:
