@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e import aws, builds, engine, issuer
+from tests.e2e import aws, builds, collection, engine, issuer
 from tests.e2e.aws import Aws
 from tests.e2e.deployment import Deployment
 from tests.e2e.issuer import Issuer
@@ -57,3 +57,16 @@ def stack(
     finally:
         if not deployment.destroyed():
             deployment.destroy()
+
+
+@pytest.fixture(scope="session", params=["image", "layer"])
+def batch(
+    request: pytest.FixtureRequest,
+    account: Aws,
+    build: Callable[[str, str], Path],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Deployment]:
+    """Hold one shape's stack that embeds a bucket: test_batch.py runs it, then test_search.py searches it."""
+    bundle = build(request.param, "int8") / "bundle"
+    with collection.deployed(account, request.param, bundle, tmp_path_factory.mktemp(f"batch-{request.param}")) as one:
+        yield one

@@ -219,12 +219,19 @@ def _synthesize(settings: dict[str, str], out: Path) -> None:
     app = App(context=settings, outdir=str(out))
     stack = assemble(app)
     app.synth()
-    _leave_out_metric_math(out / f"{stack.stack_name}.template.json")
+    _adapt(out / f"{stack.stack_name}.template.json")
 
 
-def _leave_out_metric_math(path: Path) -> None:
-    """Take out the alarm on a quotient of metrics: the emulator's CloudFormation refuses a stack with one."""
+def _adapt(path: Path) -> None:
+    """Take out the alarm on a quotient of metrics, since the emulator's CloudFormation refuses a stack with one.
+
+    LanceDB is told to speak plain HTTP, which is what the emulator serves.
+    """
     template = json.loads(path.read_text())
+    for item in template["Resources"].values():
+        variables = item.get("Properties", {}).get("Environment", {}).get("Variables", {})
+        if "OPENCLIP_INDEX" in variables:
+            variables["AWS_ALLOW_HTTP"] = "true"
     template["Resources"] = {
         name: item for name, item in template["Resources"].items() if "Metrics" not in item.get("Properties", {})
     }

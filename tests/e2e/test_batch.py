@@ -1,77 +1,22 @@
 """A whole bucket, deployed as people do it: the state machine, its workers in containers, and what arrives later."""
 
 import base64
-import io
 import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
-from PIL import Image, ImageDraw
 
-from tests.e2e.aws import Aws
+from tests.e2e.collection import ARRIVAL_SECONDS, BROKEN, GOOD, SOURCE, drawn
 from tests.e2e.deployment import Deployment
-from tests.e2e.packages import package
 from tests.unit.batch_world import newest
 
 ROOT = Path(__file__).parents[2]
-SOURCE = "batch-photos"
-GOOD, BROKEN, SHARD = 117, 3, 20
+SHARD = 20
 RUN_SECONDS = 400  # the containers of a busy machine
-ARRIVAL_SECONDS = 60  # after which a change has to be in the results
-
-
-@pytest.fixture(scope="module", params=["image", "layer"])
-def batch(
-    request: pytest.FixtureRequest,
-    account: Aws,
-    build: Callable[[str, str], Path],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Deployment]:
-    """Hold a stack that embeds SOURCE/in/, which has GOOD images, BROKEN ones and a text file."""
-    shape = request.param
-    scratch = tmp_path_factory.mktemp(f"batch-{shape}")
-    packaged = package(build(shape, "int8") / "bundle", scratch / "build", "--with", "batch")
-    (packaged / "bundle").symlink_to(build(shape, "int8") / "bundle")
-    s3 = account.client("s3")
-    s3.create_bucket(Bucket=SOURCE, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-    s3.put_bucket_notification_configuration(Bucket=SOURCE, NotificationConfiguration={"EventBridgeConfiguration": {}})
-    for number in range(GOOD):
-        s3.put_object(Bucket=SOURCE, Key=f"in/{number:03d}.png", Body=drawn(number))
-    for number in range(BROKEN):
-        s3.put_object(Bucket=SOURCE, Key=f"in/broken-{number}.jpg", Body=b"no image")
-    s3.put_object(Bucket=SOURCE, Key="in/notes.txt", Body=b"text")
-    s3.put_object(Bucket=SOURCE, Key="elsewhere/a.png", Body=drawn(1))
-    deployment = Deployment(account, f"batch-{shape}", shape, scratch)
-    try:
-        deployment.deploy(packaged, batch_source=f"{SOURCE}/in/", batch_concurrency="2")
-        # It demands TLS, and the emulator serves http.
-        s3.delete_bucket_policy(Bucket=deployment.outputs["BatchBucket"])
-        yield deployment
-    finally:
-        deployment.destroy()
-        for bucket in (SOURCE, deployment.outputs.get("BatchBucket", SOURCE)):
-            empty(s3, bucket)
-
-
-def drawn(number: int) -> bytes:
-    image = Image.new("RGB", (64, 64), "white")
-    ImageDraw.Draw(image).ellipse((8, 8, 24 + number % 32, 56), fill=(2 * number % 256, 80, 200))
-    out = io.BytesIO()
-    image.save(out, "PNG")
-    return out.getvalue()
-
-
-def empty(s3: Any, bucket: str) -> None:
-    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
-        for item in page.get("Contents", ()):
-            s3.delete_object(Bucket=bucket, Key=item["Key"])
-    s3.delete_bucket(Bucket=bucket)
 
 
 def command(batch: Deployment, verb: str, *arguments: str, status: int = 0) -> dict[str, Any]:
