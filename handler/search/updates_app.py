@@ -2,18 +2,22 @@
 
 from handler import offline  # noqa: F401, I001 - before all else: libraries freeze their network settings when imported
 
+import functools
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from handler import manifest
 from handler.batch.reader import make_client
 from handler.batch.store import Bucket
 from handler.errors import ApiError, StartError
 from handler.search import updates
 from handler.search.backends import open_index
 from handler.search.index import Index
+from handler.search.records import About
 from handler.search.settings import SearchSettings
+from handler.settings import Settings
 
 # What a rebuild makes good, and no second try does: an index of another bundle is built again from all files.
 NOT_NOW = ("index_of_another_model",)
@@ -24,11 +28,17 @@ def lambda_handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
 
     Files may come twice, late and in any order: the index keeps the latest look of a key.
     """
-    return run(event["Records"], Bucket(make_client(), os.environ["OPENCLIP_BATCH_OUTPUT"]), _index())
+    place = SearchSettings.from_env(os.environ).place
+    return run(
+        event["Records"], Bucket(make_client(), os.environ["OPENCLIP_BATCH_OUTPUT"]), open_index(place), _about()
+    )
 
 
-def run(records: Sequence[Mapping[str, Any]], store: updates.Readable, index: Index) -> dict[str, Any]:
-    """Apply what the messages name. A message that names no file goes back, and to the dead-letter queue in the end."""
+def run(records: Sequence[Mapping[str, Any]], store: updates.Readable, index: Index, about: About) -> dict[str, Any]:
+    """Apply what the messages name, to an index that is made where there is none: `about` is of this bundle.
+
+    A message that names no file goes back, and to the dead-letter queue in the end.
+    """
     names: dict[str, list[str]] = {}  # the messages by the file
     failed = []
     for record in records:
@@ -37,15 +47,16 @@ def run(records: Sequence[Mapping[str, Any]], store: updates.Readable, index: In
             names.setdefault(name, []).append(record["messageId"])
         except (ValueError, KeyError, TypeError):
             failed.append(record["messageId"])
-    for name in _apply(names, store, index):
+    for name in _apply(names, store, index, about):
         failed += names[name]
     print(json.dumps({"index_updates": {"files": len(names), "returned": len(failed)}}))
     return {"batchItemFailures": [{"itemIdentifier": message} for message in failed]}
 
 
-def _apply(names: Iterable[str], store: updates.Readable, index: Index) -> list[str]:
+def _apply(names: Iterable[str], store: updates.Readable, index: Index, about: About) -> list[str]:
     """Apply all files at once, or each by itself where that fails; returns those that have to be tried again."""
     try:
+        index.prepare(about)
         updates.apply(store, names, index)
     except (ApiError, StartError, OSError):
         return [name for name in names if not _applied(name, store, index)]
@@ -53,6 +64,7 @@ def _apply(names: Iterable[str], store: updates.Readable, index: Index) -> list[
 
 
 def _applied(name: str, store: updates.Readable, index: Index) -> bool:
+    """Tell whether a file is done with."""
     try:
         updates.apply(store, [name], index)
     except FileNotFoundError:
@@ -64,5 +76,10 @@ def _applied(name: str, store: updates.Readable, index: Index) -> bool:
     return True
 
 
-def _index() -> Index:
-    return open_index(SearchSettings.from_env(os.environ).place)
+@functools.cache
+def _about() -> About:
+    settings = Settings.from_env(os.environ)
+    ours = manifest.load(settings.bundle_dir)
+    entry = ours.model(None)
+    changes = {"exif_orientation": settings.exif_orientation, "normalize": True}
+    return About(entry.id, ours.sha256, changes, entry.embed_dim)

@@ -15,11 +15,11 @@ from handler.search import index as shared
 from handler.search import rebuild_app, updates_app
 from handler.search.fill import fill
 from handler.search.lance import LanceIndex
-from handler.search.records import About
+from handler.search.records import About, Gone
 from handler.search.s3vectors import S3VectorsIndex
 from handler.search.source import Source, SourceError
 from tests.unit import fake_bundle
-from tests.unit.search_files import history, parquet, save, spread
+from tests.unit.search_files import history, lines, parquet, save, spread
 from tests.unit.search_s3 import BUCKET, served
 from tests.unit.search_world import ABOUT, content, expected, item, made, newest_of
 
@@ -56,7 +56,7 @@ def test_messages_in_any_order_twice_and_late_give_the_newest_look_of_every_key(
 
     for start in range(0, len(names), 5):
         batch = [message(name, number) for number, name in enumerate(names[start : start + 5])]
-        assert returned(updates_app.run(batch, files, index)) == set()
+        assert returned(updates_app.run(batch, files, index, ABOUT)) == set()
 
     assert content(index) == expected(records)
 
@@ -73,7 +73,7 @@ def test_a_broken_file_goes_back_alone_and_the_others_are_indexed(
         {"messageId": "no key", "body": json.dumps({"detail": {"object": {}}})},
     ]
 
-    outcome = updates_app.run([*map(message, files), *strange], files, index)
+    outcome = updates_app.run([*map(message, files), *strange], files, index, ABOUT)
 
     assert returned(outcome) == {"0-vectors/m/r/bad.parquet", "no json", "no event", "no key"}
     assert content(index) == expected([good])
@@ -85,8 +85,20 @@ def test_a_broken_file_goes_back_alone_and_the_others_are_indexed(
 def test_a_file_that_is_not_there_any_more_or_is_of_another_bundle_is_not_tried_again(tmp_path: Path) -> None:
     index = made(tmp_path)
     files = Files({"vectors/m/r/other.parquet": parquet([item("a.png", [1] * 8)], OTHER)})
-    outcome = updates_app.run([message("vectors/m/r/other.parquet"), message("vectors/m/r/gone.parquet")], files, index)
-    assert returned(outcome) == set()
+    messages = [message("vectors/m/r/other.parquet"), message("vectors/m/r/gone.parquet")]
+    assert returned(updates_app.run(messages, files, index, ABOUT)) == set()
+    assert content(index) == {}
+    assert returned(updates_app.run(messages, files, index, OTHER)) == set()  # an index that waits for its rebuild
+    assert index.about() == ABOUT
+
+
+def test_a_deletion_that_comes_before_there_is_an_index_is_remembered(tmp_path: Path) -> None:
+    index, old = LanceIndex(str(tmp_path)), item("a.png", [1] * 8, seen_at=1)
+    files = Files(
+        {"deletions/m/r/1.jsonl": lines([Gone("photos", "a.png", 2)]), "vectors/m/r/1.parquet": parquet([old])}
+    )
+    for name in files:
+        assert returned(updates_app.run([message(name)], files, index, ABOUT)) == set()
     assert content(index) == {}
 
 
@@ -97,9 +109,9 @@ def test_an_index_that_does_not_answer_gets_its_messages_again(tmp_path: Path) -
 
     made(tmp_path)
     files = Files({"vectors/m/r/a.parquet": parquet([item("a.png", [1] * 8)])})
-    assert returned(updates_app.run([message(name) for name in files], files, Away(str(tmp_path)))) == {
-        "0-vectors/m/r/a.parquet"
-    }
+    away = Away(str(tmp_path))
+    outcome = updates_app.run([message(name) for name in files], files, away, ABOUT)
+    assert returned(outcome) == {"0-vectors/m/r/a.parquet"}
 
 
 @pytest.fixture
@@ -112,7 +124,9 @@ def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         monkeypatch.setenv("OPENCLIP_INDEX", f"s3://{BUCKET}/index")
         for one in client.list_objects_v2(Bucket=BUCKET).get("Contents", ()):  # of the test before
             client.delete_object(Bucket=BUCKET, Key=one["Key"])
+        updates_app._about.cache_clear()
         yield client
+    updates_app._about.cache_clear()
 
 
 def ours(bundle: Path) -> About:
