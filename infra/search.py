@@ -148,10 +148,9 @@ class Search(Construct):
         return {**environment(self._settings), "OPENCLIP_INDEX": self._place.name}
 
     def _own_variables(self) -> dict[str, str]:
-        rebuild = f"aws lambda invoke --function-name {self.rebuild.function_name} --invocation-type Event /dev/stdout"
         buckets, seconds = self._settings.search_url_buckets, self._settings.search_url_seconds
         return {
-            "OPENCLIP_SEARCH_REBUILD": rebuild,
+            "OPENCLIP_SEARCH_REBUILD": f"openclip-lambda batch index --stack {self._settings.stack_name}",
             **({"OPENCLIP_SEARCH_URL_BUCKETS": ",".join(buckets)} if buckets else {}),
             **({"OPENCLIP_SEARCH_URL_SECONDS": str(seconds)} if seconds else {}),
         }

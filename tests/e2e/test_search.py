@@ -2,7 +2,6 @@
 
 import base64
 import io
-import json
 import time
 from collections.abc import Callable
 from typing import Any
@@ -56,9 +55,7 @@ def rebuilt(batch: Deployment) -> dict[str, Any]:
     stack = ("--stack", batch.name)
     command(batch, "start", f"s3://{SOURCE}/in/", *stack, "--run", "first", "--shard-size", "20")
     assert command(batch, "status", *stack, "--run", "first", "--wait")["status"] == "SUCCEEDED"
-    answer = batch.aws.client("lambda").invoke(FunctionName=batch.outputs["SearchRebuild"])
-    told: dict[str, Any] = json.loads(answer["Payload"].read())
-    assert "FunctionError" not in answer, told
+    told: dict[str, Any] = command(batch, "index", *stack)["answer"]
     return told
 
 

@@ -95,7 +95,9 @@ def test_its_environment_is_the_apis_with_the_index(template: Template) -> None:
     assert resolve(variables["OPENCLIP_INDEX"]) == f"s3://{bucket}/index"
     place = f"s3://{bucket}/index"
     assert SearchSettings.from_env({**variables, "OPENCLIP_INDEX": place}) == SearchSettings(place, ("photos",), 60)
-    assert name_of(template, REBUILD) in resolve(variables["OPENCLIP_SEARCH_REBUILD"])
+    assert variables["OPENCLIP_SEARCH_REBUILD"] == "openclip-lambda batch index --stack openclip"
+    outputs = {name: resolve(one["Value"]) for name, one in template["Outputs"].items()}
+    assert outputs["SearchRebuild"] == name_of(template, REBUILD)  # which that command invokes
 
 
 def test_what_the_gateway_calls_is_what_the_functions_answer(template: Template, tmp_path: Path) -> None:
