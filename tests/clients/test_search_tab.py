@@ -16,6 +16,7 @@ from tests.clients.gateway import KEY, Gateway
 from tests.clients.indexed import Indexed, embedded, server
 from tests.clients.page import api
 from tests.clients.test_playground import copied
+from tests.clients.test_playground_hints import TOUCH
 
 NAMES = "return [...document.querySelectorAll('#hits .name')].map((one) => one.title)"
 SCORES = "return [...document.querySelectorAll('#hits .chip')].map((one) => one.textContent)"
@@ -134,7 +135,7 @@ def test_with_the_keyboard_alone_images_like_a_hit_are_found(tab: Browser, index
     tab.press(Keys.ARROW_RIGHT, Keys.ARROW_DOWN, Keys.ARROW_UP, Keys.ARROW_LEFT, Keys.ARROW_RIGHT)
     second = tab.run(NAMES)[1]
     name = second.rpartition("/")[2]
-    assert tab.run("return document.activeElement.ariaLabel") == f"Find images like {name}"
+    assert tab.run("return document.activeElement.ariaLabel") == f"more like this: {name}"
     tab.press(Keys.ENTER)
     shows(tab, indexed.nearest(indexed.vectors[second])[:24])
     assert tab.run("return document.querySelector('#search-text').value") == ""
@@ -173,6 +174,24 @@ def test_it_is_readable_on_every_screen(tab: Browser, indexed: Indexed, size: tu
     )
     assert tab.run(small) == 0
     assert tab.faults() == []
+
+
+def test_on_a_touch_screen_it_speaks_of_no_dropping_and_says_what_a_picture_does(
+    tab: Browser, indexed: Indexed
+) -> None:
+    tab.command("Emulation.setTouchEmulationEnabled", enabled=True)
+    try:
+        opened(tab, indexed.url, size=PHONE)
+        tab.command("Emulation.setEmulatedMedia", features=TOUCH)
+        tab.find("#search-try button").click()
+        tab.wait(lambda: len(tab.all("#hits .like")) == 24, "hits")
+        assert "Drop" not in tab.find("#search-form").text
+        assert tab.find("#hits .hint").text == "more like this"
+        assert float(tab.run("return getComputedStyle(document.querySelector('#hits .hint')).opacity")) > 0.9
+        assert tab.faults() == []
+        tab.screenshot("phone-touch-search", PHONE)
+    finally:
+        tab.command("Emulation.setTouchEmulationEnabled", enabled=False)
 
 
 def test_without_an_index_there_is_no_tab_and_nothing_is_asked_in_vain(browser: Browser, gateway: Gateway) -> None:

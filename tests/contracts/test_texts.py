@@ -4,6 +4,8 @@ import json
 import re
 from pathlib import Path
 
+import pytest
+
 from handler.endpoints import pages
 from tests.contracts.agreement import agree
 
@@ -14,6 +16,35 @@ TABLES = {
 SOURCES = "\n".join(
     path.read_text(encoding="utf-8") for path in sorted(pages.FOLDER.iterdir()) if path.suffix in (".js", ".html")
 )
+
+# Models of open_clip's registry, and what their authors say they were trained on.
+TRAINED = {
+    "openclip-lambda/shapes-i18n": "shapes",
+    "ViT-B-32/laion2b_s34b_b79k": "english",
+    "ViT-B-16-SigLIP-256/webli": "english",
+    "timm/ViT-B-16-SigLIP": "english",
+    "ViT-B-16-SigLIP-i18n-256/webli": "many",
+    "ViT-B-16-SigLIP2-256/webli": "many",
+    "xlm-roberta-base-ViT-B-32/laion5b_s13b_b90k": "many",
+    "laion/CLIP-ViT-H-14-frozen-xlm-roberta-large-laion5B-s13B-b90k": "many",
+    "nllb-clip-base-siglip/v1": "many",
+    "ViT-H-14-worldwide/metaclip2_worldwide": "many",
+    "ViT-B-16/openai": "english",
+    "MobileCLIP-S1/datacompdr": "english",
+    "microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224": "medical",
+    "acme/shoes": None,
+}
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_what_a_model_knows_is_said_by_its_name(name: str) -> None:
+    table = (pages.FOLDER / "models.js").read_text(encoding="utf-8")
+    rules = re.findall(r'\[/(.+)/(i?), "knows\.(\w+)"\]', table)
+    assert len(rules) == 4
+    fitting = [
+        key for rule, any_case, key in rules if re.search(rule.replace("\\/", "/"), name, re.I if any_case else 0)
+    ]
+    assert (fitting or [None])[0] == TRAINED[name]
 
 
 def test_each_language_has_the_same_texts_with_the_same_places() -> None:

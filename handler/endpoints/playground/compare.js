@@ -62,6 +62,7 @@ async function classify() {
     classified = keyOf([]);
     showClassified(shown, answer);
     showCut("cut.labels", full);
+    bringIntoView($("#classified"));
   });
 }
 

@@ -5,8 +5,8 @@ let models = [];
 const KNOWS = [
   [/^openclip-lambda\/shapes/, "knows.shapes"],
   [/biomed|medical|pubmed|conch|plip|quilt/i, "knows.medical"],
-  [/i18n|xlm-roberta|xlm_roberta|nllb|mt5|multilingual|worldwide|siglip-?2|laion5b|jina-clip-v2/i, "knows.many"],
-  [/laion|openai|datacomp|commonpool|webli|dfn|metaclip|merged2b|yfcc|cc12m|conceptual/i, "knows.english"],
+  [/i18n|xlm-roberta|xlm_roberta|nllb|mt5|multilingual|worldwide|siglip-?2(?!\d)|laion5b|jina-clip-v2/i, "knows.many"],
+  [/laion|openai|datacomp|commonpool|common_pool|webli|siglip|dfn|metaclip|merged2b|yfcc|cc12m|conceptual|mobileclip|pe-core/i, "knows.english"],
 ];
 
 function chosenModel() {
