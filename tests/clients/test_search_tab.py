@@ -237,3 +237,4 @@ def test_of_a_bucket_the_pictures_come_by_the_url_that_the_response_has(tab: Bro
     assert tab.find("#hits img").get_attribute("src").startswith("data:")
     assert [one.get_attribute("title") for one in tab.all("#hits .name")] == ["s3://b/x/one.png", "s3://b/two.png"]
     assert tab.find("#hits .unseen").text == "no picture"
+    assert tab.faults() == []

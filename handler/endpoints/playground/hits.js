@@ -25,7 +25,10 @@ function showHits(found, onLike) {
     like.type = "button";
     like.setAttribute("aria-label", t("search.like", { name }));
     like.addEventListener("click", () => onLike(hit, shown.src));
-    const unseen = () => shown.replaceWith(element("span", "unseen", t("search.unseen")));
+    const unseen = () => {
+      shown.replaceWith(element("span", "unseen", t("search.unseen")));
+      like.setAttribute("aria-label", `${t("search.unseen")} ${t("search.like", { name })}`);
+    };
     shown.addEventListener("error", unseen);
     picture(hit).then((uri) => (uri ? (shown.src = uri) : unseen()), unseen);
     const title = element("span", "name", name);
