@@ -49,6 +49,11 @@ class Aws:
         with asking("AWS"):
             self._session = boto3.Session(region_name=region, profile_name=profile)
 
+    @property
+    def region(self) -> str:
+        """The region that clients are of; empty where none is given."""
+        return self._session.region_name or ""
+
     def client(self, service: str, seconds: int = 60) -> Any:
         """Return the client of a service that answers within `seconds`, a longer wait being no failure to try again.
 

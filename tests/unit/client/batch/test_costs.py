@@ -68,6 +68,11 @@ def test_the_document_shows_the_same_lines(estimate: Estimate) -> None:
     }
     assert shown["in all"] == round(found["dollars"], 4)
     assert all(page in COLLECTIONS for page in prices.PAGES)
+    other = (("ViT-B-32", "onnx int8"), ("ViT-B-32", "openvino fp32"), ("ViT-B-16-SigLIP-i18n-256", "openvino int8"))
+    for model, recipe in other:
+        dollars = estimate("--model", model, "--recipe", recipe)["dollars_per_million_images"]
+        assert f"${dollars:.2f}" in COLLECTIONS, (model, recipe)
+    assert f"ViT-B-32 are ${found['dollars']:.2f} by list prices" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_clients_document_shows_what_the_command_prints(capsys: pytest.CaptureFixture[str]) -> None:
@@ -131,6 +136,11 @@ def test_what_cannot_be_reckoned_is_told_with_the_fix(
     told = capsys.readouterr()
     assert says in told.err
     assert told.out == ""
+
+
+def test_another_region_is_told_that_its_prices_differ(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([*MILLION, "--region", "eu-central-1"]) == 0
+    assert "prices are those of us-east-1, and differ in eu-central-1" in capsys.readouterr().err
 
 
 def test_a_shard_that_lambda_would_end_is_warned_of(capsys: pytest.CaptureFixture[str]) -> None:

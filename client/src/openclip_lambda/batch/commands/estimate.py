@@ -67,6 +67,8 @@ def _estimate(options: argparse.Namespace) -> int:
     }
     show(options, document, [*_head(options.source, found), *_table(work, lines), *_basis(options, work, bool(worker))])
     _warn(options, work, found)
+    if connection.region not in ("", prices.REGION):
+        say(f"prices are those of {prices.REGION}, and differ in {connection.region}: --price changes one")
     return 0
 
 
