@@ -29,12 +29,13 @@ SIDE = 64  # pixels of an image
 
 
 class Turn(NamedTuple):
-    """Images a second, processor seconds an image, and which share of the time the engine computed, and waited."""
+    """Images a second, processor seconds an image, and shares of the time: handler/batch/pipeline.py."""
 
     rate: float
     cpu: float
     computing: float = 1.0
-    waiting: float = 0.0
+    preparing: float = 0.0
+    downloading: float = 0.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -83,7 +84,7 @@ def measure(images: int, turns: int, latency: float) -> dict[str, Any]:
                 out[:] = model.preprocess(decode(data, 10**6))
             model.engine.encode_images(room)
 
-    kinds = {
+    kinds: dict[str, Callable[[], Turn]] = {
         "engine": engine,
         "decoding, then engine": lambda: _timed(images, decoded),
         "worker": lambda: _worker(service, files, 0),
@@ -116,7 +117,7 @@ def _worker(service: "Service", files: Sequence[bytes], seconds: float) -> Turn:
     work = Work(model, service.models.manifest.sha256, service.settings, source, Directory(Path()))
     turn = _timed(len(rows), lambda: work.parquet([one for one in pipeline.embed(rows) if isinstance(one, Embedded)]))
     wall = len(rows) / turn.rate
-    return turn._replace(computing=pipeline.computing / wall, waiting=pipeline.waiting / wall)
+    return turn._replace(**{name: seconds / wall for name, seconds in pipeline.seconds.items()})
 
 
 def _timed(images: int, do: Callable[[], object]) -> Turn:

@@ -1,13 +1,12 @@
 """Rows to vectors: downloads and decoding run ahead of the engine, within a bounded number of bytes."""
 
-import os
-import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -26,7 +25,6 @@ GROUP = 32  # images that the engine gets at once
 AHEAD = 2 * GROUP  # images that are downloaded or decoded before the engine wants them
 HELD_BYTES = 96_000_000  # of downloaded files that are not decoded yet
 DECODED_PIXELS = 80_000_000  # of the images that are decoded at once: up to 10 bytes each, with what decoders need
-DECODING_PRIORITY = 10  # as of `nice`: a tenth of a processor where the engine wants it, all of it where it waits
 
 
 class Prepared(NamedTuple):
@@ -37,13 +35,6 @@ class Prepared(NamedTuple):
     size: int
     width: int
     height: int
-
-
-class Group(NamedTuple):
-    """Rows that the engine gets at once: what becomes of each, and room for their pixels, float32 [GROUP, 3, H, W]."""
-
-    results: list[Future[Prepared | Failed]]
-    pixels: NDArray[np.float32]
 
 
 class Gate:
@@ -71,64 +62,81 @@ class Gate:
 class Pipeline:
     """Embeds rows with one model. Its memory does not grow with the rows, nor with the sizes of the images.
 
-    While one group is computed AHEAD more images are downloaded and decoded. At most HELD_BYTES lie there as files,
-    and `thread_count` images, of DECODED_PIXELS in all, are decoded at once. `computing` is the seconds that the engine
-    took, `waiting` those in which it had no group to compute.
+    Files are downloaded while the engine computes, AHEAD of them and HELD_BYTES at most. None is decoded meanwhile: the
+    engine keeps every core busy, and waits for the slowest of its threads. Between two of its runs `thread_count`
+    images, of DECODED_PIXELS in all, are decoded at once. `seconds` is what was spent so far: `computing` by the
+    engine, `preparing` without it, of which decoders were without a file for `downloading`.
     """
 
     def __init__(self, model: LoadedModel, reader: Reader, settings: Settings) -> None:
         self._model = model
         self._reader = reader
         self._settings = settings
-        self._files = Gate(HELD_BYTES)
+        self._threads = thread_count(settings)
         self._pixels = Gate(DECODED_PIXELS)
-        self._decoding = threading.Semaphore(thread_count(settings))
-        self._free: list[NDArray[np.float32]] = []
-        self.computing = self.waiting = 0.0
+        self.seconds = {"computing": 0.0, "preparing": 0.0, "downloading": 0.0}
 
     def embed(self, rows: Sequence[Row]) -> Iterator[Embedded | Failed]:
         """Yield each row's result, in the rows' order. Raises TransientError where S3 does not answer."""
-        groups = deque[Group]()
-        with ThreadPoolExecutor(AT_ONCE, "openclip-batch", _yield_to_the_engine) as pool:
-            try:
-                for start in range(0, len(rows), GROUP):
-                    groups.append(self._begin(pool, rows[start : start + GROUP]))
-                    if len(groups) > AHEAD // GROUP:
-                        yield from self._finish(groups.popleft())
-                while groups:
-                    yield from self._finish(groups.popleft())
-            finally:
+        # Memory that is used again: the first write to new pages costs as much as decoding a small image.
+        room = self._model.preprocess.empty(GROUP)
+        downloads = ThreadPoolExecutor(AT_ONCE, "openclip-download")
+        decoders = ThreadPoolExecutor(self._threads, "openclip-decode")
+        try:
+            files = self._files(downloads, rows)
+            for _ in range(0, len(rows), GROUP):
+                yield from self._embedded(self._group(decoders, islice(files, GROUP), room), room)
+        finally:
+            for pool in (downloads, decoders):
                 pool.shutdown(wait=False, cancel_futures=True)
 
-    def _begin(self, pool: ThreadPoolExecutor, rows: Sequence[Row]) -> Group:
-        # Memory that was touched before: the first write to new pages costs as much as decoding a small image.
-        pixels = self._free.pop() if self._free else self._model.preprocess.empty(GROUP)
-        return Group([pool.submit(self._decoded, row, out) for row, out in zip(rows, pixels, strict=False)], pixels)
+    def _files(self, pool: ThreadPoolExecutor, rows: Sequence[Row]) -> Iterator[tuple[Row, Future[Found]]]:
+        """Yield rows with their files, in order, while later ones are downloaded."""
+        waiting: deque[tuple[int, Row, Future[Found]]] = deque()
+        held = 0
+        for row in rows:
+            size = min(row.size, self._settings.max_object_bytes)
+            while waiting and (len(waiting) >= AHEAD or held + size > HELD_BYTES):
+                bytes_, first, file = waiting.popleft()
+                held -= bytes_
+                yield first, file
+            waiting.append((size, row, pool.submit(self._reader.read, row)))
+            held += size
+        while waiting:
+            yield waiting.popleft()[1:]
 
-    def _decoded(self, row: Row, out: NDArray[np.float32]) -> Prepared | Failed:
+    def _group(
+        self, pool: ThreadPoolExecutor, files: Iterable[tuple[Row, Future[Found]]], room: NDArray[np.float32]
+    ) -> list[Prepared | Failed]:
+        """Decode files into their places of `room`, [GROUP, 3, H, W]."""
+        begun = time.perf_counter()
+        under_way: deque[Future[Prepared | Failed]] = deque()
+        done: list[Prepared | Failed] = []
+        for (row, file), out in zip(files, room, strict=False):
+            if len(under_way) > self._threads:  # what waits for a decoder is held as a file
+                done.append(under_way.popleft().result())
+            under_way.append(pool.submit(self._decoded, row, file, out))
+        done += [one.result() for one in under_way]
+        self.seconds["preparing"] += time.perf_counter() - begun
+        return done
+
+    def _decoded(self, row: Row, file: Future[Found], out: NDArray[np.float32]) -> Prepared | Failed:
+        limit, model = self._settings.max_image_pixels, self._model
+        begun = time.perf_counter()
         try:
-            with self._files.hold(min(row.size, self._settings.max_object_bytes)):
-                found = self._reader.read(row)
-                with self._decoding:
-                    return self._decode(row, found, out)
+            found = file.result()
+            self.seconds["downloading"] += (time.perf_counter() - begun) / self._threads
+            header = read_header(found.data, limit, model.fit, model.image_formats)
+            with self._pixels.hold(header.held or header.width * header.height):
+                image = decode_container(header, limit, self._settings.exif_orientation)
+                model.preprocess.of(image, out)
         except ApiError as error:
             return Failed(row, error.code, error.message)
-
-    def _decode(self, row: Row, found: Found, out: NDArray[np.float32]) -> Prepared:
-        limit, model = self._settings.max_image_pixels, self._model
-        header = read_header(found.data, limit, model.fit, model.image_formats)
-        with self._pixels.hold(header.held or header.width * header.height):
-            image = decode_container(header, limit, self._settings.exif_orientation)
-            model.preprocess.of(image, out)
         return Prepared(row, Found(b"", found.etag, found.modified), len(found.data), *image.size)
 
-    def _finish(self, group: Group) -> Iterator[Embedded | Failed]:
-        begun = time.perf_counter()
-        results = [future.result() for future in group.results]
-        self.waiting += time.perf_counter() - begun
-        vectors = iter(self._vectors(group.pixels, [isinstance(item, Prepared) for item in results]))
-        self._free.append(group.pixels)
-        for item in results:
+    def _embedded(self, group: Sequence[Prepared | Failed], room: NDArray[np.float32]) -> Iterator[Embedded | Failed]:
+        vectors = iter(self._vectors(room[: len(group)], [isinstance(item, Prepared) for item in group]))
+        for item in group:
             if isinstance(item, Failed):
                 yield item
             else:
@@ -139,15 +147,8 @@ class Pipeline:
         if not any(good):
             return np.empty((0, self._model.entry.embed_dim), np.float32)
         begun = time.perf_counter()
-        chosen = pixels[: len(good)] if all(good) else pixels[: len(good)][good]
-        vectors = self._model.engine.encode_images(chosen)
-        self.computing += time.perf_counter() - begun
+        vectors = self._model.engine.encode_images(pixels if all(good) else pixels[good])
+        self.seconds["computing"] += time.perf_counter() - begun
         if not np.isfinite(vectors).all():
             raise FloatingPointError(f"{self._model.entry.id} gave a vector that is not finite")
         return unit(vectors)
-
-
-def _yield_to_the_engine() -> None:
-    """Let this thread have what the engine leaves of the processors: a thread of the engine's waits for the others."""
-    if sys.platform == "linux":  # where a thread has a priority of its own
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), DECODING_PRIORITY)

@@ -9,7 +9,7 @@ from handler.batch.rows import Row
 from handler.errors import ApiError
 from handler.imaging.s3 import MISSING, UNREADABLE
 
-AT_ONCE = 16  # downloads: a small object takes some 50 ms, nearly all of it waiting
+AT_ONCE = 32  # downloads: a small object takes 50 to 100 ms, nearly all of it waiting
 
 
 class TransientError(Exception):

@@ -204,3 +204,17 @@ def test_a_shard_that_kills_every_process_is_told_and_the_rest_goes_on(bundle: P
     assert "Traceback" not in err
     assert out.splitlines()[-1].startswith("6 embedded, 0 failed, 0 shards were done before, 1 shards failed")
     assert Counter(path for _, path in runs.opened())[f"{tmp_path}/photos/3.png"] == 3
+
+
+def test_a_run_of_which_too_much_fails_stops_early_and_says_so(bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    for number in range(400):
+        (tmp_path / "photos" / f"{number:03d}.png").write_bytes(b"no image")
+    runs = Runs(tmp_path / "scratch", bundle, tmp_path / "photos")
+    process = runs.start("--shard-size", "20", "--tolerated-shards", "10")
+    _, err = process.communicate(timeout=200)
+    assert process.returncode == 1
+    assert "20 of 20 images failed, the first with not_an_image" in err
+    assert "stopped early: 3 of 20 shards failed, more than the 10 % of --tolerated-shards" in err
+    assert len(runs.opened()) < 400
+    assert runs.files() == {}

@@ -1,0 +1,103 @@
+"""What a worker had saved is not done again; what cannot be used is; and int8 vectors have the API's scale."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pytest
+
+from handler.batch import shard
+from handler.batch.reader import TransientError
+from handler.batch.rows import json_lines
+from handler.batch.settings import BatchSettings
+from handler.errors import SettingsError
+from tests.unit.batch_world import OUTPUT, SOURCE, World, png, world
+
+PLAN = "runs/first/plan/0123abcd/00000000.jsonl"
+IMAGES, EVERY = 100, 32
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Iterator[World]:
+    with world(tmp_path / "bundle") as found:
+        for number in range(IMAGES):
+            found.put(f"{number:03d}.png", png(number) if number % 10 else b"broken")
+        rows: list[dict[str, Any]] = [
+            {"bucket": SOURCE, "key": f"{number:03d}.png", "size": 90, "seen_at": 7} for number in range(IMAGES)
+        ]
+        found.work.store.write(PLAN, json_lines(rows))
+        yield found
+
+
+def interrupted(made: World, monkeypatch: pytest.MonkeyPatch, at: str) -> None:
+    """Run the shard until S3 fails at one image."""
+    from botocore.exceptions import EndpointConnectionError
+
+    before = made.s3.get_object
+
+    def get_object(**asked: Any) -> Any:
+        if asked["Key"] == at:
+            raise EndpointConnectionError(endpoint_url="https://s3.test")
+        return before(**asked)
+
+    monkeypatch.setattr(made.s3, "get_object", get_object)
+    with pytest.raises(TransientError):
+        shard.run(PLAN, made.work._replace(saved_every=EVERY), 0.5)
+    monkeypatch.setattr(made.s3, "get_object", before)
+
+
+def test_a_shard_goes_on_after_its_last_part_and_its_file_is_the_same(
+    made: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert shard.run(PLAN, made.work, 0.5)["embedded"] == 90
+    (name,) = made.names("vectors/")
+    (errors,) = made.names("errors/")
+    first, told = made.work.store.read(name), made.work.store.read(errors)
+    for written in (name, errors):
+        made.s3.delete_object(Bucket=OUTPUT, Key=written)
+
+    interrupted(made, monkeypatch, "090.png")
+    assert len(made.names("parts/")) == 2  # of 32 each; the third group was not complete
+    assert made.names("vectors/") == []
+    outcome = shard.run(PLAN, made.work._replace(saved_every=EVERY), 0.5)
+
+    assert outcome == {"shard": "00000000", "skipped": False, "embedded": 90, "failed": 10, "resumed": 64}
+    assert (made.work.store.read(name), made.work.store.read(errors)) == (first, told)
+    assert made.names("parts/") == []
+
+
+@pytest.mark.parametrize("damage", [b"", b"no archive", b"PK\x03\x04 and nothing", "other rows"])
+def test_a_part_that_cannot_be_used_counts_as_missing(
+    made: World, monkeypatch: pytest.MonkeyPatch, damage: bytes | str
+) -> None:
+    interrupted(made, monkeypatch, "090.png")
+    first, second = made.names("parts/")
+    made.work.store.write(second, made.work.store.read(first) if isinstance(damage, str) else damage)
+    assert shard.run(PLAN, made.work._replace(saved_every=EVERY), 0.5)["resumed"] == 32
+
+
+def test_int8_vectors_have_the_scale_that_the_file_names(made: World, tmp_path: Path) -> None:
+    shard.run(PLAN, made.work, 0.5)
+    rows = "SELECT key, vector FROM read_parquet(?) ORDER BY key"
+    (path,) = made.download(tmp_path / "float").glob("vectors/*/*/*.parquet")
+    floats: Any = duckdb.sql(rows, params=[str(path)])
+    for name in made.names("vectors/"):
+        made.s3.delete_object(Bucket=OUTPUT, Key=name)
+    shard.run(PLAN, made.work._replace(int8=True), 0.5)
+    (path,) = made.download(tmp_path / "int8").glob("vectors/*/*/*.parquet")
+    small: Any = duckdb.sql(rows, params=[str(path)])
+    assert str(small.types[1]).startswith("TINYINT")
+    found: Any = duckdb.sql("SELECT value FROM parquet_kv_metadata(?) WHERE key = 'openclip'", params=[str(path)])
+    settings = json.loads(found.fetchall()[0][0])["settings"]
+    # docs/api.md: x * 127 / min(1, 8 / sqrt(D)), which is 127 for four dimensions.
+    assert (settings["vectors"], settings["scale"]) == ("int8", 127)
+    wanted = np.rint(np.array([row[1] for row in floats.fetchall()]) * 127)
+    np.testing.assert_array_equal(np.array([row[1] for row in small.fetchall()]), wanted)
+
+
+def test_a_type_that_vectors_cannot_have_is_told() -> None:
+    with pytest.raises(SettingsError, match="set it to float32 or int8"):
+        BatchSettings.from_env({"OPENCLIP_BATCH_OUTPUT": "b", "OPENCLIP_BATCH_VECTORS": "binary"})
