@@ -1,4 +1,4 @@
-"""The batch worker's memory with images of 40 megapixels, and the command that measures the worker beside the engine."""
+"""The batch worker with images of 40 megapixels, and the command that measures the worker beside the engine."""
 
 import json
 import os
