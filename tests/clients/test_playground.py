@@ -51,6 +51,7 @@ def test_matches_are_ranked_and_zero_shot_bars_are_the_api_s(
     assert first == files[0].name
 
     browser.find("#tab-zero-shot").click()
+    browser.wait(lambda: browser.all("#classified figure"), "the bars of the captions")
     browser.find("#labels").clear()
     browser.find("#labels").send_keys("red circle, blue circle, black star", Keys.ENTER)
     names = "return document.querySelector('#classified').textContent"

@@ -65,6 +65,7 @@ def test_a_caption_that_fills_the_models_tokens_is_reported(
     browser.wait(lambda: browser.find("#notice").text == said.format("1, 3"), "that these were cut")
 
     browser.find("#tab-zero-shot").click()
+    browser.wait(lambda: browser.all("#classified figure"), "the bars of the captions")
     browser.find("#labels").clear()
     browser.find("#labels").send_keys(f"red circle, {long}")
     browser.find("#zero-shot-form button").click()
