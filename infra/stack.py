@@ -61,12 +61,13 @@ class OpenClipStack(Stack):
         )
         if settings.batch_source:
             self._add_collections(package, settings, embedding, http, monitoring, groups, helpers_log)
-        CfnOutput(self, "FunctionName", value=function.function_name)
-        self._tell(http.url, settings.auth, api_key.secret.secret_arn if api_key else None)
+        secret_arn = api_key.secret.secret_arn if api_key else None
+        self._tell(http.url, settings.auth, function.function_name, secret_arn)
 
-    def _tell(self, url: str, auth: str, secret_arn: str | None) -> None:
+    def _tell(self, url: str, auth: str, function: str, secret_arn: str | None) -> None:
         CfnOutput(self, "Url", value=url)
         CfnOutput(self, "Curl", value=curl(self, url, auth, secret_arn))
+        CfnOutput(self, "FunctionName", value=function)
         if secret_arn:
             CfnOutput(self, "ApiKeySecretArn", value=secret_arn)
 
