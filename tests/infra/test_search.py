@@ -155,7 +155,7 @@ def test_what_arrivals_write_goes_to_the_updates_two_at_once_and_what_fails_to_a
     (rule,) = [
         item
         for item in resources(template, "AWS::Events::Rule")
-        if item["EventPattern"]["detail-type"] == ["Object Created"]
+        if item.get("EventPattern", {}).get("detail-type") == ["Object Created"]
     ]
     keys = [one["prefix"] for one in rule["EventPattern"]["detail"]["object"]["key"]]
     manifest = function(template, SEARCH)["Description"].rpartition(" ")[2]

@@ -31,6 +31,7 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Any:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "test")
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # one that is older than moto is not taken over
     return boto3.client("s3vectors", region_name="eu-west-1", config=Config(retries={"max_attempts": 1}))
 
 

@@ -166,7 +166,7 @@ def test_an_index_in_s3_vectors_is_filled_with_the_newest_look_of_every_key(tmp_
     records = history(80, seed=4)
     place = save(spread(records, 5), tmp_path)
     with mock_aws():
-        client = boto3.client("s3vectors", region_name="eu-west-1")
+        client = boto3.Session().client("s3vectors", region_name="eu-west-1")
         where = {"vectorBucketName": "photos-vectors", "indexName": "openclip-abc"}
         client.create_vector_bucket(vectorBucketName="photos-vectors")
         client.create_index(**where, dataType="float32", dimension=8, distanceMetric="cosine")
