@@ -81,7 +81,7 @@ ENGINES: dict[str, Engine] = {
                 Recipe("8-bit weights in blocks of 32, fp32 activations", 32),
             ),
         },
-        code_bytes=121_000_000,
+        code_bytes=98_500_000,
         writer="layer.export.onnx_int8:write_runtime_graph",
         suffix="onnx",
     ),
@@ -96,12 +96,12 @@ ENGINES: dict[str, Engine] = {
                 Recipe("8-bit weights in blocks of 32, fp32 activations", 32),
             ),
         },
-        code_bytes=178_000_000,
+        code_bytes=155_000_000,
         writer="layer.export.openvino_ir:write_ir",
         suffix="xml",
         causal_text_in_blocks=True,
     ),
-    "torch": Engine(recipes={"fp32": ()}, code_bytes=925_000_000),
+    "torch": Engine(recipes={"fp32": ()}, code_bytes=800_000_000),
 }
 
 

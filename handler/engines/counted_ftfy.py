@@ -9,11 +9,13 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-import ftfy
-from ftfy.badness import is_bad
+from handler.engines.import_stubs import import_ftfy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+ftfy = import_ftfy()
+is_bad = ftfy.badness.is_bad
 
 TRY = 50  # characters: what finding the right encoding costs beside the length of the text ...
 VAIN = 100  # ... and trying the rarer ones too, or all of them where none is right ...

@@ -9,6 +9,7 @@ from typing import Any
 
 from layer.errors import PackageError
 from layer.package import pip, wheels
+from layer.package.shared_objects import shrink
 from layer.package.trim import trim
 from layer.package.wheels import TORCH, Wheel
 from layer.spec import Target
@@ -48,7 +49,9 @@ def install(engines: Iterable[str], target: Target, tree: Path, torch_index_url:
             raise PackageError(f"{error}\n{CPU_ADVICE}" if of_torch else str(error)) from error
     if any(tree.rglob("libtorch_cuda.so")):
         raise PackageError(f"pip took a torch with CUDA: {CPU_ADVICE}")
-    return Installed(trim(tree, target.image_formats or ()), sorted(taken, key=lambda one: one["name"]))
+    trimmed = trim(tree, target.image_formats or ())
+    shrink(tree)
+    return Installed(trimmed, sorted(taken, key=lambda one: one["name"]))
 
 
 def _install(pins: list[Wheel], target: Target, tree: Path, index: str | None) -> list[dict[str, str]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from layer.files.replace import sweep
-from layer.package import pip, runtime, tree, trim, wheels
+from layer.package import pip, runtime, shared_objects, tree, trim, wheels
 from layer.package.digest import tree_sha256
 from layer.spec import Target
 
@@ -55,7 +55,7 @@ def _key(engines: list[str], target: Target, index: str | None) -> str:
     """Digest what the tree depends on: every wheel, every trimming rule, where torch comes from, how pip is asked."""
     known = engines, target.image_formats or (), wheels.recorded(engines, target), index
     digest = hashlib.sha256(repr(known).encode())
-    for path in (trim.RULES, *(Path(str(module.__file__)) for module in (trim, runtime, pip))):
+    for path in (trim.RULES, *(Path(str(module.__file__)) for module in (trim, shared_objects, runtime, pip))):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
 

@@ -13,16 +13,18 @@ def trim(tree: Path, image_formats: Collection[str] = ()) -> dict[str, int]:
 
     A rule that matches nothing is of another engine's packages.
     """
-    return {pattern: sum(_delete(path) for path in sorted(tree.glob(pattern))) for pattern in rules(image_formats)}
+    found = rules(image_formats, {path.name for path in tree.iterdir()})
+    return {pattern: sum(_delete(path) for path in sorted(tree.glob(pattern))) for pattern in found}
 
 
-def rules(image_formats: Collection[str] = ()) -> dict[str, str]:
+def rules(image_formats: Collection[str] = (), packages: Collection[str] = ()) -> dict[str, str]:
     """Return each pattern (of pathlib, relative to the tree) with the reason why what it matches never runs.
 
-    What decodes one of `image_formats` is left out: it does run.
+    What decodes one of `image_formats` is left out, and what one of `packages` imports (`needed_by`): it does run.
     """
     listed = tomllib.loads(RULES.read_text(encoding="utf-8"))["rule"]
-    return {rule["path"]: rule["reason"] for rule in listed if rule.get("unless") not in image_formats}
+    runs = [rule for rule in listed if rule.get("unless") in image_formats or rule.get("needed_by") in packages]
+    return {rule["path"]: rule["reason"] for rule in listed if rule not in runs}
 
 
 def _delete(path: Path) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from layer.naming import image_formats
 from layer.package.runtime import REQUIREMENTS
+from layer.package.shared_objects import shrink
 from layer.package.trim import trim
 
 
@@ -26,6 +27,7 @@ def packaged(engine: str, tree: Path, formats: Sequence[str] = ()) -> Path:
             target.parent.mkdir(parents=True, exist_ok=True)
             _link(source, target)
     trim(tree, formats)
+    shrink(tree)
     return tree
 
 

@@ -111,7 +111,7 @@ def test_trimming_says_how_many_files_went_by_each_rule(tmp_path: Path, monkeypa
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("")
     reasons = {"bin": "a", "**/tests": "what is left of them", "*.pyi": "b", "**/*.pxd": "none here"}
-    monkeypatch.setattr(trim, "rules", lambda image_formats: reasons)
+    monkeypatch.setattr(trim, "rules", lambda *_: reasons)
 
     assert trim.trim(tmp_path) == {"bin": 2, "**/tests": 1, "*.pyi": 1, "**/*.pxd": 0}
     assert [path.name for path in tmp_path.iterdir()] == ["kept.py"]
