@@ -9,6 +9,7 @@ import torch
 
 from layer.errors import ExportError
 from layer.export.attention import export_friendly_attention
+from layer.export.patch_embedding import patches_as_product
 from layer.export.towers import CausalTextTower, ImageTower, TextTower, is_causal
 
 INPUTS = {"image": "pixels", "text": "ids"}
@@ -29,7 +30,7 @@ def export_fp32(model: Any, image_size: tuple[int, int], context_length: int, fo
 
 
 def _export(tower: torch.nn.Module, example: torch.Tensor, dynamic: dict[int, Any], folder: Path, name: str) -> None:
-    with warnings.catch_warnings(), export_friendly_attention():
+    with warnings.catch_warnings(), export_friendly_attention(), patches_as_product(tower):
         warnings.simplefilter("ignore")  # of torch's exporter about itself
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         try:

@@ -20,6 +20,7 @@ from console.parser import Parser
 from console.run import run
 from layer.errors import BuildError
 from layer.openclip import open_clip
+from layer.registry.patches import cuts_patches
 from layer.sources.resolve import source_plan
 from layer.spec import ModelSpec
 
@@ -82,7 +83,9 @@ def _weights(model: nn.Module) -> Iterator[tuple[str, torch.Tensor, int]]:
 
 def _in_8_bits(module: nn.Module, name: str, tensor: torch.Tensor) -> int:
     """Bytes of a weight: a matrix multiplied per token has scales and nodes beside it, a token table scales alone."""
-    if tensor.ndim == 2 and (isinstance(module, nn.Linear) or name in IN_MATRICES):
+    if isinstance(module, nn.Conv2d) and name == "weight" and cuts_patches(module):
+        tensor = tensor.flatten(1)  # the export makes a product of it
+    if tensor.ndim == 2 and (isinstance(module, nn.Linear | nn.Conv2d) or name in IN_MATRICES):
         from_left = name in ("proj", "text_projection")  # [inputs, outputs]: vectors @ proj
         inputs, outputs = tensor.shape if from_left else tensor.shape[::-1]
         return int(inputs) * int(outputs) + SCALE_BYTES * (int(inputs) + int(outputs)) + PRODUCT_BYTES

@@ -54,7 +54,7 @@ def test_the_error_shows_every_part_and_what_would_fit() -> None:
     assert {("  dependencies", "118.0", "MB"), ("  org/m0 (openvino, fp32)", "605.0", "MB")} <= table
     assert "143.8 MB of models would fit" in said
     for fix in (
-        'precision = "int8" for org/m0: 164 MB of weights',
+        'precision = "int8" for org/m0: 157 MB of weights',
         'engine = "onnx"',
         'package = "image"',
         "fewer models",
