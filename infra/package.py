@@ -46,20 +46,21 @@ def read_package(build: Path, handler: Path) -> Package:
     manifest_bytes = (build / "bundle" / "manifest.json").read_bytes()
     target = _target(build / "bundle" / "manifest.json", manifest_bytes)
     package = _read(build / "package.json")
+    extras = tuple(map(str, package.get("extras", ())))
+    again = f"run `python -m layer package{''.join(f' --with {extra}' for extra in extras)}`" if extras else FIX
     manifest_sha256 = hashlib.sha256(manifest_bytes).hexdigest()
     if package["manifest_sha256"] != manifest_sha256:
-        raise PackageError(f"{build / 'package.json'} is of another bundle than {build / 'bundle'}: {FIX}")
+        raise PackageError(f"{build / 'package.json'} is of another bundle than {build / 'bundle'}: {again}")
     if package["handler_sha256"] != tree_sha256(handler, NOT_SHIPPED):
-        raise PackageError(f"{handler} has changed since it was packaged: {FIX}")
+        raise PackageError(f"{handler} has changed since it was packaged: {again}")
     searches = [row for row in package["artefacts"] if row["role"] == "search"]
     if searches and searches[0].get("handler_sha256") != tree_sha256(handler, NOT_SHIPPED_FOR_SEARCH):
-        raise PackageError(f"{handler / 'search'} has changed since it was packaged: {FIX}")
+        raise PackageError(f"{handler / 'search'} has changed since it was packaged: {again}")
     artifacts = {row["role"]: _artifact(build, row) for row in package["artefacts"]}
     if missing := [role for role in ROLES[target["package"]] if role not in artifacts]:
         raise PackageError(
             f"the bundle is for package {target['package']!r}, but {build / 'package.json'} has no {missing[0]}: {FIX}"
         )
-    extras = tuple(map(str, package.get("extras", ())))
     return Package(
         target["package"],
         target["python"],

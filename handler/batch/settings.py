@@ -28,7 +28,8 @@ class BatchSettings(NamedTuple):
         vectors = environ.get("OPENCLIP_BATCH_VECTORS", "float32")
         if vectors not in VECTORS:
             raise SettingsError(f"OPENCLIP_BATCH_VECTORS is {vectors!r}: set it to {' or '.join(VECTORS)}")
-        return cls(output, share(environ.get("OPENCLIP_BATCH_MAX_FAILED", str(cls.max_failed))), vectors)
+        failed = environ.get("OPENCLIP_BATCH_MAX_FAILED", str(cls._field_defaults["max_failed"]))
+        return cls(output, share(failed), vectors)
 
 
 def share(text: str) -> float:

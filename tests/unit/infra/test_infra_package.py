@@ -35,7 +35,9 @@ def test_a_bundle_built_since_makes_the_package_stale(tmp_path: Path) -> None:
     manifest = fake_build.write(tmp_path) / "bundle" / "manifest.json"
     manifest.write_text(manifest.read_text().replace("2026-11-23", "2026-11-24"))
 
-    with pytest.raises(PackageError, match=r"is of another bundle than .*: run `make package`"):
+    with pytest.raises(
+        PackageError, match=r"is of another bundle than .*: run `python -m layer package --with batch --with search`"
+    ):
         read_package(tmp_path, HANDLER)
 
 
@@ -43,7 +45,7 @@ def test_a_handler_changed_since_makes_the_package_stale(tmp_path: Path) -> None
     (tmp_path / "handler").mkdir()
     (tmp_path / "handler" / "app.py").write_text("")
 
-    with pytest.raises(PackageError, match="has changed since it was packaged: run `make package`"):
+    with pytest.raises(PackageError, match="packaged: run `python -m layer package --with batch --with search`"):
         read_package(fake_build.write(tmp_path / "build"), tmp_path / "handler")
 
 

@@ -101,7 +101,7 @@ def test_the_deployment_reads_it_and_refuses_one_of_another_handler(tmp_path: Pa
     contract = json.loads((build / "package.json").read_text())
     contract["artefacts"][-1]["handler_sha256"] = "0" * 64
     (build / "package.json").write_text(json.dumps(contract))
-    with pytest.raises(Exception, match="has changed since it was packaged: run `make package`"):
+    with pytest.raises(Exception, match="packaged: run `python -m layer package --with search`"):
         read_as_deployed(build, HANDLER)
 
 

@@ -101,3 +101,7 @@ def test_int8_vectors_have_the_scale_that_the_file_names(made: World, tmp_path: 
 def test_a_type_that_vectors_cannot_have_is_told() -> None:
     with pytest.raises(SettingsError, match="set it to float32 or int8"):
         BatchSettings.from_env({"OPENCLIP_BATCH_OUTPUT": "b", "OPENCLIP_BATCH_VECTORS": "binary"})
+
+
+def test_only_the_output_has_to_be_set() -> None:
+    assert BatchSettings.from_env({"OPENCLIP_BATCH_OUTPUT": "b"}) == BatchSettings("b", 0.5, "float32")
