@@ -36,7 +36,7 @@ def test_a_bundle_built_since_makes_the_package_stale(tmp_path: Path) -> None:
     manifest.write_text(manifest.read_text().replace("2026-11-23", "2026-11-24"))
 
     with pytest.raises(
-        PackageError, match=r"is of another bundle than .*: run `python -m layer package --with batch --with search`"
+        PackageError, match=r"is of another bundle than .*: run `python -m layer package --with batch"
     ):
         read_package(tmp_path, HANDLER)
 
