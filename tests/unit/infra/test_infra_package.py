@@ -35,9 +35,7 @@ def test_a_bundle_built_since_makes_the_package_stale(tmp_path: Path) -> None:
     manifest = fake_build.write(tmp_path) / "bundle" / "manifest.json"
     manifest.write_text(manifest.read_text().replace("2026-11-23", "2026-11-24"))
 
-    with pytest.raises(
-        PackageError, match=r"is of another bundle than .*: run `python -m layer package --with batch"
-    ):
+    with pytest.raises(PackageError, match=r"is of another bundle than .*: run `python -m layer package --with batch"):
         read_package(tmp_path, HANDLER)
 
 
