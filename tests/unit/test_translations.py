@@ -25,6 +25,8 @@ make demo   # a comment
 |---|---|
 | `onnx` | 1,621 MB |
 
+    indented = code of one line more
+
 ## Deploy it
 
 - one
@@ -43,6 +45,8 @@ make demo   # a comment
 | 引擎 | 大小 |
 |---|---|
 | `onnx` | 1,621 MB |
+
+    indented = code of one line more
 
 ## 部署
 
@@ -80,6 +84,7 @@ def test_a_good_translation_passes() -> None:
         ("\n## 部署", "\n部署", "the headings differ, first '## Deploy it' and None"),
         ("# a comment", "# 注释", "# A page / # 一个页面: code block 1 differs: 'make demo   # a comment'"),
         ("```sh", "```", "code block 1 differs: '```sh' is '```'"),
+        ("one line", "1 line", "code block 2 differs: '    indented = code of one line more' is"),
         ("和 `make demo`", "和演示", "code that the translation has not: ['make demo']"),
         ("`onnx`", "`torch`", "row '| `onnx` | 1,621 MB |': code that the original has not: ['torch']"),
         ("164 MB", "164 GB", "164 MB is 164 GB"),
@@ -95,7 +100,7 @@ def test_a_good_translation_passes() -> None:
         ("| `onnx` | 1,621 MB |\n", "", "3 rows of tables are 2"),
         ("| `onnx` | 1,621", "| `onnx` 1,621", "has other cells"),
         ("- 第一项\n", "", "## Deploy it / ## 部署: 2 items of lists are 1"),
-        ("- 第一项", "- this item was left as it is", "not translated: '- this item was left as it is'"),
+        ("- 第一项", "- this item was left as it is", "## 部署: not translated: '- this item was left as it is'"),
         ("第一项", "项" + "Lambda " * 60, "too few are Chinese"),
     ],
 )

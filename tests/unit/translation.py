@@ -66,19 +66,21 @@ def read(path: str) -> Page:
 def sections(page: Page) -> list[Section]:
     """Return the sections of a page without its switch of languages. The first has no heading if text is above one."""
     found = [Section("the top", [], [])]
-    fence = ""
+    fence, margin = "", ""  # the margin is the last line that began at the margin: of a list, or of anything else
     for line in page.text.removeprefix(page.switch()).splitlines():
+        _, prose, blocks = found[-1]
         if fence:
-            found[-1].blocks[-1] += f"\n{line}"
+            blocks[-1] += f"\n{line}"
             fence = "" if line.strip() == fence else fence
-        elif opened := re.match(r"\s*(`{3,})", line):
-            fence = opened[1]
-            found[-1].blocks.append(line)
-            found[-1].prose.append("")  # a paragraph ends here
+        elif (opened := re.match(r"\s*(`{3,})", line)) or (line.startswith("    ") and not ITEM.match(margin)):
+            fence = opened[1] if opened else ""
+            blocks.append(line)
+            prose.append("")  # a paragraph ends here
         elif re.match("#{1,6} ", line):
             found.append(Section(line, [line], []))
         else:
-            found[-1].prose.append(line)
+            prose.append(line)
+        margin = line if line.strip() and not line.startswith(" ") and not fence else margin
     return found
 
 
@@ -100,7 +102,7 @@ def differences(original: Page, translated: Page) -> Iterator[str]:
 def _of_section(original: Page, one: Section, translated: Page, other: Section) -> Iterator[str]:
     for number, pair in enumerate(zip_longest(one.blocks, other.blocks), 1):
         if pair[0] != pair[1]:
-            before, after = ((block or "no such block").splitlines() for block in pair)
+            before, after = ((block or "no such block").split("\n") for block in pair)
             first = next(lines for lines in zip_longest(before, after) if lines[0] != lines[1])
             yield f"code block {number} differs: {first[0]!r} is {first[1]!r}"
     items = [sum(bool(ITEM.match(line)) for line in section.prose) for section in (one, other)]
@@ -165,11 +167,12 @@ def anchors(page: Page) -> list[str]:
 
 def untranslated(page: Page) -> Iterator[str]:
     """Name the paragraphs and cells without a Chinese character, and a page with too few."""
-    prose = "\n".join(line for section in sections(page) for line in section.prose)
-    parts = re.split(r"\n\s*\n|\n(?=[-*#|] )|(?<=\S) \| ", bare(prose))
-    for part in parts:
-        if len(re.findall(r"[A-Za-z]{2,}", part)) >= WORDS and not CJK.search(part):
-            yield f"not translated: {' '.join(part.split())[:80]!r}"
-    chinese, latin = len(CJK.findall(bare(prose))), len(re.findall("[A-Za-z]", bare(prose)))
+    chinese = latin = 0
+    for section in sections(page):
+        prose = bare("\n".join(section.prose))
+        for part in re.split(r"\n\s*\n|\n(?=[-*#|] )|(?<=\S) \| ", prose):
+            if len(re.findall(r"[A-Za-z]{2,}", part)) >= WORDS and not CJK.search(part):
+                yield f"{section.title}: not translated: {' '.join(part.split())[:80]!r}"
+        chinese, latin = chinese + len(CJK.findall(prose)), latin + len(re.findall("[A-Za-z]", prose))
     if chinese < SHARE * (chinese + latin):
         yield f"{chinese} Chinese characters and {latin} Latin letters: too few are Chinese"
