@@ -23,8 +23,11 @@ def rules(image_formats: Collection[str] = (), packages: Collection[str] = ()) -
     What decodes one of `image_formats` is left out, and what one of `packages` imports (`needed_by`): it does run.
     """
     listed = tomllib.loads(RULES.read_text(encoding="utf-8"))["rule"]
-    runs = [rule for rule in listed if rule.get("unless") in image_formats or rule.get("needed_by") in packages]
-    return {rule["path"]: rule["reason"] for rule in listed if rule not in runs}
+    return {
+        rule["path"]: rule["reason"]
+        for rule in listed
+        if rule.get("unless") not in image_formats and not set(rule.get("needed_by", ())) & set(packages)
+    }
 
 
 def _delete(path: Path) -> int:

@@ -137,3 +137,13 @@ def test_a_decoder_takes_what_is_said_of_it() -> None:
 def test_every_line_of_the_trimming_list_says_why() -> None:
     assert [pattern for pattern, reason in trim.rules().items() if len(reason.split()) < 2] == []
     assert not [pattern for pattern in trim.rules() if pattern.startswith("/") or ".." in pattern]
+
+
+def test_what_another_package_imports_stays_beside_it(tmp_path: Path) -> None:
+    for beside, stays in (("onnxruntime", False), ("torch", True), ("pyarrow", True)):
+        tree = tmp_path / beside
+        (tree / beside).mkdir(parents=True)
+        (tree / "numpy" / "ma").mkdir(parents=True)
+        (tree / "numpy" / "ma" / "core.py").write_text("")
+        trim.trim(tree)
+        assert (tree / "numpy" / "ma" / "core.py").exists() == stays, beside
