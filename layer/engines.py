@@ -81,7 +81,7 @@ ENGINES: dict[str, Engine] = {
                 Recipe("8-bit weights in blocks of 32, fp32 activations", 32),
             ),
         },
-        code_bytes=98_500_000,
+        code_bytes=99_000_000,
         writer="layer.export.onnx_int8:write_runtime_graph",
         suffix="onnx",
     ),

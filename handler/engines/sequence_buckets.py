@@ -21,7 +21,7 @@ def run_by_length(
     if (groups == groups[0]).all():
         return run(ids[:, : lengths.max()])
     vectors: NDArray[np.float32] | None = None
-    for group in np.unique(groups):
+    for group in sorted(set(groups.tolist())):  # np.unique would import numpy.ma
         rows = np.flatnonzero(groups == group)
         some = run(ids[rows, : lengths[rows].max()])
         if vectors is None:
