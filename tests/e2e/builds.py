@@ -17,7 +17,9 @@ from tests.hub.server import serving
 
 Builds = Callable[[str, str], Path]
 FULL_SIZE = "ViT-B-32"  # open_clip's most used model, which fills a layer to the last megabytes
-FULL_SIZE_SPEC = f'[[model]]\nname = "{FULL_SIZE}"\npretrained = "laion2b_s34b_b79k"\nengine = "onnx"\nprecision = "int8"\n'
+FULL_SIZE_SPEC = (
+    f'[[model]]\nname = "{FULL_SIZE}"\npretrained = "laion2b_s34b_b79k"\nengine = "onnx"\nprecision = "int8"\n'
+)
 EXPORT_SECONDS = 600  # on a machine that has other things to do; a quiet one takes 60
 
 
