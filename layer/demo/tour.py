@@ -81,6 +81,8 @@ def _command(given: Sequence[str] | None) -> None:
         "--collection", type=Path, default=Path("build/demo-collection"), help="where the searched folder is written"
     )
     arguments = parser.parse_args(given)
+    if arguments.heatmap.suffix != ".png":
+        parser.error(f"--heatmap {arguments.heatmap}: name a .png file")
     _bring_bundle(arguments.bundle)
     drawn = [draw(np.random.default_rng([2026, number]), scene, IMAGE_SIZE) for number, scene in enumerate(SCENES)]
     captions = [caption(scene, language) for scene in SCENES for language in LANGUAGES]
