@@ -33,7 +33,7 @@ SMALL = Family(
         "vision_cfg.timm_model_name": "vit_tiny_patch16_224",
         "vision_cfg.timm_pool": "avg",
         "vision_cfg.timm_proj": "linear",
-        "vision_cfg.image_size": 64,
+        "vision_cfg.image_size": 224,
     },
 )
 NAME = f"hf-hub:acme/{SMALL.model}"
