@@ -93,7 +93,7 @@ lint: $(VENV)/.dev ## ruff, ruff format, mypy --strict
 	$(VENV)/bin/mypy
 
 unit: $(VENV)/.dev ## Tests that need nothing
-	$(PYTEST) tests/unit -n 2 --dist loadfile $(COUNTED)
+	$(PYTEST) tests/unit $(COUNTED)
 
 infra: have-node $(VENV)/.dev node_modules ## Tests of the CDK app, and of facts that two packages hold
 	$(PYTEST) tests/infra tests/contracts $(COUNTED) --cov-append
