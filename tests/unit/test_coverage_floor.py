@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-LEAST = 63  # where there is no history, as in an archive of the sources; raise it with the floor
+LEAST = 72  # where there is no history, as in an archive of the sources; raise it with the floor
 LINE = re.compile(r"^fail_under = (\d+)", re.MULTILINE)
 
 
