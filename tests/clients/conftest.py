@@ -56,6 +56,7 @@ def browser(chrome: Browser, gateway: Gateway, guarded: Gateway) -> Iterator[Bro
     yield chrome
     assert chrome.console() == []
     assert chrome.hosts() <= {gateway.url.removeprefix("http://"), guarded.url.removeprefix("http://")}
+    chrome.run("sessionStorage.clear(); localStorage.clear()")  # of the origin that was open last: a key, a language
     chrome.driver.get("about:blank")
 
 
