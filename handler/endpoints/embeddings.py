@@ -56,6 +56,8 @@ def options(
 ) -> dict[str, Any]:
     """Return the options of a body that was read as `fields`, else of the query string. Raises ApiError."""
     known = {name: text for name, text in query.items() if name in OPTIONS}
+    if not known:
+        return {name: fields[name] for name in OPTIONS if name in fields}
     defaults = QUERY.read(_typed(known), settings)
     return {name: fields[name] if body.get(name) is not None else defaults[name] for name in OPTIONS}
 

@@ -134,5 +134,5 @@ class Tower:
 
 def _check_vnni(found: Any) -> None:
     """Raise RuntimeError where a tower's products of integers, if it has such, came out wrong."""
-    if len(found) > 1 and not np.allclose(found[1], 1):
+    if len(found) > 1 and not (np.abs(found[1] - 1) < 1e-5).all():  # `np.allclose` takes a twentieth of a caption
         raise RuntimeError("its 8-bit products saturate: it has no VNNI")

@@ -1,6 +1,7 @@
 """The routes: each takes the service and a request, and returns a response or raises ApiError."""
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -190,8 +191,13 @@ class Table(NamedTuple):
 API = Table(ROUTES, invoke)
 
 
+@lru_cache(maxsize=8)  # asked for at each request
+def _off(dialects: tuple[str, ...], pages: bool) -> frozenset[str]:
+    off = {path for path, name in DIALECT_OF.items() if name not in dialects}
+    return frozenset(off.union(() if pages else PAGES))
+
+
 def served(settings: Settings, table: Table = API) -> Mapping[str, Mapping[str, Endpoint]]:
     """Return the routes that the settings leave on."""
-    off = {path for path, name in DIALECT_OF.items() if name not in settings.dialects}
-    off.update(() if settings.pages else PAGES)
+    off = _off(settings.dialects, settings.pages)
     return {path: methods for path, methods in table.routes.items() if path not in off} if off else table.routes
