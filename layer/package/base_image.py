@@ -1,6 +1,6 @@
 """AWS's base images, pinned: which digest each tag is recorded with, and how a registry is asked for today's.
 
-The record is base_images.json. A tag without one is used as it is, and packaging says so.
+The record is base_images.json. For a tag without one, packaging asks the registry, and pins what it has today.
 """
 
 import hashlib
@@ -10,7 +10,9 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from layer.errors import PackageError
 
@@ -26,7 +28,7 @@ ACCEPT = ", ".join(
     )
 )
 MAX_BYTES = 4_000_000  # of a manifest: the most that registries take
-SECONDS = 30
+SECONDS = 15
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -35,18 +37,42 @@ def tag(python: str) -> str:
     return f"{REGISTRY}/{REPOSITORY}:{python}"
 
 
-def digest(python: str) -> str | None:
-    """Return the recorded digest of a Python's image; None where there is none. Raises PackageError."""
-    known = _recorded().get(tag(python))
-    if known is not None and not (isinstance(known, str) and DIGEST.fullmatch(known)):
-        raise PackageError(f"{RECORD}: {known!r} is not a digest of {tag(python)}: run `make pins`")
-    return known
+class Base(NamedTuple):
+    """What an image is built on: the tag, and the digest that pins it. `note`: where that is from, if not recorded."""
+
+    tag: str
+    digest: str | None
+    note: str | None
+
+    @property
+    def pinned(self) -> str:
+        """The image as the Dockerfile names it."""
+        return f"{self.tag}@{self.digest}" if self.digest else self.tag
 
 
-def pinned(python: str) -> str:
-    """Return what the Dockerfile builds on: the tag, with the digest where one is recorded."""
-    known = digest(python)
-    return f"{tag(python)}@{known}" if known else tag(python)
+@cache  # a package names its base in several places, and it is one image
+def base(python: str, registry: str = f"https://{REGISTRY}") -> Base:
+    """Return the base of a Python's image: pinned as recorded, else by the digest that the registry has today.
+
+    Where the registry cannot be asked either, the digest is None, and the note says why. Raises PackageError for a
+    damaged record.
+    """
+    name = tag(python)
+    known = _recorded().get(name)
+    if known is not None:
+        if not (isinstance(known, str) and DIGEST.fullmatch(known)):
+            raise PackageError(f"{RECORD}: {known!r} is not a digest of {name}: run `make pins`")
+        return Base(name, known, None)
+    try:
+        found = ask(registry, REPOSITORY, python)
+    except PackageError as error:
+        return Base(
+            name,
+            None,
+            f"no digest of {name} is recorded and the registry cannot be asked, so the image is built on its current "
+            f"image of that name, whatever that is then: {error}",
+        )
+    return Base(name, found, f"{name} is pinned to {found}, which the registry has today: `make pins` records it")
 
 
 def refresh(pythons: Iterable[str], registry: str = f"https://{REGISTRY}") -> list[str]:

@@ -143,7 +143,7 @@ def _data(row: BundleFile) -> Component:
 
 
 def _base(python: str) -> Component:
-    digest = base_image.digest(python)
+    digest = base_image.base(python).digest
     where = f"repository_url={quote(f'{base_image.REGISTRY}/{base_image.REPOSITORY}', safe='/')}&tag={python}"
     at = f"@{quote(digest, safe='')}" if digest else ""
     purl = f"pkg:oci/{base_image.REPOSITORY.rpartition('/')[2]}{at}?{where}"

@@ -80,11 +80,8 @@ def notes(facts: Manifest, zips: Mapping[str, int], compiled: bool) -> Iterator[
             f"no python{target.python} on this machine: the zips hold no bytecode, and every cold start has "
             "to compile its modules; install it, or package as an image, which compiles while it is built"
         )
-    if lambda_limits.SHAPES[target.package].on_base_image and base_image.digest(target.python) is None:
-        yield (
-            f"no digest of {base_image.tag(target.python)} is recorded, so the image is built on the "
-            "registry's current image of that name: `make pins` records one"
-        )
+    if lambda_limits.SHAPES[target.package].on_base_image and (note := base_image.base(target.python).note):
+        yield note
     copied = sum(file.size for file in facts.files if "/hub/" in file.path)
     if copied > lambda_limits.SNAPSTART_TMP_BYTES:
         yield (

@@ -73,6 +73,7 @@ def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "base_images.json"
     path.write_text("{}")
     monkeypatch.setattr(base_image, "RECORD", path)
+    base_image.base.cache_clear()
     return path
 
 
@@ -89,8 +90,28 @@ def test_the_digest_that_a_registry_has_is_recorded_and_built_on(
     text = (tmp_path / "Dockerfile").read_text()
     assert f"ARG BASE=public.ecr.aws/lambda/python:3.13@{DIGEST}\n" in text
     assert set(re.findall(r"^FROM (\S+)", text, re.MULTILINE)) == {"${BASE}"}
-    assert base_image.pinned("3.12") == "public.ecr.aws/lambda/python:3.12"  # of which nothing is recorded
     assert base_image.refresh(["3.13"], registry.url) == [f"public.ecr.aws/lambda/python:3.13: {DIGEST} (as before)"]
+
+
+def test_a_tag_without_a_record_is_pinned_to_what_the_registry_has_today(registry: Registry, record: Path) -> None:
+    base = base_image.base("3.13", registry.url)
+
+    assert base.pinned == f"public.ecr.aws/lambda/python:3.13@{DIGEST}"
+    assert base.note == (
+        f"public.ecr.aws/lambda/python:3.13 is pinned to {DIGEST}, which the registry has today: `make pins` records it"
+    )
+    assert record.read_text() == "{}"  # a package changes nothing of the checkout
+    asked = len(registry.asked)
+    assert base_image.base("3.13", registry.url) == base  # the same in each place of a package
+    assert len(registry.asked) == asked
+
+
+def test_without_a_registry_the_package_says_that_its_base_is_not_pinned_and_why(record: Path) -> None:
+    base = base_image.base("3.13", "http://127.0.0.1:1")
+
+    assert base.pinned == "public.ecr.aws/lambda/python:3.13"
+    assert base.digest is None
+    assert re.search(r"no digest .* is recorded and the registry cannot be asked.*gave no manifest", str(base.note))
 
 
 def test_a_manifest_that_is_not_what_its_registry_says_is_not_recorded(registry: Registry, record: Path) -> None:
@@ -132,7 +153,7 @@ def test_a_damaged_record_is_named(record: Path, content: str) -> None:
     record.write_text(content)
 
     with pytest.raises(PackageError, match=r"base_images\.json"):
-        base_image.pinned("3.13")
+        base_image.base("3.13")
 
 
 def test_the_record_that_ships_is_sound() -> None:

@@ -91,7 +91,7 @@ def test_the_image_sets_what_the_handler_holds_to(tmp_path: Path) -> None:
     wanted = offline.environment(Path("/tmp/openclip"))
     found = dict(re.findall(r"([A-Z_]+)=(\S+)", text.split("ENV ", 1)[1].split("WORKDIR", 1)[0]))
     assert found == {"PYTHONPATH": "/opt/python", **wanted}
-    assert f"ARG BASE={base_image.pinned('3.13')}\n" in text
+    assert f"ARG BASE={base_image.base('3.13').pinned}\n" in text
     assert set(re.findall(r"^FROM (\S+)", text, re.MULTILINE)) == {"${BASE}"}
     assert text.rstrip().splitlines()[-1].startswith("RUN ")
 

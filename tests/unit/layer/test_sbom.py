@@ -113,9 +113,10 @@ def test_the_base_image_is_named_with_its_digest_where_one_is_recorded(
     trees: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name, where = "public.ecr.aws/lambda/python", "?repository_url=public.ecr.aws/lambda/python&tag=3.13"
-    monkeypatch.setattr(base_image, "digest", lambda _: None)
+    monkeypatch.setattr(base_image, "base", lambda python: base_image.Base(f"{name}:{python}", None, None))
     assert named(sbom.document(facts(), trees, WHEELS))[name]["purl"] == f"pkg:oci/python{where}"
-    monkeypatch.setattr(base_image, "digest", lambda _: "sha256:" + "a" * 64)
+    pinned = base_image.Base(f"{name}:3.13", "sha256:" + "a" * 64, None)
+    monkeypatch.setattr(base_image, "base", lambda _: pinned)
     base = named(sbom.document(facts(), trees, WHEELS))[name]
 
     assert (base["purl"], digest_of(base)) == (f"pkg:oci/python@sha256%3A{'a' * 64}{where}", "a" * 64)
