@@ -3,6 +3,7 @@
 It behaves as an HTTP API in front of one execution environment: one request at a time, Lambda's limits on size.
 """
 
+import argparse
 import os
 import signal
 import threading
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from console.parser import Parser, port
 from console.run import run
+from devserver.remote import address
 from devserver.server import RequestHandler
 from handler.errors import StartError
 
@@ -31,13 +33,38 @@ def _command(arguments: list[str] | None, prog: str) -> int:
         help="serve /v1/search and /v1/index too, over this directory or s3://bucket/prefix (OPENCLIP_INDEX)",
     )
     parser.add_argument("--images", type=Path, help="the folder that was indexed: a result's file can be looked at")
+    parser.add_argument(
+        "--function",
+        type=address,
+        help="a function under AWS's runtime interface emulator, as http://function:8080: it is sent the events, and "
+        "nothing is loaded here",
+    )
     options = parser.parse_args(arguments)
+    if options.function and options.index:
+        parser.error("--index is served by the handler in this process, and --function says that there is none")
     if options.images and not (options.index and options.images.is_dir()):
         parser.error("--images names the folder whose index --index is: give both, and a folder that is there")
     RequestHandler.api_key = options.api_key
     if options.index:
         os.environ["OPENCLIP_SEARCH"] = "true"  # the playground's tab
     server = ThreadingHTTPServer((options.host, options.port), RequestHandler)  # before a model is loaded in vain
+    if options.function:
+        RequestHandler.remote = options.function
+    else:
+        _load(server, options)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # In a thread of its own: shutdown waits for serve_forever, which runs in the one that gets the signal.
+        signal.signal(number, lambda *_: threading.Thread(target=server.shutdown).start())
+    print(f"serving on http://{options.host}:{server.server_port}", flush=True)
+    print("open it in a browser for the playground; /docs describes the API", flush=True)
+    server.serve_forever(poll_interval=0.1)
+    RequestHandler.environment.shutdown()
+    server.server_close()
+    return 0
+
+
+def _load(server: ThreadingHTTPServer, options: argparse.Namespace) -> None:
+    """Run the handler's init phase in this process. Raises StartError."""
     from handler.app import SERVICE  # after the arguments: importing it is the init phase
 
     if SERVICE.started is None:  # its reason is logged
@@ -48,12 +75,3 @@ def _command(arguments: list[str] | None, prog: str) -> int:
         from devserver.search import local  # late: who serves no index needs no LanceDB
 
         RequestHandler.search = local(options.index, options.images, os.environ)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        # In a thread of its own: shutdown waits for serve_forever, which runs in the one that gets the signal.
-        signal.signal(number, lambda *_: threading.Thread(target=server.shutdown).start())
-    print(f"serving on http://{options.host}:{server.server_port}", flush=True)
-    print("open it in a browser for the playground; /docs describes the API", flush=True)
-    server.serve_forever(poll_interval=0.1)
-    RequestHandler.environment.shutdown()
-    server.server_close()
-    return 0

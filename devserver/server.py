@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from devserver.body import BodyError, read_body
 
 if TYPE_CHECKING:
+    from devserver.remote import Remote
     from devserver.search import LocalSearch
 
 MAX_GATEWAY_BYTES = 10 * 1024 * 1024  # API Gateway's payload quota
@@ -48,6 +49,7 @@ class RequestHandler(BaseHTTPRequestHandler):
     api_key = ""
     environment = ThreadPoolExecutor(1, "execution-environment")
     search: "LocalSearch | None" = None  # where an index is served beside the API
+    remote: "Remote | None" = None  # where the function runs elsewhere
 
     def _serve(self) -> None:
         try:
@@ -74,6 +76,8 @@ class RequestHandler(BaseHTTPRequestHandler):
 
     def invoke(self, event: dict[str, Any]) -> dict[str, Any]:
         """Call the function."""
+        if self.remote:
+            return self.remote.invoke(event)
         if self.search:
             from handler.app import SERVICE  # imported by main, as the next one is; here they are only looked up
             from handler.http import dispatch

@@ -86,13 +86,18 @@ def running(base: str, log: Path, certificates: Path) -> Iterator[Aws]:
 
 
 def bootstrap(aws: Aws) -> None:
-    """Run `cdk bootstrap`, and fix what the emulator makes of it.
+    """Run `cdk bootstrap`, and fix what the emulator makes of it."""
+    with tempfile.TemporaryDirectory() as nowhere:  # where no cdk.json names an app, which would have to synthesize
+        aws.cdk("bootstrap", f"aws://{ACCOUNT}/{REGION}", cwd=Path(nowhere))
+    repair(aws)
+
+
+def repair(aws: Aws) -> None:
+    """Fix what the emulator makes of a bootstrap.
 
     It serves http, which the staging bucket's policy refuses, and does not find the publishing roles' own policies.
     These are CDK's resources; none of this project's is touched.
     """
-    with tempfile.TemporaryDirectory() as nowhere:  # where no cdk.json names an app, which would have to synthesize
-        aws.cdk("bootstrap", f"aws://{ACCOUNT}/{REGION}", cwd=Path(nowhere))
     aws.client("s3").delete_bucket_policy(Bucket=f"cdk-hnb659fds-assets-{ACCOUNT}-{REGION}")
     everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
     policy = json.dumps({"Version": "2012-10-17", "Statement": [everything]})

@@ -47,13 +47,13 @@ class Deployment:
         out, results = self.scratch / f"cdk.out-{self.count}", self.scratch / f"outputs-{self.count}.json"
         settings = {"stack_name": self.name, "build_dir": str(told_apart(build)), **context}
         _synthesize(settings, out)
-        self._push(out)
+        self.push(out)
         ends = ("--require-approval", "never", "--outputs-file", str(results))
         run = self.aws.cdk("deploy", "--app", str(out), *ends, check=succeeds)
         assert (run.returncode == 0) == succeeds, run.stdout + run.stderr
         if succeeds:
             self.outputs = json.loads(results.read_text())[self.name]
-            self._name_the_secret()
+            self.name_the_secret()
         return run.stdout + run.stderr
 
     def destroy(self) -> None:
@@ -158,7 +158,7 @@ class Deployment:
         stacks = self.aws.client("cloudformation").describe_stacks()["Stacks"]
         return self.name not in [item["StackName"] for item in stacks if item["StackStatus"] != "DELETE_COMPLETE"]
 
-    def _push(self, out: Path) -> None:
+    def push(self, out: Path) -> None:
         """Build the image assets under their names in ECR: the emulator reports any image as there already."""
         assets = json.loads((out / f"{self.name}.assets.json").read_text())["dockerImages"]
         for asset in assets.values():
@@ -180,7 +180,7 @@ class Deployment:
             )
             self.images.append(name)
 
-    def _name_the_secret(self) -> None:
+    def name_the_secret(self) -> None:
         """Put the secret's ARN where the template's `Ref` stands for it: the emulator's Ref is only a name."""
         if "ApiKeySecretArn" not in self.outputs:
             return
@@ -219,10 +219,10 @@ def _synthesize(settings: dict[str, str], out: Path) -> None:
     app = App(context=settings, outdir=str(out))
     stack = assemble(app)
     app.synth()
-    _adapt(out / f"{stack.stack_name}.template.json")
+    adapt(out / f"{stack.stack_name}.template.json")
 
 
-def _adapt(path: Path) -> None:
+def adapt(path: Path) -> None:
     """Take out the alarm on a quotient of metrics, since the emulator's CloudFormation refuses a stack with one.
 
     LanceDB is told to speak plain HTTP, which is what the emulator serves.
