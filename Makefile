@@ -13,6 +13,7 @@ export SCHEMATHESIS_EXAMPLES HOSTILE_REPEATS
 RIE := build/rie/aws-lambda-rie
 EMULATOR := build/emulator/.installed
 SAM := build/sam-cli/.installed
+TERRAFORM := build/terraform/.installed
 PORT ?= 8080
 COLLECTION := build/demo-collection
 DEMO_INDEX = $(if $(wildcard $(COLLECTION)/index),--index $(COLLECTION)/index --images $(COLLECTION)/images)
@@ -95,7 +96,7 @@ lint: $(VENV)/.dev ## ruff, ruff format, mypy --strict
 unit: $(VENV)/.dev ## Tests that need nothing
 	$(PYTEST) tests/unit $(COUNTED)
 
-infra: have-node $(VENV)/.dev node_modules ## Tests of the CDK app, and of facts that two packages hold
+infra: have-node $(VENV)/.dev $(TERRAFORM) node_modules ## Tests of the CDK app, and of facts that two packages hold
 	$(PYTEST) tests/infra tests/contracts $(COUNTED) --cov-append
 
 coverage: unit infra ## How much of the code those two ran, in percent; under the floor of pyproject.toml it fails
@@ -141,10 +142,11 @@ $(CLIENTS)/.installed: requirements-clients.txt
 	$(CLIENTS)/bin/python -m pip install --quiet -r requirements-clients.txt
 	@touch $@
 
-# The emulator of AWS and the SAM CLI pin libraries of their own, so each has an environment of its own.
+# The emulator of AWS, the SAM CLI and Terraform pin libraries of their own, so each has an environment of its own.
 $(EMULATOR): tests/e2e/requirements-emulator.txt
 $(SAM): tests/e2e/requirements-sam.txt
-$(EMULATOR) $(SAM):
+$(TERRAFORM): tests/infra/requirements-terraform.txt
+$(EMULATOR) $(SAM) $(TERRAFORM):
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/python -m pip install --quiet -r $<
 	@touch $@

@@ -13,7 +13,17 @@ from layer.bundle.verify import check_files
 from layer.files import disk_errors, replace
 from layer.files.directory_lock import held
 from layer.naming import image_formats
-from layer.package import archive, image, replaceable, runtime_cache, sbom, search_image, size_check, tree
+from layer.package import (
+    archive,
+    function,
+    image,
+    replaceable,
+    runtime_cache,
+    sbom,
+    search_image,
+    size_check,
+    tree,
+)
 from layer.package.compile_bytecode import compile_for
 from layer.package.digest import tree_sha256
 from layer.progress import file_sha256
@@ -92,6 +102,7 @@ def _package(
             "extras": sorted(extras),
             **({"image_formats": decoders} if decoders else {}),
             "artefacts": ARTIFACTS[target.package](trees, staged, target),
+            "function": function.configuration(target, [path for role, path, _, _ in ZIPS if role != "function"]),
             "sbom": {"path": sbom.NAME, "sha256": file_sha256(listed)},
         }
         table = size_check.size_table(facts, sizes, decoders)

@@ -6,6 +6,8 @@ import zipfile
 from pathlib import Path
 
 from infra.package import NOT_SHIPPED, NOT_SHIPPED_FOR_SEARCH, tree_sha256
+from layer.package import function
+from layer.spec import Target
 from tests.unit import fake_bundle
 
 ROOT = Path(__file__).parents[2]
@@ -34,6 +36,7 @@ def write(
         "handler_sha256": tree_sha256(ROOT / "handler", NOT_SHIPPED),
         "extras": list(extras),
         "artefacts": artifacts,
+        "function": function.configuration(Target(python, architecture, shape), ["layer.zip", "layer-deps.zip"]),
     }
     (build / "package.json").write_text(json.dumps(package))
     return build
