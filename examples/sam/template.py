@@ -51,7 +51,6 @@ def main() -> int:
 
 def template(package: Properties, authorizer: str) -> Properties:
     """Return the template. Its paths are relative to the build; `authorizer` is the folder of that function's code."""
-    function = package["function"]
     return {
         "AWSTemplateFormatVersion": "2010-09-09",
         "Transform": "AWS::Serverless-2016-10-31",
@@ -70,14 +69,14 @@ def template(package: Properties, authorizer: str) -> Properties:
             **{f"{name}Logs": log_group() for name in ("Function", "Authorizer", "Access")},
             **layers(package),
             "FunctionRole": role("FunctionLogs", allow(["xray:PutTraceSegments", "xray:PutTelemetryRecords"], "*")),
-            "Function": code(package) | {"Type": "AWS::Serverless::Function"} | {"Properties": embedding(package)},
+            "Function": resource("AWS::Serverless::Function", **embedding(package)) | built(package),
             **key_and_authorizer(authorizer),
             "Api": resource("AWS::Serverless::HttpApi", **gateway()),
         },
         "Outputs": {
             "Url": {"Value": {"Fn::GetAtt": ["Api", "ApiEndpoint"]}},
             "ApiKeySecretArn": {"Value": {"Ref": "ApiKey"}},
-            "FunctionName": {"Value": {"Ref": "Function"}, "Description": f"Runs {function['handler']}"},
+            "FunctionName": {"Value": {"Ref": "Function"}},
         },
     }
 
@@ -92,7 +91,7 @@ def allow(actions: list[str], place: Any, **more: Any) -> Properties:
     return {"Effect": "Allow", "Action": actions, "Resource": place, **more}
 
 
-def code(package: Properties) -> Properties:
+def built(package: Properties) -> Properties:
     """Return where the function's image is built; nothing for a zip, whose place is a property."""
     if package["function"]["layers"]:
         return {}
@@ -144,6 +143,7 @@ def layers(package: Properties) -> Properties:
     return {
         logical_id(path): resource(
             "AWS::Serverless::LayerVersion",
+            LayerName={"Fn::Sub": "${AWS::StackName}-" + path.removesuffix(".zip")},
             ContentUri=path,
             Description=f"OpenCLIP {roles[path]}, bundle {package['manifest_sha256'][:12]}",
             CompatibleArchitectures=[function["architecture"]],
@@ -173,10 +173,8 @@ def role(logs: str, *statements: Properties) -> Properties:
 
 def log_group() -> Properties:
     """Return an encrypted log group that goes with the stack."""
-    return resource("AWS::Logs::LogGroup", KmsKeyId={"Fn::GetAtt": ["Key", "Arn"]}, RetentionInDays=30) | {
-        "DeletionPolicy": "Delete",
-        "UpdateReplacePolicy": "Delete",
-    }
+    gone = {"DeletionPolicy": "Delete", "UpdateReplacePolicy": "Delete"}
+    return resource("AWS::Logs::LogGroup", KmsKeyId={"Fn::GetAtt": ["Key", "Arn"]}, RetentionInDays=30) | gone
 
 
 def encryption_key() -> Properties:

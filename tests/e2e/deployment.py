@@ -46,7 +46,7 @@ class Deployment:
         self.count += 1
         out, results = self.scratch / f"cdk.out-{self.count}", self.scratch / f"outputs-{self.count}.json"
         settings = {"stack_name": self.name, "build_dir": str(told_apart(build)), **context}
-        _synthesize(settings, out)
+        synthesize(settings, out)
         self.push(out)
         ends = ("--require-approval", "never", "--outputs-file", str(results))
         run = self.aws.cdk("deploy", "--app", str(out), *ends, check=succeeds)
@@ -210,7 +210,7 @@ def resolve_localhost(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
 
 
-def _synthesize(settings: dict[str, str], out: Path) -> None:
+def synthesize(settings: dict[str, str], out: Path) -> None:
     """Do what `cdk synth` does (tests/infra shows that it does), in this process: its start is most of its time."""
     from aws_cdk import App
 

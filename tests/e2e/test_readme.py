@@ -14,11 +14,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from layer.demo.captions import caption
 from layer.demo.tour import SCENES
 from tests.e2e import reader
 from tests.e2e.aws import ROOT, Aws
+from tests.e2e.builds import manifest_sha256
 from tests.e2e.engine import docker
 from tests.e2e.reader import FENCE, PROGRAMS, Command, Reader, commands
 from tests.local.emulator import free_port
@@ -36,6 +38,8 @@ ELSEWHERE = {
     "HF_HUB_OFFLINE=1 python -m layer build": "tests/offline/test_prepared_commands.py",
     "openclip-lambda batch": "tests/e2e/test_batch.py, on a stack with a bucket",
 }
+WORKFLOW = ROOT / "examples" / "github-action" / "deploy.yml"
+GATE = '\n[evaluate]\npairs = "../evaluation/captions.csv"\n\n[gate]\nmax_recall_loss = 0.002\n'  # as its head has it
 MODELS = '[target]\npackage = "layer"\n\n[[model]]\nname = "ViT-B-32"\npretrained = "laion2b_s34b_b79k"\n'
 
 
@@ -170,6 +174,28 @@ def test_the_server_of_the_page_answers_its_requests(read: Reader) -> None:
             server.terminate()
             server.wait(60)
     assert [len(json.loads(text)["data"][0]["embedding"]) for text in found] == [64, 64]
+
+
+def test_the_workflow_that_deploys_builds_evaluates_and_packages(read: Reader) -> None:
+    [job] = yaml.safe_load(WORKFLOW.read_text(encoding="utf-8"))["jobs"].values()
+    lines = [step["run"] for step in job["steps"] if "run" in step]
+    assert len(lines) == 5
+    assert [line for line in GATE.splitlines() if line and f"#   {line}\n" not in WORKFLOW.read_text("utf-8")] == []
+    (read.folder / "evaluation").mkdir()
+    captions = (
+        (read.folder / "captions.csv").read_text(encoding="utf-8").replace("build/demo-images", "../build/demo-images")
+    )
+    (read.folder / "evaluation" / "captions.csv").write_text(captions, encoding="utf-8")
+    with (read.folder / "layer" / "models.toml").open("a", encoding="utf-8") as models:
+        models.write(GATE)
+    summary = {"GITHUB_STEP_SUMMARY": str(read.home / "summary.txt"), "TORCH_INDEX_URL": ""}
+
+    for line in lines[:-1]:  # `make deploy`, as the page has it, but for a word that nobody is asked
+        read.type(line, {}, summary)
+
+    assert "mean recall" in (read.home / "summary.txt").read_text()
+    package = json.loads((read.folder / "build" / "package.json").read_text())
+    assert package["manifest_sha256"] == manifest_sha256(read.folder / "build")
 
 
 def wait_for(port: int, server: "subprocess.Popen[bytes]") -> None:

@@ -1,0 +1,49 @@
+"""examples/: each has a row in its README and a test, and the README's commands are those that the tests run."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples"
+README = (EXAMPLES / "README.md").read_text(encoding="utf-8")
+TESTS = {
+    "notebook.ipynb": "tests/clients/test_notebook.py",
+    "compose": "tests/e2e/test_compose.py",
+    "terraform": "tests/infra/test_terraform_example.py",
+    "sam": "tests/e2e/test_sam_example.py",
+    "github-action": "tests/unit/test_deploy_workflow.py",
+}
+
+
+def block(heading: str) -> list[str]:
+    """Return the lines of the first block of code below a heading."""
+    text = README.partition(f"\n## {heading}\n")[2].partition("```\n")[2].partition("```")[0]
+    return text.splitlines()
+
+
+def test_each_example_has_a_row_and_a_test() -> None:
+    there = {path.name for path in EXAMPLES.iterdir()} - {"README.md"}
+    assert there == set(TESTS)
+    assert {re.match(r"\| \[([\w.-]+)/?\]", line)[1] for line in README.splitlines() if line.startswith("| [")} == there  # type: ignore[index]
+    assert [path for path in TESTS.values() if not (ROOT / path).exists()] == []
+
+
+def test_the_commands_are_those_of_the_examples() -> None:
+    head = (EXAMPLES / "compose" / "compose.yaml").read_text(encoding="utf-8")
+    assert [line for line in block("Compose") if f"#   {line}\n" not in head] == []
+    told = subprocess.run(
+        [sys.executable, EXAMPLES / "sam" / "template.py", "--help"], capture_output=True, text=True, check=True
+    )
+    assert [line for line in block("SAM") if line.startswith("sam ") and line not in told.stdout] == []
+    assert block("Terraform")[-2:] == ["terraform init", "terraform apply"]
+
+
+def test_a_sam_template_without_a_package_names_the_fix(tmp_path: Path) -> None:
+    command = [sys.executable, str(EXAMPLES / "sam" / "template.py"), "--build", str(tmp_path)]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 1
+    assert run.stderr.startswith("error: ")
+    assert "run `make package`" in run.stderr
+    assert "Traceback" not in run.stderr
