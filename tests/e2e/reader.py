@@ -73,7 +73,7 @@ class Reader:
         state = self.home / "environment"
         script = f"set -eo pipefail\n. {shlex.quote(str(state))}\n{line}\nexport -p > {shlex.quote(str(state))}\n"
         run = subprocess.run(
-            ["bash", "-c", script], cwd=self.folder, env={**os.environ, **(environ or {})}, capture_output=True,
+            ["bash", "-c", script], cwd=self.folder, env={**_without_make(), **(environ or {})}, capture_output=True,
             text=True, stdin=subprocess.DEVNULL, timeout=SECONDS, check=False,
         )  # fmt: skip
         assert run.returncode == 0, f"{line}\n{run.stdout[-6000:]}\n{run.stderr[-6000:]}"
@@ -107,9 +107,14 @@ def arrive(home: Path, aws: Aws) -> Reader:
     return reader
 
 
+def _without_make() -> dict[str, str]:
+    """Return the environment without what a `make` that runs these tests hands on to the reader's own."""
+    return {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
+
+
 def _copy(folder: Path) -> None:
     listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        ["git", "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
         capture_output=True,
         check=True,

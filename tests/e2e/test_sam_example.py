@@ -86,7 +86,7 @@ def test_no_route_is_open_and_only_the_api_may_invoke(translated: Template, cdk:
     assert scheme["in"] == "header"
     authorizer = scheme["x-amazon-apigateway-authorizer"]
     assert authorizer["authorizerResultTtlInSeconds"] == 0
-    assert authorizer["identitySource"] == "$request.header.Authorization"
+    assert authorizer["identitySource"] == ["$request.header.Authorization"]
     permissions = resources(translated, "AWS::Lambda::Permission")
     assert {one["Principal"] for one in permissions} == {"apigateway.amazonaws.com"}
     assert all("SourceArn" in one for one in permissions)
