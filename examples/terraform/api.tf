@@ -86,6 +86,7 @@ resource "aws_apigatewayv2_authorizer" "key" {
 resource "aws_apigatewayv2_integration" "live" {
   api_id                 = aws_apigatewayv2_api.this.id
   integration_type       = "AWS_PROXY"
+  integration_method     = "POST"
   integration_uri        = aws_lambda_alias.live.invoke_arn
   payload_format_version = "2.0"
   timeout_milliseconds   = 29000
