@@ -42,7 +42,7 @@ class OpenVinoEngine(TwoTowerEngine):
             return Tower(core, folder / "image.xml", image, started).prepack(one_by_one)
 
         def load_text(started: Started) -> Tower:
-            read_ahead([folder / "tokenizer.json", folder / "text.bin"])
+            read_ahead([*self.tokenizer_files(), folder / "text.bin"])
             return Tower(core, folder / "text.xml", text, started).prepack(one_by_one)
 
         super().__init__(entry, folder, load_image, load_text)

@@ -1,6 +1,6 @@
 """open_clip's tokenization, id for id, with the `tokenizers` library alone: no transformers, no open_clip, no torch."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,7 +21,14 @@ class Tokenizer:
     """A tokenizer.json with the settings that the manifest holds beside it."""
 
     def __init__(self, path: Path, settings: Mapping[str, Any]) -> None:
-        self._tokenizer = tokenizers.Tokenizer.from_file(str(path))
+        mapped = settings.get("vocabulary")
+        if mapped:
+            from handler.engines.mapped_tokenizer import MappedTokenizer  # late: of large tokenizers alone
+
+            self._own_ids: Callable[[str], list[int]] = MappedTokenizer(path.parent, mapped)
+        else:
+            self._tokenizer = tokenizers.Tokenizer.from_file(str(path))
+            self._own_ids = lambda text: self._tokenizer.encode(text, add_special_tokens=False).ids
         self._clean = CLEAN[settings["clean"]]
         self._length = int(settings["context_length"])
         self._pad = int(settings["pad_id"])
@@ -30,7 +37,8 @@ class Tokenizer:
         self._encode = {"simple": self._encode_simple, "hf": self._encode_hf, "clips": self._encode_clips}[
             settings["mode"] or settings["kind"]
         ]
-        if self._encode == self._encode_hf:
+        self._whole = self._mapped_whole if mapped else self._library_whole
+        if self._encode == self._encode_hf and not mapped:
             self._tokenizer.enable_truncation(self._length, direction=settings["truncation_side"])
 
     def __call__(self, texts: Sequence[str], cut: str | None = None) -> NDArray[np.int64]:
@@ -54,10 +62,9 @@ class Tokenizer:
 
     def _pieces(self, text: str) -> list[int]:
         if not any(special in text for special in self._special):
-            ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
-            return ids
+            return self._own_ids(text)
         # The specials are tokens only where the splitting leaves them alone ("<<start_of_text>" does not).
-        ids = []
+        ids: list[int] = []
         for piece, _ in self._tokenizer.pre_tokenizer.pre_tokenize_str(text):
             if piece in self._special:
                 ids.append(self._special[piece])
@@ -67,8 +74,7 @@ class Tokenizer:
 
     def _encode_hf(self, text: str, row: NDArray[np.int64], cut: str | None) -> None:
         """Fill a row as open_clip's HFTokenizer does, through transformers: padded on the tokenizer's own side."""
-        encoding = self._tokenizer.encode(text) if cut is None else self._cut_at(text, cut)
-        found = np.array(encoding.ids, np.int64)
+        found = np.array(self._whole(text, cut), np.int64)
         if self._settings["strip_sep_token"]:
             found[found == self._settings["sep_id"]] = 0
         if self._settings["padding_side"] == "left":
@@ -76,10 +82,27 @@ class Tokenizer:
         else:
             row[: len(found)] = found
 
+    def _mapped_whole(self, text: str, cut: str | None) -> list[int]:
+        """Return a text's ids with those around it, no more than fit, from a vocabulary that is mapped."""
+        before, after = self._settings["vocabulary"]["before"], self._settings["vocabulary"]["after"]
+        if cut is None and self._settings["truncation_side"] == "left":
+            cut = "start"
+        own = fitted(self._own_ids(text), self._length - len(before) - len(after), cut, text)
+        return [*before, *own, *after]
+
+    def _library_whole(self, text: str, cut: str | None) -> list[int]:
+        """Return the same from the library."""
+        encoding = self._tokenizer.encode(text) if cut is None else self._cut_at(text, cut)
+        ids: list[int] = encoding.ids
+        return ids
+
     def _cut_at(self, text: str, cut: str) -> tokenizers.Encoding:
         """Cut where it is asked for: the tokenizer's own side is a setting of it, which all threads share."""
         first = self._tokenizer.encode(text, add_special_tokens=False)
-        whole = tokenizers.Encoding.merge([first, *first.overflowing], True)
+        parts = [first, *first.overflowing]
+        if self._settings["truncation_side"] == "left":  # the last tokens come first, then those before them
+            parts.reverse()
+        whole = tokenizers.Encoding.merge(parts, True)
         room = self._length - self._tokenizer.num_special_tokens_to_add(False)
         refuse(len(whole), room, cut, text)
         whole.truncate(room, direction="left" if cut == "start" else "right")
@@ -88,8 +111,7 @@ class Tokenizer:
     def _encode_clips(self, text: str, row: NDArray[np.int64], cut: str | None) -> None:
         """Fill a row as HFTokenizer's mode "clips" does: the class token stands last."""
         settings = self._settings
-        pieces = self._tokenizer.encode(text, add_special_tokens=False).ids
-        inner = fitted(pieces, self._length - 3, cut, text)
+        inner = fitted(self._own_ids(text), self._length - 3, cut, text)
         found = [settings["bos_id"], *inner, settings["eos_id"]]
         row[: len(found)] = found
         row[-1] = settings["cls_id"]

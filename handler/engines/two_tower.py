@@ -63,6 +63,12 @@ class TwoTowerEngine:
 
         return Tokenizer(self._folder / "tokenizer.json", self._entry.tokenizer)
 
+    def tokenizer_files(self) -> list[Path]:
+        """Return what reading the tokenizer reads."""
+        if self._entry.tokenizer.get("vocabulary"):
+            return [self._folder / "tokenizer.rules.json", *sorted(self._folder.glob("vocabulary.*.npy"))]
+        return [self._folder / "tokenizer.json"]
+
     def _tower(self, modality: str) -> Tower:
         if modality not in self._towers:
             self.load((modality,))

@@ -70,8 +70,29 @@ class ExportedSimpleTokenizer(Tokenizer):
 
 
 @dataclass(frozen=True)
+class MappedVocabulary:
+    """A large vocabulary as arrays that are mapped into memory; `before` and `after` are the ids around any text.
+
+    `longest` is in characters, `lowest` the piece of the lowest score; the rest is the `tokenizers` library's.
+    """
+
+    model: str
+    longest: int
+    before: list[int]
+    after: list[int]
+    unk_token: str | None
+    lowest: str | None
+    byte_fallback: bool
+    fuse_unk: bool
+    ignore_merges: bool
+
+
+@dataclass(frozen=True)
 class ExportedHfTokenizer(Tokenizer):
-    """A repository's tokenizer as a tokenizer.json, with what transformers does around it."""
+    """A repository's tokenizer as a tokenizer.json, with what transformers does around it.
+
+    Without `vocabulary` the library reads all of the tokenizer.json.
+    """
 
     padding_side: str
     truncation_side: str
@@ -79,6 +100,7 @@ class ExportedHfTokenizer(Tokenizer):
     eos_id: int | None
     sep_id: int | None
     cls_id: int | None
+    vocabulary: MappedVocabulary | None = None
 
 
 @dataclass(frozen=True)
@@ -103,6 +125,10 @@ class Golden:
             images=self.images + other.images,
             image_embeddings=self.image_embeddings + other.image_embeddings,
         )
+
+    def and_tokenized(self, texts: list[str], ids: list[list[int]]) -> "Golden":
+        """Return this with more texts of which token ids alone are compared."""
+        return replace(self, tokenized_texts=self.tokenized_texts + texts, tokenized_ids=self.tokenized_ids + ids)
 
 
 @dataclass(frozen=True)

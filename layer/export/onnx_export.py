@@ -20,6 +20,7 @@ from layer.bundle.records import ExportedFacts, TowerFacts, as_json
 from layer.errors import ExportError
 from layer.export.photographs import photographs
 from layer.export.samples import samples
+from layer.export.tokenizer_form import is_mapped, vocabulary_texts
 from layer.spec import ModelSpec
 
 MAX_INPUTS = 32
@@ -54,11 +55,15 @@ def _make(name: str, pretrained: str | None, out: Path, own_samples: Path | None
     texts, images = samples(own_samples)
     # `verify` will ask for the golden ones too
     asked = reference.embed(loaded, texts, [*images, *photographs(found.image_size)]).and_then(found.golden)
-    (out / "samples.json").write_text(json.dumps(as_json(asked)))
     export_fp32(loaded.model, found.image_size, found.context_length, out)
     towers = TowerFacts(is_causal(loaded.model), end_id(loaded.model), externalize_table(out / "text.onnx"))
     _keep_inputs(loaded, texts[:MAX_INPUTS], images[:MAX_INPUTS], out)
     tokenizer = export_tokenizer(loaded.tokenizer, found.tokenizer, out)
+    if is_mapped(tokenizer):
+        asked = asked.and_tokenized(
+            texts := vocabulary_texts(loaded.tokenizer.tokenizer), loaded.tokenizer(texts).tolist()
+        )
+    (out / "samples.json").write_text(json.dumps(as_json(asked)))
     facts = ExportedFacts(**{**vars(found), "tokenizer": tokenizer}, export=towers)
     (out / "facts.json").write_text(json.dumps(as_json(facts)))
 

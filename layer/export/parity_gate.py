@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from layer.bundle import manifest, sandbox
-from layer.bundle.records import Export, ExportedFacts, ModelEntry, Parity, TowerFacts, TowerRecipe, Trial
+from layer.bundle.records import Export, ExportedFacts, ModelEntry, Parity, TowerRecipe, Trial
 from layer.engines import ENGINES, Recipe
 from layer.errors import ExportError
+from layer.export import tokenizer_form
 from layer.export.export_cache import exported
 from layer.progress import steps
 from layer.sources.fetch import Fetched
@@ -17,6 +18,10 @@ from layer.spec import ModelSpec, Spec
 TOWERS = ("image", "text")
 MIN_COSINE = {"fp32": 0.99999, "int8": 0.999}  # cosine to open_clip, of the worst sample
 JPEG_DECODING = {"fp32": "full", "int8": "reduced"}  # what is tried first
+
+
+class _OtherIdsError(ExportError):
+    """The exported tokenizer gives other token ids than open_clip's."""
 
 
 @dataclass(frozen=True)
@@ -73,9 +78,16 @@ def export_model(
             recipes = {tower: rest[0] for tower, rest in left.items()}
             for tower in unwritten:
                 step(f"{tower} tower: {recipes[tower].name}")
-                _write(made, source[tower], model.engine, tower, recipes[tower], facts.export, folder / model.engine)
+                _write(made, source[tower], model.engine, tower, recipes[tower], facts, folder / model.engine)
             step("comparing with open_clip")
-            found = _Comparison(trial, spec, model, sources, facts, made / "samples.json").best(recipes, tried)
+            try:
+                found = _Comparison(trial, spec, model, sources, facts, made / "samples.json").best(recipes, tried)
+            except _OtherIdsError:
+                if not tokenizer_form.is_mapped(facts.tokenizer):
+                    raise
+                facts, unwritten = replace(facts, tokenizer=tokenizer_form.read_whole(facts.tokenizer, model.id)), ()
+                tokenizer_form.write(made, folder / model.engine, facts.tokenizer)
+                continue
             unwritten = found.inexact
             if not unwritten:
                 return folder, found.passed(tried)
@@ -137,7 +149,9 @@ def _sources(made: Path, precision: str, smoothed: Path, step: Callable[[str], N
     return {tower: smoothed / f"{tower}.onnx" for tower in TOWERS}
 
 
-def _write(made: Path, source: Path, engine: str, tower: str, recipe: Recipe, facts: TowerFacts, folder: Path) -> None:
+def _write(
+    made: Path, source: Path, engine: str, tower: str, recipe: Recipe, facts: ExportedFacts, folder: Path
+) -> None:
     """Write a tower into `folder` in the place of an earlier one, the text tower with its table and tokenizer."""
     from layer.export.token_table import write_table
 
@@ -145,7 +159,7 @@ def _write(made: Path, source: Path, engine: str, tower: str, recipe: Recipe, fa
     for earlier in folder.glob(f"{tower}.*"):
         earlier.unlink()
     record = ENGINES[engine]
-    blocks = record.causal_text_in_blocks and tower == "text" and facts.causal_text
+    blocks = record.causal_text_in_blocks and tower == "text" and facts.export.causal_text
     write = record.load_writer()
     write(source, recipe, folder / f"{tower}.{record.suffix}", per_token=recipe.per_token and not blocks)
     if not any(folder.glob("*.wide.onnx")):
@@ -153,7 +167,7 @@ def _write(made: Path, source: Path, engine: str, tower: str, recipe: Recipe, fa
     if tower == "text":
         if (made / "text.table.npy").exists():
             write_table(made / "text.table.npy", recipe, folder)
-        (folder / "tokenizer.json").write_bytes((made / "tokenizer.json").read_bytes())
+        tokenizer_form.write(made, folder, facts.tokenizer)
 
 
 def _measure(trial: Path, entry: ModelEntry, samples: Path) -> Parity:
@@ -170,7 +184,7 @@ def _measure(trial: Path, entry: ModelEntry, samples: Path) -> Parity:
             'set another engine for this model in models.toml; every one runs with engine = "torch"'
         )
     if not report["token_ids_equal"]:
-        raise ExportError(
+        raise _OtherIdsError(
             f"the exported tokenizer of {entry.id} gives other token ids than open_clip's: "
             'set engine = "torch" for this model in models.toml, and report it'
         )

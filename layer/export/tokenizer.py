@@ -13,6 +13,7 @@ from tokenizers import Regex, models, pre_tokenizers
 from layer.bundle.records import ExportedHfTokenizer, ExportedSimpleTokenizer, Tokenizer
 from layer.bundle.reference import special_tokens
 from layer.errors import ExportError
+from layer.export.mapped_vocabulary import write_mapped
 
 
 def export_tokenizer(tokenizer: Any, facts: Tokenizer, folder: Path) -> ExportedSimpleTokenizer | ExportedHfTokenizer:
@@ -40,6 +41,7 @@ def export_tokenizer(tokenizer: Any, facts: Tokenizer, folder: Path) -> Exported
         eos_id=inner.eos_token_id,
         sep_id=inner.sep_token_id,
         cls_id=inner.cls_token_id,
+        vocabulary=write_mapped(backend, folder),
     )
 
 

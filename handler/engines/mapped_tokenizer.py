@@ -1,0 +1,130 @@
+"""A large tokenizer whose vocabulary is mapped into memory: a text costs the pages of its own pieces.
+
+The `tokenizers` library takes up to a second and 300 MB to read 250,000 pieces. But what it makes of a text depends
+only on those pieces that occur in the text. The build writes them as a tree (`vocabulary.*.npy`). Here the library does
+all of the work, exactly as ever, with a model that holds the pieces found in the tree and no others.
+"""
+
+import threading
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping
+from itertools import repeat
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tokenizers import Tokenizer, models
+
+MARK = 1 << 31  # in the library's hands, ids of added tokens have this bit: a model's own ids may be others there
+
+
+class MappedTokenizer:
+    """The tokenizer that `vocabulary`, of the manifest's `tokenizer`, describes; its files are in `folder`."""
+
+    def __init__(self, folder: Path, vocabulary: Mapping[str, Any]) -> None:
+        self._facts = vocabulary
+        self._tree = Tree(folder, vocabulary["longest"])
+        self._of_pieces = {"BPE": self._bpe, "Unigram": self._unigram}[vocabulary["model"]]
+        if vocabulary["model"] == "BPE":
+            self._merges, self._ranks, self._lefts = (_mapped(folder, name) for name in ("merges", "ranks", "lefts"))
+        else:
+            self._scores = _mapped(folder, "scores")
+        self._rules = Tokenizer.from_file(str(folder / "tokenizer.rules.json"))
+        self._words = models.Unigram([("<unk>", 0.0)], unk_id=0)  # knows nothing: what is not known stays as it is
+        self._lock = threading.Lock()  # a text's model is set in `_rules`
+
+    def __call__(self, text: str) -> list[int]:
+        """Return a text's own token ids, without what stands before and after every text."""
+        with self._lock:
+            self._rules.model = self._words
+            normalized = "".join(self._rules.encode(text, add_special_tokens=False).tokens)
+            pieces = self._tree.pieces(normalized)
+            self._rules.model, own_ids = self._of_pieces(pieces, set(normalized).difference(pieces))
+            ids = self._rules.encode(text, add_special_tokens=False).ids
+        return [own_ids[number] if number < MARK else number - MARK for number in ids]
+
+    def _unigram(self, pieces: dict[str, int], unknown: Iterable[str]) -> tuple[Any, Any]:
+        """Return a model of the pieces, and the real id of each of its ids."""
+        facts = self._facts
+        # The score of the unknown is made of the lowest of all.
+        known = {name: self._tree.id_of(name) for name in (facts["unk_token"], facts["lowest"])}
+        known |= pieces | (self._bytes(unknown) if facts["byte_fallback"] else {})
+        ids, scores = list(known.values()), self._scores
+        scored = [(piece, scores[number]) for piece, number in known.items()]
+        return models.Unigram(scored, unk_id=0, byte_fallback=facts["byte_fallback"]), ids
+
+    def _bpe(self, pieces: dict[str, int], unknown: Iterable[str]) -> tuple[Any, Any]:
+        """Return a model of the pieces and of the merges that make them; its ids are the real ones."""
+        facts, ends, ranks, lefts = self._facts, self._merges, self._ranks, self._lefts
+        ranked: list[tuple[int, str, int]] = []
+        for piece, number in pieces.items():
+            start, end = ends[number], ends[number + 1]
+            if start < end:
+                ranked += zip(ranks[start:end], repeat(piece), lefts[start:end], strict=False)
+        ranked.sort()
+        known = dict(pieces)
+        if facts["unk_token"]:
+            known[facts["unk_token"]] = self._tree.id_of(facts["unk_token"])
+        if facts["byte_fallback"]:
+            known |= self._bytes(unknown)
+        model = models.BPE(
+            known,
+            [(piece[:left], piece[left:]) for _, piece, left in ranked],
+            unk_token=facts["unk_token"],
+            fuse_unk=facts["fuse_unk"],
+            byte_fallback=facts["byte_fallback"],
+            ignore_merges=facts["ignore_merges"],
+        )
+        return model, range(MARK)
+
+    def _bytes(self, unknown: Iterable[str]) -> dict[str, int]:
+        """Return the pieces of single bytes that stand for characters which are no pieces."""
+        names = {f"<0x{byte:02X}>" for byte in {*"".join(unknown).encode()}}
+        return {name: number for name in names if (number := self._tree.id_of(name)) >= 0}
+
+
+class Tree:
+    """The pieces of a vocabulary by their characters.
+
+    Nodes are numbered level by level: the root is 0, and the children of node n are `children[n]` to `children[n + 1]`,
+    sorted by `characters`. `ids` is the piece that ends at a node, or -1.
+    """
+
+    def __init__(self, folder: Path, longest: int) -> None:
+        self._longest = longest
+        self._characters, self._children, self._ids = (
+            _mapped(folder, name) for name in ("characters", "children", "ids")
+        )
+
+    def pieces(self, text: str) -> dict[str, int]:
+        """Return every piece that occurs in a text, with its id."""
+        characters, children, ids, longest = self._characters, self._children, self._ids, self._longest
+        codes, found, seen = [ord(one) for one in text], {}, set()
+        for start in range(len(codes)):
+            ahead = text[start : start + longest]
+            if ahead in seen:  # or one character again and again would be the dearest text by far
+                continue
+            seen.add(ahead)
+            node = 0
+            for place in range(start, len(codes)):
+                code, end = codes[place], children[node + 1]
+                node = bisect_left(characters, code, children[node], end)
+                if node == end or characters[node] != code:
+                    break
+                if ids[node] >= 0:
+                    found[text[start : place + 1]] = ids[node]
+        return found
+
+    def id_of(self, piece: str) -> int:
+        """Return the id of a piece, -1 where it is none."""
+        node = 0
+        for one in piece:
+            end = self._children[node + 1]
+            node = bisect_left(self._characters, ord(one), self._children[node], end)
+            if node == end or self._characters[node] != ord(one):
+                return -1
+        return int(self._ids[node])
+
+
+def _mapped(folder: Path, name: str) -> memoryview:
+    return memoryview(np.load(folder / f"vocabulary.{name}.npy", mmap_mode="r"))

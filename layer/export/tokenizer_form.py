@@ -1,0 +1,58 @@
+"""In which of two forms a bundle has a tokenizer: mapped into memory, or as the library reads it whole."""
+
+import shutil
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from layer.bundle.records import ExportedHfTokenizer, Tokenizer
+from layer.export.mapped_vocabulary import RULES
+
+PIECES = 40_000  # of a vocabulary that are tried, so that a second is enough
+PIECES_OF_A_TEXT = 20
+RANDOM_TEXTS = 200
+
+
+def is_mapped(tokenizer: Tokenizer) -> bool:
+    """Tell whether a tokenizer has the mapped form."""
+    return isinstance(tokenizer, ExportedHfTokenizer) and tokenizer.vocabulary is not None
+
+
+def read_whole(tokenizer: Tokenizer, model_id: str) -> Tokenizer:
+    """Return a mapped tokenizer's facts for the other form, and say so: the form was found not to be exact."""
+    print(
+        f"note: the mapped vocabulary of {model_id} gives other token ids than open_clip's, so that the tokenizers "
+        "library reads all of it at each start; please report it",
+        file=sys.stderr,
+    )
+    assert isinstance(tokenizer, ExportedHfTokenizer)  # noqa: S101 - for mypy: no other is mapped
+    return replace(tokenizer, vocabulary=None)
+
+
+def write(made: Path, folder: Path, tokenizer: Tokenizer) -> None:
+    """Write the tokenizer of the export `made` into `folder` in its form, in the place of an earlier one."""
+    for earlier in (*folder.glob("tokenizer.*"), *folder.glob("vocabulary.*")):
+        earlier.unlink()
+    paths = [made / RULES, *made.glob("vocabulary.*")] if is_mapped(tokenizer) else [made / "tokenizer.json"]
+    for path in paths:
+        shutil.copyfile(path, folder / path.name)
+
+
+def vocabulary_texts(tokenizer: Any) -> list[str]:
+    """Return texts on which a wrong form shows: pieces from all over the vocabulary, and characters of any kind.
+
+    `tokenizer` is transformers'.
+    """
+    rng = np.random.default_rng(0)
+    pieces = sorted(tokenizer.get_vocab())
+    chosen = [pieces[place] for place in rng.permutation(len(pieces))[:PIECES]]
+    groups = (chosen[start : start + PIECES_OF_A_TEXT] for start in range(0, len(chosen), PIECES_OF_A_TEXT))
+    texts = [tokenizer.convert_tokens_to_string(group) for group in groups]
+    every = np.array([code for code in range(1, sys.maxunicode + 1) if not 0xD800 <= code < 0xE000])
+    for _ in range(RANDOM_TEXTS):
+        most = rng.choice([0x80, 0x250, 0x3000, 0x10000, len(every)])
+        texts.append("".join(map(chr, rng.choice(every[:most], 40))))
+    return texts
