@@ -19,6 +19,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from benchmarks import page_cache
 from benchmarks.errors import BenchmarkError
 from benchmarks.models import MODELS, ROOT, Model, bundles
 from benchmarks.peak import image_operations, matrix_peak
@@ -103,7 +104,7 @@ def measure(
 
 
 def _start(request: Path, environ: dict[str, str]) -> dict[str, Any]:
-    _drop_page_cache()
+    page_cache.drop()
     fixed = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.child", str(request)],
@@ -116,13 +117,6 @@ def _start(request: Path, environ: dict[str, str]) -> dict[str, Any]:
         raise BenchmarkError(f"{' '.join(done.args)} ended with status {done.returncode}: its reason is above")
     report: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return report
-
-
-def _drop_page_cache() -> None:
-    """Forget every file that was read, as a machine that never ran the function would; only root may."""
-    if os.geteuid() == 0:
-        os.sync()
-        Path("/proc/sys/vm/drop_caches").write_text("3")
 
 
 def _request(workloads: list[list[Any]]) -> dict[str, Any]:

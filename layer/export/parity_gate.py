@@ -68,8 +68,7 @@ def export_model(
     folder = trial / "models" / model.slug
     left = {tower: list(ENGINES[model.engine].recipes[model.precision]) for tower in TOWERS}
     unwritten: tuple[str, ...] = TOWERS
-    # To ONNX, both towers written, compared; for 8 bits both are smoothed (SmoothQuant) first.
-    with steps(model.slug, 4 if model.precision == "fp32" else 6) as step:
+    with steps(model.slug, 4 if model.precision == "fp32" else 6) as step:  # 8 bits: both are smoothed (SmoothQuant)
         step("open_clip to ONNX")
         made = exported(model, sources, cache, own_samples)
         facts = manifest.parse(ExportedFacts, (made / "facts.json").read_text())
@@ -85,8 +84,8 @@ def export_model(
             except _OtherIdsError:
                 if not tokenizer_form.is_mapped(facts.tokenizer):
                     raise
-                facts, unwritten = replace(facts, tokenizer=tokenizer_form.read_whole(facts.tokenizer, model.id)), ()
-                tokenizer_form.write(made, folder / model.engine, facts.tokenizer)
+                whole = tokenizer_form.read_whole(facts.tokenizer, model.id, made, folder / model.engine)
+                facts, unwritten = replace(facts, tokenizer=whole), ()
                 continue
             unwritten = found.inexact
             if not unwritten:

@@ -21,15 +21,17 @@ def is_mapped(tokenizer: Tokenizer) -> bool:
     return isinstance(tokenizer, ExportedHfTokenizer) and tokenizer.vocabulary is not None
 
 
-def read_whole(tokenizer: Tokenizer, model_id: str) -> Tokenizer:
-    """Return a mapped tokenizer's facts for the other form, and say so: the form was found not to be exact."""
+def read_whole(tokenizer: Tokenizer, model_id: str, made: Path, folder: Path) -> Tokenizer:
+    """Write a mapped tokenizer in the other form, since this one is not exact, and say so; returns its facts."""
     print(
         f"note: the mapped vocabulary of {model_id} gives other token ids than open_clip's, so that the tokenizers "
         "library reads all of it at each start; please report it",
         file=sys.stderr,
     )
     assert isinstance(tokenizer, ExportedHfTokenizer)  # noqa: S101 - for mypy: no other is mapped
-    return replace(tokenizer, vocabulary=None)
+    whole = replace(tokenizer, vocabulary=None)
+    write(made, folder, whole)
+    return whole
 
 
 def write(made: Path, folder: Path, tokenizer: Tokenizer) -> None:

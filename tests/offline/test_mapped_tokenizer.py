@@ -3,8 +3,6 @@
 import json
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from contextlib import suppress
 from functools import cache, partial
 from pathlib import Path
@@ -27,7 +25,10 @@ from layer.export.tokenizer_form import vocabulary_texts
 from layer.openclip import open_clip
 from tests.hub import repositories
 from tests.hub import tokenizers as made
+from tests.hub.builder import Builder
+from tests.hub.server import serving
 from tests.offline.hostile_texts import HONEST, filled, hostile
+from tests.offline.test_text_cost import cost
 from tests.offline.test_tokenizer import FRAGMENTS, HUB_TOKENIZERS, texts
 
 ROOT = Path(__file__).parents[2]
@@ -110,17 +111,6 @@ def test_a_long_text_is_cut_or_refused_as_open_clips_own_tokenizer_would_be(numb
                 tokenizer(["a", text], "none")
 
 
-def cost(work: Callable[[], Any], times: int = 3) -> float:
-    """Return the least process seconds of several tries; a refusal counts as any other end."""
-    seconds = []
-    for _ in range(times):
-        start = time.process_time()
-        with suppress(TextError):
-            work()
-        seconds.append(time.process_time() - start)
-    return min(seconds)
-
-
 @pytest.mark.parametrize("number", [0, 1], ids=["Unigram", "BPE"])
 def test_a_text_costs_at_most_in_proportion_to_its_length(number: int) -> None:
     _, mapped, _ = trio(number)
@@ -201,3 +191,32 @@ def test_the_texts_of_the_build_show_a_damaged_form(tmp_path: Path) -> None:
         np.save(path, damage(before))
         assert Tokenizer(tmp_path / "tokenizer.json", facts)(known).tolist() != expected, name
         np.save(path, before)
+
+
+def test_a_build_ships_the_mapped_form_and_has_the_library_read_all_where_it_is_not_exact(tmp_path: Path) -> None:
+    repositories.t5_tokenizer(tmp_path / "words", 100_001)
+    text = {"vocab_size": 100_001, "context_length": 16, "hf_tokenizer_name": "acme/words", "pool_type": "last"}
+    repositories.small_clip(tmp_path / "tiny", custom_text=True, tokenizer_kwargs={"clean": "canonicalize"}, **text)
+    spec = '[[model]]\nname = "hf-hub:acme/tiny"\nengine = "onnx"\nprecision = "{}"\n'
+    with serving() as hub:
+        hub.add("acme/tiny", tmp_path / "tiny")
+        hub.add("acme/words", tmp_path / "words")
+        builder = Builder(tmp_path / "work", hub)
+        run = builder.run(spec.format("int8"))
+        assert run.returncode == 0, run.stderr
+        [mapped] = json.loads(builder.manifest)["models"]
+        shipped = {path.name for path in builder.bundle.glob("models/*/onnx/*")}
+
+        [exported] = (tmp_path / "work" / "cache" / "exported").glob("*/*")
+        scores = np.load(exported / "vocabulary.scores.npy")
+        np.save(exported / "vocabulary.scores.npy", -scores)
+        run = builder.run(spec.format("fp32"))
+        assert run.returncode == 0, run.stderr
+    [whole] = json.loads(builder.manifest)["models"]
+
+    assert mapped["tokenizer"]["vocabulary"]["model"] == "Unigram"
+    assert {"tokenizer.rules.json", "vocabulary.scores.npy"} <= shipped
+    assert "tokenizer.json" not in shipped, "one form is enough"
+    assert "note: the mapped vocabulary of acme/tiny gives other token ids than open_clip's" in run.stderr
+    assert "vocabulary" not in whole["tokenizer"]
+    assert [path.name for path in builder.bundle.glob("models/*/onnx/[tv]o*")] == ["tokenizer.json"]
