@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from layer.bundle import manifest, sandbox
-from layer.bundle.records import Export, ExportedFacts, ModelEntry, Parity, TowerRecipe, Trial
+from layer.bundle.records import Export, ExportedFacts, ModelEntry, Parity, TowerFacts, TowerRecipe, Trial
 from layer.engines import ENGINES, Recipe
 from layer.errors import ExportError
 from layer.export import tokenizer_form
@@ -72,12 +72,13 @@ def export_model(
         step("open_clip to ONNX")
         made = exported(model, sources, cache, own_samples)
         facts = manifest.parse(ExportedFacts, (made / "facts.json").read_text())
+        tokenizer_form.write(made, folder / model.engine, facts.tokenizer)
         source = _sources(made, model.precision, scratch / "smoothed", step)
         while all(left.values()):
             recipes = {tower: rest[0] for tower, rest in left.items()}
             for tower in unwritten:
                 step(f"{tower} tower: {recipes[tower].name}")
-                _write(made, source[tower], model.engine, tower, recipes[tower], facts, folder / model.engine)
+                _write(made, source[tower], model.engine, tower, recipes[tower], facts.export, folder / model.engine)
             step("comparing with open_clip")
             try:
                 found = _Comparison(trial, spec, model, sources, facts, made / "samples.json").best(recipes, tried)
@@ -148,25 +149,21 @@ def _sources(made: Path, precision: str, smoothed: Path, step: Callable[[str], N
     return {tower: smoothed / f"{tower}.onnx" for tower in TOWERS}
 
 
-def _write(
-    made: Path, source: Path, engine: str, tower: str, recipe: Recipe, facts: ExportedFacts, folder: Path
-) -> None:
-    """Write a tower into `folder` in the place of an earlier one, the text tower with its table and tokenizer."""
+def _write(made: Path, source: Path, engine: str, tower: str, recipe: Recipe, facts: TowerFacts, folder: Path) -> None:
+    """Write a tower into `folder` in the place of an earlier one, the text tower with its table."""
     from layer.export.token_table import write_table
 
     folder.mkdir(parents=True, exist_ok=True)
     for earlier in folder.glob(f"{tower}.*"):
         earlier.unlink()
     record = ENGINES[engine]
-    blocks = record.causal_text_in_blocks and tower == "text" and facts.export.causal_text
+    blocks = record.causal_text_in_blocks and tower == "text" and facts.causal_text
     write = record.load_writer()
     write(source, recipe, folder / f"{tower}.{record.suffix}", per_token=recipe.per_token and not blocks)
     if not any(folder.glob("*.wide.onnx")):
         (folder / "probe.onnx").unlink(missing_ok=True)  # of an earlier one: there is nothing left to choose
-    if tower == "text":
-        if (made / "text.table.npy").exists():
-            write_table(made / "text.table.npy", recipe, folder)
-        tokenizer_form.write(made, folder, facts.tokenizer)
+    if tower == "text" and (made / "text.table.npy").exists():
+        write_table(made / "text.table.npy", recipe, folder)
 
 
 def _measure(trial: Path, entry: ModelEntry, samples: Path) -> Parity:

@@ -36,6 +36,7 @@ def read_whole(tokenizer: Tokenizer, model_id: str, made: Path, folder: Path) ->
 
 def write(made: Path, folder: Path, tokenizer: Tokenizer) -> None:
     """Write the tokenizer of the export `made` into `folder` in its form, in the place of an earlier one."""
+    folder.mkdir(parents=True, exist_ok=True)
     for earlier in (*folder.glob("tokenizer.*"), *folder.glob("vocabulary.*")):
         earlier.unlink()
     paths = [made / RULES, *made.glob("vocabulary.*")] if is_mapped(tokenizer) else [made / "tokenizer.json"]
