@@ -85,8 +85,7 @@ def export_model(
             except _OtherIdsError:
                 if not tokenizer_form.is_mapped(facts.tokenizer):
                     raise
-                whole = tokenizer_form.read_whole(facts.tokenizer, model.id, made, folder / model.engine)
-                facts, unwritten = replace(facts, tokenizer=whole), ()
+                facts, unwritten = tokenizer_form.read_whole(facts, model.id, made, folder / model.engine), ()
                 continue
             unwritten = found.inexact
             if not unwritten:

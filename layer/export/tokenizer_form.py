@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from layer.bundle.records import ExportedHfTokenizer, Tokenizer
+from layer.bundle.records import ExportedFacts, ExportedHfTokenizer, Tokenizer
 from layer.export.mapped_vocabulary import RULES
 
 PIECES = 40_000  # of a vocabulary that are tried, so that a second is enough
@@ -21,17 +21,17 @@ def is_mapped(tokenizer: Tokenizer) -> bool:
     return isinstance(tokenizer, ExportedHfTokenizer) and tokenizer.vocabulary is not None
 
 
-def read_whole(tokenizer: Tokenizer, model_id: str, made: Path, folder: Path) -> Tokenizer:
-    """Write a mapped tokenizer in the other form, since this one is not exact, and say so; returns its facts."""
+def read_whole(facts: ExportedFacts, model_id: str, made: Path, folder: Path) -> ExportedFacts:
+    """Write a mapped tokenizer in the other form, since this one is not exact, and say so; returns the facts of it."""
     print(
         f"note: the mapped vocabulary of {model_id} gives other token ids than open_clip's, so that the tokenizers "
         "library reads all of it at each start; please report it",
         file=sys.stderr,
     )
-    assert isinstance(tokenizer, ExportedHfTokenizer)  # noqa: S101 - for mypy: no other is mapped
-    whole = replace(tokenizer, vocabulary=None)
+    assert isinstance(facts.tokenizer, ExportedHfTokenizer)  # noqa: S101 - for mypy: no other is mapped
+    whole = replace(facts.tokenizer, vocabulary=None)
     write(made, folder, whole)
-    return whole
+    return replace(facts, tokenizer=whole)
 
 
 def write(made: Path, folder: Path, tokenizer: Tokenizer) -> None:
