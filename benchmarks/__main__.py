@@ -1,8 +1,6 @@
 """`python -m benchmarks`: every engine and the plain recipe, in turns, on this machine. Writes docs/benchmarks.*"""
 
-import base64
 import compileall
-import io
 import json
 import os
 import subprocess
@@ -16,10 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
-from benchmarks import page_cache
+from benchmarks import page_cache, samples
 from benchmarks.errors import BenchmarkError
 from benchmarks.models import MODELS, ROOT, Model, bundles
 from benchmarks.peak import image_operations, matrix_peak
@@ -122,18 +119,10 @@ def _start(request: Path, environ: dict[str, str]) -> dict[str, Any]:
 def _request(workloads: list[list[Any]]) -> dict[str, Any]:
     rng = np.random.default_rng(0)
     return {
-        "images": [_image(rng) for _ in range(32)],
-        "texts": ["a photo of a cat sitting on a windowsill"] * 32,
+        "images": [samples.image(rng) for _ in range(32)],
+        "texts": [samples.CAPTION] * 32,
         "workloads": workloads,
     }
-
-
-def _image(rng: np.random.Generator) -> str:
-    """Return a JPEG of 640 x 480, smooth as photographs are, in base64."""
-    coarse = Image.fromarray(rng.integers(0, 256, (30, 40, 3), dtype=np.uint8))
-    buffer = io.BytesIO()
-    coarse.resize((640, 480), Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=90)
-    return base64.b64encode(buffer.getvalue()).decode()
 
 
 if __name__ == "__main__":

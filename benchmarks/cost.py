@@ -1,8 +1,10 @@
 """What a million embeddings cost on AWS Lambda, from what was measured on as many processors as the memory buys."""
 
+from openclip_lambda.batch.prices import Prices
+
 MB_PER_VCPU = 1769  # AWS Lambda's documentation, "Configure Lambda function memory"
-DOLLARS_PER_GB_SECOND = 0.0000166667  # x86_64, us-east-1, first tier: AWS Lambda pricing
-DOLLARS_PER_MILLION_REQUESTS = 0.20
+DOLLARS_PER_GB_SECOND = Prices().lambda_gb_second_x86_64
+DOLLARS_PER_MILLION_REQUESTS = Prices().lambda_requests_million
 TITAN_DOLLARS_PER_MILLION_IMAGES = 60.0  # Amazon Bedrock pricing, Titan Multimodal Embeddings: $0.00006 an image
 MILLION = 1_000_000
 

@@ -38,6 +38,8 @@ class StackSettings(BaseModel):
 
     stack_name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9-]{0,100}$")] = "openclip"
     build_dir: Path = Path("build")  # where `make package` wrote
+    # Of the names of what CDK uploads, so that a stack's uploads can be told apart and deleted. None: they are shared.
+    asset_prefix: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,60}$")] | None = None
 
     memory: int = Field(default=3008, ge=512, le=10240)  # MB; 1,769 buy one vCPU, and a new account may have 3,008
     # Seconds. None: as long as the gateway waits, since after that it is paid for nobody; see `direct_invokes`.

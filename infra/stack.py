@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from aws_cdk import CfnOutput, Stack
+from aws_cdk import CfnOutput, DefaultStackSynthesizer, Stack
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
@@ -25,7 +25,12 @@ class OpenClipStack(Stack):
     """API Gateway -> alias `live` -> a published version of the function, with what guards and watches them."""
 
     def __init__(self, scope: Construct, *, package: Package, settings: StackSettings) -> None:
-        super().__init__(scope, settings.stack_name, description="OpenCLIP embeddings from a verified offline bundle")
+        super().__init__(
+            scope,
+            settings.stack_name,
+            description="OpenCLIP embeddings from a verified offline bundle",
+            synthesizer=_synthesizer(settings.asset_prefix),
+        )
         groups = LogGroups(self, "Logs", retention_days=settings.log_retention)
         function_log, helpers_log = groups.group("Function"), groups.group("Helpers")
         role = log_only_role(self, "Role", function_log)
@@ -128,3 +133,10 @@ class OpenClipStack(Stack):
         )
         http.add_search(search.alias)
         search_alarms.watch(monitoring, search, settings)
+
+
+def _synthesizer(prefix: str | None) -> DefaultStackSynthesizer | None:
+    """Name uploads after the stack where that is wanted; CDK's own way names them by their content alone."""
+    if prefix is None:
+        return None
+    return DefaultStackSynthesizer(bucket_prefix=f"{prefix}/", docker_tag_prefix=f"{prefix}-")

@@ -159,26 +159,8 @@ class Deployment:
         return self.name not in [item["StackName"] for item in stacks if item["StackStatus"] != "DELETE_COMPLETE"]
 
     def push(self, out: Path) -> None:
-        """Build the image assets under their names in ECR: the emulator reports any image as there already."""
-        assets = json.loads((out / f"{self.name}.assets.json").read_text())["dockerImages"]
-        for asset in assets.values():
-            (target,) = asset["destinations"].values()
-            repository = target["repositoryName"].replace("${AWS::AccountId}", ACCOUNT)
-            repository = repository.replace("${AWS::Region}", REGION)
-            name = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/{repository}:{target['imageTag']}"
-            context = out / asset["source"]["directory"]
-            docker(
-                "build",
-                "--quiet",
-                "--network",
-                "none",
-                "--build-arg",
-                f"BASE={base_image('3.13')}",
-                "-t",
-                name,
-                str(context),
-            )
-            self.images.append(name)
+        """Build the images of an assembly, which are removed with the stack."""
+        self.images += build_images(out, self.name)
 
     def name_the_secret(self) -> None:
         """Put the secret's ARN where the template's `Ref` stands for it: the emulator's Ref is only a name."""
@@ -236,3 +218,16 @@ def adapt(path: Path) -> None:
         name: item for name, item in template["Resources"].items() if "Metrics" not in item.get("Properties", {})
     }
     path.write_text(json.dumps(template))
+
+
+def build_images(out: Path, name: str) -> list[str]:
+    """Build the image assets under their names in ECR: the emulator reports any image as there already."""
+    made = []
+    for asset in json.loads((out / f"{name}.assets.json").read_text())["dockerImages"].values():
+        (target,) = asset["destinations"].values()
+        repository = target["repositoryName"].replace("${AWS::AccountId}", ACCOUNT).replace("${AWS::Region}", REGION)
+        made.append(f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/{repository}:{target['imageTag']}")
+        base = ("--build-arg", f"BASE={base_image('3.13')}")
+        context = str(out / asset["source"]["directory"])
+        docker("build", "--quiet", "--network", "none", *base, "-t", made[-1], context)
+    return made

@@ -1,0 +1,63 @@
+"""The AWS account that is measured on: who, where, how much room; and whether it is AWS at all."""
+
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError
+from botocore.session import Session
+
+from benchmarks.measure.errors import MeasureError
+
+AWS, EMULATOR = "aws", "emulator"
+HOSTS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws")  # of every service of AWS, in all partitions
+ASKED = ("lambda", "cloudformation")
+
+
+class Account(NamedTuple):
+    """A session with its region. `free` is how many invocations may run at once."""
+
+    session: Any
+    region: str
+    number: str
+    platform: str
+    free: int
+    profile: str | None
+
+    def client(self, service: str, seconds: float = 60, attempts: int = 5, connections: int = 10) -> Any:
+        """Return a client of a service; `attempts` 1 does not send a request again."""
+        config = Config(
+            read_timeout=seconds,
+            connect_timeout=20,
+            retries={"total_max_attempts": attempts},
+            max_pool_connections=connections,
+        )
+        return self.session.create_client(service, region_name=self.region, config=config)
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """The variables that turn another program to the same account and region."""
+        profile = {"AWS_PROFILE": self.profile} if self.profile else {}
+        return {**profile, "AWS_REGION": self.region, "AWS_DEFAULT_REGION": self.region}
+
+
+def find(profile: str | None, region: str | None) -> Account:
+    """Ask the account what costs nothing. Raises MeasureError without a region, and botocore's own errors."""
+    try:
+        session = Session(profile=profile)
+        where = region or session.get_config_variable("region")
+    except BotoCoreError as error:
+        raise MeasureError(f"{error}: check ~/.aws/config, and --profile") from error
+    if not where:
+        raise MeasureError("no region is set: give --region, as in --region eu-central-1, or set AWS_REGION")
+    account = Account(session, where, "", EMULATOR, 0, profile)
+    number = account.client("sts").get_caller_identity()["Account"]
+    limits = account.client("lambda").get_account_settings()["AccountLimit"]
+    free = limits.get("UnreservedConcurrentExecutions") or limits["ConcurrentExecutions"]
+    return account._replace(number=number, platform=_platform(account), free=free)
+
+
+def _platform(account: Account) -> str:
+    """Tell by the addresses: figures of anything else are never those of AWS."""
+    hosts = [urlsplit(account.client(service).meta.endpoint_url).hostname or "" for service in ASKED]
+    return AWS if all(host.endswith(HOSTS) for host in hosts) else EMULATOR

@@ -1,0 +1,75 @@
+"""What a run has made, written down before it is made: kill -9 and a power cut cannot be caught, and cost money.
+
+A lock is held while a run goes on, and by what it deploys with, for a killed run's deployment goes on for a while.
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from benchmarks.measure.errors import MeasureError
+from benchmarks.measure.stopping import Stopping
+
+FOLDER = ".unfinished"
+
+
+class Record(NamedTuple):
+    """A stack, and where its uploads lie: each begins with the stack's name."""
+
+    stack: str
+    account: str
+    region: str
+    buckets: list[str]
+    repositories: list[str]
+
+
+class Records:
+    """The records of one folder of results."""
+
+    def __init__(self, output: Path) -> None:
+        self._folder = output / FOLDER
+
+    def write(self, record: Record) -> None:
+        """Write a record, whole or not at all, and to the disk."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        aside = self._folder / f".{record.stack}.new"
+        with aside.open("w", encoding="utf-8") as stream:
+            json.dump(record._asdict(), stream, indent=1)
+            stream.flush()
+            os.fsync(stream.fileno())
+        aside.replace(self._folder / f"{record.stack}.json")
+
+    def remove(self, record: Record) -> None:
+        """Forget a stack that is gone."""
+        (self._folder / f"{record.stack}.json").unlink(missing_ok=True)
+
+    def all(self) -> list[Record]:
+        """Return the stacks that may still be there. Raises MeasureError for a file that is no record."""
+        found = []
+        for path in sorted(self._folder.glob("*.json")):
+            try:
+                found.append(Record(**json.loads(path.read_text(encoding="utf-8"))))
+            except (ValueError, TypeError) as error:
+                raise MeasureError(
+                    f"{path} is damaged: delete the stack {path.stem} yourself, then the file"
+                ) from error
+        return found
+
+    @contextmanager
+    def locked(self, stopping: Stopping) -> Iterator[int]:
+        """Hold the folder's lock; yields its descriptor, for a process that has to hold it, too."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        number = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            try:
+                fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                stopping.say("waiting for another run here, or for the deployment of one that was killed ...")
+                fcntl.flock(number, fcntl.LOCK_EX)
+            yield number
+        finally:
+            os.close(number)

@@ -1,0 +1,122 @@
+"""The throw-away stack: synthesized and deployed by the CDK CLI, as `make deploy` does, under a name of its own."""
+
+import contextlib
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.measure.account import Account
+from benchmarks.measure.errors import MeasureError
+from benchmarks.measure.leftovers import Record
+from benchmarks.measure.stopping import Stopping
+
+ROOT = Path(__file__).parents[2]
+PREFIX = "openclip-measure-"
+CDK = ROOT / "node_modules" / ".bin" / "cdk"
+STOP_SECONDS = 30  # that the CDK CLI has to end when it is asked to
+# What the stack is, whatever the user's cdk.json says: called by nobody but this account, for as long as it takes.
+SETTINGS = {"auth": "iam", "pages": "false", "direct_invokes": "true", "log_retention": "1", "snap_start": "true"}
+OURS = (*SETTINGS, "stack_name", "asset_prefix", "build_dir", "memory")
+
+
+class Cdk:
+    """The CDK CLI in one account. `lock` is a descriptor that its processes hold as long as they live."""
+
+    def __init__(self, program: Path, account: Account, lock: int, stopping: Stopping) -> None:
+        self._program, self.account, self._lock, self._stopping = program, account, lock, stopping
+
+    def run(self, *arguments: str) -> None:
+        """Run a command to its end. Raises MeasureError with what it said; when interrupted, it is ended first."""
+        python = str(Path(sys.executable).parent)
+        environ = {**os.environ, **self.account.environ, "PATH": f"{python}{os.pathsep}{os.environ['PATH']}"}
+        with tempfile.TemporaryFile() as said:
+            self._stopping.hold()  # or a process that has just begun might be left to itself
+            # A session of its own: a terminal's Ctrl-C is for this process, which ends the CLI and destroys the stack.
+            process = subprocess.Popen(
+                [str(self._program), *arguments],
+                cwd=ROOT,
+                env=environ,
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=said,
+                start_new_session=True,
+                pass_fds=(self._lock,),
+            )
+            try:
+                self._stopping.release()
+                status = process.wait()
+            finally:
+                _end(process)
+            if status:
+                said.seek(0)
+                words = said.read().decode(errors="replace").strip()
+                raise MeasureError(f"cdk {arguments[0]} ended with status {status}:\n{words[-4000:]}")
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """End a process and all that it started, so that nothing is created after it."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(STOP_SECONDS)
+            if number == signal.SIGKILL or not _lives(process.pid):
+                return
+
+
+def _lives(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
+
+
+def new_name() -> str:
+    """Name a stack as no other is named."""
+    return PREFIX + secrets.token_hex(4)
+
+
+@contextlib.contextmanager
+def synthesized(cdk: Cdk, name: str, build: Path, memory: int, context: Sequence[str]) -> Iterator[tuple[Path, Record]]:
+    """Hold the assembly of a stack, and the record of what its deployment will make."""
+    settings = {**SETTINGS, "stack_name": name, "asset_prefix": name, "build_dir": str(build), "memory": str(memory)}
+    given = [f"{key}={value}" for key, value in settings.items()] + list(context)
+    with tempfile.TemporaryDirectory(prefix="openclip-measure-") as folder:
+        out = Path(folder) / "cdk.out"
+        cdk.run("synth", "--quiet", "--output", str(out), *(part for pair in given for part in ("-c", pair)))
+        yield out, _record(json.loads((out / f"{name}.assets.json").read_text()), name, cdk.account)
+
+
+def deploy(cdk: Cdk, out: Path, name: str) -> str:
+    """Deploy an assembly; returns the function's name."""
+    results = out.parent / "outputs.json"
+    cdk.run("deploy", "--app", str(out), "--require-approval", "never", "--outputs-file", str(results))
+    outputs: dict[str, str] = json.loads(results.read_text())[name]
+    return outputs["FunctionName"]
+
+
+def _record(assets: dict[str, Any], name: str, account: Account) -> Record:
+    """Read where the uploads will lie."""
+
+    def places(kind: str, key: str) -> list[str]:
+        found = {
+            destination[key]
+            for asset in assets.get(kind, {}).values()
+            for destination in asset["destinations"].values()
+        }
+        known = {"${AWS::AccountId}": account.number, "${AWS::Region}": account.region}
+        for mark, value in known.items():
+            found = {place.replace(mark, value) for place in found}
+        return sorted(found)
+
+    return Record(
+        name, account.number, account.region, places("files", "bucketName"), places("dockerImages", "repositoryName")
+    )

@@ -1,0 +1,62 @@
+"""Ctrl-C, a kill and a closed terminal end the measuring, and never the destroying."""
+
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Stopping:
+    """The first signal raises KeyboardInterrupt; each later one, and every one while `held`, is only told."""
+
+    def __init__(self) -> None:
+        self.held = False
+        self.stopped = False
+
+    def hold(self) -> None:
+        """Raise no more: what follows must run to its end."""
+        self.held = True
+
+    def release(self) -> None:
+        """Raise for a signal that came meanwhile, and again for the next one."""
+        self.held = False
+        if self.stopped:
+            raise KeyboardInterrupt
+
+    def handle(self, number: int, frame: FrameType | None) -> None:
+        """Be the handler of the signals."""
+        first, self.stopped = not self.stopped, True
+        if self.held or not first:
+            words = f"{signal.Signals(number).name}: what was deployed is being destroyed, which is not stopped\n"
+            with contextlib.suppress(OSError):
+                os.write(2, words.encode())  # print may be what was interrupted
+            return
+        self.hold()
+        raise KeyboardInterrupt
+
+    def say(self, message: str) -> None:
+        """Print a line. A closed terminal or pipe ends the measuring, and is no reason not to destroy."""
+        try:
+            print(message, flush=True)
+        except (OSError, ValueError):
+            if not self.held:
+                raise
+            with contextlib.suppress(OSError, ValueError):
+                print(message, file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def stopping() -> Iterator[Stopping]:
+    """Handle the signals as Stopping does, and as before in the end."""
+    state = Stopping()
+    before: dict[signal.Signals, Any] = {number: signal.signal(number, state.handle) for number in SIGNALS}
+    try:
+        yield state
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
