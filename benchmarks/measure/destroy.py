@@ -13,7 +13,7 @@ from benchmarks.measure.errors import MeasureError
 from benchmarks.measure.leftovers import Record
 
 MINUTES = 30  # that CloudFormation may take: a function in a network takes 20
-PAUSE = 2.0
+PAUSE = 1.0
 GONE = "DELETE_COMPLETE"
 
 

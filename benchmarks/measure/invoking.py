@@ -43,6 +43,7 @@ class Function:
 
     def invoke(self, event: dict[str, Any], items: int, version: str = "$LATEST") -> Invocation:
         """Invoke once, without a second try, and read the report at the end of the log."""
+        started = time.monotonic()
         try:
             answer = self._client.invoke(
                 FunctionName=self._name, Qualifier=version, LogType="Tail", Payload=json.dumps(event).encode()
@@ -54,7 +55,7 @@ class Function:
         said = log_lines.read(base64.b64decode(answer.get("LogResult", "")).decode(errors="replace"))
         found = said.metrics
         restored, init = found.get("restoreDurationMs"), found.get("initDurationMs")
-        self._count(found)
+        self._count(found, 1000 * (time.monotonic() - started))
         return Invocation(
             cold=said.cold if said.cold is not None else (restored or init) is not None,
             duration_ms=found.get("durationMs"),
@@ -97,9 +98,10 @@ class Function:
                 stopped.set()
         return found, time.monotonic() - started
 
-    def _count(self, found: dict[str, float]) -> None:
-        gb = self.memory_mb / 1024
-        dollars = prices.request() + found.get("billedDurationMs", 0) / 1000 * gb * prices.gb_second(self._architecture)
+    def _count(self, found: dict[str, float], waited: float) -> None:
+        """Add what it cost; where Lambda did not say, what it can have cost at most: the milliseconds waited for it."""
+        gb, billed = self.memory_mb / 1024, found.get("billedDurationMs", waited)
+        dollars = prices.request() + billed / 1000 * gb * prices.gb_second(self._architecture)
         if "restoreDurationMs" in found:
             dollars += gb * prices.SNAPSHOT_GB_RESTORED
         self._spent.add(dollars)

@@ -1,6 +1,7 @@
 """A run's files: <date>.json, the same as a table (<date>.md), and a chart (<date>.png)."""
 
 import functools
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,13 @@ HEAD = (
     ["memory", "at once", "items a second", "request ms", "requests", "refused", "failed"],
 )
 COLORS = ("#2a7ab8", "#2e9e5b", "#d9822b")
+COLD: dict[str, Any] = {
+    "init": lambda row: row["init"]["init_ms"],
+    "restore": lambda row: row["restore"]["restore_ms"],
+    "first request": lambda row: row["init"]["first_request_ms"],
+}
+WARM = ("ms_per_item", "dollars_per_million")
+ENDS = ("p20", "median", "p95")
 
 
 def write(content: dict[str, Any], folder: Path, name: str) -> None:
@@ -107,28 +115,37 @@ def _shown(figure: dict[str, Any] | None) -> str:
 
 
 def draw(content: dict[str, Any], path: Path) -> None:
-    """Draw the cold starts and the warm requests of each target, and what is null as that."""
+    """Draw each target's cold starts, warm requests, dollars and throughput; what is null is named as not measured."""
     targets = content["targets"]
-    figure, axes = plt.subplots(len(targets), 2, figsize=(11, 1.0 + 3.4 * len(targets)), squeeze=False)
-    for target, (left, right) in zip(targets, axes, strict=True):
-        kind = f"{target['shape']}, {target['architecture']}"
-        cold = {
-            "init": lambda row: row["init"]["init_ms"],
-            "restore": lambda row: row["restore"]["restore_ms"],
-            "first request": lambda row: row["init"]["first_request_ms"],
-        }
-        _bars(left, target["memory"], cold, f"{kind}: cold start, ms")
-        names = dict.fromkeys(one["workload"] for row in target["memory"] for one in row["warm"])
-        warm = {name: functools.partial(_of_workload, name) for name in names}
-        _bars(right, target["memory"], warm, f"{kind}: warm, ms an item")
+    figure, axes = plt.subplots(2 * len(targets), 2, figsize=(11, 0.6 + 6.4 * len(targets)), squeeze=False)
+    for number, target in enumerate(targets):
+        kind, rows = f"{target['shape']}, {target['architecture']}", target["memory"]
+        (cold, warm), (dollars, busy) = axes[2 * number], axes[2 * number + 1]
+        names = dict.fromkeys(one["workload"] for row in rows for one in row["warm"])
+        of = {key: {name: functools.partial(_of_workload, name, key) for name in names} for key in WARM}
+        _bars(cold, rows, COLD, f"{kind}: cold start, ms")
+        _bars(warm, rows, of["ms_per_item"], f"{kind}: warm, ms an item")
+        _bars(dollars, rows, of["dollars_per_million"], f"{kind}: $ a million items, Lambda alone")
+        _lines(busy, rows, f"{kind}: items a second by callers at once")
     figure.suptitle(label(content), color="#000000" if content["platform"] == AWS else "#c0392b", fontsize=11)
     figure.tight_layout()
-    figure.savefig(path, dpi=120, format="png")
+    figure.savefig(path, dpi=110, format="png")
     plt.close(figure)
 
 
-def _of_workload(name: str, row: dict[str, Any]) -> dict[str, Any] | None:
-    return next((one["ms_per_item"] for one in row["warm"] if one["workload"] == name), None)
+def _of_workload(name: str, key: str, row: dict[str, Any]) -> Any:
+    return next((one[key] for one in row["warm"] if one["workload"] == name), None)
+
+
+def _lines(axis: "plt.Axes", rows: list[dict[str, Any]], title: str) -> None:
+    for row, color in zip(rows, itertools.cycle(COLORS), strict=False):
+        points = [(one["at_once"], one["items_per_second"]) for one in row["concurrency"]]
+        there = [(level, rate) for level, rate in points if rate is not None]
+        said = f"{row['memory_mb']:,} MB" + ("" if there else ": not measured")
+        axis.plot([level for level, _ in there], [rate for _, rate in there], "o-", color=color, label=said)
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.set_title(title, loc="left", fontsize=10)
+    axis.legend(fontsize=8, frameon=False)
 
 
 def _bars(axis: "plt.Axes", rows: list[dict[str, Any]], kinds: dict[str, Any], title: str) -> None:
@@ -137,12 +154,14 @@ def _bars(axis: "plt.Axes", rows: list[dict[str, Any]], kinds: dict[str, Any], t
         places = [place + (number - (len(kinds) - 1) / 2) * width for place in range(len(rows))]
         found = [of(row) for row in rows]
         there = [(place, one) for place, one in zip(places, found, strict=True) if one]
-        heights = [one["median"] for _, one in there]
-        error = [[one["median"] - one["p20"] for _, one in there], [one["p95"] - one["median"] for _, one in there]]
-        said = name if there else f"{name}: not measured"
+        plain = {"n": 1}  # a figure without percentiles
+        full = [one if isinstance(one, dict) else plain | dict.fromkeys(ENDS, one) for _, one in there]
+        error = [[one["median"] - one["p20"] for one in full], [one["p95"] - one["median"] for one in full]]
+        heights, said = [one["median"] for one in full], name if there else f"{name}: not measured"
         bars = axis.bar([place for place, _ in there], heights, width, yerr=error, color=COLORS[number % 3], label=said)
-        axis.bar_label(bars, fmt="%.0f", fontsize=7)
+        axis.bar_label(bars, fmt="%.3g", fontsize=7)
     axis.set_xticks(range(len(rows)), [f"{row['memory_mb']:,} MB" for row in rows])
+    axis.set_xlim(-0.6, len(rows) - 0.4)
     axis.spines[["top", "right"]].set_visible(False)
     axis.set_title(title, loc="left", fontsize=10)
     axis.legend(fontsize=8, frameon=False)
