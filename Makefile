@@ -31,7 +31,7 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: venv have-node have-aws help demo serve build verify package pins synth bootstrap deploy destroy bench models prepared test lint unit infra coverage offline fit local clients fuzz e2e load clean
+.PHONY: venv have-node have-aws help demo serve build verify package pins synth bootstrap deploy destroy measure bench models prepared test lint unit infra coverage offline fit local clients fuzz e2e load clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -80,6 +80,10 @@ models: $(VENV)/.dev ## Every architecture family at its true size, on every eng
 # FORMS="git modelscope": these alone.
 prepared: $(VENV)/.dev ## Prepared caches of true size in every form, built without a network, one as an image (half an hour)
 	$(PY) -m pytest tests/families/test_prepared.py tests/families/test_prepared_forms.py -s
+
+# ARGS="--budget 2 --shapes image,layer": docs/measurements.md.
+measure: have-node $(VENV)/.workstation node_modules ## Cold start, latency and cost on your AWS account, in a stack that is destroyed again (under a dollar)
+	@$(PY) -m benchmarks.measure $(ARGS)
 
 bench: $(VENV)/.workstation ## Every engine beside the plain recipe, on this machine: docs/benchmarks.*
 	$(PY) -m benchmarks

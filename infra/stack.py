@@ -25,12 +25,8 @@ class OpenClipStack(Stack):
     """API Gateway -> alias `live` -> a published version of the function, with what guards and watches them."""
 
     def __init__(self, scope: Construct, *, package: Package, settings: StackSettings) -> None:
-        super().__init__(
-            scope,
-            settings.stack_name,
-            description="OpenCLIP embeddings from a verified offline bundle",
-            synthesizer=_synthesizer(settings.asset_prefix),
-        )
+        uploads, told = _synthesizer(settings.asset_prefix), "OpenCLIP embeddings from a verified offline bundle"
+        super().__init__(scope, settings.stack_name, description=told, synthesizer=uploads)
         groups = LogGroups(self, "Logs", retention_days=settings.log_retention)
         function_log, helpers_log = groups.group("Function"), groups.group("Helpers")
         role = log_only_role(self, "Role", function_log)

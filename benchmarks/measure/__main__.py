@@ -4,6 +4,7 @@ A stack of its own is deployed for each package, measured, and destroyed again, 
 cost comes first, and nothing is created where it is over the budget. docs/measurements.md describes what is measured.
 """
 
+import os
 import subprocess
 import sys
 from argparse import ArgumentTypeError, Namespace
@@ -70,7 +71,7 @@ def _command(arguments: Sequence[str] | None) -> None:
         _estimate(wanted, account, state)
         if options.estimate:
             return
-        _check_machine(options, wanted)
+        _check_machine(options, wanted, account)
         Run(account, wanted, state).all()
         state.say(
             "nothing of it is left in the account but the key of its logs, which AWS deletes after 7 days, unbilled"
@@ -94,8 +95,11 @@ def _wanted(options: Namespace, account: accounts.Account) -> Wanted:
     )
     targets = [Target(shape, architecture) for shape in shapes for architecture in architectures]
     for pair in options.context:
-        if pair.partition("=")[0] in stack.OURS:
-            raise MeasureError(f"-c {pair}: the measurement sets this itself")
+        key = pair.partition("=")[0]
+        if key not in stack.MORE and not stack.is_flag(key):
+            raise MeasureError(
+                f"-c {pair}: give one of {', '.join(stack.MORE)}; a measured stack has no other settings"
+            )
     wanted: Plan = plan(
         options.memory, options.starts, options.requests, options.concurrency, options.seconds, account.free
     )
@@ -118,11 +122,12 @@ def _estimate(wanted: Wanted, account: accounts.Account, state: Stopping) -> Non
         )
 
 
-def _check_machine(options: Namespace, wanted: Wanted) -> None:
+def _check_machine(options: Namespace, wanted: Wanted, account: accounts.Account) -> None:
     """Look for what a deployment needs, as `make deploy` does."""
-    profile = ["--profile", options.profile] if options.profile else []
-    command = [sys.executable, "-m", "infra.ready", "--deploying", *profile, "-c", f"build_dir={options.build}"]
-    if subprocess.run([*command, *(f"-c{pair}" for pair in wanted.context)], cwd=stack.ROOT, check=False).returncode:
+    command = [sys.executable, "-m", "infra.ready", "--deploying", "-c", f"build_dir={options.build.absolute()}"]
+    command += [f"-c{pair}" for pair in wanted.context]
+    environ = {**os.environ, **account.environ}
+    if subprocess.run(command, cwd=stack.ROOT, env=environ, check=False).returncode:
         raise MeasureError("the machine or the account is not ready, see above; nothing was created")
 
 

@@ -81,7 +81,7 @@ def _retargeted(spec: Path, target: Target, python: str) -> Path:
         body = re.sub(rf"(?m)^\s*{key}\s*=.*$\n?", "", body)
     lines = "".join(f'\n{key} = "{value}"' for key, value in keys.items())
     changed = f"{head}[target]{lines}\n{body}{gap}{tail}"
-    if tomllib.loads(changed) != wanted:
+    if _parsed(changed) != wanted:
         raise MeasureError(
             f"[target] of {spec} is written in a way that cannot be changed here: build {target} yourself"
         )
@@ -91,6 +91,13 @@ def _retargeted(spec: Path, target: Target, python: str) -> Path:
     if lock.exists():
         path.with_suffix(".lock").write_bytes(lock.read_bytes())
     return path
+
+
+def _parsed(text: str) -> dict[str, Any] | None:
+    try:
+        return tomllib.loads(text)
+    except ValueError:
+        return None
 
 
 def _run(command: str, *arguments: str) -> None:

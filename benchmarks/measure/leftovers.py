@@ -6,6 +6,7 @@ A lock is held while a run goes on, and by what it deploys with, for a killed ru
 import fcntl
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,8 @@ from benchmarks.measure.errors import MeasureError
 from benchmarks.measure.stopping import Stopping
 
 FOLDER = ".unfinished"
+PREFIX = "openclip-measure-"
+NAME = re.compile(rf"{PREFIX}[0-9a-f]{{8}}")  # of a stack of ours: nothing else is ever deleted
 
 
 class Record(NamedTuple):
@@ -52,11 +55,14 @@ class Records:
         found = []
         for path in sorted(self._folder.glob("*.json")):
             try:
-                found.append(Record(**json.loads(path.read_text(encoding="utf-8"))))
+                record = Record(**json.loads(path.read_text(encoding="utf-8")))
+                if not NAME.fullmatch(record.stack):
+                    raise ValueError(record.stack)
             except (ValueError, TypeError) as error:
                 raise MeasureError(
                     f"{path} is damaged: delete the stack {path.stem} yourself, then the file"
                 ) from error
+            found.append(record)
         return found
 
     @contextmanager

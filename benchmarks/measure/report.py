@@ -143,9 +143,14 @@ def _lines(axis: "plt.Axes", rows: list[dict[str, Any]], title: str) -> None:
         there = [(level, rate) for level, rate in points if rate is not None]
         said = f"{row['memory_mb']:,} MB" + ("" if there else ": not measured")
         axis.plot([level for level, _ in there], [rate for _, rate in there], "o-", color=color, label=said)
+    _finish(axis, title)
+
+
+def _finish(axis: "plt.Axes", title: str) -> None:
     axis.spines[["top", "right"]].set_visible(False)
     axis.set_title(title, loc="left", fontsize=10)
-    axis.legend(fontsize=8, frameon=False)
+    if axis.get_legend_handles_labels()[0]:
+        axis.legend(fontsize=8, frameon=False)
 
 
 def _bars(axis: "plt.Axes", rows: list[dict[str, Any]], kinds: dict[str, Any], title: str) -> None:
@@ -162,9 +167,7 @@ def _bars(axis: "plt.Axes", rows: list[dict[str, Any]], kinds: dict[str, Any], t
         axis.bar_label(bars, fmt="%.3g", fontsize=7)
     axis.set_xticks(range(len(rows)), [f"{row['memory_mb']:,} MB" for row in rows])
     axis.set_xlim(-0.6, len(rows) - 0.4)
-    axis.spines[["top", "right"]].set_visible(False)
-    axis.set_title(title, loc="left", fontsize=10)
-    axis.legend(fontsize=8, frameon=False)
+    _finish(axis, title)
 
 
 def _replace(path: Path, content: bytes) -> None:

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import secrets
+import shlex
 import signal
 import subprocess
 import sys
@@ -14,16 +15,18 @@ from typing import Any
 
 from benchmarks.measure.account import Account
 from benchmarks.measure.errors import MeasureError
-from benchmarks.measure.leftovers import Record
+from benchmarks.measure.leftovers import PREFIX, Record
 from benchmarks.measure.stopping import Stopping
 
 ROOT = Path(__file__).parents[2]
-PREFIX = "openclip-measure-"
 CDK = ROOT / "node_modules" / ".bin" / "cdk"
 STOP_SECONDS = 30  # that the CDK CLI has to end when it is asked to
 # What the stack is, whatever the user's cdk.json says: called by nobody but this account, for as long as it takes.
 SETTINGS = {"auth": "iam", "pages": "false", "direct_invokes": "true", "log_retention": "1", "snap_start": "true"}
-OURS = (*SETTINGS, "stack_name", "asset_prefix", "build_dir", "memory")
+# What a user may add: of these the function's figures depend, and none of them makes a resource that stays.
+MORE = ("timeout", "threads", "cache_mode", "jpeg_decoding", "exif_orientation", "model_memory_mb", "max_image_pixels",
+        "max_request_pixels", "max_items", "max_body_bytes")  # fmt: skip
+APP = ROOT / "app.py"
 
 
 class Cdk:
@@ -32,8 +35,11 @@ class Cdk:
     def __init__(self, program: Path, account: Account, lock: int, stopping: Stopping) -> None:
         self._program, self.account, self._lock, self._stopping = program, account, lock, stopping
 
-    def run(self, *arguments: str) -> None:
-        """Run a command to its end. Raises MeasureError with what it said; when interrupted, it is ended first."""
+    def run(self, folder: Path, *arguments: str) -> None:
+        """Run a command in a folder, to its end. Raises MeasureError with what it said.
+
+        When interrupted, the command is ended first.
+        """
         python = str(Path(sys.executable).parent)
         environ = {**os.environ, **self.account.environ, "PATH": f"{python}{os.pathsep}{os.environ['PATH']}"}
         with tempfile.TemporaryFile() as said:
@@ -41,7 +47,7 @@ class Cdk:
             # A session of its own: a terminal's Ctrl-C is for this process, which ends the CLI and destroys the stack.
             process = subprocess.Popen(
                 [str(self._program), *arguments],
-                cwd=ROOT,
+                cwd=folder,
                 env=environ,
                 stdin=subprocess.DEVNULL,
                 stdout=said,
@@ -87,18 +93,32 @@ def new_name() -> str:
 @contextlib.contextmanager
 def synthesized(cdk: Cdk, name: str, build: Path, memory: int, context: Sequence[str]) -> Iterator[tuple[Path, Record]]:
     """Hold the assembly of a stack, and the record of what its deployment will make."""
-    settings = {**SETTINGS, "stack_name": name, "asset_prefix": name, "build_dir": str(build), "memory": str(memory)}
-    given = [f"{key}={value}" for key, value in settings.items()] + list(context)
-    with tempfile.TemporaryDirectory(prefix="openclip-measure-") as folder:
-        out = Path(folder) / "cdk.out"
-        cdk.run("synth", "--quiet", "--output", str(out), *(part for pair in given for part in ("-c", pair)))
+    ours = {"stack_name": name, "asset_prefix": name, "build_dir": str(build.absolute()), "memory": str(memory)}
+    given = [f"{key}={value}" for key, value in {**SETTINGS, **ours}.items()] + list(context)
+    with tempfile.TemporaryDirectory(prefix=PREFIX) as scratch:
+        folder = Path(scratch)
+        out = folder / "cdk.out"
+        app = shlex.join([sys.executable, str(APP)])
+        (folder / "cdk.json").write_text(json.dumps({"app": app, "context": _flags()}))
+        cdk.run(folder, "synth", "--quiet", "--output", str(out), *(part for pair in given for part in ("-c", pair)))
         yield out, _record(json.loads((out / f"{name}.assets.json").read_text()), name, cdk.account)
+
+
+def _flags() -> dict[str, Any]:
+    """Return what the project's cdk.json says to CDK itself. The settings in it are of the user's own stack."""
+    context = json.loads((ROOT / "cdk.json").read_text(encoding="utf-8")).get("context", {})
+    return {key: value for key, value in context.items() if is_flag(key)}
+
+
+def is_flag(key: str) -> bool:
+    """Tell CDK's own keys, such as the bootstrap's qualifier, from settings of the stack, which are plain names."""
+    return not key.isidentifier()
 
 
 def deploy(cdk: Cdk, out: Path, name: str) -> str:
     """Deploy an assembly; returns the function's name."""
     results = out.parent / "outputs.json"
-    cdk.run("deploy", "--app", str(out), "--require-approval", "never", "--outputs-file", str(results))
+    cdk.run(out.parent, "deploy", "--app", str(out), "--require-approval", "never", "--outputs-file", str(results))
     outputs: dict[str, str] = json.loads(results.read_text())[name]
     return outputs["FunctionName"]
 

@@ -17,7 +17,7 @@ CDK = ROOT / "node_modules" / ".bin" / "cdk"
 def wrapper(folder: Path) -> Path:
     """Write a program that runs this module with the tests' Python, and return it."""
     path = folder / "cdk"
-    path.write_text(f'#!/bin/sh\ncd "{ROOT}" && exec "{sys.executable}" -m tests.e2e.emulated_cdk "$@"\n')
+    path.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" -m tests.e2e.emulated_cdk "$@"\n')
     path.chmod(0o755)
     return path
 

@@ -27,7 +27,7 @@ def wrapper(folder: Path) -> Path:
     """Write a program that runs this module with the tests' Python, and return it."""
     path = folder / "small-cdk"
     root = Path(__file__).parents[2]
-    path.write_text(f'#!/bin/sh\ncd "{root}" && exec "{sys.executable}" -m tests.e2e.small_cdk "$@"\n')
+    path.write_text(f'#!/bin/sh\nPYTHONPATH="{root}" exec "{sys.executable}" -m tests.e2e.small_cdk "$@"\n')
     path.chmod(0o755)
     return path
 

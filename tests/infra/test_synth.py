@@ -1,10 +1,13 @@
 """Every combination synthesizes, passes cdk-nag, and says of Lambda and API Gateway what was asked for."""
 
 import itertools
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from benchmarks.measure.stack import SETTINGS
 from tests.infra.conftest import Synth, resources, the_function
 
 AUTH: dict[str, dict[str, Any]] = {
@@ -47,3 +50,24 @@ def test_a_violation_of_cdk_nag_fails_the_synth(synth: Synth, monkeypatch: pytes
 
 def test_the_same_input_gives_the_same_template(synth: Synth) -> None:
     assert synth(out="first") == synth(out="second")
+
+
+@pytest.mark.parametrize("shape", ["image", "layer"])
+def test_a_measured_stack_keeps_nothing_and_its_uploads_are_named_after_it(
+    synth: Synth, tmp_path: Path, shape: str
+) -> None:
+    template = synth(shape, stack_name="mine", asset_prefix="mine", **SETTINGS)
+
+    assets = json.loads((tmp_path / "cdk.out" / "mine.assets.json").read_text())
+    places = [
+        place
+        for kind in ("files", "dockerImages")
+        for asset in assets[kind].values()
+        for place in asset["destinations"].values()
+    ]
+    names = [place.get("objectKey") or place["imageTag"] for place in places]
+    assert len(names) >= 3
+    assert [name for name in names if not name.startswith(("mine/", "mine-"))] == []
+    kept = {name: item for name, item in template["Resources"].items() if "Retain" in str(item.get("DeletionPolicy"))}
+    assert kept == {}
+    assert resources(template, "AWS::SecretsManager::Secret") == []
