@@ -64,6 +64,8 @@ class Batch(Construct):
             "BatchSource": settings.batch_source,
             "BatchWorker": self.worker.function_name,
         }
+        if package.image_formats:
+            outputs["BatchImageFormats"] = ",".join(package.image_formats)
         for name, value in outputs.items():
             CfnOutput(scope, name, value=value)
 

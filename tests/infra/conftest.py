@@ -30,7 +30,7 @@ def synth(build_dir: Callable[[str, str], Path], tmp_path: Path) -> Synth:
     """Synthesize as app.py does, cdk-nag included; keyword arguments are context. Returns the template."""
 
     def run(shape: str = "image", architecture: str = "x86_64", out: str = "cdk.out", **context: Any) -> Template:
-        return _synthesize(build_dir(shape, architecture), tmp_path / out, context)
+        return synthesized(build_dir(shape, architecture), tmp_path / out, context)
 
     return run
 
@@ -39,10 +39,11 @@ def synth(build_dir: Callable[[str, str], Path], tmp_path: Path) -> Synth:
 def watched(build_dir: Callable[[str, str], Path], tmp_path_factory: pytest.TempPathFactory) -> Template:
     """The default template with a topic for its alarms, synthesized once; not to be changed."""
     context = {"alarm_topic_arn": "arn:aws:sns:eu-west-1:111122223333:alarms"}
-    return _synthesize(build_dir("image", "x86_64"), tmp_path_factory.mktemp("watched"), context)
+    return synthesized(build_dir("image", "x86_64"), tmp_path_factory.mktemp("watched"), context)
 
 
-def _synthesize(build: Path, out: Path, context: dict[str, Any]) -> Template:
+def synthesized(build: Path, out: Path, context: dict[str, Any]) -> Template:
+    """Synthesize a build as app.py does; returns the template."""
     from aws_cdk import App
 
     from infra.assembly import assemble

@@ -20,11 +20,14 @@ def write(
     architecture: str = "x86_64",
     python: str = "3.13",
     extras: tuple[str, ...] = ("batch", "search"),
+    image_formats: tuple[str, ...] = (),
 ) -> Path:
     """Write bundle, artifacts and package.json for a target, and return the directory."""
     manifest = fake_bundle.write(build / "bundle") / "manifest.json"
     content = json.loads(manifest.read_text())
     content["target"] = {"python": python, "architecture": architecture, "package": shape}
+    if image_formats:
+        content["target"]["image_formats"] = list(image_formats)
     manifest.write_text(json.dumps(content))
     artifacts = [_image(build)] if shape == "image" else [_zip(build, role) for role in ZIPS]
     if "search" in extras:

@@ -15,7 +15,8 @@ from infra.errors import PackageError, SettingsError
 from infra.functions.planner import index as planner
 from infra.settings import StackSettings
 from tests.contracts.agreement import agree
-from tests.infra.conftest import Synth, Template, resources
+from tests.infra import fake_build
+from tests.infra.conftest import Synth, Template, resources, synthesized
 
 
 @pytest.fixture(params=[("image", "x86_64"), ("layer", "arm64")])
@@ -61,6 +62,13 @@ def test_the_outputs_are_those_that_the_clients_commands_read(template: Template
     assert values[aws.OUTPUT_SOURCE] == "photos/2026/"
     functions = {name: item for name, item in template["Resources"].items() if item["Type"] == "AWS::Lambda::Function"}
     assert "batch worker" in functions[values[aws.OUTPUT_WORKER]["Ref"]]["Properties"]["Description"]
+
+
+def test_formats_of_the_package_are_told_to_the_planner_and_to_who_estimates(tmp_path: Path) -> None:
+    build = fake_build.write(tmp_path / "build", image_formats=("avif", "heic"))
+    template = synthesized(build, tmp_path / "out", {"batch_source": "photos"})
+    assert template["Outputs"][aws.OUTPUT_FORMATS]["Value"] == "avif,heic"
+    assert function(template, "Lists the images")["Environment"]["Variables"]["IMAGE_FORMATS"] == "avif,heic"
 
 
 def test_compaction_has_its_schedule_and_may_change_nothing_but_arrivals(template: Template) -> None:
@@ -191,7 +199,6 @@ def test_a_package_without_what_a_batch_needs_is_refused_with_the_command(build_
     from aws_cdk import App
 
     from infra.assembly import assemble
-    from tests.infra import fake_build
 
     build = fake_build.write(tmp_path / "build", extras=())
     with pytest.raises(PackageError, match="python -m layer package --with batch"):

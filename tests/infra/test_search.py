@@ -26,12 +26,12 @@ ALARMS = {
 
 @pytest.fixture(scope="module", params=[("image", "x86_64"), ("layer", "arm64")])
 def template(request: pytest.FixtureRequest, build_dir: Any, tmp_path_factory: pytest.TempPathFactory) -> Template:
-    from tests.infra.conftest import _synthesize
+    from tests.infra.conftest import synthesized
 
     shape, architecture = request.param
     context = {**LANCE, "search_memory": "4096", "allowed_buckets": "images"}
     context |= {"search_url_buckets": "photos", "search_url_seconds": "60"}
-    return _synthesize(build_dir(shape, architecture), tmp_path_factory.mktemp("search"), context)
+    return synthesized(build_dir(shape, architecture), tmp_path_factory.mktemp("search"), context)
 
 
 def name_of(template: Template, says: str) -> str:

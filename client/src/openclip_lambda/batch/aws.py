@@ -9,11 +9,12 @@ from openclip_lambda.errors import ClientError
 from openclip_lambda.extras import install_command
 
 STACK = "OPENCLIP_STACK"
-OUTPUT_MACHINE, OUTPUT_BUCKET, OUTPUT_SOURCE, OUTPUT_WORKER = (
+OUTPUT_MACHINE, OUTPUT_BUCKET, OUTPUT_SOURCE, OUTPUT_WORKER, OUTPUT_FORMATS = (
     "BatchMachine",
     "BatchBucket",
     "BatchSource",
     "BatchWorker",
+    "BatchImageFormats",
 )
 DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AllAccessDisabled", "403", "Forbidden")
 SIGN_IN = (
@@ -24,12 +25,16 @@ BUSY = ("Throttling", "ThrottlingException", "TooManyRequestsException", "SlowDo
 
 
 class Deployment(NamedTuple):
-    """Where a deployment has its batch: `source` is `bucket/prefix`; it and `worker` are empty where not known."""
+    """Where a deployment has its batch: `source` is `bucket/prefix`; it and `worker` are empty where not known.
+
+    `image_formats` are those that its package decodes besides what every package does.
+    """
 
     machine: str
     bucket: str
     source: str = ""
     worker: str = ""
+    image_formats: tuple[str, ...] = ()
 
 
 class Aws:
@@ -85,6 +90,7 @@ class Aws:
             outputs[OUTPUT_BUCKET],
             outputs.get(OUTPUT_SOURCE, ""),
             outputs.get(OUTPUT_WORKER, ""),
+            tuple(filter(None, outputs.get(OUTPUT_FORMATS, "").split(","))),
         )
 
 

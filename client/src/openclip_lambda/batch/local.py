@@ -4,6 +4,7 @@ This client knows only HTTP and files; what embeds is the repository's code, wit
 """
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -124,3 +125,14 @@ def bundle_of(given: Path | None, root: Path) -> Path:
             f"one by --bundle or {BUNDLE}"
         )
     return bundle.absolute()
+
+
+def image_formats() -> tuple[str, ...]:
+    """Return what the bundle that a folder's run would take decodes besides what every bundle does.
+
+    Nothing where there is no such bundle: an estimate needs none.
+    """
+    with contextlib.suppress(ClientError, OSError, ValueError, AttributeError):
+        manifest = bundle_of(None, _repository("handler.batch")) / "manifest.json"
+        return tuple(json.loads(manifest.read_text(encoding="utf-8")).get("target", {}).get("image_formats") or ())
+    return ()

@@ -8,13 +8,26 @@ from typing import NamedTuple
 from openclip_lambda.errors import ClientError
 
 REGION, DATE = "us-east-1", "2026-11-27"  # where and when they were looked up, in the first tier of each
-PAGES = (
+PAGES = (  # AWS's own; most of their numbers come in by script, so SOURCES say where each was read
     "https://aws.amazon.com/lambda/pricing/",
     "https://aws.amazon.com/step-functions/pricing/",
     "https://aws.amazon.com/s3/pricing/",
     "https://aws.amazon.com/cloudwatch/pricing/",
     "https://aws.amazon.com/xray/pricing/",
 )
+LAMBDA = ("https://wring.co/blog/aws-lambda-pricing-guide", "2026-03-08")
+REQUESTS = ("https://c3x.dev/blog/s3-request-fees-explained", "2026")
+SOURCES = {  # by price: the page, and of when it is
+    "lambda_gb_second_x86_64": LAMBDA,
+    "lambda_gb_second_arm64": LAMBDA,
+    "lambda_requests_million": LAMBDA,
+    "state_transitions_thousand": ("https://awsnegotiations.com/step-functions-pricing-strategy.html", "2026-05"),
+    "s3_put_thousand": REQUESTS,
+    "s3_get_thousand": REQUESTS,
+    "s3_gb_month": ("https://gist.github.com/EverettBerry/a37438006529a55f42da6fdbc44a505c", "2022-07-07"),
+    "logs_gb": ("https://c3x.dev/blog/cloudwatch-logs-cost-optimization", "2026-06"),
+    "traces_million": ("https://aws.amazon.com/de/xray/pricing/", ""),  # not dated
+}
 
 
 class Prices(NamedTuple):

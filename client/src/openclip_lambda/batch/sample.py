@@ -9,14 +9,20 @@ backtrack programs", 1975); the mean of many such probes is taken, and their spr
 import math
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp")  # of what a run takes for images
+ADDED = {"avif": (".avif",), "heic": (".heic", ".heif", ".hif")}  # where the package decodes these formats, too
 LAST = "\U0010ffff"  # sorts behind every other character
 WAYS = 200  # next characters of a prefix; where there are more, they are too many requests
 PROBES = 1000  # at most: what was asked for once costs no request again
+
+
+def endings(image_formats: Iterable[str]) -> tuple[str, ...]:
+    """Return the endings of keys that a run takes for images where its package decodes these formats, too."""
+    return (*ENDINGS, *(ending for name in image_formats for ending in ADDED.get(name, ())))
 
 
 class Survey(NamedTuple):
@@ -49,7 +55,7 @@ class _SpentError(Exception):
     """No more requests may be made."""
 
 
-def of_folder(root: Path) -> Survey:
+def of_folder(root: Path, taken: tuple[str, ...] = ENDINGS) -> Survey:
     """Count a folder as a local run plans it: without hidden files, other kinds, and names that are not UTF-8."""
     objects = images = size = 0
     for folder, _, names in os.walk(root):
@@ -58,17 +64,20 @@ def of_folder(root: Path) -> Survey:
             if path.is_file():
                 objects += 1
                 told = path.as_posix().encode(errors="replace").decode() == path.as_posix()
-                if name.lower().endswith(ENDINGS) and not name.startswith(".") and told:
+                if name.lower().endswith(taken) and not name.startswith(".") and told:
                     images, size = images + 1, size + path.stat().st_size
     return Survey(objects, images, size)
 
 
-def of_bucket(list_page: Callable[..., dict[str, Any]], prefix: str, requests: int) -> Survey:
+def of_bucket(
+    list_page: Callable[..., dict[str, Any]], prefix: str, requests: int, taken: tuple[str, ...] = ENDINGS
+) -> Survey:
     """Count what lies under a prefix, or estimate it with at most `requests` requests.
 
     `list_page` is S3's ListObjectsV2 of one bucket: it takes `Prefix`, `StartAfter`, `ContinuationToken` and `MaxKeys`.
+    `taken` are the endings of keys that count as images.
     """
-    tree = _Tree(list_page, requests)
+    tree = _Tree(list_page, requests, taken)
     counted, done = tree.from_the_start(prefix, max(1, requests // 4))
     if done:
         return _survey(counted, requests=tree.made)
@@ -92,8 +101,8 @@ class _Node(NamedTuple):
 class _Tree:
     """Keys by their common beginnings. Each node is asked for once."""
 
-    def __init__(self, list_page: Callable[..., dict[str, Any]], requests: int) -> None:
-        self._list_page, self._left = list_page, requests
+    def __init__(self, list_page: Callable[..., dict[str, Any]], requests: int, taken: tuple[str, ...]) -> None:
+        self._list_page, self._left, self._taken = list_page, requests, taken
         self._nodes: dict[str, _Node] = {}
         self.made = 0
 
@@ -102,7 +111,7 @@ class _Tree:
         sums, more = Sums(), dict[str, str]()
         for _ in range(pages):
             page = self._ask(Prefix=prefix, **more)
-            sums = sums.plus(_sums(page))
+            sums = sums.plus(self._sums(page))
             if not page.get("IsTruncated"):
                 return sums, True
             more = {"ContinuationToken": page["NextContinuationToken"]}
@@ -132,7 +141,7 @@ class _Tree:
     def _node(self, prefix: str) -> _Node:
         page = self._ask(Prefix=prefix)
         if not page.get("IsTruncated"):
-            return _Node(_sums(page), [])
+            return _Node(self._sums(page), [])
         stem = self._stem(prefix, page["Contents"][0]["Key"])
         own, longer, after = Sums(), list[str](), ""
         while len(longer) < WAYS:
@@ -141,7 +150,7 @@ class _Tree:
                 return _Node(own, longer)
             key = first["Contents"][0]["Key"]
             if key == stem:
-                own, after = own.plus(_sums(first)), key
+                own, after = own.plus(self._sums(first)), key
             else:
                 longer.append(key[: len(stem) + 1])
                 after = longer[-1] + LAST
@@ -169,11 +178,10 @@ class _Tree:
         self.made += 1
         return self._list_page(**options)
 
-
-def _sums(page: dict[str, Any]) -> Sums:
-    items = page.get("Contents", ())
-    images = [item["Size"] for item in items if item["Key"].lower().endswith(ENDINGS)]
-    return Sums(len(items), len(images), sum(images))
+    def _sums(self, page: dict[str, Any]) -> Sums:
+        items = page.get("Contents", ())
+        images = [item["Size"] for item in items if item["Key"].lower().endswith(self._taken)]
+        return Sums(len(items), len(images), sum(images))
 
 
 def _survey(sums: Sums, error: float = 0.0, complete: bool = True, requests: int = 0) -> Survey:

@@ -99,6 +99,8 @@ def test_the_client_and_the_deployment_agree_on_what_a_run_is() -> None:
     from infra.functions.planner import index as planner
 
     assert sample.ENDINGS == rows.ENDINGS == planner.ENDINGS
+    assert sample.ADDED == planner.ADDED
+    assert set(sample.endings(sample.ADDED)) == set(rows.endings(sample.ADDED))
     assert machine.RUN.pattern == planner.RUN.pattern
     assert machine.RESERVED == planner.RESERVED
     assert planner._checked({"run": "a", "shard_size": LARGEST_SHARD})[1] == LARGEST_SHARD
@@ -149,6 +151,11 @@ def test_a_shard_that_lambda_would_end_is_warned_of(capsys: pytest.CaptureFixtur
     fits = re.search(r"--shard-size ([0-9]+)", capsys.readouterr().err)
     assert fits
     assert int(fits[1]) * 2 / 0.95 < 900
+
+
+def test_every_price_says_where_it_was_read() -> None:
+    assert tuple(prices.SOURCES) == prices.Prices._fields
+    assert all(page.startswith("https://") for page, _ in prices.SOURCES.values())
 
 
 def test_a_model_is_known_with_its_tag_and_by_its_repository() -> None:

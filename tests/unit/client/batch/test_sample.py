@@ -1,16 +1,19 @@
 """How many images a bucket has: large ones in a listing of this file, which is held to an emulated S3."""
 
 import bisect
+import json
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 from moto import mock_aws
-from openclip_lambda.batch import sample
+from openclip_lambda.batch import local, sample
+from openclip_lambda.cli import main as cli
 
 from handler.batch.folder_plan import plan
 from handler.batch.store import Directory
+from tests.unit.client.batch.conftest import OUTPUT, SOURCE, STACK, Account
 
 
 class Listing:
@@ -103,3 +106,34 @@ def test_a_folder_is_counted_as_its_run_plans_it(tmp_path: Path) -> None:
     planned = plan(tmp_path / "photos", Directory(tmp_path / "out"), "local", 10)
     found = sample.of_folder(tmp_path / "photos")
     assert (found.images, found.bytes) == (planned["images"], planned["bytes"]) == (2, 8)
+
+
+def test_formats_that_a_package_decodes_besides_are_counted_as_its_planner_counts_them(
+    account: Account, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for key in ("2026/a.png", "2026/b.HEIC", "2026/c.avif", "2026/d.hif", "2026/e.tiff"):
+        account.s3.put_object(Bucket=SOURCE, Key=key, Body=b"1234")
+    outputs = {"BatchMachine": account.arn, "BatchBucket": OUTPUT, "BatchSource": f"{SOURCE}/2026/"}
+    account.deploy("formats", **outputs, BatchImageFormats="avif,heic")
+    counted = []
+    for stack in (STACK, "formats"):
+        assert cli.main(["batch", "estimate", f"s3://{SOURCE}/2026/", "--stack", stack, "--json"]) == 0
+        counted.append(json.loads(capsys.readouterr().out)["images"])
+    assert counted == [1, 4]
+
+
+def test_a_folder_is_counted_with_the_formats_of_its_bundle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle, photos = tmp_path / "bundle", tmp_path / "photos"
+    for folder in (bundle, photos):
+        folder.mkdir()
+    for name in ("a.png", "b.heif"):
+        (photos / name).write_bytes(b"1234")
+    monkeypatch.setenv(local.BUNDLE, str(bundle))
+    counted = []
+    for target in ({}, {"image_formats": ["heic"]}):
+        (bundle / "manifest.json").write_text(json.dumps({"target": target}))
+        assert cli.main(["batch", "estimate", str(photos), "--json"]) == 0
+        counted.append(json.loads(capsys.readouterr().out)["images"])
+    assert counted == [1, 2]

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from openclip_lambda.batch import costs, measured, prices, sample
+from openclip_lambda.batch import costs, local, measured, prices, sample
 from openclip_lambda.batch.aws import Aws, asking, split
 from openclip_lambda.batch.commands.options import common, priced, prices_of, show, work_of, worker_of
 from openclip_lambda.batch.costs import Line, Work
@@ -22,7 +22,7 @@ def add_estimate(commands: Any) -> None:
     """Add the command's parser."""
     parser = commands.add_parser("estimate", parents=[common(), priced()], help="images, hours and dollars of a run")
     parser.add_argument("source", help="s3://bucket/prefix, or a folder of this machine")
-    parser.add_argument("--stack", help="whose worker's memory and architecture are taken")
+    parser.add_argument("--stack", help="whose worker's memory, architecture and image formats are taken")
     parser.add_argument(
         "--images", type=number(1, 999_999_999), metavar="N", help="how many there are: nothing is listed"
     )
@@ -48,10 +48,12 @@ def _estimate(options: argparse.Namespace) -> int:
         return _folder(options)
     bucket, prefix = split(options.source)
     connection = Aws(options.region, options.profile)
-    found = (
-        Survey(options.images, options.images, 0) if options.images else _listed(connection, bucket, prefix, options)
-    )
-    worker = worker_of(connection, connection.deployment(options.stack)) if options.stack else None
+    deployment = connection.deployment(options.stack) if options.stack else None
+    taken = sample.endings(deployment.image_formats if deployment else ())
+    found = Survey(options.images, options.images, 0)
+    if not options.images:
+        found = _listed(connection, f"{bucket}/{prefix}", options.requests, taken)
+    worker = worker_of(connection, deployment) if deployment else None
     work = work_of(options, found.images, found.objects, worker)
     work = work._replace(shard_size=options.shard_size, concurrency=options.concurrency)
     lines = costs.lines(work, table)
@@ -62,7 +64,7 @@ def _estimate(options: argparse.Namespace) -> int:
         "dollars": costs.total(lines),
         "dollars_per_million_images": costs.total(lines) / found.images * 1e6 if found.images else None,
         "lines": [line._asdict() for line in lines],
-        "prices": {"region": prices.REGION, "date": prices.DATE, "pages": prices.PAGES, **table._asdict()},
+        "prices": _prices(table),
         "work": work._asdict(),
     }
     show(options, document, [*_head(options.source, found), *_table(work, lines), *_basis(options, work, bool(worker))])
@@ -72,15 +74,15 @@ def _estimate(options: argparse.Namespace) -> int:
     return 0
 
 
-def _listed(connection: Aws, bucket: str, prefix: str, options: argparse.Namespace) -> Survey:
-    s3 = connection.client("s3")
-    say(f"looking at s3://{bucket}/{prefix}, with {options.requests:,} requests at most")
+def _listed(connection: Aws, source: str, requests: int, taken: tuple[str, ...]) -> Survey:
+    s3, (bucket, _, prefix) = connection.client("s3"), source.partition("/")
+    say(f"looking at s3://{source}, with {requests:,} requests at most")
 
     def page(**asked: Any) -> dict[str, Any]:
         with asking(f"s3://{bucket}"):
             return dict(s3.list_objects_v2(Bucket=bucket, **asked))
 
-    return sample.of_bucket(page, prefix, options.requests)
+    return sample.of_bucket(page, prefix, requests, taken)
 
 
 def _folder(options: argparse.Namespace) -> int:
@@ -88,7 +90,7 @@ def _folder(options: argparse.Namespace) -> int:
     source = Path(options.source)
     if not source.is_dir():
         raise ClientError(f"{source} is no folder: name one, or s3://bucket/prefix")
-    found = sample.of_folder(source)
+    found = sample.of_folder(source, sample.endings(local.image_formats()))
     work, processors = work_of(options, found.images, found.objects, None), os.cpu_count() or 1
     hours = found.images * work.vcpu_milliseconds / 1000 / costs.WORKER_SHARE / processors / 3600
     document = {
@@ -100,6 +102,11 @@ def _folder(options: argparse.Namespace) -> int:
     how = f"{_hours(hours)} on {processors} processors as fast as those of the benchmark"
     show(options, document, [*_head(options.source, found), how, *_basis(options, work, False)[:1]])
     return 0
+
+
+def _prices(table: prices.Prices) -> dict[str, Any]:
+    about = {"region": prices.REGION, "date": prices.DATE, "pages": prices.PAGES, "sources": prices.SOURCES}
+    return {**about, **table._asdict()}
 
 
 def _counted(source: str, found: Survey) -> dict[str, Any]:
