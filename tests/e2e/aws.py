@@ -27,10 +27,11 @@ DEADLINE = 600  # seconds of any one CDK command: a custom resource that never a
 
 @dataclass(frozen=True)
 class Aws:
-    """Where the emulator answers, and the environment that turns clients to it."""
+    """Where the emulator answers, the environment that turns clients to it, and its log, with a line a request."""
 
     port: int
     environ: dict[str, str]
+    log: Path
 
     def client(self, service: str) -> Any:
         """Return a boto3 client as the account's root."""
@@ -70,6 +71,7 @@ def running(base: str, log: Path, certificates: Path) -> Iterator[Aws]:
         "AUTH": "true",  # signatures and policies count
         "GATEWAY_PORT": str(port),
         "LAMBDA_EXECUTOR": "docker",
+        "LOG_LEVEL": "DEBUG",  # which names each request
         "MINISTACK_REGION": REGION,
         "SSL_CERT_FILE": str(certificates),
     }
@@ -77,7 +79,7 @@ def running(base: str, log: Path, certificates: Path) -> Iterator[Aws]:
         process = subprocess.Popen(command, env=server, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
         try:
             _wait_for(port, process, log)
-            yield Aws(port, environ)
+            yield Aws(port, environ, log)
         finally:
             process.terminate()
             process.wait(60)
