@@ -21,8 +21,8 @@ from handler.imaging.decode import decode_container, read_header
 from handler.models import LoadedModel
 from handler.settings import Settings
 
-# Images that the engine gets at once. With more, its activations outgrow the processor's cache: of 32, ViT-B-32 takes 5 %
-# more processor time an image (ONNX Runtime 7 %).
+# Images that the engine gets at once. With more, its activations outgrow the processor's cache: of 32, ViT-B-32 takes
+# 5 % more processor time an image (ONNX Runtime 7 %).
 GROUP = 16
 AHEAD = 64  # images that are downloaded or decoded before the engine wants them
 HELD_BYTES = 96_000_000  # of downloaded files that are not decoded yet

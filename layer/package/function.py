@@ -7,7 +7,7 @@ from layer.registry import lambda_limits
 from layer.spec import Target
 
 CACHE_DIR = "/tmp/openclip"  # noqa: S108 - the one writable place in Lambda
-# Offline, and nothing written but in /tmp: the Dockerfile has these too, and handler/offline.py holds them to their word.
+# Offline, and nothing written but in /tmp: the Dockerfile has these too, and handler/offline.py holds them to it.
 ENVIRONMENT = {
     "OPENCLIP_BUNDLE_DIR": "/opt/openclip",
     "OPENCLIP_CACHE_DIR": CACHE_DIR,
@@ -27,7 +27,7 @@ ENVIRONMENT = {
 
 
 def configuration(target: Target, layers: list[str]) -> dict[str, Any]:
-    """Return handler, runtime, architecture, environment, and the `layers` from the first to the last, none of an image."""
+    """Return handler, runtime, architecture, environment, and `layers`, the first to the last; none for an image."""
     zipped = not lambda_limits.SHAPES[target.package].on_base_image
     return {
         "handler": image.COMMAND,

@@ -27,11 +27,11 @@ DEADLINE = 600  # seconds of any one CDK command: a custom resource that never a
 
 @dataclass(frozen=True)
 class Aws:
-    """Where the emulator answers, the environment that turns clients to it, and its log, with a line a request."""
+    """Where the emulator answers, the environment that turns clients to it, and its log, with a line for each request."""
 
     port: int
     environ: dict[str, str]
-    log: Path
+    log: Path = Path(os.devnull)
 
     def client(self, service: str) -> Any:
         """Return a boto3 client as the account's root."""
