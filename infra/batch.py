@@ -56,6 +56,10 @@ class Batch(Construct):
         )
         self.arrivals = Arrivals(self, "Arrivals", settings=settings, key=key, worker=self.worker, worker_timeout=LIMIT)
         self.compaction = Compaction(self, "Compaction", build=build)
+        self._tell(scope, settings, package.image_formats)
+
+    def _tell(self, scope: Construct, settings: StackSettings, image_formats: Sequence[str]) -> None:
+        """Make the outputs that the client's commands read."""
         outputs = {
             "BatchMachine": self.machine.arn,
             "BatchBucket": self.output.bucket_name,
@@ -64,8 +68,8 @@ class Batch(Construct):
             "BatchSource": settings.batch_source,
             "BatchWorker": self.worker.function_name,
         }
-        if package.image_formats:
-            outputs["BatchImageFormats"] = ",".join(package.image_formats)
+        if image_formats:
+            outputs["BatchImageFormats"] = ",".join(image_formats)
         for name, value in outputs.items():
             CfnOutput(scope, name, value=value)
 

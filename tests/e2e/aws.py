@@ -27,7 +27,7 @@ DEADLINE = 600  # seconds of any one CDK command: a custom resource that never a
 
 @dataclass(frozen=True)
 class Aws:
-    """Where the emulator answers, the environment that turns clients to it, and its log, with a line for each request."""
+    """Where the emulator answers, the environment that turns clients to it, and its log: a line for each request."""
 
     port: int
     environ: dict[str, str]
