@@ -5,6 +5,8 @@ PY := $(VENV)/bin/python
 BUNDLE := build/bundle
 DEMO_BUNDLE := build/demo-bundle
 CLIENTS := build/clients
+SITE := build/site
+SITE_TOOLS := build/site-tools
 CLIENTS_ARGS ?= tests/clients
 FUZZ_SECONDS ?= 600
 E2E_ARGS ?= tests/e2e
@@ -31,7 +33,7 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: venv have-node have-aws help demo serve build verify package pins synth bootstrap deploy destroy measure bench models prepared test lint unit infra coverage offline fit local clients fuzz e2e load batch-scale clean
+.PHONY: venv have-node have-aws help demo serve build verify package pins synth bootstrap deploy destroy measure bench models prepared test lint unit infra coverage site offline fit local clients fuzz e2e load batch-scale clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -88,7 +90,7 @@ measure: have-node $(VENV)/.workstation node_modules ## Cold start, latency and 
 bench: $(VENV)/.workstation ## Every engine beside the plain recipe, on this machine: docs/benchmarks.*
 	$(PY) -m benchmarks
 
-test: have-node lint unit infra coverage offline local clients ## Everything this machine can run
+test: have-node lint unit infra coverage site offline local clients ## Everything this machine can run
 	@if $(PY) -m tests.e2e.engine; then $(MAKE) e2e; fi
 	@$(PY) -m tests.count
 
@@ -105,6 +107,9 @@ infra: have-node $(VENV)/.dev $(TERRAFORM) node_modules ## Tests of the CDK app,
 
 coverage: unit infra ## How much of the code those two ran, in percent; under the floor of pyproject.toml it fails
 	$(PY) -m coverage report --format=total
+
+site: $(SITE)/zh-CN/index.html $(VENV)/.dev ## The documents as a site in build/site, in English and Chinese, with all their links checked
+	$(PYTEST) tests/site
 
 # In the order of their names, or the longest file, which has one test, begins when all others are done.
 offline: $(VENV)/.dev ## Tests of the shipped code in a process whose network is gone
@@ -151,11 +156,17 @@ $(CLIENTS)/.installed: requirements-clients.txt
 	$(CLIENTS)/bin/python -m pip install --quiet -r requirements-clients.txt
 	@touch $@
 
-# The emulator of AWS, the SAM CLI and Terraform pin libraries of their own, so each has an environment of its own.
+# MkDocs stops at a warning. Both languages are one site, so they are made together.
+$(SITE)/zh-CN/index.html: $(SITE_TOOLS)/.installed $(wildcard *.md docs/* docs/*/* examples/*.md)
+	NO_MKDOCS_2_WARNING=1 $(SITE_TOOLS)/bin/mkdocs build --quiet -f docs/site/mkdocs.yml
+	NO_MKDOCS_2_WARNING=1 $(SITE_TOOLS)/bin/mkdocs build --quiet -f docs/site/mkdocs.zh-CN.yml
+
+# The emulator of AWS, the SAM CLI, Terraform and MkDocs pin libraries of their own, so each has an environment of its own.
 $(EMULATOR): tests/e2e/requirements-emulator.txt
 $(SAM): tests/e2e/requirements-sam.txt
 $(TERRAFORM): tests/infra/requirements-terraform.txt
-$(EMULATOR) $(SAM) $(TERRAFORM):
+$(SITE_TOOLS)/.installed: docs/site/requirements.txt
+$(EMULATOR) $(SAM) $(TERRAFORM) $(SITE_TOOLS)/.installed:
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/python -m pip install --quiet -r $<
 	@touch $@

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shlex
 import shutil
 from collections import defaultdict
 from dataclasses import replace
@@ -22,6 +23,8 @@ from layer.demo.snapshot import HUB
 from layer.engines import ENGINES, Recipe
 from layer.export import onnx_int8, parity_gate
 from tests.conftest import ROOT, SPEC
+from tests.documents import Block, marked
+from tests.transcript import difference
 
 BITS = 3
 REPOSITORY = HUB / "models--openclip-lambda--shapes-i18n"
@@ -43,6 +46,11 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def layer(root: Path, command: str, *options: str) -> int:
     line = [command, "--models", str(root / "models.toml"), "--cache", str(root / "cache"), *options]
     return main([*line, "--output" if command == "build" else "--bundle", str(root / "bundle")])
+
+
+def of_the_page(start: str) -> Block:
+    [found] = [block for block in marked(__file__, "docs/quality.md") if block.code.startswith(start)]
+    return found
 
 
 def figures(bundle: Path) -> dict[tuple[str, str], Figure]:
@@ -137,7 +145,8 @@ def test_weights_of_3_bits_are_refused_by_the_gate_with_the_numbers(
     assert layer(root, "build", *cache) == 1
     told = capsys.readouterr().err.partition("error: ")[2]
 
-    assert "[gate] in models.toml refuses what was measured" in told
+    shown = of_the_page("error: [gate]").text.removeprefix("error: ")
+    assert not (other := difference(shown, told, {str(root / "models.toml"): "models.toml"})), other
     assert "mean recall 0." in told
     assert f"open_clip {exact:.4f}" in told
     assert "max_recall_loss = 0.01" in told
@@ -190,3 +199,28 @@ def test_a_build_with_nothing_to_do_keeps_what_was_measured_and_embeds_nothing_a
     assert layer(root, "build") == 0
     (root / "models.toml").write_text(text)
     assert (root / "bundle" / "manifest.json").read_bytes() == before, "nobody asked for a measurement, one is there"
+
+
+def test_what_is_measured_is_printed_as_the_page_shows(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pairs, labels = (
+        shlex.split(line, comments=True) for line in of_the_page("python -m layer evaluate").text.splitlines()
+    )
+    assert pairs[:4] == labels[:4] == ["python", "-m", "layer", "evaluate"]
+    before = (root / "bundle" / "manifest.json").read_bytes()
+    for number in range(4):
+        folder = tmp_path / "my-photos" / ("one", "two")[number % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy(root / "drawn" / "images" / f"{number:05d}.png", folder)
+    try:
+        monkeypatch.chdir(root / "drawn")
+        assert layer(root, "evaluate", *pairs[4:]) == 0
+        printed = capsys.readouterr().out
+        monkeypatch.chdir(tmp_path)
+        assert layer(root, "evaluate", *labels[4:]) == 0
+        assert "4 images, 2 classes" in capsys.readouterr().out
+    finally:
+        (root / "bundle" / "manifest.json").write_bytes(before)
+    shown = of_the_page("openclip-lambda/shapes-i18n, ").text
+    assert not (other := difference(shown, printed, {"onnx int8": "openvino int8"})), other

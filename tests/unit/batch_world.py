@@ -4,7 +4,6 @@ The newest state is read as docs/collections.md tells users to read it: by DuckD
 """
 
 import io
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,10 +20,10 @@ from handler.batch.reader import BucketReader
 from handler.batch.shard import Work
 from handler.batch.store import Bucket
 from handler.service import Service
+from tests.documents import blocks
 from tests.unit.fake_bundle import FakeFunction
 
 SOURCE, OUTPUT = "photos", "vectors"
-DOCS = Path(__file__).parents[2] / "docs" / "collections.md"
 
 
 def png(red: int, green: int = 0, blue: int = 0) -> bytes:
@@ -76,9 +75,9 @@ def world(bundle: Path) -> Iterator[World]:
         yield World(client, work, service)
 
 
-def newest(folder: Path) -> dict[str, list[float]]:
+def newest(folder: Path, query: str = "") -> dict[str, list[float]]:
     """Read the newest vector of each key with the query of the docs."""
-    query = re.findall(r"```sql\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)[0]
+    query = query or next(block.code for block in blocks("docs/collections.md") if block.language == "sql")
     deletions = folder / "deletions" / "model=none" / "run=none"
     deletions.mkdir(parents=True, exist_ok=True)
     (deletions / "none.jsonl").write_text('{"bucket": "", "key": "", "seen_at": 0}\n')

@@ -1,11 +1,14 @@
 """Imports run downwards only, and never in a circle. Late imports count; those under TYPE_CHECKING do not."""
 
 import ast
+import re
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
+
+from tests.documents import marked
 
 ROOT = Path(__file__).parents[2]
 # From the top down: a package or a top-level module imports what stands in its own row or below it.
@@ -103,3 +106,12 @@ def test_every_package_and_module_has_a_row(package: str) -> None:
 def test_few_modules_stand_at_the_top(package: str) -> None:
     top = [path.name for path in (ROOT / package).glob("*.py") if path.name != "__init__.py"]
     assert len(top) <= MAX_TOP_LEVEL[package], sorted(top)
+
+
+def test_the_page_shows_the_same_order() -> None:
+    [block] = marked(__file__, "docs/architecture.md")
+    for package, rows in re.findall(r"^(\w+): +(.+(?:\n +.+)*)", block.text, re.MULTILINE):
+        place = {name: number for number, row in enumerate(ORDER[package]) for name in row}
+        shown = [[place[name.strip()] for name in row.split(",")] for row in rows.split(">")]
+        assert [len(set(row)) for row in shown] == [1] * len(shown), package
+        assert [row[0] for row in shown] == sorted({row[0] for row in shown}), package

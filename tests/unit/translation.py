@@ -17,6 +17,7 @@ CODE = re.compile(r"(?<!`)(`+)(?!`)((?:(?!\n[ \t]*\n).)+?)(?<!`)\1(?!`)", re.DOT
 LINK = re.compile(r"(?<=\])\(([^)\s]+)\)|<?(https?://[!-;=?-~]+)")
 ITEM = re.compile(r"\s*(?:[-*]|\d+\.) ")
 CELLS = re.compile(r"(?<!\\)\|")
+COMMENT = re.compile(r"^ *<!-- (?:not )?run: .+ -->\n", re.MULTILINE)  # what runs the block below it
 SHARE = 0.55  # of Chinese characters among these and Latin letters, in the prose of a page
 WORDS = 5  # so many English words, and no Chinese character: somebody forgot this
 
@@ -67,7 +68,7 @@ def sections(page: Page) -> list[Section]:
     """Return the sections of a page without its switch of languages. The first has no heading if text is above one."""
     found = [Section("the top", [], [])]
     fence, margin = "", ""  # the margin is the last line that began at the margin: of a list, or of anything else
-    for line in page.text.removeprefix(page.switch()).splitlines():
+    for line in COMMENT.sub("", page.text.removeprefix(page.switch())).splitlines():
         _, prose, blocks = found[-1]
         if fence:
             blocks[-1] += f"\n{line}"

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from openclip_lambda.batch.commands.options import LARGEST_SHARD
 from openclip_lambda.cli import main as cli
 
 from handler.batch import rows, shard
+from tests.documents import marked
+from tests.transcript import commands
 
 ROOT = Path(__file__).parents[4]
 BENCHMARKS = json.loads((ROOT / "docs" / "benchmarks.json").read_text())
@@ -76,9 +79,13 @@ def test_the_document_shows_the_same_lines(estimate: Estimate) -> None:
 
 
 def test_the_clients_document_shows_what_the_command_prints(capsys: pytest.CaptureFixture[str]) -> None:
-    words = ("batch", "estimate", "s3://my-photos/2026/", "--images", "1000000", "--region", "us-east-1")
-    assert cli.main(list(words)) == 0
-    assert capsys.readouterr().out in (ROOT / "docs" / "client.md").read_text(encoding="utf-8")
+    [page], [short] = marked(__file__, "docs/client.md"), marked(__file__, "docs/collections.md")
+    [(line, shown)], [(other, nothing)] = commands(page.text), commands(short.text)
+    assert (line, nothing) == (other, "")
+    program, *words = shlex.split(line)
+    assert program == "openclip-lambda"
+    assert cli.main([*words, "--region", "us-east-1"]) == 0
+    assert capsys.readouterr().out == shown
 
 
 def test_what_was_measured_is_what_the_benchmarks_say() -> None:

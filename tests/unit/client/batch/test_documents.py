@@ -1,6 +1,5 @@
 """The Python of docs/collections.md runs as it stands, over files of the real worker, and agrees with its SQL."""
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,8 @@ import pytest
 
 from handler.batch import shard
 from handler.batch.rows import json_lines
-from tests.unit.batch_world import DOCS, SOURCE, World, newest, png, vector, world
+from tests.documents import marked
+from tests.unit.batch_world import SOURCE, World, newest, png, vector, world
 
 
 @pytest.fixture
@@ -29,12 +29,11 @@ def plan(made: World, run: str, seen_at: int, keys: list[str]) -> None:
 def executed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Run the blocks one after the other, where `vectors` is the directory of the results."""
     monkeypatch.chdir(folder)
-    section = DOCS.read_text(encoding="utf-8").partition("## Reading it")[2].partition("\n## ")[0]
-    blocks = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+    blocks = marked(__file__, "docs/collections.md", "python")
     assert len(blocks) == 2
     names: dict[str, Any] = {}
     for block in blocks:
-        exec(block, names)  # noqa: S102 - it is the document
+        exec(block.text, names)  # noqa: S102 - it is the document
     return names
 
 
@@ -55,8 +54,9 @@ def test_pandas_finds_what_duckdb_finds(
 
     found = executed(tmp_path, monkeypatch)
 
+    [query] = marked(__file__, "docs/collections.md", "sql")
     told = {row.key: list(row.vector) for row in found["current"].itertuples()}
-    assert told == newest(tmp_path / "vectors")
+    assert told == newest(tmp_path / "vectors", query.text)
     assert list(told) == ["0.png", "1.png", "2.png"] + ([] if deletions else ["3.png", "4.png"]) + ["5.png"]
     np.testing.assert_allclose(told["2.png"], vector(200), atol=1e-6)
     nearest = list(found["nearest"]["key"])
