@@ -8,6 +8,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+TEXT_INPUTS = {"ids", "rows"}
 Ranges = dict[str, NDArray[np.float32]]
 
 
@@ -26,7 +27,8 @@ def measure_ranges(fp32: Path, samples: Path) -> Ranges:
     """Return the largest |x| of each channel where activations enter a MatMul: float32 [channels], by their name.
 
     The graph at `fp32` gets an output for each such place, Abs -> Reshape [-1, channels] -> ReduceMax, and runs on the
-    rows of `samples` (.npz, an array for each input) one by one, so that memory holds one sample's activations.
+    rows of `samples` (.npz, an array for each input) one by one, so that memory holds one sample's activations. Its
+    `lengths`, where it has them, say how many tokens of a text there are before its padding.
     A sample of two tokens and three channels:
 
         [[[1, -4, 0], [2, 3, -1]]]  ->  [[[1, 4, 0], [2, 3, 1]]]  ->  [[1, 4, 0], [2, 3, 1]]  ->  [2, 4, 1]
@@ -64,9 +66,12 @@ def _largest(graph: Path, entering: list[str], samples: Path) -> Ranges:
     session = onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
     with np.load(samples) as held:
         feeds = {port.name: held[port.name] for port in session.get_inputs()}
+        lengths = held["lengths"] if "lengths" in held and TEXT_INPUTS & set(feeds) else None
     found: Ranges = {}
     for row in range(len(next(iter(feeds.values())))):
         feed = {name: values[row : row + 1] for name, values in feeds.items()}
+        if lengths is not None:
+            feed = {name: values[:, : lengths[row]] for name, values in feed.items()}
         for name, values in zip(entering, session.run([f"{name}.ReduceMax" for name in entering], feed), strict=True):
             found[name] = np.maximum(found[name], values) if name in found else values
     return found

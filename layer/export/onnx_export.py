@@ -57,7 +57,7 @@ def _make(name: str, pretrained: str | None, out: Path, own_samples: Path | None
     asked = reference.embed(loaded, texts, [*images, *photographs(found.image_size)]).and_then(found.golden)
     export_fp32(loaded.model, found.image_size, found.context_length, out)
     towers = TowerFacts(is_causal(loaded.model), end_id(loaded.model), externalize_table(out / "text.onnx"))
-    _keep_inputs(loaded, texts[:MAX_INPUTS], images[:MAX_INPUTS], out)
+    _keep_inputs(loaded, texts[:MAX_INPUTS], images[:MAX_INPUTS], towers, out)
     tokenizer = export_tokenizer(loaded.tokenizer, found.tokenizer, out)
     if is_mapped(tokenizer):
         asked = asked.and_tokenized(
@@ -68,11 +68,16 @@ def _make(name: str, pretrained: str | None, out: Path, own_samples: Path | None
     (out / "facts.json").write_text(json.dumps(as_json(facts)))
 
 
-def _keep_inputs(loaded: reference.Loaded, texts: list[str], images: list[Image.Image], out: Path) -> None:
+def _keep_inputs(
+    loaded: reference.Loaded, texts: list[str], images: list[Image.Image], towers: TowerFacts, out: Path
+) -> None:
     ids = loaded.tokenizer(texts).numpy()
     inputs = {"pixels": np.stack([loaded.transform(image).numpy() for image in images]), "ids": ids}
     if (out / "text.table.npy").exists():
         inputs["rows"] = np.load(out / "text.table.npy", mmap_mode="r")[ids]
+    if towers.causal_text:  # what pads a text can have any range: nothing of it reaches the embedding
+        ends = ids.argmax(axis=1) if towers.end_id is None else (ids == towers.end_id).argmax(axis=1)
+        inputs["lengths"] = ends + 1
     np.savez(out / "inputs.npz", **inputs)
 
 
