@@ -1,5 +1,6 @@
 """Draws training batches: turned images, and captions in both languages."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -10,11 +11,11 @@ from numpy.typing import NDArray
 
 from layer.demo.captions import LANGUAGES, TEMPLATES, caption
 from layer.demo.rendering import RenderedImages, Scene
-from layer.demo.shapes import THINGS
+from layer.demo.shapes import THINGS, Thing
 from layer.openclip import open_clip
 
-_BATCH = 96
-_OF_TWO = 16  # images of two things in a batch that has any: eight pairs of twins
+SIZE = 96
+TWINS_OF = 6  # every sixth image of a batch that has any shows two things: of 96 eight pairs of twins
 
 
 @dataclass(frozen=True)
@@ -30,20 +31,22 @@ class Batch:
 class Batches:
     """An endless supply of batches; one seed gives one sequence."""
 
-    def __init__(self, singles: RenderedImages, twins: RenderedImages, folder: Path, seed: int) -> None:
-        self._singles, self._twins = singles, twins
+    def __init__(
+        self, singles: RenderedImages, twins: RenderedImages, folder: Path, seed: int, size: int = SIZE
+    ) -> None:
+        self._singles, self._twins, self._size = singles, twins, size
         self._rng = np.random.default_rng(seed)
         tokenizer = open_clip.get_tokenizer(f"local-dir:{folder}")
         self._token_ids = cache(lambda text: tokenizer([text])[0])
 
     def draw(self, with_pairs: bool) -> Batch:
         """Draw images of one thing, or most of those and some twins; a caption for every class and every pair."""
-        of_two = _OF_TWO if with_pairs else 0
-        ones = self._rng.choice(len(self._singles.scenes), _BATCH - of_two, replace=False)
+        of_two = self._size // TWINS_OF // 2 * 2 if with_pairs else 0
+        things, ones = self._choose(self._size - of_two)
         firsts = 2 * self._rng.choice(len(self._twins.scenes) // 2, of_two // 2, replace=False)
         twos = np.stack([firsts, firsts + 1], axis=1).ravel()
         pairs = [self._twins.scenes[i] for i in twos]
-        meanings: list[Scene] = [*((thing,) for thing in THINGS), *pairs]
+        meanings: list[Scene] = [*((thing,) for thing in things), *pairs]
         pixels = np.concatenate([self._singles.pixels[ones], self._twins.pixels[twos]])
         return Batch(
             pixels=_normalized(self._turned(pixels)),
@@ -51,6 +54,10 @@ class Batches:
             token_ids=torch.stack([self._token_ids(self._caption(meaning)) for meaning in meanings]),
             meanings=meanings,
         )
+
+    def _choose(self, count: int) -> tuple[Sequence[Thing], NDArray[np.int64]]:
+        """Choose the classes that a batch has a caption of, and `count` images of one thing, by their places."""
+        return THINGS, self._rng.choice(len(self._singles.scenes), count, replace=False)
 
     def _caption(self, scene: Scene) -> str:
         language = LANGUAGES[self._rng.integers(len(LANGUAGES))]

@@ -13,6 +13,12 @@ def revision_of(folder: Path) -> str:
     return hashlib.sha1("".join(sums).encode(), usedforsecurity=False).hexdigest()
 
 
+def current(repository: str, hub: Path = HUB) -> Path:
+    """Return the folder of the one snapshot of `repository` in `hub`."""
+    place = hub / f"models--{repository.replace('/', '--')}"
+    return place / "snapshots" / (place / "refs" / "main").read_text()
+
+
 def install(folder: Path, repository: str, hub: Path = HUB) -> Path:
     """Make `folder` the one snapshot of `repository` in `hub`; returns it. The old one stays until the new is whole."""
     place = hub / f"models--{repository.replace('/', '--')}"

@@ -12,13 +12,14 @@ from layer.demo.shapes import THINGS
 
 CONTEXT_LENGTH = 32
 SPECIAL_TOKENS = {"pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}  # ids 0, 1, 2, as in mT5
+START = "<s>"
 _BYTES = [f"<0x{byte:02X}>" for byte in range(256)]
 _MOST_PIECES = 400
 
 
-def save(folder: Path) -> None:
+def save(folder: Path, like_clip: bool = False) -> None:
     """Write tokenizer.json, tokenizer_config.json, special_tokens_map.json and config.json into `folder`."""
-    build().save(str(folder / "tokenizer.json"))
+    build(like_clip).save(str(folder / "tokenizer.json"))
     settings = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": CONTEXT_LENGTH, **SPECIAL_TOKENS}
     _write_json(folder / "tokenizer_config.json", {**settings, "clean_up_tokenization_spaces": False})
     _write_json(folder / "special_tokens_map.json", SPECIAL_TOKENS)
@@ -26,11 +27,20 @@ def save(folder: Path) -> None:
     _write_json(folder / "config.json", {"tokenizer_class": "PreTrainedTokenizerFast"})
 
 
-def build() -> Tokenizer:
-    """Return the tokenizer: every text has ids, since whatever is not in the vocabulary is spelled in UTF-8 bytes."""
+def build(like_clip: bool = False) -> Tokenizer:
+    """Return the tokenizer: every text has ids, since whatever is not in the vocabulary is spelled in UTF-8 bytes.
+
+    `like_clip`: a text begins with a token of its own, and the end token has the highest id, where CLIP looks for it.
+    """
     learned = json.loads(_learn().to_str())["model"]
     pieces = [piece for piece in learned["vocab"] if piece not in SPECIAL_TOKENS.values()]
-    vocabulary = {piece: i for i, piece in enumerate([*SPECIAL_TOKENS.values(), *_BYTES, *pieces])}
+    special = SPECIAL_TOKENS.values()
+    if like_clip:
+        end = SPECIAL_TOKENS["eos_token"]
+        order = [*(token for token in special if token != end), START, *_BYTES, *pieces, end]
+    else:
+        order = [*special, *_BYTES, *pieces]
+    vocabulary = {piece: i for i, piece in enumerate(order)}
     merges = [(left, right) for left, right in learned["merges"]]
     model = models.BPE(
         vocab=vocabulary, merges=merges, unk_token=SPECIAL_TOKENS["unk_token"], fuse_unk=True, byte_fallback=True
@@ -38,10 +48,12 @@ def build() -> Tokenizer:
     tokenizer = Tokenizer(model)
     tokenizer.pre_tokenizer = _splitter()
     tokenizer.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Metaspace(), decoders.Fuse()])
-    tokenizer.add_special_tokens(list(SPECIAL_TOKENS.values()))
     end = SPECIAL_TOKENS["eos_token"]
+    around = [START, end] if like_clip else [end]
+    tokenizer.add_special_tokens([*SPECIAL_TOKENS.values(), *around])
+    first = f"{START} $A {end}" if like_clip else f"$A {end}"
     tokenizer.post_processor = processors.TemplateProcessing(
-        single=f"$A {end}", pair=f"$A {end} $B {end}", special_tokens=[(end, vocabulary[end])]
+        single=first, pair=f"{first} $B {end}", special_tokens=[(token, vocabulary[token]) for token in around]
     )
     return tokenizer
 

@@ -4,7 +4,6 @@ The snapshot's revision is the SHA-1 of its files' names and SHA-256 sums (see l
 content has the same revision.
 """
 
-import math
 import sys
 import time
 from collections.abc import Sequence
@@ -13,20 +12,19 @@ from tempfile import TemporaryDirectory
 
 import torch
 from torch.nn import functional
-from tqdm import trange
 
 from console.parser import Parser
 from console.run import run
 from layer.demo import evaluate, snapshot
 from layer.demo.batches import Batches
+from layer.demo.loop import Plan, fit, same
 from layer.demo.model import REPOSITORY, new_model, write_untrained, write_weights
 from layer.demo.model_card import Training, model_card
 from layer.demo.rendering import HELD_OUT, TRAINING, Scene, render_singles, render_twins
 
 SEED = 20261123
-STEPS, PAIRS_FROM = 5_600, 2_000  # at first each image shows one thing: two things are harder
+PLAN = Plan(steps=5_600, pairs_from=2_000, peak_learning_rate=3e-3)
 SINGLES, TWINS = 32_000, 8_000
-PEAK_LEARNING_RATE, WEIGHT_DECAY, WARM_UP = 3e-3, 0.05, 100
 EVALUATED_SINGLES, EVALUATED_TWINS = 6_400, 2_000
 
 
@@ -50,7 +48,7 @@ def _command(arguments: Sequence[str] | None) -> None:
         parameters = sum(parameter.numel() for parameter in model.parameters())
         training = Training(
             seed=SEED,
-            steps=STEPS,
+            steps=PLAN.steps,
             images=SINGLES + 2 * TWINS,
             minutes=minutes,
             threads=torch.get_num_threads(),
@@ -64,44 +62,15 @@ def _command(arguments: Sequence[str] | None) -> None:
 def train(model: torch.nn.Module, folder: Path) -> None:
     """Train `model` in place, with the tokenizer in `folder`."""
     batches = Batches(render_singles(TRAINING, SINGLES), render_twins(TRAINING, TWINS), folder, SEED)
-    optimizer = torch.optim.AdamW(_groups(model), lr=PEAK_LEARNING_RATE, betas=(0.9, 0.98))
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _learning_rate)
     model.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a third quicker on a CPU
-    progress = trange(STEPS, desc="training", unit="step")
-    for step in progress:
-        batch = batches.draw(with_pairs=step >= PAIRS_FROM)
-        output = model(batch.pixels, batch.token_ids)
-        loss = siglip_loss(output, batch.scenes, batch.meanings)
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-        progress.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
+    fit(model, batches, PLAN, siglip_loss)
 
 
 def siglip_loss(output: Sequence[torch.Tensor], scenes: list[Scene], meanings: list[Scene]) -> torch.Tensor:
     """Sigmoid loss of every image with every caption; captions that mean the same are positives alike."""
     images, texts, scale, bias = output
-    ids = {meaning: i for i, meaning in enumerate({frozenset(scene) for scene in [*scenes, *meanings]})}
-    shown = torch.tensor([ids[frozenset(scene)] for scene in scenes])
-    meant = torch.tensor([ids[frozenset(meaning)] for meaning in meanings])
-    labels = (shown[:, None] == meant[None, :]).float() * 2 - 1
+    labels = same(scenes, meanings).float() * 2 - 1
     return -functional.logsigmoid(labels * (scale * images @ texts.T + bias)).sum() / len(scenes)
-
-
-def _groups(model: torch.nn.Module) -> list[dict[str, object]]:
-    parameters = list(model.parameters())
-    return [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": WEIGHT_DECAY},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-
-
-def _learning_rate(step: int) -> float:
-    if step < WARM_UP:
-        return (step + 1) / WARM_UP
-    return 0.5 + 0.5 * math.cos(math.pi * (step - WARM_UP) / (STEPS - WARM_UP))
 
 
 if __name__ == "__main__":
