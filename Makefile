@@ -33,7 +33,7 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: venv have-node have-aws help demo serve build verify package pins synth bootstrap deploy destroy measure bench models prepared test lint unit infra coverage site offline fit local clients fuzz e2e load batch-scale clean
+.PHONY: venv have-node have-aws help demo serve build verify package pins synth bootstrap deploy destroy measure bench trained models prepared test lint unit infra coverage site offline fit local clients fuzz e2e load batch-scale clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -86,6 +86,10 @@ prepared: $(VENV)/.dev ## Prepared caches of true size in every form, built with
 # ARGS="--budget 2 --shapes image,layer": docs/measurements.md.
 measure: have-node $(VENV)/.workstation node_modules ## Cold start, latency and cost on your AWS account, in a stack that is destroyed again (under a dollar)
 	@$(PY) -m benchmarks.measure $(ARGS)
+
+trained: $(VENV)/.dev ## The tests' ViT trained again from its seed, its outliers, and every 8-bit recipe on it (40 minutes)
+	$(PY) -m layer.demo.train_vit
+	$(PY) -m benchmarks.recipes --chart docs/outliers.png
 
 bench: $(VENV)/.workstation ## Every engine beside the plain recipe, on this machine: docs/benchmarks.*
 	$(PY) -m benchmarks

@@ -25,7 +25,7 @@ class _OtherIdsError(ExportError):
 
 
 @dataclass(frozen=True)
-class _Compared:
+class Compared:
     """The manifest's entry of a model, its part about the export, and what the shipped handler measured of it."""
 
     entry: ModelEntry
@@ -34,6 +34,7 @@ class _Compared:
 
     @property
     def required(self) -> float:
+        """The cosine that its precision has to reach."""
         return MIN_COSINE[self.entry.precision]
 
     @property
@@ -73,15 +74,17 @@ def export_model(
         made = exported(model, sources, cache, own_samples)
         facts = manifest.parse(ExportedFacts, (made / "facts.json").read_text())
         tokenizer_form.write(made, folder / model.engine, facts.tokenizer)
-        source = _sources(made, model.precision, scratch / "smoothed", step)
+        source = fp32_graphs(made, model.precision, scratch / "smoothed", step)
         while all(left.values()):
             recipes = {tower: rest[0] for tower, rest in left.items()}
             for tower in unwritten:
                 step(f"{tower} tower: {recipes[tower].name}")
-                _write(made, source[tower], model.engine, tower, recipes[tower], facts.export, folder / model.engine)
+                write_tower(
+                    made, source[tower], model.engine, tower, recipes[tower], facts.export, folder / model.engine
+                )
             step("comparing with open_clip")
             try:
-                found = _Comparison(trial, spec, model, sources, facts, made / "samples.json").best(recipes, tried)
+                found = Comparison(trial, spec, model, sources, facts, made / "samples.json").best(recipes, tried)
             except _OtherIdsError:
                 if not tokenizer_form.is_mapped(facts.tokenizer):
                     raise
@@ -97,7 +100,7 @@ def export_model(
 
 
 @dataclass(frozen=True)
-class _Comparison:
+class Comparison:
     """What is compared: a bundle of one model at `trial`, with the samples that open_clip embedded."""
 
     trial: Path
@@ -107,23 +110,24 @@ class _Comparison:
     facts: ExportedFacts
     samples: Path
 
-    def best(self, recipes: Mapping[str, Recipe], tried: list[Trial]) -> _Compared:
+    def best(self, recipes: Mapping[str, Recipe], tried: list[Trial]) -> Compared:
         """Compare with large JPEGs decoded as is tried first; in full where that alone is not exact enough."""
-        found = self._compare(recipes, JPEG_DECODING[self.model.precision])
+        found = self.compare(recipes, JPEG_DECODING[self.model.precision])
         if "image" not in found.inexact or found.entry.jpeg_decoding == "full":
             return found
-        full = self._compare(recipes, "full")
+        full = self.compare(recipes, "full")
         if "image" in full.inexact:
             return found
         tried.append(found.trial("image", f"{recipes['image'].name}, JPEGs at a reduced scale"))
         return full
 
-    def _compare(self, recipes: Mapping[str, Recipe], decoding: str) -> _Compared:
+    def compare(self, recipes: Mapping[str, Recipe], decoding: str) -> Compared:
+        """Have the shipped handler embed the samples with the towers that were written by these recipes."""
         towers = {tower: TowerRecipe(recipe.name, recipe.activation_group) for tower, recipe in recipes.items()}
         export = Export(**vars(self.facts.export), image=towers["image"], text=towers["text"])
         entry = manifest.model_entry(self.model, self.sources, self.facts, export, decoding)
         manifest.write(self.trial, self.spec, [entry])
-        return _Compared(entry, export, _measure(self.trial, entry, self.samples))
+        return Compared(entry, export, _measure(self.trial, entry, self.samples))
 
 
 def _not_exact(model: ModelSpec, tried: list[Trial]) -> str:
@@ -135,7 +139,7 @@ def _not_exact(model: ModelSpec, tried: list[Trial]) -> str:
     )
 
 
-def _sources(made: Path, precision: str, smoothed: Path, step: Callable[[str], None]) -> dict[str, Path]:
+def fp32_graphs(made: Path, precision: str, smoothed: Path, step: Callable[[str], None]) -> dict[str, Path]:
     """Return the fp32 graph of each tower that its recipes begin with."""
     if precision == "fp32":
         return {tower: made / f"{tower}.onnx" for tower in TOWERS}
@@ -148,7 +152,9 @@ def _sources(made: Path, precision: str, smoothed: Path, step: Callable[[str], N
     return {tower: smoothed / f"{tower}.onnx" for tower in TOWERS}
 
 
-def _write(made: Path, source: Path, engine: str, tower: str, recipe: Recipe, facts: TowerFacts, folder: Path) -> None:
+def write_tower(
+    made: Path, source: Path, engine: str, tower: str, recipe: Recipe, facts: TowerFacts, folder: Path
+) -> None:
     """Write a tower into `folder` in the place of an earlier one, the text tower with its table."""
     from layer.export.token_table import write_table
 

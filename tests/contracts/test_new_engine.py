@@ -65,7 +65,7 @@ def test_models_toml_takes_it_with_the_precision_that_it_has(tmp_path: Path) -> 
 def test_its_towers_are_written_by_its_writer(tmp_path: Path) -> None:
     facts = TowerFacts(causal_text=True, end_id=None, token_table=False)
 
-    parity_gate._write(tmp_path, tmp_path / "image.onnx", "toy", "image", FP32, facts, tmp_path / "out")
+    parity_gate.write_tower(tmp_path, tmp_path / "image.onnx", "toy", "image", FP32, facts, tmp_path / "out")
 
     assert (tmp_path / "out" / "image.toy").read_text() == "toy fp32"
 

@@ -1,0 +1,50 @@
+"""How exact each recipe of an engine is on one model, also those that the parity gate would never have to try."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from layer.bundle import manifest
+from layer.bundle.records import ExportedFacts
+from layer.engines import ENGINES
+from layer.export import tokenizer_form
+from layer.export.export_cache import exported
+from layer.export.parity_gate import MIN_COSINE, TOWERS, Comparison, fp32_graphs, write_tower
+from layer.sources.fetch import Fetched
+from layer.spec import ModelSpec, Spec
+
+
+@dataclass(frozen=True)
+class Exactness:
+    """The least cosine to open_clip of a model's towers by one recipe, of which `required` passes."""
+
+    recipe: str
+    image: float
+    text: float
+    required: float
+
+    @property
+    def refused(self) -> tuple[str, ...]:
+        """The towers for which the next recipe is tried."""
+        return tuple(tower for tower in TOWERS if vars(self)[tower] < self.required)
+
+
+def every_recipe(
+    model: ModelSpec, spec: Spec, sources: list[Fetched], cache: Path, scratch: Path
+) -> Iterator[Exactness]:
+    """Write both towers by one recipe after the other, the fastest first, and have the shipped handler compare them.
+
+    `scratch` is left with the files of the last one. Raises ExportError where the handler cannot run a model.
+    """
+    made = exported(model, sources, cache, None)
+    facts = manifest.parse(ExportedFacts, (made / "facts.json").read_text())
+    graphs = fp32_graphs(made, model.precision, scratch / "smoothed", lambda _: None)
+    trial = scratch / "trial"
+    folder = trial / "models" / model.slug / model.engine
+    tokenizer_form.write(made, folder, facts.tokenizer)
+    comparison = Comparison(trial, spec, model, sources, facts, made / "samples.json")
+    for recipe in ENGINES[model.engine].recipes[model.precision]:
+        for tower in TOWERS:
+            write_tower(made, graphs[tower], model.engine, tower, recipe, facts.export, folder)
+        found = comparison.compare(dict.fromkeys(TOWERS, recipe), "full").parity
+        yield Exactness(recipe.name, found.min_image_cosine, found.min_text_cosine, MIN_COSINE[model.precision])
