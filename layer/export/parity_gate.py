@@ -67,28 +67,27 @@ def export_model(
     tried: list[Trial] = []
     trial = scratch / "trial"
     folder = trial / "models" / model.slug
+    written = folder / model.engine
     left = {tower: list(ENGINES[model.engine].recipes[model.precision]) for tower in TOWERS}
     unwritten: tuple[str, ...] = TOWERS
     with steps(model.slug, 4 if model.precision == "fp32" else 6) as step:  # 8 bits: both are smoothed (SmoothQuant)
         step("open_clip to ONNX")
         made = exported(model, sources, cache, own_samples)
         facts = manifest.parse(ExportedFacts, (made / "facts.json").read_text())
-        tokenizer_form.write(made, folder / model.engine, facts.tokenizer)
+        tokenizer_form.write(made, written, facts.tokenizer)
         source = fp32_graphs(made, model.precision, scratch / "smoothed", step)
         while all(left.values()):
             recipes = {tower: rest[0] for tower, rest in left.items()}
             for tower in unwritten:
                 step(f"{tower} tower: {recipes[tower].name}")
-                write_tower(
-                    made, source[tower], model.engine, tower, recipes[tower], facts.export, folder / model.engine
-                )
+                write_tower(made, source[tower], model.engine, tower, recipes[tower], facts.export, written)
             step("comparing with open_clip")
             try:
                 found = Comparison(trial, spec, model, sources, facts, made / "samples.json").best(recipes, tried)
             except _OtherIdsError:
                 if not tokenizer_form.is_mapped(facts.tokenizer):
                     raise
-                facts, unwritten = tokenizer_form.read_whole(facts, model.id, made, folder / model.engine), ()
+                facts, unwritten = tokenizer_form.read_whole(facts, model.id, made, written), ()
                 continue
             unwritten = found.inexact
             if not unwritten:
