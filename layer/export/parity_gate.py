@@ -66,8 +66,7 @@ def export_model(
     """
     tried: list[Trial] = []
     trial = scratch / "trial"
-    folder = trial / "models" / model.slug
-    written = folder / model.engine
+    written = trial / "models" / model.slug / model.engine
     left = {tower: list(ENGINES[model.engine].recipes[model.precision]) for tower in TOWERS}
     unwritten: tuple[str, ...] = TOWERS
     with steps(model.slug, 4 if model.precision == "fp32" else 6) as step:  # 8 bits: both are smoothed (SmoothQuant)
@@ -91,7 +90,7 @@ def export_model(
                 continue
             unwritten = found.inexact
             if not unwritten:
-                return folder, found.passed(tried)
+                return written.parent, found.passed(tried)
             tried += [found.trial(tower, recipes[tower].name) for tower in unwritten]
             for tower in unwritten:
                 left[tower].pop(0)
