@@ -128,7 +128,9 @@ def images() -> Iterator[None]:
                 docker("rmi", "--force", image)
 
 
-def test_the_function_answers_with_the_bundle_that_was_packaged(source: Path, images: None, tmp_path: Path) -> None:
+def test_the_layers_answer_with_the_bundle_that_was_packaged(build: Builds, images: None, tmp_path: Path) -> None:
+    source = build("layer", "int8")  # an image is built and run in tests/e2e/test_sam.py as it would be here
+    run(ROOT / ".venv" / "bin" / "python", "examples/sam/template.py", "--build", source)
     run(SAM, "build", "--template", source / "sam.json", "--build-dir", tmp_path / "built", cwd=tmp_path)
     arguments = ("--template", tmp_path / "built" / "template.yaml", "--event", EVENTS / "health.json")
     answer: Any = json.loads(

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.infra.conftest import Synth, Template, resources, the_function
+from tests.infra.conftest import Template, resources, synthesized, the_function
 from tests.infra.terraform.state import State, resolved
 
 ROOT = Path(__file__).parents[2]
@@ -47,13 +47,19 @@ def applied(build_dir: Callable[[str, str], Path], tmp_path_factory: pytest.Temp
     return State(terraform(folder(tmp_path_factory.mktemp("terraform")), build_dir("layer", "x86_64")))
 
 
+@pytest.fixture(scope="module")
+def cdk(build_dir: Callable[[str, str], Path], tmp_path_factory: pytest.TempPathFactory) -> Template:
+    """CDK's template of the same package; not to be changed."""
+    return synthesized(build_dir("layer", "x86_64"), tmp_path_factory.mktemp("cdk") / "cdk.out", {})
+
+
 def statements(policy: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = json.loads(policy)["Statement"]
     return found
 
 
-def test_the_function_is_configured_as_cdk_configures_it(applied: State, synth: Synth) -> None:
-    wanted = the_function(synth(shape="layer"))
+def test_the_function_is_configured_as_cdk_configures_it(applied: State, cdk: Template) -> None:
+    wanted = the_function(cdk)
     made = applied.as_template("aws_lambda_function.openclip")
 
     for name in set(wanted) - {"Code", "Role", "Layers", "LoggingConfig"}:
@@ -64,9 +70,8 @@ def test_the_function_is_configured_as_cdk_configures_it(applied: State, synth: 
     assert applied.made["aws_lambda_alias.live"]["function_version"] == "<aws_lambda_function openclip version>"
 
 
-def test_the_layers_are_those_of_the_package_in_its_order(applied: State, synth: Synth) -> None:
-    template = synth(shape="layer")
-    order = [template["Resources"][one["Ref"]]["Properties"] for one in the_function(template)["Layers"]]
+def test_the_layers_are_those_of_the_package_in_its_order(applied: State, cdk: Template) -> None:
+    order = [cdk["Resources"][one["Ref"]]["Properties"] for one in the_function(cdk)["Layers"]]
     arns = {values["arn"]: values for values in applied.all("aws_lambda_layer_version")}
     made = [arns[arn] for arn in applied.made["aws_lambda_function.openclip"]["layers"]]
 
@@ -78,11 +83,8 @@ def test_the_layers_are_those_of_the_package_in_its_order(applied: State, synth:
     assert {bucket[name] for name in bucket if name.startswith(("block_", "ignore_", "restrict_"))} == {True}
 
 
-def test_the_authorizer_is_cdks(applied: State, synth: Synth) -> None:
-    template = synth(shape="layer")
-    [wanted] = [
-        one for one in resources(template, "AWS::Lambda::Function") if one["Description"].startswith("Compares")
-    ]
+def test_the_authorizer_is_cdks(applied: State, cdk: Template) -> None:
+    [wanted] = [one for one in resources(cdk, "AWS::Lambda::Function") if one["Description"].startswith("Compares")]
     made = applied.as_template("aws_lambda_function.authorizer")
 
     for name in set(wanted) - {"Code", "Role", "Environment", "LoggingConfig"}:
@@ -101,22 +103,21 @@ def policies(template: Template, role_of: dict[str, Any]) -> list[dict[str, Any]
 
 
 @pytest.mark.parametrize("name", ["function", "authorizer"])
-def test_a_role_may_do_what_cdks_may_and_nothing_else(applied: State, synth: Synth, name: str) -> None:
-    template = synth(shape="layer")
+def test_a_role_may_do_what_cdks_may_and_nothing_else(applied: State, cdk: Template, name: str) -> None:
     start = {"function": "OpenCLIP embeddings", "authorizer": "Compares"}[name]
-    [wanted] = [one for one in resources(template, "AWS::Lambda::Function") if one["Description"].startswith(start)]
-    cdk = [
+    [wanted] = [one for one in resources(cdk, "AWS::Lambda::Function") if one["Description"].startswith(start)]
+    may = [
         one
-        for one in policies(template, wanted)
+        for one in policies(cdk, wanted)
         if not set(listed(one["Action"])) & {"sqs:SendMessage", "kms:GenerateDataKey"}
     ]
     made = statements(applied.made[f"aws_iam_role_policy.{name}"]["policy"])
     key = [one for one in made if one["Action"] == "kms:Decrypt"]
 
     assert [(one["Action"], one["Effect"]) for one in made if one not in key] == [
-        (one["Action"], one["Effect"]) for one in cdk
+        (one["Action"], one["Effect"]) for one in may
     ]
-    for ours, theirs in zip([one for one in made if one not in key], cdk, strict=True):
+    for ours, theirs in zip([one for one in made if one not in key], may, strict=True):
         assert (ours["Resource"] == "*") == (theirs["Resource"] == "*")
         if ours["Resource"] != "*":  # one resource of this configuration
             assert re.fullmatch(r"<aws_\w+ \S+ arn>(:\*)?", ours["Resource"])
@@ -124,15 +125,15 @@ def test_a_role_may_do_what_cdks_may_and_nothing_else(applied: State, synth: Syn
     through = {"StringEquals": {"kms:ViaService": "secretsmanager.eu-west-1.amazonaws.com"}}
     assert [one["Condition"] for one in key] == ([through] if name == "authorizer" else [])
     assume = json.loads(applied.made[f"aws_iam_role.{name}"]["assume_role_policy"])
-    assert assume == template["Resources"][wanted["Role"]["Fn::GetAtt"][0]]["Properties"]["AssumeRolePolicyDocument"]
+    assert assume == cdk["Resources"][wanted["Role"]["Fn::GetAtt"][0]]["Properties"]["AssumeRolePolicyDocument"]
 
 
 def listed(action: str | list[str]) -> list[str]:
     return action if isinstance(action, list) else [action]
 
 
-def test_no_route_is_open_and_each_is_one_of_cdks(applied: State, synth: Synth) -> None:
-    theirs = {one["RouteKey"] for one in resources(synth(shape="layer"), "AWS::ApiGatewayV2::Route")}
+def test_no_route_is_open_and_each_is_one_of_cdks(applied: State, cdk: Template) -> None:
+    theirs = {one["RouteKey"] for one in resources(cdk, "AWS::ApiGatewayV2::Route")}
     routes = applied.all("aws_apigatewayv2_route")
     authorizer = applied.made["aws_apigatewayv2_authorizer.key"]["id"]
 
@@ -141,20 +142,19 @@ def test_no_route_is_open_and_each_is_one_of_cdks(applied: State, synth: Synth) 
     assert "POST /v1/embeddings" in {one["route_key"] for one in routes}
 
 
-def test_the_gateway_asks_for_the_key_and_throttles_as_cdks(applied: State, synth: Synth) -> None:
-    template = synth(shape="layer")
-    wanted, _ = resources(template, "AWS::ApiGatewayV2::Authorizer")  # the other has the key in the path
+def test_the_gateway_asks_for_the_key_and_throttles_as_cdks(applied: State, cdk: Template) -> None:
+    wanted, _ = resources(cdk, "AWS::ApiGatewayV2::Authorizer")  # the other has the key in the path
     made = applied.as_template("aws_apigatewayv2_authorizer.key")
     sources = {"IdentitySource": made.pop("IdentitySources")}
     for name in set(wanted) - {"ApiId", "AuthorizerUri"}:
         assert {**made, **sources}[name] == wanted[name], name
 
-    [stage] = resources(template, "AWS::ApiGatewayV2::Stage")
+    [stage] = resources(cdk, "AWS::ApiGatewayV2::Stage")
     ours = applied.as_template("aws_apigatewayv2_stage.default")
     assert ours["DefaultRouteSettings"].items() >= stage["DefaultRouteSettings"].items()
     assert json.loads(ours["AccessLogSettings"]["Format"]) == json.loads(stage["AccessLogSettings"]["Format"])
     assert (ours["Name"], ours["AutoDeploy"]) == (stage["StageName"], stage["AutoDeploy"])
-    [integration] = resources(template, "AWS::ApiGatewayV2::Integration")
+    [integration] = resources(cdk, "AWS::ApiGatewayV2::Integration")
     live = applied.made["aws_apigatewayv2_integration.live"]
     assert live["integration_uri"] == "<aws_lambda_alias live invoke_arn>"
     assert (live["timeout_milliseconds"], live["payload_format_version"]) == (
@@ -171,14 +171,13 @@ def test_only_this_api_may_invoke(applied: State) -> None:
     assert applied.made["aws_lambda_permission.live"]["qualifier"] == "live"
 
 
-def test_logs_and_the_key_are_encrypted_and_no_state_holds_the_key(applied: State, synth: Synth) -> None:
-    template = synth(shape="layer")
-    [key] = resources(template, "AWS::KMS::Key")
+def test_logs_and_the_key_are_encrypted_and_no_state_holds_the_key(applied: State, cdk: Template) -> None:
+    [key] = resources(cdk, "AWS::KMS::Key")
     made = applied.made["aws_kms_key.this"]
     assert made["enable_key_rotation"] == key["EnableKeyRotation"]
-    assert statements(made["policy"]) == resolved(template, key["KeyPolicy"]["Statement"])[:2]
+    assert statements(made["policy"]) == resolved(cdk, key["KeyPolicy"]["Statement"])[:2]
     groups = applied.all("aws_cloudwatch_log_group")
-    assert len(groups) == len(resources(template, "AWS::Logs::LogGroup"))
+    assert len(groups) == len(resources(cdk, "AWS::Logs::LogGroup"))
     assert {(one["kms_key_id"], one["retention_in_days"]) for one in groups} == {(made["arn"], 30)}
     assert applied.made["aws_secretsmanager_secret.key"]["kms_key_id"] == made["arn"]
     assert applied.all("aws_secretsmanager_secret_version") == []
