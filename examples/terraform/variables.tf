@@ -2,6 +2,11 @@ variable "build" {
   description = "Where `make package` wrote: package.json and what it names."
   type        = string
   default     = "../../build"
+
+  validation {
+    condition     = can(jsondecode(file("${var.build}/package.json")).function)
+    error_message = "${var.build}/package.json is missing, or was written before it described its function: run `make package`."
+  }
 }
 
 variable "name" {

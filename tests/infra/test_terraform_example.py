@@ -209,3 +209,9 @@ def test_terraform_refuses_what_the_provider_has_not(build_dir: Callable[[str, s
     path.write_text(path.read_text().replace("  publish       = true", "  published     = true"))
     found = terraform(configuration, build_dir("layer", "x86_64"))
     assert 'An argument named "published" is not expected here' in found["error"]
+
+
+def test_without_a_package_the_command_to_run_is_told(tmp_path: Path) -> None:
+    found = terraform(folder(tmp_path), tmp_path / "nowhere")
+    assert "package.json is missing" in " ".join(found["error"].split())
+    assert "run `make package`" in " ".join(found["error"].split())
