@@ -2,7 +2,20 @@
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
-BUNDLE := build/bundle
+# A folder of your own, made by `python -m layer init`: make build package deploy PROJECT=../my-search
+PROJECT ?=
+ifneq ($(PROJECT),)
+ifneq ($(words $(PROJECT)),1)
+$(error PROJECT=$(PROJECT) has a space in it, which make cannot take: rename the folder, or run the commands in its README.md)
+endif
+ifeq ($(wildcard $(PROJECT)/models.toml),)
+$(error $(PROJECT)/models.toml is not there: make a project with `python -m layer init $(PROJECT)`)
+endif
+endif
+BUILD := $(if $(PROJECT),$(PROJECT)/)build
+BUNDLE := $(BUILD)/bundle
+MODELS := $(if $(PROJECT),--models $(PROJECT)/models.toml)
+OWN := $(if $(wildcard $(PROJECT)/handler_ext/__init__.py),$(if $(PROJECT),--extensions $(PROJECT)/handler_ext))
 DEMO_BUNDLE := build/demo-bundle
 CLIENTS := build/clients
 SITE := build/site
@@ -44,27 +57,29 @@ demo: $(VENV)/.workstation ## Fresh machine -> embedded model built, verified of
 venv: $(VENV)/.workstation ## This project's packages, in .venv (PYTHON=python3.12); `source .venv/bin/activate` for its commands
 
 serve: $(BUNDLE)/manifest.json ## The Lambda handler on http://127.0.0.1:8080 (PORT=...), with a search over what `make demo` indexed
-	OPENCLIP_BUNDLE_DIR=$(BUNDLE) $(PY) -m devserver --port $(PORT) $(DEMO_INDEX)
+	OPENCLIP_BUNDLE_DIR=$(BUNDLE) $(PY) -m devserver --port $(PORT) $(DEMO_INDEX) $(OWN)
 
-build: $(VENV)/.workstation ## The models of layer/models.toml as a verified bundle in build/bundle
-	$(PY) -m layer build
+build: $(VENV)/.workstation ## The models of layer/models.toml (PROJECT=<folder>: its models.toml) as a verified bundle in build/bundle
+	$(PY) -m layer build $(MODELS) --output $(BUNDLE)
 
 verify: $(VENV)/.workstation ## Check the bundle again: hashes, offline load, golden vectors
-	$(PY) -m layer verify
+	$(PY) -m layer verify --bundle $(BUNDLE) $(OWN)
 
 package: $(BUNDLE)/manifest.json ## The bundle as an image's build context, or as zips for a function and its layers
-	$(PY) -m layer package $(if $(TORCH_INDEX_URL),--torch-index-url $(TORCH_INDEX_URL))
+	$(PY) -m layer package --bundle $(BUNDLE) --output $(BUILD) $(OWN) $(if $(TORCH_INDEX_URL),--torch-index-url $(TORCH_INDEX_URL))
 
 pins: $(VENV)/.workstation ## Record again the sha256 of each wheel that is packaged, and the digests of the base images
 	$(PY) -m layer.package.refresh $(if $(TORCH_INDEX_URL),--torch-index-url $(TORCH_INDEX_URL))
 
 # Arguments for the CDK CLI: make deploy ARGS="-c memory=2048"
 ARGS ?=
-CDK := PATH="$(CURDIR)/$(VENV)/bin:$$PATH" node_modules/.bin/cdk
+# CDK reads the settings of the folder in which it runs, and writes cdk.out there.
+IN_PROJECT := cd "$(or $(PROJECT),.)" && PATH="$(CURDIR)/$(VENV)/bin:$$PATH" OPENCLIP_LAMBDA="$(CURDIR)" PYTHONPATH="$(CURDIR)"
+CDK := $(IN_PROJECT) "$(CURDIR)/node_modules/.bin/cdk"
 
 synth: have-node $(VENV)/.workstation node_modules ## The CloudFormation template in cdk.out, checked by cdk-nag; needs no account
 	$(CDK) synth --quiet $(ARGS)
-	@$(PY) -m infra.summary
+	@$(IN_PROJECT) python -m infra.summary
 
 bootstrap: have-node $(VENV)/.workstation node_modules have-aws ## What CDK needs in an AWS account and region, once
 	$(CDK) bootstrap $(ARGS)
@@ -149,7 +164,7 @@ clean: ## Remove what was built and installed here
 	rm -rf build $(VENV) node_modules cdk.out .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(BUNDLE)/manifest.json: $(VENV)/.workstation
-	$(PY) -m layer build
+	$(PY) -m layer build $(MODELS) --output $(BUNDLE)
 
 # Built anew when the builder or the model is another.
 $(DEMO_BUNDLE)/manifest.json: $(VENV)/.workstation $(wildcard layer/*.py layer/*/*.py) tests/clients/models.toml
@@ -185,7 +200,7 @@ have-node:
 		{ echo "error: Node.js 18 or later with npm is needed, for the CDK CLI: install it from nodejs.org (Debian: apt install nodejs npm)" >&2; exit 1; }
 
 have-aws: $(VENV)/.workstation
-	@$(PY) -m infra.ready $(READY) $(ARGS)
+	@$(IN_PROJECT) python -m infra.ready $(READY) $(ARGS)
 
 # CUDA comes with PyPI's torch on Linux alone.
 ifeq ($(shell uname -s)$(TORCH_INDEX_URL),Linux)

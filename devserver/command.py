@@ -22,7 +22,7 @@ def main(arguments: list[str] | None = None, prog: str = "python -m devserver") 
     return run(lambda: _command(arguments, prog), (StartError,))
 
 
-def _command(arguments: list[str] | None, prog: str) -> int:
+def _parser(prog: str) -> Parser:
     parser = Parser(prog=prog, description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=port, default=8080, help="0 takes a free one and prints it (default: 8080)")
@@ -39,14 +39,24 @@ def _command(arguments: list[str] | None, prog: str) -> int:
         help="a function under AWS's runtime interface emulator, as http://function:8080: it is sent the events, and "
         "nothing is loaded here",
     )
+    parser.add_argument("--extensions", type=Path, help="a directory with code of your own (OPENCLIP_EXTENSIONS)")
+    return parser
+
+
+def _command(arguments: list[str] | None, prog: str) -> int:
+    parser = _parser(prog)
     options = parser.parse_args(arguments)
     if options.function and options.index:
         parser.error("--index is served by the handler in this process, and --function says that there is none")
+    if options.function and options.extensions:
+        parser.error("--extensions runs in this process, and --function says that nothing does: package it instead")
     if options.images and not (options.index and options.images.is_dir()):
         parser.error("--images names the folder whose index --index is: give both, and a folder that is there")
     RequestHandler.api_key = options.api_key
     if options.index:
         os.environ["OPENCLIP_SEARCH"] = "true"  # the playground's tab
+    if options.extensions:
+        os.environ["OPENCLIP_EXTENSIONS"] = str(options.extensions)
     server = ThreadingHTTPServer((options.host, options.port), RequestHandler)  # before a model is loaded in vain
     if options.function:
         RequestHandler.remote = options.function
@@ -70,7 +80,8 @@ def _load(server: ThreadingHTTPServer, options: argparse.Namespace) -> None:
     if SERVICE.started is None:  # its reason is logged
         server.server_close()
         fix = "set OPENCLIP_BUNDLE_DIR to a bundle (`python -m layer build` makes one)"
-        raise StartError(f"nothing is served, for the reason above: {fix}")
+        of_own_code = "handler_ext" in (SERVICE.problem or "")
+        raise StartError("nothing is served, for the reason above" + ("" if of_own_code else f": {fix}"))
     if options.index:
         from devserver.search import local  # late: who serves no index needs no LanceDB
 

@@ -51,6 +51,10 @@ STATUS = {
     "invalid_event": 400,
     "not_found": 404,
     "method_not_allowed": 405,
+    # code of the deployment's own (handler_ext)
+    "not_authenticated": 401,
+    "not_permitted": 403,
+    "extension_failed": 500,
     # ours
     "internal_error": 500,
     "not_ready": 503,

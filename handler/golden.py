@@ -62,6 +62,7 @@ def _compare(model: "LoadedModel", golden: Golden) -> dict[str, Any]:
     images = model.engine.encode_images(pixels)
     text_cosine = _lowest_cosine(texts, golden.text_embeddings)
     image_cosine = _lowest_cosine(images, golden.image_embeddings)
+    own = _compare_own(model, golden) if model.own else {}
     ids_equal = ids.tolist() == golden.token_ids
     if golden.tokenized_texts:
         ids_equal = ids_equal and model.engine.tokenize(golden.tokenized_texts).tolist() == golden.tokenized_ids
@@ -77,16 +78,38 @@ def _compare(model: "LoadedModel", golden: Golden) -> dict[str, Any]:
         "images": len(golden.images),
         "load_seconds": round(model.load_seconds, 3),
         "error": None,
+        **own,
     }
 
 
-def _pixels(encoded: str, model: "LoadedModel") -> "NDArray[np.float32]":
-    """Return what the model is given of a PNG, or of a JPEG as a request's is decoded."""
+def _compare_own(model: "LoadedModel", golden: Golden) -> dict[str, Any]:
+    """Say how far preprocessing of the deployment's own takes the same samples from open_clip: no less is demanded.
+
+    All that is demanded is that it runs on them. What is compared above is the bundle, without that preprocessing.
+    """
+    import numpy as np
+
+    assert model.own is not None  # noqa: S101 - for mypy
+    texts = model.engine.encode_tokens(model.engine.tokenize([model.own.text(text) for text in golden.texts]))
+    images = model.engine.encode_images(np.stack([_pixels(image, model, own=True) for image in golden.images]))
+    return {
+        "own_preprocessing": model.own.changes,
+        "min_text_cosine_with_own_preprocessing": _lowest_cosine(texts, golden.text_embeddings),
+        "min_image_cosine_with_own_preprocessing": _lowest_cosine(images, golden.image_embeddings),
+    }
+
+
+def _pixels(encoded: str, model: "LoadedModel", own: bool = False) -> "NDArray[np.float32]":
+    """Return what the model is given of a PNG, or of a JPEG as a request's is decoded.
+
+    Preprocessing of the deployment's own is left out, but for `own`.
+    """
     data = base64.b64decode(encoded)
-    if data.startswith(b"\xff\xd8"):
+    if own or data.startswith(b"\xff\xd8"):
         from handler.imaging.decode import decode_for
 
-        return model.preprocess.of(decode_for(data, Settings().max_image_pixels, False, model.fit))
+        decoded = decode_for(data, Settings().max_image_pixels, False, model.fit)
+        return model.pixels(decoded) if own else model.preprocess.of(decoded)
     from PIL import Image
 
     return model.preprocess(Image.open(io.BytesIO(data), formats=["PNG"]))

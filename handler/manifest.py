@@ -73,6 +73,10 @@ class Manifest(NamedTuple):
         """The digest of manifest.json itself: it names the bundle."""
         return _sha256(self.raw)
 
+    def vectors_sha256(self, preprocessing: str = "") -> str:
+        """Name which vectors may be compared: the bundle's, and with `preprocessing` of one's own those of both."""
+        return _sha256(f"{self.sha256}\n{preprocessing}".encode()) if preprocessing else self.sha256
+
     def model(self, model_id: str | None) -> ModelEntry:
         """Find a model by its id; None is the bundle's first. Raises ModelNotFoundError."""
         for entry in self.models:

@@ -30,6 +30,8 @@ class Request(NamedTuple):
     max_body_bytes: int = 0
     inflate: Inflate = as_it_is  # what undoes a content-encoding
     route: str = ""  # the path by the gateway's own route, which a custom domain's base path is no part of
+    authorizer: Mapping[str, Any] = NOTHING  # what the gateway's authorizer says of the caller, as the gateway has it
+    principal: str = ""  # the caller by name, where the deployment's own `authenticate` has said it
 
     def at(self, known: Collection[str], base_path: str, keyed: Collection[str] = ()) -> "Request":
         """Return the request at the path that is known: as it came, by the gateway's route, or below the base path.

@@ -13,8 +13,13 @@ from handler.manifest import MODALITIES, Manifest, ModelEntry
 from handler.settings import MB, Settings
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from handler.extensions import Extension
+    from handler.extensions.preprocessing import OwnPreprocessing
     from handler.imaging.preprocess import Preprocess
-    from handler.imaging.reduced import Fit
+    from handler.imaging.reduced import Decoded, Fit
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +37,14 @@ class LoadedModel(NamedTuple):
     load_seconds: float
     fit: "Fit | None" = None
     image_formats: tuple[str, ...] = ()
+    own: "OwnPreprocessing | None" = None  # what code of the deployment's own does to images and texts before ours
+
+    def pixels(self, decoded: "Decoded", out: "NDArray[np.float32] | None" = None) -> "NDArray[np.float32]":
+        """Return an image as the engine takes it, float32 [3, H, W], in `out` where there is one. Raises ImageError."""
+        if self.own is not None:
+            image = self.own.image(decoded.image)
+            decoded = decoded._replace(image=image, size=image.size, box=(0, 0, *image.size))
+        return self.preprocess.of(decoded, out)
 
 
 class Models:
@@ -42,8 +55,13 @@ class Models:
         manifest: Manifest,
         settings: Settings,
         create: Callable[[ModelEntry, Manifest, Settings], Engine] = create_engine,
+        extension: "Extension | None" = None,
     ) -> None:
         self.manifest = manifest
+        self._preprocessing = extension if extension and extension.preprocessing else None
+        # Which vectors may be compared: a bundle's, and with preprocessing of one's own those of both.
+        changed = self._preprocessing.preprocessing if self._preprocessing else ""
+        self.vectors_sha256 = manifest.vectors_sha256(changed)
         self._settings = settings
         self._create = create
         self._loaded: dict[str, LoadedModel] = {}
@@ -132,10 +150,18 @@ class Models:
         from handler.imaging.preprocess import Preprocess  # late: Pillow can be imported while the engine loads
 
         preprocess = Preprocess(entry.preprocess, entry.image_size)
-        reduced = (self._settings.jpeg_decoding or entry.jpeg_decoding) == "reduced"
+        own = self._own(entry)
+        reduced = (self._settings.jpeg_decoding or entry.jpeg_decoding) == "reduced" and own is None
         fit = preprocess.fitted if reduced else None
         seconds = time.perf_counter() - start
-        return LoadedModel(entry, engine, preprocess, seconds, fit, self.manifest.image_formats)
+        return LoadedModel(entry, engine, preprocess, seconds, fit, self.manifest.image_formats, own)
+
+    def _own(self, entry: ModelEntry) -> "OwnPreprocessing | None":
+        if self._preprocessing is None:
+            return None
+        from handler.extensions.preprocessing import OwnPreprocessing
+
+        return OwnPreprocessing(self._preprocessing, entry, self._settings)
 
     def _load_ahead(self) -> None:
         try:

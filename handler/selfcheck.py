@@ -59,8 +59,8 @@ def _report(given: list[str] | None) -> dict[str, Any]:
         with open(arguments.samples, encoding="utf-8") as stream:  # noqa: PTH123 - pathlib is 5 ms of a cold start
             samples = Golden(**json.load(stream))
         return compare(app.SERVICE.models.manifest, app.SERVICE.models, samples)
-    event = {"version": "2.0", "rawPath": "/health", "rawQueryString": "deep=true"}
-    event["requestContext"] = {"http": {"method": "GET", "path": "/health"}}  # type: ignore[assignment]
+    event: dict[str, Any] = {"version": "2.0", "rawPath": "/health", "rawQueryString": "deep=true", "openclip": "check"}
+    event["requestContext"] = {"http": {"method": "GET", "path": "/health"}}
     report: dict[str, Any] = json.loads(app.lambda_handler(event, None)["body"])
     return report
 

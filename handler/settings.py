@@ -160,6 +160,15 @@ class Settings(NamedTuple):
         bool, Declared(_flag, "`true` turns images upright by their EXIF, unless a request says otherwise")
     ] = False
 
+    extensions: Annotated[
+        str,
+        Declared(
+            lambda _, value, __: value,
+            "the directory of code of your own ([extending.md](docs/extending.md)); `none`: there is no such code",
+            "`handler_ext` beside `handler`, if it is there",
+        ),
+    ] = ""
+
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
         """Read the `OPENCLIP_` variables.

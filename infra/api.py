@@ -1,6 +1,7 @@
 """The HTTP API in front of the alias: routes, credentials, throttle, CORS, access log."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from aws_cdk import Duration
@@ -10,6 +11,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from infra.errors import PackageError
 from infra.nag import acknowledge
 from infra.settings import GATEWAY_SECONDS, StackSettings
 
@@ -76,6 +78,7 @@ class HttpApi(Construct):
         path_authorizer: api.IHttpRouteAuthorizer | None,
         settings: StackSettings,
         log_group: logs.ILogGroup,
+        own_routes: Mapping[str, tuple[str, ...]],
     ) -> None:
         super().__init__(scope, construct_id)
         self.api = api.HttpApi(
@@ -85,7 +88,7 @@ class HttpApi(Construct):
             description="OpenCLIP embeddings",
             create_default_stage=False,
             default_authorizer=authorizer,
-            cors_preflight=_cors(settings.cors_origins),
+            cors_preflight=_cors(settings.cors_origins, own_routes),
         )
         self.stage = api.HttpStage(
             self,
@@ -97,7 +100,7 @@ class HttpApi(Construct):
             detailed_metrics_enabled=True,
         )
         self._configure(self.stage.node.default_child, settings, log_group)
-        self._add_routes(alias, settings, path_authorizer)
+        self._add_routes(alias, settings, path_authorizer, own_routes)
         if settings.auth == "none":
             acknowledge(self, "APIG4", "auth=none was written out: whoever reaches the API may call it")
 
@@ -111,7 +114,11 @@ class HttpApi(Construct):
             stage.route_settings = _page_limits(settings)
 
     def _add_routes(
-        self, alias: lambda_.IAlias, settings: StackSettings, path_authorizer: api.IHttpRouteAuthorizer | None
+        self,
+        alias: lambda_.IAlias,
+        settings: StackSettings,
+        path_authorizer: api.IHttpRouteAuthorizer | None,
+        own_routes: Mapping[str, tuple[str, ...]],
     ) -> None:
         # One permission for the API: one for each route would not fit a function's policy, which takes 20 KB.
         integration = integrations.HttpLambdaIntegration(
@@ -119,6 +126,11 @@ class HttpApi(Construct):
         )
         for path, methods in _routes(settings).items():
             self._add_route(path, methods, integration)
+        for path, names in own_routes.items():
+            if path in ROUTES or path in SEARCH_ROUTES:
+                raise PackageError(f"the package's own route {path} is one of ours: rename it, and package again")
+            own = [*names, *(("HEAD",) if "GET" in names else ())]
+            self._add_route(path, tuple(api.HttpMethod[name] for name in own), integration)
         if path_authorizer and "weaviate" in settings.answered_dialects:
             for path in DIALECTS["weaviate"]:
                 keyed = {"path": KEYED + path, "methods": list(ROUTES[path]), "authorizer": path_authorizer}
@@ -164,7 +176,9 @@ def _page_limits(settings: StackSettings) -> dict[str, Any]:
     return {f"{method.value} {path}": limits for path in PAGES for method in ROUTES[path]}
 
 
-def _cors(origins: tuple[str, ...]) -> api.CorsPreflightOptions | None:
+def _cors(
+    origins: tuple[str, ...], own_routes: Mapping[str, tuple[str, ...]] | None = None
+) -> api.CorsPreflightOptions | None:
     """Let pages of these origins call and read the responses.
 
     All of it stands here: with a CORS configuration API Gateway answers OPTIONS itself, drops what the integration says
@@ -172,9 +186,10 @@ def _cors(origins: tuple[str, ...]) -> api.CorsPreflightOptions | None:
     """
     if not origins:
         return None
+    own_methods = (own_routes or {}).values()
     return api.CorsPreflightOptions(
         allow_origins=list(origins),
-        allow_methods=[api.CorsHttpMethod.GET, api.CorsHttpMethod.HEAD, api.CorsHttpMethod.POST],
+        allow_methods=[api.CorsHttpMethod[name] for name in sorted({"GET", "HEAD", "POST"}.union(*own_methods))],
         allow_headers=["authorization", "content-type", "x-api-key"],
         expose_headers=["server-timing", "x-openclip-cold", "x-openclip-manifest"],
         max_age=Duration.hours(2),  # the most that Chromium keeps

@@ -26,13 +26,13 @@ class IndexUpdates(EventQueue):
         timeout: Duration,
         bucket: s3.IBucket,
         ours: bool,
-        manifest_sha256: str,
+        vectors_sha256: str,
     ) -> None:
         super().__init__(scope, construct_id, key=key, function=function, timeout=timeout, at_once=AT_ONCE)
         self.function = function
         if ours:
             _send_events(bucket)
-        model = manifest_sha256[:12]
+        model = vectors_sha256[:12]
         self.take(
             "Written",
             "Vectors that the index does not have yet",

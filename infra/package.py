@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,9 @@ NOT_SHIPPED_FOR_SEARCH = ("serve",)
 ARCHITECTURES = ("x86_64", "arm64")
 PYTHON = re.compile(r"3\.[0-9]{1,2}")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9]+)?")  # of an artifact: it lies beside package.json
+OWN = "handler_ext"  # the name of code of the user's own, where it is packaged
+OWN_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+")
+METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
 CONTEXTS = ("image", "search")  # roles that are a directory for Docker to build
 ROLES = {"image": ("image",), "layer": ("function", "models")}  # what each shape cannot do without
 
@@ -34,6 +37,15 @@ class Package:
     artifacts: dict[str, Path]
     dimensions: int  # of a vector of the bundle's first model
     image_formats: tuple[str, ...] = ()  # what is decoded besides the formats that every package does
+    own_routes: Mapping[str, tuple[str, ...]] = field(
+        default_factory=dict
+    )  # methods by path, of code of the user's own
+    own_preprocessing: str | None = None  # what tells its vectors from those of the bundle alone, as 64 hex digits
+
+    @property
+    def vectors_sha256(self) -> str:
+        """Name which vectors may be compared: the bundle's, unless code of the user's own preprocesses."""
+        return self.own_preprocessing or self.manifest_sha256
 
 
 def read_package(build: Path, handler: Path) -> Package:
@@ -56,6 +68,7 @@ def read_package(build: Path, handler: Path) -> Package:
     searches = [row for row in package["artefacts"] if row["role"] == "search"]
     if searches and searches[0].get("handler_sha256") != tree_sha256(handler, NOT_SHIPPED_FOR_SEARCH):
         raise PackageError(f"{handler / 'search'} has changed since it was packaged: {again}")
+    own = _own(build, package.get("extension"), again)
     artifacts = {row["role"]: _artifact(build, row) for row in package["artefacts"]}
     if missing := [role for role in ROLES[target["package"]] if role not in artifacts]:
         raise PackageError(
@@ -70,7 +83,26 @@ def read_package(build: Path, handler: Path) -> Package:
         artifacts,
         target["dimensions"],
         target["image_formats"],
+        **own,
     )
+
+
+def _own(build: Path, extension: Any, again: str) -> dict[str, Any]:
+    """Read what package.json says of code of the user's own, and refuse it where that has changed since."""
+    if extension is None:
+        return {}
+    try:
+        digest, source, vectors = (str(extension[key]) for key in ("sha256", "source", "vectors_sha256"))
+        routes = {str(path): tuple(map(str, methods)) for path, methods in extension["routes"].items()}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise PackageError(f"{build / 'package.json'} is damaged (its extension lacks {error}): {FIX}") from error
+    odd = [path for path in routes if not OWN_PATH.fullmatch(path) or {".", ".."} & set(path.split("/"))]
+    if odd or any(set(methods) - set(METHODS) for methods in routes.values()):
+        raise PackageError(f"{build / 'package.json'} has a route that no gateway takes: {FIX}")
+    folder = build / source
+    if (folder / "__init__.py").is_file() and tree_sha256(folder, hidden=False, name=OWN) != digest:
+        raise PackageError(f"{folder} has changed since it was packaged: {again} with the same --extensions")
+    return {"own_routes": routes, "own_preprocessing": vectors}
 
 
 def _target(path: Path, manifest: bytes) -> dict[str, Any]:
@@ -87,20 +119,25 @@ def _target(path: Path, manifest: bytes) -> dict[str, Any]:
     return {**names, "dimensions": dimensions, "image_formats": formats}
 
 
-def tree_sha256(root: Path, without: Collection[str] = ()) -> str:
+def tree_sha256(root: Path, without: Collection[str] = (), hidden: bool = True, name: str | None = None) -> str:
     """Digest of a tree, as the packager takes it: of a line for each file, its path with `root`'s name, NUL, sha256.
 
-    `without` are names at its top.
+    `without` are names at its top, `hidden` says whether names that begin with a dot count, `name` is the root's.
     """
     files = (
         path
         for path in root.rglob("*")
         if path.is_file() and "__pycache__" not in path.parts and path.relative_to(root).parts[0] not in without
     )
-    names = {path.relative_to(root.parent).as_posix().encode(): path for path in files}
+    inside = {path.relative_to(root): path for path in files}
+    names = {
+        f"{name or root.name}/{part.as_posix()}".encode(): path
+        for part, path in inside.items()
+        if hidden or not any(piece.startswith(".") for piece in part.parts)
+    }
     digest = hashlib.sha256()
-    for name in sorted(names):
-        digest.update(name + b"\0" + hashlib.sha256(names[name].read_bytes()).hexdigest().encode() + b"\n")
+    for line in sorted(names):
+        digest.update(line + b"\0" + hashlib.sha256(names[line].read_bytes()).hexdigest().encode() + b"\n")
     return digest.hexdigest()
 
 

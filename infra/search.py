@@ -64,7 +64,7 @@ class Search(Construct):
             timeout=UPDATE_LIMIT,
             bucket=output,
             ours=settings.batch_output is None,
-            manifest_sha256=package.manifest_sha256,
+            vectors_sha256=package.vectors_sha256,
         )
         self._tell(scope)
 

@@ -48,6 +48,7 @@ class OpenClipStack(Stack):
             path_authorizer=api_key.path_authorizer() if api_key else None,
             settings=settings,
             log_group=groups.group("Access"),
+            own_routes=package.own_routes,
         )
         monitoring = Monitoring(
             self,
@@ -62,10 +63,10 @@ class OpenClipStack(Stack):
         )
         if settings.batch_source:
             self._add_collections(package, settings, embedding, http, monitoring, groups, helpers_log)
-        secret_arn = api_key.secret.secret_arn if api_key else None
-        self._tell(http.url, settings.auth, function.function_name, secret_arn)
+        self._tell(http.url, settings.auth, function.function_name, api_key)
 
-    def _tell(self, url: str, auth: str, function: str, secret_arn: str | None) -> None:
+    def _tell(self, url: str, auth: str, function: str, api_key: ApiKey | None) -> None:
+        secret_arn = api_key.secret.secret_arn if api_key else None
         CfnOutput(self, "Url", value=url)
         CfnOutput(self, "Curl", value=curl(self, url, auth, secret_arn))
         CfnOutput(self, "FunctionName", value=function)

@@ -61,6 +61,10 @@ class CheckpointError(BuildError):
     """A checkpoint of the user's own, or its config, is not what open_clip can load."""
 
 
+class ProjectError(BuildError):
+    """A project folder cannot be made."""
+
+
 class DoctorError(BuildError):
     """What the doctor was pointed to cannot be examined."""
 

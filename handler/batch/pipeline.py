@@ -131,7 +131,7 @@ class Pipeline:
             header = read_header(found.data, limit, model.fit, model.image_formats)
             with self._pixels.hold(header.held or header.width * header.height):
                 image = decode_container(header, limit, self._settings.exif_orientation)
-                model.preprocess.of(image, out)
+                model.pixels(image, out)
         except ApiError as error:
             return Failed(row, error.code, error.message)
         return Prepared(row, Found(b"", found.etag, found.modified), len(found.data), *image.size)

@@ -138,7 +138,7 @@ def _prepare(source: Path, output: Path) -> shard.Work:
     model = service.model(None, (IMAGE,))
     reader = FolderReader(source, service.settings.max_object_bytes)
     # Files on this machine cost nothing to write: a part for each group that the engine gets.
-    return shard.Work(model, service.models.manifest.sha256, service.settings, reader, Directory(output), GROUP)
+    return shard.Work(model, service.models.vectors_sha256, service.settings, reader, Directory(output), GROUP)
 
 
 def _shard(name: str, work: shard.Work, max_failed: float) -> dict[str, Any]:

@@ -1,9 +1,12 @@
 """`GET /health`: what runs here, or why nothing does; with `deep=true` compared with what was built."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from handler.messages import Response
 from handler.service import Service
+
+if TYPE_CHECKING:
+    from handler.extensions import Extension
 
 
 def health(service: Service) -> Response:
@@ -40,4 +43,13 @@ def _report(service: Service) -> dict[str, Any]:
             "loaded": service.started.loaded_ids(),
             "cold_start_seconds": service.cold_start_seconds(),
         }
+    if service.extension is not None:
+        report["extension"] = _extension(service, service.extension)
     return report
+
+
+def _extension(service: Service, extension: "Extension") -> dict[str, Any]:
+    """Name what code of the deployment's own is here. Where it preprocesses, vectors are no longer open_clip's."""
+    from handler.extensions import describe  # late: most functions have no such code
+
+    return {**describe(extension), "vectors_sha256": service.models.vectors_sha256}

@@ -4,6 +4,7 @@ import logging
 import os
 import traceback
 from collections.abc import Collection, Mapping
+from importlib import import_module
 from typing import Any
 
 from handler.errors import ApiError, shorten
@@ -26,10 +27,14 @@ def handle(service: Service, event: Any, context: Any, table: Table = API) -> di
     look at, and so that a client's mistake neither counts as a fault of the function nor is retried by Lambda.
     """
     call = Call(getattr(context, "aws_request_id", "unknown"), cold=service.begin())
+    if service.extension:
+        table = extended().with_routes(table, service.extension)
     with active(call):
         if is_http(event):
             response, request = _http(service, event, context, table)
             call.route = request.path if request and request.path in table.routes else "unknown"
+            if service.extension and request:
+                extended().measure(service.extension, call, request, response)
         else:
             response, request = _invoke(service, event, context, table), None
     call.status = response.status
@@ -43,12 +48,17 @@ def handle(service: Service, event: Any, context: Any, table: Table = API) -> di
         told = {
             "server-timing": call.server_timing(),
             "x-openclip-cold": str(call.cold).lower(),
-            "x-openclip-manifest": service.models.manifest.sha256,  # vectors of another bundle are not to be mixed in
+            "x-openclip-manifest": service.models.vectors_sha256,  # vectors of another bundle are not to be mixed in
         }
         if call.full:
             told["x-openclip-full"] = ", ".join(dict.fromkeys(call.full[:MOST_NAMED]))
         response = response._replace(headers={**response.headers, **told})
     return shape(response, event, request)
+
+
+def extended() -> Any:
+    """Import what runs code of the deployment's own: late, since most have none."""
+    return import_module("handler.http.extended")
 
 
 def _invoke(service: Service, event: Any, context: Any, table: Table) -> Response:
@@ -65,6 +75,9 @@ def _http(service: Service, event: Any, context: Any, table: Table) -> tuple[Res
         nonlocal request
         request = parse(event, service.settings.max_body_bytes)
         request = request.at(table.routes, service.settings.base_path, KEYED)
+        if service.extension:
+            current().dialect = DIALECT_OF.get(request.path)
+            request = extended().authenticated(service.extension, request, event)
         return _route(service, request, table)
 
     try:
@@ -102,6 +115,8 @@ def _route(service: Service, request: Request, table: Table) -> Response:
     routes = served(service.settings, table)
     methods = routes.get(request.path)
     if methods is None:
+        if service.started is None:
+            raise ApiError("not_ready", service.problem or "not started")  # what it lacks may have had such a route
         raise ApiError("not_found", f"no route {shorten(request.path)}: {_instead(request.path, routes)}")
     current().dialect = DIALECT_OF.get(request.path)
     if request.method == "OPTIONS":

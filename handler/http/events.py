@@ -51,6 +51,7 @@ def parse(event: Event, max_body_bytes: int) -> Request:
         max_body_bytes,
         _inflate,
         _by_route(event, route),
+        _object(context, "authorizer"),
     )
 
 

@@ -78,7 +78,7 @@ def _decode(item: ImageItem, header: Container, out: Pixels, model: "LoadedModel
         with stage("decode"):
             decoded = decode_container(header, settings.max_image_pixels, settings.exif_orientation)
         with stage("preprocess"):
-            model.preprocess.of(decoded, out)
+            model.pixels(decoded, out)
 
 
 @contextmanager

@@ -6,9 +6,9 @@ import json
 import os
 from typing import Any
 
-from handler import manifest
 from handler.search.backends import rebuild_index
 from handler.search.settings import SearchSettings
+from handler.service import vectors_sha256
 from handler.settings import Settings
 
 
@@ -17,7 +17,7 @@ def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
 
     Raises SourceError or ApiError where it cannot: the old index then stays.
     """
-    ours = manifest.load(Settings.from_env(os.environ).bundle_dir).sha256
+    ours = vectors_sha256(Settings.from_env(os.environ))
     place = SearchSettings.from_env(os.environ).place
     made = rebuild_index(f"s3://{os.environ['OPENCLIP_BATCH_OUTPUT']}", place, ours)._asdict()
     print(json.dumps({"rebuilt": made}))

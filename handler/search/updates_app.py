@@ -17,6 +17,7 @@ from handler.search.backends import open_index
 from handler.search.index import Index
 from handler.search.records import About
 from handler.search.settings import SearchSettings
+from handler.service import vectors_sha256
 from handler.settings import Settings
 
 # What a rebuild makes good, and no second try does: an index of another bundle is built again from all files.
@@ -82,4 +83,4 @@ def _about() -> About:
     ours = manifest.load(settings.bundle_dir)
     entry = ours.model(None)
     changes = {"exif_orientation": settings.exif_orientation, "normalize": True}
-    return About(entry.id, ours.sha256, changes, entry.embed_dim)
+    return About(entry.id, vectors_sha256(settings), changes, entry.embed_dim)

@@ -29,6 +29,7 @@ class Call:
         self.model: str | None = None
         self.texts = self.images = 0
         self.full: list[str] = []  # the fields of texts that fill the model's context: what is beyond it is not read
+        self.own: dict[str, float] = {}  # metrics of code of the deployment's own
         self.seconds = 0.0
         self.stages: dict[str, Stage] = {}
         self._lock = threading.Lock()  # images are decoded several at once

@@ -15,6 +15,11 @@ NAMESPACE = "OpenCLIP"
 # Counted for each model too, of which every metric costs money. Load: with a memory budget, models come and go.
 OF_MODEL = ("Texts", "Pictures", "Inference", "Load")
 MILLISECONDS, COUNT = "Milliseconds", "Count"
+# Every field of a line, in lower case: what code of the deployment's own measures has another name.
+OURS = {
+    *("_aws", "level", "message", "request_id", "route", "status", "cold", "dialect", "functionname", "model", "code"),
+    *("duration", "texts", "pictures", "coldstart", "loadtime", "rejected", *STAGES),
+}
 
 
 def emit(call: Call, environ: Mapping[str, str], cold_start_seconds: float | None, out: TextIO | None = None) -> None:
@@ -34,6 +39,7 @@ def describe(call: Call, function: str, cold_start_seconds: float | None) -> dic
         "Duration": (_milliseconds(call.seconds), MILLISECONDS),
         "Texts": (call.texts, COUNT),
         "Pictures": (call.images, COUNT),
+        **{name: (value, "None") for name, value in call.own.items()},
         **{
             name.capitalize(): (_milliseconds(call.stages[name].seconds), MILLISECONDS)
             for name in STAGES

@@ -61,6 +61,7 @@ def environment(bundle: Path, scratch: str) -> dict[str, str]:
         "HOME": _NO_HOME,
         "OPENCLIP_BUNDLE_DIR": str(bundle.resolve()),
         "OPENCLIP_CACHE_DIR": scratch,
+        "OPENCLIP_EXTENSIONS": "none",  # a bundle is checked as it is, whatever lies beside the handler
     }
 
 

@@ -18,10 +18,14 @@ from layer.sources.hf_cache import layout_problems
 MAX_SHOWN = 10
 
 
-def verify(bundle: Path) -> dict[str, Any]:
-    """Check everything and return the handler's own report. Raises VerifyError naming what is wrong, and the fix."""
+def verify(bundle: Path, own: Path | None = None) -> dict[str, Any]:
+    """Check everything and return the handler's own report. Raises VerifyError naming what is wrong, and the fix.
+
+    With `own`, code of the user's own, the handler starts with it, and says how far its preprocessing goes.
+    """
     facts = check_files(bundle)
-    return run_handler(bundle, needs_torch=any(ENGINES[model.engine].ships_checkpoint for model in facts.models))
+    needs_torch = any(ENGINES[model.engine].ships_checkpoint for model in facts.models)
+    return run_handler(bundle, needs_torch, own)
 
 
 def check_files(bundle: Path) -> Manifest:
@@ -38,10 +42,11 @@ def check_files(bundle: Path) -> Manifest:
     return facts
 
 
-def run_handler(bundle: Path, needs_torch: bool = True) -> dict[str, Any]:
+def run_handler(bundle: Path, needs_torch: bool = True, own: Path | None = None) -> dict[str, Any]:
     """Run the shipped handler without a network and compare it with open_clip's golden vectors."""
     bare = [] if needs_torch else ["layer.bundle.runtime_only"]
-    run = sandbox.run(bundle, ["-m", *bare, "handler.selfcheck", "--bundle", str(bundle.resolve())])
+    environ = {"OPENCLIP_EXTENSIONS": str(own.resolve())} if own else {}
+    run = sandbox.run(bundle, ["-m", *bare, "handler.selfcheck", "--bundle", str(bundle.resolve())], environ)
     try:
         report: dict[str, Any] = json.loads(run.stdout)
     except ValueError as error:
@@ -50,6 +55,8 @@ def run_handler(bundle: Path, needs_torch: bool = True) -> dict[str, Any]:
     if run.returncode != 0 or not report.get("ok"):
         reasons = [_reason(model) for model in report.get("models", []) if not model.get("ok", False)]
         reasons += [*report.get("changed_files", []), *report.get("missing_decoders", [])]
+        if own and not reasons:
+            raise VerifyError(f"the function does not start: {report.get('reason') or run.stderr.strip()}")
         _refuse(bundle, reasons or [report.get("reason") or run.stderr.strip()])
     return report
 

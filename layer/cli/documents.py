@@ -28,6 +28,11 @@ def show_report(title: str, report: dict[str, Any]) -> None:
     _print({"message": title, **report})
 
 
+def show_project(folder: Path, names: Sequence[str], left_behind: Sequence[str]) -> None:
+    """Print what is in a new project folder, and what its models.toml names and is not there."""
+    _print({"project": str(folder), "files": list(names), "left_behind": list(left_behind)})
+
+
 def show_fetched(output: Path, contents: dict[str, Any]) -> None:
     """Print what a cache that was fetched has in it."""
     _print({"output": str(output), **contents})

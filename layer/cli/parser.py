@@ -6,13 +6,14 @@ from pathlib import Path
 
 from console.parser import Parser
 from console.run import run
-from layer.cli import doctor_command, evaluate_command, models_command, sources
+from layer.cli import doctor_command, evaluate_command, init_command, models_command, sources
 from layer.cli.printer import BUNDLE as BUNDLE
 from layer.cli.printer import CACHE as CACHE
 from layer.cli.printer import printer as _printer
 from layer.errors import BuildError
 from layer.spec import DEFAULT_SPEC, read_spec
 
+OWN = "a directory with code of your own: routes, authentication, preprocessing, metrics (docs/extending.md)"
 STOPPED = "stopped: the previous bundle is unchanged, and the next build continues from here"
 
 
@@ -29,14 +30,16 @@ def _command(arguments: Sequence[str] | None) -> int | None:
 
 def _parser() -> Parser:
     parser = Parser(prog="python -m layer", description="OpenCLIP models as verified offline bundles.")
-    names = "build | fetch | verify | evaluate | inspect | package | models | doctor"
+    names = "init | build | fetch | verify | evaluate | inspect | package | models | doctor"
     commands = parser.add_subparsers(required=True, metavar=names)
 
+    init_command.add(commands)
     _add_build(commands)
     _add_fetch(commands)
 
     verify = commands.add_parser("verify", help="check hashes, offline load and golden vectors of a bundle")
     verify.add_argument("--bundle", type=Path, default=BUNDLE, help="default: %(default)s")
+    verify.add_argument("--extensions", type=Path, metavar="HANDLER_EXT", help=OWN)
     verify.set_defaults(run=_verify)
 
     inspect = commands.add_parser("inspect", help="print what is in a bundle, or would be in one, with sizes")
@@ -77,6 +80,7 @@ def _add_package(commands: "argparse._SubParsersAction[Parser]") -> None:
         choices=("batch", "search"),
         help="batch: what writes a batch's results, 35 MB more; search: a second image, of the search function",
     )
+    package.add_argument("--extensions", type=Path, metavar="HANDLER_EXT", help=OWN)
     package.set_defaults(run=_package)
 
 
@@ -139,7 +143,7 @@ def _verify(options: argparse.Namespace) -> None:
 
     show_report = _printer(options).show_report
 
-    show_report(f"verified {options.bundle}", verify(options.bundle))
+    show_report(f"verified {options.bundle}", verify(options.bundle, options.extensions))
 
 
 def _inspect(options: argparse.Namespace) -> None:
@@ -162,5 +166,6 @@ def _package(options: argparse.Namespace) -> None:
     show_package = _printer(options).show_package
     from layer.package.pipeline import package
 
-    made = package(options.bundle, options.output, options.cache, options.torch_index_url, options.extras)
+    given = options.torch_index_url, options.extras, options.extensions
+    made = package(options.bundle, options.output, options.cache, *given)
     show_package(options.output, made)

@@ -1,5 +1,6 @@
 """What the builder prints: reports, bundles and lists of models, as tables."""
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,6 +42,30 @@ def show_report(title: str, report: dict[str, Any]) -> None:
             for model in report["models"]
         ),
     )
+    if own := report.get("extension"):
+        _show_own(own, report["models"])
+
+
+def _show_own(own: dict[str, Any], models: "Sequence[dict[str, Any]]") -> None:
+    """Print what code of the user's own has, and how far its preprocessing takes vectors from open_clip's."""
+    routes = [f"{method} {path}" for path, methods in own["routes"].items() for method in methods]
+    print(f"code of your own ({own['sha256'][:12]}): {', '.join([*routes, *own['hooks']])}")
+    for model in models if own["own_preprocessing"] else ():
+        kinds = own["own_preprocessing"]
+        cosines = [f"{model[f'min_{kind}_cosine_with_own_preprocessing']:.6f} ({kind}s)" for kind in kinds]
+        print(
+            f"{model['id']}: the cosines above are the bundle's. With your preprocessing the lowest to open_clip: "
+            f"{', '.join(cosines)}"
+        )
+
+
+def show_project(folder: Path, names: "Sequence[str]", left_behind: "Sequence[str]") -> None:
+    """Print what is in a new project folder, what its models.toml names and is not there, and what to do next."""
+    print("\n".join(f"{folder / name}" for name in names))
+    for path in left_behind:
+        print(f"note: models.toml names {path} relative to itself: copy it, or write its whole path")
+    go = f"cd {shlex.quote(str(folder))} && python -m layer build --models models.toml"
+    print(f"{folder / 'README.md'} has the commands; begin with: {go}")
 
 
 def show_fetched(output: Path, contents: dict[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from layer.files.directory_lock import held
 from layer.naming import image_formats
 from layer.package import (
     archive,
+    extension,
     function,
     image,
     replaceable,
@@ -40,6 +41,7 @@ ZIPS = (  # role in package.json, file, directory in it, tree
     ("models", "layer.zip", "openclip", "bundle"),
     ("dependencies", "layer-deps.zip", "python", "dependencies"),
 )
+BESIDE = {"function": (extension.NAME,)}  # directories that a zip may have, too
 # Each with its pins in requirements/<name>.txt, as are some of layer/naming/image_formats.py.
 EXTRAS = ("batch", search_image.EXTRA)
 CONTEXTS = ("image", search_image.CONTEXT)  # directories that Docker builds
@@ -56,11 +58,17 @@ class Packaged:
 
 
 def package(
-    bundle: Path, output: Path, cache: Path, torch_index_url: str | None = None, extras: Sequence[str] = ()
+    bundle: Path,
+    output: Path,
+    cache: Path,
+    torch_index_url: str | None = None,
+    extras: Sequence[str] = (),
+    own: Path | None = None,
 ) -> Packaged:
     """Package a bundle in the shape that its manifest names, into `output`; `cache` keeps what was installed.
 
-    `extras` are names of EXTRAS: packages that not every deployment needs.
+    `extras` are names of EXTRAS: packages that not every deployment needs; `own` is a directory with code of the
+    user's own (docs/extending.md).
     Raises PackageError, with the sizes where they are over a limit, or VerifyError where the bundle is not as it was
     built; what was in `output` then stays as it was.
     """
@@ -70,13 +78,15 @@ def package(
         held(output / ".package.lock", f"the package in {output}"),
         held(cache / ".lock", str(cache)),
     ):
-        replaceable.check(output, CONTRACT, CONTEXTS, {path: name for _, path, name, _ in ZIPS})
+        replaceable.check(
+            output, CONTRACT, CONTEXTS, {path: (name, *BESIDE.get(role, ())) for role, path, name, _ in ZIPS}
+        )
         replace.sweep(output, ".package-")
-        return _package(bundle, facts, output, cache, torch_index_url, extras)
+        return _package(bundle, facts, output, cache, torch_index_url, extras, own)
 
 
 def _package(
-    bundle: Path, facts: Manifest, output: Path, cache: Path, torch_index_url: str | None, extras: Sequence[str]
+    bundle: Path, facts: Manifest, output: Path, cache: Path, index: str | None, extras: Sequence[str], own: Path | None
 ) -> Packaged:
     target, formats = facts.target, facts.target.image_formats or ()
     needed = {model.engine for model in facts.models} | image_formats.requirements(formats)
@@ -85,21 +95,23 @@ def _package(
         trees, staged = Path(scratch) / "trees", Path(scratch) / "staged"
         staged.mkdir()
         wheels_of = needed | set(extras) - {search_image.EXTRA}
-        installed = runtime_cache.copy_into(trees / "dependencies", wheels_of, target, torch_index_url, cache)
+        installed = runtime_cache.copy_into(trees / "dependencies", wheels_of, target, index, cache)
         tree.copy(HANDLER, trees / "handler", NOT_SHIPPED)
         handler_sha256 = tree_sha256(trees / "handler")
+        added = _add_own(own, trees, target, bundle, output, installed)
         compiled = _compiled(trees, target)
-        sizes = {name: tree.size(trees / name) for name in ("handler", "dependencies")}
+        sizes = {path.name: tree.size(path) for path in sorted(trees.iterdir())}
         decoders = image_formats.sizes(trees / "dependencies", formats)
         size_check.check(facts, {**sizes, "bundle": tree.size(bundle)}, len(ZIPS) - 1, decoders)
         tree.copy(bundle, trees / "bundle")
         tree.normalize_metadata(trees)
-        listed = tree.write_json(staged / sbom.NAME, sbom.document(facts, trees, installed))
+        listed = tree.write_json(staged / sbom.NAME, sbom.document(facts, trees, [*installed, *added.wheels]))
         contract: dict[str, Any] = {
             "schema": SCHEMA,
             "manifest_sha256": file_sha256(trees / "bundle" / manifest.NAME),
             "handler_sha256": handler_sha256,
             "extras": sorted(extras),
+            **({"extension": added.contract} if own else {}),
             **({"image_formats": decoders} if decoders else {}),
             "artefacts": ARTIFACTS[target.package](trees, staged, target),
             "function": function.configuration(target, [path for role, path, _, _ in ZIPS if role != "function"]),
@@ -107,7 +119,7 @@ def _package(
         }
         table = size_check.size_table(facts, sizes, decoders)
         if search_image.EXTRA in extras:
-            sources = search_image.Sources(bundle, facts, HANDLER, needed, torch_index_url, cache)
+            sources = search_image.Sources(bundle, facts, HANDLER, needed, index, cache, own)
             table += search_image.add(sources, staged, contract)
         tree.write_json(staged / CONTRACT, contract)
         _swap(staged, output)
@@ -115,11 +127,20 @@ def _package(
     return Packaged(contract, table, list(size_check.notes(facts, zips, compiled)))
 
 
+def _add_own(
+    own: Path | None, trees: Path, target: Target, bundle: Path, output: Path, installed: Iterable[dict[str, str]]
+) -> extension.Extension:
+    if own is None:
+        return extension.Extension({}, [])
+    return extension.add(own, trees, target, bundle, output, [wheel["name"] for wheel in installed])
+
+
 def _compiled(trees: Path, target: Target) -> bool:
     """Compile the trees for the target's Python, if it is here; an image compiles while it is built."""
     if lambda_limits.SHAPES[target.package].on_base_image:
         return True
-    return compile_for(target.python, {trees / "dependencies": "/opt/python", trees / "handler": "/var/task/handler"})
+    places = {"dependencies": "/opt/python", "handler": "/var/task/handler", extension.NAME: extension.STANDS_AT}
+    return compile_for(target.python, {trees / name: at for name, at in places.items() if (trees / name).is_dir()})
 
 
 def _image(trees: Path, staged: Path, target: Target) -> list[dict[str, Any]]:
@@ -133,14 +154,16 @@ def _image(trees: Path, staged: Path, target: Target) -> list[dict[str, Any]]:
 def _layers(trees: Path, staged: Path, _: Target) -> list[dict[str, Any]]:
     artifacts = []
     for role, path, name, source in ZIPS:
-        archive.write(staged / path, {name: trees / source})
+        beside = {other: trees / other for other in BESIDE.get(role, ()) if (trees / other).is_dir()}
+        content = {name: trees / source, **beside}
+        archive.write(staged / path, content)
         artifacts.append(
             {
                 "role": role,
                 "path": path,
                 "sha256": file_sha256(staged / path),
                 "bytes": (staged / path).stat().st_size,
-                "unzipped_bytes": tree.size(trees / source),
+                "unzipped_bytes": sum(map(tree.size, content.values())),
             }
         )
     return artifacts

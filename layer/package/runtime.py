@@ -41,10 +41,10 @@ def install(engines: Iterable[str], target: Target, tree: Path, torch_index_url:
     of_torch = [wheel for wheel in pins if wheel.name in TORCH]
     others = [wheel for wheel in pins if wheel.name not in TORCH]
     if torch_index_url:
-        taken = _install(others, target, tree, None) + _install(of_torch, target, tree, torch_index_url)
+        taken = install_pins(others, target, tree, None) + install_pins(of_torch, target, tree, torch_index_url)
     else:
         try:
-            taken = _install(pins, target, tree, None)
+            taken = install_pins(pins, target, tree, None)
         except PackageError as error:
             raise PackageError(f"{error}\n{CPU_ADVICE}" if of_torch else str(error)) from error
     if any(tree.rglob("libtorch_cuda.so")):
@@ -54,8 +54,8 @@ def install(engines: Iterable[str], target: Target, tree: Path, torch_index_url:
     return Installed(trimmed, sorted(taken, key=lambda one: one["name"]))
 
 
-def _install(pins: list[Wheel], target: Target, tree: Path, index: str | None) -> list[dict[str, str]]:
-    """Install these and no others, and return what pip reports of them."""
+def install_pins(pins: list[Wheel], target: Target, tree: Path, index: str | None) -> list[dict[str, str]]:
+    """Install these and no others, and return what pip reports of them. Raises PackageError."""
     if not pins:
         return []
     with tempfile.TemporaryDirectory(prefix="openclip-pins-") as scratch:

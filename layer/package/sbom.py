@@ -34,14 +34,15 @@ Component = dict[str, Any]
 def document(facts: Manifest, trees: Path, installed: Iterable[Mapping[str, str]]) -> dict[str, Any]:
     """Describe a package.
 
-    `facts` is the bundle's manifest, `trees` holds `handler`, `dependencies` and `bundle` as they ship, and `installed`
-    has name, version, filename and sha256 of every wheel in `dependencies`.
+    `facts` is the bundle's manifest. `trees` holds `handler`, `dependencies` and `bundle` as they ship, and perhaps
+    `handler_ext`. `installed` has name, version, filename and sha256 of every wheel in `dependencies`.
     """
     project = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]
     ours = {"version": project["version"], "licenses": [_license(project["license"])]}
     distributions = _distributions(trees / "dependencies")
     parts = [
         {**_component("application", "handler"), **ours, "components": _file_components(trees / "handler")},
+        *_own(trees / "handler_ext"),
         *(_wheel(wheel, distributions.get(_canonical(wheel["name"]))) for wheel in installed),
         *(_model(model, facts.files) for model in facts.models),
         *_other_files(facts, trees / "bundle"),
@@ -61,6 +62,12 @@ def document(facts: Manifest, trees: Path, installed: Iterable[Mapping[str, str]
 def _component(kind: str, name: str, ref: str | None = None, sha256: str | None = None) -> Component:
     hashes = {"hashes": [{"alg": "SHA-256", "content": sha256}]} if sha256 else {}
     return {"type": kind, "bom-ref": ref or name, "name": name, **hashes}
+
+
+def _own(root: Path) -> Iterable[Component]:
+    """Yield code of the user's own, where the package has some: of no version or license that is known here."""
+    if root.is_dir():
+        yield {**_component("application", root.name), "components": _file_components(root)}
 
 
 def _file_components(root: Path) -> list[Component]:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from layer.bundle.records import Manifest
-from layer.package import image, runtime_cache, sbom, size_check, tree
+from layer.package import extension, image, runtime_cache, sbom, size_check, tree
 from layer.package.digest import tree_sha256
 from layer.progress import file_sha256
+from layer.spec import Target
 
 EXTRA = ROLE = "search"
 CONTEXT = "search-image"
@@ -32,6 +33,7 @@ class Sources:
     engines: Collection[str]
     torch_index_url: str | None
     cache: Path
+    own: Path | None = None
 
 
 def add(sources: Sources, staged: Path, contract: dict[str, Any]) -> list[str]:
@@ -47,11 +49,12 @@ def add(sources: Sources, staged: Path, contract: dict[str, Any]) -> list[str]:
         context / "dependencies", engines, target, sources.torch_index_url, sources.cache
     )
     tree.copy(sources.handler, context / "handler", NOT_SHIPPED)
-    sizes = {name: tree.size(context / name) for name in ("handler", "dependencies")}
+    added = _add_own(sources, context, staged.parent, target, installed)
+    sizes = {path.name: tree.size(path) for path in sorted(context.iterdir())}
     size_check.check(facts, {**sizes, "bundle": tree.size(sources.bundle)}, layers=0)
     tree.copy(sources.bundle, context / "bundle")
     tree.normalize_metadata(context)
-    listed = tree.write_json(staged / SBOM, sbom.document(facts, context, installed))
+    listed = tree.write_json(staged / SBOM, sbom.document(facts, context, [*installed, *added]))
     handler_sha256 = tree_sha256(context / "handler")
     image.write_dockerfile(context, target.python, COMMAND, CHECK)
     tree.normalize_metadata(context)
@@ -62,3 +65,13 @@ def add(sources: Sources, staged: Path, contract: dict[str, Any]) -> list[str]:
     }
     contract["artefacts"].append(row)
     return ["search image:", *size_check.size_table(facts, sizes)]
+
+
+def _add_own(
+    sources: Sources, context: Path, scratch: Path, target: Target, installed: list[dict[str, Any]]
+) -> list[dict[str, str]]:
+    """Add code of the user's own, which preprocesses and authenticates here too; returns the wheels that it needs."""
+    if sources.own is None:
+        return []
+    names = [wheel["name"] for wheel in installed]
+    return extension.add(sources.own, context, target, sources.bundle, scratch, names).wheels

@@ -15,8 +15,9 @@ MB = 1_000_000
 def check(facts: Manifest, sizes: Mapping[str, int], layers: int, decoders: Mapping[str, int] | None = None) -> None:
     """Raise PackageError with the size table where a package is over its shape's limit.
 
-    `facts` is the bundle's manifest; `sizes` are bytes unzipped: "handler", "dependencies", "bundle"; `layers` is how
-    many a function would have; `decoders` are what image_formats added to the dependencies.
+    `facts` is the bundle's manifest; `sizes` are bytes unzipped: "handler", "dependencies", "bundle", and "handler_ext"
+    where there is code of the user's own; `layers` is how many a function would have; `decoders` are what image_formats
+    added to the dependencies.
     """
     shape = lambda_limits.SHAPES[facts.target.package]
     if shape.layers is not None and layers > shape.layers:
@@ -32,7 +33,7 @@ def check(facts: Manifest, sizes: Mapping[str, int], layers: int, decoders: Mapp
             [
                 f"the bundle does not fit: {total:,} bytes unzipped, Lambda takes {shape.room:,} of {shape.of}",
                 *size_table(facts, sizes, decoders or {}),
-                f"{_left(shape.room - sizes['handler'] - sizes['dependencies'])} In layer/models.toml:",
+                f"{_left(shape.room - total + sizes['bundle'])} In layer/models.toml:",
                 *_fixes(facts),
             ]
         )
@@ -59,7 +60,7 @@ def refuse_beforehand(facts: Manifest, layers: int) -> None:
 
 def size_table(facts: Manifest, sizes: Mapping[str, int], decoders: Mapping[str, int] | None = None) -> list[str]:
     """Return one line for each part, the models' each for itself, in MB unzipped."""
-    rows = [("handler", sizes["handler"]), ("dependencies", sizes["dependencies"])]
+    rows = [(name, sizes[name]) for name in ("handler", "handler_ext", "dependencies") if name in sizes]
     rows += [(f"  of these {DECODERS[name].name}", size) for name, size in (decoders or {}).items()]
     for model in facts.models:
         prefix = f"models/{model.slug}/"

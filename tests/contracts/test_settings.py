@@ -22,6 +22,7 @@ NOT_DEPLOYED = {  # and why
     "cors_origins": "the gateway does it, by a setting of the same name",
     "base_path": "the gateway names its route",
     "search": "it comes with the index that is deployed",
+    "extensions": "the package has one place",
 }
 DEPLOYED = [name for name in DECLARED if name not in NOT_DEPLOYED]
 # Values as they are written behind -c, each another than the default, and what the handler makes of it.

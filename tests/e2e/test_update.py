@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from openclip_lambda.cli import main as cli
 
 from tests.bounds import MIN_COSINE
-from tests.e2e import builds, traffic
+from tests.e2e import builds, own_code, traffic
 from tests.e2e.aws import REGION, ROOT, Aws
 from tests.e2e.builds import Builds, manifest_sha256
 from tests.e2e.deployment import Deployment, resolve_localhost
@@ -107,10 +107,18 @@ def test_with_iam_a_signature_of_somebody_who_may_is_needed(
     assert stack.invocations() == before
 
 
-def test_with_jwt_a_token_of_the_issuer_for_the_audience_is_needed(
-    stack: Deployment, build: Builds, tokens: Issuer
-) -> None:
-    stack.deploy(build(stack.shape, "fp32"), auth="jwt", jwt_issuer=tokens.url, jwt_audience=AUDIENCE)
+@pytest.fixture(scope="module")
+def issued(stack: Deployment, build: Builds, tokens: Issuer, tmp_path_factory: pytest.TempPathFactory) -> Issuer:
+    """Deploy the stack for tokens of an issuer, which is returned; the image with code of a user's own."""
+    made = build(stack.shape, "fp32")
+    if stack.shape == "image":
+        made = own_code.packaged(made, tmp_path_factory.mktemp("project"))
+    stack.deploy(made, auth="jwt", jwt_issuer=tokens.url, jwt_audience=AUDIENCE)
+    return tokens
+
+
+def test_with_jwt_a_token_of_the_issuer_for_the_audience_is_needed(stack: Deployment, issued: Issuer) -> None:
+    tokens = issued
     good = tokens.token(aud=AUDIENCE)
     head, claims, signature = good.split(".")
     refused = {
@@ -130,6 +138,11 @@ def test_with_jwt_a_token_of_the_issuer_for_the_audience_is_needed(
         dict.fromkeys(refused, 401)
     )
     assert stack.invocations() == before
+
+
+@pytest.mark.parametrize("stack", ["image"], indirect=True)  # tests/local has the zip
+def test_code_of_a_user_s_own_answers_refuses_preprocesses_and_measures(stack: Deployment, issued: Issuer) -> None:
+    own_code.check(stack, lambda name: bearer(issued.token(aud=AUDIENCE, sub=name)))
 
 
 @pytest.fixture(scope="module")

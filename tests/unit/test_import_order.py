@@ -24,6 +24,7 @@ ORDER = {
         ("models",),
         ("imaging",),
         ("engines",),
+        ("extensions",),
         ("manifest", "messages", "offline", "telemetry"),
         ("settings",),
         ("errors",),

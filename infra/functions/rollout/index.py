@@ -24,6 +24,7 @@ HEALTH = {
     "headers": {},
     "requestContext": {"http": {"method": "GET", "path": "/health"}, "stage": "$default"},
     "isBase64Encoded": False,
+    "openclip": "gate",  # no gateway sends it: own authentication of the deployment's is for those who come through one
 }
 
 

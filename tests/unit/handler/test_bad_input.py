@@ -212,6 +212,7 @@ def test_every_code_of_a_request_is_tested_here() -> None:
         "invalid_event",  # tests/unit/handler/test_routes.py
         "invalid_vector", "query_cancels_out", "urls_not_enabled", "index_not_found", "index_of_another_model",
         "index_unavailable",  # tests/unit/handler/search
+        "not_authenticated", "not_permitted", "extension_failed",  # tests/unit/handler/extensions
         "internal_error", "not_ready",  # tests/unit/handler/test_service.py
     }  # fmt: skip
     assert set(STATUS) - tested == elsewhere

@@ -32,7 +32,7 @@ class Model:
     def empty(self, count: int) -> "np.ndarray[Any, np.dtype[np.float32]]":
         return np.empty((count, 3, 1, 1), np.float32)
 
-    def of(self, decoded: Decoded, out: "np.ndarray[Any, np.dtype[np.float32]]") -> None:
+    def pixels(self, decoded: Decoded, out: "np.ndarray[Any, np.dtype[np.float32]]") -> None:
         with self._lock:
             self.held += 1
             self.most_held = max(self.most_held, self.held)

@@ -31,7 +31,9 @@ def test_a_tokenizer_that_drops_an_option_is_no_equal(made: list[list[int]], equ
         [[1, 2]],
     )
     entry = SimpleNamespace(id="m", precision="fp32", golden=samples)
-    model = SimpleNamespace(engine=engine, entry=entry, preprocess=lambda _: np.zeros((3, 2, 2)), load_seconds=0.0)
+    model = SimpleNamespace(
+        engine=engine, entry=entry, preprocess=lambda _: np.zeros((3, 2, 2)), load_seconds=0.0, own=None
+    )
     models: Any = SimpleNamespace(get=lambda _: model)
 
     report = golden.compare(Manifest(Path(), b"", (entry,), ()), models)  # type: ignore[arg-type]

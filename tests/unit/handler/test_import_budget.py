@@ -112,6 +112,11 @@ def test_the_first_requests_do_without_what_is_slow_to_import(found: Any) -> Non
     assert LATE & used == set()
 
 
+def test_without_code_of_a_user_s_own_nothing_is_imported_for_it(found: Any) -> None:
+    ours = {name for phase in found for name in found[phase]["modules"]}
+    assert not [name for name in ours if name.startswith(("handler.extensions", "handler.http.extended"))]
+
+
 def test_a_plain_request_imports_no_other_vendor_s_adapter(tmp_path: Path) -> None:
     program = """
 import sys

@@ -26,7 +26,7 @@ def function(tmp_path: Path) -> FakeFunction:
 def loader(monkeypatch: pytest.MonkeyPatch) -> Loader:
     """Let Service.start load with this instead of an engine."""
     fake = Loader()
-    monkeypatch.setattr(handler.models.Models.__init__, "__defaults__", (fake,))
+    monkeypatch.setattr(handler.models.Models.__init__, "__defaults__", (fake, None))
     return fake
 
 

@@ -8,7 +8,7 @@ import pytest
 from layer.errors import PackageError
 from layer.package import replaceable
 
-ZIPS = {"function.zip": "handler", "layer.zip": "openclip"}
+ZIPS: dict[str, tuple[str, ...]] = {"function.zip": ("handler", "handler_ext"), "layer.zip": ("openclip",)}
 
 
 def check(output: Path) -> None:

@@ -1,0 +1,103 @@
+"""A project folder outside of the checkout: models.toml, models.lock, code and settings of the user's own."""
+
+import json
+import os
+import re
+import shutil
+import tempfile
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+from layer.errors import ProjectError
+
+CHECKOUT = Path(__file__).parents[2]
+TEMPLATE = CHECKOUT / "template"
+MODELS, LOCK = "models.toml", "models.lock"
+PATHS = ("cache", "checkpoint", "config", "pairs", "labels")  # keys of models.toml whose values may be files
+FILLED_IN = ("README.md", "cdk.json")  # what names this checkout and the project
+MAY_BE_THERE = {".git", ".gitattributes", ".github", "LICENSE"}  # of a repository that is made first
+
+
+def init(folder: Path, models: Path, lock: Path, own: Path | None = None) -> list[str]:
+    """Write a new project into `folder`, and return the names of its files; nothing that is there is changed.
+
+    `models` is the models.toml that it begins with, `lock` its models.lock where there is one, `own` a handler_ext that
+    is copied instead of the example. Raises ProjectError; then nothing was written.
+    """
+    whole = folder.absolute()
+    _check(whole, models, own)
+    whole.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{whole.name}-", dir=whole.parent) as scratch:
+        staged = Path(scratch) / "project"
+        shutil.copytree(TEMPLATE, staged, ignore=shutil.ignore_patterns("__pycache__"))
+        (staged / "gitignore").rename(staged / ".gitignore")
+        if own:
+            shutil.rmtree(staged / "handler_ext")
+            (staged / "test_handler_ext.py").unlink()
+            shutil.copytree(own, staged / "handler_ext", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copyfile(models, staged / MODELS)
+        if lock.is_file():
+            shutil.copyfile(lock, staged / LOCK)
+        for name in FILLED_IN:
+            _fill_in(staged / name, _values(whole))
+        names = sorted(path.relative_to(staged).as_posix() for path in staged.rglob("*") if path.is_file())
+        _put(staged, whole)
+    return names
+
+
+def left_behind(models: Path) -> list[str]:
+    """Return the files that a models.toml names relative to itself: in a project that leads to somewhere else."""
+    spec = tomllib.loads(models.read_text(encoding="utf-8-sig"))
+    tables = [spec, spec.get("evaluate", {}), *spec.get("model", [])]
+    named = [(key, str(table[key])) for table in tables for key in PATHS if key in table]
+    files = [name for key, name in named if key != "config" or name.endswith(".json")]  # or a pair of the registry
+    return [
+        str(models.absolute().parent / name) for name in files if "://" not in name and not Path(name).is_absolute()
+    ]
+
+
+def _check(folder: Path, models: Path, own: Path | None) -> None:
+    if folder.resolve().is_relative_to(CHECKOUT.resolve()):
+        raise ProjectError(
+            f"{folder} is inside of this checkout, where `git pull` and `make clean` change things: name a folder "
+            "outside of it, as in ../my-search"
+        )
+    if folder.exists() and not folder.is_dir():
+        raise ProjectError(f"{folder} is a file: name another folder")
+    if folder.is_dir() and (found := sorted({path.name for path in folder.iterdir()} - MAY_BE_THERE)):
+        raise ProjectError(
+            f"{folder} has {found[0]} in it, and nothing is overwritten: name a folder that is not there"
+        )
+    if not models.is_file():
+        raise ProjectError(f"{models} is not there: give --models a models.toml, or leave it out")
+    if own and not (own / "__init__.py").is_file():
+        raise ProjectError(f"{own} has no __init__.py: give --extensions your handler_ext, or leave it out")
+
+
+def _values(folder: Path) -> Mapping[str, str]:
+    stack = re.sub(r"[^A-Za-z0-9]+", "-", f"openclip-{folder.name}").strip("-")[:60]
+    return {
+        "@CHECKOUT@": str(CHECKOUT.resolve()),
+        "@STACK@": stack,
+        "@NAME@": folder.name,
+        "@FOLDER@": str(folder),
+    }
+
+
+def _fill_in(place: Path, values: Mapping[str, str]) -> None:
+    text = place.read_text(encoding="utf-8")
+    for mark, value in values.items():
+        text = text.replace(mark, json.dumps(value)[1:-1] if place.suffix == ".json" else value)
+    place.write_text(text, encoding="utf-8")
+
+
+def _put(staged: Path, folder: Path) -> None:
+    """Move what was made into its place: as one directory, unless a repository is there already."""
+    if not folder.exists() or not any(folder.iterdir()):
+        staged.rename(folder)
+        return
+    for path in sorted(staged.iterdir()):
+        if os.path.lexists(folder / path.name):
+            raise ProjectError(f"{folder / path.name} appeared meanwhile, and was not overwritten: try again")
+        path.rename(folder / path.name)

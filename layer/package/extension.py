@@ -1,0 +1,135 @@
+"""Code of the user's own, packaged beside the handler: copied, checked by the handler itself, with what it requires."""
+
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from layer.bundle import sandbox
+from layer.errors import PackageError
+from layer.package import runtime, tree
+from layer.package.digest import files, tree_sha256
+from layer.package.wheels import Wheel
+from layer.progress import file_sha256
+from layer.spec import Target
+
+NAME = "handler_ext"
+REQUIREMENTS = "requirements.txt"
+STANDS_AT = f"/var/task/{NAME}"
+_PIN = re.compile(
+    r"(?P<name>[A-Za-z0-9][A-Za-z0-9_.-]*)==(?P<version>[^\s;]+)(?P<hashes>(\s+--hash=sha256:[0-9a-f]{64})+)"
+)
+
+
+@dataclass(frozen=True)
+class Extension:
+    """What was added to a package: `contract` is its part of package.json, `wheels` what it requires, as installed."""
+
+    contract: dict[str, Any]
+    wheels: list[dict[str, str]]
+
+
+def add(source: Path, trees: Path, target: Target, bundle: Path, output: Path, present: Collection[str]) -> Extension:
+    """Copy `source` to `trees / NAME`, and what it requires into `trees / "dependencies"`.
+
+    `present` are the names of the packages that are there already. Raises PackageError, naming file and fix.
+    """
+    if not (source / "__init__.py").is_file():
+        raise PackageError(
+            f"{source} has no __init__.py, which is where code of your own begins: give the path of your {NAME}, or "
+            "make one with `python -m layer init`"
+        )
+    place = trees / NAME
+    tree.copy(source, place, [path.name for path in source.iterdir() if path.name.startswith(".")])
+    for hidden in list(place.rglob(".*")):  # what editors and shells leave, and a .env
+        shutil.rmtree(hidden) if hidden.is_dir() else hidden.unlink(missing_ok=True)
+    wheels = _requirements(place / REQUIREMENTS)
+    with tempfile.TemporaryDirectory(prefix="openclip-own-") as scratch:
+        own = Path(scratch)
+        installed = _install(source, wheels, target, own, present)
+        report = _checked(source, place, own, bundle)
+        if report["sha256"] != tree_sha256(place):
+            raise PackageError(
+                f"{source} has a link or a file that cannot be packaged as it is: have plain files in it"
+            )
+        _merge(own, trees / "dependencies", source)
+    contract = {
+        **{key: report[key] for key in ("sha256", "routes", "hooks", "own_preprocessing", "vectors_sha256")},
+        "files": {path.relative_to(place).as_posix(): file_sha256(path) for path in sorted(files(place))},
+        "requirements": installed,
+        "source": Path(os.path.relpath(source, output)).as_posix(),
+    }
+    return Extension(contract, installed)
+
+
+def _requirements(place: Path) -> list[Wheel]:
+    """Read pins with their hashes, as `pip-compile --generate-hashes` writes them too. Raises PackageError."""
+    if not place.is_file():
+        return []
+    wheels = []
+    text = re.sub(r"\s*\\\n\s*", " ", place.read_text(encoding="utf-8"))
+    for line in (line.partition(" #")[0].strip() for line in text.splitlines()):
+        if not line or line.startswith("#"):
+            continue
+        if (found := _PIN.fullmatch(line)) is None:
+            raise PackageError(
+                f"{place}: {line.partition(' ')[0]!r:.80} is not name==version --hash=sha256:...: pin every package "
+                "that is needed, those of packages too (`pip-compile --generate-hashes` writes such a file)"
+            )
+        wheels.append(Wheel(found["name"], found["version"], tuple(re.findall("[0-9a-f]{64}", found["hashes"]))))
+    return wheels
+
+
+def _install(
+    source: Path, wheels: list[Wheel], target: Target, own: Path, present: Collection[str]
+) -> list[dict[str, str]]:
+    twice = {_canonical(wheel.name) for wheel in wheels} & {_canonical(name) for name in present}
+    if twice:
+        name = sorted(twice)[0]
+        raise PackageError(
+            f"{source / REQUIREMENTS}: {name} is part of the package already: remove its line, import it"
+        )
+    try:
+        return sorted(runtime.install_pins(wheels, target, own, None), key=lambda one: one["name"])
+    except PackageError as error:
+        raise PackageError(f"{source / REQUIREMENTS} cannot be installed for the target: {error}") from error
+
+
+def _checked(source: Path, place: Path, own: Path, bundle: Path) -> Mapping[str, Any]:
+    """Have the shipped handler import and check it, without a network. Raises PackageError with its words."""
+    path = os.pathsep.join(map(str, (sandbox.ROOT, own)))
+    run = sandbox.run(bundle, ["-B", "-m", "handler.extensions", str(place.resolve())], {"PYTHONPATH": path})
+    try:
+        report: dict[str, Any] = json.loads(run.stdout)
+    except ValueError as error:
+        raise PackageError(f"{source} cannot be checked: {sandbox.reason(run)}") from error
+    if report.get("ok"):
+        return report
+    compiled = any(own.rglob("*.so"))
+    here = (
+        f". It was tried with this machine's Python; what {REQUIREMENTS} brings is compiled for the target: if that is "
+        "the reason, import it inside the function that needs it"
+        if compiled
+        else ""
+    )
+    raise PackageError(f"{source} would keep the function from starting: {report.get('reason')}{here}")
+
+
+def _merge(own: Path, dependencies: Path, source: Path) -> None:
+    shutil.rmtree(own / "bin", ignore_errors=True)  # command line tools
+    for path in files(own):
+        inside = path.relative_to(own)
+        if (dependencies / inside).exists():
+            raise PackageError(
+                f"{source / REQUIREMENTS} brings {inside.as_posix()}, which the package has already: remove the line"
+            )
+    tree.copy(own, dependencies)
+
+
+def _canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()

@@ -1,0 +1,74 @@
+"""Metrics of a user's own: in the line of the request, bounded, and never at the cost of a response."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.handler.extensions.own_code import Extended
+
+METRICS = """
+def metrics(request, response):
+    return eval(request.query["own"])
+routes = {}
+"""
+
+
+def line(
+    function: Extended, own: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> tuple[int, dict[str, Any]]:
+    from urllib.parse import quote
+
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "openclip")
+    status, _ = function.ask("GET", "/v1/models", query=f"own={quote(own)}")
+    return status, json.loads(capsys.readouterr().out.splitlines()[-1])
+
+
+def test_a_metric_is_in_the_line_in_cloudwatch_s_format(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    function = Extended(tmp_path, METRICS)
+    status, found = line(function, "{'Shoes': 3, 'Price': 2.5, 'Answered': response.status}", monkeypatch, capsys)
+    assert (status, found["Shoes"], found["Price"], found["Answered"]) == (200, 3, 2.5, 200)
+    [directive] = found["_aws"]["CloudWatchMetrics"]
+    assert {"Name": "Shoes", "Unit": "None"} in directive["Metrics"]
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        "None",
+        "{'Duration': 1}",
+        "{'request_id': 1}",
+        "{'Status': 1}",
+        "{'a b': 1}",
+        "{3: 1}",
+        "{'A': 'text'}",
+        "{'A': True}",
+        "{'A': float('inf')}",
+        "{f'M{n}': n for n in range(21)}",
+        "1 / 0",
+    ],
+)
+def test_a_metric_that_is_wrong_costs_nobody_the_response_and_is_counted(
+    tmp_path: Path,
+    own: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    status, found = line(Extended(tmp_path, METRICS), own, monkeypatch, capsys)
+    assert (status, found["Code"], found["Rejected"]) == (200, "extension_failed", 1)
+    assert "metrics of handler_ext/__init__.py failed with" in caplog.text
+
+
+def test_metrics_of_ever_new_names_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from handler.http import extended
+
+    monkeypatch.setattr(extended, "_names", set())
+    function = Extended(tmp_path, METRICS)
+    codes = [line(function, f"{{'User{n}': 1}}", monkeypatch, capsys)[1].get("Code") for n in range(22)]
+    assert codes == [None] * 20 + ["extension_failed"] * 2

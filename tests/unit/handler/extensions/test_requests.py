@@ -1,0 +1,140 @@
+"""Routes of a user's own: with our errors, limits, telemetry and CORS."""
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from handler.http import dispatch
+from tests.unit.fake_bundle import image_bytes
+from tests.unit.handler.extensions.own_code import Extended
+
+ROUTES = """
+from handler.extensions import ApiError, Response
+
+def hello(request, service):
+    return {"hello": request.query.get("name", "you"), "by": request.principal}
+
+def nearest(request, service):
+    body = service.read_json(request)
+    words, image = body["words"], bytes.fromhex(body["image"])
+    scores = service.embed(words) @ service.embed([image], service.models[0].id)[0]
+    return Response(201, {"word": words[int(scores.argmax())]}, {"cache-control": "no-store"})
+
+def refuse(request, service):
+    raise ApiError("object_not_found", "no such shoe")
+
+def broken(request, service):
+    password = "hunter2"
+    return {}[password]
+
+def odd(request, service):
+    return eval(request.query["what"])
+
+routes = {
+    ("GET", "/ext/hello"): hello, ("POST", "/ext/nearest"): nearest, ("GET", "/ext/refuse"): refuse,
+    ("GET", "/ext/broken"): broken, ("GET", "/ext/odd"): odd,
+}
+"""
+
+
+@pytest.fixture
+def routes(tmp_path: Path) -> Extended:
+    return Extended(tmp_path, ROUTES, cors_origins=("https://app.example",), max_items=3, max_body_bytes=2000)
+
+
+def test_a_route_is_answered_and_has_the_methods_headers_and_cors_of_ours(routes: Extended) -> None:
+    assert routes.ask("GET", "/ext/hello", query="name=Ada") == (200, {"hello": "Ada", "by": ""})
+    head = dispatch.handle(routes.service, routes.event("HEAD", "/ext/hello"), None)
+    assert (head["statusCode"], head["body"]) == (200, "")
+    origin = {"origin": "https://app.example"}
+    answer = dispatch.handle(routes.service, routes.event("GET", "/ext/hello", headers=origin), None)
+    assert answer["headers"]["access-control-allow-origin"] == "https://app.example"
+    asked = {**origin, "access-control-request-method": "POST"}
+    preflight = dispatch.handle(routes.service, routes.event("OPTIONS", "/ext/nearest", headers=asked), None)
+    assert (preflight["statusCode"], preflight["headers"]["access-control-allow-methods"]) == (204, "POST, OPTIONS")
+    status, body = routes.ask("POST", "/ext/hello")
+    assert (status, body["error"]["code"]) == (405, "method_not_allowed")
+    assert "/ext/hello" in routes.ask("GET", "/ext/nothing")[1]["error"]["message"]
+
+
+def test_a_route_embeds_with_the_function_s_own_model(routes: Extended) -> None:
+    body = {"words": ["aaa", "c"], "image": image_bytes((255, 0, 0)).hex()}
+    event = routes.event("POST", "/ext/nearest", body)
+    answer = dispatch.handle(routes.service, event, None)
+    assert (answer["statusCode"], json.loads(answer["body"])) == (201, {"word": "aaa"})
+    assert answer["headers"]["cache-control"] == "no-store"
+    assert "inference;dur=" in answer["headers"]["server-timing"]
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b"{", "invalid_json"),
+        (b" " * 3000, "body_too_large"),
+        ({"words": ["a"] * 4, "image": ""}, "too_many_items"),
+        ({"words": ["a", ""], "image": ""}, "empty_input"),
+        ({"words": ["a"], "image": "00"}, "not_an_image"),
+        ({"words": "a", "image": "00"}, "extension_failed"),
+        ([], "extension_failed"),
+    ],
+)
+def test_the_limits_and_codes_of_ours_hold_on_a_route(routes: Extended, body: Any, code: str) -> None:
+    assert routes.ask("POST", "/ext/nearest", body)[1]["error"]["code"] == code
+
+
+def test_a_code_of_ours_passes_and_anything_else_is_extension_failed_without_a_secret(
+    routes: Extended, caplog: pytest.LogCaptureFixture
+) -> None:
+    status, body = routes.ask("GET", "/ext/refuse")
+    assert (status, body["error"]["message"]) == (404, "no such shoe")
+    status, body = routes.ask("GET", "/ext/broken", query="name=private")
+    assert (status, body["error"]["code"], body["error"]["type"]) == (500, "extension_failed", "server_error")
+    assert "GET /ext/broken of handler_ext/__init__.py failed with KeyError" in caplog.text
+    assert "handler_ext/__init__.py:18 in broken" in caplog.text
+    assert not [
+        word for word in ("hunter2", "password", "private", "Traceback") if word in caplog.text + json.dumps(body)
+    ]
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        "None",
+        "'text'",
+        "[1]",
+        "Response('200', {})",
+        "Response(99, {})",
+        "Response(200, b'bytes')",
+        "Response(200, {'a': float('nan')})",
+        "Response(200, {'a': object()})",
+        "Response(200, {}, {'X-Upper': 'a'})",
+        "Response(200, {}, {'x-a': 'b\\r\\nset-cookie: c'})",
+        "Response(200, {}, None)",
+        "Response(200, 'text', {}, 'text/plain\\n')",
+        "__import__('sys').exit(0)",
+        "(_ for _ in ()).throw(ApiError('my_code', 'x'))",
+        "(_ for _ in ()).throw(ApiError('invalid_value', 3))",
+        "(_ for _ in ()).throw(GeneratorExit())",
+    ],
+)
+def test_what_no_gateway_could_send_is_extension_failed(routes: Extended, what: str) -> None:
+    from urllib.parse import quote
+
+    status, body = routes.ask("GET", "/ext/odd", query=f"what={quote(what)}")
+    assert (status, body["error"]["code"]) == (500, "extension_failed")
+
+
+def test_a_response_over_lambda_s_limit_is_refused(routes: Extended) -> None:
+    status, body = routes.ask("GET", "/ext/odd", query="what=Response(200,'x'*6300000)")
+    assert (status, body["error"]["code"]) == (413, "answer_too_large")
+
+
+def test_a_whole_request_is_as_ours_where_there_is_no_such_code(
+    routes: Extended, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        assert routes.ask("POST", "/v1/embeddings", {"input": "ab"})[0] == 200
+    assert caplog.text == ""
