@@ -162,6 +162,14 @@ def _towers(config: Mapping[str, Any], sources: "list[Fetched]") -> dict[str, An
             f"config.json of {name} has model_type {json.dumps(kind)[:80]}, unknown to this transformers.{own} "
             "Name another text tower in text_cfg.hf_model_name"
         )
+
+    known = open_clip.hf_configs.arch_dict
+    if kind not in known:
+        raise CheckpointError(
+            f"config.json of {name} has model_type {kind}, and open_clip {open_clip.__version__} has text towers of "
+            f"{', '.join(sorted(known))} alone. Name one of these kinds in text_cfg.hf_model_name, or build with a "
+            "newer open_clip"
+        )
     return {name: tower}
 
 

@@ -29,7 +29,8 @@ class Family:
     """`model` stands for every name that `pattern` matches first. With `tag` it is built as a pair of the registry.
 
     Without one, it is a repository of its own (hf-hub:), as for names without weights. A member over 400M parameters
-    is `shrunk`: fields of its config by dotted path. `tower` overrides fields of its text tower's own config.
+    is `shrunk`: fields of its config by dotted path. `tower` overrides fields of its text tower's own config. `config`
+    is that of a model which is in no registry.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Family:
     tag: str | None = None
     shrunk: dict[str, Any] = field(default_factory=dict)
     tower: dict[str, Any] = field(default_factory=dict)
+    config: dict[str, Any] | None = None
 
 
 TWO_LAYERS = {"vision_cfg.layers": 2, "text_cfg.layers": 2}
@@ -49,6 +51,18 @@ BIOMED_CONFIG = {
     "text_cfg": {"hf_model_name": "microsoft/BiomedNLP-BiomedBERT-base-uncased-abstract", "hf_proj_type": "mlp",
                  "hf_tokenizer_name": "microsoft/BiomedNLP-BiomedBERT-base-uncased-abstract",
                  "hf_pooler_type": "cls_last_hidden_state_pooler", "context_length": 256},
+}  # fmt: skip
+# open_clip's main branch has it in its registry; 3.3.0 runs its image tower at the fixed size that the config names.
+NAFLEX_CONFIG = {
+    "embed_dim": 768,
+    "init_logit_bias": -10,
+    "custom_text": True,
+    "vision_cfg": {"timm_model_name": "naflexvit_base_patch16_siglip", "timm_model_pretrained": False,
+                   "timm_pool": "map", "timm_proj": "none", "image_size": 256},
+    "text_cfg": {"hf_tokenizer_name": "timm/ViT-B-32-SigLIP2-256", "tokenizer_kwargs": {"clean": "canonicalize"},
+                 "context_length": 64, "vocab_size": 256000, "width": 768, "heads": 12, "layers": 12,
+                 "no_causal_mask": True, "proj_bias": True, "pool_type": "last", "norm_kwargs": {"eps": 1e-6},
+                 "act_kwargs": {"approximate": "tanh"}},
 }  # fmt: skip
 
 FAMILIES = (
@@ -84,8 +98,11 @@ FAMILIES = (
     Family("ViT with relative positions", "vit_relpos", "vit_relpos_medium_patch16_cls_224"),
     Family("other timm image towers", "vit_", "vit_medium_patch16_gap_256"),
 )  # fmt: skip
-# Not of the registry: a repository with an open_clip_config.json of its own.
-BIOMEDCLIP = Family("BiomedCLIP and others of the hub", "$^", "BiomedCLIP")
+# Not of the registry: repositories with an open_clip_config.json of their own.
+OTHERS = (
+    Family("BiomedCLIP and others of the hub", "$^", "BiomedCLIP", config=BIOMED_CONFIG),
+    Family("SigLIP 2 NaFlex, at its config's size", "$^", "ViT-B-16-SigLIP2-naflex", config=NAFLEX_CONFIG),
+)
 
 
 def family_of(name: str) -> Family | None:

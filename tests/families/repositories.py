@@ -13,7 +13,7 @@ from layer.openclip import open_clip
 from layer.registry import parameter_count
 from layer.sources import resolve
 from layer.spec import ModelSpec
-from tests.families.families import BIOMED_BERT, BIOMED_CONFIG, BIOMEDCLIP, TOKENIZERS, Family
+from tests.families.families import BIOMED_BERT, TOKENIZERS, Family
 from tests.hub.server import Hub
 
 
@@ -64,9 +64,7 @@ def third_repository(hub: Hub, root: Path, family: Family) -> None:
 
 
 def _config(family: Family, quick: bool) -> dict[str, Any]:
-    config: dict[str, Any] = (
-        deepcopy(BIOMED_CONFIG) if family is BIOMEDCLIP else open_clip.get_model_config(family.model)
-    )
+    config: dict[str, Any] = deepcopy(family.config or open_clip.get_model_config(family.model))
     for path, value in family.shrunk.items():
         section, key = path.split(".")
         config[section][key] = value

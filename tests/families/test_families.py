@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.families import coverage
-from tests.families.families import BIOMEDCLIP, FAMILIES, Family
+from tests.families.families import FAMILIES, OTHERS, Family
 from tests.families.repositories import serve
 from tests.hub.builder import Builder
 from tests.hub.server import serving
@@ -23,7 +23,7 @@ from tests.hub.server import serving
 ENGINES = os.environ.get("ENGINES", "torch onnx openvino").split()
 QUICK = bool(os.environ.get("QUICK"))  # two layers a tower
 KNOWN = coverage.read()["families"]
-LEAST_SEEN_FIRST = sorted((*FAMILIES, BIOMEDCLIP), key=lambda family: len(KNOWN.get(family.name, {})))
+LEAST_SEEN_FIRST = sorted((*FAMILIES, *OTHERS), key=lambda family: len(KNOWN.get(family.name, {})))
 
 
 @pytest.mark.timeout(3600)

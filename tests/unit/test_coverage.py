@@ -7,7 +7,7 @@ import pytest
 from layer.engines import PER_TOKEN
 from layer.registry import table
 from tests.families import coverage
-from tests.families.families import BIOMEDCLIP, FAMILIES, Family, family_of
+from tests.families.families import FAMILIES, OTHERS, Family, family_of
 
 TABLE = json.loads(table.TABLE.read_text())
 
@@ -43,7 +43,7 @@ def test_a_model_with_published_weights_is_estimated_as_the_bundles_that_were_bu
     assert {model: ratio for model, ratio in share.items() if not 0.99 < ratio < 1.01} == {}
 
 
-@pytest.mark.parametrize("family", [*FAMILIES, BIOMEDCLIP], ids=lambda family: family.name)
+@pytest.mark.parametrize("family", [*FAMILIES, *OTHERS], ids=lambda family: family.name)
 def test_a_family_was_seen_on_every_engine_as_exact_as_promised(family: Family) -> None:
     row = coverage.read()["families"][family.name]
 
