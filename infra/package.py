@@ -37,6 +37,8 @@ class Package:
     artifacts: dict[str, Path]
     dimensions: int  # of a vector of the bundle's first model
     image_formats: tuple[str, ...] = ()  # what is decoded besides the formats that every package does
+    memory: int | None = None  # MB of the function that the bundle is made for, where models.toml says it
+    engines: tuple[str, ...] = ()  # of its models
     own_routes: Mapping[str, tuple[str, ...]] = field(
         default_factory=dict
     )  # methods by path, of code of the user's own
@@ -83,6 +85,8 @@ def read_package(build: Path, handler: Path) -> Package:
         artifacts,
         target["dimensions"],
         target["image_formats"],
+        target["memory"],
+        target["engines"],
         **own,
     )
 
@@ -111,12 +115,14 @@ def _target(path: Path, manifest: bytes) -> dict[str, Any]:
         target, dimensions = facts["target"], int(facts["models"][0]["embed_dim"])
         python, shape, architecture = target["python"], target["package"], target["architecture"]
         formats = tuple(map(str, target.get("image_formats") or ()))
+        memory = None if target.get("memory") is None else int(target["memory"])
+        engines = tuple(str(model["engine"]) for model in facts["models"])
     except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
         raise PackageError(f"{path} is damaged ({error!r}): run `make build`, then `make package`") from error
     if shape not in ROLES or architecture not in ARCHITECTURES or not PYTHON.fullmatch(str(python)):
         raise PackageError(f"{path} has a target that Lambda does not have ({target!r}): run `make build`")
     names = {"python": python, "package": shape, "architecture": architecture}
-    return {**names, "dimensions": dimensions, "image_formats": formats}
+    return {**names, "dimensions": dimensions, "image_formats": formats, "memory": memory, "engines": engines}
 
 
 def tree_sha256(root: Path, without: Collection[str] = (), hidden: bool = True, name: str | None = None) -> str:

@@ -13,7 +13,7 @@ from layer.engines import ENGINES, fastest
 from layer.errors import SpecError
 from layer.files import text_file
 from layer.gate import settings as gate
-from layer.naming import addresses, checked, image_formats, model_names
+from layer.naming import addresses, checked, image_formats, memory, model_names
 
 DEFAULT_SPEC = Path(__file__).with_name("models.toml")
 CHOICES = {
@@ -22,6 +22,7 @@ CHOICES = {
     "engine": ("auto", *ENGINES),
     "precision": ("int8", "fp32"),
 }
+NOT_TEXTS: Mapping[str, Callable[[object], Any]] = {"image_formats": image_formats.checked, "memory": memory.checked}
 PYTHONS = ("3.12", "3.13", "3.14")  # Lambda's on Amazon Linux 2023, whose glibc today's wheels need
 
 
@@ -29,13 +30,14 @@ PYTHONS = ("3.12", "3.13", "3.14")  # Lambda's on Amazon Linux 2023, whose glibc
 class Target:
     """What the bundle is built for; written to the manifest, where infra/ and the handler read it.
 
-    `image_formats` are names of `layer.naming.image_formats.DECODERS`.
+    `image_formats` are names of `layer.naming.image_formats.DECODERS`; `memory` is the function's, in MB.
     """
 
     python: str = "3.13"
     architecture: str = "x86_64"
     package: str = "image"
     image_formats: tuple[str, ...] | None = None
+    memory: int | None = None
 
 
 @dataclass(frozen=True)
@@ -87,8 +89,7 @@ def read_spec(path: Path = DEFAULT_SPEC) -> Spec:
         raise SpecError(f"{path} {error}") from error
     _refuse_unknown(path, "the file", data, ("target", "model", "cache", *gate.TABLES))
     cache = _fields(path, "the file", {"cache": data["cache"]}, Spec)["cache"] if "cache" in data else None
-    target = _target(path, data.get("target", {}))
-    if target.python not in PYTHONS:
+    if (target := _target(path, data.get("target", {}))).python not in PYTHONS:
         raise SpecError(f"{path}: python = {target.python!r} in [target]: set one of {', '.join(PYTHONS)}")
     tables = data.get("model")
     if not isinstance(tables, list) or not tables:
@@ -99,14 +100,14 @@ def read_spec(path: Path = DEFAULT_SPEC) -> Spec:
 
 
 def _target(path: Path, table: Any) -> Target:
-    texts, formats = table, None
-    if isinstance(table, dict) and "image_formats" in table:
-        texts = {key: value for key, value in table.items() if key != "image_formats"}
+    others: dict[str, Any] = {key: table[key] for key in NOT_TEXTS if isinstance(table, dict) and key in table}
+    for key, value in others.items():
         try:
-            formats = image_formats.checked(table["image_formats"])
+            others[key] = NOT_TEXTS[key](value)
         except ValueError as error:
-            raise SpecError(f"{path}: image_formats in [target] {error}") from error
-    return Target(**_fields(path, "[target]", texts, Target), image_formats=formats)
+            raise SpecError(f"{path}: {key} in [target] {error}") from error
+    texts = {key: table[key] for key in table if key not in others} if others else table
+    return Target(**{**_fields(path, "[target]", texts, Target), **others})
 
 
 def _beside(path: Path, directory: str | None) -> str | None:
@@ -142,7 +143,7 @@ def _model(path: Path, number: int, table: Mapping[str, Any], target: Target) ->
     except ValueError as error:
         raise SpecError(f"{path}: {where} {error}") from error
     if fields.setdefault("engine", "auto") == "auto":
-        fields["engine"] = fastest(target.architecture, target.package)
+        fields["engine"] = fastest(target.architecture, target.package, target.memory)
     if "cache" in fields:
         fields["cache"] = str(_beside(path, fields["cache"]))
     precisions = ENGINES[fields["engine"]].recipes

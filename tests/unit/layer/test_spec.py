@@ -160,3 +160,27 @@ def test_a_mistake_is_named_with_its_place_and_the_fix(tmp_path: Path, text: str
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match=r"cannot be read .*name another with --models"):
         read_spec(tmp_path / "models.toml")
+
+
+@pytest.mark.parametrize(
+    ("target", "engine"),
+    [
+        ("", "openvino"),
+        ("memory = 1769", "onnx"),
+        ("memory = 2653", "onnx"),
+        ("memory = 2654", "openvino"),
+        ("memory = 3008", "openvino"),
+        ('memory = 3008\npackage = "layer"', "onnx"),
+    ],
+)
+def test_auto_takes_the_engine_that_starts_sooner_on_one_processor(tmp_path: Path, target: str, engine: str) -> None:
+    text = f'[target]\n{target}\n[[model]]\nname = "hf-hub:a/b"\n[[model]]\nname = "hf-hub:a/c"\nengine = "openvino"\n'
+    spec = read_spec(write(tmp_path, text))
+    assert [model.engine for model in spec.models] == [engine, "openvino"]
+
+
+@pytest.mark.parametrize("written", ['"1769"', "511", "10241", "1769.0", "true", "[]", '"\\u0007"'])
+def test_memory_that_no_function_has_is_refused_with_what_to_write(tmp_path: Path, written: str) -> None:
+    text = f'[target]\nmemory = {written}\n[[model]]\nname = "hf-hub:a/b"\n'
+    with pytest.raises(SpecError, match=r"memory in \[target\] is .*: write memory = 1769, the MB of the function"):
+        read_spec(write(tmp_path, text))
