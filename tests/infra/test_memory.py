@@ -11,7 +11,7 @@ from infra.assembly import engine_advice
 from infra.package import read_package
 from infra.settings import StackSettings
 from tests.infra import fake_build
-from tests.infra.conftest import _synthesize, the_function
+from tests.infra.conftest import synthesized, the_function
 
 
 def build(folder: Path, engine: str, **target: Any) -> Path:
@@ -34,7 +34,7 @@ def build(folder: Path, engine: str, **target: Any) -> Path:
 def test_the_memory_of_models_toml_is_the_functions_unless_told(
     tmp_path: Path, target: dict[str, Any], context: dict[str, Any], expected: int
 ) -> None:
-    template = _synthesize(build(tmp_path / "build", "onnx", **target), tmp_path / "out", context)
+    template = synthesized(build(tmp_path / "build", "onnx", **target), tmp_path / "out", context)
     assert the_function(template)["MemorySize"] == expected
 
 
