@@ -46,7 +46,7 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: venv have-node have-aws help demo serve build verify package pins synth bootstrap deploy destroy measure bench trained models prepared test lint unit infra coverage site offline fit local clients fuzz e2e load batch-scale clean
+.PHONY: venv have-node have-aws help demo serve build verify package pins synth bootstrap deploy destroy measure bench trained models prepared test lint unit infra coverage site offline fit local clients fuzz processors e2e load batch-scale clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -110,6 +110,7 @@ bench: $(VENV)/.workstation ## Every engine beside the plain recipe, on this mac
 	$(PY) -m benchmarks
 
 test: have-node lint unit infra coverage site offline local clients ## Everything this machine can run
+	@if $(PY) -m tests.processors.debian; then $(MAKE) processors; fi
 	@if $(PY) -m tests.e2e.engine; then $(MAKE) e2e; fi
 	@$(PY) -m tests.count
 
@@ -148,6 +149,9 @@ fuzz: ## The fuzzers for longer: over 5,000 requests; images and events, FUZZ_SE
 	$(MAKE) clients SCHEMATHESIS_EXAMPLES=1200 HOSTILE_REPEATS=100 \
 		CLIENTS_ARGS="tests/clients/test_document.py tests/clients/test_hostile.py -s --timeout 3600"
 	FUZZ_SECONDS=$(FUZZ_SECONDS) $(PY) -m pytest tests/unit/handler/test_fuzz.py -s --timeout 7200
+
+processors: $(VENV)/.dev ## Packages for arm64, and x86_64 without VNNI, as qemu runs them (Debian, x86_64, root)
+	$(PYTEST) tests/processors -n 2 --dist loadfile --no-loadscope-reorder --timeout 900
 
 e2e: have-node $(VENV)/.dev $(RIE) $(EMULATOR) $(SAM) $(CLIENTS)/.installed node_modules ## Tests of what is deployed, in containers as Lambda runs them (a Docker engine; Debian, root)
 	$(PYTEST) --timeout 900 $(E2E_ARGS)

@@ -21,7 +21,7 @@ def main() -> int:
         suite = ElementTree.parse(report).getroot().find("testsuite")  # noqa: S314 - pytest wrote it just now
         assert suite is not None, f"{report} is not pytest's"
         ran, skipped = int(suite.attrib["tests"]), int(suite.attrib["skipped"])
-        print(f"tests/{report.stem:8} {ran - skipped:5} ran {skipped:4} skipped {float(suite.attrib['time']):6.0f} s")
+        print(f"tests/{report.stem:10} {ran - skipped:5} ran {skipped:4} skipped {float(suite.attrib['time']):6.0f} s")
         if ran and not skipped:
             wrong.discard(report.stem)
     if wrong:

@@ -19,7 +19,7 @@ if Path("/sys/devices/system/cpu/possible").exists():
 else:
     from handler.engines.hidden_sys import cpuinfo_told
 
-    with cpuinfo_told():
+    with cpuinfo_told("onnxruntime"):
         import onnxruntime
 
 log = logging.getLogger(__name__)

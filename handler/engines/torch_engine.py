@@ -3,14 +3,14 @@
 import os
 import threading
 from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers.models import BPE
 
-from handler.engines import hf_cache
-from handler.engines.skip_weight_init import skip_weight_init
+from handler.engines import hf_cache, hidden_sys
 from handler.engines.text_cleaning import CLEAN
 from handler.engines.threads import thread_count
 from handler.engines.torchvision_ops import import_open_clip
@@ -26,6 +26,8 @@ class TorchEngine:
         hf_cache.prepare(manifest, settings)
         # numpy has read it; torch's own OpenBLAS, on arm64, has work for as many threads as torch is given.
         os.environ.pop("OPENBLAS_NUM_THREADS", None)
+        if not Path("/sys/devices/system/cpu/possible").exists():
+            hidden_sys.import_torch()
         open_clip = import_open_clip()
         import torch
 
@@ -92,6 +94,8 @@ def _bpe(tokenizer: Any) -> Callable[[str], str]:
 
 
 def _load_model(open_clip: Any, entry: ModelEntry) -> Any:
+    from handler.engines.skip_weight_init import skip_weight_init  # late: it imports torch
+
     with skip_weight_init():
         # ..._from_pretrained and not create_model: missing weights must be an error, never a random model.
         model = open_clip.create_model_from_pretrained(entry.name, pretrained=entry.pretrained, return_transform=False)
