@@ -1,6 +1,8 @@
 """The handler on another processor: a package by qemu in Debian's tree, or this machine's libraries."""
 
 import json
+import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -19,6 +21,7 @@ LAMBDAS = {
     "AWS_LAMBDA_FUNCTION_NAME": "openclip",
     "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "3538",  # two processors
 }
+IN_TREE = {"PYTHONPATH": "/var/task:/opt/python"}  # Lambda's module path: the task, then the layers
 # $1 is a tree, $2 says how many pairs follow of a folder and its place in the tree, and then comes a user. The tree is
 # read-only as Lambda's is, but for /tmp; its /sys is empty, as on Lambda's arm64 hosts.
 ENTER = """set -e
@@ -49,8 +52,20 @@ def in_tree(architecture: str, cpu: str, places: Mapping[str, Path], events: Seq
     """Ask a package for `architecture` on qemu's model `cpu`; `places` has its folders by where they stand."""
     python = ["/usr/bin/qemu", "-cpu", cpu, "/usr/bin/python3.13"]
     mounts = {**places, "/usr/bin/qemu": debian.emulator(architecture)}
-    # Lambda's module path: the task, then the layers.
-    return _ask([*entering(architecture, mounts), *python], {"PYTHONPATH": "/var/task:/opt/python"}, events)
+    return _ask([*entering(architecture, mounts), *python], IN_TREE, events)
+
+
+def instructions(cpu: str, places: Mapping[str, Path], events: Sequence[Any], names: Sequence[str]) -> dict[str, int]:
+    """Count instructions for arm64 by their names, in the code that qemu translates while it answers `events`."""
+    with tempfile.TemporaryFile("r+") as log:
+        os.fchmod(log.fileno(), 0o666)  # the function's user opens it
+        python = ["/usr/bin/qemu", "-cpu", cpu, "-d", "in_asm", "-D", f"/proc/self/fd/{log.fileno()}"]
+        command = [*entering("arm64", {**places, "/usr/bin/qemu": debian.emulator("arm64")}), *python]
+        _ask([*command, "/usr/bin/python3.13"], IN_TREE, events, log.fileno())
+        log.seek(0)
+        found = re.compile(rf"^0x[0-9a-f]+:  [0-9a-f]{{8}}  ({'|'.join(names)}) ")
+        counted = [matched[1] for line in log if (matched := found.match(line))]
+    return {name: counted.count(name) for name in names}
 
 
 def entering(architecture: str, places: Mapping[str, Path], as_root: bool = False) -> list[str]:
@@ -74,13 +89,13 @@ def here(bundle: Path, packages: Path | None, events: Sequence[Any], cpu: str | 
         return _ask(python, environ, events)
 
 
-def _ask(python: Sequence[str], environ: Mapping[str, str], events: Sequence[Any]) -> Answers:
+def _ask(python: Sequence[str], environ: Mapping[str, str], events: Sequence[Any], *inherited: int) -> Answers:
     with tempfile.TemporaryFile("w+") as responses:
         run = subprocess.run(
             [*python, "-B", "-c", INVOKER, str(responses.fileno())],
             input="".join(f"{json.dumps(event)}\n" for event in events),
             env={**LAMBDAS, **environ},
-            pass_fds=[responses.fileno()],
+            pass_fds=[responses.fileno(), *inherited],
             capture_output=True,
             text=True,
             check=False,

@@ -34,3 +34,15 @@ def test_every_request_is_answered_as_on_x86_64(cpu: str, places: dict[str, Path
 
     assert_same(EVENTS, found, on_x86_64)
     assert_log_is_ours(found, HIDDEN)
+
+
+@pytest.mark.parametrize("places", ["layer"], indirect=True)
+@pytest.mark.parametrize(("cpu", "used"), [("neoverse-n1", "udot"), ("neoverse-v1", "ummla")])
+def test_products_are_of_the_processor_s_8_bit_instructions_where_sys_is_hidden(
+    cpu: str, used: str, places: dict[str, Path]
+) -> None:
+    # A processor without them takes smlal and sadalp.
+    counted = emulated.instructions(cpu, places, [EVENTS[0]], ["udot", "ummla", "smlal", "sadalp"])
+
+    print(counted)
+    assert [name for name, count in counted.items() if count] == [used]
