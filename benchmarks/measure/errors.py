@@ -7,3 +7,7 @@ class MeasureError(Exception):
 
 class BudgetError(MeasureError):
     """The next step may cost more than the budget has left."""
+
+
+class FailedError(MeasureError):
+    """No invocation of a kind succeeded, such as with too little memory."""

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from benchmarks.measure import log_lines, prices
 from benchmarks.measure.account import Account
-from benchmarks.measure.errors import MeasureError
+from benchmarks.measure.errors import FailedError
 from benchmarks.measure.estimate import Spent
 
 TIMEOUT = 910  # seconds: longer than any function runs, or what was paid for is not seen
@@ -108,11 +108,11 @@ class Function:
 
 
 def good(invocations: Sequence[Invocation], what: str) -> list[Invocation]:
-    """Return the invocations that went well. Raises MeasureError with the reason where none did."""
+    """Return the invocations that went well. Raises FailedError with the reason where none did."""
     found = [one for one in invocations if not one.error and not one.refused]
     if not found:
         reasons = sorted({one.error or "refused: the account's concurrency is used up" for one in invocations})
-        raise MeasureError(f"{what}: no invocation succeeded: {'; '.join(reasons)[:1000]}")
+        raise FailedError(f"{what}: no invocation succeeded: {'; '.join(reasons)[:1000]}")
     return found
 
 

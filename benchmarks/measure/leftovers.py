@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,6 +46,21 @@ class Records:
             stream.flush()
             os.fsync(stream.fileno())
         aside.replace(self._folder / f"{record.stack}.json")
+
+    @contextmanager
+    def scratch(self, name: str) -> Iterator[Path]:
+        """Hold a folder for what is deployed under a name."""
+        folder = self._folder / name
+        folder.mkdir(parents=True)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def sweep(self) -> None:
+        """Remove the folders of runs that were killed; whoever holds the lock may."""
+        for folder in self._folder.glob(f"{PREFIX}*/"):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def remove(self, record: Record) -> None:
         """Forget a stack that is gone."""

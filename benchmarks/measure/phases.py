@@ -9,6 +9,7 @@ import numpy as np
 from benchmarks import samples
 from benchmarks.measure import estimate, prices
 from benchmarks.measure.account import AWS, Account
+from benchmarks.measure.errors import FailedError, MeasureError
 from benchmarks.measure.estimate import Spent
 from benchmarks.measure.invoking import Function, Invocation, good
 from benchmarks.measure.plan import Plan, Target
@@ -40,13 +41,17 @@ FIRST = Workload("first", 2, {})  # what a cold start is asked: an image and a c
 
 
 class Measured(NamedTuple):
-    """The invocations of one size of memory; `busy` has the seconds of each level of concurrency, too."""
+    """The invocations of one size of memory; `busy` has the seconds of each level of concurrency, too.
+
+    `problems` says why the rest was not measured.
+    """
 
     memory_mb: int
     inits: list[Invocation]
     restores: list[Invocation]
     warm: list[tuple[Workload, list[Invocation]]]
     busy: dict[int, tuple[list[Invocation], float]]
+    problems: list[str]
 
 
 class Measuring:
@@ -61,17 +66,29 @@ class Measuring:
         self._plan, self._spent, self._say, self._aws = plan, spent, say, account.platform == AWS
         self._variables: dict[str, str] | None = None
         self._round = 0
-        self.found = [Measured(size, [], [], [], {}) for size in plan.memory]
+        self.found = [Measured(size, [], [], [], {}, []) for size in plan.memory]
         kinds = workloads()
         both = [*kinds[0].event["input"], *kinds[1].event["input"]]
         self._first, self._workloads = FIRST._replace(event={"input": both}), kinds
 
     def all(self) -> None:
-        """Measure every size of memory, phase by phase; what there is so far is in `found`."""
+        """Measure every size of memory, phase by phase; what there is so far is in `found`.
+
+        Raises MeasureError where no size works; one that does not, such as one that is too small, is left out.
+        """
         for phase, measure in (("cold", self._cold), ("warm", self._warm), ("concurrency", self._concurrency)):
             for one in self.found:
-                self._say(f"[{phase}] {one.memory_mb:,} MB (${self._spent.dollars:.3f} of ${self._spent.budget:.2f})")
-                measure(one)
+                if one.problems:
+                    continue
+                spent = f" (${self._spent.dollars:.3f} of ${self._spent.budget:.2f})" if self._aws else ""
+                self._say(f"[{phase}] {one.memory_mb:,} MB{spent}")
+                try:
+                    measure(one)
+                except FailedError as error:
+                    self._say(str(error))
+                    one.problems.append(str(error))
+            if all(one.problems for one in self.found):
+                raise MeasureError("; ".join(one.problems[0] for one in self.found))
 
     def _cold(self, one: Measured) -> None:
         gb = one.memory_mb / 1024
@@ -95,9 +112,8 @@ class Measuring:
             self._spent.allow(many * estimate.RESTORED_SECONDS * gb * self._rate, f"wave {wave + 1} of restores")
             found = self._function.at_once(self._first.event, self._first.items, version, many)
             good(found, f"restores with {one.memory_mb:,} MB")
-            fresh = [restored for restored in found if restored.restore_ms is not None]
-            warm += len(fresh)
-            one.restores.extend(fresh)
+            warm = many  # environments that there may be now: the next wave must be larger by what is missing
+            one.restores.extend(restored for restored in found if restored.restore_ms is not None)
             if not self._aws:
                 break
 
@@ -110,7 +126,12 @@ class Measuring:
             for _ in range(self._plan.requests):
                 self._spent.allow(kind.items * estimate.WARM_SECONDS * gb * self._rate, "a warm request")
                 found.append(self._function.invoke(kind.event, kind.items))
-            one.warm.append((kind, [request for request in good(found, kind.name) if not request.cold]))
+            one.warm.append(
+                (
+                    kind,
+                    [request for request in good(found, f"{kind.name} with {one.memory_mb:,} MB") if not request.cold],
+                )
+            )
 
     def _concurrency(self, one: Measured) -> None:
         self._configure(one.memory_mb)

@@ -25,7 +25,11 @@ ON_AWS_ALONE = {
     "dollars_per_million": "an emulator bills nothing",
     "items_per_second": "all execution environments of an emulator share the processors of one machine",
 }
-NOT_REPORTED = "Lambda reported none: an init of over 10 s is started again within the first invocation"
+# By part and figure: why Lambda may not have told it.
+NOT_REPORTED = {
+    "init.init_ms": "Lambda reported none: an init of over 10 s is started again within the first invocation",
+    "restore.restore_ms": "no invocation reported a restore, or none was begun",
+}
 
 
 def document(date: str, account: Account, plan: Plan, spent: Spent, complete: bool) -> dict[str, Any]:
@@ -48,7 +52,11 @@ def target(package: Package, plan: Plan, measured: Sequence[Measured], on_aws: b
     reasons = dict(ON_AWS_ALONE) if not on_aws else {}
     if left_out := [level for level in plan.levels if level not in plan.reached_levels]:
         reasons["concurrency"] = f"{left_out} are over half of the account's free concurrency, which is {plan.at_once}"
-    rows = [_memory(one, package.target.architecture, reasons, on_aws) for one in measured]
+    rows = [_memory(one, package.target.architecture, on_aws) for one in measured]
+    for one, row in zip(measured, rows, strict=True):
+        reasons |= {f"{one.memory_mb} MB": "; ".join(one.problems)} if one.problems else {}
+        if on_aws and not one.problems:
+            reasons |= {f"{key} at {one.memory_mb} MB": why for key, why in NOT_REPORTED.items() if _lacks(row, key)}
     return {
         "shape": package.target.shape,
         "architecture": package.target.architecture,
@@ -61,11 +69,14 @@ def target(package: Package, plan: Plan, measured: Sequence[Measured], on_aws: b
     }
 
 
-def _memory(one: Measured, architecture: str, reasons: dict[str, str], on_aws: bool) -> dict[str, Any]:
+def _lacks(row: dict[str, Any], key: str) -> bool:
+    part, _, figure = key.partition(".")
+    return row[part][figure] is None
+
+
+def _memory(one: Measured, architecture: str, on_aws: bool) -> dict[str, Any]:
     inits, restores = (_fine(found) for found in (one.inits, one.restores))
     init = spread(call.init_ms for call in inits) if on_aws else None
-    if on_aws and init is None:
-        reasons[f"init_ms at {one.memory_mb} MB"] = NOT_REPORTED
     return {
         "memory_mb": one.memory_mb,
         "init": {

@@ -56,12 +56,13 @@ class Run:
     def _measure(self, package: Package, cdk: stack.Cdk) -> None:
         name, plan = stack.new_name(), self._wanted.plan
         self._say(f"[deploy] {name}: {package.target}, with the CDK CLI (some minutes)")
-        with stack.synthesized(cdk, name, package.folder, plan.deployed_memory, self._wanted.context) as (out, record):
+        with self._records.scratch(name) as folder:
+            record = stack.synthesize(cdk, folder, name, package.folder, plan.deployed_memory, self._wanted.context)
             try:
                 try:
                     self._records.write(record)
                     self._spent.add(estimate.stack_hour() + estimate.snapshot(plan.deployed_memory / 1024))
-                    function = stack.deploy(cdk, out, name)
+                    function = stack.deploy(cdk, folder, name)
                     measuring = Measuring(self._account, function, package.target, plan, self._spent, self._say)
                     try:
                         measuring.all()
@@ -104,6 +105,7 @@ def remove(record: Record, records: Records, account: Account, stopping: Stoppin
 
 def clean(records: Records, account: Account, stopping: Stopping) -> None:
     """Destroy what earlier runs left behind in this account; other accounts' are told."""
+    records.sweep()
     for record in records.all():
         if record.account != account.number:
             stopping.say(f"{record.stack} may be left in account {record.account}: {CLEAN} with its credentials")

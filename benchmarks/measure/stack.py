@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ SETTINGS = {"auth": "iam", "pages": "false", "direct_invokes": "true", "log_rete
 MORE = ("timeout", "threads", "cache_mode", "jpeg_decoding", "exif_orientation", "model_memory_mb", "max_image_pixels",
         "max_request_pixels", "max_items", "max_body_bytes")  # fmt: skip
 APP = ROOT / "app.py"
+OUT = "cdk.out"
 
 
 class Cdk:
@@ -90,18 +91,15 @@ def new_name() -> str:
     return PREFIX + secrets.token_hex(4)
 
 
-@contextlib.contextmanager
-def synthesized(cdk: Cdk, name: str, build: Path, memory: int, context: Sequence[str]) -> Iterator[tuple[Path, Record]]:
-    """Hold the assembly of a stack, and the record of what its deployment will make."""
+def synthesize(cdk: Cdk, folder: Path, name: str, build: Path, memory: int, context: Sequence[str]) -> Record:
+    """Write a stack's assembly into a folder; returns the record of what its deployment will make."""
     ours = {"stack_name": name, "asset_prefix": name, "build_dir": str(build.absolute()), "memory": str(memory)}
     given = [f"{key}={value}" for key, value in {**SETTINGS, **ours}.items()] + list(context)
-    with tempfile.TemporaryDirectory(prefix=PREFIX) as scratch:
-        folder = Path(scratch)
-        out = folder / "cdk.out"
-        app = shlex.join([sys.executable, str(APP)])
-        (folder / "cdk.json").write_text(json.dumps({"app": app, "context": _flags()}))
-        cdk.run(folder, "synth", "--quiet", "--output", str(out), *(part for pair in given for part in ("-c", pair)))
-        yield out, _record(json.loads((out / f"{name}.assets.json").read_text()), name, cdk.account)
+    out = folder.absolute() / OUT
+    app = shlex.join([sys.executable, str(APP)])
+    (folder / "cdk.json").write_text(json.dumps({"app": app, "context": _flags()}))
+    cdk.run(folder, "synth", "--quiet", "--output", str(out), *(part for pair in given for part in ("-c", pair)))
+    return _record(json.loads((out / f"{name}.assets.json").read_text()), name, cdk.account)
 
 
 def _flags() -> dict[str, Any]:
@@ -115,10 +113,10 @@ def is_flag(key: str) -> bool:
     return not key.isidentifier()
 
 
-def deploy(cdk: Cdk, out: Path, name: str) -> str:
-    """Deploy an assembly; returns the function's name."""
-    results = out.parent / "outputs.json"
-    cdk.run(out.parent, "deploy", "--app", str(out), "--require-approval", "never", "--outputs-file", str(results))
+def deploy(cdk: Cdk, folder: Path, name: str) -> str:
+    """Deploy the assembly in a folder; returns the function's name."""
+    results, out = folder.absolute() / "outputs.json", folder.absolute() / OUT
+    cdk.run(folder, "deploy", "--app", str(out), "--require-approval", "never", "--outputs-file", str(results))
     outputs: dict[str, str] = json.loads(results.read_text())[name]
     return outputs["FunctionName"]
 

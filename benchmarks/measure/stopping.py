@@ -54,7 +54,8 @@ class Stopping:
 def stopping() -> Iterator[Stopping]:
     """Handle the signals as Stopping does, and as before in the end."""
     state = Stopping()
-    before: dict[signal.Signals, Any] = {number: signal.signal(number, state.handle) for number in SIGNALS}
+    heard = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]  # as `nohup` has it
+    before: dict[signal.Signals, Any] = {number: signal.signal(number, state.handle) for number in heard}
     try:
         yield state
     finally:

@@ -48,11 +48,13 @@ class FakeAws:
         self.calls: list[str] = []
         self.stop_at: tuple[int, signal.Signals] | None = None
         self.deleting_fails = False
-        self.slow_after = 0  # invocations of a version after which environments are reused
+        self.too_small = 0  # MB with which the function dies
+        self.reused = 0  # of each wave to a version: invocations that found an execution environment
         self.published: list[int] = []
         self._lock = threading.Lock()
         self._memory, self._round = 0, ""
         self._fresh: set[str] = set()
+        self._idle: dict[str, int] = {}  # execution environments of a version
         self.cdk = folder / "cdk"
         self.cdk.write_text(CDK.format(python=sys.executable, folder=folder, fails=fails))
         self.cdk.chmod(0o755)
@@ -98,8 +100,18 @@ class FakeAws:
     def _invoke(self, Qualifier: str, Payload: bytes, **_: Any) -> Any:
         items = len(json.loads(Payload)["input"])
         with self._lock:
-            cold = Qualifier != "$LATEST" or Qualifier not in self._fresh
-            self._fresh.add(Qualifier)
+            if self._memory <= self.too_small:
+                return {"FunctionError": "Unhandled", "Payload": io.BytesIO(b'{"errorType":"Runtime.OutOfMemory"}')}
+            if Qualifier == "$LATEST":
+                cold = Qualifier not in self._fresh
+                self._fresh.add(Qualifier)
+            else:
+                idle = self._idle.setdefault(Qualifier, self.reused)
+                cold, self._idle[Qualifier] = not idle, max(idle - 1, 0)
+        if Qualifier != "$LATEST":
+            time.sleep(0.05)  # in which the others of a wave find it busy
+            with self._lock:
+                self._idle[Qualifier] += 1
         body = json.dumps({"data": [{}] * items}).encode()
         return {"Payload": io.BytesIO(body), "LogResult": base64.b64encode(self._log(Qualifier, cold)).decode()}
 

@@ -97,6 +97,54 @@ def test_a_new_account_s_ten_executions_take_several_snapshots_and_half_of_them_
     assert written(aws)["targets"][0]["memory"][0]["restore"]["restore_ms"]["n"] == 30
 
 
+def test_restores_that_found_an_environment_are_asked_for_again(aws: FakeAws) -> None:
+    aws.reused = 7
+    measure(aws, planned(aws, (1024,)))
+
+    assert aws.published == [1024]
+    assert written(aws)["targets"][0]["memory"][0]["restore"]["restore_ms"]["n"] >= 30
+
+
+def test_a_size_that_is_too_small_is_left_out_with_the_reason_and_the_others_are_measured(aws: FakeAws) -> None:
+    aws.too_small = 1024
+    measure(aws, planned(aws, (1024, 2048), 2))
+
+    (target,) = written(aws)["targets"]
+    assert "Runtime.OutOfMemory" in target["reasons"]["1024 MB"]
+    assert [bool(row["warm"]) for row in target["memory"]] == [False, True]
+    assert nothing_left(aws)
+
+
+def test_where_no_size_works_the_run_fails_and_nothing_stays(aws: FakeAws) -> None:
+    aws.too_small = 4096
+    with pytest.raises(MeasureError, match=r"cold starts with 1,024 MB: no invocation succeeded: .*OutOfMemory"):
+        measure(aws, planned(aws, (1024, 2048), 2))
+
+    assert nothing_left(aws)
+
+
+def test_what_a_killed_run_left_on_this_machine_goes_too(aws: FakeAws) -> None:
+    scratch = aws.folder / "out" / ".unfinished" / "openclip-measure-0123abcd"
+    scratch.mkdir(parents=True)
+    (scratch / "outputs.json").write_text("{}")
+
+    with stopping() as state:
+        clean(Records(aws.folder / "out"), aws.account(), state)
+
+    assert not scratch.exists()
+
+
+def test_a_signal_that_was_ignored_before_is_ignored(aws: FakeAws) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as `nohup` does
+    try:
+        aws.stop_at = (5, signal.SIGHUP)
+        measure(aws, planned(aws, (1024,), 1))
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+    assert written(aws)["complete"]
+
+
 def test_the_stack_is_nobody_s_but_the_account_s_and_named_as_no_other(aws: FakeAws) -> None:
     measure(aws, planned(aws, (1024,), 1))
 
@@ -105,7 +153,7 @@ def test_the_stack_is_nobody_s_but_the_account_s_and_named_as_no_other(aws: Fake
     assert next(one for one in given if one.startswith("stack_name=openclip-measure-")).partition("-")[2]
 
 
-@pytest.mark.parametrize(("number", "step"), [(signal.SIGINT, 4), (signal.SIGTERM, 15), (signal.SIGHUP, 15)])
+@pytest.mark.parametrize(("number", "step"), [(signal.SIGINT, 6), (signal.SIGTERM, 15), (signal.SIGHUP, 15)])
 def test_a_signal_at_any_call_leaves_nothing(tmp_path: Path, number: signal.Signals, step: int) -> None:
     (tmp_path / "whole").mkdir()
     whole = FakeAws(tmp_path / "whole")
