@@ -94,7 +94,7 @@ def left(account: Aws) -> list[str]:
             for one in account.client("cloudformation").describe_stacks()["Stacks"]
             if one["StackStatus"] != "DELETE_COMPLETE"
         ],
-        lambda: [one["FunctionName"] for one in account.client("lambda").list_functions()["Functions"]],
+        lambda: functions(account),
         lambda: [one["LayerName"] for one in account.client("lambda").list_layers()["Layers"]],
         lambda: [one["logGroupName"] for one in account.client("logs").describe_log_groups()["logGroups"]],
         lambda: [one["Name"] for one in account.client("secretsmanager").list_secrets()["SecretList"]],
@@ -107,6 +107,10 @@ def left(account: Aws) -> list[str]:
         lambda: docker("ps", "-a", "--format", "{{.Names}}").split(),
     ]
     return [name for ask in asked for name in ask() if PREFIX in name]
+
+
+def functions(account: Aws) -> list[str]:
+    return [one["FunctionName"] for one in account.client("lambda").list_functions()["Functions"]]
 
 
 def uploads(account: Aws) -> list[str]:
@@ -165,7 +169,7 @@ def test_what_the_real_cli_deployed_is_gone_after_a_signal(
     with running(account, build(shape, "int8"), tmp_path / "out", *FEW, "--memory", "1769", "--cdk", cdk) as command:
         command.until(f"[{phase}]")
         if phase == "deploy":
-            until_created(account)
+            until(lambda: [name for name in functions(account) if PREFIX in name])
         command.process.send_signal(number)
         assert command.end() == 128 + signal.SIGINT, "".join(command.lines)
 
@@ -173,19 +177,21 @@ def test_what_the_real_cli_deployed_is_gone_after_a_signal(
     assert unfinished(tmp_path) == []
 
 
-def until_created(account: Aws) -> None:
-    """Wait until CloudFormation has begun to make something."""
+def until(found: Callable[[], Any]) -> None:
+    """Wait until something is there."""
     for _ in range(600):
-        if any(PREFIX in one["FunctionName"] for one in account.client("lambda").list_functions()["Functions"]):
+        if found():
             return
-        threading.Event().wait(0.2)
-    raise AssertionError("nothing was created")
+        threading.Event().wait(0.1)
+    raise AssertionError("it did not come about")
 
 
 @pytest.mark.parametrize("phase", ["estimate", "deploy", "cold", "warm", "concurrency", "report", "destroy"])
 def test_a_run_that_is_interrupted_leaves_nothing(account: Aws, built: Path, tmp_path: Path, phase: str) -> None:
     with small(account, built, tmp_path) as command:
         command.until(f"[{phase}]")
+        if phase == "deploy":
+            until(lambda: [name for name in uploads(account) if PREFIX in name])
         os.killpg(command.process.pid, signal.SIGINT)  # as a terminal does: to all that runs in it
         os.killpg(command.process.pid, signal.SIGHUP)
         assert command.end() == 128 + signal.SIGINT, "".join(command.lines)
@@ -198,6 +204,7 @@ def test_a_run_that_is_interrupted_leaves_nothing(account: Aws, built: Path, tmp
 def test_what_a_killed_run_left_is_destroyed(account: Aws, built: Path, tmp_path: Path, again: str) -> None:
     with small(account, built, tmp_path) as command:
         command.until("[deploy]")
+        until(lambda: list((tmp_path / "out" / ".unfinished").glob(f"{PREFIX}*.json")))
         command.kill()  # its deployment goes on
 
     with small(account, built, tmp_path, *(["--clean"] if again == "--clean" else [])) as command:

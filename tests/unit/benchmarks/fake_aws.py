@@ -48,11 +48,12 @@ class FakeAws:
         self.calls: list[str] = []
         self.stop_at: tuple[int, signal.Signals] | None = None
         self.deleting_fails = False
+        self.unreported = 0  # every so many invocations the log comes without a report
         self.too_small = 0  # MB with which the function dies
         self.reused = 0  # of each wave to a version: invocations that found an execution environment
         self.published: list[int] = []
         self._lock = threading.Lock()
-        self._memory, self._round = 0, ""
+        self._memory, self._round, self._invoked = 0, "", 0
         self._fresh: set[str] = set()
         self._idle: dict[str, int] = {}  # execution environments of a version
         self.cdk = folder / "cdk"
@@ -113,7 +114,9 @@ class FakeAws:
             with self._lock:
                 self._idle[Qualifier] += 1
         body = json.dumps({"data": [{}] * items}).encode()
-        return {"Payload": io.BytesIO(body), "LogResult": base64.b64encode(self._log(Qualifier, cold)).decode()}
+        self._invoked += 1
+        log = b"" if self.unreported and self._invoked % self.unreported == 0 else self._log(Qualifier, cold)
+        return {"Payload": io.BytesIO(body), "LogResult": base64.b64encode(log).decode()}
 
     def _log(self, version: str, cold: bool) -> bytes:
         metrics: dict[str, float] = {"durationMs": WARM_MS, "memorySizeMB": self._memory, "maxMemoryUsedMB": MEMORY_MB}

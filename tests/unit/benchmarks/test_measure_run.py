@@ -115,6 +115,15 @@ def test_a_size_that_is_too_small_is_left_out_with_the_reason_and_the_others_are
     assert nothing_left(aws)
 
 
+def test_an_invocation_without_a_report_is_done_again(aws: FakeAws) -> None:
+    aws.unreported = 3
+    measure(aws, planned(aws, (1024,), 6))
+
+    (row,) = written(aws)["targets"][0]["memory"]
+    assert row["init"]["init_ms"]["n"] == 6
+    assert [one["ms_per_item"]["n"] for one in row["warm"]] == [4, 4, 4]
+
+
 def test_where_no_size_works_the_run_fails_and_nothing_stays(aws: FakeAws) -> None:
     aws.too_small = 4096
     with pytest.raises(MeasureError, match=r"cold starts with 1,024 MB: no invocation succeeded: .*OutOfMemory"):
