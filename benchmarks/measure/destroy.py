@@ -14,7 +14,10 @@ from benchmarks.measure.leftovers import Record
 
 MINUTES = 30  # that CloudFormation may take: a function in a network takes 20
 PAUSE = 1.0
-GONE = "DELETE_COMPLETE"
+# Seconds that a stack which is still being made may take: what runs in it, such as the health check, would otherwise
+# write into log groups that are gone. After that it is deleted all the same.
+SETTLE = 60
+GONE, MAKING = "DELETE_COMPLETE", ("CREATE_IN_PROGRESS", "ROLLBACK_IN_PROGRESS")
 
 
 def destroy(record: Record, account: Account) -> None:
@@ -29,7 +32,8 @@ def destroy(record: Record, account: Account) -> None:
 
 
 def _delete_stack(client: Any, name: str) -> None:
-    deadline = time.monotonic() + MINUTES * 60
+    began = time.monotonic()
+    deadline = began + MINUTES * 60
     asked = seen_gone = 0
     while time.monotonic() < deadline:
         status, reason = _status(client, name)
@@ -37,6 +41,8 @@ def _delete_stack(client: Any, name: str) -> None:
             seen_gone += 1
             if seen_gone > 1:  # a request that was on its way when the CDK CLI ended may still have made it
                 return
+        elif status in MAKING and not asked and time.monotonic() < began + SETTLE:
+            seen_gone = 0
         elif status == "DELETE_FAILED" and asked > 1:
             raise MeasureError(f"CloudFormation cannot delete {name} ({reason}): {failed(client, name)}")
         elif status != "DELETE_IN_PROGRESS":
