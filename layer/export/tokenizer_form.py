@@ -1,4 +1,4 @@
-"""In which of two forms a bundle has a tokenizer: mapped into memory, or as the library reads it whole."""
+"""In which of two forms a bundle's tokenizer is used: mapped into memory, or as the library reads it whole."""
 
 import shutil
 import sys
@@ -35,12 +35,12 @@ def read_whole(facts: ExportedFacts, model_id: str, made: Path, folder: Path) ->
 
 
 def write(made: Path, folder: Path, tokenizer: Tokenizer) -> None:
-    """Write the tokenizer of the export `made` into `folder` in its form, in the place of an earlier one."""
+    """Write the tokenizer of the export `made` into `folder`: for the library, and mapped where it has that form."""
     folder.mkdir(parents=True, exist_ok=True)
     for earlier in (*folder.glob("tokenizer.*"), *folder.glob("vocabulary.*")):
         earlier.unlink()
-    paths = [made / RULES, *made.glob("vocabulary.*")] if is_mapped(tokenizer) else [made / "tokenizer.json"]
-    for path in paths:
+    mapped = [made / RULES, *made.glob("vocabulary.*")] if is_mapped(tokenizer) else []
+    for path in (made / "tokenizer.json", *mapped):  # a handler from before the mapped form reads the first
         shutil.copyfile(path, folder / path.name)
 
 

@@ -30,6 +30,7 @@ SCALE_BYTES = 4  # of an output, of a smoothed input, of a token table's block
 PRODUCT_BYTES = 5_000  # of a product's nodes in the two graphs that ONNX Runtime has of a tower
 # Bytes of a tokenizer.json for each entry: open_clip's own has 1.7 MB; others at most, with long pieces and merges.
 OWN_TOKEN_BYTES, TOKEN_BYTES = 35, 135
+MAPPED_PIECES, MAPPED_BYTES = 100_000, 45  # from so many entries on, there is a second form of it, mapped into memory
 # Parameters of no nn.Linear that are multiplied all the same; an attention of two widths has three in the place of one.
 IN_MATRICES = ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight", "proj", "text_projection")
 
@@ -96,11 +97,12 @@ def _in_8_bits(module: nn.Module, name: str, tensor: torch.Tensor) -> int:
 
 
 def _tokenizer_bytes(text: Mapping[str, Any], towers: Mapping[str, Any]) -> int:
-    """Bytes of a tokenizer.json, at most."""
-    if tower := text.get("hf_model_name"):
-        return TOKEN_BYTES * int(towers[tower]["vocab_size"])
-    entry = TOKEN_BYTES if text.get("hf_tokenizer_name") else OWN_TOKEN_BYTES
-    return entry * int(text.get("vocab_size", 49408))  # open_clip's own, CLIPTextCfg
+    """Bytes of a tokenizer, at most."""
+    tower, size = text.get("hf_model_name"), int(text.get("vocab_size", 49408))  # open_clip's own, CLIPTextCfg
+    if tower:
+        size = int(towers[tower]["vocab_size"])
+    entry = TOKEN_BYTES if tower or text.get("hf_tokenizer_name") else OWN_TOKEN_BYTES
+    return size * (entry + (MAPPED_BYTES if size >= MAPPED_PIECES else 0))
 
 
 def towers() -> dict[str, Any]:

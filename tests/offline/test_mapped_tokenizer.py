@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache, partial
 from pathlib import Path
@@ -111,6 +112,14 @@ def test_a_long_text_is_cut_or_refused_as_open_clips_own_tokenizer_would_be(numb
                 tokenizer(["a", text], "none")
 
 
+def test_several_threads_share_a_tokenizer() -> None:
+    _, mapped, whole = trio(1)
+    some = [*FRAGMENTS, *made.CORPUS]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda text: mapped([text]).tolist(), some * 5))
+    assert found == [whole([text]).tolist() for text in some] * 5
+
+
 @pytest.mark.parametrize("number", [0, 1], ids=["Unigram", "BPE"])
 def test_a_text_costs_at_most_in_proportion_to_its_length(number: int) -> None:
     _, mapped, _ = trio(number)
@@ -215,8 +224,7 @@ def test_a_build_ships_the_mapped_form_and_has_the_library_read_all_where_it_is_
     [whole] = json.loads(builder.manifest)["models"]
 
     assert mapped["tokenizer"]["vocabulary"]["model"] == "Unigram"
-    assert {"tokenizer.rules.json", "vocabulary.scores.npy"} <= shipped
-    assert "tokenizer.json" not in shipped, "one form is enough"
+    assert {"tokenizer.rules.json", "vocabulary.scores.npy", "tokenizer.json"} <= shipped
     assert "note: the mapped vocabulary of acme/tiny gives other token ids than open_clip's" in run.stderr
     assert "vocabulary" not in whole["tokenizer"]
     assert [path.name for path in builder.bundle.glob("models/*/onnx/[tv]o*")] == ["tokenizer.json"]
