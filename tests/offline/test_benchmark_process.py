@@ -2,11 +2,15 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import pytest
+
+from benchmarks import cold, page_cache
 from layer.bundle import reference
 
 ROOT = Path(__file__).parents[2]
@@ -39,3 +43,26 @@ def test_a_process_reports_its_own_times_and_memory(demo_bundle: Path, tmp_path:
     assert set(said["warm"]) == {"image", "caption", "image of 3"}
     assert 0 < said["warm"]["image"] <= said["cold"]
     assert 100e6 < said["cold_peak"] <= said["peak"] < len(ballast)
+
+
+def test_a_start_is_measured_for_each_kind_of_request_beside_an_earlier_commit(
+    demo_bundle: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(page_cache, "drop", lambda: False)  # other tests run beside this one
+    assert cold.main([str(demo_bundle), "--before", str(ROOT), "--runs", "1"]) == 0
+
+    lines = capsys.readouterr().out.splitlines()
+    number = r"\d+\.\d\d"
+    times = rf"{number} s, of processors ({number}) s \(least {number}\), peak \d+ MB"
+    told = rf"(an image|a caption|both), (before|now): {times}"
+    found = [re.match(told, line) for line in lines]
+    assert [match and match.group(1, 2) for match in found] == [
+        (kind, name) for kind in ("an image", "a caption", "both") for name in ("before", "now")
+    ]
+    assert all(match and 0 < float(match[3]) < 30 for match in found)
+    assert [line.endswith("x") for line in lines] == [True, False] * 3, "the earlier one is told in ratios"
+
+
+def test_a_start_that_fails_ends_with_its_reason(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert cold.main([str(tmp_path), "--runs", "1"]) == 1
+    assert "the handler of" in capfd.readouterr().err
