@@ -219,6 +219,8 @@ def test_the_form_for_results_and_the_page_name_each_other() -> None:
     assert "**No figure on this page was measured on AWS.**" in page
     assert "../.github/ISSUE_TEMPLATE/measurements.yml" in page
     assert "docs/measurements.md" in form
+    for arguments in re.findall(r'ARGS="(.*?)"', page):
+        command._parser().parse_args(arguments.split())
     for option in re.findall(r"`(--[a-z]+)`", page):
         assert option in command._parser().format_help(), option
 
