@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from handler.batch import shard
-from handler.batch.pipeline import GROUP
 from handler.batch.reader import FolderReader
 from handler.batch.store import Directory
 from handler.errors import ApiError, StartError
 from handler.manifest import IMAGE
 from handler.service import Service
 
+SAVED_EVERY = 16  # images: a file on this machine costs nothing to write
 TRIES = 3  # of a shard whose process is killed: by then it is the shard, or the machine's memory
 
 
@@ -137,8 +137,7 @@ def _prepare(source: Path, output: Path) -> shard.Work:
     service = Service.start(os.environ)
     model = service.model(None, (IMAGE,))
     reader = FolderReader(source, service.settings.max_object_bytes)
-    # Files on this machine cost nothing to write: a part for each group that the engine gets.
-    return shard.Work(model, service.models.vectors_sha256, service.settings, reader, Directory(output), GROUP)
+    return shard.Work(model, service.models.vectors_sha256, service.settings, reader, Directory(output), SAVED_EVERY)
 
 
 def _shard(name: str, work: shard.Work, max_failed: float) -> dict[str, Any]:
