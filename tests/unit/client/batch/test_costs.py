@@ -162,7 +162,7 @@ def test_a_shard_that_lambda_would_end_is_warned_of(capsys: pytest.CaptureFixtur
 
 def test_every_price_says_where_it_was_read() -> None:
     assert tuple(prices.SOURCES) == prices.Prices._fields
-    assert all(page.startswith("https://") for page, _ in prices.SOURCES.values())
+    assert all(f"]({page})" in COLLECTIONS for page, _ in prices.SOURCES.values())
 
 
 def test_a_model_is_known_with_its_tag_and_by_its_repository() -> None:
