@@ -73,6 +73,7 @@ def test_killed_workers_lose_and_double_nothing_and_resume_does_what_is_missing(
 ) -> None:
     rng, reads = random.Random(20261127), many.Reads(batch.aws)  # noqa: S311
     stack = ("--stack", batch.name, "--run", "killed")
+    many.kill(many.workers(batch))  # those that wait for work: what is killed from here on is at work
     started = command(batch, "start", f"s3://{SOURCE}/{PREFIX}", *stack, "--shard-size", str(SHARD))
     execution = Execution(batch, started["execution"])
 
