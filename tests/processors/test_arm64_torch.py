@@ -5,13 +5,12 @@ that runs here. A package has 2.13.0 of PyTorch's CPU index.
 """
 
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
 
-from layer.cli import parser
 from layer.package import wheels
+from layer.package.pipeline import package
 from tests.conftest import build_demo
 from tests.e2e.packages import retarget
 from tests.processors import emulated, requests
@@ -27,10 +26,7 @@ def test_every_request_is_answered_as_on_x86_64(tmp_path: Path, monkeypatch: pyt
     on_x86_64 = emulated.here(bundle, None, EVENTS)
     retarget(bundle, architecture="arm64", package="image")
     monkeypatch.setattr(wheels, "FOLDER", _pins(tmp_path / "hashes"))
-    output = ["--output", str(tmp_path / "packaged"), "--cache", str(tmp_path / "packages")]
-    (tmp_path / "packaged").mkdir()
-    monkeypatch.setattr(sys, "argv", ["layer", "package", "--bundle", str(bundle), *output])
-    assert parser.main() == 0
+    package(bundle, tmp_path / "packaged", tmp_path / "packages")
 
     found = emulated.in_tree("arm64", "neoverse-n1", image_places(tmp_path / "packaged" / "image"), EVENTS)
 
