@@ -94,6 +94,11 @@ def read_package(build: Path, handler: Path) -> Package:
 def _own(build: Path, extension: Any, again: str) -> dict[str, Any]:
     """Read what package.json says of code of the user's own, and refuse it where that has changed since."""
     if extension is None:
+        if (build.absolute().parent / OWN / "__init__.py").is_file():  # it may be what asks who calls
+            raise PackageError(
+                f"{build.absolute().parent / OWN} is there, and the package was made without it: {again} with "
+                "--extensions and that folder, or move it away"
+            )
         return {}
     try:
         digest, source, vectors = (str(extension[key]) for key in ("sha256", "source", "vectors_sha256"))

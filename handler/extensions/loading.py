@@ -41,7 +41,13 @@ def load(folder: str) -> Extension:
     hooks: dict[str, Any] = {
         name: _function(name, names[name], count) for name, count in HOOKS.items() if name in names
     }
-    sha256 = tree_sha256(folder, PACKAGE)
+    try:
+        sha256 = tree_sha256(folder, PACKAGE)
+    except OSError as error:
+        raise ExtensionError(
+            f"{error.filename or folder} cannot be read ({error.strerror}): make all of {PACKAGE} readable (`chmod -R "
+            "a+rX`), and package again"
+        ) from error
     changed = "preprocess_image" in hooks or "preprocess_text" in hooks
     if version and not changed:
         raise _wrong("PREPROCESSING", "is there without preprocess_image or preprocess_text", "remove it")

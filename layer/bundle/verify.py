@@ -45,7 +45,7 @@ def check_files(bundle: Path) -> Manifest:
 def run_handler(bundle: Path, needs_torch: bool = True, own: Path | None = None) -> dict[str, Any]:
     """Run the shipped handler without a network and compare it with open_clip's golden vectors."""
     bare = [] if needs_torch else ["layer.bundle.runtime_only"]
-    environ = {"OPENCLIP_EXTENSIONS": str(own.resolve())} if own else {}
+    environ = {"OPENCLIP_EXTENSIONS": str(own.absolute())} if own else {}
     run = sandbox.run(bundle, ["-m", *bare, "handler.selfcheck", "--bundle", str(bundle.resolve())], environ)
     try:
         report: dict[str, Any] = json.loads(run.stdout)

@@ -58,7 +58,8 @@ def left_behind(models: Path) -> list[str]:
 
 
 def _check(folder: Path, models: Path, own: Path | None) -> None:
-    if folder.resolve().is_relative_to(CHECKOUT.resolve()):
+    real = Path(os.path.realpath(folder))  # resolve() raises for a link that leads to itself
+    if real.is_relative_to(CHECKOUT.resolve()):
         raise ProjectError(
             f"{folder} is inside of this checkout, where `git pull` and `make clean` change things: name a folder "
             "outside of it, as in ../my-search"

@@ -103,7 +103,7 @@ def _install(
 def _checked(source: Path, place: Path, own: Path, bundle: Path) -> Mapping[str, Any]:
     """Have the shipped handler import and check it, without a network. Raises PackageError with its words."""
     path = os.pathsep.join(map(str, (sandbox.ROOT, own)))
-    run = sandbox.run(bundle, ["-B", "-m", "handler.extensions", str(place.resolve())], {"PYTHONPATH": path})
+    run = sandbox.run(bundle, ["-B", "-m", "handler.extensions", str(place.absolute())], {"PYTHONPATH": path})
     try:
         report: dict[str, Any] = json.loads(run.stdout)
     except ValueError as error:

@@ -58,6 +58,17 @@ def test_code_that_was_changed_since_is_not_deployed_and_hidden_files_are_no_par
         read_package(build, HANDLER)
 
 
+def test_a_package_without_the_code_that_lies_beside_it_is_not_deployed(tmp_path: Path) -> None:
+    build = extended(tmp_path / "shop")
+    contract = json.loads((build / "package.json").read_text())
+    del contract["extension"]
+    (build / "package.json").write_text(json.dumps(contract))
+    with pytest.raises(PackageError, match="handler_ext is there, and the package was made without it"):
+        read_package(build, HANDLER)
+    (tmp_path / "shop" / "handler_ext" / "__init__.py").unlink()
+    assert read_package(build, HANDLER).own_routes == {}
+
+
 @pytest.mark.parametrize("routes", [{"/ext/{proxy+}": ["GET"]}, {"/ext/a": ["ANY"]}, {"/ext/../health": ["GET"]}, []])
 def test_a_route_that_no_gateway_should_have_is_refused(tmp_path: Path, routes: Any) -> None:
     build = extended(tmp_path / "shop")

@@ -4,8 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from handler import manifest
 from handler.extensions import ExtensionError
-from handler.service import Service
+from handler.models import Models
+from handler.service import Service, vectors_sha256
+from handler.settings import Settings
 from tests.unit import fake_bundle
 from tests.unit.handler.extensions.own_code import loaded, write
 
@@ -124,9 +127,18 @@ def test_a_folder_that_is_not_there_is_said_and_none_turns_it_off(tmp_path: Path
     assert Service.start(environ).extension is None
 
 
-def test_vectors_are_told_apart_by_what_changes_them_and_by_nothing_else(tmp_path: Path) -> None:
-    from handler import manifest
+def test_who_loads_no_model_names_the_same_vectors_as_who_does(tmp_path: Path) -> None:
+    place = write(tmp_path, init="def preprocess_text(text, model):\n    return text.lower()\n")
+    bundle = fake_bundle.write(tmp_path / "bundle")
+    environ = {"OPENCLIP_BUNDLE_DIR": str(bundle), "OPENCLIP_CACHE_DIR": str(tmp_path / "cache")}
+    settings = Settings.from_env({**environ, "OPENCLIP_EXTENSIONS": str(place)})
+    extension = loaded(tmp_path, (place / "__init__.py").read_text())
+    models = Models(manifest.load(bundle), settings, extension=extension)
+    assert vectors_sha256(settings) == models.vectors_sha256 != models.manifest.sha256
+    assert vectors_sha256(Settings.from_env(environ)) == models.manifest.sha256
 
+
+def test_vectors_are_told_apart_by_what_changes_them_and_by_nothing_else(tmp_path: Path) -> None:
     bundle = manifest.load(fake_bundle.write(tmp_path / "bundle"))
     change = "def preprocess_text(text, model):\n    return text.lower()\n"
     named = f"PREPROCESSING = 'lower-1'\n{change}"
