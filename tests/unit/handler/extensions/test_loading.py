@@ -1,11 +1,13 @@
 """What is wrong with code of a user's own is said before the first request, with its name and the fix."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from handler import manifest
-from handler.extensions import ExtensionError
+from handler.extensions import ExtensionError, loading
+from handler.extensions.__main__ import main as check
 from handler.models import Models
 from handler.service import Service, vectors_sha256
 from handler.settings import Settings
@@ -155,3 +157,26 @@ def test_vectors_are_told_apart_by_what_changes_them_and_by_nothing_else(tmp_pat
     assert found["route"] == bundle.sha256
     assert found["named"] == found["named, and a route"]
     assert len(set(found.values())) == 4
+
+
+def test_a_file_that_cannot_be_read_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> str:
+        raise PermissionError(13, "Permission denied", "/var/task/handler_ext/words.py")
+
+    monkeypatch.setattr(loading, "tree_sha256", fail)
+    with pytest.raises(
+        ExtensionError, match=r"words\.py cannot be read \(Permission denied\): make all"
+    ):
+        loaded(tmp_path, route('("GET", "/ext/a")'))
+
+
+def test_the_check_of_a_folder_is_one_document_whatever_the_code_prints(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENCLIP_BUNDLE_DIR", str(fake_bundle.write(tmp_path / "bundle")))
+    place = write(tmp_path, init="print('hello')\n" + route('("GET", "/ext/a")'))
+    assert check([str(place)]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["ok"], report["routes"], len(report["vectors_sha256"])) == (True, {"/ext/a": ["GET"]}, 64)
+    assert check([str(tmp_path / "nothing")]) == 1
+    assert "has no __init__.py" in json.loads(capsys.readouterr().out)["reason"]
