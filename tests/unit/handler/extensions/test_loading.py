@@ -164,9 +164,7 @@ def test_a_file_that_cannot_be_read_is_said(tmp_path: Path, monkeypatch: pytest.
         raise PermissionError(13, "Permission denied", "/var/task/handler_ext/words.py")
 
     monkeypatch.setattr(loading, "tree_sha256", fail)
-    with pytest.raises(
-        ExtensionError, match=r"words\.py cannot be read \(Permission denied\): make all"
-    ):
+    with pytest.raises(ExtensionError, match=r"words\.py cannot be read \(Permission denied\): make all"):
         loaded(tmp_path, route('("GET", "/ext/a")'))
 
 
