@@ -1,6 +1,7 @@
 """The code blocks of the documents, and what executes each. A comment right above a block says it:
 
     <!-- run: tests/clients/test_snippets.py -->    that file has a test that runs it, or compares what it shows
+    <!-- run: tests/e2e/test_x.py (but the last line, which needs an AWS account) -->
     <!-- not run: it needs an AWS account -->
 
 A test gets its blocks by `marked(__file__, "docs/api.md")`, and reads their `text`. tests/unit/test_code_blocks.py
@@ -36,7 +37,8 @@ class Block:
     @property
     def tests(self) -> tuple[str, ...]:
         """The files that are to run it."""
-        return tuple(name.strip() for name in self.what.split(",")) if self.kind == "run" else ()
+        named = self.what.partition(" (")[0]
+        return tuple(name.strip() for name in named.split(",")) if self.kind == "run" else ()
 
     @property
     def text(self) -> str:

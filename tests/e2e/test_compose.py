@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.bounds import MIN_COSINE
+from tests.documents import marked
 from tests.e2e.aws import ROOT
 from tests.e2e.builds import Builds, manifest_sha256
 from tests.e2e.engine import docker
@@ -24,6 +25,7 @@ from tests.local.test_emulator import decoded, golden, vectors
 
 FOLDER = Path("examples/compose")
 KEY = "a-key-of-the-test"
+[BLOCK] = marked(__file__, "examples/README.md")
 COMMENTS = re.findall(r"^#   (.+)$", (ROOT / FOLDER / "compose.yaml").read_text(encoding="utf-8"), re.MULTILINE)
 
 
@@ -97,7 +99,7 @@ def composed(docker_engine: None, build: Builds, tmp_path_factory: pytest.TempPa
     }
     found = Composed(port, root / FOLDER, environ, source)
     try:
-        [command] = [line for line in COMMENTS if "docker compose up" in line]
+        [command] = [line for line in BLOCK.text.splitlines() if "docker compose up" in line]
         found.compose(*command.partition("docker compose ")[2].split())
         yield found
     finally:

@@ -18,6 +18,8 @@ import yaml
 
 from layer.demo.captions import caption
 from layer.demo.tour import SCENES
+from tests import transcript
+from tests.documents import marked
 from tests.e2e import reader
 from tests.e2e.aws import ROOT, Aws
 from tests.e2e.builds import manifest_sha256
@@ -34,10 +36,11 @@ ELSEWHERE = {
     "make test": "CI, and this test in it",
     "python -m handler.batch build/demo-collection": "`make demo`, which prints this line",
     "python -m handler.search rebuild": "`make demo`, which prints this line",
-    "python -m layer build --models models.toml --from model_cache": "tests/offline/test_prepared_commands.py",
-    "HF_HUB_OFFLINE=1 python -m layer build": "tests/offline/test_prepared_commands.py",
-    "openclip-lambda batch": "tests/e2e/test_batch.py, on a stack with a bucket",
+    "python -m layer build --models models.toml --from model_cache": "tests/offline/test_page_prepared.py",
+    "HF_HUB_OFFLINE=1 python -m layer build": "tests/offline/test_page_prepared.py",
+    "openclip-lambda batch": "tests/e2e/test_batch_pages.py, on a stack with a bucket",
 }
+OUTPUTS = {"ApiKeySecretArn", "Curl", "FunctionName", "Url"}
 WORKFLOW = ROOT / "examples" / "github-action" / "deploy.yml"
 GATE = '\n[evaluate]\npairs = "../evaluation/captions.csv"\n\n[gate]\nmax_recall_loss = 0.002\n'  # as its head has it
 MODELS = '[target]\npackage = "layer"\n\n[[model]]\nname = "ViT-B-32"\npretrained = "laion2b_s34b_b79k"\n'
@@ -130,7 +133,8 @@ def test_from_nothing_to_a_deployed_api_that_is_called_and_gone(read: Reader) ->
             read.resolve_in_pipx()
     assert "14 of 14 captions find their image" in said["make demo"]
     assert_called(read, said)
-    read.type(LAST, {})
+    said[LAST] = read.type(LAST, {})
+    assert_as_shown(said, known)
     assert "openclip" not in stacks(read.aws)
 
 
@@ -156,7 +160,29 @@ def assert_called(read: Reader, said: dict[str, str]) -> None:
     key = deployed(read)["<key>"]
     asked = read.type(f"aws() {{ echo {key}; }}\n{outputs(read)['Curl']}", {})
     assert len(json.loads(asked)["data"][0]["embedding"]) == 64
-    assert {"ApiKeySecretArn", "Curl", "FunctionName", "Url"} == set(outputs(read))
+    assert set(outputs(read)) == OUTPUTS
+
+
+def assert_as_shown(said: dict[str, str], known: dict[str, str]) -> None:
+    """Compare what the pages show below their commands; what else is printed between these lines is not looked at."""
+    for block in [*marked(__file__, "README.md"), *marked(__file__, "docs/first-run.md")]:
+        text = block.text
+        typed = commands(f"```\n{text}```\n")
+        assert [line for line, _ in typed if line not in said and not is_run_apart(line)] == []
+        for line, shown in transcript.commands(text):
+            gaps = "...\n" + "".join(f"{one}\n...\n" for one in shown.splitlines())
+            url = re.search(r"https?://\S+?(?=/v1)", shown)
+            found = transcript.difference(gaps, said[line], {known["<Url>"]: url[0]} if url else {})
+            assert not found, f"{block.page}:{block.line}\n$ {line}\n{found}"
+        if not typed and "Outputs:" in text:
+            assert set(re.findall(r"^openclip\.(\w+) = ", text, re.MULTILINE)) == OUTPUTS
+        elif not typed:
+            assert text.strip() in said[LAST]
+
+
+def is_run_apart(line: str) -> bool:
+    """Tell whether another test runs a line: here that of the server, else what ELSEWHERE names."""
+    return "localhost:8080" in line or line == "make serve" or is_elsewhere(line)
 
 
 def test_the_server_of_the_page_answers_its_requests(read: Reader) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 
 from tests.bounds import MIN_COSINE
+from tests.documents import marked
 from tests.e2e.aws import REGION, ROOT, RUNTIME, tagged
 from tests.e2e.builds import Builds, manifest_sha256
 from tests.e2e.engine import docker
@@ -33,6 +35,14 @@ ENVIRON = {
     "SAM_CLI_TELEMETRY": "0",
     "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
 }
+
+
+def typed(command: str) -> list[str]:
+    """Return what stands behind a command in docs/deploy.md: its words."""
+    [page] = marked(__file__, "docs/deploy.md")
+    lines = [part.strip() for line in page.text.splitlines() for part in line.partition("#")[0].split("&&")]
+    [found] = [line for line in lines if f"{command} " in f"{line} "]
+    return shlex.split(found.partition(command)[2])
 
 
 @dataclass(frozen=True)
@@ -53,9 +63,9 @@ def built(
         for name in (RUNTIME, f"{RUNTIME}-x86_64"):  # the second is what SAM runs zip functions in
             stack.enter_context(tagged(base_image("3.13"), name))
         out = scratch / "cdk.out"
-        context = ("-c", f"build_dir={source}", "-c", "auth=none")
-        run(ROOT / "node_modules" / ".bin" / "cdk", "synth", "--quiet", "--output", out, *context)
-        run(SAM, "build", "--template", out / "openclip.template.json", "--build-dir", scratch / "built", cwd=out)
+        context = ("-c", f"build_dir={source}")
+        run(ROOT / "node_modules" / ".bin" / "cdk", "synth", *typed("cdk synth"), "--quiet", "--output", out, *context)
+        run(SAM, "build", *typed("sam build"), "--build-dir", scratch / "built", cwd=out)
         try:
             yield Built(scratch / "built" / "template.yaml", source)
         finally:
@@ -81,7 +91,9 @@ def invoke(built: Built, event: str) -> Any:
 
 
 def test_an_event_of_the_api_is_answered_by_the_bundle_that_was_packaged(built: Built) -> None:
-    answer = invoke(built, "health.json")
+    function, flag, path = typed("sam local invoke")
+    assert (function, flag) == (FUNCTION, "-e")
+    answer = invoke(built, Path(path).name)
 
     assert answer["statusCode"] == 200, answer
     report = json.loads(answer["body"])
@@ -97,7 +109,8 @@ def test_a_direct_invoke_is_answered_without_an_envelope(built: Built) -> None:
 
 def test_the_api_on_this_machine_embeds_as_open_clip_does(built: Built, tmp_path: Path) -> None:
     expected, port = golden(built.build / "bundle"), free_port()
-    words = [str(SAM), "local", "start-api", "--template", str(built.template), "--skip-pull-image"]
+    words = [str(SAM), "local", "start-api", *typed("sam local start-api")]
+    words += ["--template", str(built.template), "--skip-pull-image"]
     with (tmp_path / "sam.log").open("wb") as log:
         server = subprocess.Popen(
             [*words, "--port", str(port), "--warm-containers", "LAZY"],

@@ -1,6 +1,7 @@
 """examples/sam by the real SAM CLI: what it translates to is what CDK's stack is, and its function answers."""
 
 import json
+import shlex
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.documents import marked
 from tests.e2e.aws import ROOT, RUNTIME, tagged
 from tests.e2e.builds import Builds, manifest_sha256
 from tests.e2e.deployment import synthesize
@@ -131,7 +133,10 @@ def images() -> Iterator[None]:
 def test_the_layers_answer_with_the_bundle_that_was_packaged(build: Builds, images: None, tmp_path: Path) -> None:
     source = build("layer", "int8")  # an image is built and run in tests/e2e/test_sam.py as it would be here
     run(ROOT / ".venv" / "bin" / "python", "examples/sam/template.py", "--build", source)
-    run(SAM, "build", "--template", source / "sam.json", "--build-dir", tmp_path / "built", cwd=tmp_path)
+    [block] = marked(__file__, "examples/README.md")
+    [line] = [line for line in block.text.splitlines() if line.startswith("sam build ")]
+    words = [str(source / "sam.json") if word == "build/sam.json" else word for word in shlex.split(line)[1:]]
+    run(SAM, *words, "--build-dir", tmp_path / "built", cwd=tmp_path)
     arguments = ("--template", tmp_path / "built" / "template.yaml", "--event", EVENTS / "health.json")
     answer: Any = json.loads(
         run(SAM, "local", "invoke", "Function", *arguments, "--skip-pull-image", cwd=tmp_path).strip().splitlines()[-1]

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.documents import marked
 from tests.infra.conftest import Template, resources, synthesized, the_function
 from tests.infra.terraform.state import State, resolved
 
@@ -215,3 +216,10 @@ def test_without_a_package_the_command_to_run_is_told(tmp_path: Path) -> None:
     found = terraform(folder(tmp_path), tmp_path / "nowhere")
     assert "package.json is missing" in " ".join(found["error"].split())
     assert "run `make package`" in " ".join(found["error"].split())
+
+
+def test_the_commands_of_the_page_are_those_that_are_run_here() -> None:
+    [block] = marked(__file__, "examples/README.md")
+    said = [line.removeprefix("terraform ") for line in block.text.splitlines() if line.startswith("terraform ")]
+    run = re.findall(r'^ +\("(\w+)"', (ROOT / "tests" / "infra" / "terraform" / "apply.py").read_text("utf-8"), re.M)
+    assert said == [command for command in run if command in ("init", "apply")]

@@ -189,5 +189,11 @@ def test_the_doctor_finds_all_that_a_first_run_needs(shell: Shell) -> None:
     assert not (found := difference(shown, printed, names)), found
 
 
+def test_a_deployment_is_looked_at_as_the_examples_say(shell: Shell, address: str) -> None:
+    [block] = marked(__file__, "examples/README.md")
+    line = block.text.strip().replace("<Url>", f"http://{address}").replace("<key>", "none-is-asked-for-here")
+    assert json.loads(shell.run(line))["status"] == "ok"
+
+
 def test_masks_keep_words() -> None:
     assert masked("62 images in 1 shards; 0.6 s; b2f14a40430e") == "# images in # shards; # s; #"

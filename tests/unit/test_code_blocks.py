@@ -10,15 +10,7 @@ from markdown_it import MarkdownIt
 from tests import documents
 from tests.documents import ROOT, Block, blocks, originals, parsed
 
-PENDING = (
-    "examples/README.md",
-    "README.md",
-    "docs/client.md",
-    "docs/collections.md",
-    "docs/deploy.md",
-    "docs/first-run.md",
-)
-BLOCKS = [block for page in originals() for block in blocks(page) if block.kind or page not in PENDING]
+BLOCKS = [block for page in originals() for block in blocks(page)]
 PROGRAM = re.compile(r"(\$ |(?:\w+=\S+ )*(?:aws|curl|make|openclip-lambda|pip|pipx|python|sam|source) )")
 DRAWING = "a drawing"
 PAGE = """Some text:
@@ -118,6 +110,7 @@ def test_a_sample_is_read_as_it_is_written() -> None:
         ("<!-- run: tests/unit/test_sample.py -->", "", 'marked(OTHER, "docs/page.md")', "does not ask for its blocks"),
         ("<!-- run: tests/unit/test_sample.py, tests/x.py -->", "", 'marked(__file__, "docs/page.md")', "no such test"),
         ("<!-- run: tests/unit/test_sample.py -->", "", 'documents.marked(__file__, "docs/page.md")', ""),
+        ("<!-- run: tests/unit/test_sample.py (but one, line) -->", "", 'marked(__file__, "docs/page.md")', ""),
         ("<!-- not run: it needs an AWS account -->", "$ make deploy", "", ""),
         ("<!-- not run: a drawing -->", "client --> gateway", "", ""),
     ],

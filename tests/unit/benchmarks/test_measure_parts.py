@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import tomllib
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from benchmarks.measure.estimate import Spent
 from benchmarks.measure.log_lines import read
 from benchmarks.measure.plan import Target, plan
 from benchmarks.measure.spread import spread
+from tests.documents import marked
 
 ROOT = Path(__file__).parents[3]
 # Of AWS's documentation: "Lambda SnapStart", monitoring; and "Configuring JSON and plain text log formats".
@@ -223,6 +225,17 @@ def test_the_form_for_results_and_the_page_name_each_other() -> None:
         command._parser().parse_args(arguments.split())
     for option in re.findall(r"`(--[a-z]+)`", page):
         assert option in command._parser().format_help(), option
+
+
+def test_the_commands_of_the_page_are_taken() -> None:
+    [block] = marked(__file__, "docs/measurements.md")
+    lines = [
+        shlex.split(line, comments=True) for line in block.text.splitlines() if "measure" in line.partition("#")[0]
+    ]
+    assert len(lines) == 3
+    for make, target, *given in lines:
+        assert (make, target) == ("make", "measure")
+        command._parser().parse_args(shlex.split("".join(given).removeprefix("ARGS=")))
 
 
 def test_an_emulator_s_figures_are_labelled_as_that() -> None:
