@@ -1,12 +1,15 @@
 """How many tests of each kind ran: `python -m tests.count`, after `make test`.
 
-`--expect` names kinds of which at least one test must have run, and none been skipped.
+`--expect` names kinds of which at least one test must have run, and none been skipped. With it the code blocks of the
+documents are looked for, too, which no test has read: see documents.py.
 """
 
 import argparse
 import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
+
+from tests import documents
 
 REPORTS = Path("build/tests")
 
@@ -26,7 +29,10 @@ def main() -> int:
             wrong.discard(report.stem)
     if wrong:
         print(f"not run, or not wholly: {', '.join(sorted(wrong))}", file=sys.stderr)
-    return 1 if wrong else 0
+    unread = documents.unread() if expected else []
+    for line in unread:
+        print(f"not executed: {line}", file=sys.stderr)
+    return 1 if wrong or unread else 0
 
 
 if __name__ == "__main__":

@@ -95,18 +95,19 @@ def test_a_folder_is_searched_in_two_commands(
     chrome.driver.get("about:blank")
 
 
-def test_the_commands_of_the_page_install_embed_and_search(guarded: Gateway, files: list[Path], tmp_path: Path) -> None:
+def test_the_commands_of_the_page_install_embed_and_search(
+    installed: Path, guarded: Gateway, files: list[Path], tmp_path: Path
+) -> None:
     [block] = marked(__file__, "docs/client.md")
-    venv.create(tmp_path / "env", with_pip=True)
     shutil.copytree(ROOT / "client", tmp_path / "client", ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "photos").mkdir()
     for path in files:
         shutil.copy(path, tmp_path / "photos")
-    pipx = 'pipx() { env/bin/python -m pip --quiet --disable-pip-version-check "$@"; }'  # so pipx does
+    pipx = 'pipx() { python -m pip --quiet --disable-pip-version-check "$@"; }'  # so pipx does
     commands = re.sub(r"--url \S+", f"--url {guarded.url}", block.text)
     done = subprocess.run(
         ["bash", "-ec", f"{pipx}\n{commands}"], cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False,
-        env={"PATH": f"{tmp_path}/env/bin:{os.environ['PATH']}", "OPENCLIP_URL": guarded.url, "OPENCLIP_API_KEY": KEY},
+        env={"PATH": f"{installed}:{os.environ['PATH']}", "OPENCLIP_URL": guarded.url, "OPENCLIP_API_KEY": KEY},
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"photos/{files[0].name}" in done.stdout.splitlines()[0]
