@@ -35,8 +35,9 @@ def deployed(account: Aws, shape: str, bundle: Path, scratch: Path) -> Iterator[
     s3.put_object(Bucket=SOURCE, Key="in/notes.txt", Body=b"text")
     s3.put_object(Bucket=SOURCE, Key="elsewhere/a.png", Body=drawn(1))
     deployment = Deployment(account, f"batch-{shape}", shape, scratch)
+    search: dict[str, Any] = {"search": "lance", "search_url_buckets": SOURCE} if searched else {}
     try:
-        deployment.deploy(packaged, **settings(shape))
+        deployment.deploy(packaged, batch_source=f"{SOURCE}/in/", batch_concurrency="2", **search)
         # It demands TLS, and the emulator serves http.
         s3.delete_bucket_policy(Bucket=deployment.outputs["BatchBucket"])
         yield deployment
@@ -44,12 +45,6 @@ def deployed(account: Aws, shape: str, bundle: Path, scratch: Path) -> Iterator[
         deployment.destroy()
         for bucket in (SOURCE, deployment.outputs.get("BatchBucket", SOURCE)):
             empty(s3, bucket)
-
-
-def settings(shape: str) -> dict[str, Any]:
-    """Return the settings of the stack of a shape, as `-c` takes them."""
-    search = {"search": "lance", "search_url_buckets": SOURCE} if shape in SEARCHED else {}
-    return {"batch_source": f"{SOURCE}/in/", "batch_concurrency": "2", **search}
 
 
 def drawn(number: int) -> bytes:
