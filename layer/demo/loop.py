@@ -15,7 +15,10 @@ Loss = Callable[[Sequence[torch.Tensor], list[Scene], list[Scene]], torch.Tensor
 
 @dataclass(frozen=True)
 class Plan:
-    """How long and how fast; `pairs_from` is the step at which images of two things join: two things are harder."""
+    """How long and how fast; `pairs_from` is the step at which images of two things join: two things are harder.
+
+    `decays_until` is the step at which the learning rate would reach 0, where that is not the last.
+    """
 
     steps: int
     pairs_from: int
@@ -23,12 +26,15 @@ class Plan:
     bfloat16: bool = False
     weight_decay: float = 0.05
     warm_up: int = 100
+    decays_until: int | None = None
 
     def learning_rate(self, step: int) -> float:
         """Return the factor of the peak: it rises, then falls as a cosine does."""
         if step < self.warm_up:
             return (step + 1) / self.warm_up
-        return 0.5 + 0.5 * math.cos(math.pi * (step - self.warm_up) / (self.steps - self.warm_up))
+        return 0.5 + 0.5 * math.cos(
+            math.pi * (step - self.warm_up) / ((self.decays_until or self.steps) - self.warm_up)
+        )
 
 
 def fit(model: torch.nn.Module, batches: Batches, plan: Plan, loss_of: Loss) -> None:

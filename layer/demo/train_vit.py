@@ -25,7 +25,7 @@ from layer.demo.rendering import HELD_OUT, TRAINING, RenderedImages, Scene, rend
 from layer.demo.vit import REPOSITORY, SIDE, new_model, write_untrained, write_weights
 
 SEED = 20261123
-PLAN = Plan(steps=3_000, pairs_from=1_200, peak_learning_rate=1e-3, bfloat16=True)
+PLAN = Plan(steps=2_250, pairs_from=1_200, peak_learning_rate=1e-3, bfloat16=True, decays_until=3_000)
 SINGLES, TWINS = 32_000, 8_000
 BATCH = 64  # images
 MOST_SCALE = 100.0  # as CLIP's
