@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from layer.errors import EvaluationError
 from layer.progress import bar
 from layer.quality.data import Data
-from layer.quality.encodings import as_api
+from layer.quality.encodings import answers
 from layer.quality.line_process import Ask
 
 BATCH = {"image": 16, "text": 64}
@@ -90,7 +90,7 @@ def check_encodings(ask: Ask, model: str, texts: Sequence[str], vectors: Vectors
     some = list(texts[: BATCH["text"]])
     for encoding in ("int8", "binary"):
         answer = ask({"input": some, "model": model, "encoding_format": encoding})
-        if [row["embedding"] for row in answer.get("data", ())] != as_api(vectors[: len(some)], encoding):
+        if not answers([row["embedding"] for row in answer.get("data", ())], vectors[: len(some)], encoding):
             raise EvaluationError(
                 f"{model}: the handler's {encoding} is not what docs/api.md says of it: report it, "
                 "with the output of `python -m layer verify`"

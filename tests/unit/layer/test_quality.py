@@ -106,7 +106,7 @@ def test_the_encodings_are_those_of_the_shipped_handler() -> None:
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
 
     for encoding in ("int8", "binary"):
-        assert encodings.as_api(vectors, encoding) == quantize.quantized(vectors, encoding).tolist()
+        assert encodings.answers(quantize.quantized(vectors, encoding).tolist(), vectors, encoding)
 
 
 def images(folder: Path, *names: str) -> None:
