@@ -14,6 +14,7 @@ from benchmarks.measure import log_lines, prices
 from benchmarks.measure.account import Account
 from benchmarks.measure.errors import FailedError
 from benchmarks.measure.estimate import Spent
+from benchmarks.measure.stopping import Stopping
 
 TIMEOUT = 910  # seconds: longer than any function runs, or what was paid for is not seen
 REFUSED = "TooManyRequestsException"
@@ -36,13 +37,19 @@ class Invocation(NamedTuple):
 class Function:
     """A deployed function at one size of memory; counts what its invocations cost."""
 
-    def __init__(self, account: Account, name: str, architecture: str, spent: Spent, connections: int) -> None:
+    def __init__(
+        self, account: Account, name: str, architecture: str, spent: Spent, connections: int, stopping: Stopping
+    ) -> None:
         self._client = account.client("lambda", TIMEOUT, 1, connections)
-        self._name, self._architecture, self._spent = name, architecture, spent
+        self._name, self._architecture, self._spent, self._stopping = name, architecture, spent, stopping
         self.memory_mb = 0
 
     def invoke(self, event: dict[str, Any], items: int, version: str = "$LATEST") -> Invocation:
         """Invoke once, without a second try, and read the report at the end of the log."""
+        with self._stopping.deferred():
+            return self._invoke(event, items, version)
+
+    def _invoke(self, event: dict[str, Any], items: int, version: str = "$LATEST") -> Invocation:
         started = time.monotonic()
         try:
             answer = self._client.invoke(
@@ -73,29 +80,26 @@ class Function:
 
         def one(_: int) -> Invocation:
             barrier.wait()
-            return self.invoke(event, items, version)
+            return self._invoke(event, items, version)
 
-        with ThreadPoolExecutor(many) as pool:
+        with self._stopping.deferred(), ThreadPoolExecutor(many) as pool:
             return list(pool.map(one, range(many)))
 
     def busy(self, event: dict[str, Any], items: int, many: int, seconds: float) -> tuple[list[Invocation], float]:
         """Let `many` callers ask without a pause for so long; returns what they got, and the seconds it took."""
         self.at_once(event, items, "$LATEST", many)  # so many execution environments are there
-        started, stopped = time.monotonic(), threading.Event()
+        started = time.monotonic()
 
         def caller(_: int) -> list[Invocation]:
             found = []
-            while time.monotonic() - started < seconds and not stopped.is_set():
-                found.append(self.invoke(event, items))
+            while time.monotonic() - started < seconds and not self._stopping.stopped:
+                found.append(self._invoke(event, items))
                 if found[-1].refused:
                     time.sleep(0.1)
             return found
 
-        with ThreadPoolExecutor(many) as pool:
-            try:
-                found = [one for got in pool.map(caller, range(many)) for one in got]
-            finally:
-                stopped.set()
+        with self._stopping.deferred(), ThreadPoolExecutor(many) as pool:
+            found = [one for got in pool.map(caller, range(many)) for one in got]
         return found, time.monotonic() - started
 
     def _count(self, found: dict[str, float], waited: float) -> None:

@@ -14,6 +14,7 @@ from benchmarks.measure.errors import FailedError, MeasureError
 from benchmarks.measure.estimate import Spent
 from benchmarks.measure.invoking import Function, Invocation, good
 from benchmarks.measure.plan import Plan, Target
+from benchmarks.measure.stopping import Stopping
 
 ROUND = "MEASURE_ROUND"  # a variable that the handler does not read: another value makes other execution environments
 WAVES = 3  # of restores that one snapshot is asked for, where not all of a wave were restores
@@ -56,15 +57,15 @@ class Measured(NamedTuple):
 
 
 class Measuring:
-    """One function while it is measured. `say` tells how far it is."""
+    """One function while it is measured."""
 
     def __init__(
-        self, account: Account, name: str, target: Target, plan: Plan, spent: Spent, say: Callable[[str], None]
+        self, account: Account, name: str, target: Target, plan: Plan, spent: Spent, stopping: Stopping
     ) -> None:
         most = max((plan.at_once, *plan.reached_levels))
-        self._function = Function(account, name, target.architecture, spent, most)
+        self._function = Function(account, name, target.architecture, spent, most, stopping)
         self._client, self._name, self._rate = account.client("lambda"), name, prices.gb_second(target.architecture)
-        self._plan, self._spent, self._say, self._aws = plan, spent, say, account.platform == AWS
+        self._plan, self._spent, self._say, self._aws = plan, spent, stopping.say, account.platform == AWS
         self._variables: dict[str, str] | None = None
         self._round = 0
         self.found = [Measured(size, [], [], [], {}, []) for size in plan.memory]
@@ -73,23 +74,21 @@ class Measuring:
         self._first, self._workloads = FIRST._replace(event={"input": both}), kinds
 
     def all(self) -> None:
-        """Measure every size of memory, phase by phase; what there is so far is in `found`.
+        """Measure one size of memory after the other, phase by phase; what there is so far is in `found`.
 
         Raises MeasureError where no size works; one that does not, such as one that is too small, is left out.
         """
-        for phase, measure in (("cold", self._cold), ("warm", self._warm), ("concurrency", self._concurrency)):
-            for one in self.found:
-                if one.problems:
-                    continue
-                spent = f" (${self._spent.dollars:.3f} of ${self._spent.budget:.2f})" if self._aws else ""
-                self._say(f"[{phase}] {one.memory_mb:,} MB{spent}")
-                try:
+        for one in self.found:
+            try:
+                for phase, measure in (("cold", self._cold), ("warm", self._warm), ("concurrency", self._concurrency)):
+                    spent = f" (${self._spent.dollars:.3f} of ${self._spent.budget:.2f})" if self._aws else ""
+                    self._say(f"[{phase}] {one.memory_mb:,} MB{spent}")
                     measure(one)
-                except FailedError as error:
-                    self._say(str(error))
-                    one.problems.append(str(error))
-            if all(one.problems for one in self.found):
-                raise MeasureError("; ".join(one.problems[0] for one in self.found))
+            except FailedError as error:
+                self._say(str(error))
+                one.problems.append(str(error))
+        if all(one.problems for one in self.found):
+            raise MeasureError("; ".join(one.problems[0] for one in self.found))
 
     def _cold(self, one: Measured) -> None:
         gb = one.memory_mb / 1024
@@ -122,7 +121,6 @@ class Measuring:
                 break
 
     def _warm(self, one: Measured) -> None:
-        self._configure(one.memory_mb)
         gb = one.memory_mb / 1024
         for kind in self._workloads:
             self._function.invoke(kind.event, kind.items)  # the first of a shape may set something up
@@ -137,7 +135,6 @@ class Measuring:
             )
 
     def _concurrency(self, one: Measured) -> None:
-        self._configure(one.memory_mb)
         gb, kind = one.memory_mb / 1024, self._workloads[0]
         for level in self._plan.reached_levels:
             seconds = self._plan.seconds + estimate.COLD_SECONDS

@@ -63,7 +63,7 @@ class Run:
                     self._records.write(record)
                     self._spent.add(estimate.stack_hour() + estimate.snapshot(plan.deployed_memory / 1024))
                     function = stack.deploy(cdk, folder, name)
-                    measuring = Measuring(self._account, function, package.target, plan, self._spent, self._say)
+                    measuring = Measuring(self._account, function, package.target, plan, self._spent, self._stopping)
                     try:
                         measuring.all()
                     except BudgetError:

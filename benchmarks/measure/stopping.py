@@ -28,11 +28,20 @@ class Stopping:
         if self.stopped:
             raise KeyboardInterrupt
 
+    @contextlib.contextmanager
+    def deferred(self) -> Iterator[None]:
+        """Let what is inside end before a signal counts: an invocation that is left alone writes logs for a while."""
+        self.hold()
+        try:
+            yield
+        finally:
+            self.release()
+
     def handle(self, number: int, frame: FrameType | None) -> None:
         """Be the handler of the signals."""
         first, self.stopped = not self.stopped, True
         if self.held or not first:
-            words = f"{signal.Signals(number).name}: what was deployed is being destroyed, which is not stopped\n"
+            words = f"{signal.Signals(number).name}: stopping; what was deployed is destroyed before the end\n"
             with contextlib.suppress(OSError):
                 os.write(2, words.encode())  # print may be what was interrupted
             return
