@@ -84,7 +84,8 @@ class Run:
         content["targets"] = self._targets
         self._name = self._name or results.unused(self._wanted.output, self._date[:10])
         self._say(f"[report] {self._wanted.output / self._name}.json, .md and .png")
-        report.write(content, self._wanted.output, self._name)
+        with self._stopping.deferred():  # a signal in the middle of an import would look as if a library were damaged
+            report.write(content, self._wanted.output, self._name)
 
     def _say(self, message: str) -> None:
         self._stopping.say(message)
