@@ -73,7 +73,7 @@ def test_what_the_doctor_found(tmp_path: Path, capsys: pytest.CaptureFixture[str
 
 
 def test_what_takes_long(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("layer.bundle.verify.verify", lambda bundle: REPORT)
+    monkeypatch.setattr("layer.bundle.verify.verify", lambda bundle, own: REPORT)
     assert document(capsys, "verify", "--bundle", "somewhere") == {"message": "verified somewhere", **REPORT}
 
 
@@ -88,4 +88,4 @@ def test_every_command_has_it() -> None:
     made = parser._parser()
     (commands,) = (action.choices for action in made._actions if isinstance(action.choices, dict))
     assert {name for name, command in commands.items() if "--json" not in command.format_help()} == set()
-    assert len(commands) == 8
+    assert len(commands) == 9

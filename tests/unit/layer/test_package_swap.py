@@ -144,7 +144,7 @@ def test_bytecode_names_the_place_where_it_will_run(tmp_path: Path) -> None:
 def test_a_torch_with_cuda_is_refused_with_the_fix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "torch" / "lib").mkdir(parents=True)
     (tmp_path / "torch" / "lib" / "libtorch_cuda.so").touch()
-    monkeypatch.setattr(runtime, "_install", lambda *_: [])
+    monkeypatch.setattr(runtime, "install_pins", lambda *_: [])
 
     with pytest.raises(PackageError, match=r"torch with CUDA.*--torch-index-url"):
         runtime.install(["torch"], Target("3.13", "x86_64"), tmp_path, None)
