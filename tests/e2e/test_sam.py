@@ -70,7 +70,9 @@ def built(
             yield Built(scratch / "built" / "template.yaml", source)
         finally:
             for reference in ("samcli/lambda-python", FUNCTION.lower()):
-                for image in docker("images", "-q", "--filter", STAND_IN, "--filter", f"reference={reference}").split():
+                # By their names: a deployed function may run the same image under another.
+                named = ("--format", "{{.Repository}}:{{.Tag}}", "--filter", f"reference={reference}")
+                for image in docker("images", "--filter", STAND_IN, *named).split():
                     docker("rmi", "--force", image)
 
 
