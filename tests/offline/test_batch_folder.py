@@ -217,4 +217,4 @@ def test_a_run_of_which_too_much_fails_stops_early_and_says_so(bundle: Path, tmp
     assert "20 of 20 images failed, the first with not_an_image" in err
     assert "stopped early: 3 of 20 shards failed, more than the 10 % of --tolerated-shards" in err
     assert len(runs.opened()) < 400
-    assert runs.files() == {}
+    assert {name.partition("/")[0] for name in runs.files()} <= {"parts"}  # what `resume` goes on from

@@ -101,7 +101,7 @@ def test_every_route_answers_a_hostile_text_at_a_bounded_cost(place: str, length
 @pytest.mark.parametrize(("texts", "length"), [(16, 10_000), (256, 300)])
 def test_the_texts_of_one_request_share_a_budget(texts: int, length: int) -> None:
     """Many plain texts do not pay for a dear one, nor many small dear ones for each other."""
-    model: Any = SimpleNamespace(engine=SimpleNamespace(tokenize=tokenizer_of("simple")))
+    model: Any = SimpleNamespace(engine=SimpleNamespace(tokenize=tokenizer_of("simple")), own=None)
 
     def run(some: list[str]) -> float:
         items = [(number, Item(text, f"input[{number}]")) for number, text in enumerate(some)]
