@@ -17,6 +17,7 @@ FORM = ("entries", "text", "image")
 CONTEXT_LENGTH = 32  # of the model, in tokens
 FEW_CHARACTERS = 8  # at most 30 tokens, as bytes of UTF-8
 MAX_ITEMS = 256  # OPENCLIP_MAX_ITEMS
+MAX_GARBLED = 60  # characters in one request
 
 
 def _image(kind: str, width: int, height: int, color: int) -> bytes:
@@ -59,6 +60,7 @@ def filter_case(context: Any, case: Any) -> bool:
         _too_many_parts,
         _not_to_be_cut,
         _fewer_tokens,
+        _much_to_repair,
     )
     return not isinstance(body, dict) or not any(is_wrong(body) for is_wrong in wrong)
 
@@ -100,6 +102,13 @@ def _fewer_tokens(body: dict[str, Any]) -> bool:
     """Tell a wish for fewer tokens than the model reads: a number that the document has for no single model."""
     most = body.get("max_tokens")
     return type(most) is int and most < CONTEXT_LENGTH
+
+
+def _much_to_repair(body: dict[str, Any]) -> bool:
+    """Tell many characters that mojibake is made of: a request has a budget for the passes that repair them."""
+    template, labels = (list(_texts(body.get(name))) for name in ("template", "labels"))
+    garbled = [sum("\x80" <= char <= "\xff" for char in "".join(texts)) for texts in (list(_texts(body)), template)]
+    return garbled[0] + garbled[1] * len(labels) > MAX_GARBLED
 
 
 def _not_to_be_cut(body: dict[str, Any]) -> bool:

@@ -18,11 +18,16 @@ ARRIVAL_SECONDS = 60  # after which a change has to be in the results, and in th
 SEARCHED = ("layer",)  # shapes whose stack has a search, too: its image is made beside layers
 
 
+def settings(shape: str) -> dict[str, Any]:
+    """Return the stack's settings: a source, and a search for the shapes that have one."""
+    search = {"search": "lance", "search_url_buckets": SOURCE} if shape in SEARCHED else {}
+    return {"batch_source": f"{SOURCE}/in/", "batch_concurrency": "2", **search}
+
+
 @contextmanager
 def deployed(account: Aws, shape: str, bundle: Path, scratch: Path) -> Iterator[Deployment]:
     """Hold a stack that embeds SOURCE/in/, which has GOOD images, BROKEN ones and a text file."""
-    searched = shape in SEARCHED
-    extras = ("--with", "batch", *(("--with", "search") if searched else ()))
+    extras = ("--with", "batch", *(("--with", "search") if shape in SEARCHED else ()))
     packaged = package(bundle, scratch / "build", *extras)
     (packaged / "bundle").symlink_to(bundle)
     s3 = account.client("s3")
@@ -35,9 +40,8 @@ def deployed(account: Aws, shape: str, bundle: Path, scratch: Path) -> Iterator[
     s3.put_object(Bucket=SOURCE, Key="in/notes.txt", Body=b"text")
     s3.put_object(Bucket=SOURCE, Key="elsewhere/a.png", Body=drawn(1))
     deployment = Deployment(account, f"batch-{shape}", shape, scratch)
-    search: dict[str, Any] = {"search": "lance", "search_url_buckets": SOURCE} if searched else {}
     try:
-        deployment.deploy(packaged, batch_source=f"{SOURCE}/in/", batch_concurrency="2", **search)
+        deployment.deploy(packaged, **settings(shape))
         # It demands TLS, and the emulator serves http.
         s3.delete_bucket_policy(Bucket=deployment.outputs["BatchBucket"])
         yield deployment

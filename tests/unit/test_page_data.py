@@ -6,11 +6,9 @@ import shlex
 from pathlib import Path
 
 import pytest
-from openclip_lambda.cli.main import parser as client_parser
 
 from console.setup.examine import PURPOSES
 from infra.package import NOT_SHIPPED, read_package, tree_sha256
-from infra.settings import StackSettings
 from layer.cli.parser import _parser, main
 from layer.spec import read_spec
 from tests.documents import ROOT, Block, marked
@@ -79,28 +77,3 @@ def test_contributors_run_what_ci_runs() -> None:
     [block] = marked(__file__, "CONTRIBUTING.md")
     command = block.text.partition("#")[0].strip()
     assert f"\n{command}\n" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
-
-
-@pytest.mark.parametrize(
-    "block",
-    [
-        *(block for block in marked(__file__, "README.md", "") if "batch" in block.code),
-        *marked(__file__, "docs/client.md"),
-        *(block for block in marked(__file__, "docs/collections.md") if "batch_source" in block.code),
-    ],
-    ids=lambda block: f"{block.page}:{block.line}",
-)
-def test_the_commands_on_a_bucket_are_ones_that_there_are(block: Block) -> None:
-    lines = [line.removeprefix("$ ") for line in block.text.splitlines() if line.startswith(("$ ", "openclip-lambda "))]
-    known = set(StackSettings.model_fields)
-    for line in lines:
-        words = shlex.split(line.rstrip("\\"), comments=True)
-        if words[0] == "openclip-lambda":
-            client_parser(words[0]).parse_args(words[1:])
-        elif words[:3] == ["python", "-m", "layer"]:
-            _parser().parse_args(words[3:])
-        elif words[:2] == ["make", "deploy"]:
-            given = [word for word in shlex.split(words[2].removeprefix("ARGS=")) if word != "-c"]
-            assert {word.partition("=")[0] for word in given} <= known
-        else:
-            assert words[0] == "curl" or words[:3] == ["python", "-m", "infra.bucket_events"], line
