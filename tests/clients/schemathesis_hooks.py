@@ -47,15 +47,15 @@ for kind in KINDS:
 @schemathesis.hook  # type: ignore[untyped-decorator]
 def filter_case(context: Any, case: Any) -> bool:
     """Leave out the kinds of body that are wrong by what no JSON Schema can say."""
-    body = case.body
-    if _integers_of_any_length(dict(case.query or {})):
+    body, query = case.body, dict(case.query or {})
+    given = {name: value for name, value in body.items() if value is not None} if isinstance(body, dict) else {}
+    if _integers_of_any_length({**query, **given}):
         return False
     if isinstance(body, dict) and not all(isinstance(body.get(name, ""), str | bytes) for name in FORM):
         return False  # a form has no other types: what is one is sent as a text
     wrong = (
         _texts_as_images,
         _too_many_prompts,
-        _integers_of_any_length,
         _not_one_source,
         _too_many_parts,
         _not_to_be_cut,
