@@ -1,6 +1,6 @@
 """`python -m layer package`: everything is made aside and checked, and only then put in place."""
 
-import shutil
+import os
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -173,14 +173,15 @@ ARTIFACTS = {"image": _image, "layer": _layers}  # by package shape
 
 
 def _swap(staged: Path, output: Path) -> None:
-    """Replace the old artifacts. package.json goes first and comes last: without it there is no package."""
-    (output / CONTRACT).unlink(missing_ok=True)
-    for name in OUTPUTS:
-        old = output / name
-        if old.is_dir():
-            shutil.rmtree(old)
-        else:
-            old.unlink(missing_ok=True)
+    """Replace the old artifacts. package.json goes first and comes last: without it there is no package.
+
+    By renaming alone, so that there is none for no longer than that takes; the old ones are removed with `staged`.
+    """
+    before = staged / "before"
+    before.mkdir()
+    for name in (CONTRACT, *OUTPUTS):
+        if os.path.lexists(output / name):
+            (output / name).rename(before / name)
+    for name in (*OUTPUTS, CONTRACT):
         if (staged / name).exists():
-            (staged / name).rename(old)
-    (staged / CONTRACT).rename(output / CONTRACT)
+            (staged / name).rename(output / name)

@@ -107,20 +107,28 @@ def test_another_shape_leaves_nothing_of_the_last_one(bundle: Path, tmp_path: Pa
         assert row["bytes"] == (tmp_path / "build" / row["path"]).stat().st_size
 
 
+@pytest.mark.parametrize("done", range(5))
 def test_a_swap_that_is_cut_off_leaves_no_package_that_claims_to_be_complete(
-    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, done: int
 ) -> None:
     pipeline.package(bundle, tmp_path / "build", tmp_path / "cache")
+    shutil.copytree(tmp_path / "build", tmp_path / "staged")
+    rename = Path.rename
+    renamed: list[str] = []
 
-    def killed(path: Path) -> None:
-        raise KeyboardInterrupt
+    def killed(path: Path, target: Path) -> None:
+        if len(renamed) == done:
+            raise KeyboardInterrupt
+        renamed.append(path.name)
+        rename(path, target)
 
-    monkeypatch.setattr(shutil, "rmtree", killed)
+    monkeypatch.setattr(Path, "rename", killed)
     with pytest.raises(KeyboardInterrupt):
         pipeline._swap(tmp_path / "staged", tmp_path / "build")
     monkeypatch.undo()
 
-    assert not (tmp_path / "build" / "package.json").exists()
+    assert len(renamed) == done
+    assert (tmp_path / "build" / "package.json").exists() == (done == 0)
 
 
 def test_a_python_that_is_not_here_compiles_nothing_and_says_so(tmp_path: Path) -> None:
