@@ -26,7 +26,8 @@ def install(folder: Path, repository: str, hub: Path = HUB) -> Path:
     for leftover in (aside, old):
         shutil.rmtree(leftover, ignore_errors=True)
     revision = revision_of(folder)
-    shutil.copytree(folder, aside / "snapshots" / revision, copy_function=shutil.copyfile)  # readable by everyone
+    shutil.copytree(folder, aside / "snapshots" / revision, copy_function=shutil.copyfile)
+    (aside / "snapshots" / revision).chmod(0o755)  # readable by everyone, where `folder` is a temporary directory
     (aside / "refs").mkdir()
     (aside / "refs" / "main").write_text(revision)  # a newline at its end would break every offline load
     if place.exists():
