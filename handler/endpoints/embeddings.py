@@ -185,13 +185,14 @@ def _tokenized(
     found = []
     with stage("tokenize"), one_request():
         for batch in _batches(texts):
+            values = [str(item.value) for _, item in batch]
+            if model.own is not None:
+                values = model.own.texts(values, [item.param for _, item in batch])
             try:
-                values = [str(item.value) for _, item in batch]
-                if model.own is not None:
-                    values = model.own.texts(values, [item.param for _, item in batch])
                 found.append(([index for index, _ in batch], model.engine.tokenize(values, cut)))
             except TextError as error:
-                error.param = next((item.param for _, item in batch if item.value == error.text), None)
+                params = (item.param for value, (_, item) in zip(values, batch, strict=True) if value == error.text)
+                error.param = next(params, None)
                 raise
     return found
 

@@ -76,6 +76,6 @@ def test_the_metrics(
 def test_what_the_document_says_may_be_imported_is_all_that_the_examples_and_the_template_import(
     examples: dict[str, str],
 ) -> None:
-    template = (ROOT / "template" / "handler_ext" / "__init__.py").read_text(encoding="utf-8")
+    template = (ROOT / "examples" / "project" / "handler_ext" / "__init__.py").read_text(encoding="utf-8")
     for text in (*examples.values(), template):
         assert set(re.findall(r"^(?:from|import) (handler[\w.]*)", text, re.MULTILINE)) == {"handler.extensions"}

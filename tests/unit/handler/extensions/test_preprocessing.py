@@ -1,11 +1,13 @@
 """Preprocessing of a user's own: before ours, for whoever asks, and said by every check."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from handler.errors import TextError
 from handler.http import dispatch
 from tests.unit.fake_bundle import FIRST, as_base64, data_uri, image_bytes
 from tests.unit.handler.extensions.own_code import Extended
@@ -69,6 +71,17 @@ def test_preprocessing_that_fails_names_the_item(
     status, body = changed.ask("POST", "/v1/embeddings", {"input": [{"text": "a"}, item]})
     assert (body["error"]["code"], body["error"]["param"]) == (code, param)
     assert status == (500 if code == "extension_failed" else 413 if code == "image_too_large" else 400)
+
+
+def test_a_text_that_the_tokenizer_refuses_is_named_by_its_place_although_it_was_changed(changed: Extended) -> None:
+    def refuse(texts: Sequence[str], cut: str | None = None) -> None:
+        error = TextError("text_too_complex", "too many passes")
+        error.text = texts[1]
+        raise error
+
+    changed.loader.engine.tokenize = refuse  # type: ignore[method-assign,assignment]
+    _, body = changed.ask("POST", "/v1/embeddings", {"input": ["b", "xx"]})
+    assert (body["error"]["code"], body["error"]["param"]) == ("text_too_complex", "input[1]")
 
 
 def test_health_and_golden_vectors_say_that_preprocessing_is_changed(changed: Extended) -> None:
