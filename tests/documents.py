@@ -52,7 +52,7 @@ class Block:
 
 def originals() -> list[str]:
     """Return the pages whose blocks have comments: at the top, in docs/ and in examples/, without translations."""
-    found = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.md")]
+    found = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").glob("*.md")]
     names = sorted(path.relative_to(ROOT).as_posix() for path in found)
     return [name for name in names if "zh-CN" not in name]
 

@@ -4,10 +4,10 @@ Handler, runtime, architecture, environment and the order of the layers are read
 throttle, logs and limits are those of the CDK app; what that has on top is in examples/README.md.
 """
 
-import argparse
 import json
 import os
 import sys
+from argparse import ArgumentParser, RawTextHelpFormatter
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +34,7 @@ Properties = dict[str, Any]
 
 def main() -> int:
     """Write <build>/sam.json; returns the exit status."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, epilog=COMMANDS, formatter_class=argparse.RawTextHelpFormatter
-    )
+    parser = ArgumentParser(description=__doc__, epilog=COMMANDS, formatter_class=RawTextHelpFormatter)
     parser.add_argument("--build", type=Path, default=Path("build"), help="where `make package` wrote (default: build)")
     build = parser.parse_args().build
     try:

@@ -12,7 +12,7 @@ from pathlib import Path
 from layer.errors import ProjectError
 
 CHECKOUT = Path(__file__).parents[2]
-TEMPLATE = CHECKOUT / "template"
+TEMPLATE = CHECKOUT / "examples" / "project"
 MODELS, LOCK = "models.toml", "models.lock"
 PATHS = ("cache", "checkpoint", "config", "pairs", "labels")  # keys of models.toml whose values may be files
 FILLED_IN = ("README.md", "cdk.json")  # what names this checkout and the project

@@ -14,6 +14,7 @@ TESTS = {
     "terraform": "tests/infra/test_terraform_example.py",
     "sam": "tests/e2e/test_sam_example.py",
     "github-action": "tests/unit/test_deploy_workflow.py",
+    "project": "tests/unit/layer/test_project.py",
 }
 
 

@@ -138,7 +138,8 @@ def test_the_pages_files_stay_small_too() -> None:
 
 
 @pytest.mark.parametrize(
-    "package", ["console", "devserver", "handler", "layer", "infra", "client", "benchmarks", "tests"]
+    "package",
+    ["console", "devserver", "docs", "examples", "handler", "layer", "infra", "client", "benchmarks", "tests"],
 )
 def test_files_and_functions_stay_small_and_say_what_they_are_for(package: str) -> None:
     problems = []
