@@ -48,7 +48,7 @@ def _missing_decoders(manifest: Manifest) -> list[str]:
 
 def _check_model(entry: ModelEntry, models: "Models", golden: Golden) -> dict[str, Any]:
     try:
-        return _compare(models.get(entry.id), golden)
+        return {**_compare(models.get(entry.id), golden), **models.engine_facts(entry)}
     except Exception as error:  # noqa: BLE001 - the report is where the error is told
         return {"id": entry.id, "ok": False, "error": f"{type(error).__name__}: {error}"}
 

@@ -101,6 +101,13 @@ class Models:
         """Name the models that are in memory with a tower at least, in the order in which they were loaded."""
         return [model_id for model_id in self._loaded if self._ready.get(model_id)]
 
+    def engine_facts(self, entry: ModelEntry) -> dict[str, object]:
+        """Return what the health check tells of a model's engine on this host, beside what the manifest says."""
+        model = self._loaded.get(entry.id)
+        compiled: dict[str, str] = getattr(model.engine, "compiled", dict)() if model else {}
+        facts = {"compiled": compiled, "variants": model.engine.variants() if model else {}}
+        return {name: by_tower for name, by_tower in facts.items() if by_tower}
+
     def start_in_background(self) -> threading.Thread:
         """Start to import the engine of the bundle's first model; the first `get` waits for the same lock.
 

@@ -3,20 +3,19 @@
 import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from layer.bundle import build_cache, manifest
+from layer.bundle.assemble import put_in_place
 from layer.bundle.build_cache import Built
 from layer.bundle.records import ModelEntry
 from layer.engines import ENGINES
 from layer.errors import BuildError
 from layer.files import disk_errors, replace
 from layer.files.directory_lock import held
-from layer.files.link import link
 from layer.files.own_samples import check as check_samples
 from layer.progress import bar
 from layer.sources import lock as locks
@@ -61,7 +60,11 @@ def build(
 
                 known = Places(spec, locks.read(lock) if lock else {}, sources, cache)
                 parts = certified(parts, spec.evaluation, known)
-            _put_in_place(spec, parts, output)
+            if spec.target.host_blob:
+                from layer.bundle.host_blobs import with_blobs
+
+                parts = with_blobs(parts, spec, cache)
+            put_in_place(spec, parts, output)
     return {"ok": True, "models": [model for part in parts for model in part.report["models"]]}
 
 
@@ -231,20 +234,3 @@ def _exported(
     (bundle / "models").mkdir()
     folder.rename(bundle / "models" / model.slug)
     return entry
-
-
-def _put_in_place(spec: Spec, parts: list[Built], output: Path) -> None:
-    """Join the models' bundles into one, by links where the file system has them; leave one that is the same alone."""
-    facts = manifest.with_quality_of(manifest.joined(spec, [part.facts for part in parts]), output)
-    if build_cache.unmodified(output) and manifest.same(manifest.read(output), facts):
-        return
-    with tempfile.TemporaryDirectory(prefix=f".{output.name}-", dir=output.parent) as scratch:
-        staged = Path(scratch) / output.name
-        for part in parts:
-            models = staged / "models"
-            shutil.copytree(part.bundle / "models", models, copy_function=link, dirs_exist_ok=True)
-        manifest.write_facts(staged, facts)
-        for folder in (staged, *(path for path in staged.rglob("*") if path.is_dir())):
-            folder.chmod(0o755)
-        (staged / manifest.NAME).chmod(0o644)
-        replace.swap(staged, output)

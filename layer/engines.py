@@ -16,7 +16,8 @@ class Recipe:
     """How a tower's matrices are kept.
 
     `block` weights share a scale (0: nothing is quantized); `activations` is in how many bits they meet weights.
-    `per_token`: integers are multiplied, with a scale for each token and each output channel.
+    `per_token`: integers are multiplied, with a scale for each token and each output channel. `static_noise`: where a
+    fixed range is at most so many times as noisy as one a token, the activations of all images have that.
     """
 
     name: str
@@ -24,6 +25,12 @@ class Recipe:
     activations: int = 32
     group: int = 0  # of activations, where smaller than the block
     per_token: bool = False
+    static_noise: float = 0.0
+
+    @property
+    def for_images_alone(self) -> bool:
+        """Tell whether it is none for texts, which are too few tokens to gain and too various to calibrate on."""
+        return self.static_noise > 0
 
     @property
     def activation_group(self) -> int:
@@ -44,6 +51,7 @@ class Engine:
 
     `writer` is "module:function", imported when a tower is written; None ships the checkpoint itself. `code_bytes` is
     what the engine takes beside its models: packages with their bytecode, and the handler. The tests measure it.
+    `bf16_images`: its image towers in 8 bits may have bfloat16 between products, which the gate then measures too.
     """
 
     recipes: Mapping[str, tuple[Recipe, ...]]
@@ -53,6 +61,8 @@ class Engine:
     causal_text_in_blocks: bool = (
         False  # blocks are as fast for the few tokens of one caption, and compile in half the time
     )
+    host_blobs: bool = False  # compiles a model when it starts, and can export what it compiled
+    bf16_images: bool = False
 
     @property
     def ships_checkpoint(self) -> bool:
@@ -68,12 +78,16 @@ class Engine:
 
 FP32 = Recipe("fp32")
 PER_TOKEN = Recipe("per-token int8", 128, 8, per_token=True)
+STATIC = Recipe("static int8", 128, 8, per_token=True, static_noise=4.0)  # one bit of eight
+FEWER_STATIC = Recipe("static int8 for fewer products", 128, 8, per_token=True, static_noise=3.0)
 # Per-tensor dynamic quantization is not among them: 0.97 on trained weights.
 ENGINES: dict[str, Engine] = {
     "onnx": Engine(
         recipes={
             "fp32": (FP32,),
             "int8": (
+                STATIC,
+                FEWER_STATIC,
                 PER_TOKEN,
                 Recipe("8-bit weights in blocks of 128, 8-bit activations", 128, 8),
                 Recipe("8-bit weights in blocks of 32, 8-bit activations", 32, 8),
@@ -89,6 +103,8 @@ ENGINES: dict[str, Engine] = {
         recipes={
             "fp32": (FP32,),
             "int8": (
+                STATIC,
+                FEWER_STATIC,
                 PER_TOKEN,
                 Recipe("8-bit weights in blocks of 128, 8-bit activations", 128, 8),
                 Recipe("8-bit weights in blocks of 128, 8-bit activations in groups of 64", 128, 8, 64),
@@ -100,6 +116,8 @@ ENGINES: dict[str, Engine] = {
         writer="layer.export.openvino_ir:write_ir",
         suffix="xml",
         causal_text_in_blocks=True,
+        host_blobs=True,
+        bf16_images=True,
     ),
     "torch": Engine(recipes={"fp32": ()}, code_bytes=800_000_000),
 }

@@ -1,7 +1,6 @@
 """models.toml: which models, for which target. Read strictly, since a misspelled key would build something else."""
 
 import re
-import tomllib
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,9 +10,9 @@ from typing import Any
 from console.suggest import did_you_mean
 from layer.engines import ENGINES, fastest
 from layer.errors import SpecError
-from layer.files import text_file
+from layer.files import toml_file
 from layer.gate import settings as gate
-from layer.naming import addresses, checked, image_formats, memory, model_names
+from layer.naming import addresses, checked, host_blob, image_formats, memory, model_names
 
 DEFAULT_SPEC = Path(__file__).with_name("models.toml")
 CHOICES = {
@@ -22,7 +21,11 @@ CHOICES = {
     "engine": ("auto", *ENGINES),
     "precision": ("int8", "fp32"),
 }
-NOT_TEXTS: Mapping[str, Callable[[object], Any]] = {"image_formats": image_formats.checked, "memory": memory.checked}
+NOT_TEXTS: Mapping[str, Callable[[object], Any]] = {
+    "image_formats": image_formats.checked,
+    "memory": memory.checked,
+    "host_blob": host_blob.checked,
+}
 PYTHONS = ("3.12", "3.13", "3.14")  # Lambda's on Amazon Linux 2023, whose glibc today's wheels need
 
 
@@ -30,7 +33,8 @@ PYTHONS = ("3.12", "3.13", "3.14")  # Lambda's on Amazon Linux 2023, whose glibc
 class Target:
     """What the bundle is built for; written to the manifest, where infra/ and the handler read it.
 
-    `image_formats` are names of `layer.naming.image_formats.DECODERS`; `memory` is the function's, in MB.
+    `image_formats` are names of `layer.naming.image_formats.DECODERS`; `memory` is the function's, in MB. With
+    `host_blob` the bundle also has each tower as OpenVINO compiled it for the build machine's kind of host.
     """
 
     python: str = "3.13"
@@ -38,6 +42,7 @@ class Target:
     package: str = "image"
     image_formats: tuple[str, ...] | None = None
     memory: int | None = None
+    host_blob: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -82,7 +87,7 @@ class Spec:
 def read_spec(path: Path = DEFAULT_SPEC) -> Spec:
     """Read models.toml. Raises SpecError naming the file, the key and the fix."""
     try:
-        data = _toml(path, text_file.read(path))
+        data = toml_file.read(path)
     except OSError as error:
         raise SpecError(f"{path} cannot be read ({error.strerror}): name another with --models") from error
     except ValueError as error:
@@ -96,6 +101,8 @@ def read_spec(path: Path = DEFAULT_SPEC) -> Spec:
         raise SpecError(f'{path} names no model: add a table [[model]] with name = "..."')
     models = tuple(_model(path, number, table, target) for number, table in enumerate(tables, 1))
     _refuse_twins(path, models)
+    if target.host_blob and (problem := host_blob.problem(target.package, target.architecture, models)):
+        raise SpecError(f"{path}: host_blob = true in [target], but {problem}")
     return Spec(target, models, _beside(path, cache), gate.read(path, data))
 
 
@@ -119,19 +126,6 @@ def _beside(path: Path, directory: str | None) -> str | None:
         return str(whole)
     repo, _, place = directory.partition("=")
     return f"{repo}={path.parent / place}"
-
-
-def _toml(path: Path, text: str) -> dict[str, Any]:
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        place = re.search(r"at line (\d+)", str(error))
-        hint = text_file.unexpected_characters(text, int(place[1])) if place else ""
-        raise SpecError(f"{path} is not TOML: {error}{hint}: correct that line") from error
-    except RecursionError as error:
-        raise SpecError(
-            f"{path} is not a models.toml: it is nested too deep: write one [[model]] table a model"
-        ) from error
 
 
 def _model(path: Path, number: int, table: Mapping[str, Any], target: Target) -> ModelSpec:

@@ -26,6 +26,9 @@ class Engine(Protocol):
     def load(self, modalities: Collection[str]) -> None:
         """Load what embedding these takes, of `text` and `image`; what is loaded already stays."""
 
+    def variants(self) -> dict[str, str]:
+        """Tell by modality how this processor computes the towers that are loaded; empty where there is one way."""
+
     def tokenize(self, texts: Sequence[str], cut: str | None = None) -> "NDArray[np.int64]":
         """Return token ids: int64 [N, context_length], padded; `cut` is one of tokenizer.CUTS, or open_clip's way."""
 

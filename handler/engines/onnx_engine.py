@@ -24,6 +24,8 @@ else:
 
 log = logging.getLogger(__name__)
 
+WIDE, IN_TWO_HALVES = ".wide.onnx", "f32, 8-bit products in two halves"
+
 
 class OnnxEngine(TwoTowerEngine):
     """An exported model in ONNX Runtime."""
@@ -42,6 +44,7 @@ class Tower:
 
     def __init__(self, path: Path, threads: int, started: Started) -> None:
         started()
+        self.variant = IN_TWO_HALVES if path.name.endswith(WIDE) else "f32"
         self._session = session(path, threads)
         self.inputs = {port.name for port in self._session.get_inputs()}
 
@@ -57,7 +60,7 @@ def graphs(folder: Path) -> list[Path]:
     if not probe.exists() or multiplies_exactly(probe):
         return [folder / "image.onnx", folder / "text.onnx"]
     log.warning("this processor's 8-bit products saturate (it has no VNNI): they are computed in two halves")
-    wide = [folder / "image.wide.onnx", folder / "text.wide.onnx"]
+    wide = [folder / f"image{WIDE}", folder / f"text{WIDE}"]
     return [path if path.exists() else folder / path.name.replace(".wide", "") for path in wide]
 
 

@@ -4,19 +4,24 @@ import logging
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from handler.engines.import_stubs import import_openvino
-from handler.engines.mapped import map_weights, release_pages
+from handler.engines.mapped import Mapped, map_weights, release_pages
 from handler.engines.parallel_load import Started
 from handler.engines.prefetch import libraries, read_ahead
 from handler.engines.threads import thread_count
 from handler.engines.two_tower import TwoTowerEngine
-from handler.manifest import Manifest, ModelEntry
+from handler.manifest import MODALITIES, Manifest, ModelEntry
 from handler.settings import Settings
+
+if TYPE_CHECKING:
+    from mmap import mmap
+
+    from handler.engines.host_blob import HostBlob
 
 log = logging.getLogger(__name__)
 
@@ -34,31 +39,67 @@ class OpenVinoEngine(TwoTowerEngine):
         folder = manifest.bundle_dir / "models" / entry.slug / "openvino"
         core = openvino.Core()
         threads, export = thread_count(settings), entry.export or {}
-        image, text = (compile_configs(export[tower]["activation_group"], threads) for tower in ("image", "text"))
         one_by_one = threading.Lock()  # never are both in memory twice
+        blobs = _host_blobs(entry, manifest)
+
+        def variants(tower: str) -> list[Variant]:
+            measured = export[tower].get("bf16_cosine")  # asking loads OpenVINO's plugin: after the disk was asked
+            return compile_configs(export[tower], threads, bool(measured) and _has_bf16(core))
 
         def load_image(started: Started) -> Tower:
             read_ahead([folder / "image.bin"])
-            return Tower(core, folder / "image.xml", image, started).prepack(one_by_one)
+            return Tower(core, folder / "image.xml", variants("image"), started, blobs["image"]).prepack(one_by_one)
 
         def load_text(started: Started) -> Tower:
             read_ahead([*self.tokenizer_files(), folder / "text.bin"])
-            return Tower(core, folder / "text.xml", text, started).prepack(one_by_one)
+            return Tower(core, folder / "text.xml", variants("text"), started, blobs["text"]).prepack(one_by_one)
 
         super().__init__(entry, folder, load_image, load_text)
 
+    def compiled(self) -> dict[str, str]:
+        """Tell by tower, of those that are loaded, where its compiled graph comes from."""
+        towers = {name: tower for name, tower in self.towers.items() if isinstance(tower, Tower)}
+        return {name: "host blob" if tower.imported else "at load" for name, tower in towers.items()}
 
-def compile_configs(group: int, threads: int) -> list[dict[str, Any]]:
-    """List OpenVINO's settings, from the fastest to the one that every processor can run.
 
-    First: activations in 8 bits, `group` of them sharing a scale (0 leaves them as they are). Second: fp32 activations
-    and no product of integers, for a processor without VNNI. Third: the same without any other setting, in case one of
-    those is what a processor refuses.
+def _host_blobs(entry: ModelEntry, manifest: Manifest) -> "Mapping[str, HostBlob | None]":
+    if not entry.host_blobs:
+        return dict.fromkeys(MODALITIES)
+    from handler.engines import host_blob  # late: few bundles have some
+
+    return {tower: host_blob.find(manifest, entry, tower) for tower in MODALITIES}
+
+
+def _has_bf16(core: Any) -> bool:
+    """Tell whether the processor itself has bfloat16."""
+    return "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+class Variant(NamedTuple):
+    """A way to compile a tower: its name, as the health check tells it, and OpenVINO's settings."""
+
+    name: str
+    settings: Mapping[str, Any]
+
+
+def compile_configs(recipe: Mapping[str, Any], threads: int, has_bf16: bool) -> list[Variant]:
+    """List variants, from the fastest to the one that every processor can run: a name and OpenVINO's settings.
+
+    First, where the processor has it and the build's gate has measured it: bfloat16 between products. Then fp32 there.
+    In both activations are in 8 bits, `activation_group` of them sharing a scale (0 leaves them as they are). Third:
+    fp32 activations and no product of integers, for a processor without VNNI. Last: the same without any other
+    setting, in case one of those is what a processor refuses.
     """
-    common = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"}
+    common: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+    common["INFERENCE_NUM_THREADS"] = threads
     common["SNIPPETS_MODE"] = "DISABLE"  # fused attention takes a quarter of the compilation, and gains little
+    common[GROUP] = recipe["activation_group"]
     exact = {"INFERENCE_PRECISION_HINT": "f32", "LP_TRANSFORMS_MODE": "NO"}  # no product of integers
-    return [{**common, GROUP: group}, {**common, **exact, GROUP: 0}, exact]
+    slow = [Variant("f32, no 8-bit products", {**common, **exact, GROUP: 0}), Variant("f32, plain settings", exact)]
+    found = [Variant("f32", common), *slow]
+    if has_bf16 and recipe.get("bf16_cosine"):
+        found.insert(0, Variant("bf16", {**common, "INFERENCE_PRECISION_HINT": "bf16"}))
+    return found
 
 
 class Tower:
@@ -68,22 +109,37 @@ class Tower:
     their own and save no time, since one already keeps all of the model's threads busy.
     """
 
-    def __init__(self, core: Any, path: Path, configs: Sequence[Mapping[str, Any]], started: Started) -> None:
+    def __init__(
+        self,
+        core: Any,
+        path: Path,
+        configs: Sequence[Variant],
+        started: Started,
+        blob: "HostBlob | None" = None,
+    ) -> None:
         self._core, self._path, self._on_start = core, path, started
         self._configs = list(configs)
         self._lock = threading.Lock()  # held for a whole call, which may replace the request
-        self._weights = map_weights(path.with_suffix(".bin"))
-        self._request = self._compile_next()
+        self.variant = ""
+        self._weights: mmap | None = None  # of a tower that is compiled here
+        self._mapped: list[Mapped] = []  # kept as long as the tower: OpenVINO reads from it
+        self._imported = self._import(blob) if blob else None
+        self._request = self._imported or self._compile_next()
         self.inputs = {port.any_name for port in self._request.model_inputs}
+
+    @property
+    def imported(self) -> bool:
+        """Whether the tower runs as a host blob has it."""
+        return self._imported is not None and self._request is self._imported
 
     def __call__(self, feed: "Mapping[str, NDArray[Any]]") -> NDArray[np.float32]:
         """Run the tower on a batch, given by the names in `inputs`; returns float32 [N, D]."""
         with self._lock:
-            before = self._request, list(self._configs)
+            before = self._request, self.variant, list(self._configs)
             try:
                 return self._run(feed)
             except Exception:
-                self._request, self._configs = before  # no setting could do it, so that none is to blame
+                self._request, self.variant, self._configs = before  # no setting could do it, so that none is to blame
                 raise
 
     def _run(self, feed: "Mapping[str, NDArray[Any]]") -> NDArray[np.float32]:
@@ -109,9 +165,21 @@ class Tower:
         for port in self._request.model_inputs:  # one item, of 8 positions where any number will do
             shape = [1, *(8 if size.is_dynamic else size.get_length() for size in list(port.partial_shape)[1:])]
             feed[port.any_name] = np.zeros(shape, port.element_type.to_dtype())
-        with one_by_one, release_pages(self._weights):
+        with one_by_one, release_pages(self._mapped):
             self(feed)
         return self
+
+    def _import(self, blob: "HostBlob") -> Any:
+        """Import a host blob; returns an infer request, None where the blob is refused: all settings are left then."""
+        from handler.engines import host_blob
+
+        weights, settings = self._path.with_suffix(".bin"), [variant.settings for variant in self._configs]
+        found = host_blob.take(blob, self._core, weights, settings, self._on_start)
+        if found is None:
+            return None
+        self.variant = next(variant.name for variant in self._configs if variant.settings is found.config)
+        self._mapped += found.mapped
+        return found.request
 
     def _compile_next(self) -> Any:
         """Compile with the next setting that this processor takes; returns an infer request.
@@ -119,17 +187,20 @@ class Tower:
         A setting may be refused here (RuntimeError by OpenVINO), or prove inexact at the first run, which calls this
         again.
         """
+        if self._weights is None:
+            self._weights = map_weights(self._path.with_suffix(".bin"))
+            self._mapped.append(self._weights)
         while True:
-            config = self._configs.pop(0)
+            self.variant, self.config = self._configs.pop(0)
             try:
                 weights = openvino.Tensor(np.frombuffer(self._weights, np.uint8), shared_memory=True)
                 model = self._core.read_model(self._path.read_bytes(), weights)
                 self._on_start()
-                return self._core.compile_model(model, "CPU", config).create_infer_request()
+                return self._core.compile_model(model, "CPU", self.config).create_infer_request()
             except RuntimeError as error:
                 if not self._configs:
                     raise
-                log.warning("%s: this processor refuses %s, the next is tried: %s", self._path.name, config, error)
+                log.warning("%s: this processor refuses %s, the next is tried: %s", self._path.name, self.config, error)
 
 
 def _check_vnni(found: Any) -> None:

@@ -41,6 +41,10 @@ class TorchEngine:
     def load(self, modalities: Collection[str]) -> None:
         """Load nothing: open_clip makes both towers at once."""
 
+    def variants(self) -> dict[str, str]:
+        """Tell nothing: there is one way."""
+        return {}
+
     def tokenize(self, texts: Sequence[str], cut: str | None = None) -> NDArray[np.int64]:
         """Return open_clip's own token ids: int64 [N, context_length]."""
         with self._tokenizing:

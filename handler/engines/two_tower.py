@@ -24,6 +24,10 @@ class Tower(Protocol):
     def inputs(self) -> Container[str]:
         """The names of what it takes."""
 
+    @property
+    def variant(self) -> str:
+        """How this processor computes it."""
+
     def __call__(self, feed: "Mapping[str, NDArray[Any]]") -> NDArray[np.float32]:
         """Run the tower on a batch, given by the names in `inputs`; returns float32 [N, D]."""
 
@@ -40,14 +44,14 @@ class TwoTowerEngine:
         self._export = entry.export or {}
         self._entry, self._folder = entry, folder
         self._makers = {IMAGE: image, TEXT: text}
-        self._towers: dict[str, Tower] = {}
+        self.towers: dict[str, Tower] = {}
         self._tokenizer: Tokenizer | None = None
         self._loading = threading.Lock()
 
     def load(self, modalities: Collection[str]) -> None:
         """Load what embedding these takes, all at once; what is loaded already stays. Raises the first failure."""
         with self._loading:
-            missing = [modality for modality in modalities if modality not in self._towers]
+            missing = [modality for modality in modalities if modality not in self.towers]
             if not missing:
                 return
             towers, tokenizer = load_in_parallel(
@@ -56,7 +60,11 @@ class TwoTowerEngine:
             if tokenizer:
                 self._table = TokenTable(self._folder) if self._export["token_table"] else None
                 self._tokenizer = tokenizer
-            self._towers |= zip(missing, towers, strict=True)
+            self.towers |= zip(missing, towers, strict=True)
+
+    def variants(self) -> dict[str, str]:
+        """Tell by modality how this processor computes the towers that are loaded."""
+        return {modality: tower.variant for modality, tower in dict(self.towers).items()}
 
     def _read_tokenizer(self) -> "Tokenizer":
         from handler.engines.tokenizer import Tokenizer  # late: an image needs none
@@ -70,9 +78,9 @@ class TwoTowerEngine:
         return [self._folder / "tokenizer.json"]
 
     def _tower(self, modality: str) -> Tower:
-        if modality not in self._towers:
+        if modality not in self.towers:
             self.load((modality,))
-        return self._towers[modality]
+        return self.towers[modality]
 
     def tokenize(self, texts: Sequence[str], cut: str | None = None) -> NDArray[np.int64]:
         """Return open_clip's own token ids: int64 [N, context_length]."""

@@ -19,11 +19,18 @@ from handler.telemetry.invocation import stage
 if TYPE_CHECKING:
     from handler.models import LoadedModel
 
-BATCH = 8  # images a run: activations grow with it, speed hardly does
+# Images that the engine gets at once, for each of its threads. With more, its activations grow, and hardly its speed:
+# on one thread ViT-B-32 takes 3 % less time an image by 32 than by 8 (OpenVINO), or 5 % more (ONNX Runtime).
+PER_THREAD = 8
 AHEAD = 32  # images decoded before the engine has them: 19 MB of pixels at 224x224
 
 Pixels = NDArray[np.float32]
 ImageItem = tuple[int, bytes, str | None]  # its place among the items, its bytes, and what an error calls that place
+
+
+def images_a_run(threads: int) -> int:
+    """Return how many images the engine gets at once."""
+    return PER_THREAD * threads
 
 
 def read_headers(items: Sequence[ImageItem], model: "LoadedModel", settings: Settings) -> list[Container]:
@@ -56,7 +63,8 @@ def batches(
         return
     from concurrent.futures import ThreadPoolExecutor  # late: a request of one item needs none
 
-    pool = ThreadPoolExecutor(thread_count(settings), "openclip-decode")
+    threads = thread_count(settings)
+    pool, group = ThreadPoolExecutor(threads, "openclip-decode"), images_a_run(threads)
     try:
         for start in range(0, len(items), AHEAD):
             ahead = items[start : start + AHEAD]
@@ -67,8 +75,8 @@ def batches(
             ]
             for done in under_way:
                 done.result()
-            for run in range(0, len(ahead), BATCH):
-                yield [place for place, _, _ in ahead[run : run + BATCH]], pixels[run : run + BATCH]
+            for run in range(0, len(ahead), group):
+                yield [place for place, _, _ in ahead[run : run + group]], pixels[run : run + group]
     finally:
         pool.shutdown(cancel_futures=True)
 

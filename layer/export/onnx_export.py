@@ -1,7 +1,8 @@
 """Export one model for a fast engine: `python -m layer.export.onnx_export`, a process of its own.
 
 Writes into --out: image.onnx and text.onnx in fp32, text.table.npy (the token table, where it comes apart),
-tokenizer.json, facts.json, samples.json, and inputs.npz, what the towers are given where activations are measured.
+tokenizer.json, facts.json, samples.json, and what the towers are given where activations are measured: inputs.npz for
+channels, calibration.npz, more images, for fixed ranges.
 """
 
 import json
@@ -18,12 +19,13 @@ from console.run import run_step
 from layer.bundle import reference, sandbox
 from layer.bundle.records import ExportedFacts, TowerFacts, as_json
 from layer.errors import ExportError
-from layer.export.photographs import photographs
+from layer.export.photographs import photographs, scenes
 from layer.export.samples import samples
 from layer.export.tokenizer_form import is_mapped, vocabulary_texts
 from layer.spec import ModelSpec
 
 MAX_INPUTS = 32
+MORE_IMAGES = 16
 
 
 def make(model: ModelSpec, hub: Path, out: Path, own_samples: Path | None) -> None:
@@ -79,6 +81,8 @@ def _keep_inputs(
         ends = ids.argmax(axis=1) if towers.end_id is None else (ids == towers.end_id).argmax(axis=1)
         inputs["lengths"] = ends + 1
     np.savez(out / "inputs.npz", **inputs)
+    more = [loaded.transform(image).numpy() for image in (*scenes(MORE_IMAGES), Image.new("RGB", (64, 64)))]
+    np.savez(out / "calibration.npz", pixels=np.concatenate([inputs["pixels"], np.stack(more)]))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -9,6 +9,7 @@ import onnxruntime
 
 from layer.engines import Recipe
 from layer.export.per_token_int8 import per_token_matmul, write_saturation_safe, write_vnni_probe
+from layer.export.static_ranges import read_static_ranges
 
 
 def write_runtime_graph(fp32: Path, recipe: Recipe, target: Path, *, per_token: bool = False) -> None:
@@ -47,7 +48,7 @@ def _quantize(source: Path, recipe: Recipe, target: Path, *, per_token: bool) ->
     model = onnx.load(source)
     _split_gemm(model.graph)
     if per_token:
-        per_token_matmul(model)
+        per_token_matmul(model, read_static_ranges(source, recipe))
     quantizer = MatMulNBitsQuantizer(model, algo_config=config)
     quantizer.process()
     _data(target).unlink(missing_ok=True)

@@ -17,6 +17,8 @@ from layer.spec import ModelSpec, Spec
 
 TOWERS = ("image", "text")
 MIN_COSINE = {"fp32": 0.99999, "int8": 0.999}  # cosine to open_clip, of the worst sample
+BF16 = "bf16"  # the variant, as the handler tells it
+MOST_BF16_LOSS = 1.5  # of what the same tower loses in fp32
 JPEG_DECODING = {"fp32": "full", "int8": "reduced"}  # what is tried first
 
 
@@ -67,7 +69,7 @@ def export_model(
     tried: list[Trial] = []
     trial = scratch / "trial"
     written = trial / "models" / model.slug / model.engine
-    left = {tower: list(ENGINES[model.engine].recipes[model.precision]) for tower in TOWERS}
+    left = {tower: list(recipes_of(model, tower)) for tower in TOWERS}
     unwritten: tuple[str, ...] = TOWERS
     with steps(model.slug, 4 if model.precision == "fp32" else 6) as step:  # 8 bits: both are smoothed (SmoothQuant)
         step("open_clip to ONNX")
@@ -82,7 +84,9 @@ def export_model(
                 write_tower(made, source[tower], model.engine, tower, recipes[tower], facts.export, written)
             step("comparing with open_clip")
             try:
-                found = Comparison(trial, spec, model, sources, facts, made / "samples.json").best(recipes, tried)
+                found = (gate := Comparison(trial, spec, model, sources, facts, made / "samples.json")).best(
+                    recipes, tried
+                )
             except _OtherIdsError:
                 if not tokenizer_form.is_mapped(facts.tokenizer):
                     raise
@@ -90,10 +94,8 @@ def export_model(
                 continue
             unwritten = found.inexact
             if not unwritten:
-                return written.parent, found.passed(tried)
-            tried += [found.trial(tower, recipes[tower].name) for tower in unwritten]
-            for tower in unwritten:
-                left[tower].pop(0)
+                return written.parent, gate.finished(found, tried, step)
+            tried += [found.trial(tower, left[tower].pop(0).name) for tower in unwritten]
     raise ExportError(_not_exact(model, tried))
 
 
@@ -123,9 +125,38 @@ class Comparison:
         """Have the shipped handler embed the samples with the towers that were written by these recipes."""
         towers = {tower: TowerRecipe(recipe.name, recipe.activation_group) for tower, recipe in recipes.items()}
         export = Export(**vars(self.facts.export), image=towers["image"], text=towers["text"])
+        return self._measured(export, decoding)[0]
+
+    def finished(self, found: Compared, tried: list[Trial], step: Callable[[str], None]) -> ModelEntry:
+        """Return the entry of a model whose towers passed, with what bfloat16 makes of them where it may be used."""
+        if ENGINES[self.model.engine].bf16_images and self.model.precision == "int8":
+            step("comparing in bfloat16, where this processor has it")
+            found = self._in_bf16(found, tried)
+        return found.passed(tried)
+
+    def _in_bf16(self, found: Compared, tried: list[Trial]) -> Compared:
+        """Have the image tower, which passed, run in bfloat16; returns `found` with what was seen.
+
+        It stays as it is where this processor has no bfloat16, or where that is not exact enough. Also where it loses
+        much more than the recipe itself: on images unlike the samples it would then lose more than the bound.
+        """
+        image = replace(found.export.image, bf16_cosine=1.0)  # so that the handler takes it
+        export = replace(found.export, image=image)
+        measured, variants = self._measured(export, found.entry.jpeg_decoding)
+        if variants.get("image") != BF16:
+            return found
+        lost = 1 - measured.parity.min_image_cosine
+        if "image" in measured.inexact or lost > MOST_BF16_LOSS * (1 - found.parity.min_image_cosine):
+            tried.append(measured.trial("image", f"{image.recipe}, {BF16}"))
+            return found
+        seen = replace(image, bf16_cosine=measured.parity.min_image_cosine)
+        return replace(found, export=replace(found.export, image=seen))
+
+    def _measured(self, export: Export, decoding: str) -> tuple[Compared, dict[str, str]]:
         entry = manifest.model_entry(self.model, self.sources, self.facts, export, decoding)
         manifest.write(self.trial, self.spec, [entry])
-        return Compared(entry, export, _measure(self.trial, entry, self.samples))
+        parity, variants = _measure(self.trial, entry, self.samples)
+        return Compared(entry, export, parity), variants
 
 
 def _not_exact(model: ModelSpec, tried: list[Trial]) -> str:
@@ -137,16 +168,24 @@ def _not_exact(model: ModelSpec, tried: list[Trial]) -> str:
     )
 
 
+def recipes_of(model: ModelSpec, tower: str) -> tuple[Recipe, ...]:
+    """Return what is tried for a tower, the fastest first."""
+    every = ENGINES[model.engine].recipes[model.precision]
+    return tuple(recipe for recipe in every if tower == "image" or not recipe.for_images_alone)
+
+
 def fp32_graphs(made: Path, precision: str, smoothed: Path, step: Callable[[str], None]) -> dict[str, Path]:
     """Return the fp32 graph of each tower that its recipes begin with."""
     if precision == "fp32":
         return {tower: made / f"{tower}.onnx" for tower in TOWERS}
     from layer.export.smoothquant import write_smoothed
+    from layer.export.static_ranges import write_static_ranges
 
     smoothed.mkdir(parents=True)
     for tower in TOWERS:
         step(f"{tower} tower: smoothing its channels (SmoothQuant)")
         write_smoothed(made / f"{tower}.onnx", made / "inputs.npz", smoothed / f"{tower}.onnx")
+    write_static_ranges(smoothed / "image.onnx", made / "calibration.npz")
     return {tower: smoothed / f"{tower}.onnx" for tower in TOWERS}
 
 
@@ -169,8 +208,11 @@ def write_tower(
         write_table(made / "text.table.npy", recipe, folder)
 
 
-def _measure(trial: Path, entry: ModelEntry, samples: Path) -> Parity:
-    """Run the shipped handler on a bundle of this one model, on samples that the bundle itself does not hold."""
+def _measure(trial: Path, entry: ModelEntry, samples: Path) -> tuple[Parity, dict[str, str]]:
+    """Run the shipped handler on a bundle of this one model, on samples that the bundle itself does not hold.
+
+    Returns what it measured, and by tower in which variant this processor runs it.
+    """
     check = ["layer.bundle.runtime_only", "handler.selfcheck", "--samples", str(samples.resolve())]
     run = sandbox.run(trial, ["-m", *check])
     try:
@@ -187,4 +229,5 @@ def _measure(trial: Path, entry: ModelEntry, samples: Path) -> Parity:
             f"the exported tokenizer of {entry.id} gives other token ids than open_clip's: "
             'set engine = "torch" for this model in models.toml, and report it'
         )
-    return Parity(report["min_text_cosine"], report["min_image_cosine"], report["texts"], report["images"])
+    parity = Parity(report["min_text_cosine"], report["min_image_cosine"], report["texts"], report["images"])
+    return parity, report.get("variants", {})

@@ -1,5 +1,6 @@
 """Products of an ONNX graph in integers, with a scale for each token and each output: quick on VNNI and AMX."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -20,22 +21,31 @@ CONSTANTS = {
 }
 
 
-def per_token_matmul(model: onnx.ModelProto) -> None:
-    """Replace, in place, each product with a matrix of the model's own."""
+def per_token_matmul(model: onnx.ModelProto, ranges: Mapping[str, float]) -> None:
+    """Replace, in place, each product with a matrix of the model's own.
+
+    Activations that `ranges` names are from -range to range, and all of them have that scale.
+    """
     graph = model.graph
     tensors = {tensor.name: tensor for tensor in graph.initializer}
     chosen = products(graph)
+    biases = _biases(graph, [node for name in ranges for node in chosen.get(name, [])])
     nodes: list[onnx.NodeProto] = []
     for node in graph.node:
         entering = node.input[0] if node.input else ""
         if node not in chosen.get(entering, []):
-            nodes.append(node)
+            if node not in biases.values():
+                nodes.append(node)
             continue
+        step = ranges.get(entering, 0.0) / 127
         if node == chosen[entering][0]:
-            nodes += _in_8_bits(entering)
-        scales = _quantize(tensors[node.input[1]])
+            nodes += _in_fixed_steps(graph, entering, step) if step else _in_8_bits(entering)
+        scales = _quantize(tensors[node.input[1]], step or 1.0)
         graph.initializer.append(scales)
         inputs = [f"{entering}.in_8_bits", node.input[1], "token.one", scales.name, "token.zero"]
+        if step:
+            nodes.append(_with_bias(inputs, node, biases.get(node.output[0])))
+            continue
         nodes.append(_node("MatMulIntegerToFloat", inputs, f"{node.output[0]}.product", domain=MICROSOFT))
         nodes.append(_node("Mul", [f"{node.output[0]}.product", f"{entering}.scale"], node.output[0]))
     if not chosen:
@@ -45,6 +55,23 @@ def per_token_matmul(model: onnx.ModelProto) -> None:
     graph.initializer.extend(numpy_helper.from_array(np.asarray(value), name) for name, value in CONSTANTS.items())
     if MICROSOFT not in {used.domain for used in model.opset_import}:
         model.opset_import.append(helper.make_opsetid(MICROSOFT, 1))
+
+
+def _biases(graph: onnx.GraphProto, found: list[onnx.NodeProto]) -> dict[str, onnx.NodeProto]:
+    """Return the nodes that add a vector of the graph's own to one of these products and to nothing else."""
+    vectors = {tensor.name for tensor in graph.initializer if len(tensor.dims) == 1}
+    uses = [name for node in graph.node for name in node.input] + [port.name for port in graph.output]
+    alone = {node.output[0] for node in found if uses.count(node.output[0]) == 1}
+    added = [node for node in graph.node if node.op_type == "Add" and vectors.intersection(node.input)]
+    return {name: node for node in added for name in alone.intersection(node.input)}
+
+
+def _with_bias(inputs: list[str], product: onnx.NodeProto, added: onnx.NodeProto | None) -> onnx.NodeProto:
+    """Return a product that adds the bias itself: one pass less over what it computes."""
+    if added is None:
+        return _node("MatMulIntegerToFloat", inputs, product.output[0], domain=MICROSOFT)
+    [bias] = set(added.input) - {product.output[0]}
+    return _node("MatMulIntegerToFloat", [*inputs, "", bias], added.output[0], domain=MICROSOFT)
 
 
 def _in_8_bits(name: str) -> list[onnx.NodeProto]:
@@ -61,12 +88,18 @@ def _in_8_bits(name: str) -> list[onnx.NodeProto]:
     ]
 
 
-def _quantize(matrix: onnx.TensorProto) -> onnx.TensorProto:
-    """Turn a matrix into int8, in place; returns the scales of its columns."""
+def _in_fixed_steps(graph: onnx.GraphProto, name: str, step: float) -> list[onnx.NodeProto]:
+    """Return what makes `name`.in_8_bits, uint8 around 128, in steps that are the same for all tokens."""
+    graph.initializer.append(numpy_helper.from_array(np.asarray(np.float32(step)), f"{name}.step"))
+    return [_node("QuantizeLinear", [name, f"{name}.step", "token.zero"], f"{name}.in_8_bits")]
+
+
+def _quantize(matrix: onnx.TensorProto, step: float) -> onnx.TensorProto:
+    """Turn a matrix into int8, in place; returns the scales of its columns times `step`."""
     values: NDArray[np.float32] = numpy_helper.to_array(matrix)
     scales = np.maximum(np.abs(values).max(axis=0) / 127, np.finfo(np.float32).tiny).astype(np.float32)
     matrix.CopyFrom(numpy_helper.from_array(np.rint(values / scales).astype(np.int8), matrix.name))
-    return numpy_helper.from_array(scales, f"{matrix.name}.scales")
+    return numpy_helper.from_array(scales * np.float32(step), f"{matrix.name}.scales")
 
 
 def _node(
@@ -96,13 +129,13 @@ def write_saturation_safe(fast: Path, wide: Path) -> None:
         if node.op_type != "MatMulIntegerToFloat":
             nodes.append(node)
             continue
-        numbers, matrix, one, scales, _ = node.input
+        numbers, matrix, one, scales, _, *bias = node.input
         upper, last = f"{node.output[0]}.upper", f"{node.output[0]}.last"
         nodes += [
             helper.make_node("BitShift", [numbers, "wide.one"], [upper], direction="RIGHT"),
             helper.make_node("BitwiseAnd", [numbers, "wide.one"], [last]),
             _product([upper, matrix, "wide.two", scales, "wide.half"]),
-            _product([last, matrix, one, scales]),
+            _product([last, matrix, one, scales, *(["", *bias] if bias else [])]),
             helper.make_node("Add", [f"{upper}.product", f"{last}.product"], [node.output[0]]),
         ]
     del model.graph.node[:]

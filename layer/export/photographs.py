@@ -38,6 +38,12 @@ def _each(target: int) -> Iterator[bytes]:
     yield _jpeg(_scene(rng, side + 200, side).convert("L"), quality=75)
 
 
+def scenes(count: int) -> list[Image.Image]:
+    """Return pictures as a camera sees them, 640 x 480, other ones than those of the gate: for calibration."""
+    rng = np.random.default_rng(12)
+    return [_scene(rng, 640, 480) for _ in range(count)]
+
+
 def _scene(rng: np.random.Generator, width: int, height: int) -> Image.Image:
     """Draw light and dark, things with edges, lines of a few pixels, and the noise of a sensor."""
     rough = rng.integers(0, 256, (5, 7, 3), dtype=np.uint8)

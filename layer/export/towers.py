@@ -5,6 +5,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from layer.export.last_block import PooledTower, PooledTransformer
+
 _POOLS_AT_END = ("argmax", "eos")
 
 
@@ -14,10 +16,12 @@ class ImageTower(nn.Module):
     def __init__(self, model: Any) -> None:
         super().__init__()
         self.model = model
+        self.pooled = PooledTower(model.visual)
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         """Embed pixels; not normalized."""
-        embedding: torch.Tensor = self.model.encode_image(pixels)
+        with self.pooled.one_token():
+            embedding: torch.Tensor = self.model.encode_image(pixels)
         return embedding
 
 
@@ -27,6 +31,7 @@ class TextTower(nn.Module):
     def __init__(self, model: Any) -> None:
         super().__init__()
         self.model = model
+        self.pooled = PooledTower(_text_part(model))
         inner = getattr(getattr(model, "text", None), "transformer", None)
         if inner is not None and hasattr(inner, "set_attn_implementation"):
             # transformers' own: its fused attention leaves strides that the exporter cannot view through (mT5, NLLB).
@@ -34,7 +39,8 @@ class TextTower(nn.Module):
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
         """Embed token ids; not normalized."""
-        embedding: torch.Tensor = self.model.encode_text(ids)
+        with self.pooled.one_token():
+            embedding: torch.Tensor = self.model.encode_text(ids)
         return embedding
 
 
@@ -47,6 +53,7 @@ class CausalTextTower(nn.Module):
     def __init__(self, model: Any) -> None:
         super().__init__()
         self.text = _text_part(model)
+        self.transformer = PooledTransformer(self.text.transformer)
         self.eos = end_id(model)
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
@@ -54,9 +61,8 @@ class CausalTextTower(nn.Module):
         length = ids.shape[1]
         part = self.text
         x = part.token_embedding(ids) + part.positional_embedding[:length]
-        x = part.ln_final(part.transformer(x, attn_mask=part.attn_mask[:length, :length]))
         end = ids.argmax(dim=-1) if self.eos is None else torch.eq(ids, self.eos).int().argmax(dim=-1)
-        x = x[torch.arange(x.shape[0]), end]
+        x = part.ln_final(self.transformer(x, part.attn_mask[:length, :length], end)).squeeze(1)
         if isinstance(part.text_projection, nn.Linear):
             x = part.text_projection(x)
         elif part.text_projection is not None:

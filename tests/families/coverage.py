@@ -122,7 +122,10 @@ def _cell(engine: str, result: dict[str, Any] | None) -> str:
     if not result.get("recipe"):  # torch
         return cosines
     recipes = EXPORTED[engine].recipes["int8"]
-    blocks = {recipe.name: "per token" if recipe.per_token else str(recipe.block) for recipe in recipes}
+    per_token = {
+        recipe.name: "static" if recipe.static_noise else "per token" for recipe in recipes if recipe.per_token
+    }
+    blocks = {recipe.name: str(recipe.block) for recipe in recipes} | per_token
     taken = [blocks[name] for name in result["recipe"].split(" / ")]
     return cosines if taken == ["per token"] else f"{cosines} ({' / '.join(taken)})"
 

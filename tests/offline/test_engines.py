@@ -3,13 +3,18 @@
 import json
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
 
+from benchmarks import event, page_cache, samples, start_steps
+from benchmarks.peers.contender import Start
+from benchmarks.peers.entries import OURS
+from benchmarks.peers.results import least_cosine
 from layer.bundle import sandbox
 from layer.bundle.manifest import read
 from layer.bundle.records import as_json
@@ -17,6 +22,7 @@ from layer.demo import evaluate
 from tests.bounds import MIN_COSINE
 from tests.conftest import build_demo
 from tests.hub.repositories import demo_snapshot
+from tests.offline import compared_inputs
 from tests.offline.packaged import packaged
 
 ROOT = Path(__file__).parents[2]
@@ -180,3 +186,44 @@ def test_a_request_loads_the_tower_that_it_needs(served: Served) -> None:
     assert "tokenizers" not in after_image
     assert "text" not in after_image
     assert "tokenizers" in after_text
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory: pytest.TempPathFactory) -> Start:
+    """The inputs of the benchmark with peers, and open_clip's embeddings of them."""
+    return compared_inputs.written(tmp_path_factory.mktemp("compared"), {})[0]
+
+
+def test_the_benchmark_measures_open_clips_work_in_towers_and_in_requests(served: Served, compared: Start) -> None:
+    name = f"{served.engine}-{served.precision}"
+    for entry in (one for one in OURS if one.options["engine"] == name):
+        wanted = compared_inputs.expected(compared.peers)
+        for towers in (True, False):
+            start = replace(compared, bundles={name: served.bundle})
+            found = compared_inputs.of_process(replace(entry, towers=towers), start)
+            for kind, vectors in wanted.items():
+                assert least_cosine(vectors, found[kind]) >= MIN_COSINE[served.precision], (kind, towers)
+
+
+# The steps that each engine has besides what all of them have.
+STEPS = {
+    "onnx": {"image tower", "text tower"},
+    "openvino": {"image tower", "image tower, packing", "text tower", "text tower, packing"},
+    "torch": {"both towers", "cache links"},
+}
+
+
+def test_the_steps_of_a_start_have_names_and_make_its_whole(
+    served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page_cache, "drop", lambda: False)  # other tests run beside this one
+    request = tmp_path / "request.json"
+    image = samples.image(np.random.default_rng(0))
+    request.write_text(json.dumps(event.embeddings([image], [samples.CAPTION])))
+    start = start_steps.start(served.bundle, request)
+
+    assert sum(start.steps.values()) == pytest.approx(start.whole, rel=0.05)
+    assert start.steps["other"] < 0.2 * start.whole, f"too much has no name: {start.steps}"
+    common = {"interpreter", "handler", "manifest", "shared libraries", "engine", "tokenizer", "image", "first run"}
+    found = {step for step, seconds in start.steps.items() if seconds}
+    assert found - {"answer", "other"} == common | STEPS[served.engine]

@@ -18,7 +18,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from layer.engines import PER_TOKEN
+from layer.engines import FEWER_STATIC, PER_TOKEN, STATIC
 from layer.openclip import open_clip
 from tests.hub.repositories import small_clip
 from tests.hub.server import serving
@@ -113,12 +113,12 @@ def test_the_recipe_taken_is_exact_and_faster_ones_that_are_not_are_refused(trai
     [entry] = json.loads((built.bundle / "manifest.json").read_text())["models"]
     assert entry["export"]["parity"]["texts"] == 12 + 4 + len(WHO) * len(WHAT) == 116
     assert entry["export"]["parity"]["min_text_cosine"] >= 0.999
-    refused = entry["export"]["tried"]
+    refused = [row["min_cosine"] for row in entry["export"]["tried"] if row["tower"] == "text"]
     assert refused, "the fastest recipe passed, which trained weights used to show to be too coarse"
-    assert max(row["min_cosine"] for row in refused) < 0.999
+    assert max(refused) < 0.999
     # Its image tower, of random weights, does not have to be as slow.
-    assert {row["tower"] for row in refused} == {"text"}
-    assert entry["export"]["image"]["recipe"] == PER_TOKEN.name != entry["export"]["text"]["recipe"]
+    assert entry["export"]["image"]["recipe"] in {STATIC.name, FEWER_STATIC.name, PER_TOKEN.name}
+    assert entry["export"]["text"]["recipe"] not in {STATIC.name, FEWER_STATIC.name, PER_TOKEN.name}
     assert (built.bundle / "models" / entry["slug"] / "onnx" / "probe.onnx").exists() == (engine == "onnx")
 
 

@@ -55,13 +55,13 @@ def item(number: int) -> batching.ImageItem:
     return 100 + number, buffer.getvalue(), f"input[{number}]"
 
 
-@pytest.mark.parametrize("count", [0, 1, 2, 8, 9, 21, 32, 33, 75])
+@pytest.mark.parametrize("count", [0, 1, 2, 16, 17, 21, 32, 33, 75])
 def test_every_image_comes_out_at_its_place(count: int) -> None:
     found = run([item(number) for number in range(count)], Model())
 
     assert [place for places, _ in found for place in places] == [100 + number for number in range(count)]
     assert [float(pixels[0, 0, 0]) for _, batch in found for pixels in batch] == list(range(count))
-    assert all(len(places) <= batching.BATCH for places, _ in found)
+    assert all(len(places) <= 16 for places, _ in found)  # eight for each of two threads
 
 
 def test_as_many_are_held_as_there_are_threads() -> None:

@@ -34,7 +34,7 @@ def test_a_tokenizer_that_drops_an_option_is_no_equal(made: list[list[int]], equ
     model = SimpleNamespace(
         engine=engine, entry=entry, preprocess=lambda _: np.zeros((3, 2, 2)), load_seconds=0.0, own=None
     )
-    models: Any = SimpleNamespace(get=lambda _: model)
+    models: Any = SimpleNamespace(get=lambda _: model, engine_facts=lambda _: {})
 
     report = golden.compare(Manifest(Path(), b"", (entry,), ()), models)  # type: ignore[arg-type]
 

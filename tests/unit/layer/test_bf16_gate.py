@@ -1,0 +1,55 @@
+"""When the parity gate lets an image tower run in bfloat16."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from layer.bundle.records import Export, Parity, TowerRecipe, Trial
+from layer.export.parity_gate import Compared, Comparison
+from layer.spec import ModelSpec
+from tests.unit.manifests import model
+
+TOWER = TowerRecipe("static int8", 128)
+EXPORT = Export(causal_text=True, end_id=None, token_table=False, image=TOWER, text=TOWER)
+
+
+@pytest.mark.parametrize(
+    ("in_fp32", "in_bf16", "variants", "taken", "refused"),
+    [
+        (0.99971, 0.99964, {"image": "bf16"}, 0.99964, []),
+        (0.99928, 0.99916, {"image": "bf16"}, 0.99916, []),
+        (0.99998, 0.99984, {"image": "bf16"}, None, [0.99984]),  # eight times the loss
+        (0.99920, 0.99890, {"image": "bf16"}, None, [0.99890]),  # below the bound
+        (0.99971, 0.99971, {"image": "f32"}, None, []),  # this processor has none
+        (0.99971, 0.99971, {}, None, []),
+    ],
+)
+def test_bfloat16_is_taken_where_it_adds_little(
+    monkeypatch: pytest.MonkeyPatch,
+    in_fp32: float,
+    in_bf16: float,
+    variants: dict[str, str],
+    taken: float | None,
+    refused: list[float],
+) -> None:
+    entry = model("org/model", engine="openvino", precision="int8", export=EXPORT)
+
+    def compared(export: Export, cosine: float) -> Compared:
+        return Compared(entry, export, Parity(1.0, cosine, texts=1, images=1))
+
+    def measured(_: Comparison, export: Export, __: str) -> tuple[Compared, dict[str, str]]:
+        assert export.image.bf16_cosine, "or the handler would not run it so"
+        return compared(export, in_bf16), variants
+
+    monkeypatch.setattr(Comparison, "_measured", measured)
+    spec = ModelSpec("hf-hub:org/model", engine="openvino")
+    gate = Comparison(Path(), cast("Any", None), spec, [], cast("Any", None), Path())
+    tried: list[Trial] = []
+
+    passed = gate.finished(compared(EXPORT, in_fp32), tried, lambda _: None)
+
+    assert passed.export
+    assert passed.export.image == replace(TOWER, bf16_cosine=taken)
+    assert [row.min_cosine for row in tried] == refused
