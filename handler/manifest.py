@@ -14,6 +14,7 @@ from handler.errors import BundleError, ModelNotFoundError
 
 SCHEMA = 3
 TEXT, IMAGE = MODALITIES = ("text", "image")  # what a model embeds, each with a tower of its own
+HOST_BLOB = ".blob"  # the ending of files that no model needs: a start does not fail for them
 REBUILD = "build the bundle again with `python -m layer build` and deploy that"
 
 
@@ -56,6 +57,7 @@ class ModelEntry(NamedTuple):
     golden: Golden
     jpeg_decoding: str = "full"  # or "reduced": large JPEGs at a scale that leaves what the model sees
     export: Mapping[str, Any] | None = None  # of a fast engine: how the towers were made, and how exact they are
+    host_blobs: Sequence[Mapping[str, Any]] = ()  # of openvino: towers that were compiled for a kind of host
 
 
 class Manifest(NamedTuple):
@@ -100,7 +102,8 @@ def load(bundle_dir: Path) -> Manifest:
         ) from error
     manifest = _parse(bundle_dir, raw)
     for file in manifest.files:
-        _check_size(bundle_dir, file)
+        if not file.path.endswith(HOST_BLOB):
+            _check_size(bundle_dir, file)
     return manifest
 
 
@@ -109,8 +112,12 @@ def changed_files(manifest: Manifest) -> Iterator[str]:
     import hashlib
 
     for file in manifest.files:
-        with (manifest.bundle_dir / file.path).open("rb") as stream:
-            found = hashlib.file_digest(stream, "sha256").hexdigest()
+        try:
+            with (manifest.bundle_dir / file.path).open("rb") as stream:
+                found = hashlib.file_digest(stream, "sha256").hexdigest()
+        except FileNotFoundError:
+            yield f"{file.path} is missing: {REBUILD}"
+            continue
         if found != file.sha256:
             yield f"{file.path} has sha256 {found}, built was {file.sha256}: {REBUILD}"
 

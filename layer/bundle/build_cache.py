@@ -7,8 +7,8 @@ exports and computes it, and the samples that it was compared on.
 import hashlib
 import json
 import shutil
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -42,11 +42,15 @@ CODE = (
 
 @dataclass(frozen=True)
 class Built:
-    """A verified bundle of one model: its manifest, and what the shipped handler said of it."""
+    """A verified bundle of one model: its manifest, and what the shipped handler said of it.
+
+    `added` are files that the manifest has and the bundle has not, by their path in it.
+    """
 
     bundle: Path
     facts: Manifest
     report: dict[str, Any]
+    added: Mapping[str, Path] = field(default_factory=dict)
 
 
 def fingerprint(model: ModelSpec, sources: Sequence[LockedSource], own_samples: Path | None) -> str:

@@ -113,9 +113,14 @@ def with_quality_of(facts: Manifest, bundle: Path) -> Manifest:
     models = []
     for model in facts.models:
         before = earlier.get(model.id)
-        known = before.quality if before and replace(before, quality=None) == model else None
+        known = before.quality if before and _of_vectors(before) == _of_vectors(model) else None
         models.append(replace(model, quality=known) if known else model)
     return replace(facts, models=models)
+
+
+def _of_vectors(model: ModelEntry) -> ModelEntry:
+    """Return the facts that embeddings depend on: with a host blob they are the same, bit by bit."""
+    return replace(model, quality=None, host_blobs=None)
 
 
 def write_facts(bundle: Path, facts: Manifest) -> None:

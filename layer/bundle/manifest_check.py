@@ -36,6 +36,10 @@ def check(manifest: Manifest) -> None:
             checked.repository(source.repo)
             checked.commit(source.revision)
             _printable(source.license or "", *source.roles, *(source.as_found or ()))
+        for blob in model.host_blobs or ():
+            checked.file_name(blob.tower)
+            checked.file_name(blob.processor)
+            _printable(blob.openvino, *blob.settings, *blob.settings.values())
         for one in model.quality or ():
             _printable(one.kind, one.data, one.created_at, *one.templates)
             _printable(*(text for figure in one.figures for text in (figure.output, figure.metric)))

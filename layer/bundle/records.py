@@ -6,6 +6,7 @@ A field that may be left out has a default. A key that no record has is ignored:
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
+from layer.bundle.blob_records import HostBlob
 from layer.bundle.quality_records import Certificate
 from layer.spec import Target
 
@@ -163,10 +164,15 @@ class ExportedFacts(ModelFacts):
 
 @dataclass(frozen=True)
 class TowerRecipe:
-    """How a tower's weights are kept. `activation_group`: how many activations share a scale; 0: none is quantized."""
+    """How a tower's weights are kept. `activation_group`: how many activations share a scale; 0: none is quantized.
+
+    `bf16_cosine` is the least cosine with bfloat16 between the products: a processor that has it computes so. None
+    where the building machine has no bfloat16, or the gate refused it.
+    """
 
     recipe: str
     activation_group: int
+    bf16_cosine: float | None = None
 
 
 @dataclass(frozen=True)
@@ -217,6 +223,7 @@ class ModelEntry(ModelFacts, ModelName):
 
     jpeg_decoding: str = "full"
     export: Export | None = None  # of a fast engine
+    host_blobs: list[HostBlob] | None = None
     quality: list[Certificate] | None = None  # of a model that was evaluated
     sources: list[Source]
 
