@@ -46,6 +46,6 @@ def engine_advice(package: Package, settings: StackSettings) -> str | None:
         return None
     return (
         f"memory={settings.memory} buys one processor, on which {slow} takes twice as long to start as "
-        f"{SOONER_ON_ONE[slow]}: where cold starts matter, set memory = {settings.memory} in [target] of models.toml, "
-        'leave engine = "auto", and build again'
+        f"{SOONER_ON_ONE[slow]}: where cold starts matter, deploy with -c memory=3008, or set memory = "
+        f'{settings.memory} in [target] of models.toml, leave engine = "auto", and build again'
     )

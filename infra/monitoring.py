@@ -18,6 +18,10 @@ FAULTS = (  # alarm, error code, what it says
     ("InternalErrors", "internal_error", "calls ended with an internal error: the log has each by its request's id"),
     ("NotReady", "not_ready", "a model or the bundle cannot be loaded: GET /health says why"),
 )
+# The same of code of the user's own, where the package has some. Code that cannot be imported is NotReady.
+OWN_FAULTS = (
+    ("ExtensionFailures", "extension_failed", "code of your own (handler_ext) failed: the log names the file and line"),
+)
 
 
 class Monitoring(Construct):
@@ -34,6 +38,7 @@ class Monitoring(Construct):
         authorizer: lambda_.Function | None,
         failed: sqs.Queue,
         log_group: logs.LogGroup,
+        own_code: bool,
         settings: StackSettings,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -49,7 +54,7 @@ class Monitoring(Construct):
         self.alarm("SlowRequests", p99, settings.alarm_p99 * 1000, "one request in a hundred is this slow (ms)")
         self.alarm("SlowStarts", cold_start, slowest, "a restore or an init is this slow (ms)")
         self.alarm("ServerErrors", _server_errors(stage), most, "percent of requests answered with 5xx")
-        for name, code, says in FAULTS:
+        for name, code, says in (*FAULTS, *(OWN_FAULTS if own_code else ())):
             self.alarm(name, rejected(function, code), 1, says)
         if authorizer:
             unread = authorizer.metric_errors(period=PERIOD)

@@ -19,6 +19,7 @@ PYTHON = re.compile(r"3\.[0-9]{1,2}")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9]+)?")  # of an artifact: it lies beside package.json
 OWN = "handler_ext"  # the name of code of the user's own, where it is packaged
 OWN_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+")
+LEAST_MEMORY, MOST_MEMORY = 512, 10_240  # MB, as infra/settings.py takes them
 METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
 CONTEXTS = ("image", "search")  # roles that are a directory for Docker to build
 ROLES = {"image": ("image",), "layer": ("function", "models")}  # what each shape cannot do without
@@ -37,7 +38,7 @@ class Package:
     artifacts: dict[str, Path]
     dimensions: int  # of a vector of the bundle's first model
     image_formats: tuple[str, ...] = ()  # what is decoded besides the formats that every package does
-    memory: int | None = None  # MB of the function that the bundle is made for, where models.toml says it
+    memory: int | None = None  # MB of the function: of models.toml, else as the packager found it cheap and fast
     engines: tuple[str, ...] = ()  # of its models
     own_routes: Mapping[str, tuple[str, ...]] = field(
         default_factory=dict
@@ -85,10 +86,19 @@ def read_package(build: Path, handler: Path) -> Package:
         artifacts,
         target["dimensions"],
         target["image_formats"],
-        target["memory"],
+        target["memory"] or _memory(build, package.get("memory")),
         target["engines"],
         **own,
     )
+
+
+def _memory(build: Path, found: object) -> int | None:
+    """Return the setting that the packager chose; None where it was one of before it did."""
+    if found is None:
+        return None
+    if type(found) is not int or not LEAST_MEMORY <= found <= MOST_MEMORY:
+        raise PackageError(f"{build / 'package.json'} is damaged (its memory is {found!r}): {FIX}")
+    return found
 
 
 def _own(build: Path, extension: Any, again: str) -> dict[str, Any]:

@@ -41,7 +41,8 @@ class StackSettings(BaseModel):
     # Of the names of what CDK uploads, so that a stack's uploads can be told apart and deleted. None: they are shared.
     asset_prefix: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,60}$")] | None = None
 
-    memory: int = Field(default=3008, ge=512, le=10240)  # MB; 1,769 buy one vCPU, and a new account may have 3,008
+    # MB; 1,769 buy one vCPU, and a new account may have 3,008. The default of a package that names none itself
+    memory: int = Field(default=3008, ge=512, le=10240)
     # Seconds. None: as long as the gateway waits, since after that it is paid for nobody; see `direct_invokes`.
     timeout: int | None = Field(default=None, ge=10, le=900)
     direct_invokes: bool = False  # callers who invoke the function itself wait for longer than the gateway does

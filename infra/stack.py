@@ -30,7 +30,7 @@ class OpenClipStack(Stack):
         groups = LogGroups(self, "Logs", retention_days=settings.log_retention)
         function_log, helpers_log = groups.group("Function"), groups.group("Helpers")
         role = log_only_role(self, "Role", function_log)
-        isolated, buckets = settings.vpc == "isolated", settings.allowed_buckets
+        isolated, keyed, buckets = settings.vpc == "isolated", settings.auth == "api_key", settings.allowed_buckets
         net = network.isolated(self, log_group=helpers_log, role=role, buckets=buckets) if isolated else None
         embedding = EmbeddingFunction(
             self, "OpenClip", package=package, settings=settings, log_group=function_log, role=role, network=net
@@ -38,7 +38,6 @@ class OpenClipStack(Stack):
         function = embedding.function
         rollout = Rollout(self, "Rollout", function=function, package=package, settings=settings, log_group=helpers_log)
         failed = FailedInvokes(self, "Failed", function=function, alias=rollout.alias, role=role, key=groups.key)
-        keyed = settings.auth == "api_key"
         api_key = ApiKey(self, "ApiKey", log_group=helpers_log, key=groups.key, settings=settings) if keyed else None
         http = HttpApi(
             self,
@@ -59,6 +58,7 @@ class OpenClipStack(Stack):
             authorizer=api_key.function if api_key else None,
             failed=failed.queue,
             log_group=function_log,
+            own_code=package.own_preprocessing is not None,
             settings=settings,
         )
         if settings.batch_source:

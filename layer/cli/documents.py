@@ -11,7 +11,7 @@ from console.setup.examine import stops
 from layer.bundle import manifest
 from layer.findings.finding import Finding
 from layer.naming.image_formats import code_bytes
-from layer.registry import table
+from layer.registry import memory_setting, table
 from layer.registry.estimate import Estimate, fits
 from layer.registry.pick import Need, Picked
 from layer.registry.published import SOURCE
@@ -44,7 +44,8 @@ def show_bundle(bundle: Path) -> None:
     facts = dataclasses.asdict(found)
     for model in facts["models"]:
         del model["golden"]
-    _print({"bundle": str(bundle), **facts, "decoders": code_bytes(found.target.image_formats)})
+    memory = dataclasses.asdict(memory_setting.of_bundle(found))
+    _print({"bundle": str(bundle), **facts, "decoders": code_bytes(found.target.image_formats), "memory": memory})
 
 
 def show_estimate(spec: Spec, estimates: Sequence[Estimate]) -> None:

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 from layer.bundle import manifest, sandbox
 from layer.cli import quality_table
 from layer.cli.columns import show as _table
+from layer.cli.memory_line import memory_line
 from layer.cli.pick_table import show as show_picked
 from layer.cli.registry_table import show_registry
 from layer.engines import ENGINES
 from layer.naming.image_formats import code_bytes
+from layer.registry import memory_setting
 from layer.registry.estimate import Estimate, fits
 from layer.sources.lock import Lock, LockedSource
 from layer.spec import Spec, Target
@@ -105,6 +107,7 @@ def show_bundle(bundle: Path) -> None:
             roles = ", ".join(source.roles)
             license = source.license or "not stated"
             print(f"  {source.repo} at {source.revision[:12]} ({roles}; license {license})")
+    print(f"\n{memory_line(memory_setting.of_bundle(facts), target.memory)}")
     for model in facts.models:
         for made in model.quality or ():
             quality_table.show(f"{model.id}, {model.engine} {model.precision}", made)

@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 
 from infra.assembly import engine_advice
+from infra.errors import PackageError
 from infra.package import read_package
 from infra.settings import StackSettings
 from tests.infra import fake_build
 from tests.infra.conftest import synthesized, the_function
 
 
-def build(folder: Path, engine: str, **target: Any) -> Path:
-    """Write a build for a target, whose model is of an engine."""
+def build(folder: Path, engine: str, packaged: Any = None, **target: Any) -> Path:
+    """Write a build for a target, whose model is of an engine; `packaged` is the memory that package.json names."""
     fake_build.write(folder)
     manifest, package = folder / "bundle" / "manifest.json", folder / "package.json"
     facts = json.loads(manifest.read_text())
@@ -23,7 +24,8 @@ def build(folder: Path, engine: str, **target: Any) -> Path:
     facts["models"][0]["engine"] = engine
     manifest.write_text(json.dumps(facts))
     known = json.loads(package.read_text())
-    package.write_text(json.dumps(known | {"manifest_sha256": hashlib.sha256(manifest.read_bytes()).hexdigest()}))
+    known["manifest_sha256"] = hashlib.sha256(manifest.read_bytes()).hexdigest()
+    package.write_text(json.dumps(known | ({} if packaged is None else {"memory": packaged})))
     return folder
 
 
@@ -36,6 +38,21 @@ def test_the_memory_of_models_toml_is_the_functions_unless_told(
 ) -> None:
     template = synthesized(build(tmp_path / "build", "onnx", **target), tmp_path / "out", context)
     assert the_function(template)["MemorySize"] == expected
+
+
+def test_the_package_names_a_memory_that_models_toml_and_the_context_replace(tmp_path: Path) -> None:
+    named = build(tmp_path / "named", "onnx", packaged=1769)
+    assert read_package(named, fake_build.ROOT / "handler").memory == 1769
+    assert the_function(synthesized(named, tmp_path / "out", {}))["MemorySize"] == 1769
+    assert the_function(synthesized(named, tmp_path / "told", {"memory": "2048"}))["MemorySize"] == 2048
+    target = build(tmp_path / "target", "onnx", packaged=1769, memory=2560)
+    assert read_package(target, fake_build.ROOT / "handler").memory == 2560
+
+
+@pytest.mark.parametrize("packaged", ["1769", 511, 10_241, True, 1769.0])
+def test_a_memory_that_no_function_may_have_is_a_damaged_package(tmp_path: Path, packaged: Any) -> None:
+    with pytest.raises(PackageError, match=r"damaged \(its memory is .*: run `make package`"):
+        read_package(build(tmp_path, "onnx", packaged=packaged), fake_build.ROOT / "handler")
 
 
 @pytest.mark.parametrize(
