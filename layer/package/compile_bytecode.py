@@ -1,37 +1,37 @@
-"""Bytecode for the zips, where this machine has the target's Python; an image compiles for itself while it is built."""
+"""Bytecode for the zips: by the target's Python where this machine has it, else by Pyodide, the same CPython in Node.
 
-import shutil
+An image compiles for itself while it is built.
+"""
+
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from layer.errors import PackageError
-from layer.package import bytecode
+from layer.package import bytecode, interpreters, pyodide
 
 
-def compile_for(python: str, trees: Mapping[Path, str]) -> bool:
+def compile_for(python: str, trees: Mapping[Path, str], cache: Path) -> str | None:
     """Compile each tree for the target's Python and for the place where Lambda will have it.
 
-    Returns False, and does nothing, where there is no such interpreter here.
+    `cache` keeps Pyodide, if it is needed. Returns None, or, where nothing here compiles for that Python, why: then
+    there is no bytecode in the trees. Raises PackageError where an interpreter cannot write.
     """
-    interpreter = _interpreter(python)
+    interpreter = interpreters.find(python)
     if interpreter is None:
-        return False
+        return _without_interpreter(python, trees, cache)
     for tree, stands_at in trees.items():
-        command = [interpreter, str(Path(bytecode.__file__)), str(tree), stands_at]
+        # -I: settings in the environment (PYTHONPYCACHEPREFIX, PYTHONOPTIMIZE) would change where and what is written.
+        command = [interpreter, "-I", str(Path(bytecode.__file__)), str(tree), stands_at]
         run = subprocess.run(command, capture_output=True, text=True, check=False)
         if run.returncode != 0:
             raise PackageError(f"{interpreter} cannot compile {tree}:\n{run.stderr.strip()}")
-    return True
+    return None
 
 
-def _interpreter(python: str) -> str | None:
-    """Find this Python here: the one that runs, or one on the PATH that says it is the one that its name says."""
-    if python == f"{sys.version_info.major}.{sys.version_info.minor}":
-        return sys.executable
-    found = shutil.which(f"python{python}")
-    if found is None:
-        return None
-    run = subprocess.run([found, "--version"], capture_output=True, text=True, check=False)
-    return found if run.stdout.startswith(f"Python {python}.") else None
+def _without_interpreter(python: str, trees: Mapping[Path, str], cache: Path) -> str | None:
+    try:
+        pyodide.compile_trees(python, trees, cache)
+    except pyodide.UnavailableError as error:
+        return f"no python{python} on this machine ({interpreters.PLACES} were asked), and {error}"
+    return None

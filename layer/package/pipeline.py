@@ -28,7 +28,7 @@ from layer.package import (
 from layer.package.compile_bytecode import compile_for
 from layer.package.digest import tree_sha256
 from layer.progress import file_sha256
-from layer.registry import lambda_limits
+from layer.registry import lambda_limits, memory_setting
 from layer.spec import Target
 
 HANDLER = Path(__file__).parents[2] / "handler"
@@ -99,7 +99,7 @@ def _package(
         tree.copy(HANDLER, trees / "handler", NOT_SHIPPED)
         handler_sha256 = tree_sha256(trees / "handler")
         added = _add_own(own, trees, target, bundle, output, installed)
-        compiled = _compiled(trees, target)
+        uncompiled = _compile(trees, target, cache)
         sizes = {path.name: tree.size(path) for path in sorted(trees.iterdir())}
         decoders = image_formats.sizes(trees / "dependencies", formats)
         size_check.check(facts, {**sizes, "bundle": tree.size(bundle)}, len(ZIPS) - 1, decoders)
@@ -114,7 +114,7 @@ def _package(
             **({"extension": added.contract} if own else {}),
             **({"image_formats": decoders} if decoders else {}),
             "artefacts": ARTIFACTS[target.package](trees, staged, target),
-            "function": function.configuration(target, [path for role, path, _, _ in ZIPS if role != "function"]),
+            **_deployed(facts),
             "sbom": {"path": sbom.NAME, "sha256": file_sha256(listed)},
         }
         table = size_check.size_table(facts, sizes, decoders)
@@ -124,7 +124,15 @@ def _package(
         tree.write_json(staged / CONTRACT, contract)
         _swap(staged, output)
     zips = {made["path"]: made["bytes"] for made in contract["artefacts"] if made["path"] not in CONTEXTS}
-    return Packaged(contract, table, list(size_check.notes(facts, zips, compiled)))
+    return Packaged(contract, table, list(size_check.notes(facts, zips, uncompiled)))
+
+
+def _deployed(facts: Manifest) -> dict[str, Any]:
+    layers = [path for role, path, _, _ in ZIPS if role != "function"]
+    return {
+        "memory": memory_setting.of_bundle(facts).default,
+        "function": function.configuration(facts.target, layers),
+    }
 
 
 def _add_own(
@@ -135,12 +143,14 @@ def _add_own(
     return extension.add(own, trees, target, bundle, output, [wheel["name"] for wheel in installed])
 
 
-def _compiled(trees: Path, target: Target) -> bool:
-    """Compile the trees for the target's Python, if it is here; an image compiles while it is built."""
+def _compile(trees: Path, target: Target, cache: Path) -> str | None:
+    """Compile the trees for the target's Python, or return why not; an image compiles while it is built."""
     if lambda_limits.SHAPES[target.package].on_base_image:
-        return True
+        return None
     places = {"dependencies": "/opt/python", "handler": "/var/task/handler", extension.NAME: extension.STANDS_AT}
-    return compile_for(target.python, {trees / name: at for name, at in places.items() if (trees / name).is_dir()})
+    return compile_for(
+        target.python, {trees / name: at for name, at in places.items() if (trees / name).is_dir()}, cache
+    )
 
 
 def _image(trees: Path, staged: Path, target: Target) -> list[dict[str, Any]]:

@@ -70,16 +70,17 @@ def size_table(facts: Manifest, sizes: Mapping[str, int], decoders: Mapping[str,
     return [f"  {name:{width}} {size / MB:9.1f} MB" for name, size in rows]
 
 
-def notes(facts: Manifest, zips: Mapping[str, int], compiled: bool) -> Iterator[str]:
-    """Yield what is no error, and good to know: of uploads, of /tmp, of a Python that is not here."""
+def notes(facts: Manifest, zips: Mapping[str, int], uncompiled: str | None) -> Iterator[str]:
+    """Yield what is no error, and good to know: of uploads, of /tmp, and `uncompiled`: why there is no bytecode."""
     target = facts.target
     for name, size in zips.items():
         if size > lambda_limits.DIRECT_UPLOAD_BYTES:
             yield f"{name} is over 50 MB: it has to be uploaded through S3; `cdk deploy` does that by itself"
-    if not compiled:
+    if uncompiled is not None:
         yield (
-            f"no python{target.python} on this machine: the zips hold no bytecode, and every cold start has "
-            "to compile its modules; install it, or package as an image, which compiles while it is built"
+            f"{uncompiled}. So the zips hold no bytecode, and every cold start has to compile its modules: install "
+            f"Python {target.python}, or Node.js 18 or later with npm, or package as an image, which compiles while it "
+            "is built"
         )
     if lambda_limits.SHAPES[target.package].on_base_image and (note := base_image.base(target.python).note):
         yield note

@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests.e2e.container import unzip
@@ -21,14 +22,18 @@ def packaged(bundle: Path, scratch: Path, shape: str) -> dict[str, Path]:
 def image_places(context: Path) -> dict[str, Path]:
     """Do what the Dockerfile does, whose first step compiles; returns where it puts what."""
     places = {"/opt/python": context / "dependencies", "/var/task/handler": context / "handler"}
+    compile_by_debian(places, context / "bytecode.py")
+    return {**places, "/opt/openclip": context / "bundle"}
+
+
+def compile_by_debian(places: Mapping[str, Path], program: Path) -> None:
+    """Compile folders, by where they stand, by Debian's Python 3.13 of x86_64; `program` is bytecode.py."""
     for place, folder in places.items():
-        # By the same Python, which need not be emulated for it.
         command = ["/usr/bin/python3.13", "/var/task/bytecode.py", place]
-        compiled = entering("amd64", {**places, "/var/task/bytecode.py": context / "bytecode.py"}, as_root=True)
+        compiled = entering("amd64", {**places, "/var/task/bytecode.py": program}, as_root=True)
         run = subprocess.run([*compiled, *command], capture_output=True, text=True, check=False)
         assert run.returncode == 0, run.stderr
         assert any(folder.rglob("*.pyc"))
-    return {**places, "/opt/openclip": context / "bundle"}
 
 
 def _zipped(output: Path) -> dict[str, Path]:

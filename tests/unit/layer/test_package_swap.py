@@ -12,7 +12,7 @@ import pytest
 from layer.bundle import manifest
 from layer.bundle.records import BundleFile
 from layer.errors import PackageError, VerifyError
-from layer.package import compile_bytecode, pip, pipeline, runtime, wheels
+from layer.package import pip, pipeline, runtime, wheels
 from layer.registry import lambda_limits
 from layer.spec import Target
 from tests.unit.manifests import manifest_of, model
@@ -129,24 +129,6 @@ def test_a_swap_that_is_cut_off_leaves_no_package_that_claims_to_be_complete(
 
     assert len(renamed) == done
     assert (tmp_path / "build" / "package.json").exists() == (done == 0)
-
-
-def test_a_python_that_is_not_here_compiles_nothing_and_says_so(tmp_path: Path) -> None:
-    (tmp_path / "module.py").write_text("x = 1\n")
-
-    assert compile_bytecode.compile_for("3.2", {tmp_path: "/opt/python"}) is False
-    assert [path.name for path in tmp_path.iterdir()] == ["module.py"]
-
-
-def test_bytecode_names_the_place_where_it_will_run(tmp_path: Path) -> None:
-    (tmp_path / "module.py").write_text("def where():\n    return where.__code__.co_filename\n")
-    version = f"{sys.version_info.major}.{sys.version_info.minor}"
-
-    assert compile_bytecode.compile_for(version, {tmp_path: "/opt/python"}) is True
-
-    [bytecode] = tmp_path.rglob("*.pyc")
-    assert b"/opt/python/module.py" in bytecode.read_bytes()
-    assert str(tmp_path).encode() not in bytecode.read_bytes()
 
 
 def test_a_torch_with_cuda_is_refused_with_the_fix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
