@@ -106,7 +106,7 @@ trained: $(VENV)/.dev ## The tests' ViT trained again from its seed, its outlier
 	$(PY) -m layer.demo.train_vit
 	$(PY) -m benchmarks.recipes --chart docs/outliers.png
 
-bench: $(VENV)/.workstation ## Every engine beside the plain recipe, on this machine: docs/benchmarks.*
+bench: $(VENV)/.workstation ## Every engine beside the plain recipe and beside its peers, on this machine: docs/benchmarks.* and docs/peers.*
 	$(PY) -m benchmarks
 
 test: have-node lint unit infra coverage site offline local clients ## Everything this machine can run

@@ -1,4 +1,7 @@
-"""`python -m benchmarks`: every engine and the plain recipe, in turns, on this machine. Writes docs/benchmarks.*"""
+"""`python -m benchmarks`: every engine and the plain recipe, in turns, on this machine, then ours beside the peers.
+
+Writes docs/benchmarks.* and docs/peers.*
+"""
 
 import compileall
 import json
@@ -20,7 +23,8 @@ from benchmarks import page_cache, samples
 from benchmarks.errors import BenchmarkError
 from benchmarks.models import MODELS, ROOT, Model, bundles
 from benchmarks.peak import image_operations, matrix_peak
-from benchmarks.report import Contender, Report, write
+from benchmarks.peers import run as peers
+from benchmarks.report import Contender, Report, command, write
 from console.parser import Parser, count
 from console.run import run
 
@@ -39,7 +43,7 @@ def _command(arguments: Sequence[str] | None) -> None:
     parser = Parser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--place", type=Path, default=Path("build/bench"), help="default: %(default)s")
     parser.add_argument("--output", type=Path, default=Path("docs"), help="default: %(default)s")
-    parser.add_argument("--runs", type=count, default=5, help="fresh processes of each (default: %(default)s)")
+    parser.add_argument("--runs", type=count, default=3, help="fresh processes of each (default: %(default)s)")
     parser.add_argument(
         "--engine",
         action="append",
@@ -47,17 +51,37 @@ def _command(arguments: Sequence[str] | None) -> None:
         help="as onnx-int8; may be repeated (default: all)",
     )
     parser.add_argument("--model", action="append", choices=[model.name for model in MODELS], help="may be repeated")
+    parser.add_argument("--prepare", action="store_true", help="make bundles, environments and files, measure nothing")
+    parser.add_argument("--no-engines", action="store_true", help="leave out docs/benchmarks.*: the peers alone")
+    peers.add_arguments(parser)
     options = parser.parse_args(arguments)
     _refuse_early(options)
     engines = [engine for engine in ENGINES if not options.engine or "-".join(engine) in options.engine]
     models = [model for model in MODELS if not options.model or model.name in options.model]
-    wanted = list(dict.fromkeys([ENGINES[0], *engines]))  # the plain recipe loads from the torch bundle's cache
+    # The plain recipe loads from the torch bundle's cache, and the peers' files are made from it.
+    compared = [] if options.no_peers else peers.BUNDLES
+    wanted = list(dict.fromkeys([ENGINES[0], *([] if options.no_engines else engines), *compared]))
     built = {model: bundles(model, wanted, options.place) for model in models}
+    if not options.no_peers:
+        peers.prepare(built, options.place)
+    if options.prepare:
+        return
+    if not options.no_engines:
+        _measure_engines(models, built, engines, options)
+    if not options.no_peers:
+        peers.compare(built, options)
+
+
+def _measure_engines(
+    models: list[Model],
+    built: dict[Model, dict[tuple[str, str], Path]],
+    engines: list[tuple[str, str]],
+    options: Namespace,
+) -> None:
     contenders = {model.name: measure(model, built[model], engines, options.runs) for model in models}
     work = {model.name: image_operations(model.name) for model in models}
-    command = " ".join(["python -m benchmarks", *sys.argv[1:]])
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    write(Report(now, command, options.runs, contenders, work, matrix_peak()), options.output)
+    write(Report(now, command(sys.argv[1:]), options.runs, contenders, work, matrix_peak()), options.output)
 
 
 def _refuse_early(options: Namespace) -> None:

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks import event
+
 Embed = Callable[[list[str], list[str]], Any]  # images in base64, texts
 
 
@@ -24,24 +26,24 @@ def main() -> None:
     if cpus := os.environ.get("BENCH_CPUS"):
         os.sched_setaffinity(0, range(int(cpus)))
     request: dict[str, Any] = json.loads(Path(sys.argv[1]).read_text())
-    embed, loads = _plain() if os.environ.get("BENCH_PLAIN") else _handler()
+    embed, loads = plain_recipe() if os.environ.get("BENCH_PLAIN") else shipped_handler()
     embed(request["images"][:1], request["texts"][:1])
     cold = time.monotonic() - started
     report: dict[str, Any] = {
         "cold": cold,
         "before_load": loads - started,
         "modules": len(sys.modules),
-        "cold_peak": _peak(),
+        "cold_peak": peak(),
         "read": _bytes_read(),
         "warm": {},
     }
     for name, images, texts, runs in request["workloads"]:
         report["warm"][name] = _median(embed, request["images"][:images], request["texts"][:texts], runs)
-    report["peak"] = _peak()
+    report["peak"] = peak()
     print(json.dumps(report))
 
 
-def _plain() -> tuple[Embed, float]:
+def plain_recipe() -> tuple[Embed, float]:
     """Return the recipe, and when it begins to load."""
     import base64
 
@@ -51,22 +53,12 @@ def _plain() -> tuple[Embed, float]:
     return lambda images, texts: plain.embed([base64.b64decode(image) for image in images], texts), imported
 
 
-def _handler() -> tuple[Embed, float]:
+def shipped_handler() -> tuple[Embed, float]:
     """Return the handler, and when it began to load, beside which it imports the rest of itself."""
     from handler.app import SERVICE, STARTED, lambda_handler
 
     def embed(images: list[str], texts: list[str]) -> Any:
-        body = json.dumps({"input": [*({"image": image} for image in images), *texts]})
-        event = {
-            "version": "2.0",
-            "rawPath": "/v1/embeddings",
-            "rawQueryString": "",
-            "headers": {"content-type": "application/json"},
-            "requestContext": {"http": {"method": "POST", "path": "/v1/embeddings"}},
-            "body": body,
-            "isBase64Encoded": False,
-        }
-        answer = lambda_handler(event, None)
+        answer = lambda_handler(event.embeddings(images, texts), None)
         if answer["statusCode"] != 200:
             raise RuntimeError(answer["body"])
         return answer
@@ -88,7 +80,7 @@ def _bytes_read() -> int:
     return int(_field("/proc/self/io", "read_bytes"))
 
 
-def _peak() -> int:
+def peak() -> int:
     """Return the most memory that was ever resident. (getrusage would count the parent's, from before the exec.)"""
     return int(_field("/proc/self/status", "VmHWM").removesuffix("kB")) * 1024
 

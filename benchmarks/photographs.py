@@ -1,7 +1,8 @@
 """`python -m benchmarks.photographs BUNDLE`: photographs through lambda_handler, warm, on this machine.
 
-With `--before DIRECTORY`, a checkout of an earlier commit, its handler serves the same requests from the same bundle,
-in turns. Prints medians, ratios, the share of the processors that a batch keeps busy, and what the tower alone takes.
+With `--before DIRECTORY`, a checkout of an earlier commit, its handler serves the same requests in turns, from the same
+bundle or from `--before-bundle`, one that it has built. Prints medians, ratios, the share of the processors that a
+batch keeps busy, and what the tower alone takes.
 """
 
 import base64
@@ -69,18 +70,22 @@ def _command(arguments: Sequence[str] | None) -> None:
     parser = Parser(prog="python -m benchmarks.photographs", description=__doc__)
     parser.add_argument("bundle", type=Path)
     parser.add_argument("--before", type=Path, help="a checkout of an earlier commit")
+    parser.add_argument("--before-bundle", type=Path, help="what that serves from (default: BUNDLE)")
     parser.add_argument("--runs", type=count, default=5, help="fresh processes of each (default: %(default)s)")
     options = parser.parse_args(arguments)
-    names = {"now": (ROOT, {}), "now, in full": (ROOT, {"OPENCLIP_JPEG_DECODING": "full"})}
+    names = {
+        "now": (ROOT, options.bundle, {}),
+        "now, in full": (ROOT, options.bundle, {"OPENCLIP_JPEG_DECODING": "full"}),
+    }
     if options.before:
-        names["before"] = (options.before.resolve(), {})
+        names["before"] = (options.before.resolve(), options.before_bundle or options.bundle, {})
     with tempfile.TemporaryDirectory(prefix="openclip-bench-") as place:
         asked = Path(place) / "asked.json"
         asked.write_text(json.dumps(_bodies()))
         found: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
         for _ in range(options.runs):
-            for name, (checkout, environ) in names.items():
-                environ = {**environ, "OPENCLIP_BUNDLE_DIR": str(options.bundle.resolve()), "OPENCLIP_CACHE_DIR": place}
+            for name, (checkout, bundle, environ) in names.items():
+                environ = {**environ, "OPENCLIP_BUNDLE_DIR": str(bundle.resolve()), "OPENCLIP_CACHE_DIR": place}
                 found[name].append(_start(asked, checkout, environ))
     _show(found)
 
@@ -100,8 +105,8 @@ def _start(asked: Path, checkout: Path, environ: dict[str, str]) -> dict[str, An
 
 
 def _bodies() -> dict[str, str]:
-    photos = {name: _photograph(*size, quality=88) for name, size in SIZES.items()}
-    photos["small 1920x1080"] = _photograph(1920, 1080, quality=25)  # 32 of them fit a request
+    photos = {name: photograph(*size, quality=88) for name, size in SIZES.items()}
+    photos["small 1920x1080"] = photograph(1920, 1080, quality=25)  # 32 of them fit a request
     bodies = {name: _body(photos[name], 1) for name in SIZES}
     return bodies | {name: _body(photos[photo], times) for name, (photo, times) in BATCHES.items()}
 
@@ -112,7 +117,7 @@ def _body(photograph: bytes, times: int) -> str:
     )
 
 
-def _photograph(width: int, height: int, quality: int) -> bytes:
+def photograph(width: int, height: int, quality: int) -> bytes:
     """Return a JPEG of noise whose spectrum falls off as photographs' do, with the grain of a sensor."""
     rng = np.random.default_rng(0)
     side = 1024

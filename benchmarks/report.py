@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import statistics
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -56,8 +57,8 @@ def write(report: Report, folder: Path) -> None:
     """Write benchmarks.md, .json and .png; the files that were there stay until the new ones are complete."""
     folder.mkdir(parents=True, exist_ok=True)
     content = {**asdict(report), "machine": machine()}
-    _replace(folder / "benchmarks.json", json.dumps(content, indent=1).encode())
-    _replace(folder / "benchmarks.md", markdown(report).encode())
+    replace_file(folder / "benchmarks.json", json.dumps(content, indent=1).encode())
+    replace_file(folder / "benchmarks.md", markdown(report).encode())
     aside = folder / ".benchmarks.png"
     _draw(report, aside)
     aside.replace(folder / "benchmarks.png")
@@ -104,7 +105,7 @@ def _costs(contenders: dict[str, Contender]) -> str:
             row += [f"{found[0]:.2f}", str(found[1])] if found else ["-", "-"]
         rows.append(row)
     rows.append(["Amazon Bedrock Titan Multimodal, list price", f"{TITAN_DOLLARS_PER_MILLION_IMAGES:.2f}", "", "", ""])
-    return _markdown_table(rows)
+    return markdown_table(rows)
 
 
 def _table(contenders: dict[str, Contender]) -> str:
@@ -121,10 +122,11 @@ def _table(contenders: dict[str, Contender]) -> str:
             items = int(workload.rpartition(" ")[2]) if workload[-1].isdigit() else 1
             row += [f"{one.warm[workload] / items * 1000:.1f}", _ratio(plain.warm[workload], one.warm[workload])]
         rows.append(row)
-    return _markdown_table(rows)
+    return markdown_table(rows)
 
 
-def _markdown_table(rows: list[list[str]]) -> str:
+def markdown_table(rows: list[list[str]]) -> str:
+    """Return rows of cells, of which the second is the line under the head."""
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
@@ -151,7 +153,14 @@ def _draw(report: Report, path: Path) -> None:
     plt.close(figure)
 
 
-def _replace(path: Path, content: bytes) -> None:
+def command(arguments: Sequence[str]) -> str:
+    """Return the command of a run, without the folders of the machine that it ran on."""
+    folders = {at + more for at, name in enumerate(arguments) if name in ("--place", "--output") for more in (0, 1)}
+    return " ".join(["python -m benchmarks", *(name for at, name in enumerate(arguments) if at not in folders)])
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file aside, and rename it over the one that was there."""
     aside = path.with_name(f".{path.name}")
     aside.write_bytes(content)
     aside.replace(path)

@@ -1,0 +1,1 @@
+"""What people would pick instead, measured beside our engines: the same weights and inputs, in turns."""

@@ -1,0 +1,92 @@
+"""What was measured of one contender, and whether it counts."""
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+REQUIRED = 0.999  # least cosine to open_clip's vectors: a peer below it is shown and not counted
+NAN = float("nan")
+
+
+@dataclass
+class Result:
+    """Seconds and bytes of one contender, by measure and workload; `cosines` by `images` and `captions`."""
+
+    name: str
+    ours: bool
+    towers: bool = True
+    cold: list[float] = field(default_factory=list)
+    cold_on_one: list[float] = field(default_factory=list)
+    cold_peak: list[float] = field(default_factory=list)
+    peak: float = NAN
+    failed: str = ""  # why it ended before all was measured
+    cosines: dict[str, float] = field(default_factory=dict)
+    warm: dict[str, dict[str, list[float]]] = field(default_factory=dict)
+
+    def add(self, measure: str, workload: str, seconds: list[float]) -> None:
+        """Add what a round took."""
+        self.warm.setdefault(measure, {}).setdefault(workload, []).extend(seconds)
+
+    def compare(self, vectors: dict[str, Any], reference: Path) -> None:
+        """Keep the least cosine of its vectors to open_clip's, which are files in `reference`."""
+        import numpy as np
+
+        for kind, found in vectors.items():
+            self.cosines[kind] = least_cosine(np.load(reference / f"{kind}.npy"), np.asarray(found))
+
+    def counts(self, workload: str = "") -> bool:
+        """Tell whether its vectors are open_clip's: those of the workload's kind, or of both."""
+        kinds = ("images", "captions") if not workload else ("images" if "image" in workload else "captions",)
+        return all(self.cosines.get(kind, 0.0) >= REQUIRED for kind in kinds)
+
+
+def least_cosine(left: Any, right: Any) -> float:
+    """Return the least cosine between the rows of two arrays [N, D]."""
+    import numpy as np
+
+    left, right = np.asarray(left, np.float64), np.asarray(right, np.float64)
+    products = (left * right).sum(1) / np.linalg.norm(left, axis=1) / np.linalg.norm(right, axis=1)
+    return float(products.min())
+
+
+def middle(numbers: Sequence[float]) -> float:
+    """Return the median, or NaN of none."""
+    return statistics.median(numbers) if numbers else NAN
+
+
+def low(numbers: Sequence[float]) -> float:
+    """Return the 20th percentile: the number that a fifth is below."""
+    return sorted(numbers)[len(numbers) // 5] if numbers else NAN
+
+
+def lead(results: Sequence[Result], measure: str, workload: str) -> tuple[float, str] | None:
+    """Return how many times faster our better engine is than the best peer that counts, and that peer's name.
+
+    Medians; None where nobody on either side was measured.
+    """
+    ours = [
+        middle(one.warm[measure][workload]) for one in results if one.ours and workload in one.warm.get(measure, {})
+    ]
+    peers = [
+        (middle(one.warm[measure][workload]), one.name)
+        for one in results
+        if not one.ours and one.counts(workload) and workload in one.warm.get(measure, {})
+    ]
+    if not ours or not peers:
+        return None
+    best, name = min(peers)
+    return best / min(ours), name
+
+
+def lead_in(results: Sequence[Result], values: dict[str, float]) -> tuple[float, str] | None:
+    """Return the same of one number of each, by name: a cold start, or a peak; NaN is one that was not measured."""
+    ours = [values[one.name] for one in results if one.ours and not math.isnan(values[one.name])]
+    peers = [
+        (values[one.name], one.name)
+        for one in results
+        if not one.ours and one.counts() and not math.isnan(values[one.name])
+    ]
+    return (min(peers)[0] / min(ours), min(peers)[1]) if ours and peers else None

@@ -1,0 +1,80 @@
+"""A contender that dies or hangs costs its own row: the others are measured, and the reason is kept."""
+
+import base64
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks import page_cache
+from benchmarks.peers import processes, turns
+from benchmarks.peers.contender import Entry, Start
+from benchmarks.peers.results import Result
+
+HERE = "tests.unit.benchmarks.contenders"
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Start:
+    inputs = tmp_path / "peers" / "inputs"
+    inputs.mkdir(parents=True)
+    rows = np.random.default_rng(0).normal(size=(32, 4)).astype(np.float32)
+    for name in ("pixels", "ids", "images", "captions"):
+        np.save(inputs / f"{name}.npy", rows)
+    request = {"images": [base64.b64encode(b"x").decode()] * 32, "captions": ["a"] * 32}
+    (inputs / "request.json").write_text(json.dumps(request))
+    return Start("ViT-B-32", "laion2b_s34b_b79k", tmp_path / "peers", tmp_path, {}, 1)
+
+
+def run(
+    start: Start, names: list[str], monkeypatch: pytest.MonkeyPatch, rounds: int = 1
+) -> tuple[dict[str, Result], int]:
+    monkeypatch.setattr(page_cache, "drop", lambda: False)
+    kept: list[list[Result]] = []
+    entries = [Entry(name, f"{HERE}:{name}") for name in names]
+    measured = turns.Turns(start, entries, start.peers, hide_amx=False, keep=kept.append)
+    return {one.name: one for one in measured.run(1, rounds, seconds=0)}, len(kept)
+
+
+def test_who_does_not_load_or_is_killed_is_told_and_the_others_are_measured(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, kept = run(start, ["NoStart", "Killed", "Right"], monkeypatch)
+
+    assert found["NoStart"].failed == "ImportError: libfast.so is for another processor"
+    assert found["Killed"].failed == "ended by SIGKILL: is there enough memory?"
+    right = found["Right"]
+    assert not right.failed
+    assert right.cosines == {"images": pytest.approx(1), "captions": pytest.approx(1)}
+    assert set(right.warm["towers"]) == {name for name, *_ in turns.WORKLOADS}
+    assert len(right.cold) == len(right.cold_on_one) == 1
+    assert right.peak > 0
+    assert kept == 3  # after the starts, the comparison and the round
+
+
+def test_who_does_not_answer_is_ended(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "running", lambda python, given: processes.running(python, given, patience=2))
+
+    found, _ = run(start, ["Hangs", "Right"], monkeypatch)
+
+    assert found["Hangs"].failed == "it did not answer within 2 seconds"
+    assert not found["Right"].failed
+
+
+def test_a_missing_environment_is_told(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page_cache, "drop", lambda: False)
+    entry = Entry("elsewhere", f"{HERE}:Right", environment="elsewhere")
+
+    [found] = turns.Turns(start, [entry], start.peers, hide_amx=False).run(1, 1, seconds=0)
+
+    assert found.failed.startswith("there is no ")
+    assert "its environment could not be made" in found.failed
+
+
+def test_rounds_that_do_not_fit_are_left_out_but_not_the_first_two(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, _ = run(start, ["Right"], monkeypatch, rounds=50)
+
+    assert len(found["Right"].warm["towers"]["image of 32"]) == 2
