@@ -2,7 +2,9 @@
 
 from typing import TYPE_CHECKING, Any
 
+from handler.manifest import ModelEntry
 from handler.messages import Response
+from handler.models import Models
 from handler.service import Service
 
 if TYPE_CHECKING:
@@ -35,17 +37,24 @@ def _report(service: Service) -> dict[str, Any]:
     problem = service.problem
     report: dict[str, Any] = {"status": "error" if problem else "ok", "reason": problem}
     if service.started is not None:
+        from handler.engines.host_kind import processor  # late: no other request asks for it
+
         entries = service.started.manifest.models
         report |= {
             "manifest_sha256": service.started.manifest.sha256,
             "engine": entries[0].engine,
-            "models": [{"id": entry.id, "engine": entry.engine, "precision": entry.precision} for entry in entries],
+            "models": [_model(service.started, entry) for entry in entries],
+            "processor": processor(),
             "loaded": service.started.loaded_ids(),
             "cold_start_seconds": service.cold_start_seconds(),
         }
     if service.extension is not None:
         report["extension"] = _extension(service, service.extension)
     return report
+
+
+def _model(models: Models, entry: ModelEntry) -> dict[str, Any]:
+    return {"id": entry.id, "engine": entry.engine, "precision": entry.precision, **models.engine_facts(entry)}
 
 
 def _extension(service: Service, extension: "Extension") -> dict[str, Any]:

@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from handler.endpoints import own_routes
 from handler.imaging.decode import media_types
 from handler.manifest import ModelEntry
 from handler.schemas import parts
@@ -11,6 +12,9 @@ from handler.schemas import responses as described
 from handler.schemas.requests import CLASSIFY, EMBEDDINGS, OPTIONS, QUERY, SIMILARITY
 from handler.schemas.validation import Scalar
 from handler.settings import Settings
+
+if TYPE_CHECKING:
+    from handler.extensions import Extension
 
 VERSION = "0.2.0"
 # A red circle on white, 32x32: what the examples show.
@@ -23,17 +27,28 @@ ABOUT = (
     "OpenCLIP embeddings of texts and images in one space, on AWS Lambda. `POST /v1/embeddings` is OpenAI's: the "
     "openai package, LangChain and LlamaIndex work with another base URL. Errors have a stable `code`."
 )
+KEY = {"type": "http", "scheme": "bearer", "description": "Where the deployment asks for an API key"}
 
 
-def text(entries: Sequence[ModelEntry], settings: Settings, image_formats: Sequence[str] = ()) -> str:
+def text(
+    entries: Sequence[ModelEntry],
+    settings: Settings,
+    image_formats: Sequence[str] = (),
+    extension: "Extension | None" = None,
+) -> str:
     """Return the document as JSON."""
-    return json.dumps(document(entries, settings, image_formats), ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(document(entries, settings, image_formats, extension), ensure_ascii=False, separators=(",", ":"))
 
 
-def document(entries: Sequence[ModelEntry], settings: Settings, image_formats: Sequence[str] = ()) -> dict[str, Any]:
+def document(
+    entries: Sequence[ModelEntry],
+    settings: Settings,
+    image_formats: Sequence[str] = (),
+    extension: "Extension | None" = None,
+) -> dict[str, Any]:
     """Return the document for the models of a bundle, the limits of these settings, and what else is decoded.
 
-    Without entries, where the start failed, it still says what there would be.
+    Without entries, where the start failed, it still says what there would be. Last are an extension's own routes.
     """
     from handler.endpoints.dialects import described as others
 
@@ -56,13 +71,12 @@ def document(entries: Sequence[ModelEntry], settings: Settings, image_formats: S
                 media_types(image_formats),
             ),
             **others.paths(settings, IMAGE),
+            **own_routes.paths(extension),
         },
         "components": {
             "schemas": {**schemas, **parts.schemas(settings), **described.SCHEMAS},
             "responses": described.errors(),
-            "securitySchemes": {
-                "key": {"type": "http", "scheme": "bearer", "description": "Where the deployment asks for an API key"}
-            },
+            "securitySchemes": {"key": KEY},
         },
         "security": [{}, {"key": []}],
     }

@@ -30,6 +30,7 @@ METRIC = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
 MOST_METRICS = 20  # names of an execution environment, ever: CloudWatch bills each by the month
 HEADER = re.compile(r"[a-z0-9-]{1,64}")
 _names: set[str] = set()
+_joined: list[tuple[Table, Extension, Table]] = []  # the last that was made, and of which
 
 
 class OwnService:
@@ -62,7 +63,16 @@ class OwnService:
 
 
 def with_routes(table: Table, extension: Extension) -> Table:
-    """Return a table that has the extension's routes, too."""
+    """Return a table that has the extension's routes, too: the same at every call, since a function has one of each."""
+    for known, of, whole in _joined:
+        if known is table and of is extension:
+            return whole
+    whole = _join(table, extension)
+    _joined[:] = [(table, extension, whole)]  # in one step: several threads may answer
+    return whole
+
+
+def _join(table: Table, extension: Extension) -> Table:
     own = {
         path: {method: _endpoint(extension, f"{method} {path}", function) for method, function in methods.items()}
         for path, methods in extension.routes.items()

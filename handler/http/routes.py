@@ -151,7 +151,7 @@ def _get_openapi(service: Service, _: Request) -> Response:
     from handler.endpoints import openapi
     from handler.endpoints.pages import CACHE_CONTROL
 
-    document = openapi.text(service.entries(), service.settings, service.image_formats())
+    document = openapi.text(service.entries(), service.settings, service.image_formats(), service.extension)
     return Response(200, document, {"cache-control": CACHE_CONTROL}, "application/json")
 
 
@@ -164,7 +164,8 @@ def _get_playground(service: Service, _: Request) -> Response:
 def _get_docs(service: Service, _: Request) -> Response:
     from handler.endpoints import openapi, pages
 
-    return pages.docs(openapi.document(service.entries(), service.settings, service.image_formats()))
+    document = openapi.document(service.entries(), service.settings, service.image_formats(), service.extension)
+    return pages.docs(document)
 
 
 ROUTES: dict[str, dict[str, Endpoint]] = {

@@ -149,13 +149,13 @@ def _codes(status: int) -> str:
 
 def of_post(response: str | dict[str, Any]) -> dict[str, Any]:
     """Return the responses of a route that embeds."""
-    return {"200": json_response("Done", response), **_refer(*MEANING)}
+    return {"200": json_response("Done", response), **refer(*MEANING)}
 
 
 def of_get(response: str | dict[str, Any]) -> dict[str, Any]:
     """Return the responses of a GET route."""
-    health = {"503": json_response("Why nothing runs here", response)} if response == "Health" else _refer(503)
-    return {"200": json_response("Done", response), **_refer(400, 500), **health}
+    health = {"503": json_response("Why nothing runs here", response)} if response == "Health" else refer(503)
+    return {"200": json_response("Done", response), **refer(400, 500), **health}
 
 
 def of_dialect(response: str, error: str) -> dict[str, Any]:
@@ -174,5 +174,6 @@ def of_embeddings() -> dict[str, Any]:
     return {"200": json_response("Done", "EmbeddingsResponse"), **failed}
 
 
-def _refer(*statuses: int) -> dict[str, Any]:
+def refer(*statuses: int) -> dict[str, Any]:
+    """Return responses that are described once, by their status."""
     return {str(status): {"$ref": f"#/components/responses/{status}"} for status in statuses}

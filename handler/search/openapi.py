@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from handler.endpoints import openapi as api
+from handler.endpoints import own_routes
+from handler.extensions import Extension
 from handler.manifest import ModelEntry
 from handler.schemas import responses as described
 from handler.schemas.responses import COUNT, STRING, USAGE, VECTOR
@@ -54,12 +56,16 @@ EXAMPLES: dict[str, dict[str, Any]] = {
 }
 
 
-def text(entries: Sequence[ModelEntry], settings: Settings, beside_api: bool) -> str:
+def text(
+    entries: Sequence[ModelEntry], settings: Settings, beside_api: bool, extension: Extension | None = None
+) -> str:
     """Return the document as JSON."""
-    return json.dumps(document(entries, settings, beside_api), ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(document(entries, settings, beside_api, extension), ensure_ascii=False, separators=(",", ":"))
 
 
-def document(entries: Sequence[ModelEntry], settings: Settings, beside_api: bool) -> dict[str, Any]:
+def document(
+    entries: Sequence[ModelEntry], settings: Settings, beside_api: bool, extension: Extension | None = None
+) -> dict[str, Any]:
     """Return the API's document with the search's routes; of the search function, without the API's other ones."""
     whole = api.document(entries, settings)
     kept = whole["paths"] if beside_api else {path: whole["paths"][path] for path in ("/v1/models", "/health")}
@@ -70,7 +76,8 @@ def document(entries: Sequence[ModelEntry], settings: Settings, beside_api: bool
     schemas |= {
         name: {"type": "object", "properties": fields, "required": list(fields)} for name, fields in ANSWERS.items()
     }
-    whole["paths"] = {**kept, **_paths(), "/openapi.json": whole["paths"]["/openapi.json"]}
+    own = own_routes.paths(extension)
+    whole["paths"] = {**kept, **_paths(), "/openapi.json": whole["paths"]["/openapi.json"], **own}
     whole["components"]["schemas"] = schemas
     return whole
 

@@ -21,11 +21,11 @@ def table(settings: SearchSettings, beside_api: bool = False) -> Table:
     search = Search(open_index(settings.place), settings)
 
     def document(service: Service, _: Request) -> Response:
-        text = openapi.text(service.entries(), service.settings, beside_api)
+        text = openapi.text(service.entries(), service.settings, beside_api, service.extension)
         return Response(200, text, {"cache-control": pages.CACHE_CONTROL}, "application/json")
 
     def docs(service: Service, _: Request) -> Response:
-        return pages.docs(openapi.document(service.entries(), service.settings, beside_api))
+        return pages.docs(openapi.document(service.entries(), service.settings, beside_api, service.extension))
 
     def invoke(service: Service, event: Any) -> Response:
         return search.find(service, event)

@@ -6,11 +6,15 @@ from typing import Any
 
 import pytest
 
+from handler.http import dispatch
+from handler.service import Service
 from infra import package as infra_package
 from infra.errors import PackageError
 from infra.package import read_package
 from tests.infra import conftest, fake_build
 from tests.infra.conftest import resources
+from tests.infra.watching import Point, embedded, fired
+from tests.unit.handler.extensions.own_code import Extended, write
 
 HANDLER = fake_build.ROOT / "handler"
 
@@ -94,3 +98,28 @@ def test_an_index_is_of_one_kind_of_vectors(tmp_path: Path) -> None:
         if "run=arrivals" in json.dumps(one.get("EventPattern", {}))
     ]
     assert f"vectors/model={'ab' * 6}/run=arrivals/" in pattern
+
+
+def test_code_that_fails_sets_off_its_alarm_and_code_that_cannot_be_imported_the_one_for_what_is_not_ready(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = template(extended(tmp_path / "shop"), tmp_path / "out", alarm_topic_arn="arn:aws:sns:eu-west-1:1:alarms")
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", function_name(found))
+    code = "def hello(request, service):\n    return 1 / 0\nroutes = {('GET', '/ext/hello'): hello}\n"
+    function = Extended(tmp_path / "fine", code)
+    assert function.ask("GET", "/ext/hello")[0] == 500
+    assert fired(found, points(capsys)) == {"ExtensionFailures"}
+
+    broken = write(tmp_path / "broken", init="1 / 0\n")
+    environ = {"OPENCLIP_BUNDLE_DIR": str(tmp_path / "fine" / "bundle"), "OPENCLIP_EXTENSIONS": str(broken)}
+    dispatch.handle(Service.start(environ), function.event("GET", "/health"), None)
+    assert fired(found, points(capsys)) == {"NotReady"}
+
+
+def function_name(found: conftest.Template) -> str:
+    [name] = [key for key, item in found["Resources"].items() if item["Properties"] == conftest.the_function(found)]
+    return str(name)
+
+
+def points(capsys: pytest.CaptureFixture[str]) -> list[Point]:
+    return [one for line in capsys.readouterr().out.splitlines() for one in embedded(line)]

@@ -40,6 +40,9 @@ class FakeEngine:
         self.texts.append(texts)
         return np.zeros((len(texts), 4), np.int64)
 
+    def variants(self) -> dict[str, str]:
+        return {}
+
     def encode_tokens(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
         return np.ones((len(ids), 2), np.float32)
 

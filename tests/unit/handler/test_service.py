@@ -11,10 +11,21 @@ from typing import Any
 import pytest
 
 import handler.models
+from handler.engines.host_kind import processor
 from handler.errors import BundleError
 from handler.http import dispatch
 from handler.service import Service
-from tests.unit.fake_bundle import EMBED_DIM, FIRST, SECOND, FakeFunction, Loader, data_uri, image_bytes, write
+from tests.unit.fake_bundle import (
+    EMBED_DIM,
+    FIRST,
+    SECOND,
+    FakeFunction,
+    LetterEngine,
+    Loader,
+    data_uri,
+    image_bytes,
+    write,
+)
 
 
 @pytest.fixture
@@ -95,6 +106,7 @@ def test_health_tells_what_runs_here(loader: Loader, tmp_path: Path) -> None:
         "manifest_sha256": service.models.manifest.sha256,
         "engine": "torch",
         "models": [{"id": name, "engine": "torch", "precision": "fp32"} for name in (FIRST, SECOND)],
+        "processor": processor(),
         "loaded": [FIRST, SECOND],
     }
 
@@ -175,6 +187,15 @@ def test_a_load_that_failed_at_init_is_reported_by_health(loader: Loader, tmp_pa
     service = Service.start(environ(write(tmp_path), AWS_LAMBDA_INITIALIZATION_TYPE="snap-start"))
     status, report = health(service)
     assert (status, report["reason"]) == (503, "RuntimeError: Missing key(s) in state_dict")
+
+
+def test_health_tells_how_this_processor_computes_what_is_loaded(
+    function: FakeFunction, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "variants" not in function.get("/health")[1]["models"][0]
+    monkeypatch.setattr(LetterEngine, "variants", lambda _: {"text": "f32"})
+    function.get("/health", "deep=true")
+    assert function.get("/health")[1]["models"][0]["variants"] == {"text": "f32"}
 
 
 def test_deep_health_is_503_and_names_the_file_when_the_bundle_was_changed(

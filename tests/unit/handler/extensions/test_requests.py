@@ -4,12 +4,15 @@ import json
 import logging
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
-from handler.http import dispatch
+from handler.http import dispatch, extended
+from handler.http.extended import with_routes
+from handler.http.routes import API
 from tests.unit.fake_bundle import image_bytes
-from tests.unit.handler.extensions.own_code import Extended
+from tests.unit.handler.extensions.own_code import Extended, loaded
 
 ROUTES = """
 from handler.extensions import ApiError, Response
@@ -138,3 +141,25 @@ def test_a_whole_request_is_as_ours_where_there_is_no_such_code(
     with caplog.at_level(logging.INFO):
         assert routes.ask("POST", "/v1/embeddings", {"input": "ab"})[0] == 200
     assert caplog.text == ""
+
+
+def test_the_routes_are_joined_once_and_again_for_another_extension_or_table(tmp_path: Path) -> None:
+    one, other = loaded(tmp_path / "one", ROUTES), loaded(tmp_path / "other", ROUTES)
+    first = with_routes(API, one)
+
+    assert with_routes(API, one) is first
+    assert first.routes.keys() == API.routes.keys() | one.routes.keys()
+    own = with_routes(API, other)
+    assert own.routes["/ext/hello"]["GET"] is not first.routes["/ext/hello"]["GET"]
+    table = API._replace(routes={"/health": API.routes["/health"]})
+    assert with_routes(table, other).routes.keys() == {"/health"} | other.routes.keys()
+    assert "/ext/hello" not in API.routes
+
+
+def test_a_container_joins_its_routes_once_for_all_requests(routes: Extended, monkeypatch: pytest.MonkeyPatch) -> None:
+    joined = Mock(side_effect=extended._join)
+    monkeypatch.setattr(extended, "_join", joined)
+    for _ in range(3):
+        assert routes.ask("GET", "/ext/hello")[0] == 200
+        assert routes.ask("GET", "/v1/models")[0] == 200
+    joined.assert_called_once()
