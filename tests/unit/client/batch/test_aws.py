@@ -47,7 +47,7 @@ def test_a_part_of_the_source_and_a_name_by_the_time(account: Account, run: Run)
     assert run("start", f"s3://{SOURCE}/2026/january/") == 0
     asked = json.loads(account.executions()[0]["input"])
     assert asked["source"] == f"s3://{SOURCE}/2026/january/"
-    assert re.fullmatch(r"[0-9]{8}-[0-9]{6}", asked["run"])
+    assert re.fullmatch(r"[0-9]{8}-[0-9]{6}-[0-9]{3}", asked["run"])
 
 
 def test_a_run_that_was_planned_keeps_its_plan_and_its_source(
@@ -150,6 +150,21 @@ def test_a_run_that_was_ended_is_told_and_goes_on_under_its_name(
     assert resumed["how"] == "started again"
     described = account.machines.describe_execution(executionArn=resumed["execution"])
     assert json.loads(described["input"]) == json.loads(first["input"])
+
+
+def test_a_run_is_started_again_and_others_beside_it_within_a_second(
+    account: Account, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    longest = "r" * 64
+    for _ in range(5):
+        assert run("start", f"s3://{SOURCE}/2026/", "--run", longest) == 0
+        account.end()
+    for _ in range(5):
+        assert run("start", f"s3://{SOURCE}/2026/") == 0
+    found = account.executions()
+    assert len({item["name"] for item in found}) == len(found) == 10
+    assert len({json.loads(item["input"])["run"] for item in found}) == 6
+    assert all(len(item["name"]) <= 80 for item in found)  # StartExecution's limit
 
 
 def test_runs_that_were_started_by_hand_are_found_by_their_input(account: Account, run: Run) -> None:
