@@ -54,7 +54,7 @@ def template(package: Properties, authorizer: str) -> Properties:
         "Transform": "AWS::Serverless-2016-10-31",
         "Description": "OpenCLIP embeddings from a verified offline bundle",
         "Parameters": {
-            "Memory": {"Type": "Number", "Default": 3008, "MinValue": 512, "MaxValue": 10240, "Description": "MB"},
+            "Memory": {"Type": "Number", "Default": 1769, "MinValue": 512, "MaxValue": 10240, "Description": "MB"},
             "SnapStart": {
                 "Type": "String",
                 "Default": "PublishedVersions",

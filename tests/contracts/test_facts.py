@@ -18,8 +18,8 @@ from infra import api, environment, function, monitoring
 from infra import package as infra_package
 from infra.settings import Dialect, StackSettings
 from layer import engines as layer_engines
+from layer.bundle import blob_records, quality_records, records
 from layer.bundle import manifest as layer_manifest
-from layer.bundle import quality_records, records
 from layer.doctor.checks import environment as doctor
 from layer.export import parity_gate
 from layer.naming import image_formats
@@ -73,6 +73,7 @@ def test_the_builders_records_and_the_published_schema() -> None:
         records.TowerRecipe: published["$defs"]["tower"],
         records.Parity: export["properties"]["parity"],
         records.Trial: export["properties"]["tried"]["items"],
+        blob_records.HostBlob: model["properties"]["host_blobs"]["items"],
         quality_records.Certificate: model["properties"]["quality"]["items"],
         quality_records.Figure: model["properties"]["quality"]["items"]["properties"]["figures"]["items"],
     }
@@ -140,8 +141,7 @@ def test_the_bundles_place() -> None:
 def test_the_dialects() -> None:
     answered = {name: tuple(sorted(paths)) for name, paths in routes.DIALECTS.items()}
     agree("dialects' routes", {"handler/http/routes.py": answered, "infra/api.py": api.DIALECTS})
-    names = {"handler/settings.py": DIALECTS, "infra/settings.py": get_args(Dialect)}
-    agree("dialects", names)
+    agree("dialects", {"handler/settings.py": DIALECTS, "infra/settings.py": get_args(Dialect)})
 
 
 def test_the_cors_headers() -> None:
@@ -234,7 +234,7 @@ def test_what_lambda_takes_and_gives_at_once() -> None:
 
 
 def test_the_codes_that_alarms_watch() -> None:
-    watched = sorted(code for _, code, _ in monitoring.FAULTS)
+    watched = sorted(code for _, code, _ in (*monitoring.FAULTS, *monitoring.OWN_FAULTS))
     agree(
         "codes of faults of ours",
         {"infra/monitoring.py": watched, "handler/errors.py": sorted(set(watched) & set(STATUS))},

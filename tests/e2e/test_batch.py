@@ -49,7 +49,7 @@ def test_a_run_embeds_every_image_once_and_names_the_broken_ones(batch: Deployme
     stack = ("--stack", batch.name)
     estimated = command(batch, "estimate", f"s3://{SOURCE}/in/", *stack)
     assert (estimated["images"], estimated["objects"], estimated["counted"]) == (GOOD + BROKEN, GOOD + BROKEN + 1, True)
-    assert (estimated["work"]["memory"], estimated["work"]["architecture"]) == (3008, "x86_64")  # the deployed worker's
+    assert (estimated["work"]["memory"], estimated["work"]["architecture"]) == (1769, "x86_64")  # the deployed worker's
     started = command(batch, "start", f"s3://{SOURCE}/in/", *stack, "--run", "first", "--shard-size", str(SHARD))
     assert (started["run"], started["how"]) == ("first", "started")
     ended = command(batch, "status", *stack, "--run", "first", "--wait")

@@ -44,6 +44,9 @@ class LetterEngine:
         width = max(len(text) for text in texts)
         return np.array([[ord(letter) for letter in text.ljust(width, "\0")] for text in texts], np.int64)
 
+    def variants(self) -> dict[str, str]:
+        return {}
+
     def encode_tokens(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
         return np.stack([(ids == ord(letter)).sum(axis=1) for letter in "abcd"], axis=1).astype(np.float32)
 

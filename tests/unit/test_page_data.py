@@ -17,6 +17,7 @@ from tests.infra import fake_build
 MODEL = '[[model]]\nname = "ViT-B-32"\npretrained = "openai"\n'
 TOML = [
     *marked(__file__, "README.md", "toml"),
+    *marked(__file__, "docs/engines.md", "toml"),
     *marked(__file__, "docs/models.md", "toml"),
     *marked(__file__, "docs/packaging.md", "toml"),
     *marked(__file__, "docs/quality.md", "toml"),

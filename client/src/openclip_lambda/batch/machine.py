@@ -12,7 +12,7 @@ from openclip_lambda.errors import ClientError
 
 RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")  # as the planner has it
 RESERVED = ("arrivals",)
-STAMP = re.compile(r"(?P<run>.+)\.[0-9]{14}")  # of executions that were started here
+STAMP = re.compile(r"(?P<run>.+)\.[0-9]{14,15}")  # of executions that were started here; earlier ones had seconds alone
 FAILURES = 3  # shards of which it is told why they failed
 LOOKED_AT = 500  # executions, the newest first
 REDRIVE = "REDRIVABLE"  # also REDRIVABLE_BY_MAP_RUN: Express children alone, which these are not
@@ -77,10 +77,11 @@ class Machine:
         if latest and not latest.over:
             since = datetime.fromtimestamp(latest.started, UTC).strftime("%Y-%m-%d %H:%M UTC")
             raise ClientError(f"run {run} is on its way since {since}: `batch status --run {run}` shows it")
-        name = f"{run}.{datetime.now(UTC).strftime('%Y%m%d%H%M%S')}"
         body = json.dumps({"run": run, **asked})
         with asking(self.arn):
-            arn = self._client.start_execution(stateMachineArn=self.arn, name=name, input=body)["executionArn"]
+            arn = self._client.start_execution(stateMachineArn=self.arn, name=_new_name(run), input=body)[
+                "executionArn"
+            ]
             return self._described(arn)
 
     def resume(self, latest: Execution) -> tuple[str, Execution]:
@@ -162,3 +163,9 @@ def _reason(child: dict[str, Any]) -> str:
     with suppress(ValueError, KeyError, TypeError):
         cause = str(json.loads(cause)["errorMessage"])
     return ": ".join(filter(None, (error, cause)))
+
+
+def _new_name(run: str) -> str:
+    """Name an execution: Step Functions takes a name once in 90 days, and 80 characters."""
+    now = datetime.now(UTC)
+    return f"{run}.{now:%y%m%d%H%M%S}{now.microsecond // 1000:03}"

@@ -71,7 +71,7 @@ def _start(options: argparse.Namespace) -> int:
     if options.output:
         raise ClientError("--output is for a folder of this machine: a bucket's results lie in the deployment's bucket")
     bucket, prefix = split(options.source)
-    run = checked_run(options.name or datetime.now(UTC).strftime("%Y%m%d-%H%M%S"))
+    run = checked_run(options.name or _new_name())
     target = deployed_of(options)
     source = f"s3://{bucket}/{prefix}"
     _check_source(source, target.deployment.source)
@@ -178,3 +178,9 @@ def _time(text: str | None) -> str | None:
     if (found if found.tzinfo else found.replace(tzinfo=UTC)) > datetime.now(UTC):
         raise ClientError(f"--since {text}: that is in the future")
     return text
+
+
+def _new_name() -> str:
+    """Name a run by its time, in milliseconds: a script may start two in one second."""
+    now = datetime.now(UTC)
+    return f"{now:%Y%m%d-%H%M%S}-{now.microsecond // 1000:03}"
