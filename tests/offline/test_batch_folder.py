@@ -154,7 +154,7 @@ def test_killed_processes_cost_under_2_percent_and_change_nothing(runs: Runs, un
     said = ended(process)
     assert "0 shards failed" in said
     assert runs.files() == undisturbed.files()
-    assert 0 < runs.redone() < REDONE
+    assert runs.redone() < REDONE  # none where the process died just after it had saved
     assert len({pid for pid, _ in runs.opened()}) == 2 + kills
 
 
@@ -163,9 +163,10 @@ def test_a_run_that_was_killed_as_a_whole_goes_on_from_the_last_images(runs: Run
     runs.wait_for(IMAGES // 3, first)
     os.killpg(first.pid, signal.SIGKILL)
     first.communicate()
+    assert not runs.files().keys() >= undisturbed.files().keys()  # it was not done
     ended(runs.start())
     assert runs.files() == undisturbed.files()
-    assert 0 < runs.redone() < REDONE
+    assert runs.redone() < REDONE
 
 
 def test_two_executions_of_one_run_at_once_leave_one_output(runs: Runs, undisturbed: Runs) -> None:
