@@ -25,3 +25,9 @@ def processor() -> str:
         return ""
     has = set(flags.partition(":")[2].split())
     return "-".join(name for name in FEATURES if name in has)
+
+
+def saturates() -> bool:
+    """Tell whether this processor is known to cut off sums of 8-bit products: x86 that has neither VNNI nor AMX."""
+    has = set(processor().split("-"))
+    return "avx2" in has and has.isdisjoint({"avx_vnni", "avx512_vnni", "amx_int8"})

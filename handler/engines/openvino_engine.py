@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from handler.engines.host_kind import saturates
 from handler.engines.import_stubs import import_openvino
 from handler.engines.mapped import Mapped, map_weights, release_pages
 from handler.engines.parallel_load import Started
@@ -40,11 +41,15 @@ class OpenVinoEngine(TwoTowerEngine):
         core = openvino.Core()
         threads, export = thread_count(settings), entry.export or {}
         one_by_one = threading.Lock()  # never are both in memory twice
+        if inexact := saturates():
+            log.warning(
+                "8-bit products saturate on this processor (it has no VNNI): towers have fp32 activations, slower"
+            )
         blobs = _host_blobs(entry, manifest)
 
         def variants(tower: str) -> list[Variant]:
             measured = export[tower].get("bf16_cosine")  # asking loads OpenVINO's plugin: after the disk was asked
-            return compile_configs(export[tower], threads, bool(measured) and _has_bf16(core))
+            return compile_configs(export[tower], threads, bool(measured) and _has_bf16(core), inexact)
 
         def load_image(started: Started) -> Tower:
             read_ahead([folder / "image.bin"])
@@ -82,13 +87,14 @@ class Variant(NamedTuple):
     settings: Mapping[str, Any]
 
 
-def compile_configs(recipe: Mapping[str, Any], threads: int, has_bf16: bool) -> list[Variant]:
+def compile_configs(recipe: Mapping[str, Any], threads: int, has_bf16: bool, inexact: bool = False) -> list[Variant]:
     """List variants, from the fastest to the one that every processor can run: a name and OpenVINO's settings.
 
     First, where the processor has it and the build's gate has measured it: bfloat16 between products. Then fp32 there.
     In both activations are in 8 bits, `activation_group` of them sharing a scale (0 leaves them as they are). Third:
     fp32 activations and no product of integers, for a processor without VNNI. Last: the same without any other
-    setting, in case one of those is what a processor refuses.
+    setting, in case one of those is what a processor refuses. Where products of integers are known to be `inexact` they
+    are left out: else each tower is compiled, and found out at its first run, in vain.
     """
     common: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
     common["INFERENCE_NUM_THREADS"] = threads
@@ -96,6 +102,8 @@ def compile_configs(recipe: Mapping[str, Any], threads: int, has_bf16: bool) -> 
     common[GROUP] = recipe["activation_group"]
     exact = {"INFERENCE_PRECISION_HINT": "f32", "LP_TRANSFORMS_MODE": "NO"}  # no product of integers
     slow = [Variant("f32, no 8-bit products", {**common, **exact, GROUP: 0}), Variant("f32, plain settings", exact)]
+    if inexact and recipe["activation_group"]:
+        return slow
     found = [Variant("f32", common), *slow]
     if has_bf16 and recipe.get("bf16_cosine"):
         found.insert(0, Variant("bf16", {**common, "INFERENCE_PRECISION_HINT": "bf16"}))

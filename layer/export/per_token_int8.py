@@ -112,39 +112,37 @@ def write_saturation_safe(fast: Path, wide: Path) -> None:
     """Write `wide`, which computes what `fast` does where 8-bit products saturate; it shares the weights' file.
 
     x86 without VNNI multiplies unsigned by signed bytes (`vpmaddubsw`), adds two products in 16 bits, and cuts a sum
-    off at 32,767. The largest sum of `fast` is 2 x 255 x 127 = 64,770. So each activation a (uint8, zero point 128) is
-    split into its upper seven bits and its last bit:
+    off at 32,767. The largest sum of `fast` is 2 x 255 x 127 = 64,770. Unsigned by unsigned bytes are multiplied in
+    16 bits and added in 32 (`vpmaddwd`): exact, and a third slower. So the same bytes of each matrix are read as
+    unsigned and their sign bit is flipped, which adds 128, the matrix's zero point:
 
-        a - 128 = 2 x ((a >> 1) - 64) + (a & 1)        a = 201:  73 = 2 x (100 - 64) + 1
+        -3 is 0xFD   ->   0xFD ^ 0x80 = 0x7D = 125 = -3 + 128
 
-    Both parts are multiplied by the same int8 weights, and the products are added as floats. The largest sums are now
-    2 x 127 x 127 = 32,258 and 2 x 1 x 127 = 254, so nothing is cut off. It takes two products instead of one.
+    ONNX Runtime flips them once, when it loads the graph with its basic optimizations: constant folding.
     """
     model = onnx.load(fast, load_external_data=False)
-    constants = {"wide.one": np.uint8(1), "wide.two": np.float32(2), "wide.half": np.uint8(ZERO // 2)}
-    for name, value in constants.items():
-        model.graph.initializer.append(numpy_helper.from_array(np.asarray(value), name))
-    nodes: list[onnx.NodeProto] = []
+    tensors = {tensor.name: tensor for tensor in model.graph.initializer}
+    flips: dict[str, onnx.NodeProto] = {}
     for node in model.graph.node:
         if node.op_type != "MatMulIntegerToFloat":
-            nodes.append(node)
             continue
-        numbers, matrix, one, scales, _, *bias = node.input
-        upper, last = f"{node.output[0]}.upper", f"{node.output[0]}.last"
-        nodes += [
-            helper.make_node("BitShift", [numbers, "wide.one"], [upper], direction="RIGHT"),
-            helper.make_node("BitwiseAnd", [numbers, "wide.one"], [last]),
-            _product([upper, matrix, "wide.two", scales, "wide.half"]),
-            _product([last, matrix, one, scales, *(["", *bias] if bias else [])]),
-            helper.make_node("Add", [f"{upper}.product", f"{last}.product"], [node.output[0]]),
-        ]
+        numbers, matrix, one, scales, zero, *bias = node.input
+        _read_as_unsigned(tensors[matrix])
+        flips[matrix] = _node("BitwiseXor", [matrix, "wide.zero"], f"{matrix}.unsigned")
+        del node.input[:]
+        node.input.extend([numbers, f"{matrix}.unsigned", one, scales, zero, "wide.zero", *bias[1:]])
+    model.graph.initializer.append(numpy_helper.from_array(np.asarray(np.uint8(ZERO)), "wide.zero"))
+    nodes = list(model.graph.node)
     del model.graph.node[:]
-    model.graph.node.extend(nodes)
+    model.graph.node.extend([*flips.values(), *nodes])
     onnx.save(model, wide)
 
 
-def _product(inputs: list[str]) -> onnx.NodeProto:
-    return helper.make_node("MatMulIntegerToFloat", inputs, [f"{inputs[0]}.product"], domain=MICROSOFT)
+def _read_as_unsigned(matrix: onnx.TensorProto) -> None:
+    """Declare the bytes of an int8 matrix as uint8."""
+    if matrix.data_location != TensorProto.EXTERNAL and not matrix.HasField("raw_data"):
+        raise ValueError(f"{matrix.name} is neither in the file of weights nor raw bytes")
+    matrix.data_type = TensorProto.UINT8
 
 
 def write_vnni_probe(target: Path) -> None:

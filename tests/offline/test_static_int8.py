@@ -196,3 +196,11 @@ def test_bfloat16_is_for_processors_that_have_it_and_towers_that_were_measured_s
     assert first(recipe, has_bf16=False) == "f32"
     assert first(recipe | {"bf16_cosine": None}, has_bf16=True) == "f32"
     assert first({"recipe": "of an earlier builder", "activation_group": 0}, has_bf16=True) == "f32"
+
+
+def test_products_of_integers_are_not_tried_where_they_are_known_to_saturate() -> None:
+    recipe = {"recipe": STATIC.name, "activation_group": 128}
+    names = [variant.name for variant in compile_configs(recipe, 2, has_bf16=False, inexact=True)]
+    assert names == ["f32, no 8-bit products", "f32, plain settings"]
+    without = compile_configs({"recipe": "fp32", "activation_group": 0}, 2, has_bf16=False, inexact=True)
+    assert without[0].name == "f32", "a tower that has none"

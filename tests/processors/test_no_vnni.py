@@ -11,7 +11,7 @@ from tests.processors.held import assert_log_is_ours, assert_same
 
 EVENTS = requests.events()
 CPU = "Haswell-noTSX"  # qemu has no TSX, and warns where a model has it
-# ONNX Runtime's products are the same numbers in two halves. OpenVINO's have activations of fp32 there, not of 8 bits.
+# ONNX Runtime's products are of the same numbers, all unsigned. OpenVINO's have activations of fp32, not of 8 bits.
 MIN_COSINE = {"onnx": 0.99999, "openvino": 0.9999}
 SATURATES = {"onnx": "8-bit products saturate (it has no VNNI)", "openvino": "its 8-bit products saturate"}
 

@@ -33,6 +33,31 @@ def test_the_kind_is_what_the_processor_has(
     host_kind.processor.cache_clear()
 
 
+MILAN = "flags\t\t: fpu sse4_2 avx avx2 fma vaes vpclmulqdq\n"  # of an AWS m6a, shortened
+
+
+@pytest.mark.parametrize(
+    ("told", "cut_off"),
+    [
+        (MILAN, True),
+        (MILAN.replace("\n", " avx512f\n"), True),  # Skylake
+        (MILAN.replace("\n", " avx512f avx512_vnni\n"), False),
+        (MILAN.replace("\n", " avx_vnni\n"), False),
+        (XEON, False),
+        (GRAVITON, False),
+        ("", False),
+    ],
+)
+def test_sums_of_8_bit_products_are_cut_off_where_nothing_adds_them_in_32_bits(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, told: str, cut_off: bool
+) -> None:
+    (tmp_path / "cpuinfo").write_text(told)
+    monkeypatch.setattr(host_kind, "CPUINFO", tmp_path / "cpuinfo")
+    host_kind.processor.cache_clear()
+    assert host_kind.saturates() == cut_off
+    host_kind.processor.cache_clear()
+
+
 def test_a_system_that_tells_nothing_has_no_kind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(host_kind, "CPUINFO", tmp_path / "none")
     host_kind.processor.cache_clear()
