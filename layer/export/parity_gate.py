@@ -11,13 +11,15 @@ from layer.engines import ENGINES, Recipe
 from layer.errors import ExportError
 from layer.export import tokenizer_form
 from layer.export.export_cache import exported
+from layer.export.rounded_activations import rounded
 from layer.progress import steps
 from layer.sources.fetch import Fetched
 from layer.spec import ModelSpec, Spec
 
 TOWERS = ("image", "text")
 MIN_COSINE = {"fp32": 0.99999, "int8": 0.999}  # cosine to open_clip, of the worst sample
-BF16 = "bf16"  # the variant, as the handler tells it
+BF16 = "bf16"  # variants, as the handler tells them
+NO_INTEGERS = "f32, no 8-bit products"
 MOST_BF16_LOSS = 1.5  # of what the same tower loses in fp32
 JPEG_DECODING = {"fp32": "full", "int8": "reduced"}  # what is tried first
 
@@ -125,7 +127,11 @@ class Comparison:
         """Have the shipped handler embed the samples with the towers that were written by these recipes."""
         towers = {tower: TowerRecipe(recipe.name, recipe.activation_group) for tower, recipe in recipes.items()}
         export = Export(**vars(self.facts.export), image=towers["image"], text=towers["text"])
-        return self._measured(export, decoding)[0]
+        found, variants = self._measured(export, decoding)
+        folder = self.trial / "models" / self.model.slug / self.model.engine
+        exact = {tower: recipe for tower, recipe in recipes.items() if variants.get(tower) == NO_INTEGERS}
+        with rounded(folder, exact) as changed:  # as other processors round
+            return self._measured(export, decoding)[0] if changed else found
 
     def finished(self, found: Compared, tried: list[Trial], step: Callable[[str], None]) -> ModelEntry:
         """Return the entry of a model whose towers passed, with what bfloat16 makes of them where it may be used."""

@@ -18,7 +18,7 @@ from layer.engines import FEWER_STATIC, PER_TOKEN, STATIC, Recipe
 from layer.export.attention import export_friendly_attention
 from layer.export.onnx_int8 import write_runtime_graph
 from layer.export.openvino_ir import write_ir
-from layer.export.parity_gate import recipes_of
+from layer.export.parity_gate import BF16, NO_INTEGERS, recipes_of
 from layer.export.split_products import split_products
 from layer.export.static_ranges import read_static_ranges, write_static_ranges
 from layer.spec import ModelSpec
@@ -192,7 +192,7 @@ def test_bfloat16_is_for_processors_that_have_it_and_towers_that_were_measured_s
     def first(told: dict[str, object], has_bf16: bool) -> str:
         return compile_configs(told, 2, has_bf16)[0][0]
 
-    assert first(recipe, has_bf16=True) == "bf16"
+    assert first(recipe, has_bf16=True) == BF16
     assert first(recipe, has_bf16=False) == "f32"
     assert first(recipe | {"bf16_cosine": None}, has_bf16=True) == "f32"
     assert first({"recipe": "of an earlier builder", "activation_group": 0}, has_bf16=True) == "f32"
@@ -201,6 +201,6 @@ def test_bfloat16_is_for_processors_that_have_it_and_towers_that_were_measured_s
 def test_products_of_integers_are_not_tried_where_they_are_known_to_saturate() -> None:
     recipe = {"recipe": STATIC.name, "activation_group": 128}
     names = [variant.name for variant in compile_configs(recipe, 2, has_bf16=False, inexact=True)]
-    assert names == ["f32, no 8-bit products", "f32, plain settings"]
+    assert names == [NO_INTEGERS, "f32, plain settings"]
     without = compile_configs({"recipe": "fp32", "activation_group": 0}, 2, has_bf16=False, inexact=True)
     assert without[0].name == "f32", "a tower that has none"

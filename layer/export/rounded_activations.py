@@ -1,0 +1,82 @@
+"""Activations that OpenVINO would round to 8 bits at run time, rounded in the graph: for a processor that cannot.
+
+Where weights are in blocks, the CPU plugin rounds activations itself (DYNAMIC_QUANTIZATION_GROUP_SIZE), but on x86
+without VNNI leaves them in fp32. A gate that ran there would pass a recipe that is less exact on other processors.
+"""
+
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from layer.engines import Recipe
+
+TINY = 1e-12
+
+
+@contextmanager
+def rounded(folder: Path, recipes: Mapping[str, Recipe]) -> Iterator[tuple[str, ...]]:
+    """Have towers in `folder` round their activations as their recipes say; they are put back at the end.
+
+    Yields the towers that do. Others have recipes without 8-bit activations, or graphs that round by themselves.
+    """
+    with ExitStack() as stack:
+        taken = {tower: recipe.activation_group for tower, recipe in recipes.items() if recipe.activation_group}
+        yield tuple(
+            tower for tower, group in taken.items() if stack.enter_context(_rounded(folder / f"{tower}.xml", group))
+        )
+
+
+@contextmanager
+def _rounded(path: Path, group: int) -> Iterator[bool]:
+    import openvino
+
+    model = openvino.Core().read_model(path)
+    found = [node for node in model.get_ordered_ops() if _in_blocks(node)]
+    if not found:
+        yield False
+        return
+    for product in found:
+        product.input(0).replace_source_output(round_in_groups(product.input_value(0), group).output(0))
+    with TemporaryDirectory() as scratch:
+        written = Path(scratch, path.name)
+        openvino.save_model(model, written, compress_to_fp16=False)
+        del model  # it maps the weights' file
+        files = [path, path.with_suffix(".bin")]
+        for file in files:
+            shutil.move(file, Path(scratch, f"{file.name}.kept"))
+            shutil.move(Path(scratch, file.name), file)
+        try:
+            yield True
+        finally:
+            for file in files:
+                shutil.move(Path(scratch, f"{file.name}.kept"), file)
+
+
+def _in_blocks(product: Any) -> bool:
+    """Tell whether a node multiplies by a matrix of 8 bits with a scale for each block."""
+    if product.get_type_name() != "MatMul":
+        return False
+    reshaped = product.input_value(1).get_node()
+    if reshaped.get_type_name() != "Reshape":
+        return False
+    scaled = reshaped.input_value(0).get_node()
+    return bool(scaled.get_type_name() == "Multiply" and scaled.input_value(0).get_node().get_type_name() == "Convert")
+
+
+def round_in_groups(values: Any, group: int) -> Any:
+    """Return `values` [..., C] in steps of 1/127 of each group's largest; all are one group where it does not fit C."""
+    from openvino import opset13 as ops
+
+    shape = values.get_partial_shape()
+    width = shape[shape.rank.get_length() - 1].get_length()
+    same, parts = [0] * (shape.rank.get_length() - 1), width // group if width % group == 0 else 1
+    grouped = ops.reshape(values, ops.constant(np.array([*same, parts, width // parts])), True)
+    largest = ops.reduce_max(ops.abs(grouped), ops.constant(np.array([-1])), True)
+    step = ops.multiply(ops.maximum(largest, ops.constant(np.float32(TINY))), ops.constant(np.float32(1 / 127)))
+    rounded = ops.multiply(ops.round(ops.divide(grouped, step), "half_to_even"), step)
+    return ops.reshape(rounded, ops.constant(np.array([*same, width])), True)
