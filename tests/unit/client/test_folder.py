@@ -96,8 +96,7 @@ def test_a_folder_of_1000_files_killed_three_times(
     good, bad = lay_out(folder)
     (folder / "2020" / "IMG.xmp").write_text("a sidecar")
     kill: list[tuple[subprocess.Popen[bytes], int]] = []
-    asked, starting = Counter[str](), threading.Lock()
-    invoke = function.invoke
+    asked, starting, invoke = Counter[str](), threading.Lock(), function.invoke
 
     def counted(event: Any) -> Any:
         with starting:  # no request is counted before it is known which one is the last
