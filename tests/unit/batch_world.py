@@ -21,6 +21,7 @@ from handler.batch.shard import Work
 from handler.batch.store import Bucket
 from handler.service import Service
 from tests.documents import blocks
+from tests.unit.atomic_s3 import atomic_puts
 from tests.unit.fake_bundle import FakeFunction
 
 SOURCE, OUTPUT = "photos", "vectors"
@@ -64,7 +65,7 @@ class World:
 @contextmanager
 def world(bundle: Path) -> Iterator[World]:
     """Make the buckets, for as long as the block runs."""
-    with mock_aws():
+    with mock_aws(), atomic_puts():
         client = boto3.client("s3", region_name="us-east-1")
         for name in (SOURCE, OUTPUT):
             client.create_bucket(Bucket=name)

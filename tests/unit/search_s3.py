@@ -9,6 +9,8 @@ from typing import Any
 import boto3
 from moto.server import ThreadedMotoServer
 
+from tests.unit.atomic_s3 import atomic_puts
+
 BUCKET = "collection"
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "testing",
@@ -33,7 +35,8 @@ def served() -> Iterator[tuple[Any, Mapping[str, str]]]:
     try:
         client = boto3.client("s3")
         client.create_bucket(Bucket=BUCKET)
-        yield client, environment
+        with atomic_puts():
+            yield client, environment
     finally:
         os.environ.clear()
         os.environ.update(before)

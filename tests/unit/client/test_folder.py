@@ -4,6 +4,7 @@ import io
 import json
 import os
 import subprocess
+import threading
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -95,13 +96,13 @@ def test_a_folder_of_1000_files_killed_three_times(
     good, bad = lay_out(folder)
     (folder / "2020" / "IMG.xmp").write_text("a sidecar")
     kill: list[tuple[subprocess.Popen[bytes], int]] = []
-    asked = Counter[str]()
-    invoke = function.invoke
+    asked, starting, invoke = Counter[str](), threading.Lock(), function.invoke
 
     def counted(event: Any) -> Any:
-        asked["requests"] += 1
-        if kill and asked["requests"] >= kill[0][1]:
-            kill.pop()[0].kill()
+        with starting:  # no request is counted before it is known which one is the last
+            asked["requests"] += 1
+            if kill and asked["requests"] >= kill[0][1]:
+                kill.pop()[0].kill()
         return invoke(event)
 
     monkeypatch.setattr(function, "invoke", counted)
@@ -112,8 +113,9 @@ def test_a_folder_of_1000_files_killed_three_times(
     _, told = process.communicate(timeout=120)
     assert process.returncode == 3
     for part in (12, 25, 30):
-        process = python(*asked_for, out, "--resume")
-        kill.append((process, asked["requests"] + part))
+        with starting:
+            process = python(*asked_for, out, "--resume")
+            kill.append((process, asked["requests"] + part))
         process.communicate(timeout=120)
         assert process.returncode == -9
     process = python(*asked_for, out, "--resume", "--json")

@@ -57,7 +57,7 @@ def test_an_interrupted_run_leaves_what_it_computed(scripted: Scripted, tmp_path
     process = python(
         "embed", *texts(10), "--batch", "2", "--jobs", "1", "--url", scripted.url, "--output", tmp_path / "out.npy"
     )
-    _, error = process.communicate(timeout=30)
+    _, error = process.communicate(timeout=120)
 
     assert process.returncode == 130
     assert np.load(tmp_path / "out.partial.npy").shape == (4, 4)
@@ -75,7 +75,7 @@ def test_a_disk_that_fills_up_keeps_every_complete_row(scripted: Scripted, tmp_p
 
     arguments = ("embed", *texts(40), "--batch", "1", "--jobs", "1", "--url", scripted.url)
     process = python(*arguments, "--output", tmp_path / f"out{suffix}", preexec_fn=limit)
-    _, error = process.communicate(timeout=30)
+    _, error = process.communicate(timeout=120)
 
     assert process.returncode == 3
     assert b"cannot be written: File too large" in error
@@ -121,7 +121,7 @@ def test_a_killed_run_leaves_its_complete_batches_beside_the_output(scripted: Sc
     process = python(
         "embed", *texts(10), "--batch", "2", "--jobs", "1", "--url", scripted.url, "--output", tmp_path / "out.json"
     )
-    process.communicate(timeout=30)
+    process.communicate(timeout=120)
 
     (left,) = tmp_path.glob(".openclip-*")
     assert [row["name"] for row in json.loads(left.read_text())] == [f"text {number}" for number in range(4)]
@@ -132,7 +132,7 @@ def test_a_full_disk_is_reported_before_the_first_request(scripted: Scripted, tm
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 
     process = python("embed", *texts(4), "--url", scripted.url, "--output", tmp_path / "out.npy", preexec_fn=limit)
-    _, error = process.communicate(timeout=30)
+    _, error = process.communicate(timeout=120)
 
     assert (process.returncode, scripted.requests) == (1, [])
     assert b"out.npy cannot be written: File too large" in error
@@ -166,7 +166,7 @@ def test_standard_output_that_cannot_be_written_ends_the_run_in_one_line(scripte
         os.close(read)
         process = python(*arguments, stdout=write)
         os.close(write)
-    _, error = process.communicate(timeout=30)
+    _, error = process.communicate(timeout=120)
 
     assert process.returncode == 1
     assert b"standard output" in error

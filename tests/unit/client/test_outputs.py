@@ -136,7 +136,7 @@ def test_a_file_name_cannot_write_to_the_terminal(run: Run, tmp_path: Path, caps
 def test_lines_are_utf_8_whatever_the_locale(scripted: Scripted) -> None:
     scripted.answer = result()
     process = python("embed", "--text", "é图", "--url", scripted.url, env={**os.environ, "PYTHONIOENCODING": "ascii"})
-    output, _ = process.communicate(timeout=30)
+    output, _ = process.communicate(timeout=120)
     assert json.loads(output.decode("utf-8"))["name"] == "é图"
 
 

@@ -120,7 +120,8 @@ def test_what_is_no_http_or_never_ends_is_reported(
 ) -> None:
     url, sent = raw
     sent[:] = parts
-    monkeypatch.setattr(transport, "MAX_SECONDS", 0.3)
+    if "still sending" in says:  # elsewhere a machine with other work may take as long
+        monkeypatch.setattr(transport, "MAX_SECONDS", 0.3)
     with pytest.raises(ResponseError, match=f"does not answer: .*{says}"):
         ask(url)
 

@@ -63,9 +63,10 @@ def test_killed_three_times_and_resumed_it_writes_the_same_bytes(
 
     out = tmp_path / f"out{suffix}"
     for _ in range(3):
-        process = python(*arguments, "--output", out, "--resume")
-        batched.kill = process, len(batched.sent) + 6
-        process.communicate(timeout=60)
+        with batched.lock:  # no request is counted before it is known which one is the last
+            process = python(*arguments, "--output", out, "--resume")
+            batched.kill = process, len(batched.sent) + 6
+        process.communicate(timeout=120)
         assert process.returncode == -9
     batched.kill = None
     assert cli.main([*arguments, "--output", str(out), "--resume"]) == 3

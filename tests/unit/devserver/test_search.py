@@ -44,14 +44,14 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
         assert server.stdout
         yield int(server.stdout.readline().rpartition(":")[2])
         server.send_signal(signal.SIGTERM)
-        assert server.wait(20) == 0
+        assert server.wait(60) == 0
     finally:
         server.kill()
         server.wait()
 
 
 def ask(port: int, method: str, path: str, body: Any = None) -> tuple[int, http.client.HTTPMessage, bytes]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     content = None if body is None else json.dumps(body)
     connection.request(method, path, content, {"content-type": "application/json"})
     answer = connection.getresponse()

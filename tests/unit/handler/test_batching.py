@@ -2,6 +2,7 @@
 
 import io
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -23,8 +24,8 @@ class Model:
     fit = None
     image_formats = ()
 
-    def __init__(self, *refused: int) -> None:
-        self.preprocess = self
+    def __init__(self, *refused: int, meet: Callable[[], object] = lambda: None) -> None:
+        self.preprocess, self._meet = self, meet
         self.refused = refused
         self.held = self.most_held = 0
         self._lock = threading.Lock()
@@ -36,6 +37,7 @@ class Model:
         with self._lock:
             self.held += 1
             self.most_held = max(self.most_held, self.held)
+        self._meet()
         threading.Event().wait(0.005)
         with self._lock:
             self.held -= 1
@@ -65,7 +67,8 @@ def test_every_image_comes_out_at_its_place(count: int) -> None:
 
 
 def test_as_many_are_held_as_there_are_threads() -> None:
-    model = Model()
+    two = threading.Barrier(2, timeout=60)  # breaks, as an error, unless a second one is held at the same time
+    model = Model(meet=two.wait)
     run([item(number) for number in range(24)], model)
     assert model.most_held == 2
 

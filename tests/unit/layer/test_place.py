@@ -1,5 +1,6 @@
 """A bundle in another one's place: the old or the new one is there at every moment, and nobody's own is replaced."""
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,12 +12,13 @@ import pytest
 from layer.errors import StorageError
 from layer.files import replace
 
+ROOT = Path(__file__).parents[3]
 CONTENTS = frozenset({"manifest.json", "models"})
 SWAP = """
 import sys
 from pathlib import Path
-from layer import place
-root, old, new = Path(sys.argv[1]), Path(sys.argv[1]) / "bundle", Path(sys.argv[1]) / "staged"
+from layer.files import replace
+old, new = Path(sys.argv[1]) / "bundle", Path(sys.argv[1]) / "staged"
 print("started", flush=True)
 while True:
     replace.swap(new, old)
@@ -65,15 +67,19 @@ def test_a_kill_between_two_renames_is_repaired(tmp_path: Path) -> None:
 def test_killed_at_any_moment_there_is_a_complete_bundle(tmp_path: Path) -> None:
     bundle(tmp_path / "bundle")
     for number in range(20):
-        if not (tmp_path / "staged").exists():
-            bundle(tmp_path / "staged")
-        process = subprocess.Popen([sys.executable, "-c", SWAP, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+        shutil.rmtree(tmp_path / "staged", ignore_errors=True)  # the process before was perhaps writing it
+        bundle(tmp_path / "staged")
+        process = subprocess.Popen(
+            [sys.executable, "-c", SWAP, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        )
         assert process.stdout is not None
-        process.stdout.readline()
+        assert process.stdout.readline() == "started\n"
         time.sleep(number / 4000)
         process.send_signal(signal.SIGKILL)
         process.communicate()
 
+        assert process.returncode == -signal.SIGKILL
+        replace.recover(tmp_path / "bundle")  # of the two renames where a file system cannot exchange directories
         assert (tmp_path / "bundle" / "manifest.json").read_text() == "whole"
 
 

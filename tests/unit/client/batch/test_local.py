@@ -35,7 +35,7 @@ try:
         (done / f"{number:08d}.parquet").write_bytes(b"PAR1")
         if "slowly" in source:
             (output / "begun").touch()
-            time.sleep(60)
+            time.sleep(600)
 except KeyboardInterrupt:
     (output / "ended").touch()
     sys.exit(130)
@@ -72,7 +72,7 @@ def started(cwd: Path, *arguments: str, **environ: str) -> "subprocess.Popen[str
 
 def ended(cwd: Path, *arguments: str, **environ: str) -> tuple[int, str, str]:
     process = started(cwd, *arguments, **environ)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=120)
     return process.returncode, out, err
 
 
@@ -105,11 +105,11 @@ def test_a_folder_alone_is_enough(repository: Path) -> None:
 
 def test_ctrl_c_lets_the_run_end_itself_and_says_how_it_goes_on(repository: Path) -> None:
     process = started(repository, "start", "slowly", "--output", "out")
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while not (repository / "out" / "begun").exists() and time.monotonic() < deadline:
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=120)
 
     assert process.returncode == 130, err
     assert "batch resume --output out" in err

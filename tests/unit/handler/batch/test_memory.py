@@ -53,16 +53,18 @@ def test_files_wait_for_a_decoder_within_the_bytes_that_are_held(
 
 
 def test_so_many_pixels_are_decoded_at_once_and_one_image_of_more_gets_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    gate, lock = pipeline.Gate(100), threading.Lock()
+    gate, lock, two = pipeline.Gate(100), threading.Lock(), threading.Barrier(2)
     inside, most = 0, 0
 
-    def hold(size: int) -> None:
+    def hold(size: int, meet: bool = True) -> None:
         nonlocal inside, most
         with gate.hold(size):
             with lock:
                 inside += size
                 most = max(most, inside)
-            time.sleep(0.002)
+            if meet:
+                two.wait(60)  # breaks, as an error, where a second one is not let in
+            time.sleep(0.002)  # in which a third one would come
             with lock:
                 inside -= size
 
@@ -72,5 +74,5 @@ def test_so_many_pixels_are_decoded_at_once_and_one_image_of_more_gets_in(monkey
     for thread in threads:
         thread.join()
     assert most == 80
-    hold(1000)
+    hold(1000, meet=False)
     assert most == 1000
