@@ -18,9 +18,8 @@ def asked_again(ask: Callable[[], Reply]) -> Reply:
     ten seconds for an authorizer that has to start. Clients ask again, as ours does; a second one is a failure.
     """
     reply = ask()
-    if reply.status == BAD_GATEWAY or (
-        reply.status == 500 and b'"error"' not in reply.body
-    ):  # which the handler's have
+    of_handler = b'"error"' in reply.body
+    if reply.status in (500, BAD_GATEWAY) and not of_handler:
         print("asked again after", reply)
         reply = ask()
     return reply
@@ -37,9 +36,8 @@ def under_way(ask: Callable[[], Reply], clients: int = 2) -> Iterator[list[Reply
 
     def run() -> None:
         while not stop.is_set():
-            replies.append(
-                asked_again(ask)
-            )  # appending is atomic; an exception ends the thread, and pytest fails the test for it
+            # Appending is atomic; an exception ends the thread, and pytest fails the test for it.
+            replies.append(asked_again(ask))
             time.sleep(0.05)
 
     threads = [threading.Thread(target=run) for _ in range(clients)]
