@@ -151,10 +151,10 @@ fuzz: ## The fuzzers for longer: over 5,000 requests; images and events, FUZZ_SE
 	FUZZ_SECONDS=$(FUZZ_SECONDS) $(PY) -m pytest tests/unit/handler/test_fuzz.py -s --timeout 7200
 
 processors: $(VENV)/.dev ## Packages for arm64, and x86_64 without VNNI, as qemu runs them (Debian, x86_64, root)
-	$(PYTEST) tests/processors -n 2 --dist loadfile --no-loadscope-reorder --timeout 900
+	$(PYTEST) tests/processors -n 2 --dist loadfile --no-loadscope-reorder --timeout 1800
 
 e2e: have-node $(VENV)/.dev $(RIE) $(EMULATOR) $(SAM) $(CLIENTS)/.installed node_modules ## Tests of what is deployed, in containers as Lambda runs them (a Docker engine; Debian, root)
-	$(PYTEST) --timeout 900 $(E2E_ARGS)
+	$(PYTEST) --timeout 1800 $(E2E_ARGS)
 
 load: ## 50 clients of openai's package against a reserved concurrency of 4, for LOAD_SECONDS (60)
 	LOAD_SECONDS=$(LOAD_SECONDS) $(MAKE) e2e E2E_ARGS="tests/e2e/test_update.py -k fifty_clients -s"

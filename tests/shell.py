@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.documents import ROOT, Block
+from tests.patience import BUILD_SECONDS
 from tests.transcript import commands, difference
 
 # `python` is this environment's, `openclip-lambda` the client of this checkout.
 PRELUDE = 'openclip-lambda() { python -m client "$@"; }\n'
-SECONDS = 250  # of one command, on a machine that has other things to do
 
 
 @dataclass
@@ -33,7 +33,7 @@ class Shell:
         }
         done = subprocess.run(
             ["bash", "-c", f"{PRELUDE}{line}"], cwd=self.folder, env=environ, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=SECONDS, check=False,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=BUILD_SECONDS, check=False,
         )  # fmt: skip
         assert done.returncode in (statuses or (0,)), f"{line}\nended with {done.returncode}\n{done.stdout}"
         return done.stdout

@@ -16,10 +16,13 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
+from tests.patience import SECONDS
+
 SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
-FLAGS = (  # the last of them keep it from calling its maker, which would be a request to another host
+FLAGS = (  # the third line keeps it from calling its maker, which would be a request to another host
     "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run", "--disable-quic",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--force-prefers-reduced-motion",  # nothing is looked at, or clicked, while it moves or fades
 )  # fmt: skip
 AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 AUDIT = """const done = arguments[0];
@@ -68,7 +71,7 @@ class Browser:
         found: list[Any] = self.driver.find_elements(By.CSS_SELECTOR, selector)
         return found
 
-    def wait(self, condition: Any, what: str, seconds: float = 30) -> None:
+    def wait(self, condition: Any, what: str, seconds: float = SECONDS) -> None:
         """Wait until a condition of this browser holds."""
         WebDriverWait(self.driver, seconds, poll_frequency=0.05).until(lambda _: condition(), f"not seen: {what}")
 
@@ -132,6 +135,7 @@ def chromium() -> Iterator[Browser]:
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     chrome = webdriver.Chrome(options=options, service=Service(driver))
+    chrome.set_script_timeout(SECONDS)  # axe-core's look at a page
     try:
         yield Browser(chrome)
     finally:

@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 from tests.clients.gateway import KEY, Gateway, listening
+from tests.patience import SECONDS
 
 # JSON: `port` on this machine, `host` as the gateway knows the API, `key` as it was generated.
 VARIABLE = "OPENCLIP_DEPLOYED"
@@ -32,7 +33,7 @@ def forwarding(api: dict[str, Any], guarded: bool) -> Iterator[Gateway]:
                 gateway.throttle -= 1
                 _answer(self, 429, {"content-type": "application/json"}, b'{"message": "Too Many Requests"}')
                 return
-            connection = http.client.HTTPConnection("127.0.0.1", api["port"], timeout=120)
+            connection = http.client.HTTPConnection("127.0.0.1", api["port"], timeout=SECONDS)
             path = self.path.replace(f"/k/{KEY}/", f"/k/{api['key']}/")
             connection.request(self.command, path, body, self._headers())
             answer = connection.getresponse()

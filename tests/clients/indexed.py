@@ -12,6 +12,7 @@ import numpy as np
 from tests.clients.gateway import Gateway
 from tests.clients.page import api
 from tests.local.emulator import PYTHON, ROOT
+from tests.patience import SECONDS
 
 
 class Indexed:
@@ -46,4 +47,4 @@ def server(bundle: Path, root: Path, *options: str, **more: str) -> Iterator[str
         yield process.stdout.readline().split()[-1]
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(SECONDS)

@@ -15,6 +15,8 @@ from typing import Any
 
 import openai
 
+from tests.patience import SECONDS
+
 CAPTIONS = [f"a photo of {number} red circles" for number in range(8)]
 OK = 200
 CLOSE = 1e-4  # between two embeddings of one caption, in each component
@@ -68,7 +70,7 @@ def _client(url: str, host: str, retries: int, seen: Seen) -> openai.OpenAI:
         base_url=f"{url}/v1",
         api_key="none is asked for",
         max_retries=retries,
-        timeout=60,
+        timeout=SECONDS,
         default_headers={"host": host},
         http_client=openai.DefaultHttpxClient(event_hooks={"response": [seen.note]}),
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 from tests.clients.browser import Browser
 from tests.clients.gateway import Gateway
+from tests.patience import SECONDS
 
 CAPTIONS = ["a photo of a red circle", "一个蓝色的圆形的照片", "a photo of a green circle"]
 
@@ -16,7 +17,7 @@ def api(gateway: Gateway, path: str, body: Any) -> Any:
     request = urllib.request.Request(
         gateway.url + path, json.dumps(body).encode(), {"content-type": "application/json"}
     )
-    with urllib.request.urlopen(request, timeout=60) as answer:
+    with urllib.request.urlopen(request, timeout=SECONDS) as answer:
         return json.load(answer)
 
 

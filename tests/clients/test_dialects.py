@@ -19,6 +19,7 @@ from PIL import Image
 
 from tests.clients.conftest import MODEL, as_base64, data_uri, drawn
 from tests.clients.gateway import KEY, Gateway
+from tests.patience import SECONDS
 
 TEXTS = ["a photo of a red circle", "a photo of a blue star"]
 TOO_LONG = "a red circle " * 60
@@ -194,7 +195,7 @@ def test_jina_s_published_request(gateway: Gateway) -> None:
     }
     headers = {"content-type": "application/json", "authorization": f"Bearer {KEY}"}
     request = urllib.request.Request(f"{gateway.url}/v1/embeddings", json.dumps(body).encode(), headers)
-    with urllib.request.urlopen(request, timeout=60) as response:
+    with urllib.request.urlopen(request, timeout=SECONDS) as response:
         answer = json.load(response)
     text, image = np.array([row["embedding"] for row in answer["data"]])
     assert text @ image > 0.3
@@ -202,13 +203,13 @@ def test_jina_s_published_request(gateway: Gateway) -> None:
 
 
 def test_immich_s_forms_as_its_server_sends_them(gateway: Gateway) -> None:
-    assert httpx.get(f"{gateway.url}/ping").text == "pong"
+    assert httpx.get(f"{gateway.url}/ping", timeout=SECONDS).text == "pong"
     url, red = f"{gateway.url}/predict", drawn("red")
     visual = {"entries": (None, json.dumps({"clip": {"visual": {"modelName": MODEL}}}))}
     textual = {"clip": {"textual": {"modelName": MODEL, "options": {"language": "en"}}}}
 
-    image = httpx.post(url, files={**visual, "image": ("blob", red, "application/octet-stream")}, timeout=60)
-    text = httpx.post(url, files={"entries": (None, json.dumps(textual)), "text": (None, TEXTS[0])}, timeout=60)
+    image = httpx.post(url, files={**visual, "image": ("blob", red, "application/octet-stream")}, timeout=SECONDS)
+    text = httpx.post(url, files={"entries": (None, json.dumps(textual)), "text": (None, TEXTS[0])}, timeout=SECONDS)
 
     assert (image.json()["imageHeight"], image.json()["imageWidth"]) == (128, 128)
     vectors = np.array([json.loads(answer.json()["clip"]) for answer in (image, text)])

@@ -15,6 +15,7 @@ from tests.clients.browser import Browser
 from tests.clients.conftest import MODEL
 from tests.clients.gateway import KEY, Gateway
 from tests.documents import marked
+from tests.patience import BUILD_SECONDS, SECONDS
 
 ROOT = Path(__file__).parents[2]
 HEAVY = {
@@ -38,10 +39,12 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(ROOT / "client", place / "client", ignore=shutil.ignore_patterns("__pycache__"))
     venv.create(place / "env", with_pip=True)
     pip = [str(place / "env" / "bin" / "python"), "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "wheel", "--no-deps", "-w", str(place), str(place / "client")], check=True, timeout=300)
+    subprocess.run(
+        [*pip, "wheel", "--no-deps", "-w", str(place), str(place / "client")], check=True, timeout=BUILD_SECONDS
+    )
     (wheel,) = place.glob("openclip_lambda-*.whl")
     assert wheel.stat().st_size < MAX_WHEEL_BYTES
-    subprocess.run([*pip, "install", str(wheel)], check=True, timeout=300)
+    subprocess.run([*pip, "install", str(wheel)], check=True, timeout=BUILD_SECONDS)
     shutil.rmtree(place / "client")
     return place / "env" / "bin"
 
@@ -49,12 +52,15 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(installed: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     command = [str(installed / "openclip-lambda"), *arguments]
     env = {"PATH": os.environ["PATH"], **environ}
-    return subprocess.run(command, capture_output=True, text=True, env=env, timeout=120, check=False)
+    return subprocess.run(command, capture_output=True, text=True, env=env, timeout=SECONDS, check=False)
 
 
 def test_nothing_heavy_comes_along(installed: Path) -> None:
     listed = subprocess.run(
-        [installed / "python", "-m", "pip", "list", "--format", "json"], capture_output=True, check=True, timeout=60
+        [installed / "python", "-m", "pip", "list", "--format", "json"],
+        capture_output=True,
+        check=True,
+        timeout=SECONDS,
     )
     names = {row["name"].lower() for row in json.loads(listed.stdout)}
     assert {"openclip-lambda", "httpx", "numpy", "pillow"} <= names
@@ -87,10 +93,8 @@ def test_a_folder_is_searched_in_two_commands(
     assert [Path(row["name"]).name for row in told["results"]] == [files[0].name, files[1].name]
     chrome.hosts()  # what was asked before
     chrome.driver.get(page.as_uri())
-    shown = chrome.driver.execute_script(
-        "return [...document.images].map(image => [image.alt, image.complete && image.naturalWidth])"
-    )
-    assert shown == [[files[0].name, 128], [files[1].name, 128]]
+    images = "return [...document.images].map(image => [image.alt, image.complete && image.naturalWidth])"
+    chrome.wait(lambda: chrome.run(images) == [[path.name, 128] for path in files], "both images, in their order")
     assert chrome.hosts() == {""}  # the file itself, and nothing from anywhere else
     chrome.driver.get("about:blank")
 
@@ -106,8 +110,9 @@ def test_the_commands_of_the_page_install_embed_and_search(
     pipx = 'pipx() { python -m pip --quiet --disable-pip-version-check "$@"; }'  # so pipx does
     commands = re.sub(r"--url \S+", f"--url {guarded.url}", block.text)
     done = subprocess.run(
-        ["bash", "-ec", f"{pipx}\n{commands}"], cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False,
+        ["bash", "-ec", f"{pipx}\n{commands}"], cwd=tmp_path, capture_output=True, text=True, check=False,
         env={"PATH": f"{installed}:{os.environ['PATH']}", "OPENCLIP_URL": guarded.url, "OPENCLIP_API_KEY": KEY},
+        timeout=BUILD_SECONDS,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"photos/{files[0].name}" in done.stdout.splitlines()[0]
@@ -121,7 +126,7 @@ def test_the_library_is_typed_and_says_what_it_needs(installed: Path, tmp_path: 
         "try:\n    Client('localhost', sigv4=True)\n"
         "except ClientError as error:\n    print(error)\n"
     )
-    told = subprocess.run([installed / "python", program], capture_output=True, text=True, check=True, timeout=60)
+    told = subprocess.run([installed / "python", program], capture_output=True, text=True, check=True, timeout=SECONDS)
     assert told.stdout == "--sigv4 needs the Python package botocore: pip install botocore\n"
     package = next((installed.parent / "lib").glob("python*/site-packages/openclip_lambda"))
     assert (package / "py.typed").exists()
@@ -138,7 +143,7 @@ def test_words_are_completed(installed: Path, shell: str) -> None:
     if shell == "bash":
         typed = "COMP_WORDS=(openclip-lambda se); COMP_CWORD=1; _shtab_openclip_lambda; echo ${COMPREPLY[@]}"
         asked = f"{script.stdout}\n{typed}"
-        done = subprocess.run(["bash", "-c", asked], capture_output=True, text=True, timeout=30, check=True)
+        done = subprocess.run(["bash", "-c", asked], capture_output=True, text=True, timeout=SECONDS, check=True)
         assert done.stdout.split() == ["search"]
 
 

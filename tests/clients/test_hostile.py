@@ -16,6 +16,7 @@ import pytest
 
 from tests.clients.conftest import data_uri, drawn
 from tests.clients.gateway import Gateway, serving
+from tests.patience import SECONDS
 from tests.unit.handler.test_bad_input import BAD_BODIES
 
 CLIENTS = 8
@@ -41,7 +42,7 @@ def ask(api: Gateway, body: Any) -> tuple[int, Any]:
         f"{api.url}/v1/embeddings", json.dumps(body).encode(), {"content-type": "application/json"}
     )
     try:
-        with urllib.request.urlopen(request, timeout=120) as answer:
+        with urllib.request.urlopen(request, timeout=SECONDS) as answer:
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as error:
         return error.code, json.load(error)

@@ -16,6 +16,7 @@ import pytest
 
 from tests.clients.conftest import MODEL, data_uri, drawn
 from tests.clients.gateway import KEY, Gateway
+from tests.patience import SECONDS
 
 MASTER = "sk-of-the-proxy"
 CONFIG = """
@@ -32,7 +33,6 @@ litellm_settings:
 general_settings:
   master_key: {master}
 """
-START_SECONDS = 120
 
 
 @pytest.fixture(scope="module")
@@ -50,14 +50,14 @@ def proxy(guarded: Gateway, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         process = subprocess.Popen([*command, "--port", port], env=environ, cwd=folder, stdout=log, stderr=log)
     try:
         _wait(f"http://127.0.0.1:{port}", process, folder / "log")
-        yield openai.OpenAI(base_url=f"http://127.0.0.1:{port}", api_key=MASTER, max_retries=0, timeout=60)
+        yield openai.OpenAI(base_url=f"http://127.0.0.1:{port}", api_key=MASTER, max_retries=0, timeout=SECONDS)
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(SECONDS)
 
 
 def _wait(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
+    deadline = time.monotonic() + SECONDS
     while process.poll() is None and time.monotonic() < deadline:
         try:
             with urllib.request.urlopen(f"{url}/health/liveliness", timeout=5):

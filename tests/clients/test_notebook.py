@@ -9,6 +9,7 @@ from nbclient import NotebookClient
 from PIL import Image, ImageDraw
 
 from tests.clients.gateway import KEY, Gateway
+from tests.patience import SECONDS
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOK = ROOT / "examples" / "notebook.ipynb"
@@ -46,7 +47,11 @@ def test_it_finds_images_by_words_from_top_to_bottom(
     notebook = read()
 
     NotebookClient(
-        notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
+        notebook,
+        timeout=SECONDS,
+        startup_timeout=SECONDS,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(tmp_path)}},
     ).execute()
 
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]

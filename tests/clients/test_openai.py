@@ -13,6 +13,7 @@ from openai import OpenAI
 
 from tests.clients.conftest import MODEL, as_base64, data_uri, drawn
 from tests.clients.gateway import KEY, Gateway
+from tests.patience import SECONDS
 
 TEXTS = ["a photo of a red circle", "一个蓝色的圆形的照片"]
 
@@ -31,7 +32,7 @@ def expected(gateway: Gateway) -> NDArray[np.float32]:
     """What the API says without any client: base64 decoded as its document says."""
     body = json.dumps({"input": TEXTS, "encoding_format": "base64"}).encode()
     request = urllib.request.Request(f"{gateway.url}/v1/embeddings", body, {"content-type": "application/json"})
-    with urllib.request.urlopen(request, timeout=60) as answer:
+    with urllib.request.urlopen(request, timeout=SECONDS) as answer:
         rows = json.load(answer)["data"]
     return np.stack([np.frombuffer(base64.b64decode(row["embedding"]), "<f4") for row in rows])
 

@@ -178,6 +178,7 @@ def copied(browser: Browser, gateway: Gateway, language: str) -> str:
     browser.command("Browser.grantPermissions", permissions=permissions, origin=gateway.url)
     browser.find("#code-button").click()
     browser.find(f"#code-{language}").click()
+    browser.wait(lambda: browser.find("#code-copy").text != "Copied", "that nothing is said of an earlier copy")
     browser.find("#code-copy").click()
     browser.wait(lambda: browser.find("#code-copy").text == "Copied", "that it was copied")
     code: str = browser.run("return navigator.clipboard.readText()")

@@ -51,6 +51,7 @@ def test_a_caption_that_fills_the_models_tokens_is_reported(
 ) -> None:
     browser.open(gateway.url)
     browser.drop("#drop", *files)
+    browser.wait(lambda: len(browser.all("#thumbs img")) == len(files), "a thumbnail for each image")
     browser.find("#captions").send_keys("a red circle\n" + "red " * 300)
     browser.find("#run").click()
     browser.wait(lambda: browser.find("#notice").is_displayed(), "that a caption was cut")

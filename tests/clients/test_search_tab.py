@@ -215,6 +215,7 @@ def test_behind_a_key_the_pictures_are_asked_for_with_it_and_urls_where_there_ma
         chrome.find("#search-text").send_keys("a red circle", Keys.ENTER)
         chrome.wait(lambda: len(chrome.all("#hits img")) == 24, "hits")
         chrome.wait(lambda: chrome.run(SEEN) >= 6, "pictures")
+        chrome.wait(lambda: all(one.get_attribute("src") for one in chrome.all("#hits img")), "a source for each")
         assert {one.get_attribute("src")[:5] for one in chrome.all("#hits img")} == {"blob:"}
         chrome.find("#code-button").click()
         assert '"with_urls":true' in chrome.find("#code-shown").text

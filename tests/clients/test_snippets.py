@@ -15,6 +15,7 @@ import pytest
 from tests.clients.conftest import drawn
 from tests.clients.gateway import Gateway
 from tests.documents import Block, marked
+from tests.patience import SECONDS
 
 SNIPPETS = marked(__file__, "docs/api.md", "python")
 [SHELL] = marked(__file__, "docs/api.md", "sh")
@@ -27,7 +28,7 @@ def asked(gateway: Gateway, text: str) -> list[float]:
     """Ask without any client."""
     body = json.dumps({"input": text}).encode()
     request = urllib.request.Request(f"{gateway.url}/v1/embeddings", body, {"content-type": "application/json"})
-    with urllib.request.urlopen(request, timeout=60) as response:
+    with urllib.request.urlopen(request, timeout=SECONDS) as response:
         vector: list[float] = json.load(response)["data"][0]["embedding"]
     return vector
 
@@ -67,7 +68,7 @@ def test_an_error_has_the_form_that_the_page_shows(gateway: Gateway) -> None:
     body = json.dumps({"input": [*images, images[0][:80]], "modality": "image"}).encode()
     request = urllib.request.Request(f"{gateway.url}/v1/embeddings", body, {"content-type": "application/json"})
     with pytest.raises(urllib.error.HTTPError) as refused:
-        urllib.request.urlopen(request, timeout=60)
+        urllib.request.urlopen(request, timeout=SECONDS)
     answer = json.load(refused.value)
     assert answer.keys() == json.loads(ERROR.text).keys()
     assert {**answer["error"], "message": "..."} == json.loads(ERROR.text)["error"]

@@ -10,6 +10,7 @@ import pytest
 
 from tests.clients.conftest import MODEL, as_base64, drawn
 from tests.clients.gateway import KEY, Gateway
+from tests.patience import SECONDS
 
 
 def ask(gateway: Gateway, path: str, body: Any = None) -> tuple[int, Any]:
@@ -19,7 +20,7 @@ def ask(gateway: Gateway, path: str, body: Any = None) -> tuple[int, Any]:
     if data:
         request.add_header("Content-Type", "")
     try:
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(request, timeout=SECONDS) as answer:
             content = answer.read()
             return answer.status, json.loads(content) if content else None
     except urllib.error.HTTPError as error:

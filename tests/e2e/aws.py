@@ -17,6 +17,7 @@ from typing import Any
 
 from tests.e2e.engine import EngineError, docker
 from tests.local.emulator import free_port
+from tests.patience import SECONDS
 
 ROOT = Path(__file__).parents[2]
 EMULATOR = ROOT / "build" / "emulator" / "bin" / "ministack"
@@ -71,7 +72,9 @@ def running(base: str, log: Path, certificates: Path) -> Iterator[Aws]:
         "AUTH": "true",  # signatures and policies count
         "GATEWAY_PORT": str(port),
         "LAMBDA_EXECUTOR": "docker",
+        "LAMBDA_WARM_TTL_SECONDS": "1200",  # what has started stays while the next test builds before it asks
         "LOG_LEVEL": "DEBUG",  # which names each request
+        "MINISTACK_APIGW_JWKS_TIMEOUT_SECONDS": "60",  # the issuer is a thread of the tests' process
         "MINISTACK_REGION": REGION,
         "SSL_CERT_FILE": str(certificates),
     }
@@ -82,7 +85,7 @@ def running(base: str, log: Path, certificates: Path) -> Iterator[Aws]:
             yield Aws(port, environ, log)
         finally:
             process.terminate()
-            process.wait(60)
+            process.wait(SECONDS)
             for container in docker("ps", "-aq", "--filter", f"label=ministack.instance={_instance(port)}").split():
                 docker("rm", "--force", container)
 
@@ -144,7 +147,7 @@ def tagged(image: str, name: str) -> Iterator[None]:
 
 
 def _wait_for(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         try:
             urllib.request.urlopen(f"http://127.0.0.1:{port}/_ministack/health", timeout=2).close()

@@ -16,14 +16,24 @@ from typing import cast
 
 from tests.e2e.engine import EngineError, docker
 from tests.local.emulator import INVOKE, Function
+from tests.patience import SECONDS
 
 USER = "993:990"  # owns nothing in the image
 TMP_MB = 512  # Lambda's default, and all that SnapStart allows
 # A network of its own has nobody but loopback in it, so the event goes in by `docker exec`.
-_SEND = (
-    "import sys, urllib.request as u\n"
-    f"sys.stdout.buffer.write(u.urlopen('http://127.0.0.1:8080{INVOKE}', sys.stdin.buffer.read(), 120).read())"
-)
+# It comes before the emulator listens, where that has not had its turn yet.
+_SEND = f"""
+import sys, time, urllib.error, urllib.request
+event, end = sys.stdin.buffer.read(), time.monotonic() + {SECONDS}
+while True:
+    try:
+        sys.stdout.buffer.write(urllib.request.urlopen("http://127.0.0.1:8080{INVOKE}", event, {SECONDS}).read())
+        break
+    except urllib.error.URLError as error:
+        if not isinstance(error.reason, ConnectionRefusedError) or time.monotonic() > end:
+            raise
+        time.sleep(0.1)
+"""
 
 
 def unzip(archives: Sequence[Path], target: Path) -> Path:

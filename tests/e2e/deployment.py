@@ -86,7 +86,7 @@ class Deployment:
 
     def warm(self) -> None:
         """Ask until the authorizer runs: a busy machine may not start it in the 10 s that a gateway waits."""
-        for _ in range(6):
+        for _ in range(30):
             if (reply := self.call("/v1/models", headers=self.bearer())).status != 500:
                 break
         assert reply.status == 200, reply.body

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 LOG = Path("build/e2e/dockerd.log")
-START_SECONDS = 60
+START_SECONDS = 300
 FIX = "start Docker; or, as root on Debian, `apt-get install docker.io`, and the tests start it themselves"
 
 
@@ -47,7 +47,7 @@ def running() -> Iterator[None]:
         yield
     finally:
         daemon.terminate()
-        daemon.wait(60)
+        daemon.wait(START_SECONDS)
 
 
 def docker(*arguments: str, stdin: bytes = b"") -> str:

@@ -16,6 +16,7 @@ from tests.e2e.aws import Aws
 from tests.e2e.collection import SOURCE, drawn
 from tests.e2e.deployment import Deployment
 from tests.e2e.engine import EngineError, docker
+from tests.patience import SECONDS
 
 IMAGES = int(os.environ.get("BATCH_IMAGES", "2000"))  # `make batch-scale` has 10,000
 BROKEN_EVERY = 100  # 1 %
@@ -107,7 +108,7 @@ def without_waiting(aws: Aws) -> Iterator[None]:
 
 def _configure(aws: Aws, name: str, value: float) -> None:
     url, body = f"http://127.0.0.1:{aws.port}/_ministack/config", json.dumps({name: value}).encode()
-    with urllib.request.urlopen(url, body, timeout=30) as answer:
+    with urllib.request.urlopen(url, body, timeout=SECONDS) as answer:
         assert name in json.loads(answer.read())["applied"]
 
 

@@ -13,6 +13,7 @@ import pytest
 from layer.package import base_image, image
 from tests.e2e.engine import EngineError, docker
 from tests.local.emulator import free_port
+from tests.patience import SECONDS
 
 CONFIG = """
 version: 0.1
@@ -35,7 +36,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield f"127.0.0.1:{port}"
     finally:
         server.terminate()
-        server.wait(10)
+        server.wait(SECONDS)
 
 
 def test_an_image_is_built_on_what_the_registry_had_when_it_was_packaged(
@@ -86,9 +87,10 @@ def _content(base: str, context: Path) -> str:
 
 
 def _wait_for(url: str) -> None:
-    for _ in range(100):
+    deadline = time.monotonic() + SECONDS
+    while time.monotonic() < deadline:
         try:
-            with urllib.request.urlopen(url, timeout=1):
+            with urllib.request.urlopen(url, timeout=SECONDS):
                 return
         except OSError:
             time.sleep(0.1)

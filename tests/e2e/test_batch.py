@@ -16,7 +16,7 @@ from tests.unit.batch_world import newest
 
 ROOT = Path(__file__).parents[2]
 SHARD = 20
-RUN_SECONDS = 400  # the containers of a busy machine
+RUN_SECONDS = 800  # the containers of a busy machine
 
 
 def command(batch: Deployment, verb: str, *arguments: str, status: int = 0) -> dict[str, Any]:
@@ -120,7 +120,7 @@ def test_a_folder_on_this_machine_gives_what_the_bucket_gives(batch: Deployment,
     assert lost.read_bytes() == before
 
 
-def test_what_comes_and_goes_after_the_run_is_seen_within_a_minute(batch: Deployment, tmp_path: Path) -> None:
+def test_what_comes_and_goes_after_the_run_is_seen(batch: Deployment, tmp_path: Path) -> None:
     s3 = batch.aws.client("s3")
     s3.put_object(Bucket=SOURCE, Key="in/new.png", Body=drawn(7))
     s3.put_object(Bucket=SOURCE, Key="in/000.png", Body=drawn(90))  # replaced

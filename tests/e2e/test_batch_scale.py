@@ -18,7 +18,7 @@ from tests.e2e.engine import docker
 from tests.e2e.many import IMAGES, PREFIX
 from tests.e2e.test_batch import command, objects
 
-pytestmark = pytest.mark.parametrize("batch", ["image"], indirect=True)
+pytestmark = [pytest.mark.parametrize("batch", ["image"], indirect=True), pytest.mark.timeout(3600)]
 SHARD = 1000
 SHARDS = -(-IMAGES // SHARD)
 # Images of one killed worker that may be read again: where one worker in ten is killed, that is 2 % of all.
@@ -81,10 +81,10 @@ def test_killed_workers_lose_and_double_nothing_and_resume_does_what_is_missing(
     moments = sorted(rng.sample(range(IMAGES // 20, IMAGES * 3 // 4), max(1, SHARDS // 10)))
     for moment in moments:
         many.wait_until(lambda: reads.all() > moment, SECONDS)  # noqa: B023 - it is called here
-        many.kill([rng.choice(many.workers(batch))])
+        many.kill([one_worker(batch, rng)])
     # Of the last two, let one be alone in the end.
     many.wait_until(lambda: len(written(batch, "killed")) >= SHARDS - 2, SECONDS)
-    docker("pause", rng.choice(many.workers(batch)))
+    docker("pause", one_worker(batch, rng))
     many.wait_until(lambda: len(written(batch, "killed")) >= SHARDS - 1, SECONDS)
     again = reads.again()
     # Each that takes the last shard, until the run is given up.
@@ -108,6 +108,18 @@ def test_killed_workers_lose_and_double_nothing_and_resume_does_what_is_missing(
     assert again <= len(moments) * AGAIN
     assert by_resume <= AGAIN
     assert reads.all() - reads.again() == IMAGES
+
+
+def one_worker(batch: Deployment, rng: random.Random) -> str:
+    """Return a container of the worker, when there is one: one that was killed is not replaced at once."""
+    found: list[str] = []
+
+    def there_is() -> bool:
+        found[:] = many.workers(batch)
+        return bool(found)
+
+    many.wait_until(there_is, SECONDS)
+    return rng.choice(found)
 
 
 def written(batch: Deployment, run: str) -> list[str]:

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from tests.e2e.engine import docker
 from tests.e2e.stand_in import base_image
 from tests.local.emulator import free_port
 from tests.local.test_emulator import decoded, golden, vectors
+from tests.patience import BUILD_SECONDS, SECONDS
 
 FOLDER = Path("examples/compose")
 KEY = "a-key-of-the-test"
@@ -45,7 +47,7 @@ class Composed:
             env={**self.environ, **environ},
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=BUILD_SECONDS,
             check=False,
         )
         assert not check or run.returncode == 0, run.stdout + run.stderr
@@ -68,10 +70,10 @@ class Composed:
         """Tell whether the function can connect to the gateway's port at an address."""
         program = f"import socket; socket.create_connection(('{address}', 8080), 3)"
         words = ["docker", "exec", self.container("function"), "python3", "-c", program]
-        return subprocess.run(words, capture_output=True, check=False, timeout=60).returncode == 0
+        return subprocess.run(words, capture_output=True, check=False, timeout=SECONDS).returncode == 0
 
     def ask(self, path: str, body: Any = None, key: str | None = KEY) -> tuple[int, Any]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=SECONDS)
         headers = {"content-type": "application/json", **({"authorization": f"Bearer {key}"} if key else {})}
         connection.request("POST" if body else "GET", path, json.dumps(body) if body else None, headers)
         answer = connection.getresponse()
@@ -128,7 +130,7 @@ def test_texts_and_images_come_out_as_open_clip_embeds_them(composed: Composed) 
 def test_the_request_of_its_head_is_answered(composed: Composed) -> None:
     (start,) = [number for number, line in enumerate(COMMENTS) if line.startswith("curl ")]
     line = "\n".join(COMMENTS[start : start + 2]).replace("localhost:8080", f"127.0.0.1:{composed.port}")
-    run = subprocess.run(["bash", "-c", line], env=composed.environ, capture_output=True, check=True, timeout=60)
+    run = subprocess.run(["bash", "-c", line], env=composed.environ, capture_output=True, check=True, timeout=SECONDS)
     assert json.loads(run.stdout)["data"][0]["object"] == "embedding"
 
 
@@ -173,4 +175,8 @@ def test_a_function_that_is_stopped_is_told_and_comes_back(composed: Composed) -
     composed.compose("stop", "--timeout", "1", "function")
     assert composed.ask("/health") == (503, {"message": "Service Unavailable"})
     composed.compose("start", "function")
-    assert composed.ask("/v1/embeddings", {"input": "a red circle"})[0] == 200
+    deadline = time.monotonic() + SECONDS
+    while (status := composed.ask("/v1/embeddings", {"input": "a red circle"})[0]) == 503:
+        assert time.monotonic() < deadline, "the function that was started again is not reached"
+        time.sleep(0.2)
+    assert status == 200

@@ -22,7 +22,7 @@ from tests.e2e.packages import package, retarget
 from tests.e2e.stand_in import base_image
 from tests.local.emulator import Function
 
-pytestmark = pytest.mark.timeout(900)  # torch's image is a gigabyte to copy, on a machine with other things to do
+pytestmark = pytest.mark.timeout(1800)  # torch's image is a gigabyte to copy, on a machine with other things to do
 MEMORY_MB: int = StackSettings.model_fields["memory"].default  # as deployed
 # Our part on top of the base image, without the model.
 MOST_BYTES = {"onnx": 110_000_000, "openvino": 170_000_000, "torch": 880_000_000}

@@ -10,8 +10,9 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ from tests.e2e.engine import docker
 PREFIX = "openclip-measure-"
 FEW = ["--starts", "1", "--requests", "1", "--seconds", "0.5", "--concurrency", "2"]
 SECONDS = 600  # of one run, on a machine that has other things to do; a quiet one takes a sixth
+TRIES = 3  # of a run that may be over before it is interrupted: the machine decides, and it shows nothing then
+OVER = "nothing of it is left in the account"  # how a run that was not interrupted ends
 
 
 class Command:
@@ -59,6 +62,9 @@ class Command:
         assert self.process.stdout is not None
         self.lines += self.process.stdout.readlines()
         return self.process.wait(SECONDS)
+
+    def is_over(self) -> bool:
+        return self.process.poll() is not None
 
     def kill(self) -> None:
         self.process.kill()
@@ -179,33 +185,40 @@ def test_what_the_real_cli_deployed_is_gone_after_a_signal(
 
 def until(found: Callable[[], Any]) -> None:
     """Wait until something is there."""
-    for _ in range(600):
-        if found():
-            return
-        threading.Event().wait(0.1)
-    raise AssertionError("it did not come about")
+    deadline = time.monotonic() + SECONDS
+    while not found():
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.1)
 
 
 @pytest.mark.parametrize("phase", ["estimate", "deploy", "cold", "warm", "concurrency", "report", "destroy"])
 def test_a_run_that_is_interrupted_leaves_nothing(account: Aws, built: Path, tmp_path: Path, phase: str) -> None:
-    with small(account, built, tmp_path) as command:
-        command.until(f"[{phase}]")
-        if phase == "deploy":
-            until(lambda: [name for name in uploads(account) if PREFIX in name])
-        os.killpg(command.process.pid, signal.SIGINT)  # as a terminal does: to all that runs in it
-        os.killpg(command.process.pid, signal.SIGHUP)
-        assert command.end() == 128 + signal.SIGINT, "".join(command.lines)
-
+    for _ in range(TRIES):
+        with small(account, built, tmp_path) as command:
+            command.until(f"[{phase}]")
+            if phase == "deploy":
+                until(lambda: [name for name in uploads(account) if PREFIX in name] or command.is_over())
+            with suppress(ProcessLookupError):
+                os.killpg(command.process.pid, signal.SIGINT)  # as a terminal does: to all that runs in it
+                os.killpg(command.process.pid, signal.SIGHUP)
+            status = command.end()
+        if not any(line.startswith(OVER) for line in command.lines):
+            break
+    assert status == 128 + signal.SIGINT, "".join(command.lines)
     assert left(account) == []
     assert unfinished(tmp_path) == []
 
 
 @pytest.mark.parametrize("again", ["--clean", "next start"])
 def test_what_a_killed_run_left_is_destroyed(account: Aws, built: Path, tmp_path: Path, again: str) -> None:
-    with small(account, built, tmp_path) as command:
-        command.until("[deploy]")
-        until(lambda: list((tmp_path / "out" / ".unfinished").glob(f"{PREFIX}*.json")))
-        command.kill()  # its deployment goes on
+    for _ in range(TRIES):
+        with small(account, built, tmp_path) as command:
+            command.until("[deploy]")
+            records = tmp_path / "out" / ".unfinished"
+            until(lambda: list(records.glob(f"{PREFIX}*.json")) or command.is_over())  # noqa: B023 - it is called here
+            command.kill()  # its deployment goes on
+        if unfinished(tmp_path):
+            break
 
     with small(account, built, tmp_path, *(["--clean"] if again == "--clean" else [])) as command:
         assert command.end() == 0, "".join(command.lines)

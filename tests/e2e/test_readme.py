@@ -7,7 +7,6 @@ import json
 import re
 import subprocess
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,8 +25,9 @@ from tests.e2e.builds import manifest_sha256
 from tests.e2e.engine import docker
 from tests.e2e.reader import FENCE, PROGRAMS, Command, Reader, commands
 from tests.local.emulator import free_port
+from tests.patience import SECONDS
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(3000)  # of a page's commands, which have 600 each
 PAGES = {name: (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "README.zh-CN.md")}
 PAGE = commands(PAGES["README.zh-CN.md"])
 LAST = "make destroy"  # the page's last word on deploying comes before it shows what the client printed until then
@@ -202,7 +202,7 @@ def test_the_server_of_the_page_answers_its_requests(read: Reader) -> None:
             found = [read.type(line.replace("localhost:8080", f"127.0.0.1:{port}"), {}) for line in lines]
         finally:
             server.terminate()
-            server.wait(60)
+            server.wait(SECONDS)
     assert [len(json.loads(text)["data"][0]["embedding"]) for text in found] == [64, 64]
 
 
@@ -229,11 +229,11 @@ def test_the_workflow_that_deploys_builds_evaluates_and_packages(read: Reader) -
 
 
 def wait_for(port: int, server: "subprocess.Popen[bytes]") -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + SECONDS
     while time.monotonic() < deadline and server.poll() is None:
         try:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/models", timeout=5).close()
-        except (urllib.error.URLError, ConnectionError):
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/models", timeout=SECONDS).close()
+        except OSError:  # it listens before its model is loaded, and answers after
             time.sleep(0.2)
         else:
             return

@@ -24,6 +24,7 @@ from tests.e2e.engine import docker
 from tests.e2e.stand_in import base_image
 from tests.local.emulator import free_port
 from tests.local.test_emulator import decoded, golden, vectors
+from tests.patience import BUILD_SECONDS, SECONDS
 
 SAM = ROOT / "build" / "sam-cli" / "bin" / "sam"
 FUNCTION = "OpenClipFunctionE28014FB"  # as docs/deploy.md names it
@@ -80,7 +81,14 @@ def run(command: Path, *arguments: object, cwd: Path = ROOT) -> str:
     """Run one command; returns its standard output."""
     words = [str(command), *map(str, arguments)]
     done = subprocess.run(
-        words, cwd=cwd, env=ENVIRON, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=180, check=False
+        words,
+        cwd=cwd,
+        env=ENVIRON,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=BUILD_SECONDS,
+        check=False,
     )
     assert done.returncode == 0, f"{' '.join(words)}\n{done.stdout}\n{done.stderr}"
     return done.stdout
@@ -122,7 +130,7 @@ def test_the_api_on_this_machine_embeds_as_open_clip_does(built: Built, tmp_path
             answer = ask(port, {"input": expected["texts"]}, server, tmp_path / "sam.log")
         finally:
             server.terminate()
-            server.wait(60)
+            server.wait(SECONDS)
 
     assert (vectors(answer) * decoded(expected["text_embeddings"])).sum(axis=1).min() > MIN_COSINE["int8"]
 
@@ -131,13 +139,13 @@ def ask(port: int, body: Any, server: "subprocess.Popen[bytes]", log: Path) -> A
     """POST to the local API as soon as it listens."""
     headers = {"content-type": "application/json"}
     request = urllib.request.Request(f"http://127.0.0.1:{port}/v1/embeddings", json.dumps(body).encode(), headers)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + SECONDS
     while time.monotonic() < deadline and server.poll() is None:
         try:
-            with urllib.request.urlopen(request, timeout=120) as answer:
+            with urllib.request.urlopen(request, timeout=SECONDS) as answer:
                 return json.load(answer)
         except urllib.error.HTTPError as error:
             pytest.fail(f"{error.code} {error.read()!r}\n{log.read_text()[-3000:]}")
-        except urllib.error.URLError:
+        except OSError:  # of urllib, or of a connection that it has already
             time.sleep(0.3)
     pytest.fail(f"sam local start-api does not listen:\n{log.read_text()[-3000:]}")

@@ -18,6 +18,7 @@ from tests.e2e.engine import docker
 from tests.e2e.stand_in import base_image
 from tests.e2e.test_sam import ENVIRON, EVENTS, SAM, STAND_IN, run
 from tests.infra.conftest import Template, resources, the_function
+from tests.patience import SECONDS
 
 PYTHON = SAM.with_name("python")
 # The SAM CLI's own step from its template to CloudFormation's, which `sam validate` takes and does not show.
@@ -44,7 +45,7 @@ def source(request: pytest.FixtureRequest, docker_engine: None, build: Builds) -
 @pytest.fixture(scope="module")
 def translated(source: Path) -> Template:
     words = [str(PYTHON), "-c", TRANSLATE, str(source / "sam.json")]
-    shown = subprocess.run(words, env=ENVIRON, capture_output=True, text=True, check=True, timeout=120).stdout
+    shown = subprocess.run(words, env=ENVIRON, capture_output=True, text=True, check=True, timeout=SECONDS).stdout
     template: Template = json.loads(shown)
     return template
 

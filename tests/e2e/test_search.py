@@ -41,11 +41,11 @@ def keys(found: dict[str, Any]) -> list[str]:
     return [hit["key"] for hit in found["data"]]
 
 
-def within_a_minute(holds: Callable[[], bool]) -> float:
+def seconds_until(holds: Callable[[], bool]) -> float:
     """Wait until it holds; returns the seconds that it took."""
     started = time.monotonic()
     while not holds():
-        assert time.monotonic() < started + ARRIVAL_SECONDS, "not within a minute"
+        assert time.monotonic() < started + ARRIVAL_SECONDS, f"not within {ARRIVAL_SECONDS} s"
         time.sleep(1)
     return time.monotonic() - started
 
@@ -79,17 +79,17 @@ def test_an_image_is_found_through_the_gateway_by_whoever_has_the_key(
     assert told["rows"] == rebuilt["rows"]
 
 
-def test_what_arrives_is_found_by_text_and_what_is_deleted_is_not_within_a_minute(batch: Deployment) -> None:
+def test_what_arrives_is_found_by_text_and_what_is_deleted_is_not(batch: Deployment) -> None:
     s3 = batch.aws.client("s3")
     for name, thing in (("red-circle", ("red", "circle")), ("green-star", ("green", "star"))):
         s3.put_object(Bucket=SOURCE, Key=f"in/{name}.png", Body=shape(*thing))
-    took = within_a_minute(lambda: "in/red-circle.png" in keys(search(batch, "a red circle", k=1)))
-    within_a_minute(lambda: "in/green-star.png" in keys(search(batch, "一个绿色的星形", k=1)))
+    took = seconds_until(lambda: "in/red-circle.png" in keys(search(batch, "a red circle", k=1)))
+    seconds_until(lambda: "in/green-star.png" in keys(search(batch, "一个绿色的星形", k=1)))
     mixed = [{"text": "a red circle"}, {"image": image(shape("green", "star"))["image"], "weight": -0.3}]
     assert keys(search(batch, mixed, k=1)) == ["in/red-circle.png"]
 
     s3.delete_object(Bucket=SOURCE, Key="in/red-circle.png")
-    gone = within_a_minute(lambda: "in/red-circle.png" not in keys(search(batch, "a red circle", k=1000)))
+    gone = seconds_until(lambda: "in/red-circle.png" not in keys(search(batch, "a red circle", k=1000)))
 
     print(f"found {took:.1f} s after it came, and gone {gone:.1f} s after it went")
     # The queue of failures demands TLS, and the emulator serves http: the function says itself what it sent back.

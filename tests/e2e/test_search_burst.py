@@ -1,6 +1,5 @@
 """500 changes in a burst, through the real queues: bucket, EventBridge, worker, files, index, search."""
 
-import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +14,6 @@ pytestmark = pytest.mark.parametrize("batch", SEARCHED, indirect=True)
 PREFIX = "in/burst/"
 NEW, REPLACED, DELETED, BROKEN, SPOILED = 300, 80, 60, 40, 20  # events, 500 in all
 SENDERS = 8
-BUSY_SECONDS = 240  # where the machine has other things to do
 TWICE = "burst-twice"  # a rule like the stack's own: each event comes two times
 
 
@@ -73,19 +71,16 @@ def indexed(batch: Deployment) -> dict[str, str]:
     return {hit["key"]: hit["metadata"]["etag"] for hit in found}
 
 
-def test_the_index_equals_the_bucket_a_minute_after_500_changes_that_each_come_twice(
-    batch: Deployment, twice: None
-) -> None:
-    s3, busy, started = batch.aws.client("s3"), os.getloadavg()[0] > 2 * (os.cpu_count() or 1), time.monotonic()
+def test_the_index_equals_the_bucket_after_500_changes_that_each_come_twice(batch: Deployment, twice: None) -> None:
+    s3, started = batch.aws.client("s3"), time.monotonic()
     burst(s3)
     sent, right = time.monotonic() - started, wanted(s3)
     assert len(right) == NEW - DELETED - SPOILED
 
     begun = time.monotonic()
-    while indexed(batch) != right and time.monotonic() < begun + BUSY_SECONDS:
+    while indexed(batch) != right and time.monotonic() < begun + ARRIVAL_SECONDS:
         time.sleep(1)
     took = time.monotonic() - begun
 
     print(f"{NEW + REPLACED + DELETED + BROKEN + SPOILED} changes in {sent:.1f} s; in the index {took:.1f} s later")
     assert indexed(batch) == right
-    assert took < (BUSY_SECONDS if busy else ARRIVAL_SECONDS)

@@ -10,8 +10,17 @@ from pathlib import Path
 
 from layer.bundle import sandbox
 from tests.hub.server import Hub
+from tests.patience import BUILD_SECONDS
 
 ROOT = Path(__file__).parents[2]
+# Python imports sitecustomize by itself. $DIRECTORY is how the path of a directory ends that is about to be made.
+FATAL = """
+import os, signal, sys
+def _end(event, arguments):
+    if event == "os.mkdir" and str(arguments[0]).endswith(os.environ["DIRECTORY"]):
+        os.kill(0, signal.SIGKILL)  # its group: the command, and all that it has started
+sys.addaudithook(_end)
+"""
 TINY = '[[model]]\nname = "hf-hub:acme/tiny"\nengine = "torch"\n'
 
 
@@ -52,7 +61,9 @@ class Builder:
             start_new_session=True,  # a group of its own, for `kill`
         )
 
-    def run(self, spec: str = TINY, *options: str, timeout: float = 200) -> "subprocess.CompletedProcess[str]":
+    def run(
+        self, spec: str = TINY, *options: str, timeout: float = BUILD_SECONDS
+    ) -> "subprocess.CompletedProcess[str]":
         """Build to the end; past `timeout` seconds, or when the test is stopped, it is killed."""
         process = self.start(spec, *options)
         try:
@@ -66,6 +77,12 @@ class Builder:
 def without_network() -> list[str]:
     """Return how Python is started where there is no network: in a namespace, or with every socket refused."""
     return [*sandbox.namespaces(), sys.executable] if sandbox.namespaces() else [sys.executable, str(sandbox.GUARD)]
+
+
+def killed_at(directory: str, scratch: Path) -> dict[str, str]:
+    """Return an environment in which a command is killed as it makes a directory, told by the end of its name."""
+    (scratch / "sitecustomize.py").write_text(FATAL)
+    return {"PYTHONPATH": str(scratch), "DIRECTORY": directory}
 
 
 def kill(process: "subprocess.Popen[str]") -> None:

@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 LARGE = 100_000  # bytes; from here on a file is kept in LFS, and served by a redirect to another host
 CHUNK = 1 << 20
+PATIENCE = 60  # seconds that a download is held back, if nothing ends it before
 
 
 @dataclass
@@ -64,12 +65,12 @@ class Hub:
 
     @contextmanager
     def download(self) -> Iterator[None]:
-        """Count a download of a large file; where others never come, it goes on after 30 s."""
+        """Count a download of a large file; where others never come, it goes on after PATIENCE."""
         with self.changed:
             self.at_once += 1
             self.most_at_once = max(self.most_at_once, self.at_once)
             self.changed.notify_all()
-            self.changed.wait_for(lambda: self.most_at_once >= self.wait_for, 30)
+            self.changed.wait_for(lambda: self.most_at_once >= self.wait_for, PATIENCE)
         try:
             yield
         finally:
@@ -198,7 +199,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send_bytes(path, start, end)
         if end < size:
             if path.name in hub.stalled:
-                hub.stall_over.wait(60)
+                hub.stall_over.wait(PATIENCE)
             hub.cut_once.discard(path.name)
             self.close_connection = True
             self.connection.shutdown(socket.SHUT_RDWR)

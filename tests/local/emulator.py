@@ -3,22 +3,26 @@
 import functools
 import json
 import os
+import random
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.patience import SECONDS
+
 INVOKE = "/2015-03-31/functions/function/invocations"
 ROOT = Path(__file__).parents[2]
 EMULATOR = ROOT / "build" / "rie" / "aws-lambda-rie"
+PORTS = iter(random.SystemRandom().sample(range(20_000, 30_000), 10_000))
 # What runs the function, where the test itself runs in an environment of its own.
 PYTHON = os.environ.get("FUNCTION_PYTHON", sys.executable)
 
@@ -81,31 +85,36 @@ def running(bundle: Path, cache: Path, environ: dict[str, str], root: Path = ROO
     }
     process = subprocess.Popen(command, cwd=root, env={**fixed, **environ})
     try:
-        _wait_for(port)
+        _wait_for(port, process)
         yield Function(functools.partial(_post, port))
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(SECONDS)
 
 
 def _post(port: int, event: bytes) -> bytes:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}{INVOKE}", event, timeout=60) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{INVOKE}", event, timeout=SECONDS) as answer:
         said: bytes = answer.read()
         return said
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port that nobody listens on, and another one each time.
+
+    It is below those that the system gives to whoever connects, which could take it before the server does.
+    """
+    for port in PORTS:
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("every port is taken")
 
 
-def _wait_for(port: int) -> None:
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
+def _wait_for(port: int, process: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
         try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
+            socket.create_connection(("127.0.0.1", port), SECONDS).close()
         except OSError:
             time.sleep(0.05)
         else:

@@ -12,6 +12,7 @@ from handler.imaging.decode import decode
 from handler.imaging.preprocess import Preprocess
 from tests.offline.packaged import packaged
 from tests.offline.test_preprocess import RESIZE_MODES, by_open_clip, config
+from tests.patience import SECONDS
 from tests.unit.fake_bundle import encoded
 from tests.unit.handler.test_added_formats import BOTH, picture
 from tests.unit.heif_files import opened
@@ -47,7 +48,7 @@ def test_a_package_decodes_what_image_formats_names(
     tree = packaged("common", tmp_path / "python", image_formats)
     images = [encoded(picture(), kind).hex() for kind in ("AVIF", "HEIF")]
     command = [sys.executable, "-S", "-c", PROGRAM, str(tree), str(ROOT), *images]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=SECONDS, check=True)
     assert done.stdout.splitlines() == expected
 
 

@@ -11,7 +11,6 @@ import signal
 import struct
 import subprocess
 import sys
-import time
 import zlib
 from collections import Counter
 from pathlib import Path
@@ -21,17 +20,27 @@ import duckdb
 import pytest
 
 from tests.conftest import build_demo
+from tests.patience import BUILD_SECONDS
 
 ROOT = Path(__file__).parents[2]
 IMAGES, BROKEN_OF = 10_000, 100  # one in so many is broken
 SHARDS = 10  # of 1,000, as by default
-REDONE = 0.02  # of all images, at most, where one worker in ten is killed
+REDONE = 0.02  # of all images, at most, for one worker in ten that is killed
+# Whichever process is the first to open the image that FATAL names, if any, is killed there, alone or with all others.
 REPORTING = """
-import os, sys
+import os, signal, sys
 _log = os.open(os.environ["OPENED"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 def _report(event, arguments):
     if event == "open" and isinstance(arguments[0], str) and arguments[0].endswith(".png"):
         os.write(_log, f"{os.getpid()} {arguments[0]}\\n".encode())
+        if arguments[0].endswith(os.environ.get("FATAL", "nothing")):
+            _die_once()
+def _die_once():
+    try:
+        os.mkdir(os.environ["OPENED"] + ".killed")
+    except FileExistsError:
+        return
+    os.kill(0 if "FOR_ALL" in os.environ else os.getpid(), signal.SIGKILL)  # 0: its group, which is the run
 sys.addaudithook(_report)
 """
 
@@ -47,8 +56,12 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number in range(IMAGES):
         (root / f"{number // 1000}").mkdir(exist_ok=True)
         broken = number % BROKEN_OF == 7
-        (root / f"{number // 1000}" / f"{number:05d}.png").write_bytes(b"no image" if broken else png(number))
+        (root / name(number)).write_bytes(b"no image" if broken else png(number))
     return root
+
+
+def name(number: int) -> str:
+    return f"{number // 1000}/{number:05d}.png"
 
 
 def png(number: int) -> bytes:
@@ -78,11 +91,11 @@ class Runs:
             "OPENED": str(self._log),
         }
 
-    def start(self, *options: str) -> "subprocess.Popen[str]":
+    def start(self, *options: str, **environ: str) -> "subprocess.Popen[str]":
         command = [sys.executable, "-m", "handler.batch", str(self._photos), "--output", str(self.output), *options]
         return subprocess.Popen(
             [*command, "--processes", "2"],
-            env=self._environ,
+            env={**self._environ, **environ},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -92,13 +105,6 @@ class Runs:
     def opened(self) -> list[tuple[int, str]]:
         lines = self._log.read_text().splitlines() if self._log.exists() else []
         return [(int(pid), path) for pid, _, path in (line.partition(" ") for line in lines)]
-
-    def wait_for(self, images: int, process: "subprocess.Popen[str]") -> int:
-        """Wait until so many images were opened; returns the process that opened the last."""
-        while len(found := self.opened()) < images:
-            assert process.poll() is None, process.communicate()
-            time.sleep(0.01)
-        return found[-1][0]
 
     def redone(self) -> float:
         """Tell which share of all images was opened again, each time counted."""
@@ -111,7 +117,7 @@ class Runs:
 
 
 def ended(process: "subprocess.Popen[str]") -> str:
-    out, err = process.communicate(timeout=200)
+    out, err = process.communicate(timeout=BUILD_SECONDS)
     assert process.returncode == 3, err  # some images failed: the broken ones
     return out
 
@@ -146,33 +152,26 @@ def test_every_good_image_is_a_row_and_every_broken_one_an_error(undisturbed: Ru
 
 def test_killed_processes_cost_under_2_percent_and_change_nothing(runs: Runs, undisturbed: Runs) -> None:
     chance = random.Random(5)  # noqa: S311 - the same for every run
-    process = runs.start()
-    kills = SHARDS // 10
-    for number in range(kills):
-        victim = runs.wait_for(IMAGES * (number + 1) // (kills + 1) - chance.randrange(IMAGES // 10), process)
-        os.kill(victim, signal.SIGKILL)
-    said = ended(process)
+    said = ended(runs.start(FATAL=name(IMAGES // 2 - chance.randrange(IMAGES // 10))))
     assert "0 shards failed" in said
     assert runs.files() == undisturbed.files()
-    assert runs.redone() < REDONE  # none where the process died just after it had saved
-    assert len({pid for pid, _ in runs.opened()}) == 2 + kills
+    assert 0 < runs.redone() < REDONE  # the image that was opened at the end, at least
+    assert len({pid for pid, _ in runs.opened()}) == 3
 
 
 def test_a_run_that_was_killed_as_a_whole_goes_on_from_the_last_images(runs: Runs, undisturbed: Runs) -> None:
-    first = runs.start()
-    runs.wait_for(IMAGES // 3, first)
-    os.killpg(first.pid, signal.SIGKILL)
-    first.communicate()
-    assert not runs.files().keys() >= undisturbed.files().keys()  # it was not done
+    first = runs.start(FATAL=name(IMAGES // 3), FOR_ALL="1")
+    first.communicate(timeout=BUILD_SECONDS)
+    assert first.returncode == -signal.SIGKILL
     ended(runs.start())
     assert runs.files() == undisturbed.files()
-    assert runs.redone() < REDONE
+    assert 0 < runs.redone() < 2 * REDONE  # there were two workers
 
 
 def test_two_executions_of_one_run_at_once_leave_one_output(runs: Runs, undisturbed: Runs) -> None:
     both = [runs.start(), runs.start()]
     for process in both:
-        _, err = process.communicate(timeout=200)
+        _, err = process.communicate(timeout=BUILD_SECONDS)
         assert process.returncode in (0, 3), err  # which of them met the broken images is open
     assert runs.files() == undisturbed.files()
 
@@ -182,7 +181,7 @@ def test_two_executions_that_plan_at_once_agree_on_one_plan(undisturbed: Runs, b
     runs = Runs(undisturbed.output.parent / "planning", bundle, photos / "3")
     both = [runs.start("--shard-size", "100") for _ in range(2)]
     for process in both:
-        process.communicate(timeout=200)
+        process.communicate(timeout=BUILD_SECONDS)
     rows: Any = duckdb.read_parquet(f"{runs.output}/vectors/*/*/*.parquet").select("key, seen_at").fetchall()
     assert max(Counter(key for key, _ in rows).values()) == 1
     assert len(rows) == 990
@@ -199,7 +198,7 @@ def test_a_shard_that_kills_every_process_is_told_and_the_rest_goes_on(bundle: P
     site.write_text(f"{REPORTING}\nimport signal\nsys.addaudithook(lambda event, arguments: event == 'open' and "
                     "str(arguments[0]).endswith('3.png') and os.kill(os.getpid(), signal.SIGKILL))")  # fmt: skip
     process = runs.start("--shard-size", "2", "--tolerated-shards", "25")
-    out, err = process.communicate(timeout=200)
+    out, err = process.communicate(timeout=BUILD_SECONDS)
     assert process.returncode == 1
     assert "00000001.jsonl: its process ended 3 times before it was done (the last with signal 9" in err
     assert "Traceback" not in err
@@ -213,7 +212,7 @@ def test_a_run_of_which_too_much_fails_stops_early_and_says_so(bundle: Path, tmp
         (tmp_path / "photos" / f"{number:03d}.png").write_bytes(b"no image")
     runs = Runs(tmp_path / "scratch", bundle, tmp_path / "photos")
     process = runs.start("--shard-size", "20", "--tolerated-shards", "10")
-    _, err = process.communicate(timeout=200)
+    _, err = process.communicate(timeout=BUILD_SECONDS)
     assert process.returncode == 1
     assert "20 of 20 images failed, the first with not_an_image" in err
     assert "stopped early: 3 of 20 shards failed, more than the 10 % of --tolerated-shards" in err

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 def test_a_process_reports_its_own_times_and_memory(demo_bundle: Path, tmp_path: Path) -> None:
     request = tmp_path / "request.json"
     images = [reference.png(image) for image in reference.images()]
-    workloads = [["image", 1, 0, 2], ["caption", 0, 1, 2], ["image of 3", 3, 0, 1]]
+    workloads = [["image", 1, 0, 5], ["caption", 0, 1, 2], ["image of 3", 3, 0, 1]]
     request.write_text(json.dumps({"images": images, "texts": ["a red circle"], "workloads": workloads}))
     ballast = bytearray(os.urandom(1)) * 1_500_000_000  # the parent's memory is not the child's
     started = time.monotonic()
@@ -59,7 +59,7 @@ def test_a_start_is_measured_for_each_kind_of_request_beside_an_earlier_commit(
     assert [match and match.group(1, 2) for match in found] == [
         (kind, name) for kind in ("an image", "a caption", "both") for name in ("before", "now")
     ]
-    assert all(match and 0 < float(match[3]) < 30 for match in found)
+    assert all(match and 0 < float(match[3]) < 300 for match in found)
     assert [line.endswith("x") for line in lines] == [True, False] * 3, "the earlier one is told in ratios"
 
 

@@ -15,6 +15,7 @@ from layer.sources.fetch import WORKERS
 from tests.hub import repositories
 from tests.hub.builder import TINY, Builder, kill
 from tests.hub.server import Hub, serving
+from tests.patience import SECONDS
 
 ROOT = Path(__file__).parents[2]
 
@@ -91,7 +92,7 @@ def test_a_killed_build_leaves_the_bundle_that_was_there_and_its_download_goes_o
     builder.hub.stalled.add(large.name)
     process = builder.start()
     partial = f"cache/hub/models--acme--tiny/*/{large.name}.partial"
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + SECONDS
     while not any(path.stat().st_size >= 5_000_000 for path in builder.root.glob(partial)):
         assert time.monotonic() < deadline, "the download never came to its middle"
         time.sleep(0.05)

@@ -10,6 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.hub import repositories
+from tests.hub.builder import Builder
+from tests.hub.server import serving
+from tests.patience import SECONDS
+
 ROOT = Path(__file__).parents[2]
 SEED, COUNT = 20261126, 2_000
 PYTHON = sys.executable
@@ -42,6 +47,7 @@ STATUSES = {0, 1, 2, 128 + signal.SIGPIPE}
 def test_2000_command_lines_end_without_a_traceback_and_name_the_fix(tmp_path: Path) -> None:
     command = [PYTHON, "-m", "tests.offline.command_fuzz", str(SEED), str(COUNT), str(tmp_path)]
     environ = {"PATH": os.environ["PATH"], "HF_HOME": str(tmp_path / "hf"), "TMPDIR": str(tmp_path)}
+    environ["PYTHONHASHSEED"] = "0"  # the order of a set says which call of the file system is the n-th
     run = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=1500, check=False)
 
     assert run.returncode == 0, run.stderr[-3000:]
@@ -59,7 +65,9 @@ def test_2000_command_lines_end_without_a_traceback_and_name_the_fix(tmp_path: P
 def test_as_a_process_of_its_own_it_ends_in_order_too(tmp_path: Path, command: str, shell: str) -> None:
     started = SHELLS[shell].replace("$0", f"{PYTHON} {command}")
     environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "HOME": str(tmp_path)}
-    run = subprocess.run(["sh", "-c", started], cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=120)
+    run = subprocess.run(
+        ["sh", "-c", started], cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=SECONDS
+    )
 
     told = run.stderr
     assert "Traceback" not in told
@@ -70,16 +78,16 @@ def test_as_a_process_of_its_own_it_ends_in_order_too(tmp_path: Path, command: s
 
 
 def test_ctrl_c_during_the_first_second_is_one_line_too(tmp_path: Path) -> None:
-    (tmp_path / "models.toml").write_text('[[model]]\nname = "hf-hub:openclip-lambda/shapes-i18n"\nengine = "torch"\n')
-    places = ["--models", "models.toml", "--output", "bundle", "--cache", "cache"]
-    process = subprocess.Popen(
-        [PYTHON, "-m", "layer", "build", *places],
-        cwd=tmp_path, env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    while not (tmp_path / "cache").exists() and process.poll() is None:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
-    told = process.communicate(timeout=120)[1]
+    with serving() as hub:
+        hub.add("acme/tiny", repositories.tiny_model(tmp_path / "tiny", "acme/tokenizer"))
+        hub.add("acme/tokenizer", repositories.tokenizer_without_config(tmp_path / "tokenizer"))
+        hub.stalled.add("open_clip_model.safetensors")  # the build is not over however late the signal comes
+        builder = Builder(tmp_path / "work", hub)
+        process = builder.start()
+        while not (builder.root / "cache").exists() and process.poll() is None:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        told = process.communicate(timeout=SECONDS)[1]
 
     assert process.returncode == 128 + signal.SIGINT, told
     assert told.strip().splitlines()[-1].startswith("stopped")

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+from tests.patience import SECONDS
+
 PROGRAM = """
 import sys
 from handler.engines import openvino_engine
@@ -15,5 +17,5 @@ assert callable(opset13.matmul) and openvino.frontend.FrontEndManager
 
 
 def test_the_engine_leaves_out_what_builds_graphs_and_others_still_find_it() -> None:
-    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=SECONDS)
     assert done.returncode == 0, done.stderr

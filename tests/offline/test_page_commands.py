@@ -20,6 +20,7 @@ from layer.demo.shapes import draw
 from layer.demo.tour import IMAGE_SIZE, SCENES, _save_images
 from tests.documents import ROOT, Block, marked
 from tests.local.emulator import free_port
+from tests.patience import SECONDS
 from tests.shell import Shell
 from tests.transcript import commands, difference, masked
 
@@ -64,7 +65,7 @@ class serving:
 
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
-        self._process.wait(20)
+        self._process.wait(SECONDS)
 
 
 def block(page: str, found: list[Block], start: str) -> Block:

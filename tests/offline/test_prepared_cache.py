@@ -17,6 +17,7 @@ from tests.hub.builder import ROOT, TINY, Builder, kill, without_network
 from tests.hub.server import Hub, serving
 from tests.offline.test_prepared_forms import state
 from tests.offline.test_text_towers import BERT, NARROW
+from tests.patience import SECONDS
 
 LOAD = """
 import sys
@@ -125,7 +126,7 @@ def test_a_fetch_that_was_killed_goes_on_and_its_output_appears_whole_or_not_at_
         hub.stalled.add(large.name)
         builder, output = Builder(tmp_path / "work", hub, command="fetch"), tmp_path / "model_cache"
         process = builder.start(TINY, "--output", str(output))
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + SECONDS
         while not any(path.stat().st_size >= 5_000_000 for path in builder.root.rglob(f"{large.name}.partial")):
             assert time.monotonic() < deadline, "the download never came to its middle"
             time.sleep(0.05)

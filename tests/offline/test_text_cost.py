@@ -54,6 +54,12 @@ def cost(work: Callable[[], Any], times: int = 1) -> float:
     return min(seconds)
 
 
+def ratio(work: Callable[[], Any], other: Callable[[], Any], turns: int = 5) -> float:
+    """Return how many times as dear as another a piece of work is. In turns: a slow moment of the machine is both's."""
+    pairs = [(cost(work), cost(other)) for _ in range(turns)]
+    return min(one for one, _ in pairs) / min(one for _, one in pairs)
+
+
 def too_dear(work: Callable[[str], Any], length: int) -> dict[str, float]:
     """Name the hostile texts that cost over twice the dearest honest one of their length, and how many times."""
     # Cut at any place: half a garbled character costs ftfy more than a whole one.
@@ -61,8 +67,9 @@ def too_dear(work: Callable[[str], Any], length: int) -> dict[str, float]:
     most = max(cost(partial(work, text), 3) for text in honest)
     limit = 2 * most
     suspects = [text for text in hostile(length) if cost(partial(work, text)) > limit]
-    seconds = {text[:30]: cost(partial(work, text), 5) for text in suspects}
-    return {text: spent / most for text, spent in seconds.items() if spent > limit}
+    dearest = max(honest, key=lambda text: cost(partial(work, text), 3))
+    times = {text[:30]: ratio(partial(work, text), partial(work, dearest)) for text in suspects}
+    return {text: found for text, found in times.items() if found > 2}
 
 
 def test_there_are_over_100_hostile_texts() -> None:
@@ -103,22 +110,22 @@ def test_the_texts_of_one_request_share_a_budget(texts: int, length: int) -> Non
     """Many plain texts do not pay for a dear one, nor many small dear ones for each other."""
     model: Any = SimpleNamespace(engine=SimpleNamespace(tokenize=tokenizer_of("simple")), own=None)
 
-    def run(some: list[str]) -> float:
+    def work(some: list[str]) -> Callable[[], Any]:
         items = [(number, Item(text, f"input[{number}]")) for number, text in enumerate(some)]
-        return cost(lambda: _tokenized(items, model, None), 2)
+        return lambda: _tokenized(items, model, None)
 
-    most = max(run([filled(unit, length)] * texts) for unit in HONEST.values())
+    honest = [work([filled(unit, length)] * texts) for unit in HONEST.values()]
+    dearest = max(honest, key=lambda one: cost(one, 2))
     chain = "é&" + filled("amp;", length - 2)
-    for unit in ("a" + "\u0301\u0316" * 60, "ÃƒÂ", "é\nÂ°", "Ãœ\x81"):
-        assert run([filled(unit, length)] * texts) <= 2 * most, unit
-    assert run([chain] * texts) <= 2 * most
-    assert run([*["x" * length] * (texts - 1), chain]) <= 2 * most
+    for unit in ("a" + "\u0301\u0316" * 60, "ÃƒÂ", "é\nÂ°", "Ãœ\x81", chain):
+        assert ratio(work([filled(unit, length)] * texts), dearest) <= 2, unit
+    assert ratio(work([*["x" * length] * (texts - 1), chain]), dearest) <= 2
 
 
 def test_open_clips_cleaning_is_repeated_character_for_character() -> None:
     pieces = st.sampled_from([*UNITS, *HONEST.values(), "Ã ", "\nÃ la", "\u2028Â ", "<", "abc", "\x0b", "\x1c", "&lt;"])
 
-    @settings(max_examples=1_500, deadline=None, database=None)
+    @settings(max_examples=1_500, database=None)
     @given(st.lists(pieces.map(lambda piece: piece[:40]), max_size=9).map("".join))
     def same(text: str) -> None:
         for name, clean in CLEAN.items():
@@ -149,4 +156,4 @@ def test_torchs_long_words_are_split_as_open_clip_splits_them() -> None:
     spelled = ["".join(theirs.byte_encoder[byte] for byte in text.encode()) for text in texts]
 
     assert [ours(word) for word in spelled] == [theirs.bpe(word) for word in spelled]
-    assert cost(lambda: ours("thequickbrownfox" * 625), 3) < 50 * cost(lambda: ours("thequickbrownfox" * 62), 3)
+    assert ratio(lambda: ours("thequickbrownfox" * 625), lambda: ours("thequickbrownfox" * 62)) < 50

@@ -79,7 +79,7 @@ def pair(number: int) -> tuple[Any, Tokenizer]:
 def test_any_text_has_open_clips_own_token_ids(number: int) -> None:
     theirs, ours = pair(number)
 
-    @settings(max_examples=250, deadline=None, database=None)
+    @settings(max_examples=250, database=None)
     @given(some=st.lists(texts, min_size=1, max_size=4))
     def same(some: list[str]) -> None:
         assert ours(some).tolist() == theirs(some).tolist()

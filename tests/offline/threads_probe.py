@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-os.sched_setaffinity(0, range(int(sys.argv[1])))
+os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: int(sys.argv[1])])  # a container may have others than 0 and 1
 
 from handler.app import lambda_handler  # noqa: E402 - only now, as Lambda limits a function before it starts
 from layer.demo import rendering  # noqa: E402
