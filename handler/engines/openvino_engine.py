@@ -41,9 +41,10 @@ class OpenVinoEngine(TwoTowerEngine):
         core = openvino.Core()
         threads, export = thread_count(settings), entry.export or {}
         one_by_one = threading.Lock()  # never are both in memory twice
-        if inexact := saturates():
+        inexact = saturates()
+        if inexact and any(export[tower]["activation_group"] for tower in MODALITIES):
             log.warning(
-                "8-bit products saturate on this processor (it has no VNNI): towers have fp32 activations, slower"
+                "8-bit products saturate on this processor (it has no VNNI): fp32 ones are taken, which are slower"
             )
         blobs = _host_blobs(entry, manifest)
 
