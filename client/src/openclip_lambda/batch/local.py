@@ -49,8 +49,8 @@ def run(
         pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
     process = subprocess.Popen(command, env=environ, start_new_session=True, **pipes)
     reader = threading.Thread(target=_pass_on, args=(process,), daemon=True)
-    reader.start()
     try:
+        reader.start()
         while True:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 status = process.wait(POLL_SECONDS)
