@@ -120,10 +120,10 @@ lint: $(VENV)/.dev ## ruff, ruff format, mypy --strict
 	$(VENV)/bin/mypy
 
 unit: $(VENV)/.dev ## Tests that need nothing
-	$(PYTEST) tests/unit $(COUNTED)
+	$(PYTEST) tests/unit -n 2 --dist loadfile --no-loadscope-reorder $(COUNTED)
 
 infra: have-node $(VENV)/.dev $(TERRAFORM) node_modules ## Tests of the CDK app, and of facts that two packages hold
-	$(PYTEST) tests/infra tests/contracts $(COUNTED) --cov-append
+	$(PYTEST) tests/infra tests/contracts -n 2 --dist loadfile --no-loadscope-reorder $(COUNTED) --cov-append
 
 coverage: unit infra ## How much of the code those two ran, in percent; under the floor of pyproject.toml it fails
 	$(PY) -m coverage report --format=total
