@@ -34,6 +34,7 @@ COLLECTION := build/demo-collection
 DEMO_INDEX = $(if $(wildcard $(COLLECTION)/index),--index $(COLLECTION)/index --images $(COLLECTION)/images)
 # On Linux, PyPI's torch brings gigabytes of CUDA. Give the CPU index that pytorch.org's "Get started" page shows.
 TORCH_INDEX_URL ?=
+IMAGE_COST := tests/unit/handler/test_image_cost.py
 COUNTED := --cov --cov-report= --cov-fail-under=0
 PYTEST = $(PY) -m pytest --junitxml build/tests/$@.xml
 PIP_INSTALL := $(PY) -m pip install --quiet $(if $(TORCH_INDEX_URL),--extra-index-url $(TORCH_INDEX_URL))
@@ -119,11 +120,13 @@ lint: $(VENV)/.dev ## ruff, ruff format, mypy --strict
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
+# What an image costs is measured first: beside other tests it would cost more.
 unit: $(VENV)/.dev ## Tests that need nothing
-	$(PYTEST) tests/unit -n 2 --dist loadfile --no-loadscope-reorder $(COUNTED)
+	$(PY) -m pytest --junitxml build/tests/cost.xml $(IMAGE_COST) $(COUNTED)
+	$(PYTEST) tests/unit --ignore $(IMAGE_COST) -n 2 --dist loadfile --no-loadscope-reorder $(COUNTED) --cov-append
 
 infra: have-node $(VENV)/.dev $(TERRAFORM) node_modules ## Tests of the CDK app, and of facts that two packages hold
-	$(PYTEST) tests/infra tests/contracts -n 2 --dist loadfile --no-loadscope-reorder $(COUNTED) --cov-append
+	$(PYTEST) tests/infra tests/contracts $(COUNTED) --cov-append
 
 coverage: unit infra ## How much of the code those two ran, in percent; under the floor of pyproject.toml it fails
 	$(PY) -m coverage report --format=total
