@@ -1,5 +1,6 @@
 """The kind of host is what Linux says of its processor."""
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,15 @@ XEON = (  # of an AWS m7i, shortened
 GRAVITON = "processor\t: 0\nFeatures\t: fp asimd asimddp sve i8mm bf16\n"
 
 
+@pytest.fixture
+def tells(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[[str], object]]:
+    """Have Linux say something else of its processor."""
+    monkeypatch.setattr(host_kind, "CPUINFO", tmp_path / "cpuinfo")
+    host_kind.processor.cache_clear()
+    yield (tmp_path / "cpuinfo").write_text
+    host_kind.processor.cache_clear()
+
+
 @pytest.mark.parametrize(
     ("told", "kind"),
     [
@@ -23,14 +33,9 @@ GRAVITON = "processor\t: 0\nFeatures\t: fp asimd asimddp sve i8mm bf16\n"
         ("", ""),
     ],
 )
-def test_the_kind_is_what_the_processor_has(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, told: str, kind: str
-) -> None:
-    (tmp_path / "cpuinfo").write_text(told)
-    monkeypatch.setattr(host_kind, "CPUINFO", tmp_path / "cpuinfo")
-    host_kind.processor.cache_clear()
+def test_the_kind_is_what_the_processor_has(tells: Callable[[str], object], told: str, kind: str) -> None:
+    tells(told)
     assert host_kind.processor() == kind
-    host_kind.processor.cache_clear()
 
 
 MILAN = "flags\t\t: fpu sse4_2 avx avx2 fma vaes vpclmulqdq\n"  # of an AWS m6a, shortened
@@ -49,13 +54,10 @@ MILAN = "flags\t\t: fpu sse4_2 avx avx2 fma vaes vpclmulqdq\n"  # of an AWS m6a,
     ],
 )
 def test_sums_of_8_bit_products_are_cut_off_where_nothing_adds_them_in_32_bits(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, told: str, cut_off: bool
+    tells: Callable[[str], object], told: str, cut_off: bool
 ) -> None:
-    (tmp_path / "cpuinfo").write_text(told)
-    monkeypatch.setattr(host_kind, "CPUINFO", tmp_path / "cpuinfo")
-    host_kind.processor.cache_clear()
+    tells(told)
     assert host_kind.saturates() == cut_off
-    host_kind.processor.cache_clear()
 
 
 def test_a_system_that_tells_nothing_has_no_kind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
