@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from handler.batch.files import files_below
 from handler.batch.reader import now
 from handler.batch.rows import endings, json_lines
 from handler.batch.store import Directory
+from handler.errors import StartError
 
 
 def plan(
@@ -22,6 +24,7 @@ def plan(
     A run that was planned before keeps its plan: nothing is listed again. Files whose names begin with a dot, names
     that are not UTF-8, and other kinds of files are left out; the summary counts them. Two that list at once write
     below names of their own, the summary's `prefix`: the first to write the summary has planned the run.
+    Raises StartError for a directory that may not be read: its images would be missing from the run for ever.
     """
     summary = f"runs/{run}/plan.json"
     if store.exists(summary):
@@ -30,14 +33,14 @@ def plan(
     taken = endings(formats())
     listed_at, shards, images, size, left_out = now(), 0, 0, 0, 0
     rows: list[dict[str, Any]] = []
-    for path in _files(source):
+    for path, facts in _listed(source):
         name = path.relative_to(source).as_posix()
         if not _is_image(name, taken):
             left_out += 1
             continue
-        size += (bytes_ := path.stat().st_size)
+        size += facts.st_size
         images += 1
-        rows.append({"bucket": "", "key": name, "size": bytes_, "seen_at": listed_at})
+        rows.append({"bucket": "", "key": name, "size": facts.st_size, "seen_at": listed_at})
         if len(rows) == shard_size:
             store.write(f"{prefix}{shards:08d}.jsonl", json_lines(rows))
             shards, rows = shards + 1, []
@@ -51,13 +54,13 @@ def plan(
     return plan(source, store, run, shard_size, formats)
 
 
-def _files(source: Path) -> Iterator[Path]:
-    for folder, folders, names in os.walk(source):
-        folders.sort()
-        for name in sorted(names):
-            path = Path(folder, name)
-            if path.is_file():
-                yield path
+def _listed(source: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    try:
+        yield from files_below(source)
+    except PermissionError as error:
+        raise StartError(
+            f"{error.filename} cannot be read: allow this user to read it, or give a folder without it"
+        ) from error
 
 
 def _is_image(name: str, taken: tuple[str, ...]) -> bool:

@@ -7,6 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from handler.batch.files import files_below
+
 WRITING = ".writing-"  # begins the name of a file that is not complete
 
 
@@ -70,17 +72,11 @@ class Directory:
         return True
 
     def list(self, prefix: str) -> Iterator[Entry]:
-        """Yield the files; one that goes meanwhile is left out."""
+        """Yield the files. Raises OSError where a folder cannot be read."""
         folder = self._root / prefix.rpartition("/")[0]
-        for path in sorted(folder.rglob("*")):
-            name = path.relative_to(self._root).as_posix()
-            if not name.startswith(prefix) or path.name.startswith(WRITING):
-                continue
-            try:
-                facts = path.stat()
-            except FileNotFoundError:
-                continue
-            if path.is_file():
+        found = ((path.relative_to(self._root).as_posix(), path.name, facts) for path, facts in files_below(folder))
+        for name, last, facts in sorted(found):
+            if name.startswith(prefix) and not last.startswith(WRITING):
                 yield Entry(name, facts.st_size, facts.st_mtime_ns // 1_000_000)
 
     def remove(self, name: str) -> None:

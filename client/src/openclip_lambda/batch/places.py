@@ -1,11 +1,15 @@
 """Where a run's plan and results lie: a bucket, or a directory of this machine. Both have the same names."""
 
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any, NamedTuple, Protocol
 
 from openclip_lambda.batch.aws import asking, code_of
+
+GONE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}  # it went meanwhile, or is a link that leads nowhere
 
 
 class Entry(NamedTuple):
@@ -30,6 +34,25 @@ class Place(Protocol):
         """Return a file, or None where there is none."""
 
 
+def files_below(root: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    """Yield the files of a directory and of those in it, with their facts; what goes meanwhile is left out.
+
+    Raises OSError for a file that the system tells nothing of for another reason.
+    """
+    for folder, folders, names in os.walk(root):
+        folders.sort()
+        for name in sorted(names):
+            path = Path(folder, name)
+            try:
+                facts = path.stat()
+            except OSError as error:
+                if error.errno not in GONE:
+                    raise
+                continue
+            if S_ISREG(facts.st_mode):
+                yield path, facts
+
+
 class Directory:
     """A directory of this machine."""
 
@@ -38,12 +61,9 @@ class Directory:
 
     def entries(self, prefix: str) -> Iterator[Entry]:
         """Yield the files below it; those that are being written begin with a dot, and are left out."""
-        for folder, folders, names in os.walk(self._root / prefix):
-            folders.sort()
-            for name in sorted(names):
-                if not name.startswith("."):
-                    path = Path(folder, name)
-                    yield Entry(path.relative_to(self._root).as_posix(), path.stat().st_mtime)
+        for path, facts in files_below(self._root / prefix):
+            if not path.name.startswith("."):
+                yield Entry(path.relative_to(self._root).as_posix(), facts.st_mtime)
 
     def folders(self, prefix: str) -> list[str]:
         """Return the folders right below it."""

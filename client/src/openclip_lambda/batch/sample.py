@@ -7,11 +7,12 @@ backtrack programs", 1975); the mean of many such probes is taken, and their spr
 """
 
 import math
-import os
 import random
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from openclip_lambda.batch.places import files_below
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp")  # of what a run takes for images
 ADDED = {"avif": (".avif",), "heic": (".heic", ".heif", ".hif")}  # where the package decodes these formats, too
@@ -58,14 +59,11 @@ class _SpentError(Exception):
 def of_folder(root: Path, taken: tuple[str, ...] = ENDINGS) -> Survey:
     """Count a folder as a local run plans it: without hidden files, other kinds, and names that are not UTF-8."""
     objects = images = size = 0
-    for folder, _, names in os.walk(root):
-        for name in names:
-            path = Path(folder, name)
-            if path.is_file():
-                objects += 1
-                told = path.as_posix().encode(errors="replace").decode() == path.as_posix()
-                if name.lower().endswith(taken) and not name.startswith(".") and told:
-                    images, size = images + 1, size + path.stat().st_size
+    for path, facts in files_below(root):
+        objects += 1
+        told = path.as_posix().encode(errors="replace").decode() == path.as_posix()
+        if path.name.lower().endswith(taken) and not path.name.startswith(".") and told:
+            images, size = images + 1, size + facts.st_size
     return Survey(objects, images, size)
 
 
