@@ -126,7 +126,7 @@ unit: $(VENV)/.dev ## Tests that need nothing
 	$(PYTEST) tests/unit --ignore $(IMAGE_COST) -n 2 --dist loadfile --no-loadscope-reorder $(COUNTED) --cov-append
 
 infra: have-node $(VENV)/.dev $(TERRAFORM) node_modules ## Tests of the CDK app, and of facts that two packages hold
-	$(PYTEST) tests/infra tests/contracts $(COUNTED) --cov-append
+	$(PYTEST) tests/infra tests/contracts -n 2 --dist loadfile $(COUNTED) --cov-append
 
 coverage: unit infra ## How much of the code those two ran, in percent; under the floor of pyproject.toml it fails
 	$(PY) -m coverage report --format=total
@@ -134,12 +134,14 @@ coverage: unit infra ## How much of the code those two ran, in percent; under th
 site: $(SITE)/zh-CN/index.html $(VENV)/.dev ## The documents as a site in build/site, in English and Chinese, with all their links checked
 	$(PYTEST) tests/site
 
-# In the order of their names, or the longest file, which has one test, begins when all others are done.
+# In the order of their names, or the longest file, which has one test, begins when all others are done. With a thread
+# each, torch's builds in two processes do not take turns on the same processors.
+offline: export OMP_NUM_THREADS := 1
 offline: $(VENV)/.dev ## Tests of the shipped code in a process whose network is gone
 	$(PYTEST) tests/offline -n 2 --dist loadfile --no-loadscope-reorder
 
 local: $(VENV)/.dev $(RIE) ## Tests under the real Lambda runtime client and emulator (Linux)
-	$(PYTEST) tests/local
+	$(PYTEST) tests/local -n 2 --dist loadfile
 
 fit: $(VENV)/.dev ## The check of a checkpoint's shapes, tried with every model of open_clip's registry (two minutes)
 	FIT_ALL=1 $(PY) -m pytest tests/offline/test_fit.py -k registry -s

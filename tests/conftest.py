@@ -1,5 +1,6 @@
 """What several kinds of test share: the bundle of the embedded model, built once per run by the real command."""
 
+import fcntl
 import subprocess
 import sys
 from pathlib import Path
@@ -20,16 +21,20 @@ def demo_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def build_demo(root: Path, engine: str, precision: str) -> Path:
     """Build the embedded model's bundle for one engine by the real command; returns its directory.
 
-    Builds beside each other share a cache, and so the model's export.
+    The builds of all tests share a cache: each is made once, and again where something that it depends on has changed.
     """
     (root / "models.toml").write_text(SPEC.format(engine=engine, precision=precision))
+    cache = ROOT / "build" / "test-cache"
+    cache.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "layer", "build", "--models", str(root / "models.toml")]
-    run = subprocess.run(
-        [*command, "--output", str(root / "bundle"), "--cache", str(root.parent / "demo-cache")],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    with (cache / ".tests").open("w") as one_at_a_time:  # the command itself refuses a cache that is in use
+        fcntl.flock(one_at_a_time, fcntl.LOCK_EX)
+        run = subprocess.run(
+            [*command, "--output", str(root / "bundle"), "--cache", str(cache)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     assert run.returncode == 0, run.stderr
     return root / "bundle"

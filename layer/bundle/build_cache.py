@@ -89,15 +89,19 @@ def find(cache: Path, model: ModelSpec, digest: str) -> Built | None:
 
 
 def store(cache: Path, model: ModelSpec, digest: str, bundle: Path, report: dict[str, Any]) -> Built:
-    """Take a bundle of one model that was verified; it appears whole or not at all, in place of its last one."""
+    """Take a bundle of one model that was verified; it appears whole or not at all.
+
+    It replaces the model's last one of this engine and precision: whoever compares engines has each made once.
+    """
     place = _place(cache, model, digest)
-    aside = place.with_name(f"{digest}.making")
+    aside = place.with_name(f"{place.name}.making")
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
     shutil.move(bundle, aside / "bundle")  # a copy where parts of the cache lie on two disks
     (aside / "report.json").write_text(json.dumps(report), encoding="utf-8")
     for older in place.parent.iterdir():
-        if older != aside:
+        named = older.name.rpartition("-")[0]
+        if older != aside and named in (_kind(model), ""):  # "": of releases that kept one of all engines
             shutil.rmtree(older)
     aside.rename(place)
     return Built(place / "bundle", manifest.read(place / "bundle"), report)
@@ -116,7 +120,11 @@ def unmodified(bundle: Path) -> bool:
 
 
 def _place(cache: Path, model: ModelSpec, digest: str) -> Path:
-    return cache / "built" / model.slug / digest
+    return cache / "built" / model.slug / f"{_kind(model)}-{digest}"
+
+
+def _kind(model: ModelSpec) -> str:
+    return f"{model.engine}-{model.precision}"
 
 
 def code_digest(root: Path = ROOT, patterns: Sequence[str] = CODE) -> str:

@@ -1,4 +1,4 @@
-"""1,000 mixed requests in one execution environment: prints resident memory after the first 200 and at the end."""
+"""600 mixed requests in one execution environment: prints resident memory after the first 200 and at the end."""
 
 import base64
 import io
@@ -11,7 +11,7 @@ from handler.app import lambda_handler
 from layer.demo import rendering
 from layer.demo.captions import LANGUAGES, TEMPLATES, caption
 
-REQUESTS, SETTLED = 1_000, 200
+REQUESTS, SETTLED = 600, 200
 WRONG: list[Any] = [{"input": ""}, {"input": [[1, 2]]}, {"input": [{"image": "bm90IGEgcGljdHVyZQ=="}]}, {"model": "?"}]
 
 
