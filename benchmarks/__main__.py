@@ -3,7 +3,6 @@
 Writes docs/benchmarks.* and docs/peers.*
 """
 
-import compileall
 import json
 import os
 import subprocess
@@ -20,6 +19,7 @@ import numpy as np
 from tqdm import tqdm
 
 from benchmarks import page_cache, samples
+from benchmarks.child_environ import child_environ
 from benchmarks.errors import BenchmarkError
 from benchmarks.models import MODELS, ROOT, Model, bundles
 from benchmarks.peak import image_operations, matrix_peak
@@ -94,8 +94,6 @@ def measure(
     model: Model, built: dict[tuple[str, str], Path], engines: list[tuple[str, str]], runs: int
 ) -> dict[str, Contender]:
     """Start every contender `runs` times, in turns, so that a slow minute of the machine is everybody's."""
-    for package in ("handler", "benchmarks"):
-        compileall.compile_dir(ROOT / package, quiet=1)  # as in a package
     plain = {
         "BENCH_PLAIN": "1",
         "BENCH_NAME": model.name,
@@ -125,8 +123,8 @@ def measure(
 
 
 def _start(request: Path, environ: dict[str, str]) -> dict[str, Any]:
+    fixed = child_environ()
     page_cache.drop()
-    fixed = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.child", str(request)],
         env={**fixed, **environ, "BENCH_STARTED": str(time.monotonic())},

@@ -6,7 +6,6 @@ handler from there. As root the page cache is dropped before every start, and wh
 """
 
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import page_cache
+from benchmarks.child_environ import child_environ
 from benchmarks.errors import BenchmarkError
 from benchmarks.models import ROOT
 from console.parser import Parser, count
@@ -70,13 +70,12 @@ def _command(arguments: Sequence[str] | None) -> None:
 
 def _start(code: Path, bundle: Path, items: list[Any], scratch: str) -> dict[str, float]:
     """Start a process with the handler in `code`, and return what it took until its first answer."""
-    dependencies = code / "dependencies"
+    dependencies, environ = code / "dependencies", child_environ(code)
     dropped = page_cache.drop()
     done = subprocess.run(
         [sys.executable, "-c", CHILD, json.dumps({"input": items}), str(time.monotonic())],
         env={
-            "PATH": os.environ["PATH"],
-            "PYTHONPATH": os.pathsep.join([str(code), *([str(dependencies)] if dependencies.is_dir() else [])]),
+            **environ,
             "OPENCLIP_BUNDLE_DIR": str(bundle),
             "OPENCLIP_CACHE_DIR": scratch,
         },

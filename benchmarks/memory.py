@@ -7,7 +7,6 @@ layer/registry/memory_settings.json, from which default settings are taken, and 
 
 import base64
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from typing import Any
 from tqdm import tqdm
 
 from benchmarks import cost_page, page_cache, samples
+from benchmarks.child_environ import child_environ
 from benchmarks.errors import BenchmarkError
 from benchmarks.limits import limited
 from benchmarks.models import ROOT
@@ -134,8 +134,8 @@ def _sweep(contenders: list[Contender], asked: Path, options: Namespace, place: 
 
 def _start(asked: Path, memory: int, environ: dict[str, str]) -> dict[str, Any] | None:
     """Return one process's times; None where it was killed for its memory."""
+    fixed = child_environ()
     page_cache.drop()
-    fixed = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
     told = {"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(memory), "BENCH_STARTED": str(time.monotonic())}
     with limited(memory) as limits:
         done = subprocess.run(

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from benchmarks.child_environ import child_environ
 from benchmarks.errors import BenchmarkError
 from benchmarks.models import ROOT
 from console.parser import Parser, count
@@ -93,7 +94,7 @@ def _command(arguments: Sequence[str] | None) -> None:
 def _start(asked: Path, checkout: Path, environ: dict[str, str]) -> dict[str, Any]:
     done = subprocess.run(
         [sys.executable, "-c", CHILD, str(asked)],
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(checkout), "PYTHONDONTWRITEBYTECODE": "1", **environ},
+        env=child_environ(checkout) | environ,
         cwd=checkout,
         stdout=subprocess.PIPE,
         check=False,

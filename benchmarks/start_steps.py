@@ -4,7 +4,6 @@ The starts are fresh processes, in turns: an image, a caption, and both. As root
 Writes docs/start.md and docs/start.png.
 """
 
-import compileall
 import json
 import os
 import subprocess
@@ -20,6 +19,7 @@ import numpy as np
 from tqdm import tqdm
 
 from benchmarks import event, page_cache, samples
+from benchmarks.child_environ import child_environ
 from benchmarks.errors import BenchmarkError
 from benchmarks.models import ROOT
 from benchmarks.start.page import Bar, Start, write
@@ -70,8 +70,6 @@ def _facts(bundle: Path) -> dict[str, Any]:
 
 def measure(bars: Sequence[tuple[Path, Bar]], runs: int) -> dict[Bar, list[Start]]:
     """Start each `runs` times, in turns, so that a slow minute of the machine is everybody's."""
-    for package in ("handler", "benchmarks"):
-        compileall.compile_dir(ROOT / package, quiet=1)  # as in a package
     found: dict[Bar, list[Start]] = {bar: [] for _, bar in bars}
     image = samples.image(np.random.default_rng(0))
     with tempfile.TemporaryDirectory(prefix="openclip-bench-") as scratch:
@@ -87,18 +85,13 @@ def measure(bars: Sequence[tuple[Path, Bar]], runs: int) -> dict[Bar, list[Start
 
 def start(bundle: Path, request: Path) -> Start:
     """Start one process on a bundle and a request; its cache directory is empty. Raises BenchmarkError."""
+    fixed = child_environ()
     page_cache.drop()
     with tempfile.TemporaryDirectory(prefix="openclip-cache-") as cache:
         began = time.monotonic()
         with subprocess.Popen(
             [sys.executable, "-m", "benchmarks.start.child", str(request), str(began)],
-            env={
-                "PATH": os.environ["PATH"],
-                "PYTHONPATH": str(ROOT),
-                "PYTHONDONTWRITEBYTECODE": "1",
-                "OPENCLIP_BUNDLE_DIR": str(bundle),
-                "OPENCLIP_CACHE_DIR": cache,
-            },
+            env=fixed | {"OPENCLIP_BUNDLE_DIR": str(bundle), "OPENCLIP_CACHE_DIR": cache},
             cwd=ROOT,
             stdout=subprocess.PIPE,
         ) as process:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import IO, Any
 
+from benchmarks.child_environ import child_environ
 from benchmarks.models import ROOT
 from benchmarks.peers.process import COMMAND
 
@@ -70,12 +71,11 @@ def running(python: str, given: Mapping[str, Any], patience: float = PATIENCE) -
     With OPENCLIP_DEBUG=1 it writes its warnings and errors to the terminal, and its reason is not kept.
     """
     debug = "OPENCLIP_DEBUG" in os.environ
-    environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
     with tempfile.TemporaryFile() as errors:
         try:
             process = subprocess.Popen(
                 [python, "-c", COMMAND, json.dumps(given)],
-                env=environ,
+                env=child_environ(),
                 cwd=ROOT,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
