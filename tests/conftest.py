@@ -1,6 +1,7 @@
 """What several kinds of test share: the bundle of the embedded model, built once per run by the real command."""
 
 import fcntl
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+
+# A shell's background job ignores SIGINT, and `nohup` SIGHUP: what a test starts would ignore them, too. Handlers are
+# not inherited, so with these it has both as in a terminal, and a hang-up ends the tests as little as before.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda *_: None)
 
 SPEC = '[[model]]\nname = "hf-hub:openclip-lambda/shapes-i18n"\nengine = "{engine}"\nprecision = "{precision}"\n'
 
