@@ -47,7 +47,7 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: venv have-node have-aws help demo serve build verify package pins synth bootstrap deploy destroy measure bench trained models prepared test lint unit infra coverage site offline fit local clients fuzz processors e2e load batch-scale clean
+.PHONY: venv have-node have-aws help demo serve build verify package pins synth bootstrap deploy destroy measure bench trained models prepared test containers beside-containers lint unit infra coverage site offline fit local clients fuzz processors e2e load batch-scale clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -110,10 +110,19 @@ trained: $(VENV)/.dev ## The tests' ViT trained again from its seed, its outlier
 bench: $(VENV)/.workstation ## Every engine beside the plain recipe and beside its peers, on this machine: docs/benchmarks.* and docs/peers.*
 	$(PY) -m benchmarks
 
-test: have-node lint unit infra coverage site offline local clients ## Everything this machine can run
-	@if $(PY) -m tests.processors.debian; then $(MAKE) processors; fi
-	@if $(PY) -m tests.e2e.engine; then $(MAKE) e2e; fi
+# The tests in containers mostly wait for them, so those of clients and of other processors run beside them. What both
+# need is made before.
+test: have-node lint unit infra coverage site offline $(RIE) $(EMULATOR) $(SAM) $(CLIENTS)/.installed node_modules $(DEMO_BUNDLE)/manifest.json ## Everything this machine can run
+	@$(MAKE) --jobs 2 containers beside-containers
 	@$(PY) -m tests.count
+
+containers:
+	@if $(PY) -m tests.e2e.engine; then $(MAKE) e2e; fi
+
+beside-containers:
+	@$(MAKE) local
+	@$(MAKE) clients
+	@if $(PY) -m tests.processors.debian; then $(MAKE) processors; fi
 
 lint: $(VENV)/.dev ## ruff, ruff format, mypy --strict
 	$(VENV)/bin/ruff check .
