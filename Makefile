@@ -17,6 +17,7 @@ BUNDLE := $(BUILD)/bundle
 MODELS := $(if $(PROJECT),--models $(PROJECT)/models.toml)
 OWN := $(if $(wildcard $(PROJECT)/handler_ext/__init__.py),$(if $(PROJECT),--extensions $(PROJECT)/handler_ext))
 DEMO_BUNDLE := build/demo-bundle
+ENGINES := tests/offline/test_engines.py
 CLIENTS := build/clients
 SITE := build/site
 SITE_TOOLS := build/site-tools
@@ -47,7 +48,7 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: venv have-node have-aws help demo serve build verify package pins synth bootstrap deploy destroy measure bench trained models prepared test containers beside-containers lint unit infra coverage site offline fit local clients fuzz processors e2e load batch-scale clean
+.PHONY: venv have-node have-aws help demo serve build verify package pins synth bootstrap deploy destroy measure bench trained models prepared test containers beside-containers lint unit infra coverage site offline engines fit local clients fuzz processors e2e load batch-scale clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -110,7 +111,7 @@ trained: $(VENV)/.dev ## The tests' ViT trained again from its seed, its outlier
 bench: $(VENV)/.workstation ## Every engine beside the plain recipe and beside its peers, on this machine: docs/benchmarks.* and docs/peers.*
 	$(PY) -m benchmarks
 
-# The tests in containers mostly wait for them, so those of clients and of other processors run beside them. What both
+# The tests in containers mostly wait for them, so those of engines, clients and other processors run beside them. What both
 # need is made before.
 test: have-node lint unit infra coverage site offline $(RIE) $(EMULATOR) $(SAM) $(CLIENTS)/.installed node_modules $(DEMO_BUNDLE)/manifest.json ## Everything this machine can run
 	@$(MAKE) --jobs 2 containers beside-containers
@@ -120,6 +121,7 @@ containers:
 	@if $(PY) -m tests.e2e.engine; then $(MAKE) e2e; fi
 
 beside-containers:
+	@$(MAKE) engines
 	@$(MAKE) local
 	@$(MAKE) clients
 	@if $(PY) -m tests.processors.debian; then $(MAKE) processors; fi
@@ -147,7 +149,10 @@ site: $(SITE)/zh-CN/index.html $(VENV)/.dev ## The documents as a site in build/
 # each, torch's builds in two processes do not take turns on the same processors.
 offline: export OMP_NUM_THREADS := 1
 offline: $(VENV)/.dev ## Tests of the shipped code in a process whose network is gone
-	$(PYTEST) tests/offline -n 2 --dist loadfile --no-loadscope-reorder
+	$(PYTEST) tests/offline --ignore $(ENGINES) -n 2 --dist loadfile --no-loadscope-reorder
+
+engines: $(VENV)/.dev ## Each engine and precision on the demo model: accuracy, threads, memory over many requests
+	$(PYTEST) $(ENGINES)
 
 local: $(VENV)/.dev $(RIE) ## Tests under the real Lambda runtime client and emulator (Linux)
 	$(PYTEST) tests/local -n 2 --dist loadfile
