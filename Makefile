@@ -111,17 +111,17 @@ trained: $(VENV)/.dev ## The tests' ViT trained again from its seed, its outlier
 bench: $(VENV)/.workstation ## Every engine beside the plain recipe and beside its peers, on this machine: docs/benchmarks.* and docs/peers.*
 	$(PY) -m benchmarks
 
-# The tests in containers mostly wait for them, so those of engines, clients and other processors run beside them. What both
-# need is made before.
-test: have-node lint unit infra coverage site offline $(RIE) $(EMULATOR) $(SAM) $(CLIENTS)/.installed node_modules $(DEMO_BUNDLE)/manifest.json ## Everything this machine can run
+# Those in containers mostly wait for them, so the longest of the others run beside them. What both need is made before.
+test: have-node lint unit infra coverage site $(RIE) $(EMULATOR) $(SAM) $(CLIENTS)/.installed node_modules $(DEMO_BUNDLE)/manifest.json ## Everything this machine can run
 	@$(MAKE) --jobs 2 containers beside-containers
 	@$(PY) -m tests.count
 
 containers:
 	@if $(PY) -m tests.e2e.engine; then $(MAKE) e2e; fi
+	@$(MAKE) engines
 
 beside-containers:
-	@$(MAKE) engines
+	@$(MAKE) offline
 	@$(MAKE) local
 	@$(MAKE) clients
 	@if $(PY) -m tests.processors.debian; then $(MAKE) processors; fi

@@ -29,6 +29,7 @@ OpenVINO and torch; a caption's is the time to read the text tower's weights onc
 a multiple of the floor.
 - A start lasts from the process's begin to the first image and the first caption; as root, the page cache is \
 dropped before it.
+- A dash: slower at one than the plain recipe by half, so not asked for many. bf16 in torch is slow without AVX-512.
 
 `{command}`, {date}, on {machine}.
 """

@@ -29,6 +29,15 @@ class Right:
         return ids
 
 
+class Slow(Right):
+    """Takes a tenth of a second for anything."""
+
+    def images(self, pixels: "NDArray[np.float32]") -> "NDArray[np.float32]":
+        """Wait, then return the pixels."""
+        time.sleep(0.1)
+        return pixels
+
+
 class NoStart(Right):
     """Ends while it is loaded."""
 

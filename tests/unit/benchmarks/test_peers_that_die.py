@@ -55,6 +55,17 @@ def test_who_does_not_load_or_is_killed_is_told_and_the_others_are_measured(
     assert kept == 3  # after the starts, the comparison and the round
 
 
+def test_who_is_slower_than_the_plain_recipe_at_one_is_not_asked_for_many(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns, "REFERENCE", Entry("Right", f"{HERE}:Right"))
+    found, _ = run(start, ["Right", "Slow"], monkeypatch, rounds=2)
+
+    assert set(found["Right"].warm["towers"]) == {name for name, *_ in turns.WORKLOADS}
+    assert set(found["Slow"].warm["towers"]) == {"image", "caption", "caption of 32"}  # its captions take no time
+    assert found["Slow"].cosines["images"] == pytest.approx(1)
+
+
 def test_who_does_not_answer_is_ended(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     def running(python: str, given: Mapping[str, Any]) -> Any:
         hangs = given["entry"]["name"] == "Hangs"  # on a machine with other work the other one may take longer
