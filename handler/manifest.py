@@ -57,6 +57,7 @@ class ModelEntry(NamedTuple):
     golden: Golden
     jpeg_decoding: str = "full"  # or "reduced": large JPEGs at a scale that leaves what the model sees
     export: Mapping[str, Any] | None = None  # of a fast engine: how the towers were made, and how exact they are
+    sources: Sequence[Mapping[str, Any]] = ()  # the repositories it was made from, and the `roles` of each
     host_blobs: Sequence[Mapping[str, Any]] = ()  # of openvino: towers that were compiled for a kind of host
 
 

@@ -3,13 +3,18 @@
 A CUDA build of torchvision cannot load its operators on a CPU build of torch, and then `import torchvision` dies
 because the operators it describes do not exist. open_clip needs torchvision's image transforms only, so declaring
 the names of those operators (without an implementation) is enough. Where the binary loads, nothing is declared.
+
+torch's compiler, a third of the time that open_clip takes, is left until somebody compiles: decorators of timm and
+torchvision would bring it. (`handler/engines/import_open_clip.py` does both for the handler, and says more.)
 """
 
 import importlib
 import logging
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from types import ModuleType
+from typing import Any
 
 import torch
 
@@ -48,6 +53,24 @@ def _declare_operators() -> None:
 
 
 @contextmanager
+def _without_compiler() -> Iterator[None]:
+    utils: Any = ModuleType("torch._dynamo.utils")
+    utils.is_compile_supported = lambda device: importlib.import_module(utils.__name__).is_compile_supported(device)
+    disable = torch.compiler.disable
+    torch.compiler.disable = _as_it_is
+    sys.modules[utils.__name__] = utils
+    try:
+        yield
+    finally:
+        torch.compiler.disable = disable
+        del sys.modules[utils.__name__]
+
+
+def _as_it_is(fn: Callable[..., Any] | None = None, recursive: bool = True, *, reason: str | None = None) -> Any:
+    return _as_it_is if fn is None else fn
+
+
+@contextmanager
 def no_warnings() -> Iterator[None]:
     """Keep open_clip from warning that the weights are random, of a model that is made for its shapes alone."""
     logging.disable(logging.WARNING)
@@ -61,8 +84,8 @@ try:
     environment.endpoint()  # huggingface_hub takes HF_ENDPOINT apart while it is imported, and dies of it
 except FetchError as error:
     sys.exit(f"error: {error}")  # a command imports this before it can tell an error itself
-_import_torchvision()
-
-import open_clip  # noqa: E402  (only after torchvision is known to import)
+with nullcontext() if "torch._dynamo" in sys.modules else _without_compiler():
+    _import_torchvision()
+    import open_clip  # only after torchvision is known to import
 
 __all__ = ["no_warnings", "open_clip"]

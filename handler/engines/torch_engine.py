@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from tokenizers.models import BPE
 
 from handler.engines import hf_cache, hidden_sys
+from handler.engines.import_open_clip import import_open_clip
 from handler.engines.text_cleaning import CLEAN
 from handler.engines.threads import thread_count
-from handler.engines.torchvision_ops import import_open_clip
 from handler.errors import BundleError
 from handler.manifest import Manifest, ModelEntry
 from handler.settings import Settings
@@ -28,7 +28,7 @@ class TorchEngine:
         os.environ.pop("OPENBLAS_NUM_THREADS", None)
         if not Path("/sys/devices/system/cpu/possible").exists():
             hidden_sys.import_torch()
-        open_clip = import_open_clip()
+        open_clip = import_open_clip(manifest.models)
         import torch
 
         torch.set_num_threads(thread_count(settings))

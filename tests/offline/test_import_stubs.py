@@ -1,8 +1,12 @@
-"""OpenVINO is imported without what only builds graphs, in a process of its own: whoever wants that still gets it."""
+"""Libraries are imported without what no request reaches, in a process of its own: whoever wants that still gets it."""
 
 import subprocess
 import sys
 
+import pytest
+
+from handler.engines.import_open_clip import needs_transformers
+from handler.manifest import Golden, ModelEntry
 from tests.patience import SECONDS
 
 PROGRAM = """
@@ -14,6 +18,60 @@ from openvino import opset13
 import openvino.frontend
 assert callable(opset13.matmul) and openvino.frontend.FrontEndManager
 """
+# argv: whether the model's tokenizer is transformers'
+OPEN_CLIP = """
+import sys
+from types import SimpleNamespace
+from handler.engines.import_open_clip import import_open_clip
+import torch
+disable = torch.compiler.disable
+needed = sys.argv[1] == "hf"
+entry = SimpleNamespace(engine="torch", tokenizer={"kind": sys.argv[1]}, sources=[{"roles": ["weights"]}])
+open_clip = import_open_clip([entry])
+assert ("transformers" in sys.modules, open_clip.hf_model.transformers is not None) == (needed, needed)
+assert not {"torch._dynamo", "torch._dynamo.utils", "sympy"} & set(sys.modules)
+assert open_clip.timm_model.timm is not None and torch.compiler.disable is disable
+assert import_open_clip([entry]) is open_clip
+open_clip.create_model("ViT-S-32-alt")
+assert "torch._dynamo" not in sys.modules
+
+from torchvision.ops import roi_align
+asked = sys.modules[roi_align.__module__].is_compile_supported("cpu")
+import torch._dynamo.utils
+assert torch._dynamo.utils.is_compile_supported("cpu") == asked
+assert torch.compile(torch.nn.Identity(), backend="eager")(torch.ones(1)) == 1
+from transformers import AutoTokenizer
+assert callable(AutoTokenizer.from_pretrained)
+"""
+LAYER = """
+import sys
+from layer.openclip import open_clip
+import torch
+assert not {"torch._dynamo", "torch._dynamo.utils"} & set(sys.modules)
+assert open_clip.timm_model.timm is not None and open_clip.hf_model.transformers is not None
+assert torch.compiler.disable.__module__ == "torch.compiler"
+from torchvision.ops import roi_align
+asked = sys.modules[roi_align.__module__].is_compile_supported("cpu")
+import torch._dynamo.utils
+assert torch._dynamo.utils.is_compile_supported("cpu") == asked
+"""
+
+
+@pytest.mark.parametrize("program", [[OPEN_CLIP, "simple"], [OPEN_CLIP, "hf"], [LAYER]], ids=["simple", "hf", "layer"])
+def test_open_clip_is_imported_without_the_compiler_and_what_its_models_do_not_need(program: list[str]) -> None:
+    done = subprocess.run([sys.executable, "-c", *program], capture_output=True, text=True, timeout=SECONDS)
+    assert done.returncode == 0, done.stderr
+
+
+def test_transformers_is_needed_by_its_tokenizers_and_text_towers_and_where_nobody_knows() -> None:
+    golden = Golden([], [], [], [], [])
+    simple = ModelEntry("a", "a", "a", None, "torch", "fp32", 2, (8, 8), 4, 1, None, {}, {"kind": "simple"}, golden)
+    weights, tower = {"roles": ["weights", "config"]}, {"roles": ["text_config"]}
+
+    assert not needs_transformers(simple._replace(sources=[weights]))
+    assert needs_transformers(simple._replace(sources=[weights], tokenizer={"kind": "hf"}))
+    assert needs_transformers(simple._replace(sources=[weights, tower]))
+    assert needs_transformers(simple)
 
 
 def test_the_engine_leaves_out_what_builds_graphs_and_others_still_find_it() -> None:

@@ -55,7 +55,7 @@ from handler.engines import hf_cache
 from handler.engines import torch_engine
 manifest, settings = SERVICE.models.manifest, SERVICE.settings
 hf_cache.prepare(manifest, settings)
-open_clip = torch_engine.import_open_clip()
+open_clip = torch_engine.import_open_clip(manifest.models)
 entry = manifest.model("ViT-B-32/laion2b_s34b_b79k")
 def seconds(load):
     start = time.process_time()
