@@ -1,11 +1,13 @@
 """Run a causal text tower over as many positions as each text needs: what follows the end-of-text token is padding."""
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-STEPS = (8, 16, 32)  # positions; texts of about one length run together, so that a long one does not slow short ones
+# What a run costs besides its positions, in positions: every weight is read once more. Measured 6 to 26 on ViT-B-32.
+RUN = 16
 
 
 def run_by_length(
@@ -17,15 +19,35 @@ def run_by_length(
     """
     ends = ids.argmax(axis=1) if end_id is None else (ids == end_id).argmax(axis=1)
     lengths = np.maximum(ends + 1, 2)
-    groups = np.searchsorted(STEPS, lengths)
-    if (groups == groups[0]).all():
-        return run(ids[:, : lengths.max()])
+    longest = groups(lengths.tolist())
+    if len(longest) == 1:
+        return run(ids[:, : longest[0]])
     vectors: NDArray[np.float32] | None = None
-    for group in sorted(set(groups.tolist())):  # np.unique would import numpy.ma
-        rows = np.flatnonzero(groups == group)
-        some = run(ids[rows, : lengths[rows].max()])
+    for shorter, limit in zip([0, *longest], longest, strict=False):
+        rows = np.flatnonzero((lengths > shorter) & (lengths <= limit))
+        some = run(ids[rows, :limit])
         if vectors is None:
             vectors = np.empty((len(ids), some.shape[1]), np.float32)
         vectors[rows] = some
     assert vectors is not None  # noqa: S101 - there is a first group
     return vectors
+
+
+def groups(lengths: Sequence[int]) -> list[int]:
+    """Return the longest length of each group, ascending: of all ways to group, the one that computes least."""
+    counted = sorted(Counter(lengths).items())
+    best, begins = [0], [0]  # of the lengths before each: the least cost, and where the last group begins
+    for end, (longest, _) in enumerate(counted):
+        cost, begin, texts = float("inf"), end, 0
+        for at in range(end, -1, -1):
+            texts += counted[at][1]
+            if (found := best[at] + RUN + texts * longest) < cost:
+                cost, begin = found, at
+        best.append(int(cost))
+        begins.append(begin)
+    found_groups: list[int] = []
+    end = len(counted)
+    while end:
+        found_groups.insert(0, counted[end - 1][0])
+        end = begins[end]
+    return found_groups
