@@ -37,20 +37,24 @@ class Place(Protocol):
 def files_below(root: Path) -> Iterator[tuple[Path, os.stat_result]]:
     """Yield the files of a directory and of those in it, with their facts; what goes meanwhile is left out.
 
-    Raises OSError for a file that the system tells nothing of for another reason.
+    Raises OSError for a directory or a file that cannot be read for another reason.
     """
-    for folder, folders, names in os.walk(root):
+    for folder, folders, names in os.walk(root, onerror=_raise_unless_gone):
         folders.sort()
         for name in sorted(names):
             path = Path(folder, name)
             try:
                 facts = path.stat()
             except OSError as error:
-                if error.errno not in GONE:
-                    raise
+                _raise_unless_gone(error)
                 continue
             if S_ISREG(facts.st_mode):
                 yield path, facts
+
+
+def _raise_unless_gone(error: OSError) -> None:
+    if error.errno not in GONE:
+        raise error
 
 
 class Directory:

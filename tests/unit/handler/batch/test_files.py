@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from openclip_lambda.batch import places, sample
+from openclip_lambda.cli import main as cli
 
 from handler.batch.files import files_below
 from handler.batch.folder_plan import plan
@@ -98,7 +99,9 @@ def test_a_store_lists_in_the_order_of_names_as_a_bucket_does(tmp_path: Path) ->
     assert [entry.name for entry in store.list("run=")] == sorted(names)
 
 
-def test_a_directory_that_may_not_be_read_is_told(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_directory_that_may_not_be_read_is_told(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     real = os.scandir
 
     def scandir(folder: Any) -> Any:
@@ -111,3 +114,7 @@ def test_a_directory_that_may_not_be_read_is_told(root: Path, monkeypatch: pytes
         list(files_below(root))
     with pytest.raises(StartError, match=r"root/b cannot be read: allow this user"):
         _plan(root)
+    with pytest.raises(PermissionError):
+        _client(root)
+    assert cli.main(["batch", "estimate", str(root)]) == 1  # a smaller number would be believed
+    assert f"error: {root / 'b'}: Permission denied: this user has no permission" in capsys.readouterr().err
