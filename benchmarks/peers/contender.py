@@ -1,18 +1,19 @@
-"""What every contender of the comparison can do, and what it is given to start from."""
+"""What every contender of the comparison can do, and what it is given to start from.
+
+It imports nothing that a cold start would pay: `dataclasses` brings `inspect`.
+"""
 
 import importlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 
-@dataclass(frozen=True)
-class Start:
+class Start(NamedTuple):
     """What a contender loads from. `threads` is how many processors it may use.
 
     `peers` holds the files that `prepare` made, `hub` is the cache with open_clip's weights, and `bundles` holds our
@@ -35,7 +36,7 @@ class Start:
     def as_json(self) -> dict[str, Any]:
         """Return what `read` takes."""
         paths = {"peers": str(self.peers), "hub": str(self.hub)}
-        return {**vars(self), **paths, "bundles": {name: str(path) for name, path in self.bundles.items()}}
+        return {**self._asdict(), **paths, "bundles": {name: str(path) for name, path in self.bundles.items()}}
 
 
 class Towers(Protocol):
@@ -61,8 +62,7 @@ class Requests(Protocol):
         """Return the embeddings of an answer, in the order of what was asked."""
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """One row of the comparison: a class, `module:Class`, with its keyword arguments.
 
     `environment` names the requirements file of the environment that it runs in; without one it is the builder's.
@@ -71,7 +71,7 @@ class Entry:
 
     name: str
     place: str
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = {}
     environment: str = ""
     towers: bool = True
     requests: bool = False

@@ -3,7 +3,6 @@
 import base64
 import json
 import os
-import tempfile
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -19,9 +18,8 @@ class OurHandler:
     """The shipped handler on one bundle."""
 
     def __init__(self, start: Start, engine: str) -> None:
-        self._cache = tempfile.TemporaryDirectory(prefix="openclip-bench-")
         os.environ["OPENCLIP_BUNDLE_DIR"] = str(start.bundles[engine])
-        os.environ["OPENCLIP_CACHE_DIR"] = self._cache.name
+        os.environ["OPENCLIP_CACHE_DIR"] = os.environ["SCRATCH"]
         from handler.app import SERVICE, lambda_handler
 
         self._handle, self._service = lambda_handler, SERVICE

@@ -71,11 +71,11 @@ def running(python: str, given: Mapping[str, Any], patience: float = PATIENCE) -
     With OPENCLIP_DEBUG=1 it writes its warnings and errors to the terminal, and its reason is not kept.
     """
     debug = "OPENCLIP_DEBUG" in os.environ
-    with tempfile.TemporaryFile() as errors:
+    with tempfile.TemporaryFile() as errors, tempfile.TemporaryDirectory(prefix="openclip-bench-") as scratch:
         try:
             process = subprocess.Popen(
                 [python, "-c", COMMAND, json.dumps(given)],
-                env=child_environ(),
+                env={**child_environ(), "SCRATCH": scratch},
                 cwd=ROOT,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

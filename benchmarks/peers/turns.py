@@ -164,7 +164,7 @@ class Turns:
         allowed = sorted(os.sched_getaffinity(0))[: cpus or 2]
         inputs = self._start.peers / "inputs"
         given = {
-            "entry": vars(entry),
+            "entry": entry._asdict(),
             "start": {**self._start.as_json(), "threads": len(allowed)},
             "inputs": str(inputs),
             "request": str(inputs / "request.json"),

@@ -52,7 +52,7 @@ def of_process(entry: Entry, start: Start) -> dict[str, list[list[float]]]:
     """Return a contender's embeddings of the same from a process of its own, as a benchmark measures it."""
     folder = start.peers / "inputs"
     given = {
-        "entry": vars(entry),
+        "entry": entry._asdict(),
         "start": start.as_json(),
         "inputs": str(folder),
         "request": str(folder / "request.json"),

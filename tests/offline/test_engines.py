@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -209,8 +209,8 @@ def test_the_benchmark_measures_open_clips_work_in_towers_and_in_requests(served
     for entry in (one for one in OURS if one.options["engine"] == name):
         wanted = compared_inputs.expected(compared.peers)
         for towers in (True, False):
-            start = replace(compared, bundles={name: served.bundle})
-            found = compared_inputs.of_process(replace(entry, towers=towers), start)
+            start = compared._replace(bundles={name: served.bundle})
+            found = compared_inputs.of_process(entry._replace(towers=towers), start)
             for kind, vectors in wanted.items():
                 assert least_cosine(vectors, found[kind]) >= MIN_COSINE[served.precision], (kind, towers)
 
