@@ -75,8 +75,10 @@ def test_killed_three_times_and_resumed_it_writes_the_same_bytes(
         path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()
     }  # and nothing is left beside it
     requests = [tuple(found) for found in batched.sent]
-    # Each kill costs what was on its way: one request for each of those at once, and the two parts of the refused one.
-    assert len(requests) - len(set(requests)) <= 3 * jobs + 2
+    beside = {f"text {number}" for number in range(30, 35)}  # a request that is refused is asked in parts, by each run
+    again = [found for found in requests if not beside & set(found)]
+    assert len(again) - len(set(again)) <= 3 * jobs  # a kill costs what was on its way, one request for each at once
+    assert max(requests.count(found) for found in requests) <= 4  # runs
 
 
 def test_what_is_new_in_a_folder_is_all_that_is_sent(run: Run, tmp_path: Path) -> None:
