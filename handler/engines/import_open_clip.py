@@ -82,7 +82,10 @@ def _is_compile_supported(device_type: str) -> bool:
 
 @contextmanager
 def _put(modules: "dict[str, ModuleType | None]") -> Iterator[None]:
-    """Have an import find these within, and the real ones afterwards; None is one that is not installed."""
+    """Have an import find these within, and the real ones afterwards; None is one that is not installed.
+
+    Code of one's own (`handler_ext`) is imported before an engine is, so that it finds the real ones.
+    """
     sys.modules.update(modules)  # type: ignore[arg-type]
     try:
         yield
