@@ -24,6 +24,7 @@ from layer.package import (
     search_image,
     size_check,
     tree,
+    wheels,
 )
 from layer.package.compile_bytecode import compile_for
 from layer.package.digest import tree_sha256
@@ -89,7 +90,7 @@ def _package(
     bundle: Path, facts: Manifest, output: Path, cache: Path, index: str | None, extras: Sequence[str], own: Path | None
 ) -> Packaged:
     target, formats = facts.target, facts.target.image_formats or ()
-    needed = {model.engine for model in facts.models} | image_formats.requirements(formats)
+    needed = wheels.needed(facts.models) | image_formats.requirements(formats)
     size_check.refuse_beforehand(facts, layers=len(ZIPS) - 1)
     with tempfile.TemporaryDirectory(prefix=".package-", dir=output) as scratch:
         trees, staged = Path(scratch) / "trees", Path(scratch) / "staged"

@@ -4,16 +4,19 @@ The files are requirements as pip reads them with `--require-hashes`. `make pins
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from layer.bundle.records import ModelEntry
+from layer.engines import ENGINES
 from layer.errors import PackageError
 from layer.spec import Target
 
 FOLDER = Path(__file__).with_name("hashes")
 # Of PyTorch's own CPU index, where one is named. PyPI's builds of them are for CUDA.
 TORCH = ("torch", "torchvision")
+TRANSFORMERS = "transformers"
 _PIN = re.compile(r"(?P<name>[A-Za-z0-9_.-]+)==(?P<version>\S+)(?P<hashes>( --hash=sha256:[0-9a-f]{64})+)")
 
 
@@ -29,6 +32,19 @@ class Wheel:
     def line(self) -> str:
         """The requirement, as pip reads it."""
         return f"{self.name}=={self.version}" + "".join(f" --hash=sha256:{digest}" for digest in self.sha256)
+
+
+def needed(models: Sequence[ModelEntry]) -> set[str]:
+    """Name what models take at run time: their engines, and transformers where open_clip reads a part of one by it."""
+    by_open_clip = [model for model in models if ENGINES[model.engine].ships_checkpoint]
+    return {model.engine for model in models} | (
+        {TRANSFORMERS} if any(map(_needs_transformers, by_open_clip)) else set()
+    )
+
+
+def _needs_transformers(model: ModelEntry) -> bool:
+    """Tell what the handler tells of it (handler/engines/import_open_clip.py): 121 MB are for these alone."""
+    return model.tokenizer.kind != "simple" or any("text_config" in source.roles for source in model.sources)
 
 
 def path(engine: str, target: Target) -> Path:

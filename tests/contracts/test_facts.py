@@ -23,7 +23,7 @@ from layer.bundle import manifest as layer_manifest
 from layer.doctor.checks import environment as doctor
 from layer.export import parity_gate
 from layer.naming import image_formats
-from layer.package import digest, pipeline
+from layer.package import digest, pipeline, wheels
 from layer.package.pipeline import EXTRAS
 from layer.registry import lambda_limits
 from layer.spec import CHOICES, Target
@@ -176,7 +176,7 @@ def test_the_package_shapes() -> None:
 
 def test_the_engines() -> None:
     requirements = (ROOT / "layer" / "package" / "requirements").glob("*.txt")
-    others = {"common", *EXTRAS, *image_formats.requirements(image_formats.DECODERS)}
+    others = {"common", wheels.TRANSFORMERS, *EXTRAS, *image_formats.requirements(image_formats.DECODERS)}
     agree(
         "engines",
         {

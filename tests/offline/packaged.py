@@ -3,7 +3,7 @@
 import os
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from importlib.metadata import distribution
 from pathlib import Path
 
@@ -13,12 +13,12 @@ from layer.package.shared_objects import shrink
 from layer.package.trim import trim
 
 
-def packaged(engine: str, tree: Path, formats: Sequence[str] = ()) -> Path:
-    """Link what the engine's requirements name into `tree`, and take out what never runs; returns the tree.
+def packaged(needed: Collection[str], tree: Path, formats: Sequence[str] = ()) -> Path:
+    """Link what files of requirements name into `tree`, and take out what never runs; returns the tree.
 
-    `formats` are those of image_formats.
+    `needed` are these files, as `layer.package.wheels.needed` names them, `formats` are those of image_formats.
     """
-    wanted = [engine, *sorted(image_formats.requirements(formats))]
+    wanted = [*sorted(needed), *sorted(image_formats.requirements(formats))]
     for name in (name for one in wanted for name in _names(f"{one}.txt")):
         for file in distribution(name).files or []:
             source, target = Path(str(file.locate())), tree / str(file)

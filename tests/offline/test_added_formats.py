@@ -45,7 +45,7 @@ for data in sys.argv[3:]:
 def test_a_package_decodes_what_image_formats_names(
     tmp_path: Path, image_formats: tuple[str, ...], expected: list[str]
 ) -> None:
-    tree = packaged("common", tmp_path / "python", image_formats)
+    tree = packaged(["common"], tmp_path / "python", image_formats)
     images = [encoded(picture(), kind).hex() for kind in ("AVIF", "HEIF")]
     command = [sys.executable, "-S", "-c", PROGRAM, str(tree), str(ROOT), *images]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=SECONDS, check=True)

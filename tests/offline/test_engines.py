@@ -20,6 +20,7 @@ from layer.bundle import sandbox
 from layer.bundle.manifest import read
 from layer.bundle.records import as_json
 from layer.demo import evaluate
+from layer.package.wheels import needed
 from tests.bounds import MIN_COSINE
 from tests.conftest import build_demo
 from tests.hub.repositories import demo_snapshot
@@ -130,7 +131,7 @@ def test_eight_threads_get_the_vectors_that_one_gets(served: Served) -> None:
 
 
 def test_a_cold_start_of_what_is_packaged_logs_nothing_but_lines_of_ours(served: Served, tmp_path: Path) -> None:
-    tree = packaged(served.engine, tmp_path / "tree")
+    tree = packaged(needed(read(served.bundle).models), tmp_path / "tree")
     lambdas = {"AWS_LAMBDA_FUNCTION_NAME": "openclip", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "3008"}
     paths = {"PYTHONPATH": f"{tree}{os.pathsep}{sandbox.ROOT}"}
     run = sandbox.run(served.bundle, ["-S", "-m", "tests.offline.cold_start_probe"], {**lambdas, **paths})

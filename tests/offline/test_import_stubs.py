@@ -34,6 +34,7 @@ assert open_clip.timm_model.timm is not None and torch.compiler.disable is disab
 assert import_open_clip([entry]) is open_clip
 open_clip.create_model("ViT-S-32-alt")
 assert "torch._dynamo" not in sys.modules
+assert needed or not {"transformers", "sentencepiece", "google.protobuf"} & set(sys.modules)  # a package has none
 
 from torchvision.ops import roi_align
 asked = sys.modules[roi_align.__module__].is_compile_supported("cpu")

@@ -18,7 +18,7 @@ from tests.unit.wheelhouse import TARGET, index, sha256, wheel
 NOT_THERE = {("openvino", "arm64")}  # its wheels for arm64 need a newer glibc than Lambda has
 
 
-@pytest.mark.parametrize("engine", ["onnx", "openvino", "torch", "heic"])
+@pytest.mark.parametrize("engine", ["onnx", "openvino", "torch", "transformers", "heic"])
 @pytest.mark.parametrize("architecture", ["x86_64", "arm64"])
 @pytest.mark.parametrize("python", PYTHONS)
 def test_every_pin_of_every_target_has_its_hash(engine: str, architecture: str, python: str) -> None:
