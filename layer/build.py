@@ -115,17 +115,14 @@ def _make_all(
     mode: str,
     prepared: "Prepared",
 ) -> list[Built]:
-    from layer.network import environment
     from layer.registry.table import weights_repository
+    from layer.sources.download import gather
     from layer.sources.preflight import ask_hub
     from layer.versions import check_versions
 
     check_versions()
     pinned: locks.Lock = {} if mode == "update" else pins
-    if not prepared and not environment.offline():
-        ask_hub(spec.models, pinned, cache, weights_repository)
-    from layer.sources.download import gather  # it imports torch
-
+    ask_hub(spec.models, pinned, cache, prepared, weights_repository)
     _advise(spec.models)
     fetched = gather(spec.models, cache, pinned, prepared)
     _refuse_two_commits(spec.models, fetched)

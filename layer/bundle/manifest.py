@@ -22,7 +22,7 @@ from layer.spec import ModelSpec, Spec
 from layer.versions import installed
 
 if TYPE_CHECKING:
-    from layer.sources.fetch import Fetched  # which imports torch: reading a manifest need not
+    from layer.sources.fetch import Fetched  # with the network: reading a manifest need not
 
 Record = TypeVar("Record")
 

@@ -57,7 +57,7 @@ def pinned(spec: Spec, options: argparse.Namespace) -> "Lock":
     new = [model for model in spec.models if model.id not in pins]
     if not new or not (here := prepared(spec, options, Path())):
         return pins
-    from layer.sources.prepared.listed import listed  # it imports torch
+    from layer.sources.prepared.listed import listed
 
     return {**listed(new, here), **pins}
 

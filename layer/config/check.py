@@ -152,8 +152,9 @@ def _names(model: Mapping[str, Any], local: bool) -> Iterator[str]:
             yield f"text_cfg.{key} = {_short(name)} {why}"
     timm = model["vision_cfg"].get("timm_model_name")
     if isinstance(timm, str) and timm:
-        import timm as library
+        from layer.openclip import open_clip  # late: it takes seconds. By itself timm stumbles over some torchvisions
 
+        library = open_clip.timm_model.timm
         if not re.fullmatch(r"[\w.-]+", timm) or not library.is_model(timm):
             near = difflib.get_close_matches(timm.rpartition("/")[2], library.list_models(), 1)
             fix = f"did you mean {near[0]}?" if near else "write one of timm.list_models()"

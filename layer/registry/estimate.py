@@ -46,19 +46,21 @@ def fits(spec: Spec, estimates: list[Estimate]) -> dict[str, int]:
 
 
 def _one(model: ModelSpec, configs: "Mapping[str, tuple[Config, Config]]") -> Estimate:
-    from layer.registry import parameter_count  # late: they import torch and open_clip
-    from layer.sources import resolve  # late: they import torch and open_clip
-
     form = "torch fp32" if ENGINES[model.engine].ships_checkpoint else model.precision
-    if model.id not in configs:
-        resolve.source_plan(model)  # a name or a tag that nobody knows
-        row = table.known(model.name) or parameter_count.count(model.name)
-    else:
-        from layer.openclip import no_warnings
-
-        with no_warnings():
-            row = parameter_count.count_config(*configs[model.id])
+    row = table.of_pair(model.name, model.pretrained) or _counted(model, configs.get(model.id))
     return Estimate(model, row["bytes"][form], row["tokenizer"])
+
+
+def _counted(model: ModelSpec, configs: "tuple[Config, Config] | None") -> Config:
+    from layer.openclip import no_warnings  # late, as the next one: torch takes seconds
+    from layer.registry import parameter_count
+    from layer.sources import resolve
+
+    with no_warnings():
+        if configs:
+            return parameter_count.count_config(*configs)
+        resolve.source_plan(model)  # a name or a tag that nobody knows
+        return parameter_count.count(model.name)
 
 
 def _configs(
@@ -67,14 +69,16 @@ def _configs(
     """Return of each model open_clip's config, and transformers' configs by the names that they may go by."""
     if not models:
         return {}
-    from layer.registry import parameter_count
     from layer.sources import resolve
     from layer.sources.download import gather_configs
     from layer.sources.prepared import chosen
 
     prepared = chosen.prepared(spec, sources or chosen.Options(), False, table.text_repositories, cache)
+    located = gather_configs(models, cache, pins or {}, prepared)
+    from layer.registry import parameter_count  # late: it imports torch
+
     found = {}
-    for model, fetched in zip(models, gather_configs(models, cache, pins or {}, prepared), strict=True):
+    for model, fetched in zip(models, located, strict=True):
         config: Config = {}
         towers = parameter_count.towers()
         for one in fetched:

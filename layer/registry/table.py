@@ -94,6 +94,13 @@ def text_repositories(weights: str) -> tuple[str, ...]:
     return next((pair.text for pair in pairs() if pair.weights == weights), ())
 
 
+def of_pair(name: str, pretrained: str | None) -> dict[str, Any] | None:
+    """Return the row of a model that has this tag; None for another pair."""
+    table = _table(name)
+    there = any((row["name"], row["pretrained"]) == (name, pretrained) for row in table["pairs"])
+    return table["models"].get(name) if there else None
+
+
 def known(name: str) -> dict[str, Any] | None:
     """Return a model's row, as `parameter_count.count` makes it; None for a model not in the registry."""
     row: dict[str, Any] | None = _table(name)["models"].get(name)

@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from layer.errors import FetchError
 from layer.files.link import link
@@ -13,9 +12,7 @@ from layer.network import environment, transfer, xet
 from layer.progress import file_sha256
 from layer.sources import hub
 from layer.sources.lock import LockedFile, LockedSource
-
-if TYPE_CHECKING:
-    from layer.sources.resolve import Need
+from layer.sources.resolve import Need
 
 WORKERS = 4  # questions or files at a time: enough to fill a line, few enough for a hub that counts connections
 EMBEDDED = Path(__file__).parents[1] / "demo" / "hub"  # repositories that come with this project, in cache layout
@@ -47,7 +44,7 @@ class Located:
     `as_found` names the files of a prepared source whose hashes nothing vouches for: they are taken as they are.
     """
 
-    need: "Need"
+    need: Need
     asked: str | None
     revision: str
     license: str | None
@@ -125,7 +122,7 @@ def git_blob(path: Path) -> str:
     return digest.hexdigest()
 
 
-def locate(need: "Need", asked: str | None, cache: Path, pin: LockedSource | None = None) -> Located:
+def locate(need: Need, asked: str | None, cache: Path, pin: LockedSource | None = None) -> Located:
     """Find a repository at its pin, or at the commit that `asked` (a branch, a tag, None the default) names now.
 
     With a pin and every file in the cache the hub is not asked. Raises FetchError, PlanError.
@@ -133,7 +130,7 @@ def locate(need: "Need", asked: str | None, cache: Path, pin: LockedSource | Non
     return in_cache(need, asked, cache, pin) or _on_hub(need, asked, cache, pin.revision if pin else asked)
 
 
-def in_cache(need: "Need", asked: str | None, cache: Path, pin: LockedSource | None) -> Located | None:
+def in_cache(need: Need, asked: str | None, cache: Path, pin: LockedSource | None) -> Located | None:
     """Find a repository that comes with this project, or of which the cache has every file at its pin."""
     embedded = EMBEDDED / repo_folder(need.repo)
     if embedded.is_dir():
@@ -163,7 +160,7 @@ def repo_folder(repo: str) -> str:
         raise FetchError(f"{error}: check the model's name, or what its config names") from error
 
 
-def _embedded(need: "Need", asked: str | None, folder: Path) -> Located:
+def _embedded(need: Need, asked: str | None, folder: Path) -> Located:
     revision = (folder / "refs" / "main").read_text()
     snapshot = folder / "snapshots" / revision
     files = need.choose([path.name for path in snapshot.iterdir()])
@@ -171,7 +168,7 @@ def _embedded(need: "Need", asked: str | None, folder: Path) -> Located:
     return Located(need, asked, revision, "apache-2.0", snapshot, expected)
 
 
-def _on_hub(need: "Need", asked: str | None, cache: Path, revision: str | None) -> Located:
+def _on_hub(need: Need, asked: str | None, cache: Path, revision: str | None) -> Located:
     found = hub.repository(need.repo, revision)
     expected = {}
     for name in need.choose(list(found.files)):

@@ -13,7 +13,6 @@ from layer.errors import CheckpointError, PlanError
 from layer.files.foreign import read_json, refuse_pointer
 from layer.naming import checked
 from layer.naming.repositories import looks_like_a_path, no_repository
-from layer.openclip import open_clip
 from layer.progress import file_sha256
 from layer.sources import resolve
 from layer.sources.fetch import Expected, Located, download_url
@@ -107,6 +106,8 @@ def _config(model: ModelSpec, weights: Path) -> tuple[dict[str, Any], Path]:
 
 
 def _registry_config(model: ModelSpec) -> dict[str, Any]:
+    from layer.openclip import open_clip  # late: it takes seconds
+
     name, _, tag = str(model.config).rpartition("/")
     pair = open_clip.get_pretrained_cfg(name, tag)
     try:

@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from layer.errors import StorageError
 from layer.files import disk_errors, replace
@@ -16,13 +16,12 @@ from layer.files.directory_lock import held
 from layer.files.link import link
 from layer.sources import hf_cache
 from layer.sources import lock as locks
+from layer.sources.download import NOTHING_PREPARED, gather
 from layer.sources.fetch import Fetched, repo_folder
+from layer.sources.prepared.search import Prepared
 from layer.sources.prepared.survey import CACHE
 from layer.sources.prepared.vouched import CONTENTS
 from layer.spec import Spec
-
-if TYPE_CHECKING:
-    from layer.sources.prepared.search import Prepared
 
 VERSION = 1
 
@@ -34,7 +33,7 @@ def fetch(
     lock: Path | None = None,
     update: bool = False,
     by_xet: bool = False,
-    prepared: "Prepared | None" = None,
+    prepared: Prepared | None = None,
 ) -> dict[str, Any]:
     """Fetch what every model takes into `output`, which is replaced as a whole, and only once all of it is there.
 
@@ -43,8 +42,6 @@ def fetch(
     storage where it has them there. What `prepared` sources have is copied, and not downloaded. Returns what the list
     in `output` says: repositories with their commits, files, sizes and hashes. Raises BuildError.
     """
-    from layer.sources.download import NOTHING_PREPARED, gather  # it imports torch
-
     with disk_errors.explained("the fetch", output.parent, cache):
         _check_replaceable(output)
         with held(output.with_name(f".{output.name}.lock"), str(output)), held(cache / ".lock", str(cache)):

@@ -1,23 +1,29 @@
-"""What would stop a build minutes later, asked first: samples that cannot be read, a hub that cannot be reached.
+"""What would stop a command seconds later, asked first: whether the hub can be reached.
 
-Torch and open_clip, which take seconds to import, are not needed for any of it.
+Torch and open_clip, which take seconds to import, are not needed for it.
 """
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from layer.network import environment
 from layer.sources.lock import Lock
+from layer.sources.prepared.search import Prepared
 from layer.spec import ModelSpec
 
 
 def ask_hub(
-    models: Sequence[ModelSpec], pins: Lock, cache: Path, weights_of: Callable[[str, str | None], str | None]
+    models: Sequence[ModelSpec],
+    pins: Lock,
+    cache: Path,
+    prepared: Prepared,
+    weights_of: Callable[[str, str | None], str | None],
 ) -> None:
-    """Ask the hub what the build will ask first, if it will ask at all. Raises FetchError.
+    """Ask the hub what will be asked of it first, if anything will: not where there are prepared sources, or offline.
 
-    `weights_of` gives the repository of a registry pair's weights, None where it has none.
+    `weights_of` gives the repository of a registry pair's weights, None where it has none. Raises FetchError.
     """
-    for model in models:
+    for model in [] if prepared or environment.offline() else models:
         repo = _repository(model, weights_of)
         if repo and not _is_here(model, repo, pins, cache):
             return

@@ -1,4 +1,7 @@
-"""What a model is made of: which repositories, which of their files, and where else its weights are served from."""
+"""What a model is made of: which repositories, which of their files, and where else its weights are served from.
+
+Only the registry is open_clip's to know. Its import takes seconds, and is left to the functions that ask it.
+"""
 
 import posixpath
 from collections.abc import Mapping, Sequence
@@ -10,7 +13,6 @@ from console.suggest import did_you_mean
 from layer.config.check import read_config
 from layer.errors import PlanError
 from layer.naming.model_names import LISTS
-from layer.openclip import open_clip
 from layer.spec import ModelSpec
 
 CONFIG_FILE = "open_clip_config.json"
@@ -140,6 +142,8 @@ def checksum(url: str) -> str:
 
 def _advice(model: ModelSpec, pair: Mapping[str, Any], config: Mapping[str, Any]) -> str | None:
     """Tell where open_clip computes a model with another activation than it was trained with, and only warns."""
+    from layer.openclip import open_clip
+
     trained, computed = bool(pair.get("quick_gelu")), bool(config.get("quick_gelu"))
     if trained == computed:
         return None
@@ -164,6 +168,8 @@ def weights_need(model: ModelSpec) -> Need:
 
 
 def _pretrained_cfg(model: ModelSpec) -> dict[str, Any]:
+    from layer.openclip import open_clip
+
     if model.name not in open_clip.list_models():
         hint = did_you_mean(model.name, open_clip.list_models())
         raise PlanError(f"open_clip {open_clip.__version__} has no model {model.name!r}{hint} ({LISTS})")
@@ -203,6 +209,8 @@ def model_config(model: ModelSpec, config_file: Path | None) -> dict[str, Any]:
     Raises PlanError naming every field of it that open_clip would not honor.
     """
     if config_file is None:
+        from layer.openclip import open_clip
+
         config: dict[str, Any] = open_clip.get_model_config(model.name)
         return config
     return dict(read_config(config_file, f"{CONFIG_FILE} of {model.id}", PlanError)["model_cfg"])

@@ -6,21 +6,18 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from huggingface_hub import try_to_load_from_cache
 
 from layer.findings.finding import Finding
 from layer.naming import checked
 from layer.progress import file_sha256
+from layer.sources import resolve
 from layer.sources.fetch import Expected, Located, git_blob
 from layer.sources.lock import LockedFile, LockedSource
 from layer.sources.prepared import damage, revisions, vouched
 from layer.sources.prepared.survey import Copy
-
-if TYPE_CHECKING:
-    from layer.sources.resolve import Need
-
+from layer.sources.resolve import Need
 
 _PARTS = (".partial", ".part", ".crdownload")  # of this builder, of browsers
 _OTHER_WEIGHTS = r"\.(safetensors|bin|pth|pt|ckpt|npz|gguf|onnx|h5|msgpack)(\.index\.json|\.part|\.aria2)?$"
@@ -56,7 +53,7 @@ class _Snapshot:
         return self.notes.of(self.folder, name) is not None
 
 
-def located(copy: Copy, need: "Need", asked: str | None, pin: LockedSource | None) -> Located:
+def located(copy: Copy, need: Need, asked: str | None, pin: LockedSource | None) -> Located:
     """Open a copy as the repository that is needed, at its pin if it has one. Raises LackingError."""
     snapshot = _snapshot(copy, need.repo, asked, pin)
     names, found = _names(snapshot, need)
@@ -96,10 +93,8 @@ def _snapshot(copy: Copy, repo: str, asked: str | None, pin: LockedSource | None
     return _Snapshot(copy, repo, copy.folder, notes.commit, notes)
 
 
-def _names(snapshot: _Snapshot, need: "Need") -> tuple[list[str], list[Finding]]:
+def _names(snapshot: _Snapshot, need: Need) -> tuple[list[str], list[Finding]]:
     """Name the files to take, as far as they are there, and what is not there, or is not the file itself."""
-    from layer.sources import resolve  # late: it imports torch
-
     candidates = [name for names in resolve.candidates(need).values() for name in names]
     broken = {name: finding for name in candidates if (finding := damage.broken(snapshot.folder / name))}
     whole = [name for name in candidates if name not in broken and snapshot.has(name)]

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from layer.files.link import point_to
 from layer.findings.finding import Finding
@@ -16,10 +16,8 @@ from layer.sources.lock import LockedSource
 from layer.sources.prepared import opened
 from layer.sources.prepared.places import Place
 from layer.sources.prepared.survey import Copy, survey
+from layer.sources.resolve import Need, parts
 from layer.spec import ModelSpec
-
-if TYPE_CHECKING:
-    from layer.sources.resolve import Need
 
 Found = tuple[Located | None, list[Finding]]
 
@@ -27,7 +25,7 @@ Found = tuple[Located | None, list[Finding]]
 class _Key(NamedTuple):
     """What was looked for; `pin` is the commit of models.lock."""
 
-    need: "Need"
+    need: Need
     asked: str | None
     pin: str | None
     model: str
@@ -60,15 +58,15 @@ class Prepared:
     def __bool__(self) -> bool:
         return bool(self.places or self.own)
 
-    def find(self, need: "Need", asked: str | None, pin: LockedSource | None, model: ModelSpec) -> Located | None:
+    def find(self, need: Need, asked: str | None, pin: LockedSource | None, model: ModelSpec) -> Located | None:
         """Return the repository, at its pin if it has one, None where no source has all of it."""
         return self._search(need, asked, pin, model)[0]
 
-    def findings(self, need: "Need", asked: str | None, pin: LockedSource | None, model: ModelSpec) -> list[Finding]:
+    def findings(self, need: Need, asked: str | None, pin: LockedSource | None, model: ModelSpec) -> list[Finding]:
         """Say why no source has the repository."""
         return self._search(need, asked, pin, model)[1]
 
-    def stated(self, need: "Need", asked: str | None, model: ModelSpec) -> tuple[str | None, str | None] | None:
+    def stated(self, need: Need, asked: str | None, model: ModelSpec) -> tuple[str | None, str | None] | None:
         """Return the commit and the license that a repository states here; None where no source has it."""
         for copy in self._copies(need, model):
             with suppress(opened.LackingError):
@@ -118,14 +116,14 @@ class Prepared:
         """Return the directories that are searched."""
         return list(dict.fromkeys(place.path for place in (*self.own.values(), *self.places)))
 
-    def _search(self, need: "Need", asked: str | None, pin: LockedSource | None, model: ModelSpec) -> Found:
+    def _search(self, need: Need, asked: str | None, pin: LockedSource | None, model: ModelSpec) -> Found:
         key = _Key(need, asked, pin.revision if pin else None, model.id)
         with self._knowing:  # one after another: their work is reading, and a disk does that best in one piece
             if key not in self._known:
                 self._known[key] = self._look(need, asked, pin, model)
             return self._known[key]
 
-    def _look(self, need: "Need", asked: str | None, pin: LockedSource | None, model: ModelSpec) -> Found:
+    def _look(self, need: Need, asked: str | None, pin: LockedSource | None, model: ModelSpec) -> Found:
         lacking: list[Finding] = []
         for copy in dict.fromkeys(self._copies(need, model)):
             try:
@@ -138,10 +136,8 @@ class Prepared:
             return joined, []
         return None, list(dict.fromkeys(lacking)) or list(self._nowhere(need, model))
 
-    def _joined(self, need: "Need", asked: str | None, pin: LockedSource | None, model: ModelSpec) -> Located | None:
+    def _joined(self, need: Need, asked: str | None, pin: LockedSource | None, model: ModelSpec) -> Located | None:
         """Join a repository of parts: where `cache_dir` was given to one of open_clip's calls and not to the other."""
-        from layer.sources.resolve import parts  # late: it imports torch
-
         wanted = parts(need)
         found = [self._search(part, asked, pin, model)[0] for part in wanted] if len(wanted) > 1 else []
         whole = [one for one in found if one]
@@ -157,7 +153,7 @@ class Prepared:
         as_found = tuple(name for one in whole for name in one.as_found)
         return Located(need, asked, whole[0].revision, whole[0].license, folder, expected, as_found)
 
-    def _copies(self, need: "Need", model: ModelSpec) -> Iterator[Copy]:
+    def _copies(self, need: Need, model: ModelSpec) -> Iterator[Copy]:
         """Yield what may be the repository: first by its whole id, then by a folder's name, then by exclusion."""
         names = [need.repo.rpartition("/")[2]]
         of_weights = bool({"weights", "config"} & set(need.roles))
@@ -180,7 +176,7 @@ class Prepared:
             self._surveys[place] = survey(place)
         return self._surveys[place]
 
-    def _nowhere(self, need: "Need", model: ModelSpec) -> Iterator[Finding]:
+    def _nowhere(self, need: Need, model: ModelSpec) -> Iterator[Finding]:
         """Say that no source has the repository, or that one has it under another id."""
         last = need.repo.rpartition("/")[2].casefold()
         for copy in (copy for place in self._order(model) for copy in self._survey(place)):
