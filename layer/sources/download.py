@@ -41,6 +41,10 @@ def gather(
     of_model = _pins_of(models, pins)
     if prepared or environment.offline():
         refuse_missing(models, cache, prepared, _pin_of(of_model))
+    for model in models:
+        local_checkpoint.refuse_missing(model)
+    from layer.openclip import open_clip  # noqa: F401 - in this thread: Ctrl-C does not end the import of another
+
     with ThreadPoolExecutor(WORKERS) as pool:
         found = list(pool.map(lambda model: locate_repositories(model, cache, of_model[model.id], prepared), models))
     prepared.tell(one for sources in found for one in sources)

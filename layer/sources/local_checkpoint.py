@@ -60,14 +60,26 @@ def repository(model: ModelSpec, cache: Path) -> Own:
     return Own(Located(Need(repo, roles), None, revision, None, folder, expected), tuple(needs))
 
 
+def refuse_missing(model: ModelSpec) -> None:
+    """Raise CheckpointError where the model's checkpoint is a path that leads to no file and no directory."""
+    path = Path(str(model.checkpoint))
+    if model.checkpoint and not _is_address(model.checkpoint) and not (path.is_file() or path.is_dir()):
+        raise CheckpointError(f"{path}, the checkpoint of {model.id}, is not there: paths are relative to models.toml")
+
+
+def _is_address(checkpoint: str) -> bool:
+    return "://" in checkpoint
+
+
 def _weights(model: ModelSpec, place: Path) -> Path:
     given = str(model.checkpoint)
-    if "://" in given:
+    if _is_address(given):
         # By the whole address: files of two addresses may have one name.
         target = place / hashlib.sha256(given.encode()).hexdigest()[:16] / checked.url_file(given)
         if not target.exists():
             download_url(given, target, resolve.checksum(given))
         return target
+    refuse_missing(model)
     path = Path(given)
     if path.is_dir():
         found = sorted(one for one in path.iterdir() if one.suffix in KINDS)
@@ -78,8 +90,6 @@ def _weights(model: ModelSpec, place: Path) -> Path:
                 f"{path} has to have one checkpoint ({', '.join(KINDS)}), it has {names}: name the file"
             )
         return chosen[0]
-    if not path.is_file():
-        raise CheckpointError(f"{path}, the checkpoint of {model.id}, is not there: paths are relative to models.toml")
     return path
 
 
