@@ -18,7 +18,7 @@ SATURATES = {"onnx": "8-bit products saturate (it has no VNNI)", "openvino": "8-
 
 @pytest.mark.parametrize("engine", SATURATES)
 def test_every_request_is_answered_as_here(engine: str, tmp_path: Path) -> None:
-    bundle, tree = build_demo(tmp_path, engine, "int8"), packaged(engine, tmp_path / "tree")
+    bundle, tree = build_demo(tmp_path, engine, "int8"), packaged([engine], tmp_path / "tree")
 
     found = emulated.here(bundle, tree, EVENTS, CPU)
 
