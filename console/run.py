@@ -37,6 +37,9 @@ def run(command: Callable[[], int | None], told: tuple[type[Exception], ...] = (
         return PIPE_CLOSED
     except KeyboardInterrupt:
         _say(stopped)
+        # Where the signal came while Python ran code that is text, as a dataclass is made by, `python -m` ends by the
+        # signal and not with the status, unless it runs another text.
+        eval("None")  # noqa: S307 - nobody's input
         return INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the last place that can tell it
         if not isinstance(error, told):

@@ -37,9 +37,8 @@ class Wheel:
 def needed(models: Sequence[ModelEntry]) -> set[str]:
     """Name what models take at run time: their engines, and transformers where open_clip reads a part of one by it."""
     by_open_clip = [model for model in models if ENGINES[model.engine].ships_checkpoint]
-    return {model.engine for model in models} | (
-        {TRANSFORMERS} if any(map(_needs_transformers, by_open_clip)) else set()
-    )
+    of_open_clip = {TRANSFORMERS for model in by_open_clip if _needs_transformers(model)}
+    return {model.engine for model in models} | of_open_clip
 
 
 def _needs_transformers(model: ModelEntry) -> bool:

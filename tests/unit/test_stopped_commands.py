@@ -2,11 +2,18 @@
 
 import errno
 import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from console.os_errors import explain
 from console.run import run
+from tests.patience import SECONDS
+
+ROOT = Path(__file__).parents[2]
 
 
 def told(error: Exception, capsys: pytest.CaptureFixture[str]) -> str:
@@ -33,3 +40,17 @@ def test_a_part_of_a_package_that_cannot_be_imported_is_not_taken_for_a_package(
 ) -> None:
     line = told(ImportError("libgomp.so.1: cannot open shared object file", name="_C"), capsys)
     assert "_C cannot be imported (libgomp.so.1: cannot open shared object file)" in line
+
+
+def test_ctrl_c_while_python_runs_text_ends_with_the_status_too(tmp_path: Path) -> None:
+    (tmp_path / "stopped.py").write_text(
+        "import sys\nfrom console.run import run\n"
+        "sys.exit(run(lambda: exec('import signal; signal.raise_signal(signal.SIGINT)')))\n"
+    )
+    environ = {"PYTHONPATH": os.pathsep.join((str(tmp_path), str(ROOT)))}
+
+    ended = subprocess.run(
+        [sys.executable, "-m", "stopped"], env=environ, capture_output=True, text=True, timeout=SECONDS, check=False
+    )
+
+    assert (ended.returncode, ended.stderr) == (128 + signal.SIGINT, "stopped\n")
