@@ -8,7 +8,7 @@ values forbidden, and the difference is told as the field of the config that is 
 import json
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
@@ -18,7 +18,7 @@ from layer.config.text_files import check_files
 from layer.errors import CheckpointError
 from layer.files.foreign import read_json
 from layer.fit.fields import Shapes, explain
-from layer.openclip import no_warnings, open_clip
+from layer.openclip import no_warnings, open_clip, operators_uncompiled
 from layer.sources import resolve
 from layer.spec import ModelSpec
 from layer.weights.checkpoint import open_tensors
@@ -59,6 +59,11 @@ def difference(config: dict[str, Any], tensors: Mapping[str, Tensor], towers: di
     `towers` are transformers' configs of text towers by repository. Raises CheckpointError where open_clip cannot
     make such a model at all.
     """
+    with nullcontext() if config["text_cfg"].get("hf_model_name") else operators_uncompiled():
+        return _difference(config, tensors, towers)
+
+
+def _difference(config: dict[str, Any], tensors: Mapping[str, Tensor], towers: dict[str, Any]) -> str | None:
     import torch
 
     model = _on_meta(config, towers)

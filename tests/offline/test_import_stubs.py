@@ -56,6 +56,19 @@ asked = sys.modules[roi_align.__module__].is_compile_supported("cpu")
 import torch._dynamo.utils
 assert torch._dynamo.utils.is_compile_supported("cpu") == asked
 """
+# argv: a model of the registry
+FIT = """
+import sys
+from layer.fit.check import difference
+from layer.openclip import open_clip
+import torch
+assert "are not in it" in difference(open_clip.get_model_config(sys.argv[1]), {}, {})
+assert not {"torch._dynamo", "torch._inductor"} & set(sys.modules)
+assert "sympy" in sys.modules and "_dynamo" not in vars(torch)  # nothing that was imported is forgotten
+import torch._dynamo.utils
+assert torch.compile(torch.nn.Identity(), backend="eager")(torch.ones(1)) == 1
+assert torch.randn(2, device="meta").shape == (2,)
+"""
 
 
 @pytest.mark.parametrize("program", [[OPEN_CLIP, "simple"], [OPEN_CLIP, "hf"], [LAYER]], ids=["simple", "hf", "layer"])
@@ -77,4 +90,10 @@ def test_transformers_is_needed_by_its_tokenizers_and_text_towers_and_where_nobo
 
 def test_the_engine_leaves_out_what_builds_graphs_and_others_still_find_it() -> None:
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=SECONDS)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", ["ViT-B-32", "RN50"])
+def test_a_checkpoint_s_shapes_are_held_to_its_config_without_the_compiler(name: str) -> None:
+    done = subprocess.run([sys.executable, "-c", FIT, name], capture_output=True, text=True, timeout=SECONDS)
     assert done.returncode == 0, done.stderr
