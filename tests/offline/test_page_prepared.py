@@ -21,7 +21,6 @@ PREPARED = marked(__file__, "docs/prepared-cache.md")
 NAMES = {
     "models--acme--tiny": f"models--timm--{NAME}",
     "models--acme--tokenizer": f"models--timm--{NAME}",
-    "tokenizer.json": "spiece.model",
     "acme/tiny at": f"timm/{NAME} at",
     "acme/tiny ": f"{NAME}/webli ",
 }
