@@ -82,10 +82,10 @@ def no_warnings() -> Iterator[None]:
 
 @contextmanager
 def operators_uncompiled() -> Iterator[None]:
-    """Keep operators on torch's meta device from importing its compiler, two thirds of such a model's time.
+    """Keep operators on torch's meta device from importing its compiler, over half of such a model's time.
 
     They are torch's own Python, each marked as not to be compiled, which asks the compiler at the first call.
-    transformers looks at the compiler itself: not for a text tower of its.
+    Not for a text tower of transformers, which looks at the compiler itself.
     """
     if "torch._dynamo" in sys.modules:
         yield

@@ -99,7 +99,7 @@ def _command(given: Sequence[str] | None) -> None:
     parser.add_argument("--samples", type=Path)
     arguments = parser.parse_args(given)
     logging.disable(logging.WARNING)  # stderr's last line is the reason of a failure
-    # Looking for garbage among the exporter's objects takes a tenth of the time, and this process ends soon.
+    # Looking for garbage among the exporter's objects takes up to a seventh of the time, and this process ends soon.
     gc.disable()
     _make(arguments.name, arguments.pretrained, arguments.out, arguments.samples)
 
