@@ -80,25 +80,6 @@ def no_warnings() -> Iterator[None]:
         logging.disable(logging.NOTSET)
 
 
-@contextmanager
-def operators_uncompiled() -> Iterator[None]:
-    """Keep operators on torch's meta device from importing its compiler, over half of such a model's time.
-
-    They are torch's own Python, each marked as not to be compiled, which asks the compiler at the first call.
-    Not for a text tower of transformers, which looks at the compiler itself.
-    """
-    if "torch._dynamo" in sys.modules:
-        yield
-        return
-    compiler: Any = ModuleType("torch._dynamo")
-    compiler.disable = lambda operator, *_, **__: operator
-    sys.modules[compiler.__name__] = compiler
-    try:
-        yield  # torch finds its lazy attribute `_dynamo` here, too
-    finally:
-        del sys.modules[compiler.__name__]
-
-
 try:
     environment.endpoint()  # huggingface_hub takes HF_ENDPOINT apart while it is imported, and dies of it
 except FetchError as error:
@@ -107,4 +88,4 @@ with nullcontext() if "torch._dynamo" in sys.modules else _without_compiler():
     _import_torchvision()
     import open_clip  # only after torchvision is known to import
 
-__all__ = ["no_warnings", "open_clip", "operators_uncompiled"]
+__all__ = ["no_warnings", "open_clip"]

@@ -8,17 +8,18 @@ values forbidden, and the difference is told as the field of the config that is 
 import json
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
+from layer import meta_model
 from layer.config.check import ignored
 from layer.config.text_files import check_files
 from layer.errors import CheckpointError
 from layer.files.foreign import read_json
 from layer.fit.fields import Shapes, explain
-from layer.openclip import no_warnings, open_clip, operators_uncompiled
+from layer.openclip import open_clip
 from layer.sources import resolve
 from layer.spec import ModelSpec
 from layer.weights.checkpoint import open_tensors
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from layer.sources.fetch import Fetched
 
 _WEIGHTS = (".safetensors", ".bin", ".pth", ".pt")
-_NAME = "checked"  # in open_clip's registry for so long
 
 
 class _ResizedError(Exception):
@@ -48,7 +48,11 @@ def refuse_unfit(model: ModelSpec, sources: "list[Fetched]") -> None:
     tensors = open_tensors(file)
     if file.suffix != ".safetensors":
         _refuse_script(file)
-    problem = difference(config, tensors, _towers(config, sources))
+    towers = _towers(config, sources)
+    try:
+        problem = difference(config, tensors, towers)
+    except CheckpointError as error:
+        raise CheckpointError(f"{model.id}: {error}{_where(model, weights)}") from error
     if problem:
         raise CheckpointError(f"{model.id}: its checkpoint does not fit its config: {problem}{_where(model, weights)}")
 
@@ -59,14 +63,14 @@ def difference(config: dict[str, Any], tensors: Mapping[str, Tensor], towers: di
     `towers` are transformers' configs of text towers by repository. Raises CheckpointError where open_clip cannot
     make such a model at all.
     """
-    with nullcontext() if config["text_cfg"].get("hf_model_name") else operators_uncompiled():
+    with meta_model.uncompiled(config):
         return _difference(config, tensors, towers)
 
 
 def _difference(config: dict[str, Any], tensors: Mapping[str, Tensor], towers: dict[str, Any]) -> str | None:
     import torch
 
-    model = _on_meta(config, towers)
+    model = meta_model.create(config, towers)
     wanted: Shapes = {key: tuple(value.shape) for key, value in model.state_dict().items()}
     if early := _unlike(config, tensors, model):
         return early
@@ -79,27 +83,6 @@ def _difference(config: dict[str, Any], tensors: Mapping[str, Tensor], towers: d
     if problem := explain(config, wanted, found):
         return problem
     return _cast(model, loaded)
-
-
-def _on_meta(config: dict[str, Any], towers: dict[str, Any]) -> Any:
-    import torch
-
-    from layer.registry.parameter_count import text_towers_known
-
-    with ExitStack() as stack:
-        stack.enter_context(patch.dict("open_clip.factory._MODEL_CONFIGS", {_NAME: config}))
-        stack.enter_context(torch.device("meta"))
-        stack.enter_context(no_warnings())
-        if config["text_cfg"].get("hf_model_name"):
-            stack.enter_context(text_towers_known(towers))
-        try:
-            return open_clip.create_model(_NAME, device="meta", load_weights=False, pretrained_text=False)
-        except Exception as error:
-            first_line = (str(error).strip() or "no reason").splitlines()[0][:200]
-            raise CheckpointError(
-                f"open_clip {open_clip.__version__} cannot build a model of this config ({type(error).__name__}: "
-                f"{first_line}): write the fields as they were in training"
-            ) from error
 
 
 def _as_open_clip_takes_it(model: Any, state: dict[str, Any]) -> dict[str, Any]:

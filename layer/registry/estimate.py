@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from layer.engines import ENGINES
+from layer.errors import CheckpointError
 from layer.naming.image_formats import code_bytes
 from layer.registry import lambda_limits, table
 from layer.spec import ModelSpec, Spec
@@ -52,15 +53,16 @@ def _one(model: ModelSpec, configs: "Mapping[str, tuple[Config, Config]]") -> Es
 
 
 def _counted(model: ModelSpec, configs: "tuple[Config, Config] | None") -> Config:
-    from layer.openclip import no_warnings  # late, as the next one: torch takes seconds
-    from layer.registry import parameter_count
+    from layer.registry import parameter_count  # late, as the next one: torch takes seconds
     from layer.sources import resolve
 
-    with no_warnings():
-        if configs:
+    if configs:
+        try:
             return parameter_count.count_config(*configs)
-        resolve.source_plan(model)  # a name or a tag that nobody knows
-        return parameter_count.count(model.name)
+        except CheckpointError as error:
+            raise CheckpointError(f"{model.id}: {error}") from error
+    resolve.source_plan(model)  # a name or a tag that nobody knows
+    return parameter_count.count(model.name)
 
 
 def _configs(

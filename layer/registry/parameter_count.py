@@ -4,13 +4,10 @@
 """
 
 import json
-import logging
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import torch
 from torch import nn
@@ -18,6 +15,7 @@ from tqdm import tqdm
 
 from console.parser import Parser
 from console.run import run
+from layer import meta_model
 from layer.errors import BuildError
 from layer.openclip import open_clip
 from layer.registry.patches import cuts_patches
@@ -37,19 +35,16 @@ IN_MATRICES = ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weigh
 
 def count(name: str) -> dict[str, Any]:
     """Return one model's row: its towers' parameters, and the bytes of its weights by engine and precision."""
-    with on_meta(towers()) as create:
-        model = create(name)
-    return _row(model, open_clip.get_model_config(name), towers())
+    return count_config(open_clip.get_model_config(name), towers())
 
 
 def count_config(config: dict[str, Any], towers: dict[str, Any]) -> dict[str, Any]:
     """Return the row of a model that is not in the registry, from open_clip's config of it.
 
-    `towers` are transformers' configs of text towers.
+    `towers` are transformers' configs of text towers. Raises CheckpointError where open_clip cannot make such a model.
     """
-    name = "counted"  # in the registry for so long
-    with patch.dict("open_clip.factory._MODEL_CONFIGS", {name: config}), on_meta(towers) as create:
-        return _row(create(name), config, towers)
+    with meta_model.uncompiled(config):
+        return _row(meta_model.create(config, towers), config, towers)
 
 
 def _row(model: Any, config: dict[str, Any], towers: dict[str, Any]) -> dict[str, Any]:
@@ -100,7 +95,7 @@ def _tokenizer_bytes(text: Mapping[str, Any], towers: Mapping[str, Any]) -> int:
     """Bytes of a tokenizer, at most."""
     tower, size = text.get("hf_model_name"), int(text.get("vocab_size", 49408))  # open_clip's own, CLIPTextCfg
     if tower:
-        size = int(towers[tower]["vocab_size"])
+        size = meta_model.tower_config(towers, tower).vocab_size
     entry = TOKEN_BYTES if tower or text.get("hf_tokenizer_name") else OWN_TOKEN_BYTES
     return size * (entry + (MAPPED_BYTES if size >= MAPPED_PIECES else 0))
 
@@ -109,29 +104,6 @@ def towers() -> dict[str, Any]:
     """Return transformers' configs of the registry's text towers, by repository."""
     known: dict[str, Any] = json.loads(TEXT_TOWERS.read_text(encoding="utf-8"))
     return known
-
-
-@contextmanager
-def on_meta(towers: dict[str, Any]) -> Iterator[Any]:
-    """Give a function that creates a registry model on the meta device, text towers of transformers included."""
-
-    def create(name: str) -> Any:
-        return open_clip.create_model(name, device="meta", load_weights=False, pretrained_text=False)
-
-    with torch.device("meta"), text_towers_known(towers):
-        yield create
-
-
-@contextmanager
-def text_towers_known(towers: dict[str, dict[str, Any]]) -> Iterator[None]:
-    """Let open_clip take the configs of transformers' text towers from `towers` instead of from the hub."""
-    from transformers import AutoConfig
-
-    def published(repo: str) -> Any:
-        return AutoConfig.for_model(**towers[repo])
-
-    with patch("open_clip.hf_model.AutoConfig.from_pretrained", published):
-        yield
 
 
 def pairs() -> list[dict[str, Any]]:
@@ -154,7 +126,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _command(arguments: Sequence[str] | None) -> None:
     Parser(prog="python -m layer.registry.parameter_count", description=__doc__).parse_args(arguments)
-    logging.disable(logging.WARNING)
     models = {name: count(name) for name in tqdm(open_clip.list_models(), unit="model")}
     lines = [
         f' "open_clip": "{open_clip.__version__}"',

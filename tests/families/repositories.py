@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
+from layer import meta_model
 from layer.openclip import open_clip
 from layer.registry import parameter_count
 from layer.sources import resolve
@@ -35,7 +36,7 @@ def serve(hub: Hub, family: Family, root: Path, quick: bool = False) -> tuple[st
     folder = root / repo.replace("/", "--")
     folder.mkdir(parents=True)
     (folder / resolve.CONFIG_FILE).write_text(json.dumps({"model_cfg": config, "preprocess_cfg": {}}))
-    with parameter_count.text_towers_known(towers):
+    with meta_model.text_towers_known(towers):
         parameters = _random_weights(folder, name)
     hub.add(repo, folder)
     for other in {text.get("hf_tokenizer_name"), text.get("hf_model_name")} - {None, repo}:

@@ -4,8 +4,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from layer.errors import CheckpointError
+from layer.registry import parameter_count
 from layer.registry.estimate import estimate, fits
 from layer.spec import read_spec
+from tests.hub import repositories
 from tests.hub.repositories import demo_snapshot
 
 ROOT = Path(__file__).parents[2]
@@ -36,6 +41,29 @@ def test_it_says_what_fits_before_anything_is_built(tmp_path: Path) -> None:
         spec = read_spec(write(tmp_path, *models, target=layer))
         left = fits(spec, estimate(spec, tmp_path / "cache"))
         assert {shape for shape, spare in left.items() if spare >= 0} == fit
+
+
+def test_a_config_of_no_model_is_named_with_its_model_and_the_reason(tmp_path: Path) -> None:
+    folder = repositories.small_clip(tmp_path / "own")
+    path = folder / "open_clip_config.json"
+    path.write_text(path.read_text().replace('"heads": 2', '"heads": 5'))
+
+    with pytest.raises(CheckpointError, match=r"own: open_clip .* cannot build a model .*divisible by num_heads"):
+        estimate(read_spec(write(tmp_path, f'name = "acme/own"\ncheckpoint = "{folder}"')), tmp_path / "cache")
+
+
+def test_a_text_tower_s_config_may_leave_out_what_is_the_default_of_its_kind() -> None:
+    tower = {"model_type": "bert", "hidden_size": 64, "num_hidden_layers": 1, "num_attention_heads": 1}
+    config = {
+        "embed_dim": 64,
+        "vision_cfg": {"image_size": 32, "layers": 1, "width": 64, "patch_size": 8},
+        "text_cfg": {"hf_model_name": "acme/tower", "hf_proj_type": "linear"},
+    }
+
+    row = parameter_count.count_config(config, {"acme/tower": tower})
+
+    assert row == parameter_count.count_config(config, {"acme/tower": {**tower, "vocab_size": 30522}})  # BERT's
+    assert row["parameters"]["text"] > 30522 * 64
 
 
 def test_the_command_prints_sizes_and_the_answer(tmp_path: Path) -> None:

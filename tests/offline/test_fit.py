@@ -12,6 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from layer import meta_model
 from layer.errors import CheckpointError
 from layer.fit.check import difference, refuse_unfit
 from layer.openclip import open_clip
@@ -75,7 +76,7 @@ OF_ANOTHER_MODEL = [
 
 def tensors(config: dict[str, Any]) -> dict[str, Tensor]:
     """The tensors of a checkpoint of that config, as open_clip itself would save it; without their numbers."""
-    with torch.device("meta"), parameter_count.text_towers_known(parameter_count.towers()):
+    with torch.device("meta"), meta_model.text_towers_known(parameter_count.towers()):
         name = config["text_cfg"].get("hf_model_name")
         made = copy.deepcopy({key: value for key, value in config.items() if key != "custom_text"})
         made["text_cfg"]["hf_model_pretrained"] = False

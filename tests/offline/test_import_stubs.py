@@ -59,18 +59,21 @@ assert torch._dynamo.utils.is_compile_supported("cpu") == asked
 # argv: models of the registry
 FIT = """
 import sys
-from layer.fit.check import _on_meta, difference
-from layer.openclip import open_clip, operators_uncompiled
+from layer import meta_model
+from layer.fit.check import difference
+from layer.openclip import open_clip
+from layer.registry import parameter_count
 from layer.weights.tensor import Tensor
 import torch
 
 for name in sys.argv[1:]:
     config = open_clip.get_model_config(name)
-    with operators_uncompiled():
-        made = _on_meta(config, {}).state_dict()
+    with meta_model.uncompiled(config):
+        made = meta_model.create(config, {}).state_dict()
     own = {key: Tensor(tuple(one.shape), str(one.dtype)[6:], one.clone) for key, one in made.items()}
     assert difference(config, own, {}) is None, name
     assert difference(config, {}, {}) is not None
+    assert parameter_count.count_config(config, {})["parameters"]["text"] > 0
 assert not {"torch._dynamo", "torch._inductor"} & set(sys.modules)
 assert "sympy" in sys.modules and "_dynamo" not in vars(torch)  # nothing that was imported is forgotten
 import torch._dynamo.utils
@@ -101,7 +104,7 @@ def test_the_engine_leaves_out_what_builds_graphs_and_others_still_find_it() -> 
     assert done.returncode == 0, done.stderr
 
 
-def test_a_checkpoint_s_shapes_are_held_to_its_config_without_the_compiler() -> None:
+def test_a_model_is_counted_and_a_checkpoint_held_to_its_config_without_the_compiler() -> None:
     families = ["ViT-B-32", "RN50", "coca_ViT-B-32", "ViT-B-16-SigLIP", "EVA02-B-16", "convnext_base", "MobileCLIP-S1"]
     done = subprocess.run([sys.executable, "-c", FIT, *families], capture_output=True, text=True, timeout=SECONDS)
     assert done.returncode == 0, done.stderr
