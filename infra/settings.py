@@ -160,14 +160,24 @@ class StackSettings(BaseModel):
                 "later result. For callers who invoke the function itself, set direct_invokes=true"
             )
         self._check_limits()
-        reserved, provisioned = self.reserved_concurrency, self.provisioned_concurrency
-        if reserved and provisioned and provisioned > reserved:
-            raise ValueError(f"provisioned_concurrency={provisioned} is more than reserved_concurrency={reserved}")
+        self._check_concurrency()
         if self.log_retention not in RETENTION_DAYS:
             raise ValueError(
                 f"log_retention={self.log_retention}: CloudWatch takes {', '.join(map(str, RETENTION_DAYS))}"
             )
         return self
+
+    def _check_concurrency(self) -> None:
+        """Leave a place beside what is kept warm: a deployment asks a new version before the alias moves to it.
+
+        Without one Lambda refuses that call, and no deployment after the first would pass its gate.
+        """
+        reserved, provisioned = self.reserved_concurrency, self.provisioned_concurrency
+        if reserved and provisioned and provisioned >= reserved:
+            raise ValueError(
+                f"provisioned_concurrency={provisioned} leaves no place of reserved_concurrency={reserved} for the "
+                f"health check of the next deployment: set reserved_concurrency={provisioned + 1} or more"
+            )
 
     def _check_limits(self) -> None:
         if (self.model_memory_mb or 0) > self.memory:

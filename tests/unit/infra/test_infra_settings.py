@@ -56,7 +56,9 @@ def test_the_default_is_closed_and_fast() -> None:
         ({"auth": "jwt", "jwt_issuer": "http://a.example", "jwt_audience": "a"}, "jwt_issuer=http://a.example"),
         ({"provisioned_concurrency": "2"}, "exclude each other"),
         ({"ephemeral_storage": "1024"}, "set snap_start=false"),
-        ({"snap_start": "false", "reserved_concurrency": 1, "provisioned_concurrency": 2}, "is more than"),
+        ({"snap_start": "false", "reserved_concurrency": 1, "provisioned_concurrency": 2}, "reserved_concurrency=3"),
+        # AWS Lambda, "Understanding reserved concurrency and provisioned concurrency": then nothing else runs
+        ({"snap_start": "false", "reserved_concurrency": 2, "provisioned_concurrency": 2}, "reserved_concurrency=3"),
         ({"log_retention": "31"}, "log_retention=31: CloudWatch takes 1, 3"),
         ({"timeout": "901"}, "timeout=901"),
         (
