@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
+from console.suggest import nearest
 from infra.errors import SettingsError
 
 Names = Annotated[tuple[str, ...], BeforeValidator(lambda value: _split(value))]
@@ -20,6 +21,7 @@ Origins = Annotated[tuple[Origin, ...], BeforeValidator(lambda value: _split(val
 Buckets = Annotated[tuple[Bucket, ...], BeforeValidator(lambda value: _split(value))]
 # Ours are plain names; CDK's own keys hold a colon, an @ or a hyphen.
 OUR_KEYS = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+HYPHENATED = re.compile(r"[A-Za-z][A-Za-z0-9_]*(-[A-Za-z0-9_]+)+")  # some of CDK's, and a slip for ours
 GATEWAY_SECONDS = 29  # an HTTP API gives up at 30 in any case
 DIRECT_SECONDS = 60  # of an Invoke that no gateway waits for, unless `timeout` says otherwise
 # CloudWatch Logs takes these and no other (PutRetentionPolicy).
@@ -112,6 +114,9 @@ class StackSettings(BaseModel):
 
         Raises SettingsError naming the key, its value and what may stand there.
         """
+        for key in filter(HYPHENATED.fullmatch, context):
+            if meant := nearest(key, cls.model_fields):
+                raise SettingsError(f"{key} is not a setting: names have no hyphen, say {meant[0]}")
         ours = {key: value for key, value in context.items() if OUR_KEYS.fullmatch(key)}
         if unknown := sorted(set(ours) - set(cls.model_fields)):
             raise SettingsError(f"{unknown[0]} is not a setting: there are {', '.join(sorted(cls.model_fields))}")

@@ -24,6 +24,7 @@ def test_values_of_cdk_json_may_be_lists() -> None:
 
 def test_cdks_own_context_is_none_of_ours() -> None:
     context = {"@aws-cdk/core:flag": True, "aws:cdk:bundling-stacks": ["**"], "availability-zones:account=1": []}
+    context |= {"cli-telemetry": False, "acknowledged-issue-numbers": [34892]}  # as the CDK CLI writes them
 
     assert StackSettings.from_context(context) == StackSettings()
 
@@ -44,6 +45,8 @@ def test_the_default_is_closed_and_fast() -> None:
     ("context", "says"),
     [
         ({"memroy": "2048"}, "memroy is not a setting: there are alarm_cold_start"),
+        ({"stack-name": "mine"}, "stack-name is not a setting: names have no hyphen, say stack_name"),
+        ({"reserved-concurency": "4"}, "say reserved_concurrency"),
         ({"memory": "64"}, "memory=64"),
         ({"memory": "lots"}, "memory=lots"),
         ({"auth": "apikey"}, "auth=apikey"),
