@@ -34,7 +34,9 @@ def assemble(app: App) -> OpenClipStack:
     if settings.search == "s3vectors":
         from infra.vector_stack import VectorStack  # late: most apps have none
 
-        stack.add_dependency(VectorStack(app, package=package, settings=settings))
+        # After the function: another bundle has another index, and the old one is deleted with all that is in it. Where
+        # the new version fails its health check, the version that serves on needs that index.
+        VectorStack(app, package=package, settings=settings).add_dependency(stack)
     Validations.of(app).add_plugins(AwsSolutionsChecks(app))
     return stack
 

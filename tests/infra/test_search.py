@@ -184,7 +184,7 @@ def test_an_output_bucket_of_the_users_is_left_as_it_is(synth: Synth) -> None:
     assert function(template, SEARCH)["Environment"]["Variables"]["OPENCLIP_INDEX"] == "s3://my-vectors/index"
 
 
-def test_s3_vectors_has_a_stack_of_its_own_that_goes_first(synth: Synth, tmp_path: Path) -> None:
+def test_s3_vectors_has_a_stack_of_its_own(synth: Synth, tmp_path: Path) -> None:
     template = synth(batch_source="photos", search="s3vectors", stack_name="Photos")
 
     assert not [item for item in template["Resources"].values() if item["Type"].startswith("AWS::S3Vectors")]
@@ -208,8 +208,18 @@ def test_s3_vectors_has_a_stack_of_its_own_that_goes_first(synth: Synth, tmp_pat
             f"s3vectors:{name}Vectors" for name in ("Get", "List", "Query", "Put", "Delete")
         } | {"s3vectors:GetIndex"}
         assert not {"s3:PutObject", "s3:DeleteObject"} & set(found)
-    manifest_of_app = json.loads((tmp_path / "cdk.out" / "manifest.json").read_text())["artifacts"]
-    assert "Photos-vectors" in manifest_of_app["Photos"]["dependencies"]
+
+
+def test_the_index_of_s3_vectors_is_replaced_when_the_new_version_has_passed_its_health_check(
+    synth: Synth, tmp_path: Path
+) -> None:
+    synth(batch_source="photos", search="s3vectors", stack_name="Photos")
+
+    # Names of an index cannot change, so CloudFormation deletes the old one: AWS::S3Vectors::Index, "IndexName".
+    # The CDK CLI deploys no stack of which a dependency has failed.
+    order = json.loads((tmp_path / "cdk.out" / "manifest.json").read_text())["artifacts"]
+    assert "Photos" in order["Photos-vectors"]["dependencies"]
+    assert "Photos-vectors" not in order["Photos"]["dependencies"]
 
 
 def test_alarms_watch_the_search_and_what_keeps_its_index_current(template: Template) -> None:
