@@ -43,7 +43,7 @@ class Build(NamedTuple):
             memory_size=settings.batch_memory or settings.memory,
             timeout=LIMIT,
             ephemeral_storage_size=Size.mebibytes(settings.ephemeral_storage),
-            environment={**environment(settings), "OPENCLIP_BATCH_OUTPUT": self.output.bucket_name, **variables},
+            environment=environment(settings, {"OPENCLIP_BATCH_OUTPUT": self.output.bucket_name, **variables}),
             role=role,
             log_group=self.log_group,
             logging_format=lambda_.LoggingFormat.JSON,

@@ -4,6 +4,8 @@ The handler sets the offline part itself, first of all; here it stands too, for 
 """
 
 import json
+import re
+from collections.abc import Mapping
 
 from infra.errors import SettingsError
 from infra.settings import StackSettings
@@ -21,10 +23,13 @@ LIMITS = (
     "jpeg_decoding",
 )  # settings that the handler has a default for
 LIMIT_BYTES = 4096  # Lambda's, of all variables as JSON
+LISTS = ("allowed_buckets", "search_url_buckets")  # settings of any length that come into an environment
+TOKEN = re.compile(r"\$\{Token\[.*?]\}")  # CDK's, of a bucket's name that CloudFormation gives
+LONGEST_NAME = 63  # of a bucket
 
 
-def environment(settings: StackSettings) -> dict[str, str]:
-    """Return the variables of the function. Raises SettingsError where they are more than Lambda takes.
+def environment(settings: StackSettings, more: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the variables of a function, with `more` of its own. Raises SettingsError where Lambda takes fewer.
 
     CORS is none of them: the gateway answers for it (api.py).
     """
@@ -49,11 +54,19 @@ def environment(settings: StackSettings) -> dict[str, str]:
         "TORCH_HOME": f"{CACHE_DIR}/torch",
         "MPLCONFIGDIR": f"{CACHE_DIR}/matplotlib",
         "NUMBA_CACHE_DIR": f"{CACHE_DIR}/numba",
+        **(more or {}),
     }
-    size = len(json.dumps(variables, separators=(",", ":")))
-    if size > LIMIT_BYTES:
-        raise SettingsError(
-            f"allowed_buckets: with {len(settings.allowed_buckets)} of them the function's environment takes {size:,} "
-            f"bytes, and Lambda takes {LIMIT_BYTES:,}: name fewer buckets, or spread them over two stacks"
-        )
+    _check_size(variables, settings)
     return variables
+
+
+def _check_size(variables: Mapping[str, str], settings: StackSettings) -> None:
+    known = {name: TOKEN.sub("x" * LONGEST_NAME, value) for name, value in variables.items()}
+    size = len(json.dumps(known, separators=(",", ":")))
+    if size > LIMIT_BYTES:
+        lists = [name for name in LISTS if f"OPENCLIP_{name.upper()}" in variables]
+        count = sum(len(getattr(settings, name)) for name in lists)
+        raise SettingsError(
+            f"{', '.join(lists)}: with {count} of them the function's environment takes {size:,} bytes, and Lambda "
+            f"takes {LIMIT_BYTES:,}: name fewer buckets, or spread them over two stacks"
+        )

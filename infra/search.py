@@ -1,5 +1,6 @@
 """Search over a batch's vectors: a function of its own behind the same API, and what keeps its index current."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from aws_cdk import Aws, CfnOutput, Duration, RemovalPolicy, Size
@@ -94,7 +95,7 @@ class Search(Construct):
             description=f"OpenCLIP search, bundle {self._package.manifest_sha256[:12]}",
             timeout=Duration.seconds(settings.function_timeout),
             ephemeral_storage_size=Size.mebibytes(settings.ephemeral_storage),
-            environment={**self._environment(), **self._own_variables()},
+            environment=self._environment(self._own_variables()),
             application_log_level_v2=lambda_.ApplicationLogLevel[settings.log_level],
             tracing=lambda_.Tracing.ACTIVE,
             snap_start=lambda_.SnapStartConf.ON_PUBLISHED_VERSIONS if settings.snap_start else None,
@@ -122,7 +123,7 @@ class Search(Construct):
             description=f"OpenCLIP index {name.lower()}, bundle {self._package.manifest_sha256[:12]}",
             timeout=timeout,
             ephemeral_storage_size=Size.mebibytes(WORK_MB),
-            environment={**self._environment(), "OPENCLIP_BATCH_OUTPUT": self._output.bucket_name},
+            environment=self._environment({"OPENCLIP_BATCH_OUTPUT": self._output.bucket_name}),
             retry_attempts=0,  # of asynchronous invokes: what failed once fails again, and is paid for three times
         )
 
@@ -144,8 +145,8 @@ class Search(Construct):
             "logging_format": lambda_.LoggingFormat.JSON,
         }
 
-    def _environment(self) -> dict[str, str]:
-        return {**environment(self._settings), "OPENCLIP_INDEX": self._place.name}
+    def _environment(self, more: Mapping[str, str]) -> dict[str, str]:
+        return environment(self._settings, {"OPENCLIP_INDEX": self._place.name, **more})
 
     def _own_variables(self) -> dict[str, str]:
         buckets, seconds = self._settings.search_url_buckets, self._settings.search_url_seconds

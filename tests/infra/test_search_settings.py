@@ -1,12 +1,15 @@
 """What of a search's settings cannot be meant, and a package that lacks its image."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from infra.environment import LIMIT_BYTES, environment
 from infra.errors import PackageError, SettingsError
 from infra.settings import StackSettings
+from tests.infra.conftest import Synth
 
 LANCE = {"batch_source": "photos", "search": "lance"}
 
@@ -34,3 +37,14 @@ def test_a_package_without_the_image_is_refused_with_the_command(build_dir: Any,
     build = fake_build.write(tmp_path / "build", extras=("batch",))
     with pytest.raises(PackageError, match="python -m layer package --with batch --with search"):
         assemble(App(context={"build_dir": str(build), **LANCE}, outdir=str(tmp_path / "out")))
+
+
+@pytest.mark.parametrize("given", ["search_url_buckets", "allowed_buckets"])
+def test_what_the_search_has_of_its_own_counts_in_the_environment_that_lambda_takes(synth: Synth, given: str) -> None:
+    """Names that fit into the API's own environment, and not beside the index's place and what else the search has."""
+    size = len(json.dumps(environment(StackSettings(batch_source="photos", search="lance")), separators=(",", ":")))
+    names = [f"images-{number:02}-{'x' * 30}" for number in range((LIMIT_BYTES - size - 30) // 41)]
+    context = {**LANCE, "search_url_buckets": "photos", given: ",".join(names)}
+
+    with pytest.raises(SettingsError, match=r"_buckets: with \d+ of them .*, and Lambda takes 4,096"):
+        synth(**context)
