@@ -90,6 +90,7 @@ deploy: READY := --deploying
 deploy: have-node $(VENV)/.workstation node_modules have-aws ## What `make package` wrote, to the AWS account of your environment
 	$(CDK) deploy --all $(ARGS)
 
+destroy: READY := --destroying
 destroy: have-node $(VENV)/.workstation node_modules have-aws ## All of it gone again
 	$(CDK) destroy --all $(ARGS)
 

@@ -16,6 +16,7 @@ from console.setup.examine import Asked, examine, stops
 from infra.errors import InfraError
 
 SECONDS = 20  # a Docker engine may have to wake up
+TO_DESTROY = ("Node", "credentials", "region")  # CloudFormation deletes: nothing is built, uploaded or kept
 
 
 class NotReadyError(InfraError):
@@ -30,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _command(arguments: Sequence[str] | None) -> None:
     parser = Parser(prog="python -m infra.ready", description=__doc__, allow_abbrev=False)
     parser.add_argument("--deploying", action="store_true", help="what `make bootstrap` does must have been done, too")
+    parser.add_argument("--destroying", action="store_true", help="neither Docker nor room for code is needed")
     parser.add_argument("--profile", help="of the AWS configuration")
     parser.add_argument("-c", "--context", action="append", default=[], help="as the CDK CLI takes it")
     options, _ = parser.parse_known_args(arguments)
@@ -39,6 +41,8 @@ def _command(arguments: Sequence[str] | None) -> None:
     known = {check.name: check for check in checks}
     # The app says more exactly what is wrong with a package, and which of its own libraries are missing.
     problems = [check for check in stops(checks, "deploy") if check.name not in ("package", "Python")]
+    if options.destroying:
+        problems = [check for check in problems if check.name in TO_DESTROY]
     own_bootstrap = any(key.endswith(":bootstrapQualifier") for key in given)
     if options.deploying and not own_bootstrap and (found := known.get("bootstrap")) and found.state == MISSING:
         problems.append(found)

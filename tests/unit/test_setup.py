@@ -2,6 +2,7 @@
 
 import functools
 import json
+import subprocess
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,6 +19,7 @@ from infra import ready
 from layer.cli import doctor_command
 from layer.cli.parser import main
 
+ROOT = Path(__file__).parents[2]
 IDENTITY = (
     '<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>'
     "<Arn>arn:aws:iam::123456789012:user/ann</Arn><UserId>A</UserId><Account>123456789012</Account>"
@@ -177,6 +179,25 @@ def test_make_deploy_asks_for_what_make_bootstrap_makes(
     assert status == (1 if options else 0)
     assert ("run `make bootstrap` once" in capsys.readouterr().err) == bool(options)
     assert ready.main([*options, "-c", f"build_dir={tmp_path}", "-c", "@aws-cdk/core:bootstrapQualifier=own"]) == 0
+
+
+def test_make_destroy_needs_no_docker_and_no_room_for_more_code(
+    account: Account, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it deletes is what an account without room for code has too much of."""
+    account.used = 80_500_000_000
+    (tmp_path / "package.json").write_text(json.dumps({"artefacts": [{"role": "image"}]}))
+    monkeypatch.setattr(machine, "node", lambda: Check("Node", OK, ""))
+    monkeypatch.setattr(machine, "docker", lambda *_: Check("Docker", MISSING, "no engine", "start it"))
+    monkeypatch.setattr(ready, "SECONDS", 60)
+
+    assert ready.main(["-c", f"build_dir={tmp_path}"]) == 1
+    assert ready.main(["--destroying", "-c", f"build_dir={tmp_path}"]) == 0
+    account.expired = True
+    assert ready.main(["--destroying", "-c", f"build_dir={tmp_path}"]) == 1
+    assert "AWS refuses them (ExpiredToken)" in capsys.readouterr().err
+    told = subprocess.run(["make", "-n", "destroy"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "infra.ready --destroying" in told
 
 
 def test_what_is_needed_is_told_apart_from_the_rest(
