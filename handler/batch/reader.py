@@ -101,5 +101,6 @@ def _explain(row: Row, code: str) -> Exception:
     if code in MISSING:
         return ApiError("object_not_found", f"{where} is not there")
     if code in UNREADABLE:
-        return ApiError("object_not_readable", f"S3 does not give {where} ({code}): archived, or not for this role")
+        why = "archived, of a key that cannot be used, or not for this role"
+        return ApiError("object_not_readable", f"S3 does not give {where} ({code}): {why}")
     return TransientError(f"S3 answered {code} for {where}")

@@ -17,7 +17,11 @@ TOTAL_OBJECTS = 8  # times the size of one object: what a request may hold in me
 SCHEME = "s3://"
 # S3's own codes, docs.aws.amazon.com: AmazonS3 "Error responses"
 MISSING = ("NoSuchKey", "NoSuchBucket", "NoSuchVersion", "404")
-UNREADABLE = ("AccessDenied", "InvalidObjectState", "403", "AllAccessDisabled", "InvalidArgument", "MethodNotAllowed")
+UNREADABLE = (
+    "AccessDenied", "InvalidObjectState", "403", "AllAccessDisabled", "InvalidArgument", "MethodNotAllowed",
+    "InvalidRequest",  # encrypted with a key of the caller's (SSE-C), which nobody here has
+    "KMS.DisabledException", "KMS.KMSInvalidStateException", "KMS.NotFoundException",
+)  # fmt: skip
 
 _connections = threading.BoundedSemaphore(AT_ONCE)  # of all requests together, as many as the client keeps open
 _making = threading.Lock()
@@ -124,7 +128,7 @@ def _refusal(code: str, where: S3Object, param: str) -> ApiError:
     if code in MISSING:
         return ApiError("object_not_found", f"{where} is not there", param)
     if code in UNREADABLE:
-        fix = "it is not there, is archived, or the function's role may not read it"
+        fix = "it is not there, is archived, has a key that cannot be used, or the function's role may not read it"
         return ApiError("object_not_readable", f"S3 refuses {where} ({code}): {fix}", param)
     return ApiError("s3_unavailable", f"S3 answered {code} for {where}: try again", param)
 

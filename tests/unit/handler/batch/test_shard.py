@@ -140,6 +140,23 @@ def test_a_shard_of_which_nothing_may_be_read_names_the_role(made: World, monkey
         shard.run(PLAN, made.work, 1.0)
 
 
+@pytest.mark.parametrize(
+    "code", ["InvalidRequest", "KMS.DisabledException", "KMS.KMSInvalidStateException", "KMS.NotFoundException"]
+)
+def test_an_image_whose_key_cannot_be_used_costs_itself_alone(
+    made: World, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    """S3 answers InvalidRequest for an object that was encrypted with a key of its writer's (SSE-C)."""
+    for key in ("a.png", "b.png"):
+        made.put(key, png(1))
+    plan(made, ["a.png", "b.png"])
+    refuse(made, monkeypatch, code, "a.png")
+    assert shard.run(PLAN, made.work, 0.5) == {**DONE, "embedded": 1, "failed": 1}
+    [errors] = made.names("errors/")
+    told = json.loads(made.work.store.read(errors))
+    assert (told["key"], told["code"], code in told["message"]) == ("a.png", "object_not_readable", True)
+
+
 def test_where_s3_does_not_answer_the_shard_is_left_to_be_tried_again(
     made: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -164,14 +181,14 @@ def test_a_damaged_plan_is_told_by_its_line(made: World, content: bytes) -> None
         shard.run(PLAN, made.work, 0.5)
 
 
-def refuse(made: World, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
-    """Let S3 answer the images' requests with an error; plans are read as before."""
+def refuse(made: World, monkeypatch: pytest.MonkeyPatch, code: str, key: str = "") -> None:
+    """Let S3 answer the images' requests, or those of one key, with an error; plans are read as before."""
     from botocore.exceptions import ClientError
 
     before = made.s3.get_object
 
     def get_object(**asked: Any) -> Any:
-        if asked["Bucket"] == SOURCE:
+        if asked["Bucket"] == SOURCE and key in ("", asked["Key"]):
             raise ClientError({"Error": {"Code": code}}, "GetObject")
         return before(**asked)
 
