@@ -79,8 +79,5 @@ def world(bundle: Path) -> Iterator[World]:
 def newest(folder: Path, query: str = "") -> dict[str, list[float]]:
     """Read the newest vector of each key with the query of the docs."""
     query = query or next(block.code for block in blocks("docs/collections.md") if block.language == "sql")
-    deletions = folder / "deletions" / "model=none" / "run=none"
-    deletions.mkdir(parents=True, exist_ok=True)
-    (deletions / "none.jsonl").write_text('{"bucket": "", "key": "", "seen_at": 0}\n')
     found: Any = duckdb.sql(query.replace("s3://BUCKET", str(folder)))
     return {row[1]: list(row[2]) for row in found.fetchall()}
