@@ -1,5 +1,7 @@
 """Where plans are read and results are written: a bucket, or a directory for a run on this machine."""
 
+import errno
+import fcntl
 import os
 import tempfile
 from collections.abc import Iterator
@@ -10,6 +12,7 @@ from typing import Any, NamedTuple, Protocol
 from handler.batch.files import files_below
 
 WRITING = ".writing-"  # begins the name of a file that is not complete
+NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}  # of a file system without hard links: exFAT
 
 
 class Entry(NamedTuple):
@@ -67,9 +70,26 @@ class Directory:
             os.link(aside, self._root / name)
         except FileExistsError:
             return False
+        except OSError as error:
+            if error.errno not in NO_LINKS:
+                raise
+            return self._renamed(aside, self._root / name)
         finally:
-            aside.unlink()
+            aside.unlink(missing_ok=True)
         return True
+
+    def _renamed(self, aside: Path, target: Path) -> bool:
+        """Rename where nothing is yet. A rename replaces, so only one at a time may look and rename."""
+        root = os.open(self._root, os.O_RDONLY)
+        try:
+            with suppress(OSError):  # no locks either: then two at once are not told apart, and both are whole
+                fcntl.flock(root, fcntl.LOCK_EX)
+            if target.exists():
+                return False
+            aside.replace(target)
+            return True
+        finally:
+            os.close(root)  # and the lock with it, also where this is killed
 
     def list(self, prefix: str) -> Iterator[Entry]:
         """Yield the files. Raises OSError where a folder cannot be read."""

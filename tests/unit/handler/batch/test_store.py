@@ -1,8 +1,11 @@
 """Where results are written: all or nothing, once, whoever else writes at the same time."""
 
+import errno
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,9 +13,21 @@ from handler.batch.store import Bucket, Directory, Store
 from tests.unit.batch_world import OUTPUT, world
 
 
-@pytest.fixture(params=["directory", "bucket"])
+@pytest.fixture
+def no_links(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refuse hard links as link(2) does on a file system that has none, such as exFAT."""
+
+    def link(source: Any, target: Any, **_: Any) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM), source, None, target)
+
+    monkeypatch.setattr(os, "link", link)
+
+
+@pytest.fixture(params=["directory", "directory without links", "bucket"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    if request.param == "directory":
+    if request.param == "directory without links":
+        request.getfixturevalue("no_links")
+    if request.param.startswith("directory"):
         yield Directory(tmp_path / "out")
         return
     with world(tmp_path / "bundle") as made:
@@ -37,7 +52,12 @@ def test_what_is_missing_is_a_file_not_found(store: Store) -> None:
         store.read("nothing")
 
 
-def test_of_eight_that_write_at_once_one_wins_and_nothing_is_left_aside(tmp_path: Path) -> None:
+@pytest.mark.parametrize("links", [True, False])
+def test_of_eight_that_write_at_once_one_wins_and_nothing_is_left_aside(
+    request: pytest.FixtureRequest, tmp_path: Path, links: bool
+) -> None:
+    if not links:
+        request.getfixturevalue("no_links")
     store, won = Directory(tmp_path), []
     start = threading.Barrier(8)
 
