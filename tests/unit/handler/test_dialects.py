@@ -11,12 +11,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from handler.endpoints.dialects.core import image_facts
+from handler.errors import ImageError
 from handler.schemas.fields import Item
-from tests.unit.fake_bundle import FIRST, FakeFunction, as_base64, image_bytes
+from tests.unit.fake_bundle import FIRST, FakeFunction, as_base64, data_uri, image_bytes
 from tests.unit.handler.dialect_requests import COHERE, CONTENT, RED, entries, post, predict
+from tests.unit.handler.test_image_damage import SOUND
 
 RED_UNIT = [2**-0.5, 0.0, 0.0, 2**-0.5]  # LetterEngine's (1, 0, 0, 1)
 ABC_UNIT = [3**-0.5, 3**-0.5, 3**-0.5, 0.0]
@@ -187,5 +189,22 @@ def test_immich_s_names_are_the_model_s_with_two_underscores(function: FakeFunct
 def test_an_images_facts_are_read_by_no_other_decoder_than_those_that_may_see_a_request() -> None:
     tiff = io.BytesIO()
     Image.new("RGB", (9, 7)).save(tiff, "TIFF")
-    with pytest.raises(UnidentifiedImageError):
+    with pytest.raises(ImageError, match="TIFF"):
         image_facts([Item(tiff.getvalue(), None)])
+
+
+@pytest.mark.parametrize(("data", "plain"), SOUND.values(), ids=SOUND)
+def test_an_image_that_our_own_route_embeds_has_facts_whatever_its_metadata(data: bytes, plain: bytes) -> None:
+    assert image_facts([Item(data, None)]) == image_facts([Item(plain, None)])
+
+
+def test_metadata_that_pillow_refuses_fails_no_vendor_s_request(tmp_path: Path) -> None:
+    function = FakeFunction(tmp_path / "bundle")
+    data = SOUND["iTXt of 2.5 MB"][0]  # as image generators keep their workflow
+    _, answer = post(function, "/v2/embed", {**COHERE, "images": [data_uri(data)]})
+    assert answer["images"] == [{"width": 120, "height": 90, "format": "png", "bit_depth": 24}]
+    part = {"type": "image_base64", "image_base64": data_uri(data)}
+    _, answer = post(function, "/v1/multimodalembeddings", {"inputs": [{"content": [part]}]})
+    assert answer["usage"]["image_pixels"] == 120 * 90
+    _, answer = predict(function, {"entries": entries("visual"), "image": data})
+    assert (answer["imageHeight"], answer["imageWidth"]) == (90, 120)
