@@ -6,7 +6,9 @@ from handler.messages import Request, Response
 from handler.settings import Settings
 
 MAX_AGE_SECONDS = 7_200  # the most that Chromium keeps
-HEADERS = "authorization, content-type, x-api-key"
+# Any: clients add their own, as openai's package for JavaScript adds x-stainless-os, and the origin is one that the
+# settings name. `*` is all but authorization, which browsers want by its name (Fetch: "CORS-preflight fetch").
+HEADERS = "authorization, *"
 EXPOSED = "server-timing, x-openclip-cold, x-openclip-manifest"
 
 
