@@ -31,6 +31,7 @@ def handle(service: Service, event: Any, context: Any, table: Table = API) -> di
         table = extended().with_routes(table, service.extension)
     with active(call):
         if is_http(event):
+            call.balanced = "elb" in event["requestContext"]
             response, request = _http(service, event, context, table)
             call.route = request.path if request and request.path in table.routes else "unknown"
             if service.extension and request:

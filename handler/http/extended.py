@@ -14,7 +14,7 @@ from handler.extensions.preprocessing import facts
 from handler.http.routes import PAGES, Endpoint, Table
 from handler.messages import Request, Response
 from handler.schemas.fields import Item
-from handler.schemas.limits import ENVELOPE_BYTES, MAX_RESPONSE_BYTES
+from handler.schemas.limits import ENVELOPE_BYTES, response_limit
 from handler.schemas.validation import read_json
 from handler.service import Service
 from handler.telemetry.invocation import Call
@@ -93,9 +93,9 @@ def _endpoint(extension: Extension, route: str, function: Any) -> Endpoint:
                 failed(extension, route, f"a body that JSON cannot hold ({type(error).__name__})")
             response = response._replace(body=text)
         size = len(json.dumps(response.body)) + ENVELOPE_BYTES  # as it is in the envelope, escaped once more
-        if size > MAX_RESPONSE_BYTES:
-            most = f"Lambda answers with at most {MAX_RESPONSE_BYTES:,}"
-            raise ApiError("answer_too_large", f"the response takes {size:,} bytes, and {most}: ask for less")
+        most, limit = response_limit()
+        if size > most:
+            raise ApiError("answer_too_large", f"the response takes {size:,} bytes, and {limit}: ask for less")
         return response
 
     return respond

@@ -1,11 +1,22 @@
 """How large a response may become, known before anything is computed."""
 
 from handler.errors import ApiError
+from handler.telemetry.invocation import current
 
 MAX_RESPONSE_BYTES = 6_291_456  # Lambda's synchronous payload limit, 6 MB as AWS counts it
+# What a load balancer takes from a function, "1 MB" (Elastic Load Balancing: "Lambda functions as targets"): a larger
+# response is a 502 that says nothing.
+MAX_BALANCER_BYTES = 1_000_000
 ENVELOPE_BYTES = 2_000  # status, headers, and the fields around the list
 ITEM_BYTES = 100  # an item's own fields; the quotes are escaped once more inside the envelope
 FLOAT_BYTES = 16  # the longest float32 in nine digits, `-1.23456789e-05`, and its comma
+
+
+def response_limit() -> tuple[int, str]:
+    """Return the most bytes that this call's response may have, and the limit as a message says it."""
+    if current().balanced:
+        return MAX_BALANCER_BYTES, f"a load balancer passes on at most {MAX_BALANCER_BYTES:,}"
+    return MAX_RESPONSE_BYTES, f"Lambda answers with at most {MAX_RESPONSE_BYTES:,}"
 
 
 def vector_bytes(dimensions: int, encoding_format: str) -> int:
@@ -20,31 +31,33 @@ def vector_bytes(dimensions: int, encoding_format: str) -> int:
 
 
 def check_response_size(items: int, dimensions: int, *formats: str, more: int = 0) -> None:
-    """Raise ApiError where vectors in these formats, and `more` bytes, could not pass Lambda's limit."""
+    """Raise ApiError where vectors in these formats, and `more` bytes, could not pass the limit."""
+    most, limit = response_limit()
     each = ITEM_BYTES + sum(vector_bytes(dimensions, name) for name in formats)
     total = items * each + ENVELOPE_BYTES + more
-    if total <= MAX_RESPONSE_BYTES:
+    if total <= most:
         return
-    fit = max(0, MAX_RESPONSE_BYTES - ENVELOPE_BYTES - more) // each
+    fit = max(0, most - ENVELOPE_BYTES - more) // each
     smaller = 'set encoding_format to "base64", which is a third of that, or ' if "float" in formats else ""
     raise ApiError(
         "answer_too_large",
         f"{items:,} vectors of {dimensions:,} dimensions as {', '.join(formats)} take up to {items:,} x {each:,} = "
-        f"{items * each:,} bytes, and Lambda answers with at most {MAX_RESPONSE_BYTES:,}: {smaller}"
+        f"{items * each:,} bytes, and {limit}: {smaller}"
         f"send at most {fit:,} at once",
         "input",
     )
 
 
 def check_matrix_size(rows: int, columns: int, text_bytes: int, param: str) -> None:
-    """Raise ApiError where a matrix of scores could not pass Lambda's limit; `text_bytes` stand in each row."""
+    """Raise ApiError where a matrix of scores could not pass the limit; `text_bytes` stand in each row."""
+    most, limit = response_limit()
     each = ITEM_BYTES + text_bytes + FLOAT_BYTES * columns
     total = rows * each + ENVELOPE_BYTES
-    if total > MAX_RESPONSE_BYTES:
-        fit = max(1, (MAX_RESPONSE_BYTES - ENVELOPE_BYTES) // each)
+    if total > most:
+        fit = max(1, (most - ENVELOPE_BYTES) // each)
         raise ApiError(
             "answer_too_large",
-            f"{rows:,} x {columns:,} scores take up to {rows:,} x {each:,} = {total:,} bytes, and Lambda answers with "
-            f"at most {MAX_RESPONSE_BYTES:,}: send at most {fit:,} images at once",
+            f"{rows:,} x {columns:,} scores take up to {rows:,} x {each:,} = {total:,} bytes, and {limit}: "
+            f"send at most {fit:,} images at once",
             param,
         )

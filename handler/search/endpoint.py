@@ -13,7 +13,7 @@ from handler.errors import ApiError
 from handler.imaging.decode import read_header
 from handler.messages import Request, Response
 from handler.schemas.fields import Item as Given
-from handler.schemas.limits import FLOAT_BYTES, MAX_RESPONSE_BYTES
+from handler.schemas.limits import FLOAT_BYTES, response_limit
 from handler.schemas.validation import read_json
 from handler.search import queries, urls
 from handler.search.index import Index, check_same
@@ -149,23 +149,24 @@ def _facts(image: Given, model: "LoadedModel", service: Service) -> tuple[str, i
 
 
 def _check_size(k: int, dimensions: int) -> None:
-    """Refuse vectors that could not pass Lambda's limit, before they are looked for."""
-    if k * dimensions * FLOAT_BYTES > MAX_RESPONSE_BYTES:
-        fit = MAX_RESPONSE_BYTES // (dimensions * FLOAT_BYTES)
+    """Refuse vectors that could not pass the limit, before they are looked for."""
+    most, _ = response_limit()
+    if k * dimensions * FLOAT_BYTES > most:
+        fit = most // (dimensions * FLOAT_BYTES)
         raise _too_large(f"{k:,} hits with vectors of {dimensions:,} numbers: ask for at most {fit:,}")
 
 
 def _check_answer(answer: Mapping[str, Any]) -> None:
     """Refuse what became too large all the same, with long keys or URLs: it is JSON within JSON in Lambda's answer."""
     body = json.dumps(answer, separators=(",", ":"))
-    if len(body) + body.count('"') + body.count("\\") > MAX_RESPONSE_BYTES - 2_000:
+    if len(body) + body.count('"') + body.count("\\") > response_limit()[0] - 2_000:
         raise _too_large(f"{len(answer['data']):,} hits take {len(body):,} bytes")
 
 
 def _too_large(what: str) -> ApiError:
-    limit = f"Lambda answers with at most {MAX_RESPONSE_BYTES:,} bytes"
+    _, limit = response_limit()
     return ApiError(
-        "answer_too_large", f"{what}; {limit}: set `k` lower, or leave `with_vectors` or `with_urls` out", "k"
+        "answer_too_large", f"{what}; {limit} bytes: set `k` lower, or leave `with_vectors` or `with_urls` out", "k"
     )
 
 

@@ -23,6 +23,7 @@ class Call:
         self.request_id, self.cold = request_id, cold
         self.started = time.time()
         self.route = "invoke"
+        self.balanced = False  # whether a load balancer sent it, which takes smaller responses than Lambda's
         self.dialect: str | None = None  # the vendor whose request it was, and whose shape an error takes
         self.status = 0
         self.code: str | None = None

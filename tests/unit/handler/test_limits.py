@@ -14,7 +14,9 @@ from handler.endpoints import embeddings
 from handler.errors import ApiError
 from handler.schemas.limits import check_response_size
 from tests.unit.fake_bundle import FakeFunction, as_base64, encoded, image_bytes
+from tests.unit.handler.test_events import HTTP_API, LOAD_BALANCER
 
+BALANCER_LIMIT = 1_000_000  # docs.aws.amazon.com: elasticloadbalancing "Lambda functions as targets", 1 MB of JSON
 LAMBDA_LIMIT = 6 * 1024 * 1024  # docs.aws.amazon.com: lambda "Lambda quotas", synchronous invocation payload
 
 
@@ -29,6 +31,23 @@ def test_an_answer_that_lambda_would_refuse_is_refused_before_a_text_is_embedded
     assert 'encoding_format to "base64"' in message
     [fit] = re.findall(r"at most ([\d,]+) at once", message)
     assert function.post({"input": ["a"] * int(fit.replace(",", ""))})[0] == 200
+
+
+def test_an_answer_that_a_load_balancer_would_refuse_is_refused_before_a_text_is_embedded(tmp_path: Path) -> None:
+    function = FakeFunction(tmp_path / "bundle", max_items=100_000)
+    events = {number: json.dumps({"input": ["a"] * number}) for number in (1_000, 20_000)}
+    answer = function.invoke({**LOAD_BALANCER, "body": events[20_000]})
+
+    error = json.loads(answer["body"])["error"]
+    assert (answer["statusCode"], error["code"]) == (413, "answer_too_large")
+    assert function.loader.loads == []
+    assert "a load balancer passes on at most 1,000,000" in error["message"]
+    [fit] = re.findall(r"at most ([\d,]+) at once", error["message"])
+    most = json.dumps({"input": ["a"] * int(fit.replace(",", ""))})
+    answer = function.invoke({**LOAD_BALANCER, "body": most})
+    assert answer["statusCode"] == 200
+    assert len(json.dumps(answer)) <= BALANCER_LIMIT
+    assert function.invoke({**HTTP_API, "body": events[20_000]})["statusCode"] == 200  # Lambda's own limit is higher
 
 
 def test_a_matrix_that_lambda_would_refuse_is_refused_before_an_image_is_read(tmp_path: Path) -> None:

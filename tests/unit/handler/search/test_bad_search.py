@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handler.errors import STATUS
-from handler.search import endpoint
+from handler.schemas import limits
 from handler.search.lance import LanceIndex
 from handler.search.records import Item
 from tests.unit.fake_bundle import SECOND, data_uri, image_bytes
@@ -141,7 +141,7 @@ def test_every_code_of_the_search_is_tested() -> None:
 def test_what_no_response_can_hold_is_refused_before_it_is_looked_for(
     function: SearchFunction, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(endpoint, "MAX_RESPONSE_BYTES", 30_000)
+    monkeypatch.setattr(limits, "MAX_RESPONSE_BYTES", 30_000)
     function.loader.engine.text_batches.clear()
     status, body = function.search({"query": "a", "k": 1000, "with_vectors": True})
     assert (status, body["error"]["code"], body["error"]["param"]) == (413, "answer_too_large", "k")
