@@ -12,7 +12,7 @@ from handler.errors import ApiError, TextError
 from handler.imaging.batching import batches, read_headers
 from handler.imaging.s3 import S3Object, fetch
 from handler.manifest import IMAGE, MODALITIES, TEXT, ModelEntry
-from handler.messages import Response
+from handler.messages import NOTHING, Response
 from handler.schemas.fields import Item
 from handler.schemas.limits import check_response_size
 from handler.schemas.requests import EMBEDDINGS, OPTIONS, QUERY
@@ -41,6 +41,7 @@ class EmbeddingsRequest(NamedTuple):
     normalize: bool = True
     exif_orientation: bool | None = None  # None: as the settings say
     cut: str | None = None  # one of tokenizer.CUTS; None: a text that is too long is cut as open_clip does
+    names: Mapping[str, str] = NOTHING  # what another vendor's API calls an option: an error is to name a field it has
 
 
 def parse(body: Any, settings: Settings, query: Mapping[str, str] | None = None) -> EmbeddingsRequest:
@@ -89,13 +90,12 @@ def check(request: EmbeddingsRequest, entry: ModelEntry) -> None:
             f"{entry.id} gives {entry.embed_dim} dimensions and no others: leave `dimensions` out",
             "dimensions",
         )
-    if not request.normalize and request.encoding_format not in ("float", "base64"):
-        raise ApiError(
-            "invalid_value",
-            f"{request.encoding_format} is of vectors of unit length: leave `normalize` out, or take float or base64",
-            "normalize",
-        )
-    check_response_size(len(request.items), entry.embed_dim, request.encoding_format)
+    kind, normalize = request.encoding_format, request.names.get("normalize", "normalize")
+    if not request.normalize and kind not in ("float", "base64"):
+        message = f"{kind} is of vectors of unit length: leave `{normalize}` out, or take float or base64"
+        raise ApiError("invalid_value", message, normalize)
+    base64_by = f'set {request.names.get("encoding_format", "encoding_format")} to "base64"'
+    check_response_size(len(request.items), entry.embed_dim, kind, base64=base64_by)
 
 
 def respond(service: Service, request: EmbeddingsRequest) -> Response:

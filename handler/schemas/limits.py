@@ -30,15 +30,18 @@ def vector_bytes(dimensions: int, encoding_format: str) -> int:
     }.get(encoding_format, FLOAT_BYTES * dimensions)
 
 
-def check_response_size(items: int, dimensions: int, *formats: str, more: int = 0) -> None:
-    """Raise ApiError where vectors in these formats, and `more` bytes, could not pass the limit."""
+def check_response_size(items: int, dimensions: int, *formats: str, more: int = 0, base64: str = "") -> None:
+    """Raise ApiError where vectors in these formats, and `more` bytes, could not pass the limit.
+
+    `base64` says how the caller's API asks for base64, if it can.
+    """
     most, limit = response_limit()
     each = ITEM_BYTES + sum(vector_bytes(dimensions, name) for name in formats)
     total = items * each + ENVELOPE_BYTES + more
     if total <= most:
         return
     fit = max(0, most - ENVELOPE_BYTES - more) // each
-    smaller = 'set encoding_format to "base64", which is a third of that, or ' if "float" in formats else ""
+    smaller = f"{base64}, which is a third of that, or " if base64 and "float" in formats else ""
     raise ApiError(
         "answer_too_large",
         f"{items:,} vectors of {dimensions:,} dimensions as {', '.join(formats)} take up to {items:,} x {each:,} = "

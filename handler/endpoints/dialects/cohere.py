@@ -64,7 +64,16 @@ def respond(service: Service, request: Request) -> Response:
     echo = len(json.dumps(json.dumps(texts)))
     _check_max_tokens(fields["max_tokens"], service.models.manifest.model(fields["model"]))
     cut = CUTS.get(fields["truncate"])
-    found = embedded(service, items, fields["model"], *kinds, dimensions=fields["output_dimension"], more=echo, cut=cut)
+    found = embedded(
+        service,
+        items,
+        fields["model"],
+        *kinds,
+        dimensions=fields["output_dimension"],
+        more=echo,
+        cut=cut,
+        base64='set embedding_types to ["base64"]',
+    )
     images = image_facts(items)
     return Response(
         200,

@@ -37,19 +37,21 @@ def embedded(
     dimensions: int | None = None,
     more: int = 0,
     cut: str | None = None,
+    base64: str = "",
 ) -> Embedded:
     """Embed items at unit length; `more` is what the answer holds besides vectors, in bytes. Raises ApiError.
 
-    `cut` is one of tokenizer.CUTS, where the request says what becomes of a text that is too long.
+    `dimensions` are the request's `output_dimension`. `cut` is one of tokenizer.CUTS, where the request says what
+    becomes of a text that is too long. `base64` is as in check_response_size.
     """
     entry = service.models.manifest.model(model)
-    check_dimensions(dimensions, entry)
-    check_response_size(len(items), entry.embed_dim, *formats, more=more)
+    check_dimensions(dimensions, entry, "output_dimension")
+    check_response_size(len(items), entry.embed_dim, *formats, more=more, base64=base64)
     vectors, tokens = embed(items, service.model(model, modalities(items)), service.settings, cut)
     return Embedded(unit(vectors), tokens, entry)
 
 
-def check_dimensions(dimensions: int | None, entry: ModelEntry, param: str = "dimensions") -> None:
+def check_dimensions(dimensions: int | None, entry: ModelEntry, param: str) -> None:
     """Raise ApiError for a length that the model's vectors do not have."""
     if dimensions not in (None, entry.embed_dim):
         raise ApiError(

@@ -65,6 +65,7 @@ def embeddings(service: Service, body: Any) -> Response:
         fields["dimensions"],
         fields["normalized"],
         cut=None if fields["truncate"] else "none",
+        names={"encoding_format": "embedding_type", "normalize": "normalized"},
     )
     return respond_embeddings(service, request)
 

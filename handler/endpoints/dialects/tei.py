@@ -38,7 +38,7 @@ def respond(service: Service, request: Request) -> Response:
     """Answer a request. Raises ApiError."""
     fields = REQUEST.read(read_json(request), service.settings)
     entry = service.models.manifest.model(None)
-    check_dimensions(fields["dimensions"], entry)
+    check_dimensions(fields["dimensions"], entry, "dimensions")
     check_response_size(len(fields["inputs"]), entry.embed_dim, "float")
     cut = SIDES.get(fields["truncation_direction"]) if fields["truncate"] else "none"
     model = service.model(None, modalities(fields["inputs"]))

@@ -75,7 +75,15 @@ def _embed(service: Service, items: Sequence[Item], fields: dict[str, Any]) -> t
     kind, packed = fields["output_dtype"], bool(fields["encoding_format"] or fields["output_encoding"])
     counted = "base64" if packed and kind == "float" else kind
     cut = None if fields["truncation"] else "none"
-    found = core.embedded(service, items, fields["model"], counted, dimensions=fields["output_dimension"], cut=cut)
+    found = core.embedded(
+        service,
+        items,
+        fields["model"],
+        counted,
+        dimensions=fields["output_dimension"],
+        cut=cut,
+        base64='set encoding_format to "base64"',
+    )
     if not packed or kind == "float":
         return found, encoded(found.vectors, counted)
     from handler.endpoints.quantize import as_base64, quantized
