@@ -11,6 +11,7 @@ from infra.stack import OpenClipStack
 
 HANDLER = Path(__file__).parents[1] / "handler"
 SOONER_ON_ONE = {"openvino": "onnx"}  # an engine, and which starts in half of its time on one processor
+MOST_MEMORY = 10_240  # MB of a function
 TWO_THREADS = 2654  # MB, which buy one and a half processors: from there on an engine starts a second thread
 
 
@@ -24,10 +25,12 @@ def synthesize() -> None:
 def assemble(app: App) -> OpenClipStack:
     """Add the stack to the app. Raises SettingsError or PackageError, naming the fix."""
     context = app.node.get_all_context()
-    settings = StackSettings.from_context(context)
+    # Where the package is, is a setting, and it may say the memory: until it is read, no setting is too large for that.
+    settings = StackSettings.from_context({"memory": MOST_MEMORY, **context})
     package = read_package(settings.build_dir, HANDLER)
-    if package.memory and "memory" not in context:
-        settings = StackSettings.from_context({**context, "memory": package.memory})
+    if "memory" not in context:
+        wanted = {"memory": package.memory} if package.memory else {}
+        settings = StackSettings.from_context({**context, **wanted})
     stack = OpenClipStack(app, package=package, settings=settings)
     if advice := engine_advice(package, settings):
         Annotations.of(stack).add_info(advice)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from infra.assembly import engine_advice
-from infra.errors import PackageError
+from infra.errors import PackageError, SettingsError
 from infra.package import read_package
 from infra.settings import StackSettings
 from tests.infra import fake_build
@@ -38,6 +38,17 @@ def test_the_memory_of_models_toml_is_the_functions_unless_told(
 ) -> None:
     template = synthesized(build(tmp_path / "build", "onnx", **target), tmp_path / "out", context)
     assert the_function(template)["MemorySize"] == expected
+
+
+@pytest.mark.parametrize(("memory", "room"), [(4096, 4096), (1769, 1769), (None, 3008)])
+def test_what_models_may_take_is_held_to_the_memory_that_the_function_has(
+    tmp_path: Path, memory: int | None, room: int
+) -> None:
+    folder = build(tmp_path / "build", "onnx", **({"memory": memory} if memory else {}))
+    template = synthesized(folder, tmp_path / "fits", {"model_memory_mb": str(room)})
+    assert the_function(template)["MemorySize"] == room
+    with pytest.raises(SettingsError, match=f"model_memory_mb={room + 1} is more than memory={room}"):
+        synthesized(folder, tmp_path / "over", {"model_memory_mb": str(room + 1)})
 
 
 def test_the_package_names_a_memory_that_models_toml_and_the_context_replace(tmp_path: Path) -> None:
