@@ -105,6 +105,9 @@ def _failed(error: Exception, context: Any, invoked: bool = False) -> Response:
 
 def _instead(path: str, known: Collection[str]) -> str:
     """Say which paths there are, or what is in front of one of them."""
+    plain = "/" + "/".join(filter(None, path.split("/")))
+    if plain != path and plain.endswith(tuple(known)):  # as of a Function URL, which ends in a slash, and "/v1"
+        return f"leave out the slashes that are too many: {shorten(plain)}"
     for route in known:
         if route != "/" and path.endswith(route):
             base = shorten(path.removesuffix(route))

@@ -108,6 +108,23 @@ def test_any_other_path_stays_unknown(event: dict[str, Any], tmp_path: Path) -> 
     assert (answer["statusCode"], json.loads(answer["body"])["error"]["code"]) == (404, "not_found")
 
 
+@pytest.mark.parametrize(
+    ("path", "plain"),
+    [
+        ("//v1/embeddings", "/v1/embeddings"),
+        ("/v1/embeddings/", "/v1/embeddings"),
+        ("/clip//v1/embeddings", "/clip/v1/embeddings"),
+        ("//k/secret/vectorize", "/k/secret/vectorize"),
+    ],
+)
+def test_an_address_with_too_many_slashes_is_told_so_and_of_no_base_path(path: str, plain: str, tmp_path: Path) -> None:
+    function = FakeFunction(tmp_path, base_path="/clip")
+    error = json.loads(function.invoke(http_api(path, "$default"))["body"])["error"]
+    said = error if isinstance(error, str) else error["message"]
+    assert said.endswith(f"leave out the slashes that are too many: '{plain}'")
+    assert "/embeddings" not in plain or function.invoke(http_api(plain, "$default"))["statusCode"] == 200
+
+
 @pytest.mark.parametrize("event", [http_api("/v1", "ANY /{a+}", pathParameters=[1]), http_api("/v1", [])])  # type: ignore[arg-type]
 def test_an_event_that_no_gateway_sends_is_refused(event: dict[str, Any], tmp_path: Path) -> None:
     answer = FakeFunction(tmp_path).invoke(event)
