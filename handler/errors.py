@@ -124,5 +124,8 @@ class ImageError(ApiError):
 
 def shorten(value: object) -> str:
     """Quote a value from a request for a message: enough to recognize it, too little to leak or flood."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except RecursionError:  # JSON of this depth is read, and has no room to be written
+        return "a value that is nested too deeply"
     return text if len(text) <= 60 else f"{text[:45]}... ({len(text)} characters)"

@@ -145,6 +145,16 @@ def test_broken_json_is_invalid_json(tmp_path: Path, raw: bytes) -> None:
     assert function.post(GOOD)[0] == 200
 
 
+@pytest.mark.parametrize("field", ['"input": %s', '"input": "a", "model": %s', '"input": [{"type": %s}]'])
+def test_json_of_any_depth_is_refused_as_a_request_is(tmp_path: Path, field: str) -> None:
+    """Where Python's recursion ends is not the same for reading a value and for quoting it in a message."""
+    function = FakeFunction(tmp_path / "bundle")
+    for depth in range(700, 1_100):
+        raw = ("{" + field % ("[" * depth + "]" * depth) + "}").encode()
+        status, answer = function.http("POST", "/v1/embeddings", raw)
+        assert status == 400, (depth, answer)
+
+
 BAD_REQUESTS: list[tuple[dict[str, Any], int, str]] = [
     ({"method": "POST", "path": "/v1/embeddings", "body": b"x" * 30_001}, 413, "body_too_large"),
     ({"method": "POST", "path": "/v1/embeddings", "body": b"\x89PNG" * 9_000, "content_type": "image/png"}, 413,
