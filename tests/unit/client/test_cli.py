@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet
 import pytest
 from openclip_lambda.bulk import inputs
 from openclip_lambda.cli import main as cli
@@ -56,6 +57,31 @@ def test_labels_are_scored_into_a_table(run: Run, tmp_path: Path) -> None:
     # softmax(10 * [1/sqrt(2), 0]) by hand: the bundle's logit scale is 10
     assert float(row[1]) == pytest.approx(0.999151, abs=1e-5)
     assert float(row[1]) + float(row[2]) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("label", ["scores", "embedding", "sha256"])
+def test_a_label_may_be_called_as_a_field_of_a_row_is(run: Run, tmp_path: Path, label: str) -> None:
+    (tmp_path / "red.png").write_bytes(image_bytes((255, 0, 0)))
+
+    labels = ("--label", label, "--label", "b", "--template", "{}", "--output", str(tmp_path / "scores.parquet"))
+    assert run("classify", str(tmp_path / "red.png"), *labels) == 0
+
+    [row] = pyarrow.parquet.read_table(tmp_path / "scores.parquet").to_pylist()
+    assert list(row) == ["name", label, "b"]
+    assert row[label] + row["b"] == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("suffix", "status"), [(".csv", 1), (".parquet", 1), (".json", 0), (".jsonl", 0)])
+def test_a_label_called_name_is_refused_where_it_would_be_a_second_column_of_that_name(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], suffix: str, status: int
+) -> None:
+    (tmp_path / "red.png").write_bytes(image_bytes((255, 0, 0)))
+
+    labels = ("--label", "name", "--label", "b", "--output", str(tmp_path / f"scores{suffix}"))
+    assert run("classify", str(tmp_path / "red.png"), *labels) == status
+
+    assert ("choose .json or .jsonl" in capsys.readouterr().err) == bool(status)
+    assert len(Recorder.lengths) == 1 - status
 
 
 def test_health_is_printed(run: Run, capsys: pytest.CaptureFixture[str]) -> None:

@@ -64,9 +64,9 @@ def _schema(pa: Any, row: dict[str, Any]) -> Any:
 
 def _flat(row: dict[str, Any]) -> dict[str, Any]:
     name = row["name"].encode(errors="backslashreplace").decode()
-    flat: dict[str, Any] = {**row, **row.get("scores", {}), "name": name}
-    flat.pop("scores", None)
-    return flat
+    if "scores" in row:  # a label may be called as a field of the row is
+        return {**row["scores"], "name": name}
+    return {**row, "name": name}
 
 
 def rows(path: Path) -> Iterator[dict[str, Any]]:

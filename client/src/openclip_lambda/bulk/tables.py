@@ -133,6 +133,8 @@ FORMATS: Mapping[str, type[Json | JsonLines | Csv | Npy]] = {
 }  # fmt: skip
 EMBEDDINGS = (".json", ".jsonl", ".npy", ".csv", ".parquet")
 SCORES = (".json", ".jsonl", ".csv", ".parquet")
+COLUMNS = (".csv", ".parquet")  # formats in which each label is a column beside that of the names
+NAME = "name"
 FACTS = ("sha256", "model", "manifest_sha256")  # the columns between an embedding's name and its numbers
 PROBE_BYTES = 1 << 16
 

@@ -81,6 +81,11 @@ def _classify(options: argparse.Namespace) -> int:
     api, results = api_of(options), Results()
     if len(set(options.label)) < len(options.label):
         raise InputError("a label is given twice: give each --label once")
+    if tables.NAME in options.label and options.output and options.output.suffix.lower() in tables.COLUMNS:
+        raise InputError(
+            f"the label {tables.NAME} and the images' names would be two columns of one name: choose .json or .jsonl, "
+            "or give the label another name"
+        )
     asked = {"labels": options.label, "template": options.template, **_asked(options)}
 
     def ask(items: list[dict[str, Any]]) -> Any:
