@@ -10,7 +10,7 @@ from handler.errors import ApiError, StartError
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; returns its exit status, 1 for an error that is told."""
+    """Run the command; returns its exit status: 1 for an error that is told, 130 where it is interrupted."""
     parser = argparse.ArgumentParser("python -m handler.search", description="The index of a search.")
     commands = parser.add_subparsers(dest="command", required=True)
     command = commands.add_parser("rebuild", help="make the index anew from what batches wrote, and switch to it")
@@ -23,6 +23,9 @@ def main(arguments: list[str] | None = None) -> int:
     except (StartError, ApiError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("\ninterrupted: the old index stays; the same command begins anew", file=sys.stderr)
+        return 130
 
 
 def _rebuild(options: argparse.Namespace) -> int:

@@ -175,3 +175,20 @@ def test_the_command_says_what_it_made(tmp_path: Path, capsys: pytest.CaptureFix
     said = capsys.readouterr().out
     assert said.startswith("1 images can be found and 1 are gone, of 4 rows; ")
     assert said.endswith(f" s; the index is {tmp_path / 'index'}\n")
+
+
+def test_ctrl_c_ends_the_command_in_a_line_and_the_old_index_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    vectors, place = save(spread(history(50), 2), tmp_path / "vectors"), str(tmp_path / "index")
+    asked = ["rebuild", "--vectors", str(vectors), "--index", place]
+    assert command.main(asked) == 0
+    before = content(LanceIndex(place))
+
+    def stopped(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(lance_tuning, "create_index", stopped)
+    assert command.main(asked) == 130
+    assert capsys.readouterr().err == "\ninterrupted: the old index stays; the same command begins anew\n"
+    assert content(LanceIndex(place)) == before
