@@ -4,11 +4,13 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
 
 from handler.errors import ApiError, StartError
+from handler.search.lance_pointer import S3
 from handler.search.lance_table import ABOUT, schema, vectors
 from handler.search.records import About, Gone, Item, identity
 
@@ -38,10 +40,11 @@ class Source:
         from pyarrow import fs  # late: of the search function alone
 
         self.place = place
-        if "://" in place and not place.startswith("s3://"):
+        if "://" in place and not place.startswith(S3):
             raise SourceError(f"the vectors at {place} cannot be read: name a directory or s3://bucket[/prefix]")
-        if place.startswith("s3://"):
-            system, root = fs.FileSystem.from_uri(place.rstrip("/"))
+        if place.startswith(S3):
+            # As a URI, in which a space is an error, and what follows a "#" or "?" is no part of the prefix.
+            system, root = fs.FileSystem.from_uri(S3 + quote(place.removeprefix(S3).rstrip("/")))
         else:
             system, root = fs.LocalFileSystem(), str(Path(place).absolute())
         self._files = fs.SubTreeFileSystem(root, system)

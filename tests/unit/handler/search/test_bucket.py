@@ -17,6 +17,7 @@ from handler.errors import ApiError
 from handler.search import lance, updates
 from handler.search.lance import LanceIndex
 from handler.search.records import Gone, Item
+from handler.search.source import Source
 from tests.unit.fake_bundle import image_bytes
 from tests.unit.handler.search.test_lance_writers import write
 from tests.unit.search_files import history, spread
@@ -55,6 +56,15 @@ def test_the_command_builds_an_index_in_a_bucket(s3: Any) -> None:
         s3.put_object(Bucket=BUCKET, Key=name, Body=data)
         updates.apply(Bucket(s3, BUCKET), [name], index)
     assert content(index) == expected([*records, *more])
+
+
+@pytest.mark.parametrize("prefix", ["my vectors", "a#b?c", "50 %/ü+é", "a%20b"])
+def test_vectors_are_found_under_every_prefix_that_s3_has(s3: Any, prefix: str) -> None:
+    files = spread(history(20), 2)
+    for name, data in files.items():
+        s3.put_object(Bucket=BUCKET, Key=f"{prefix}/{name}", Body=data)
+    source = Source(f"s3://{BUCKET}/{prefix}")
+    assert {name: source.read(name) for name in source.names()} == files
 
 
 def test_writers_of_an_index_in_a_bucket_lose_nothing(s3: Any) -> None:
