@@ -5,6 +5,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Mapping
+from datetime import UTC
 from typing import Any
 
 from openclip_lambda.address import base_url
@@ -134,6 +135,8 @@ def _wait(value: str | None) -> float | None:
     if re.fullmatch(r"\d{1,9}(\.\d{1,3})?", value.strip()):
         return float(value)
     try:
-        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
+        at = email.utils.parsedate_to_datetime(value)
+        at = at if at.tzinfo else at.replace(tzinfo=UTC)  # the oldest form of a date in HTTP has no zone
+        return max(0.0, at.timestamp() - time.time())
     except (ValueError, TypeError, OverflowError):
         return None

@@ -1,8 +1,8 @@
 """A busy API is asked again, when it says and not for ever."""
 
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -50,10 +50,22 @@ def test_a_busy_api_is_asked_again_when_it_says(
     assert ("It asks to wait" in str(caught.value)) == (not pauses)
 
 
-def test_the_date_to_ask_again_at_is_understood(scripted: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def in_tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("in_tokyo")
+@pytest.mark.parametrize("form", ["%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"])
+def test_the_date_to_ask_again_at_is_understood(scripted: Scripted, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
+    """In each form that a date has in HTTP (RFC 9110, 5.6.7), all of which are in GMT."""
     slept = waits(monkeypatch)
     at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=50)
-    scripted.always(503, b"{}", retry_after=format_datetime(at, usegmt=True))
+    scripted.always(503, b"{}", retry_after=at.strftime(form))
     before = datetime.now(UTC)
     with pytest.raises(ResponseError):
         ask(scripted.url)
