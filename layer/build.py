@@ -187,7 +187,7 @@ def _advise(models: Sequence[ModelSpec]) -> None:
     from layer.sources import resolve
 
     for model in models:
-        if not model.name.startswith("hf-hub:") and (advice := resolve.source_plan(model).advice):
+        if advice := resolve.advice(model):
             print(f"note: {advice}", file=sys.stderr)
 
 

@@ -202,7 +202,7 @@ def _check_pair(path: Path, where: str, pair: str) -> None:
     if problem:
         raise SpecError(
             f"{path}: {where} has config = {pair!r}, which {problem}: write a pair of the registry, as in "
-            '"ViT-B-32/openai", or a path that ends in .json'
+            '"ViT-B-32/laion2b_s34b_b79k", or a path that ends in .json'
         )
 
 

@@ -59,7 +59,7 @@ def tag_problem(name: str, tag: str) -> str | None:
     if _PATH.fullmatch(tag) or tag.endswith(CHECKPOINTS) or "://" in tag:
         return (
             f"is a file: for weights of your own write checkpoint = {json.dumps(tag)} in place of pretrained, "
-            f'config = "{name}/{known[0] if known else "<tag>"}", and name = "<you>/<name>"'
+            f'config = "{name}/{_plain_tag(name) or "<tag>"}", and name = "<you>/<name>"'
         )
     if not _is_of_installed():
         return None
@@ -87,6 +87,13 @@ def config_pair(config: object) -> str:
         raise ValueError(f"{repository} has no pair's weights: download its open_clip_config.json, and name that file")
     row = next((row for row in pairs if not row["advice"]), pairs[0])
     return f"{row['name']}/{row['pretrained']}"
+
+
+def _plain_tag(name: str) -> str | None:
+    """Return a tag of a model to begin with: one whose weights are computed as they were trained, if it has any."""
+    rows = [row for row in _table()["pairs"] if row["name"] == name]
+    row = next((row for row in rows if not row["advice"]), rows[0] if rows else None)
+    return str(row["pretrained"]) if row else None
 
 
 def tags_of(name: str) -> list[str]:

@@ -153,6 +153,25 @@ def _advice(model: ModelSpec, pair: Mapping[str, Any], config: Mapping[str, Any]
     return f"{model.id}: open_clip's registry is inconsistent on QuickGELU; compare with its own results"
 
 
+def advice(model: ModelSpec) -> str | None:
+    """Say what open_clip's registry gets wrong for the pair that a model is, or that its weights were made from.
+
+    Raises PlanError for a name or a tag that open_clip does not know.
+    """
+    if not model.checkpoint:
+        return None if model.name.startswith("hf-hub:") else source_plan(model).advice
+    if not model.config or model.config.endswith(".json"):
+        return None
+    name, _, tag = model.config.rpartition("/")
+    told = source_plan(ModelSpec(name, tag)).advice
+    if told is None or not told.endswith(f'"{name}-quickgelu"'):
+        return told
+    return (
+        f"{model.id} has the config of {model.config}, which open_clip computes with GELU, and the weights of that "
+        f'pair were trained with QuickGELU: if yours were, too, write config = "{name}-quickgelu/{tag}"'
+    )
+
+
 def weights_need(model: ModelSpec) -> Need:
     """Say which repository holds the weights. Raises PlanError for a name or a tag that open_clip does not know."""
     if model.name.startswith("hf-hub:"):

@@ -186,3 +186,16 @@ def test_what_cannot_be_a_model_is_named_with_the_fix(
     with pytest.raises(CheckpointError, match=says):
         local_checkpoint.repository(spec, tmp_path / "cache")
     assert "code ran" not in capsys.readouterr().out
+
+
+def test_a_build_says_where_the_config_is_of_a_pair_that_is_computed_otherwise_than_it_was_trained(
+    tmp_path: Path,
+) -> None:
+    with serving() as hub:
+        run = Builder(tmp_path, hub).run(
+            '[[model]]\nname = "acme/own"\ncheckpoint = "w.pt"\nconfig = "ViT-B-32/openai"\n'
+        )
+
+    assert "note: acme/own has the config of ViT-B-32/openai, which open_clip computes with GELU" in run.stderr
+    assert 'if yours were, too, write config = "ViT-B-32-quickgelu/openai"' in run.stderr
+    assert "is not there" in run.stderr

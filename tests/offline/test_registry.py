@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -121,6 +122,20 @@ def test_a_name_that_is_computed_with_another_activation_than_it_was_trained_wit
         ).get("quick_gelu", False)
         assert bool(advice) == differs, (name, tag)
     assert 'name = "RN50-quickgelu"' in str(resolve.source_plan(ModelSpec("RN50", "openai")).advice)
+
+
+def test_weights_of_ones_own_that_take_the_config_of_such_a_name_say_so() -> None:
+    """The activation shows in no shape: a checkpoint of the other one loads, and its vectors are wrong."""
+    for name, tag in PAIRS:
+        plan = resolve.source_plan(ModelSpec(name, tag))
+        told = resolve.advice(ModelSpec("hf-hub:acme/own", checkpoint="w.pt", config=f"{name}/{tag}"))
+        assert bool(told) == bool(plan.advice), (name, tag)
+        if found := re.search(r'write config = "(.*)/(.*)"', told or ""):
+            assert open_clip.get_pretrained_cfg(*found.groups()).get("quick_gelu"), told
+            assert open_clip.get_model_config(found[1])["quick_gelu"], told
+    told = resolve.advice(ModelSpec("hf-hub:acme/own", checkpoint="w.pt", config="ViT-B-32/openai"))
+    assert str(told).endswith('if yours were, too, write config = "ViT-B-32-quickgelu/openai"')
+    assert resolve.advice(ModelSpec("hf-hub:acme/own", checkpoint="w", config="open_clip_config.json")) is None
 
 
 @pytest.mark.parametrize("name", ["ViT-B-32", "RN50", "ViT-B-16-SigLIP", "MobileCLIP2-S0", "PE-Core-T-16-384"])

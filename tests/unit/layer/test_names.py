@@ -98,6 +98,12 @@ def test_every_command_refuses_it_before_torch_is_imported(
     assert says in capsys.readouterr().err
 
 
+def test_a_file_in_place_of_a_tag_is_told_a_config_that_is_computed_as_it_was_trained() -> None:
+    told = model_names.tag_problem("ViT-B-32", "runs/epoch_latest.pt")
+
+    assert 'config = "ViT-B-32/laion2b_e16"' in str(told), "ViT-B-32/openai was trained with QuickGELU"
+
+
 def test_a_wrong_name_is_reported_without_torch_and_in_little_processor_time(tmp_path: Path) -> None:
     (tmp_path / "models.toml").write_text('[[model]]\nname = "ViT-B32"\npretrained = "openai"\n', encoding="utf-8")
     program = (
