@@ -14,6 +14,7 @@ from layer.naming import checked
 from layer.progress import file_sha256
 from layer.sources import resolve
 from layer.sources.fetch import Expected, Located, git_blob
+from layer.sources.hub import WEIGHTS
 from layer.sources.lock import LockedFile, LockedSource
 from layer.sources.prepared import damage, revisions, vouched
 from layer.sources.prepared.survey import Copy
@@ -59,6 +60,8 @@ def located(copy: Copy, need: Need, asked: str | None, pin: LockedSource | None)
     names, found = _names(snapshot, need)
     if pin and snapshot.revision != pin.revision and not set(names) & set(pin.files):
         raise LackingError([_other_commit(snapshot, pin)])
+    if pin and not found and _is_for(pin, need):
+        names, found = _pinned(snapshot, need, pin)
     files = {}
     for name in names:
         files[name], problems = _checked(snapshot, name, pin)
@@ -107,6 +110,29 @@ def _names(snapshot: _Snapshot, need: Need) -> tuple[list[str], list[Finding]]:
         else:
             found += told or _missing(snapshot, role, names)
     return (need.choose(whole), []) if not found else (whole, found)
+
+
+def _is_for(pin: LockedSource, need: Need) -> bool:
+    """Tell whether a pin has all that is needed: it may be another model's, which takes less of the repository."""
+    return set(need.roles) <= set(pin.roles) and (not need.weights or bool(set(need.weights) & set(pin.files)))
+
+
+def _pinned(snapshot: _Snapshot, need: Need, pin: LockedSource) -> tuple[list[str], list[Finding]]:
+    """Name the files that models.lock has, and say which are not there.
+
+    No fewer, and no more: a tokenizer with other parts loads all the same, and makes other token ids.
+    """
+    names = need.choose(list(pin.files))
+    there = [name for name in names if snapshot.has(name) and not damage.broken(snapshot.folder / name)]
+    absent = [name for name in names if name not in there]
+    if absent and snapshot.revision not in (None, pin.revision):
+        return there, [_other_commit(snapshot, pin)]
+    return there, [_not_here(snapshot, name) for name in absent]
+
+
+def _not_here(snapshot: _Snapshot, name: str) -> Finding:
+    kind = "weights" if name.endswith(WEIGHTS) else "tokenizer" if name in resolve.TOKENIZER_FILES else "config"
+    return Finding(f"{kind}-missing", str(snapshot.folder), f"no {name}, which models.lock has")
 
 
 def _missing(snapshot: _Snapshot, role: str, names: Sequence[str]) -> Iterator[Finding]:
