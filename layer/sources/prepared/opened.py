@@ -13,7 +13,7 @@ from layer.findings.finding import Finding
 from layer.naming import checked
 from layer.progress import file_sha256
 from layer.sources import resolve
-from layer.sources.fetch import Expected, Located, git_blob
+from layer.sources.fetch import Expected, Located, git_blob, repo_folder
 from layer.sources.hub import WEIGHTS
 from layer.sources.lock import LockedFile, LockedSource
 from layer.sources.prepared import damage, revisions, vouched
@@ -44,7 +44,7 @@ class _Snapshot:
 
     def has(self, name: str) -> bool:
         """Tell whether a file is there, of a cache as the library will tell at run time."""
-        if not self.copy.cache:
+        if not self.copy.cache or self.copy.folder.name != repo_folder(self.repo):
             return (self.folder / name).is_file()
         there = try_to_load_from_cache(self.repo, name, cache_dir=self.copy.folder.parent, revision=self.revision)
         return isinstance(there, str)
@@ -93,6 +93,10 @@ def _snapshot(copy: Copy, repo: str, asked: str | None, pin: LockedSource | None
         folder = copy.folder / "snapshots" / revision
         return _Snapshot(copy, repo, folder, revision, vouched.of_cache(copy, revision))
     notes = vouched.of_folder(copy.folder)
+    another = notes.commit not in (None, asked) and not (pin and pin.revision == asked)  # a pin is compared by hashes
+    if asked and revisions.is_commit(asked) and another:
+        told = f"revision = {asked}, here is {notes.commit}"
+        raise LackingError([Finding("revision-missing", str(copy.folder), told)])
     return _Snapshot(copy, repo, copy.folder, notes.commit, notes)
 
 

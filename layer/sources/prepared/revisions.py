@@ -10,6 +10,11 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 MAX_REF = 1000  # bytes
 
 
+def is_commit(name: str) -> bool:
+    """Tell whether a revision is a commit, in full, and no branch or tag."""
+    return bool(_COMMIT.fullmatch(name))
+
+
 class UnresolvedError(Exception):
     """No snapshot of a repository is the one that is meant."""
 
@@ -37,7 +42,7 @@ def of_cache(folder: Path, asked: str | None, pin: LockedSource | None) -> str:
 def _by_reference(folder: Path, asked: str | None, there: list[str]) -> str:
     refs = folder / "refs" / (asked or "main")
     listed = f"snapshots/ has {', '.join(there[:5])}{', ...' if len(there) > 5 else ''}"
-    if asked and _COMMIT.fullmatch(asked):
+    if asked and is_commit(asked):
         raise UnresolvedError(Finding("revision-missing", str(folder), f"revision = {asked}; {listed}"))
     try:
         with refs.open(encoding="utf-8") as stream:
@@ -57,6 +62,6 @@ def _by_reference(folder: Path, asked: str | None, there: list[str]) -> str:
 
 def _snapshots(folder: Path) -> list[str]:
     try:
-        return sorted(path.name for path in (folder / "snapshots").iterdir() if _COMMIT.fullmatch(path.name))
+        return sorted(path.name for path in (folder / "snapshots").iterdir() if is_commit(path.name))
     except OSError:
         return []

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from layer.sources.prepared.places import Place
+from layer.sources.prepared.revisions import is_commit
 
 MAX_DEPTH = 6  # below the directory that was named
 MAX_DIRECTORIES = 20_000
@@ -48,7 +49,7 @@ class Copy:
 def survey(place: Place) -> list[Copy]:
     """Find every repository in a place: nothing is opened but git's own config. What cannot be entered is left out."""
     if place.repo:
-        return [Copy(_only_snapshot(place.path), False, place.repo, frozenset())]
+        return [_told(place.path, place.repo)]
     found: list[Copy] = []
     seen: set[str] = set()
     queue = deque([(place.path, 0)])
@@ -68,10 +69,15 @@ def survey(place: Place) -> list[Copy]:
     return found
 
 
-def _only_snapshot(folder: Path) -> Path:
-    """Return the one snapshot of a repository's folder of a cache, else the folder itself."""
+def _told(folder: Path, repo: str) -> Copy:
+    """Return the copy of a repository that somebody named: the folder of a cache, whatever it is called, or of files.
+
+    Snapshots that are not named by commits are not a cache of Hugging Face's: of these the only one is taken.
+    """
     snapshots = _entries(folder / "snapshots")[1]
-    return folder / "snapshots" / snapshots[0] if len(snapshots) == 1 else folder
+    if any(is_commit(name) for name in snapshots):
+        return Copy(folder, True, repo, frozenset())
+    return Copy(folder / "snapshots" / snapshots[0] if len(snapshots) == 1 else folder, False, repo, frozenset())
 
 
 def _entries(folder: Path) -> tuple[list[str], list[str]]:
