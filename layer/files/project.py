@@ -5,11 +5,11 @@ import os
 import re
 import shutil
 import tempfile
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
 from layer.errors import ProjectError
+from layer.files import toml_file
 
 CHECKOUT = Path(__file__).parents[2]
 TEMPLATE = CHECKOUT / "examples" / "project"
@@ -48,10 +48,15 @@ def init(folder: Path, models: Path, lock: Path, own: Path | None = None) -> lis
 
 def left_behind(models: Path) -> list[str]:
     """Return the files that a models.toml names relative to itself: in a project that leads to somewhere else."""
-    spec = tomllib.loads(models.read_text(encoding="utf-8-sig"))
+    spec = toml_file.read(models)
     tables = [spec, spec.get("evaluate", {}), *spec.get("model", [])]
     named = [(key, str(table[key])) for table in tables for key in PATHS if key in table]
-    files = [name for key, name in named if key != "config" or name.endswith(".json")]  # or a pair of the registry
+    # A config may be a pair of the registry, a cache be `<org>/<name>=<directory>`.
+    files = [
+        name.rpartition("=")[2] if key == "cache" else name
+        for key, name in named
+        if key != "config" or name.endswith(".json")
+    ]
     return [
         str(models.absolute().parent / name) for name in files if "://" not in name and not Path(name).is_absolute()
     ]

@@ -63,7 +63,9 @@ def test_the_page_s_first_commands_work_as_they_stand_there(tmp_path: Path) -> N
 def test_models_lock_and_code_of_somebody_s_own_are_copied(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     old = made(tmp_path / "old")
     (old / "models.toml").write_text(
-        '[[model]]\nname = "acme/shoes"\ncheckpoint = "runs/epoch_10.pt"\nconfig = "c.json"\n'
+        'cache = "acme/tokens=files"\n'
+        '[[model]]\nname = "acme/shoes"\ncheckpoint = "runs/epoch_10.pt"\nconfig = "c.json"\n',
+        encoding="utf-16",  # as PowerShell's redirection writes it
     )
     (old / "models.lock").write_text("locked")
     (old / "handler_ext" / "words.txt").write_text("a")
@@ -74,7 +76,8 @@ def test_models_lock_and_code_of_somebody_s_own_are_copied(tmp_path: Path, capsy
     assert not (new / "test_handler_ext.py").exists()  # it is of the example
     told = capsys.readouterr().out
     assert "note: " in told
-    assert str(old / "runs" / "epoch_10.pt") in told
+    for name in ("runs/epoch_10.pt", "c.json", "files"):
+        assert f"names {old / name} relative" in told
 
 
 def test_nothing_is_ever_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
