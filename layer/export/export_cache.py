@@ -8,7 +8,7 @@ from pathlib import Path
 
 from layer.bundle import build_cache
 from layer.export.onnx_export import make
-from layer.files.link import link, point_to
+from layer.files.link import link_own, point_to
 from layer.sources.fetch import Fetched
 from layer.sources.hf_cache import place
 from layer.spec import ModelSpec
@@ -30,8 +30,7 @@ def exported(model: ModelSpec, sources: Sequence[Fetched], cache: Path, own_samp
     making = Path(tempfile.mkdtemp(prefix="making-", dir=folder.parent))
     try:
         for source in sources:
-            # A second name would change a prepared source: of that, and of what comes with this project, only a link.
-            place(source, making / "hub", link if source.folder.is_relative_to(cache) else point_to)
+            place(source, making / "hub", link_own(cache, point_to))
         make(model, making / "hub", making, own_samples)
         shutil.rmtree(making / "hub")
         making.rename(folder)

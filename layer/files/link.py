@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -21,3 +22,13 @@ def point_to(source: Path, target: Path) -> None:
         target.symlink_to(source.resolve())
     except OSError:
         shutil.copyfile(source, target)
+
+
+def link_own(cache: Path, others: Callable[[Path, Path], object]) -> Callable[[Path, Path], object]:
+    """Return how to put a file in a second place: by `link` where the builder downloaded it, else by `others`.
+
+    A second name would change a prepared source. The file itself decides: a folder of the cache may hold links to files
+    of a source.
+    """
+    own = (cache / "hub").resolve()
+    return lambda source, target: (link if source.resolve().is_relative_to(own) else others)(source, target)

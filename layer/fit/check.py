@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
-from layer import meta_model
 from layer.config.check import ignored
 from layer.config.text_files import check_files
 from layer.errors import CheckpointError
 from layer.files.foreign import read_json
 from layer.fit.fields import Shapes, explain
 from layer.openclip import open_clip
+from layer.registry import meta_model
 from layer.sources import resolve
 from layer.spec import ModelSpec
 from layer.weights.checkpoint import open_tensors

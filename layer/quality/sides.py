@@ -89,7 +89,7 @@ def _hub(model: Bundled) -> Iterator[Path]:
     if ENGINES[model.entry.engine].ships_checkpoint:
         yield model.bundle / "models" / model.entry.slug / "hub"
         return
-    from layer.files.link import link, point_to
+    from layer.files.link import link_own, point_to
     from layer.sources.hf_cache import place
 
     fetched = _fetched(model)
@@ -97,7 +97,7 @@ def _hub(model: Bundled) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="evaluating-", dir=model.cache) as scratch:
         hub = Path(scratch) / "hub"
         for source in fetched:
-            place(source, hub, link if source.folder.is_relative_to(model.cache) else point_to)
+            place(source, hub, link_own(model.cache, point_to))
         yield hub
 
 

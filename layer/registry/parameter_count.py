@@ -15,9 +15,9 @@ from tqdm import tqdm
 
 from console.parser import Parser
 from console.run import run
-from layer import meta_model
 from layer.errors import BuildError
 from layer.openclip import open_clip
+from layer.registry import meta_model
 from layer.registry.patches import cuts_patches
 from layer.sources.resolve import source_plan
 from layer.spec import ModelSpec

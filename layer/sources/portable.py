@@ -6,14 +6,14 @@ It is a Hugging Face cache of real files, for `build --from` and for open_clip i
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from layer.errors import StorageError
 from layer.files import disk_errors, replace
 from layer.files.directory_lock import held
-from layer.files.link import link
+from layer.files.link import link_own
 from layer.sources import hf_cache
 from layer.sources import lock as locks
 from layer.sources.download import NOTHING_PREPARED, gather
@@ -101,7 +101,7 @@ def _put_in_place(joined: dict[str, list[Fetched]], contents: dict[str, Any], ou
         staged = Path(scratch) / output.name
         staged.mkdir()
         for source in (source for sources in joined.values() for source in sources):
-            hf_cache.place(source, staged, _writer(cache))
+            hf_cache.place(source, staged, link_own(cache, shutil.copyfile))
             if source.asked and source.asked != source.revision:
                 reference = staged / repo_folder(source.repo) / "refs" / source.asked
                 reference.parent.mkdir(parents=True, exist_ok=True)
@@ -109,12 +109,6 @@ def _put_in_place(joined: dict[str, list[Fetched]], contents: dict[str, Any], ou
         (staged / CONTENTS).write_text(text, encoding="utf-8")
         hf_cache.open_to_all(staged)
         replace.swap(staged, output)
-
-
-def _writer(cache: Path) -> Callable[[Path, Path], object]:
-    """Give a second name to a file of the download cache, which costs nothing; copy a prepared source's, or our own."""
-    own = (cache / "hub").resolve()
-    return lambda source, target: (link if source.is_relative_to(own) else shutil.copyfile)(source, target)
 
 
 def _is_there(output: Path, contents: dict[str, Any], text: str) -> bool:

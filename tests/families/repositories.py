@@ -9,9 +9,8 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
-from layer import meta_model
 from layer.openclip import open_clip
-from layer.registry import parameter_count
+from layer.registry import meta_model, parameter_count
 from layer.sources import resolve
 from layer.spec import ModelSpec
 from tests.families.families import BIOMED_BERT, TOKENIZERS, Family

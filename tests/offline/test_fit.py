@@ -12,11 +12,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from layer import meta_model
 from layer.errors import CheckpointError
 from layer.fit.check import difference, refuse_unfit
 from layer.openclip import open_clip
-from layer.registry import parameter_count, table
+from layer.registry import meta_model, parameter_count, table
 from layer.sources import local_checkpoint, resolve
 from layer.sources.fetch import Fetched
 from layer.spec import ModelSpec

@@ -9,9 +9,11 @@ import pytest
 
 from layer.bundle import sandbox
 from layer.errors import SourceError
+from layer.files.link import link_own, point_to
 from layer.sources import resolve
 from layer.sources.download import gather
 from layer.sources.fetch import Fetched
+from layer.sources.hf_cache import place
 from layer.sources.lock import Lock
 from layer.sources.prepared import places
 from layer.sources.prepared.places import Place
@@ -172,6 +174,8 @@ def test_a_repository_in_two_parts_of_one_commit_is_joined_by_links(tmp_path: Pa
 
     assert set(joined.files) == {"open_clip_config.json", "open_clip_model.safetensors", *repositories.TOKENIZER_NAMES}
     assert joined.as_found == ()
+    place(joined, tmp_path / "hub", link_own(tmp_path / "build", point_to))  # as an export does
+    assert {path.stat().st_nlink for path in (tmp_path / "hub").rglob("*") if path.is_file()} == {1}
     assert [state(part) for part in parts] == before
 
 
