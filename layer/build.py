@@ -123,8 +123,9 @@ def _make_all(
     check_versions()
     pinned: locks.Lock = {} if mode == "update" else pins
     ask_hub(spec.models, pinned, cache, prepared, weights_repository)
-    _advise(spec.models)
+    _advise([model for model in spec.models if not model.checkpoint])
     fetched = gather(spec.models, cache, pinned, prepared)
+    _advise([model for model in spec.models if model.checkpoint])  # those that are there
     _refuse_two_commits(spec.models, fetched)
     found = {
         model.id: tuple(source.locked() for source in sources)

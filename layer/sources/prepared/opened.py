@@ -135,8 +135,9 @@ def _pinned(snapshot: _Snapshot, need: Need, pin: LockedSource) -> tuple[list[st
 
 
 def _not_here(snapshot: _Snapshot, name: str) -> Finding:
-    kind = "weights" if name.endswith(WEIGHTS) else "tokenizer" if name in resolve.TOKENIZER_FILES else "config"
-    return Finding(f"{kind}-missing", str(snapshot.folder), f"no {name}, which models.lock has")
+    of_text = "tokenizer-missing" if name in resolve.TOKENIZER_FILES else "config-missing"
+    code = "weights-missing" if name.endswith(WEIGHTS) else of_text
+    return Finding(code, str(snapshot.folder), f"no {name}, which models.lock has")
 
 
 def _missing(snapshot: _Snapshot, role: str, names: Sequence[str]) -> Iterator[Finding]:
