@@ -191,6 +191,7 @@ def test_what_cannot_be_a_model_is_named_with_the_fix(
 def test_a_build_says_where_the_config_is_of_a_pair_that_is_computed_otherwise_than_it_was_trained(
     tmp_path: Path,
 ) -> None:
+    torch.save({"visual.proj": torch.zeros(768, 512)}, tmp_path / "w.pt")  # of which no model is made
     with serving() as hub:
         run = Builder(tmp_path, hub).run(
             '[[model]]\nname = "acme/own"\ncheckpoint = "w.pt"\nconfig = "ViT-B-32/openai"\n'
@@ -198,4 +199,4 @@ def test_a_build_says_where_the_config_is_of_a_pair_that_is_computed_otherwise_t
 
     assert "note: acme/own has the config of ViT-B-32/openai, which open_clip computes with GELU" in run.stderr
     assert 'if yours were, too, write config = "ViT-B-32-quickgelu/openai"' in run.stderr
-    assert "is not there" in run.stderr
+    assert "its checkpoint does not fit its config" in run.stderr
