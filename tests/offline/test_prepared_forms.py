@@ -124,6 +124,26 @@ def test_a_folder_is_taken_for_a_repository_by_its_name(
     assert (located is not None) == found
 
 
+@pytest.mark.parametrize("name", ["acme/tiny", "zoo/acme--tiny", "models--acme--tiny", "a/b/tiny"])
+@pytest.mark.parametrize("first", ["aaa", "zzz"])
+def test_each_name_that_links_give_a_directory_is_looked_at(
+    sources: dict[str, Path], tmp_path: Path, first: str, name: str
+) -> None:
+    source = tmp_path / "source"
+    plain = next(sources["modelscope"].rglob("open_clip_config.json")).parent
+    cache = next(sources["open_clip"].glob("models--acme--tiny"))
+    shutil.copytree(cache if name.startswith("models--") else plain, source / first, symlinks=True)
+    (source / name).parent.mkdir(parents=True, exist_ok=True)
+    (source / name).symlink_to(source / first)
+    (source / first / "itself").symlink_to(source)
+    need = resolve.Need("acme/tiny", ("weights", "config"), resolve.DEFAULT_WEIGHTS)
+
+    located = Prepared([Place(source)]).find(need, None, None, TINY)
+
+    assert located is not None
+    assert (located.folder / "open_clip_model.safetensors").is_file()
+
+
 def test_a_repository_may_be_told_by_its_id_and_a_models_own_place_comes_first(
     sources: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -177,6 +197,14 @@ def test_a_repository_in_two_parts_of_one_commit_is_joined_by_links(tmp_path: Pa
     place(joined, tmp_path / "hub", link_own(tmp_path / "build", point_to))  # as an export does
     assert {path.stat().st_nlink for path in (tmp_path / "hub").rglob("*") if path.is_file()} == {1}
     assert [state(part) for part in parts] == before
+
+    joining = Prepared(places_of_both, scratch=tmp_path / "build" / "joined")
+    needs = [
+        resolve.Need("acme/tiny", ("weights", "config", "tokenizer"), resolve.DEFAULT_WEIGHTS),
+        resolve.Need("acme/tiny", ("config", "tokenizer")),
+    ]
+    found = [joining.find(need, None, None, TINY) for need in needs]
+    assert all(one and one.missing() == [] for one in found), "another model needs other parts: both stay"
 
 
 GATHER = """

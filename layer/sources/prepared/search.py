@@ -143,7 +143,8 @@ class Prepared:
         whole = [one for one in found if one]
         if self.scratch is None or not whole or len(whole) < len(wanted) or len({one.revision for one in whole}) > 1:
             return None
-        folder = self.scratch / repo_folder(need.repo) / whole[0].revision
+        # By roles too: another model may need other parts of the same commit.
+        folder = self.scratch / repo_folder(need.repo) / "-".join([whole[0].revision, *sorted(need.roles)])
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         expected = {name: want for one in whole for name, want in one.expected.items()}

@@ -52,18 +52,21 @@ def survey(place: Place) -> list[Copy]:
         return [_told(place.path, place.repo)]
     found: list[Copy] = []
     seen: set[str] = set()
+    known: set[tuple[str, object]] = set()  # a link gives a directory a second name, which may be the one asked for
     queue = deque([(place.path, 0)])
-    while queue and len(seen) < MAX_DIRECTORIES:
+    looked = 0
+    while queue and looked < MAX_DIRECTORIES:
         folder, depth = queue.popleft()
+        looked += 1
         real = os.path.realpath(folder)
-        if real in seen:
-            continue
-        seen.add(real)
         files, folders = _entries(folder)
-        if copy := _copy(folder, files, folders, depth == 0):
+        copy = _copy(folder, files, folders, depth == 0)
+        if copy and (real, copy.repo or copy.names) not in known:
+            known.add((real, copy.repo or copy.names))
             found.append(copy)
-        if depth < MAX_DEPTH and not (copy and copy.cache):
+        if real not in seen and depth < MAX_DEPTH and not (copy and copy.cache):
             queue.extend((folder / name, depth + 1) for name in folders if not _NO_REPOSITORY.fullmatch(name))
+        seen.add(real)
     if queue:
         print(f"note: only the first {MAX_DIRECTORIES:,} directories of {place.path} were looked at", file=sys.stderr)
     return found
