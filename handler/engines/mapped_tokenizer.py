@@ -26,7 +26,7 @@ class MappedTokenizer:
         self._tree = Tree(folder, vocabulary["longest"])
         self._of_pieces = {"BPE": self._bpe, "Unigram": self._unigram}[vocabulary["model"]]
         if vocabulary["model"] == "BPE":
-            self._merges, self._ranks, self._lefts = (_mapped(folder, name) for name in ("merges", "ranks", "lefts"))
+            self._merges = Merges(folder)
         else:
             self._scores = _mapped(folder, "scores")
         self._rules = Tokenizer.from_file(str(folder / "tokenizer.rules.json"))
@@ -55,21 +55,14 @@ class MappedTokenizer:
 
     def _bpe(self, pieces: dict[str, int], unknown: Iterable[str]) -> tuple[Any, Any]:
         """Return a model of the pieces and of the merges that make them; its ids are the real ones."""
-        facts, ends, ranks, lefts = self._facts, self._merges, self._ranks, self._lefts
-        ranked: list[tuple[int, str, int]] = []
-        for piece, number in pieces.items():
-            start, end = ends[number], ends[number + 1]
-            if start < end:
-                ranked += zip(ranks[start:end], repeat(piece), lefts[start:end], strict=False)
-        ranked.sort()
-        known = dict(pieces)
+        facts, known = self._facts, dict(pieces)
         if facts["unk_token"]:
             known[facts["unk_token"]] = self._tree.id_of(facts["unk_token"])
         if facts["byte_fallback"]:
             known |= self._bytes(unknown)
         model = models.BPE(
             known,
-            [(piece[:left], piece[left:]) for _, piece, left in ranked],
+            self._merges.of(pieces),
             unk_token=facts["unk_token"],
             fuse_unk=facts["fuse_unk"],
             byte_fallback=facts["byte_fallback"],
@@ -81,6 +74,24 @@ class MappedTokenizer:
         """Return the pieces of single bytes that stand for characters which are no pieces."""
         names = {f"<0x{byte:02X}>" for byte in {*"".join(unknown).encode()}}
         return {name: number for name in names if (number := self._tree.id_of(name)) >= 0}
+
+
+class Merges:
+    """The merges of a BPE vocabulary, by the piece that each makes."""
+
+    def __init__(self, folder: Path) -> None:
+        self._ends, self._ranks, self._lefts = (_mapped(folder, name) for name in ("merges", "ranks", "lefts"))
+
+    def of(self, pieces: Mapping[str, int]) -> list[tuple[str, str]]:
+        """Return the merges that make these pieces, by their ids, in the vocabulary's order: the two parts of each."""
+        ends, ranks, lefts = self._ends, self._ranks, self._lefts
+        ranked: list[tuple[int, str, int]] = []
+        for piece, number in pieces.items():
+            start, end = ends[number], ends[number + 1]
+            if start < end:
+                ranked += zip(ranks[start:end], repeat(piece), lefts[start:end], strict=False)
+        ranked.sort()
+        return [(piece[:left], piece[left:]) for _, piece, left in ranked]
 
 
 class Tree:

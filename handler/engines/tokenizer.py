@@ -21,8 +21,14 @@ class Tokenizer:
     """A tokenizer.json with the settings that the manifest holds beside it."""
 
     def __init__(self, path: Path, settings: Mapping[str, Any]) -> None:
-        mapped = settings.get("vocabulary")
-        if mapped:
+        mapped, longest = settings.get("vocabulary"), settings.get("longest_piece")
+        self._special: Mapping[str, int] = settings.get("special_tokens") or {}  # open_clip's own tokenizer's
+        self._inner: Callable[[str], list[int]] = self._pieces
+        if longest:
+            from handler.engines.mapped_words import MappedWords  # late: of open_clip's own tokenizer alone
+
+            self._inner = MappedWords(path.parent, longest, self._special)
+        elif mapped:
             from handler.engines.mapped_tokenizer import MappedTokenizer  # late: of large tokenizers alone
 
             self._own_ids: Callable[[str], list[int]] = MappedTokenizer(path.parent, mapped)
@@ -33,7 +39,6 @@ class Tokenizer:
         self._length = int(settings["context_length"])
         self._pad = int(settings["pad_id"])
         self._settings = settings
-        self._special: Mapping[str, int] = settings.get("special_tokens") or {}  # open_clip's own tokenizer's
         self._encode = {"simple": self._encode_simple, "hf": self._encode_hf, "clips": self._encode_clips}[
             settings["mode"] or settings["kind"]
         ]
@@ -57,7 +62,7 @@ class Tokenizer:
 
     def _encode_simple(self, text: str, row: NDArray[np.int64], cut: str | None) -> None:
         """Fill a row as open_clip's SimpleTokenizer does: whatever is cut off, the last token is end-of-text."""
-        inner = fitted(self._pieces(text), self._length - 2, cut, text)
+        inner = fitted(self._inner(text), self._length - 2, cut, text)
         row[: len(inner) + 2] = [self._settings["bos_id"], *inner, self._settings["eos_id"]]
 
     def _pieces(self, text: str) -> list[int]:

@@ -73,7 +73,7 @@ class TwoTowerEngine:
 
     def tokenizer_files(self) -> list[Path]:
         """Return what reading the tokenizer reads."""
-        if self._entry.tokenizer.get("vocabulary"):
+        if self._entry.tokenizer.get("vocabulary") or self._entry.tokenizer.get("longest_piece"):
             return [self._folder / "tokenizer.rules.json", *sorted(self._folder.glob("vocabulary.*.npy"))]
         return [self._folder / "tokenizer.json"]
 

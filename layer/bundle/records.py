@@ -68,6 +68,7 @@ class ExportedSimpleTokenizer(Tokenizer):
     special_tokens: dict[str, int]
     bos_id: int
     eos_id: int
+    longest_piece: int | None = None  # characters, of a vocabulary that is mapped
 
 
 @dataclass(frozen=True)
@@ -90,10 +91,7 @@ class MappedVocabulary:
 
 @dataclass(frozen=True)
 class ExportedHfTokenizer(Tokenizer):
-    """A repository's tokenizer as a tokenizer.json, with what transformers does around it.
-
-    Without `vocabulary` the library reads all of the tokenizer.json.
-    """
+    """A repository's tokenizer as a tokenizer.json, with what transformers does around it; `vocabulary` if mapped."""
 
     padding_side: str
     truncation_side: str

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from layer.bundle.records import MappedVocabulary
 
 MIN_PIECES = 100_000  # the library reads a smaller vocabulary within a tenth of a second
+MIN_OF_WORDS = 20_000  # the same, where a word is encoded once: reading them all takes 25 ms
 MARK = 1 << 31  # set in the ids of added tokens: those of a model's own pieces are others while a text is encoded
 RULES = "tokenizer.rules.json"
 Arrays = dict[str, NDArray[Any]]
@@ -46,6 +47,20 @@ def write_mapped(backend: tokenizers.Tokenizer, folder: Path, least: int = MIN_P
         fuse_unk=unigram or model["fuse_unk"],
         ignore_merges=not unigram and model["ignore_merges"],
     )
+
+
+def write_mapped_words(backend: tokenizers.Tokenizer, folder: Path, least: int = MIN_OF_WORDS) -> int | None:
+    """Do the same for open_clip's own tokenizer (`handler/engines/mapped_words.py`).
+
+    Returns how many characters its longest piece has, None where nothing is written.
+    """
+    written = json.loads(backend.to_str())
+    if len(written["model"]["vocab"]) < least:
+        return None
+    for name, array in (_tree(written["model"]["vocab"]) | _merges(written["model"])).items():
+        np.save(folder / f"vocabulary.{name}.npy", array)
+    _write_rules(written, folder / RULES)
+    return max(map(len, written["model"]["vocab"]))
 
 
 def _has_form(model: Mapping[str, Any]) -> bool:

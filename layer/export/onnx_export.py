@@ -63,9 +63,8 @@ def _make(name: str, pretrained: str | None, out: Path, own_samples: Path | None
     _keep_inputs(loaded, texts[:MAX_INPUTS], images[:MAX_INPUTS], towers, out)
     tokenizer = export_tokenizer(loaded.tokenizer, found.tokenizer, out)
     if is_mapped(tokenizer):
-        asked = asked.and_tokenized(
-            texts := vocabulary_texts(loaded.tokenizer.tokenizer), loaded.tokenizer(texts).tolist()
-        )
+        inner = getattr(loaded.tokenizer, "tokenizer", loaded.tokenizer)  # transformers', or open_clip's own
+        asked = asked.and_tokenized(texts := vocabulary_texts(inner), loaded.tokenizer(texts).tolist())
     (out / "samples.json").write_text(json.dumps(as_json(asked)))
     facts = ExportedFacts(**{**vars(found), "tokenizer": tokenizer}, export=towers)
     (out / "facts.json").write_text(json.dumps(as_json(facts)))

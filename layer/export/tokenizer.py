@@ -13,7 +13,7 @@ from tokenizers import Regex, models, pre_tokenizers
 from layer.bundle.records import ExportedHfTokenizer, ExportedSimpleTokenizer, Tokenizer
 from layer.bundle.reference import special_tokens
 from layer.errors import ExportError
-from layer.export.mapped_vocabulary import write_mapped
+from layer.export.mapped_vocabulary import write_mapped, write_mapped_words
 
 
 def export_tokenizer(tokenizer: Any, facts: Tokenizer, folder: Path) -> ExportedSimpleTokenizer | ExportedHfTokenizer:
@@ -59,7 +59,11 @@ def _export_simple(tokenizer: Any, facts: Tokenizer, folder: Path) -> ExportedSi
     )
     _write(written, folder / "tokenizer.json")
     return ExportedSimpleTokenizer(
-        **vars(facts), special_tokens=special, bos_id=tokenizer.sot_token_id, eos_id=tokenizer.eot_token_id
+        **vars(facts),
+        special_tokens=special,
+        bos_id=tokenizer.sot_token_id,
+        eos_id=tokenizer.eot_token_id,
+        longest_piece=write_mapped_words(written, folder),
     )
 
 
