@@ -26,9 +26,10 @@ OUTPUT = Path(__file__).with_name("registry.json")  # layer/registry/table.py re
 TEXT_TOWERS = Path(__file__).with_name("text_towers.json")  # the published configs of the registry's text towers
 SCALE_BYTES = 4  # of an output, of a smoothed input, of a token table's block
 PRODUCT_BYTES = 5_000  # of a product's nodes in the two graphs that ONNX Runtime has of a tower
-# Bytes of a tokenizer.json for each entry: open_clip's own has 1.7 MB; others at most, with long pieces and merges.
-OWN_TOKEN_BYTES, TOKEN_BYTES = 35, 135
-MAPPED_PIECES, MAPPED_BYTES = 100_000, 45  # from so many entries on, there is a second form of it, mapped into memory
+# Bytes of a tokenizer for each entry, at most: open_clip's own with its second form, which is mapped into memory; the
+# tokenizer.json of others, with long pieces and merges.
+OWN_TOKEN_BYTES, TOKEN_BYTES = 82, 135
+MAPPED_PIECES, MAPPED_BYTES = 100_000, 45  # from so many entries on, others have such a form, too
 # Parameters of no nn.Linear that are multiplied all the same; an attention of two widths has three in the place of one.
 IN_MATRICES = ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight", "proj", "text_projection")
 

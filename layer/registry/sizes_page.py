@@ -28,7 +28,7 @@ def _head() -> Iterator[str]:
     yield "# Which models fit what"
     yield ""
     yield "Written by `python -m layer.registry.sizes_page`, not by hand. MB (1,000,000 bytes) of weights, counted from"
-    yield "each architecture; a tokenizer comes on top: 1.7 MB for open_clip's own, more for a larger vocabulary."
+    yield "each architecture; a tokenizer comes on top: 4 MB for open_clip's own, more for a larger vocabulary."
     code = ", ".join(f"{name} {engine.code_bytes / MB:.0f} MB" for name, engine in ENGINES.items())
     yield f"Code beside it, bytecode included: {code}."
     yield ""
