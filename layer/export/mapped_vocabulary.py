@@ -58,8 +58,8 @@ def write_mapped_words(backend: tokenizers.Tokenizer, folder: Path, least: int =
     if len(written["model"]["vocab"]) < least:
         return None
     for name, array in (_tree(written["model"]["vocab"]) | _merges(written["model"])).items():
-        smallest = array if array.min() < 0 else array.astype(np.min_scalar_type(array.max()))  # a layer has little room
-        np.save(folder / f"vocabulary.{name}.npy", smallest)
+        smallest = array.dtype if array.min() < 0 else np.min_scalar_type(array.max())  # a layer has little room
+        np.save(folder / f"vocabulary.{name}.npy", array.astype(smallest))
     _write_rules(written, folder / RULES)
     return max(map(len, written["model"]["vocab"]))
 
