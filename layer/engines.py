@@ -29,7 +29,7 @@ class Recipe:
 
     @property
     def for_images_alone(self) -> bool:
-        """Tell whether it is none for texts, which are too few tokens to gain and too various to calibrate on."""
+        """Tell whether it is none for texts, which are too various to calibrate on."""
         return self.static_noise > 0
 
     @property
