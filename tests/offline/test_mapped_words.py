@@ -2,8 +2,9 @@
 
 import random
 import string
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from pathlib import Path
@@ -41,8 +42,11 @@ def exported(theirs: Any, tmp_path: Path) -> tuple[Path, Facts]:
     return tmp_path / "tokenizer.json", facts
 
 
-def test_any_text_has_open_clips_own_token_ids(theirs: Any, exported: tuple[Path, Facts]) -> None:
+def test_any_text_has_open_clips_own_token_ids(
+    theirs: Any, exported: tuple[Path, Facts], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Pieces from all over the vocabulary, characters of any kind, and what looks like the ends of words."""
+    monkeypatch.setattr(mapped_words.MappedWords, "most_new", sys.maxsize)
     mapped = Tokenizer(*exported)
     some = [*vocabulary_texts(theirs), *HONEST.values(), *SPECIAL, "a" * 3000, "日本語" * 50, "x!?" * 90]
 
@@ -66,6 +70,29 @@ def test_a_word_is_kept_unless_it_is_long_and_there_is_an_end_to_it(
         assert len(words._known) <= 50
         assert max(map(len, words._known)) <= mapped_words.LONGEST_KEPT
     assert words._known.keys() >= facts["special_tokens"].keys()
+
+
+def test_new_words_cost_little_more_than_with_the_library_however_many_they_are(exported: tuple[Path, Facts]) -> None:
+    path, facts = exported
+    mapped = Tokenizer(path, facts)
+    plain = Tokenizer(path, {name: value for name, value in facts.items() if name != "longest_piece"})
+    choose, han = random.Random(1), [chr(code) for code in range(0x4E00, 0x9000)]  # noqa: S311
+
+    def text(length: int, alphabet: Sequence[str]) -> str:
+        return " ".join("".join(choose.choices(alphabet, k=length)) for _ in range(10_000 // (length + 1)))
+
+    for length, alphabet in ((3, string.ascii_lowercase), (9_999, string.ascii_lowercase), (6, han), (100, han)):
+        made = [text(length, alphabet) for _ in range(6)]
+        assert mapped(made).tolist() == plain(made).tolist()
+        made = [text(length, alphabet) for _ in range(6)]
+        times = [(seconds(mapped, one), seconds(plain, one)) for one in made]
+        assert min(mine for mine, _ in times) < 2 * min(theirs for _, theirs in times), (length, alphabet[:3])
+
+
+def seconds(tokenizer: Tokenizer, text: str) -> float:
+    start = time.process_time()
+    tokenizer([text])
+    return time.process_time() - start
 
 
 def test_several_threads_share_a_tokenizer(
@@ -100,11 +127,16 @@ def test_reading_it_takes_a_quarter_of_the_librarys_time(exported: tuple[Path, F
     ],
 )
 def test_the_texts_of_the_build_show_a_damaged_form(
-    theirs: Any, exported: tuple[Path, Facts], name: str, damage: Callable[[Any], Any]
+    theirs: Any,
+    exported: tuple[Path, Facts],
+    name: str,
+    damage: Callable[[Any], Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     path, facts = exported
     array = path.parent / f"vocabulary.{name}.npy"
     np.save(array, damage(np.load(array)))
+    monkeypatch.setattr(mapped_words.MappedWords, "most_new", sys.maxsize)  # as the gate has it
     known = vocabulary_texts(theirs)
     try:
         found = Tokenizer(path, facts)(known).tolist()
