@@ -16,8 +16,8 @@ from tokenizers import Tokenizer, models
 from handler.engines.mapped_tokenizer import Merges, Tree
 
 END = "</w>"  # a word's last piece ends so
-MOST_KEPT = 20_000  # words, and characters of each: 8 MB at most
-LONGEST_KEPT = 64
+MOST_KEPT = 5_000  # words, and characters of each: 5 MB at most
+LONGEST_KEPT = 32
 
 
 class MappedWords:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from layer.bundle.records import MappedVocabulary
 
 MIN_PIECES = 100_000  # the library reads a smaller vocabulary within a tenth of a second
-MIN_OF_WORDS = 20_000  # the same, where a word is encoded once: reading them all takes 25 ms
+MIN_OF_WORDS = 20_000  # the same, where a word is encoded once: the library reads 49,408 in 60 ms
 MARK = 1 << 31  # set in the ids of added tokens: those of a model's own pieces are others while a text is encoded
 RULES = "tokenizer.rules.json"
 Arrays = dict[str, NDArray[Any]]
