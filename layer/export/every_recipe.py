@@ -33,7 +33,7 @@ def every_recipe(
 ) -> Iterator[Exactness]:
     """Write both towers by one recipe after the other, the fastest first, and have the shipped handler compare them.
 
-    Beside a recipe for images alone the text tower has the first of its own.
+    Beside a recipe that texts do not have, the text tower has the first of its own.
 
     `scratch` is left with the files of the last one. Raises ExportError where the handler cannot run a model.
     """
@@ -44,10 +44,10 @@ def every_recipe(
     folder = trial / "models" / model.slug / model.engine
     tokenizer_form.write(made, folder, facts.tokenizer)
     comparison = Comparison(trial, spec, model, sources, facts, made / "samples.json")
-    recipes = {tower: recipes_of(model, tower) for tower in TOWERS}
+    recipes = {tower: recipes_of(model, tower, facts.export) for tower in TOWERS}
     for recipe in recipes["image"]:
         taken = {tower: recipe if recipe in recipes[tower] else recipes[tower][0] for tower in TOWERS}
         for tower in TOWERS:
-            write_tower(made, graphs[tower], model.engine, tower, taken[tower], facts.export, folder)
+            write_tower(made, graphs[tower], model.engine, tower, taken[tower], folder)
         found = comparison.compare(taken, "full").parity
         yield Exactness(recipe.name, found.min_image_cosine, found.min_text_cosine, MIN_COSINE[model.precision])

@@ -12,15 +12,15 @@ from layer.export.per_token_int8 import per_token_matmul, write_saturation_safe,
 from layer.export.static_ranges import read_static_ranges
 
 
-def write_runtime_graph(fp32: Path, recipe: Recipe, target: Path, *, per_token: bool = False) -> None:
+def write_runtime_graph(fp32: Path, recipe: Recipe, target: Path) -> None:
     """Write `target` (and its .data) from an fp32 graph: quantized, then optimized as far as any host can use it.
 
-    Beside products `per_token` a second graph is written, for processors that saturate.
+    Beside products in integers a second graph is written, for processors that saturate.
     """
     quantized = fp32
     if recipe.block:
         quantized = target.with_suffix(".quantized.onnx")
-        _quantize(fp32, recipe, quantized, per_token=per_token)
+        _quantize(fp32, recipe, quantized)
     options = onnxruntime.SessionOptions()
     # EXTENDED and not ALL: the layouts that ALL chooses fit the processor of the building machine alone.
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
@@ -33,12 +33,12 @@ def write_runtime_graph(fp32: Path, recipe: Recipe, target: Path, *, per_token: 
     if recipe.block:
         quantized.unlink()
         _data(quantized).unlink()
-    if per_token:
+    if recipe.per_token:
         write_saturation_safe(target, target.with_suffix(".wide.onnx"))
         write_vnni_probe(target.with_name("probe.onnx"))
 
 
-def _quantize(source: Path, recipe: Recipe, target: Path, *, per_token: bool) -> None:
+def _quantize(source: Path, recipe: Recipe, target: Path) -> None:
     from onnxruntime.quantization.matmul_nbits_quantizer import DefaultWeightOnlyQuantConfig, MatMulNBitsQuantizer
 
     logging.getLogger("onnxruntime.quantization.matmul_nbits_quantizer").setLevel(logging.WARNING)
@@ -47,7 +47,7 @@ def _quantize(source: Path, recipe: Recipe, target: Path, *, per_token: bool) ->
     )
     model = onnx.load(source)
     _split_gemm(model.graph)
-    if per_token:
+    if recipe.per_token:
         per_token_matmul(model, read_static_ranges(source, recipe))
     quantizer = MatMulNBitsQuantizer(model, algo_config=config)
     quantizer.process()

@@ -21,16 +21,14 @@ SMALL = 16  # numbers in a constant that is worth finding again
 VNNI_CHECK = "proof"  # the output by which the handler sees that this processor's products in 8 bits are exact
 
 
-def write_ir(fp32: Path, recipe: Recipe, target: Path, *, per_token: bool = False) -> None:
+def write_ir(fp32: Path, recipe: Recipe, target: Path) -> None:
     """Write `target` (.xml) and its .bin from an fp32 ONNX graph; nothing in it depends on this host's processor."""
     model = openvino.Core().read_model(fp32)
     if recipe.block:
         _fold(model)
-        ranges = read_static_ranges(fp32, recipe)
-        if ranges:
-            split_products(model)
-        _quantize(model, None if per_token else recipe.block, ranges)
-    if per_token:
+        split_products(model)
+        _quantize(model, None if recipe.per_token else recipe.block, read_static_ranges(fp32, recipe))
+    if recipe.per_token:
         _add_vnni_check(model)
     apply_moc_transformations(model, cf=True)  # what each load would begin with
     _share_constants(model)
@@ -83,9 +81,12 @@ def _per_token(entering: Any, matrix: NDArray[np.float32]) -> Any:
     The product of integers is 32 x 127 - 127 x 42 = -1,270. Times both steps and both largest, 2 x 3 / 127^2, it is
     -0.472; exactly it would be -0.5. Hundreds of inputs even such errors out.
     """
-    absmax = ops.reduce_max(ops.abs(entering), ops.constant(np.array([-1])), True)
-    absmax = ops.maximum(absmax, ops.constant(np.float32(1e-6)))
-    return ops.multiply(_integers(ops.divide(entering, absmax), *_rows_in_8_bits(matrix)), absmax)
+    last = ops.constant(np.array([-1]))
+    absmax = ops.maximum(ops.reduce_max(ops.abs(entering), last, False), ops.constant(np.float32(1e-6)))
+    # Once a token. Without the Unsqueeze the plugin would fuse both operations, and divide once for each number.
+    inverse = ops.unsqueeze(ops.divide(ops.constant(np.float32(1)), absmax), last)
+    product = _integers(ops.multiply(entering, inverse), *_rows_in_8_bits(matrix))
+    return ops.multiply(product, ops.unsqueeze(absmax, last))
 
 
 def _static(entering: Any, matrix: NDArray[np.float32], reach: float) -> Any:

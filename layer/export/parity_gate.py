@@ -71,19 +71,19 @@ def export_model(
     tried: list[Trial] = []
     trial = scratch / "trial"
     written = trial / "models" / model.slug / model.engine
-    left = {tower: list(recipes_of(model, tower)) for tower in TOWERS}
     unwritten: tuple[str, ...] = TOWERS
     with steps(model.slug, 4 if model.precision == "fp32" else 6) as step:  # 8 bits: both are smoothed (SmoothQuant)
         step("open_clip to ONNX")
         made = exported(model, sources, cache, own_samples)
         facts = manifest.parse(ExportedFacts, (made / "facts.json").read_text())
+        left = {tower: list(recipes_of(model, tower, facts.export)) for tower in TOWERS}
         tokenizer_form.write(made, written, facts.tokenizer)
         source = fp32_graphs(made, model.precision, scratch / "smoothed", step)
         while all(left.values()):
             recipes = {tower: rest[0] for tower, rest in left.items()}
             for tower in unwritten:
                 step(f"{tower} tower: {recipes[tower].name}")
-                write_tower(made, source[tower], model.engine, tower, recipes[tower], facts.export, written)
+                write_tower(made, source[tower], model.engine, tower, recipes[tower], written)
             step("comparing with open_clip")
             try:
                 found = (gate := Comparison(trial, spec, model, sources, facts, made / "samples.json")).best(
@@ -174,10 +174,16 @@ def _not_exact(model: ModelSpec, tried: list[Trial]) -> str:
     )
 
 
-def recipes_of(model: ModelSpec, tower: str) -> tuple[Recipe, ...]:
+def recipes_of(model: ModelSpec, tower: str, facts: TowerFacts) -> tuple[Recipe, ...]:
     """Return what is tried for a tower, the fastest first."""
-    every = ENGINES[model.engine].recipes[model.precision]
-    return tuple(recipe for recipe in every if tower == "image" or not recipe.for_images_alone)
+    engine = ENGINES[model.engine]
+    every = engine.recipes[model.precision]
+    if tower == "image":
+        return every
+    for_texts = [recipe for recipe in every if not recipe.for_images_alone]
+    if engine.causal_text and facts.causal_text:
+        for_texts = [engine.causal_text if recipe.per_token else recipe for recipe in for_texts]
+    return tuple(for_texts)
 
 
 def fp32_graphs(made: Path, precision: str, smoothed: Path, step: Callable[[str], None]) -> dict[str, Path]:
@@ -195,9 +201,7 @@ def fp32_graphs(made: Path, precision: str, smoothed: Path, step: Callable[[str]
     return {tower: smoothed / f"{tower}.onnx" for tower in TOWERS}
 
 
-def write_tower(
-    made: Path, source: Path, engine: str, tower: str, recipe: Recipe, facts: TowerFacts, folder: Path
-) -> None:
+def write_tower(made: Path, source: Path, engine: str, tower: str, recipe: Recipe, folder: Path) -> None:
     """Write a tower into `folder` in the place of an earlier one, the text tower with its table."""
     from layer.export.token_table import write_table
 
@@ -205,9 +209,8 @@ def write_tower(
     for earlier in folder.glob(f"{tower}.*"):
         earlier.unlink()
     record = ENGINES[engine]
-    blocks = record.causal_text_in_blocks and tower == "text" and facts.causal_text
     write = record.load_writer()
-    write(source, recipe, folder / f"{tower}.{record.suffix}", per_token=recipe.per_token and not blocks)
+    write(source, recipe, folder / f"{tower}.{record.suffix}")
     if not any(folder.glob("*.wide.onnx")):
         (folder / "probe.onnx").unlink(missing_ok=True)  # of an earlier one: there is nothing left to choose
     if tower == "text" and (made / "text.table.npy").exists():

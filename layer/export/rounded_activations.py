@@ -41,7 +41,7 @@ def _rounded(path: Path, group: int) -> Iterator[bool]:
         yield False
         return
     for product in found:
-        product.input(0).replace_source_output(round_in_groups(product.input_value(0), group).output(0))
+        product.input(0).replace_source_output(round_in_groups(product.input_value(0), group))
     with TemporaryDirectory() as scratch:
         written = Path(scratch, path.name)
         openvino.save_model(model, written, compress_to_fp16=False)
@@ -69,14 +69,24 @@ def _in_blocks(product: Any) -> bool:
 
 
 def round_in_groups(values: Any, group: int) -> Any:
-    """Return `values` [..., C] in steps of 1/127 of each group's largest; all are one group where it does not fit C."""
+    """Return `values` [..., C] in steps of 1/127 of each group's largest; the last group has what is left of C.
+
+    They stay as they are where C is smaller than a group: the plugin does not round those. In and out: a node's output.
+    """
     from openvino import opset13 as ops
 
     shape = values.get_partial_shape()
-    width = shape[shape.rank.get_length() - 1].get_length()
-    same, parts = [0] * (shape.rank.get_length() - 1), width // group if width % group == 0 else 1
-    grouped = ops.reshape(values, ops.constant(np.array([*same, parts, width // parts])), True)
+    rank, width = shape.rank.get_length(), shape[shape.rank.get_length() - 1].get_length()
+    if width < group:
+        return values
+    missing = -width % group  # zeros, which are no group's largest
+    full = ops.pad(values, np.zeros(rank, np.int64), np.array([*[0] * (rank - 1), missing]), "constant")
+    same = [0] * (rank - 1)
+    grouped = ops.reshape(full, ops.constant(np.array([*same, (width + missing) // group, group])), True)
     largest = ops.reduce_max(ops.abs(grouped), ops.constant(np.array([-1])), True)
     step = ops.multiply(ops.maximum(largest, ops.constant(np.float32(TINY))), ops.constant(np.float32(1 / 127)))
-    rounded = ops.multiply(ops.round(ops.divide(grouped, step), "half_to_even"), step)
-    return ops.reshape(rounded, ops.constant(np.array([*same, width])), True)
+    steps = ops.multiply(ops.round(ops.divide(grouped, step), "half_to_even"), step)
+    flat = ops.reshape(steps, ops.constant(np.array([*same, width + missing])), True)
+    one = np.array([1])
+    found = ops.slice(flat, np.array([0]), np.array([width]), one, np.array([rank - 1])) if missing else flat
+    return found.output(0)

@@ -16,7 +16,7 @@ import layer.engines
 from handler.engines import create_engine
 from handler.settings import Settings
 from layer.bundle import manifest
-from layer.bundle.records import Export, Parity, TowerFacts, TowerRecipe
+from layer.bundle.records import Export, Parity, TowerRecipe
 from layer.engines import FP32, Engine, Recipe
 from layer.export import parity_gate
 from layer.registry import lambda_limits
@@ -63,9 +63,7 @@ def test_models_toml_takes_it_with_the_precision_that_it_has(tmp_path: Path) -> 
 
 @pytest.mark.usefixtures("_toy")
 def test_its_towers_are_written_by_its_writer(tmp_path: Path) -> None:
-    facts = TowerFacts(causal_text=True, end_id=None, token_table=False)
-
-    parity_gate.write_tower(tmp_path, tmp_path / "image.onnx", "toy", "image", FP32, facts, tmp_path / "out")
+    parity_gate.write_tower(tmp_path, tmp_path / "image.onnx", "toy", "image", FP32, tmp_path / "out")
 
     assert (tmp_path / "out" / "image.toy").read_text() == "toy fp32"
 

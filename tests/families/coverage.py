@@ -126,6 +126,8 @@ def _cell(engine: str, result: dict[str, Any] | None) -> str:
         recipe.name: "static" if recipe.static_noise else "per token" for recipe in recipes if recipe.per_token
     }
     blocks = {recipe.name: str(recipe.block) for recipe in recipes} | per_token
+    if rows := EXPORTED[engine].causal_text:
+        blocks[rows.name] = "rows"
     taken = [blocks[name] for name in result["recipe"].split(" / ")]
     return cosines if taken == ["per token"] else f"{cosines} ({' / '.join(taken)})"
 

@@ -184,7 +184,7 @@ def test_openvino_takes_a_product_that_hangs_on_no_input(tmp_path: Path, recipe:
     assert program is not None
     program.save(str(tmp_path / "fp32.onnx"))
 
-    write_ir(tmp_path / "fp32.onnx", recipe, tmp_path / "tower.xml", per_token=recipe.per_token)
+    write_ir(tmp_path / "fp32.onnx", recipe, tmp_path / "tower.xml")
 
     # Without products of integers, which not every processor has exactly: the numbers are what the graph says.
     settings = {"INFERENCE_PRECISION_HINT": "f32", "LP_TRANSFORMS_MODE": "NO"}

@@ -104,7 +104,7 @@ def _is_of_open_clip(root: Path, path: Path) -> bool:
     return bool(apart[path] == min(apart.values()))
 
 
-def three_bits(fp32: Path, recipe: Recipe, target: Path, *, per_token: bool = False) -> None:
+def three_bits(fp32: Path, recipe: Recipe, target: Path) -> None:
     """Write a tower as ONNX Runtime's writer does, of weights that were rounded to 3 bits an output channel."""
     model = onnx.load(fp32)
     for tensor in model.graph.initializer:
@@ -116,7 +116,7 @@ def three_bits(fp32: Path, recipe: Recipe, target: Path, *, per_token: bool = Fa
         tensor.CopyFrom(onnx.numpy_helper.from_array(rounded.astype(np.float32), tensor.name))
     broken = target.with_name(f"{target.stem}.broken.onnx")
     onnx.save(model, broken)
-    onnx_int8.write_runtime_graph(broken, recipe, target, per_token=per_token)
+    onnx_int8.write_runtime_graph(broken, recipe, target)
     broken.unlink()
 
 

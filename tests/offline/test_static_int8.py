@@ -14,6 +14,7 @@ from openvino import opset13 as ops
 from torch import nn
 
 from handler.engines.openvino_engine import compile_configs
+from layer.bundle.records import TowerFacts
 from layer.engines import FEWER_STATIC, PER_TOKEN, STATIC, Recipe
 from layer.export.attention import export_friendly_attention
 from layer.export.onnx_int8 import write_runtime_graph
@@ -73,13 +74,13 @@ class Made:
     def by_onnx(self, recipe: Recipe, file: str = GRAPH) -> NDArray[np.float32]:
         folder = self.graph.parent / "onnx"
         folder.mkdir(exist_ok=True)
-        write_runtime_graph(self.graph, recipe, folder / "image.onnx", per_token=True)
+        write_runtime_graph(self.graph, recipe, folder / "image.onnx")
         session = onnxruntime.InferenceSession(str(folder / file), providers=["CPUExecutionProvider"])
         found: NDArray[np.float32] = session.run(None, {"x": self.x})[0]
         return found
 
     def by_openvino(self, recipe: Recipe) -> NDArray[np.float32]:
-        write_ir(self.graph, recipe, self.graph.parent / "tower.xml", per_token=True)
+        write_ir(self.graph, recipe, self.graph.parent / "tower.xml")
         return by_openvino(self.graph.parent / "tower.xml", recipe, self.x)
 
 
@@ -151,15 +152,20 @@ def test_the_noise_is_that_of_rounding(made: Made) -> None:
     assert name in read_static_ranges(made.graph, Recipe("louder", static_noise=measured * 1.25))
 
 
+def facts(causal_text: bool) -> TowerFacts:
+    return TowerFacts(causal_text=causal_text, end_id=None, token_table=False)
+
+
 def test_texts_have_no_fixed_ranges() -> None:
     for engine in ("onnx", "openvino"):
         model = ModelSpec("ViT-B-32", "openai", engine=engine)
-        assert [recipe.name for recipe in recipes_of(model, "image")][:3] == [
+        assert [recipe.name for recipe in recipes_of(model, "image", facts(True))][:3] == [
             STATIC.name,
             FEWER_STATIC.name,
             PER_TOKEN.name,
         ]
-        assert not any(recipe.static_noise for recipe in recipes_of(model, "text"))
+        for causal in (True, False):
+            assert not any(recipe.static_noise for recipe in recipes_of(model, "text", facts(causal)))
 
 
 @pytest.mark.parametrize("biased", [True, False])
