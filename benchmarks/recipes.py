@@ -1,7 +1,7 @@
 """`python -m benchmarks.recipes`: every 8-bit recipe on trained weights, and on the same with outliers.
 
 The model is the ViT of layer/demo. Prints how far its largest channels stand out, place by place, then the least cosine
-to open_clip of each recipe, through the shipped handler: the tables of docs/outliers.md.
+to open_clip of each recipe, through the shipped handler: the tables of docs/engines.md.
 """
 
 import sys
