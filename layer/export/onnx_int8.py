@@ -8,6 +8,7 @@ import onnx
 import onnxruntime
 
 from layer.engines import Recipe
+from layer.export.fused_attention import fuse_attention, read_shapes
 from layer.export.per_token_int8 import per_token_matmul, write_saturation_safe, write_vnni_probe
 from layer.export.static_ranges import read_static_ranges
 
@@ -33,6 +34,9 @@ def write_runtime_graph(fp32: Path, recipe: Recipe, target: Path) -> None:
     if recipe.block:
         quantized.unlink()
         _data(quantized).unlink()
+    model = onnx.load(target, load_external_data=False)
+    if fuse_attention(model, read_shapes(onnx.load(fp32, load_external_data=False))):
+        onnx.save(model, target)
     if recipe.per_token:
         write_saturation_safe(target, target.with_suffix(".wide.onnx"))
         write_vnni_probe(target.with_name("probe.onnx"))

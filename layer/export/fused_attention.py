@@ -1,0 +1,209 @@
+"""Attention of an ONNX graph as one operation of ONNX Runtime's: no copies that split heads apart and join them.
+
+Only forms that are known are replaced, in graphs that ONNX Runtime has optimized; attention of any other form stays.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+from onnxruntime.quantization.onnx_model import ONNXModel
+
+MICROSOFT = "com.microsoft"
+HEADS_FIRST, KEYS_TURNED = [0, 2, 1, 3], [0, 2, 3, 1]  # of [N, L, heads, E]
+PARTS_FIRST = [2, 0, 3, 1, 4]  # of [N, L, parts, heads, E]
+Shape = tuple[int | str, ...]
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Queries, keys or values [N, L, heads * E]: a tensor, or one of its equal parts along the last axis."""
+
+    name: str
+    heads: int
+    part: int = 0
+    parts: int = 1
+
+    @property
+    def output(self) -> str:
+        """The name that these tokens have in the graph."""
+        return self.name if self.parts == 1 else f"{self.name}.part{self.part}"
+
+
+def fuse_attention(model: onnx.ModelProto, shapes: Mapping[str, Shape]) -> int:
+    """Replace attention by `MultiHeadAttention`, in place; returns how often. `shapes` are of tensors by name.
+
+    Masks that are added to the scores stay, where they have the scores' own last two axes.
+    """
+    graph = _Graph(model.graph, shapes)
+    fused = {node.output[0]: node for found in model.graph.node if (node := graph.attention(found))}
+    if not fused:
+        return 0
+    nodes = [fused.get(node.output[0], node) for node in model.graph.node]
+    added = [*graph.splits.values(), *graph.wider_masks.values()]
+    del model.graph.node[:]
+    model.graph.node.extend(_used([*nodes, *added], model.graph.output))
+    model.graph.initializer.append(numpy_helper.from_array(np.array([0, 1]), "attention.axes"))
+    tidy = ONNXModel(model)
+    tidy.topological_sort()
+    tidy.clean_initializers()
+    if MICROSOFT not in {used.domain for used in model.opset_import}:
+        model.opset_import.append(helper.make_opsetid(MICROSOFT, 1))
+    return len(fused)
+
+
+class _Graph:
+    """A graph by the names of its tensors, and what has to be added to it."""
+
+    def __init__(self, graph: onnx.GraphProto, shapes: Mapping[str, Shape]) -> None:
+        self._made = {name: node for node in graph.node for name in node.output}
+        self._takes: dict[str, list[onnx.NodeProto]] = {}
+        for node in graph.node:
+            for name in node.input:
+                self._takes.setdefault(name, []).append(node)
+        self._constants = {tensor.name: tensor for tensor in graph.initializer}
+        self._shapes = shapes
+        self.splits: dict[str, onnx.NodeProto] = {}
+        self.wider_masks: dict[str, onnx.NodeProto] = {}
+
+    def attention(self, joined: onnx.NodeProto) -> onnx.NodeProto | None:
+        """Return the operation that makes what `joined` does, the Reshape behind attention; None for anything else."""
+        path = self._above(joined, "Reshape", "Transpose", "MatMul", "Softmax")
+        if path is None or _attribute(path[1], "perm") != HEADS_FIRST or _attribute(path[3], "axis", -1) not in (-1, 3):
+            return None
+        _, _, product, softmax = path
+        if any(len(self._takes[node.output[0]]) != 1 for node in path[1:]):
+            return None
+        scores, mask = self._scores(softmax.input[0])
+        if scores is None:
+            return None
+        turned = HEADS_FIRST if _attribute(scores, "transB", 0) else KEYS_TURNED
+        query, key = self._tokens(scores.input[0], HEADS_FIRST), self._tokens(scores.input[1], turned)
+        value = self._tokens(product.input[1], HEADS_FIRST)
+        if not (query and key and value) or not query.heads == key.heads == value.heads:
+            return None
+        inputs = [self._named(tokens) for tokens in (query, key, value)]
+        inputs += ["", "", self._mask(mask)] if mask else []
+        scale = float(_attribute(scores, "alpha", 1.0))
+        return helper.make_node(
+            "MultiHeadAttention", inputs, [joined.output[0]], domain=MICROSOFT, num_heads=query.heads, scale=scale
+        )
+
+    def _above(self, node: onnx.NodeProto | None, *types: str) -> list[onnx.NodeProto] | None:
+        """Return `node` and what makes the first input of each, if they are of these types."""
+        found = []
+        for kind in types:
+            if node is None or node.op_type != kind:
+                return None
+            found.append(node)
+            node = self._made.get(node.input[0])
+        return found
+
+    def _scores(self, name: str) -> tuple[onnx.NodeProto | None, str]:
+        """Return the product of queries and keys that `name` is, and what mask is added to it."""
+        node, mask = self._made.get(name), ""
+        if node is not None and node.op_type == "Add":
+            products = [at for at in (0, 1) if _is_product(self._made.get(node.input[at]))]
+            if len(products) != 1:
+                return None, ""
+            mask, node = node.input[1 - products[0]], self._made[node.input[products[0]]]
+        if not _is_product(node) or (mask and not self._fits(mask, node)):
+            return None, ""
+        return node, mask
+
+    def _fits(self, mask: str, scores: onnx.NodeProto) -> bool:
+        """Tell whether a mask is [L, S], or [N or 1, heads or 1, L, S], as the scores are [N, heads, L, S]."""
+        given, wanted = self._shape(mask), self._shape(scores.output[0])
+        if len(wanted) != 4 or len(given) not in (2, 4):
+            return False
+        return given[-2:] == wanted[-2:] and all(
+            size in (1, most) for size, most in zip(given[:-2], wanted, strict=False)
+        )
+
+    def _shape(self, name: str) -> Shape:
+        tensor = self._constants.get(name)
+        return tuple(tensor.dims) if tensor is not None else self._shapes.get(name, ())
+
+    def _tokens(self, name: str, order: list[int]) -> Tokens | None:
+        """Return what queries, keys or values are made of by splitting them into heads and by `order`."""
+        node = self._made.get(name)
+        if path := self._above(node, "Transpose", "Reshape"):
+            heads = self._sizes(path[1].output[0], 4)
+            return self._whole(path[1].input[0], *heads) if heads and _attribute(path[0], "perm") == order else None
+        # timm has one product for the three, and takes them apart as [N, L, 3, heads, E].
+        if path := self._above(node, "Squeeze", "Transpose", "Split", "Reshape"):
+            good = self._numbers(path[0].input[1]) == [0] and _attribute(path[1], "perm") == PARTS_FIRST
+            return self._part(path[1].input[0], path[2], path[3]) if good and order == HEADS_FIRST else None
+        if path := self._above(node, "Transpose", "Squeeze", "Split", "Reshape"):
+            good = _attribute(path[0], "perm") == order and self._numbers(path[1].input[1]) == [2]
+            return self._part(path[1].input[0], path[2], path[3]) if good else None
+        return None
+
+    def _sizes(self, name: str, rank: int) -> list[int]:
+        """Return the sizes of all axes but N and L, where they are known and there are `rank` in all."""
+        shape = self._shape(name)
+        sizes = [size for size in shape[2:] if isinstance(size, int) and size > 0]
+        return sizes if len(shape) == rank == 2 + len(sizes) else []
+
+    def _whole(self, name: str, heads: int, *sizes: int) -> Tokens | None:
+        return Tokens(name, heads) if self._sizes(name, 3) == [heads * math.prod(sizes)] else None
+
+    def _part(self, name: str, split: onnx.NodeProto, reshape: onnx.NodeProto) -> Tokens | None:
+        sizes, lengths = self._sizes(reshape.output[0], 5), self._numbers(split.input[1] if split.input[1:] else "")
+        if not sizes or _attribute(split, "axis") != 2 or set(lengths) != {1}:
+            return None
+        parts, heads, size = sizes
+        whole = self._whole(reshape.input[0], heads, parts, size)
+        return whole and Tokens(whole.name, heads, list(split.output).index(name), parts)
+
+    def _numbers(self, name: str) -> list[int]:
+        tensor = self._constants.get(name)
+        return [] if tensor is None else [int(number) for number in numpy_helper.to_array(tensor).reshape(-1)]
+
+    def _named(self, tokens: Tokens) -> str:
+        if tokens.parts > 1:
+            names = [Tokens(tokens.name, tokens.heads, part, tokens.parts).output for part in range(tokens.parts)]
+            self.splits[tokens.name] = helper.make_node("Split", [tokens.name], names, axis=2, num_outputs=tokens.parts)
+        return tokens.output
+
+    def _mask(self, name: str) -> str:
+        if len(self._shape(name)) == 4:
+            return name
+        wider = f"{name}.of_all_heads"
+        self.wider_masks[name] = helper.make_node("Unsqueeze", [name, "attention.axes"], [wider])
+        return wider
+
+
+def _is_product(node: onnx.NodeProto | None) -> bool:
+    """Tell whether a node multiplies two tensors as they are, or the second one turned."""
+    if node is None or node.op_type not in ("MatMul", "FusedMatMul"):
+        return False
+    return not any(_attribute(node, name, 0) for name in ("transA", "transBatchA", "transBatchB"))
+
+
+def _attribute(node: onnx.NodeProto, name: str, default: Any = None) -> Any:
+    found = [helper.get_attribute_value(attribute) for attribute in node.attribute if attribute.name == name]
+    return found[0] if found else default
+
+
+def read_shapes(model: onnx.ModelProto) -> dict[str, Shape]:
+    """Return the shapes that a graph tells of its tensors, by name; a size that varies is told by its name."""
+    ports = [*model.graph.input, *model.graph.value_info, *model.graph.output]
+    return {
+        port.name: tuple(size.dim_param or size.dim_value for size in port.type.tensor_type.shape.dim) for port in ports
+    }
+
+
+def _used(nodes: list[onnx.NodeProto], outputs: Iterable[onnx.ValueInfoProto]) -> list[onnx.NodeProto]:
+    """Return those of which something reaches an output."""
+    made, needed, ahead = {name: node for node in nodes for name in node.output}, set(), [port.name for port in outputs]
+    while ahead:
+        name = ahead.pop()
+        if name not in needed and (node := made.get(name)):
+            needed |= set(node.output)
+            ahead += [taken for taken in node.input if taken not in needed]
+    return [node for node in nodes if needed.intersection(node.output)]
