@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from handler.engines import most_tokens, token_counts
 from handler.engines.text_cleaning import one_request
 from handler.errors import ApiError, TextError
 from handler.imaging.batching import batches, read_headers
@@ -145,9 +146,10 @@ def embed(
     vectors = np.empty((len(items), model.entry.embed_dim), np.float32)
     tokens = 0
     for places, ids in _tokenized(texts, model, cut):
-        lengths = (ids != model.entry.tokenizer["pad_id"]).sum(axis=1)
+        lengths = token_counts(ids, model.entry.tokenizer)
         tokens += int(lengths.sum())
-        full = [items[place].param for place in np.array(places)[lengths >= _room(model.entry)]]
+        most = most_tokens(model.entry.context_length, model.entry.tokenizer)
+        full = [items[place].param for place in np.array(places)[lengths >= most]]
         current().full += [param for param in full if param]
         with stage("inference"):
             vectors[places] = model.engine.encode_tokens(ids)
@@ -157,12 +159,6 @@ def embed(
     if not np.isfinite(vectors).all():
         raise FloatingPointError(f"{model.entry.id} gave a vector that is not finite")
     return vectors, tokens
-
-
-def _room(entry: ModelEntry) -> int:
-    """Return how many tokens a text has that fills the model's context; padding is not counted."""
-    ends_as_padding = entry.tokenizer.get("eos_id") == entry.tokenizer["pad_id"]
-    return entry.context_length - int(ends_as_padding)
 
 
 def _combined(items: Sequence[Item], model: "LoadedModel", settings: Settings, cut: str | None) -> tuple[Vectors, int]:

@@ -1,8 +1,8 @@
-"""The engines' shared protocol, and the choice of one by its name in the manifest."""
+"""The engines' shared protocol, what their token ids count, and the choice of one by its name in the manifest."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from handler.errors import BundleError
 from handler.manifest import Manifest, ModelEntry
@@ -50,3 +50,23 @@ def create_engine(entry: ModelEntry, manifest: Manifest, settings: Settings) -> 
     module, _, name = place.partition(":")
     engine: Engine = getattr(import_module(module), name)(entry, manifest, settings)
     return engine
+
+
+def token_counts(ids: "NDArray[np.int64]", facts: Mapping[str, Any]) -> "NDArray[np.int64]":
+    """Return how many tokens each text has, int64 [N], by its row of ids [N, context_length].
+
+    `facts` is what the manifest says of the tokenizer. The tokens around every text count. Padding does not, so an end
+    that is written as padding does not either, as SigLIP's is. Within a text any id is a token: CLIP pads with its "!".
+    """
+    last = 1 if facts.get("mode") == "clips" else 0  # a class token, which stands behind the padding
+    own = ids[:, : ids.shape[1] - last] != facts["pad_id"]
+    first, behind = own.argmax(axis=1), own.shape[1] - own[:, ::-1].argmax(axis=1)
+    counts: NDArray[np.int64] = (behind - first) * own.any(axis=1) + last
+    return counts
+
+
+def most_tokens(context_length: int, facts: Mapping[str, Any]) -> int:
+    """Return `token_counts` of a text that fills the model's context: one less where its end is padding."""
+    pad = facts["pad_id"]
+    ends_as_padding = facts.get("eos_id") == pad or (facts.get("strip_sep_token", False) and pad == 0)
+    return context_length - int(ends_as_padding)

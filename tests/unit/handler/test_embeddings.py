@@ -174,3 +174,9 @@ def test_a_header_names_the_texts_that_fill_the_models_context(function: FakeFun
     body = {"input": [as_base64(image_bytes())], "labels": ["a", "b" * 20], "template": ["{}", "c{}"]}
     assert full("/v1/classify", body) == "labels[1]"
     assert len((full("/v1/embeddings", {"input": ["d" * 16] * 200}) or "").split(", ")) == 32
+
+
+def test_a_token_of_a_text_that_has_padding_s_id_is_counted(function: FakeFunction) -> None:
+    _, answer = function.post({"input": ["a\0b", "\0abcd"]})  # LetterEngine pads with 0
+    assert answer["usage"]["prompt_tokens"] == 3 + 4  # what stands at an end cannot be told from padding
+    assert function.post({"input": "a" + "\0" * 14 + "b"})[1]["usage"]["prompt_tokens"] == 16
