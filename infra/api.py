@@ -18,7 +18,7 @@ from infra.settings import GATEWAY_SECONDS, StackSettings
 READ = (api.HttpMethod.GET, api.HttpMethod.HEAD)  # what only looks, a monitor looks at with HEAD
 # What the handler answers. A path that is not here ends at the gateway, which costs no invocation.
 ROUTES = {
-    "/": READ,
+    "/": (*READ, api.HttpMethod.POST),
     "/.well-known/live": READ,
     "/.well-known/ready": READ,
     "/docs": READ,
@@ -46,6 +46,8 @@ DIALECTS = {
     "voyage": ("/v1/multimodalembeddings",),
     "weaviate": ("/.well-known/live", "/.well-known/ready", "/meta", "/vectorize"),
 }
+# A path that is posted to as another is: by clients of text-embeddings-inference that have its address alone.
+SAME = {"/": "/embed"}
 # Below this path the key may stand in it, for a client that sends no header: with an API key, and for Weaviate alone.
 KEYED = "/k/{key}"
 # A browser that opens a page can send no credential. These hold no data: what they ask for needs one.
@@ -147,11 +149,15 @@ class HttpApi(Construct):
     def _add_route(
         self, path: str, methods: tuple[api.HttpMethod, ...], integration: integrations.HttpLambdaIntegration
     ) -> None:
-        page = {"authorizer": api.HttpNoneAuthorizer()} if path in PAGES else {}
-        for route in self.api.add_routes(path=path, methods=list(methods), integration=integration, **page):
-            if page:
-                acknowledge(route, "APIG4", "a page without data, which a browser opens without a credential")
-                self.stage.node.add_dependency(route)  # its settings name the route, which has to be there
+        opened = [method for method in methods if path in PAGES and method in READ]
+        if guarded := [method for method in methods if method not in opened]:
+            self.api.add_routes(path=path, methods=guarded, integration=integration)
+        if not opened:
+            return
+        page = {"authorizer": api.HttpNoneAuthorizer()}
+        for route in self.api.add_routes(path=path, methods=opened, integration=integration, **page):
+            acknowledge(route, "APIG4", "a page without data, which a browser opens without a credential")
+            self.stage.node.add_dependency(route)  # its settings name the route, which has to be there
 
     @property
     def url(self) -> str:
@@ -162,8 +168,11 @@ class HttpApi(Construct):
 def _routes(settings: StackSettings) -> dict[str, tuple[api.HttpMethod, ...]]:
     """Return the routes that the settings leave on."""
     off = {path for name, paths in DIALECTS.items() if name not in settings.answered_dialects for path in paths}
-    off.update(() if settings.pages else PAGES)
-    return {path: methods for path, methods in ROUTES.items() if path not in off}
+    gone = {(path, method) for path in off for method in ROUTES[path]}
+    gone |= {(path, api.HttpMethod.POST) for path, other in SAME.items() if other in off}
+    gone |= {(path, method) for path in PAGES for method in READ if not settings.pages}
+    left = {path: tuple(one for one in methods if (path, one) not in gone) for path, methods in ROUTES.items()}
+    return {path: methods for path, methods in left.items() if methods}
 
 
 def _page_limits(settings: StackSettings) -> dict[str, Any]:
@@ -173,7 +182,7 @@ def _page_limits(settings: StackSettings) -> dict[str, Any]:
         "ThrottlingBurstLimit": settings.pages_burst,
         "DetailedMetricsEnabled": True,
     }
-    return {f"{method.value} {path}": limits for path in PAGES for method in ROUTES[path]}
+    return {f"{method.value} {path}": limits for path in PAGES for method in READ}
 
 
 def _cors(

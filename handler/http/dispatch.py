@@ -10,7 +10,7 @@ from typing import Any
 from handler.errors import ApiError, shorten
 from handler.http import cors
 from handler.http.events import is_http, parse, shape
-from handler.http.routes import API, DIALECT_OF, KEYED, Table, error_body, served
+from handler.http.routes import API, DIALECT_OF, KEYED, SAME, Table, error_body, served, with_served_path
 from handler.messages import Request, Response
 from handler.service import Service
 from handler.telemetry import metrics, tracing
@@ -76,6 +76,7 @@ def _http(service: Service, event: Any, context: Any, table: Table) -> tuple[Res
         nonlocal request
         request = parse(event, service.settings.max_body_bytes)
         request = request.at(table.routes, service.settings.base_path, KEYED)
+        request = with_served_path(request, service.settings, table)
         if service.extension:
             current().dialect = DIALECT_OF.get(request.path)
             request = extended().authenticated(service.extension, request, event)
@@ -123,11 +124,12 @@ def _route(service: Service, request: Request, table: Table) -> Response:
             raise ApiError("not_ready", service.problem or "not started")  # what it lacks may have had such a route
         raise ApiError("not_found", f"no route {shorten(request.path)}: {_instead(request.path, routes)}")
     current().dialect = DIALECT_OF.get(request.path)
+    taken = {*methods, *(method for (method, path), other in SAME.items() if path == request.path and other in routes)}
     if request.method == "OPTIONS":
-        return cors.preflight(request, methods, service.settings)
+        return cors.preflight(request, taken, service.settings)
     # HEAD is GET without the body: see events.shape
     respond = methods.get("GET" if request.method == "HEAD" else request.method)
     if respond is None:
-        allowed = cors.allowed(methods)
+        allowed = cors.allowed(taken)
         raise ApiError("method_not_allowed", f"{request.path} takes {allowed}", headers={"allow": allowed})
     return respond(service, request)

@@ -31,6 +31,8 @@ DIALECTS: dict[str, dict[str, tuple[str, ...]]] = {
 }
 # Weaviate's module sends no credential: the key may stand in the path, `/k/<key>/vectorize`. The gateway compares it.
 KEYED = tuple(DIALECTS["weaviate"])
+# Who has text-embeddings-inference's address alone, as huggingface_hub and LangChain, posts to its root.
+SAME = {("POST", "/"): "/embed"}
 DIALECT_OF = {path: name for name, paths in DIALECTS.items() for path in paths}
 # Fields that tell a request to `/v1/embeddings`, or a direct Invoke, as another vendor's.
 FIELDS = {
@@ -202,3 +204,9 @@ def served(settings: Settings, table: Table = API) -> Mapping[str, Mapping[str, 
     """Return the routes that the settings leave on."""
     off = _off(settings.dialects, settings.pages)
     return {path: methods for path, methods in table.routes.items() if path not in off} if off else table.routes
+
+
+def with_served_path(request: Request, settings: Settings, table: Table) -> Request:
+    """Return the request at the path of its route, where the one it came to is another name of that."""
+    path = SAME.get((request.method, request.path))
+    return request._replace(path=path) if path and path in served(settings, table) else request

@@ -179,10 +179,11 @@ def test_litellm_raises_its_own_error(gateway: Gateway) -> None:
 
 
 def test_hugging_face_s_client_asks_tei_s_route(gateway: Gateway) -> None:
-    client = InferenceClient(model=f"{gateway.url}/embed", token=KEY)
-    found = client.feature_extraction(TEXTS[0], normalize=True, truncate=True)
     expected = openai_vectors(gateway, {"input": TEXTS[:1], "encoding_format": "float"})
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+    for address in (f"{gateway.url}/embed", gateway.url, f"{gateway.url}/"):
+        client = InferenceClient(model=address, token=KEY)
+        found = client.feature_extraction(TEXTS[0], normalize=True, truncate=True)
+        np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_jina_s_published_request(gateway: Gateway) -> None:

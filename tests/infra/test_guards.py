@@ -26,7 +26,7 @@ def test_pages_can_be_turned_off_at_the_gateway_and_in_the_handler(synth: Synth)
 
     keys = {route["RouteKey"] for route in resources(template, "AWS::ApiGatewayV2::Route")}
     assert keys & OPEN == set()
-    assert {"GET /health", "POST /v1/embeddings"} <= keys
+    assert {"GET /health", "POST /v1/embeddings", "POST /"} <= keys
     assert "RouteSettings" not in resources(template, "AWS::ApiGatewayV2::Stage")[0]
     assert Settings.from_env(the_function(template)["Environment"]["Variables"]).pages is False
 

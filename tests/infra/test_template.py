@@ -80,7 +80,7 @@ def test_every_variable_of_ours_is_one_that_the_handler_reads(synth: Synth) -> N
 def test_the_gateway_has_the_routes_that_the_handler_answers_and_no_other(synth: Synth) -> None:
     keys = {route["RouteKey"] for route in resources(synth(), "AWS::ApiGatewayV2::Route")}
 
-    answered = {(method, path) for path, methods in routes.ROUTES.items() for method in methods}
+    answered = {(method, path) for path, methods in routes.ROUTES.items() for method in methods} | set(routes.SAME)
     heads = {("HEAD", path) for method, path in answered if method == "GET"}
     keyed = {(method, f"/k/{{key}}{path}") for method, path in answered | heads if path in routes.KEYED}
     assert {f"{method} {path}" for method, path in answered | heads | keyed} == keys
@@ -91,6 +91,7 @@ def test_a_dialect_that_is_left_out_has_no_route(synth: Synth, given: str, there
     keys = {route["RouteKey"] for route in resources(synth(dialects=given), "AWS::ApiGatewayV2::Route")}
     paths = {key.partition(" ")[2].removeprefix("/k/{key}") for key in keys}
     assert paths & set(routes.DIALECT_OF) == set(there)
+    assert "POST /" not in keys  # text-embeddings-inference's
 
 
 def test_a_path_takes_a_key_where_that_is_what_the_api_asks_for_and_for_weaviate_alone(synth: Synth) -> None:

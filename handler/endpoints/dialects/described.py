@@ -59,7 +59,7 @@ def _voyage(image: str) -> dict[str, Any]:
 
 def _tei() -> dict[str, Any]:
     examples = {"texts": {"inputs": ["a red circle"], "truncate": True}}
-    about = "The route of text-embeddings-inference"
+    about = "The route of text-embeddings-inference; `POST /` is the same"
     return {"/embed": {"post": _post(about, "teiEmbed", tei.REQUEST, examples, "TeiResponse", "TeiError")}}
 
 

@@ -1,4 +1,4 @@
-"""`POST /embed` of Hugging Face's text-embeddings-inference: texts in, a bare list of vectors out.
+"""`POST /embed`, or `POST /`, of Hugging Face's text-embeddings-inference: texts in, a bare list of vectors out.
 
 huggingface.github.io/text-embeddings-inference. Images go in as data URIs, which that server does not know.
 """

@@ -208,3 +208,19 @@ def test_metadata_that_pillow_refuses_fails_no_vendor_s_request(tmp_path: Path) 
     assert answer["usage"]["image_pixels"] == 120 * 90
     _, answer = predict(function, {"entries": entries("visual"), "image": data})
     assert (answer["imageHeight"], answer["imageWidth"]) == (90, 120)
+
+
+def test_tei_is_posted_to_at_the_root_as_at_its_route(tmp_path: Path, function: FakeFunction) -> None:
+    for body in ({"inputs": ["abc", "d"], "normalize": False}, {"inputs": ""}, {"inputs": "a", "colour": 1}):
+        assert post(function, "/", body) == post(function, "/embed", body)
+    based = FakeFunction(tmp_path / "based", base_path="/clip", pages=False)
+    assert post(based, "/clip", {"inputs": "abc", "normalize": False}) == (200, [[1, 1, 1, 0]])
+    off = FakeFunction(tmp_path / "off", dialects=("cohere",))
+    status, answer = post(off, "/", {"inputs": "abc"})
+    assert (status, answer["error"]["message"]) == (405, "/ takes GET, HEAD, OPTIONS")
+
+
+def test_a_root_that_is_posted_to_says_so(function: FakeFunction) -> None:
+    event = {"rawPath": "/", "requestContext": {"http": {"method": "OPTIONS"}}}
+    assert function.invoke(event)["headers"]["allow"] == "GET, POST, HEAD, OPTIONS"
+    assert function.http("PUT", "/")[1]["error"]["message"] == "/ takes GET, POST, HEAD, OPTIONS"
