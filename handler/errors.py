@@ -1,6 +1,7 @@
 """Every error of the handler: what stops a start, and the one table of what a request can be answered with."""
 
 from collections.abc import Mapping, Sequence
+from reprlib import Repr
 from typing import Any
 
 # code -> HTTP status. Codes are part of the API: clients branch on them, so a row may be added but never renamed.
@@ -59,6 +60,10 @@ STATUS = {
     "internal_error": 500,
     "not_ready": 503,
 }
+
+MOST_QUOTED = 60  # characters of a value, in a message
+BRIEF = Repr()
+BRIEF.maxstring = BRIEF.maxlong = BRIEF.maxother = MOST_QUOTED
 
 
 class StartError(Exception):
@@ -123,9 +128,12 @@ class ImageError(ApiError):
 
 
 def shorten(value: object) -> str:
-    """Quote a value from a request for a message: enough to recognize it, too little to leak or flood."""
-    try:
-        text = repr(value)
-    except RecursionError:  # JSON of this depth is read, and has no room to be written
-        return "a value that is nested too deeply"
-    return text if len(text) <= 60 else f"{text[:45]}... ({len(text)} characters)"
+    """Quote a value from a request for a message: enough to recognize it, too little to leak or flood.
+
+    No more of the value is written than is quoted: a request of 6 MB may be one list, name or text.
+    """
+    if isinstance(value, str):
+        text = repr(value[: MOST_QUOTED + 1])
+        return text if len(text) <= MOST_QUOTED else f"{text[:45]}... ({len(value)} characters)"
+    text = BRIEF.repr(value)
+    return text if len(text) <= MOST_QUOTED else f"{text[:45]}..."

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple, Protocol
 
-from handler.errors import ApiError, shorten
+from handler.errors import MOST_QUOTED, ApiError, shorten
 from handler.messages import Request
 from handler.settings import Settings
 
@@ -156,7 +156,8 @@ def check_object(value: Any, known: Collection[str], param: str | None = None) -
         if name not in known:
             import difflib  # late: for the message alone
 
-            close = difflib.get_close_matches(str(name), known, n=1)
+            # What is longer is no misspelling. A name of 6 MB would take 2 s and 250 MB.
+            close = difflib.get_close_matches(str(name)[:MOST_QUOTED], known, n=1)
             fix = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}"
             where = f"{param}.{printable(name)}" if param else printable(name)
             raise ApiError("unknown_field", f"unknown field {shorten(name)}: {fix}", where)

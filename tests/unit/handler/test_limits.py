@@ -3,6 +3,7 @@
 import contextlib
 import json
 import re
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -86,3 +87,29 @@ def test_the_pixels_of_all_images_together_are_counted_before_one_is_decoded(tmp
     assert (status, answer["error"]["code"], answer["error"]["param"]) == (413, "image_too_large", "input")
     assert "3,000,000 pixels together: at most 2,500,000" in answer["error"]["message"]
     assert len(function.loader.engine.image_batches) == done
+
+
+LARGE = 3_000_000
+WRONG = {
+    "field": {"input": "a", "x" * LARGE: 1},
+    "field of an item": {"input": [{"x" * LARGE: 1}]},
+    "text": {"input": "a", "encoding_format": "x" * LARGE},
+    "list": {"input": [{"type": [1] * LARGE}]},
+    "lists of a list": {"input": [{"content": "a", "role": [[[1] * LARGE]]}]},
+    "model": {"input": "a", "model": "x" * LARGE},
+    "field of another's": {"inputText": "a", "x" * LARGE: 1},
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_to_say_what_is_wrong_costs_no_more_than_the_message(tmp_path: Path, what: str) -> None:
+    function = FakeFunction(tmp_path / "bundle")
+    function.invoke({"input": "a", "colour": 1})
+    tracemalloc.start()
+    try:
+        answer = function.invoke(WRONG[what])
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert 50 < len(answer["error"]["message"]) < 250
+    assert peak < LARGE // 3
