@@ -111,8 +111,10 @@ def _instead(path: str, known: Collection[str]) -> str:
         return f"leave out the slashes that are too many: {shorten(plain)}"
     for route in known:
         if route != "/" and path.endswith(route):
-            base = shorten(path.removesuffix(route))
-            return f"if {base} is a base path of your domain in front of {route}, set OPENCLIP_BASE_PATH to it"
+            base = path.removesuffix(route)
+            if any(other.startswith(f"{base}/") for other in known):  # as "/v1" twice, where a client adds its own
+                return f"leave out {shorten(base)} in front of {route}. There are {', '.join(known)}"
+            return f"if {shorten(base)} is a base path of your domain in front of {route}, set OPENCLIP_BASE_PATH to it"
     return f"there are {', '.join(known)}"
 
 

@@ -104,7 +104,8 @@ def _decode_base64(text: str, param: str, max_bytes: int) -> bytes:
     try:
         data = _strict_base64(text)
     except ValueError as error:
-        raise ApiError("invalid_base64", f"{param} is not base64 ({error})", param) from error
+        fix = "send an image as base64 (A-Z, a-z, 0-9, + and /, filled up with =), or as a data URI of that"
+        raise ApiError("invalid_base64", f"{param} is not base64 ({error}): {fix}", param) from error
     if not data:
         raise ApiError("empty_input", f"{param} is an image of no bytes", param)
     return data

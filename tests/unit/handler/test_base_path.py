@@ -108,6 +108,14 @@ def test_any_other_path_stays_unknown(event: dict[str, Any], tmp_path: Path) -> 
     assert (answer["statusCode"], json.loads(answer["body"])["error"]["code"]) == (404, "not_found")
 
 
+@pytest.mark.parametrize("route", ["/v1/embeddings", "/health", "/embed"])
+def test_a_part_of_our_own_paths_in_front_of_a_route_is_taken_for_no_base_path(route: str, tmp_path: Path) -> None:
+    """A client that adds /v1 to an address that ends in it; Cohere's version 1 asks /v1/embed."""
+    error = json.loads(FakeFunction(tmp_path).invoke(http_api(f"/v1{route}", "$default"))["body"])["error"]
+    assert f"leave out '/v1' in front of {route}. There are /v1/embeddings, " in error["message"]
+    assert "OPENCLIP_BASE_PATH" not in error["message"]
+
+
 @pytest.mark.parametrize(
     ("path", "plain"),
     [
