@@ -2,28 +2,33 @@
 
 Events come twice, late and out of order, so none is believed. An object that is there is embedded; one that is gone is
 recorded as deleted; both with the time of the look. S3 is strongly consistent: of all records of a key, the one with
-the latest look is right, whatever order they were written in.
+the latest look is right, whatever order they were written in. Of an object that S3 does not give nothing is recorded:
+its event goes back, and to the dead-letter queue in the end.
 """
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from handler.batch.reader import TransientError, now
+from handler.batch.reader import OneByOne, now
 from handler.batch.rows import Embedded, Failed, Row, endings, error_lines, json_lines
 from handler.batch.shard import Work
 
 PARTITION = "arrivals"  # as `run=arrivals`: readers of a Hive layout stop at a directory that is no key=value
 GONE = "object_not_found"
+DENIED, AWAY = "object_not_readable", "s3_unavailable"  # of what may be there, with an image in it
+
+Key = tuple[str, str]
 
 
 def run(records: Sequence[dict[str, Any]], work: Work) -> dict[str, Any]:
     """Take a batch of SQS messages, each one event of EventBridge; returns Lambda's `batchItemFailures`.
 
-    A message that is no such event goes back, and to the dead-letter queue in the end.
+    A message that is no such event goes back, as does one of an object that S3 does not give, and to the dead-letter
+    queue in the end.
     """
-    rows: dict[tuple[str, str], Row] = {}
+    rows: dict[Key, Row] = {}
     unread, messages, taken = [], {}, endings(work.model.image_formats)
     for record in records:
         try:
@@ -31,14 +36,13 @@ def run(records: Sequence[dict[str, Any]], work: Work) -> dict[str, Any]:
         except (ValueError, KeyError, TypeError, AttributeError):
             unread.append(record["messageId"])
             continue
-        messages[record["messageId"]] = row
+        messages[record["messageId"]] = row.bucket, row.key
         if row.key.lower().endswith(taken):
             rows[row.bucket, row.key] = row  # several events of one object in one batch: one look
-    try:
-        if rows:
-            _store(work, *work.embed(list(rows.values()))[:2])
-    except TransientError:
-        unread += messages
+    if rows:
+        work = work._replace(reader=OneByOne(work.reader))
+        held = _store(work, *work.embed(list(rows.values()))[:2])
+        unread += [message for message, key in messages.items() if key in held]
     return {"batchItemFailures": [{"itemIdentifier": message} for message in unread]}
 
 
@@ -48,16 +52,26 @@ def _row(detail: dict[str, Any]) -> Row:
     return Row(str(detail["bucket"]["name"]), key, int(detail["object"].get("size", 0)), now())
 
 
-def _store(work: Work, embedded: list[Embedded], failed: list[Failed]) -> None:
-    gone = [item.row for item in failed if item.code == GONE]
+def _store(work: Work, embedded: list[Embedded], failed: list[Failed]) -> set[Key]:
+    """Write what the looks have found; returns the keys of the objects that S3 did not give."""
+    held = [item for item in failed if item.code in (DENIED, AWAY)]
+    failed = [item for item in failed if item.code not in (DENIED, AWAY)]
     broken = [item for item in failed if item.code != GONE]
     # Named by all rows, broken ones too, or two batches of broken images would have one name.
-    every = sorted((row.bucket, row.key, row.seen_at) for row in [i.row for i in embedded] + [i.row for i in failed])
-    name = hashlib.sha256(json.dumps(every).encode()).hexdigest()[:20]
+    every = [item.row for item in (*embedded, *failed)]
+    name = _name((row.bucket, row.key, row.seen_at) for row in every)
+    if denied := [item for item in held if item.code == DENIED]:  # named without the look: they are tried again
+        again = _name((item.row.bucket, item.row.key) for item in denied)
+        work.store.write(work.target("errors", PARTITION, again, "jsonl"), error_lines(denied))
     if broken:
         work.store.write(work.target("errors", PARTITION, name, "jsonl"), error_lines(broken))
-    if lost := gone + [item.row for item in broken]:  # what was replaced by a broken image has no vector any more
-        lines = json_lines({"bucket": row.bucket, "key": row.key, "seen_at": row.seen_at} for row in lost)
+    if failed:  # what was replaced by a broken image has no vector any more
+        lines = json_lines({"bucket": row.bucket, "key": row.key, "seen_at": row.seen_at} for row, *_ in failed)
         work.store.write(work.target("deletions", PARTITION, name, "jsonl"), lines)
     if embedded:
         work.store.write_once(work.target("vectors", PARTITION, name, "parquet"), work.parquet(embedded))
+    return {(item.row.bucket, item.row.key) for item in held}
+
+
+def _name(facts: Iterable[tuple[Any, ...]]) -> str:
+    return hashlib.sha256(json.dumps(sorted(facts)).encode()).hexdigest()[:20]

@@ -10,6 +10,7 @@ from handler.errors import ApiError
 from handler.imaging.s3 import MISSING, UNREADABLE
 
 AT_ONCE = 32  # downloads: a small object takes 50 to 100 ms, nearly all of it waiting
+PATIENCE = 3  # objects that S3 does not give, of many that are independent of each other
 
 
 class TransientError(Exception):
@@ -74,6 +75,27 @@ class BucketReader:
         return Found(data, answer["ETag"].strip('"'), int(answer["LastModified"].timestamp() * 1000))
 
 
+class OneByOne:
+    """Lets what S3 does not give now cost its own row alone: `reader`'s TransientError becomes s3_unavailable.
+
+    After PATIENCE of them no more is asked for: S3 is away then, and each object takes minutes to fail.
+    """
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._failures: list[TransientError] = []
+
+    def read(self, row: Row) -> Found:
+        """Return the object. Raises ApiError as `reader` does, or s3_unavailable."""
+        if len(self._failures) >= PATIENCE:
+            raise ApiError("s3_unavailable", f"{row.key} was not asked for: {self._failures[-1]}")
+        try:
+            return self._reader.read(row)
+        except TransientError as error:
+            self._failures.append(error)
+            raise ApiError("s3_unavailable", str(error)) from error
+
+
 def make_client() -> Any:
     """Make boto3's client for many images: patient, since a batch has time."""
     import boto3
@@ -101,6 +123,9 @@ def _explain(row: Row, code: str) -> Exception:
     if code in MISSING:
         return ApiError("object_not_found", f"{where} is not there")
     if code in UNREADABLE:
-        why = "archived, of a key that cannot be used, or not for this role"
+        why = (
+            "it is archived, its key cannot be used, or the role may not read it (or, without s3:ListBucket on the "
+            "bucket, it is gone)"
+        )
         return ApiError("object_not_readable", f"S3 does not give {where} ({code}): {why}")
     return TransientError(f"S3 answered {code} for {where}")

@@ -13,6 +13,11 @@ from handler.batch import arrivals, shard
 from handler.batch.rows import json_lines
 from tests.unit.batch_world import SOURCE, World, newest, png, vector, world
 
+REFUSALS = [
+    *("AccessDenied", "InvalidObjectState", "KMS.DisabledException", "KMS.KMSInvalidStateException"),
+    *("InvalidRequest", "KMS.KeyUnavailableException", "InternalError", "SlowDown"),  # InvalidRequest: SSE-C
+]
+
 
 @pytest.fixture
 def made(tmp_path: Path) -> Iterator[World]:
@@ -134,3 +139,81 @@ def test_where_s3_does_not_answer_all_messages_go_back(made: World, monkeypatch:
     outcome = arrivals.run(sent, made.work)
     assert outcome == {"batchItemFailures": [{"itemIdentifier": item["messageId"]} for item in sent]}
     assert made.names() == []
+
+
+def refuse(made: World, monkeypatch: pytest.MonkeyPatch, code: str, *keys: str) -> None:
+    """Let S3 answer with `code` for these keys."""
+    from botocore.exceptions import ClientError
+
+    get_object = made.s3.get_object
+
+    def refused(**asked: Any) -> Any:
+        if asked["Key"] in keys:
+            raise ClientError({"Error": {"Code": code, "Message": "no"}}, "GetObject")
+        return get_object(**asked)
+
+    monkeypatch.setattr(made.s3, "get_object", refused)
+
+
+@pytest.mark.parametrize("code", REFUSALS)
+def test_an_object_that_s3_does_not_give_keeps_its_vector_and_is_embedded_once_it_is_given(
+    made: World, tmp_path: Path, code: str
+) -> None:
+    made.put("a.png", png(1))
+    arrivals.run([message("a.png")], made.work)
+    made.put("a.png", png(100))
+    made.put("b.png", png(2))
+    with pytest.MonkeyPatch.context() as patch:
+        refuse(made, patch, code, "a.png")
+        twice = [message("a.png"), message("b.png"), message("a.png", number=1)]
+        outcome = arrivals.run(twice, made.work)
+    kept = state(made, tmp_path)
+    arrivals.run([message("a.png")], made.work)
+
+    returned = [item["itemIdentifier"] for item in outcome["batchItemFailures"]]
+    assert returned == ["a.png-Object Created-0", "a.png-Object Created-1"]
+    np.testing.assert_allclose(kept["a.png"], vector(1), atol=1e-6)
+    np.testing.assert_allclose(kept["b.png"], vector(2), atol=1e-6)
+    np.testing.assert_allclose(state(made, tmp_path)["a.png"], vector(100), atol=1e-6)
+
+
+def test_an_object_that_may_not_be_read_is_in_errors_once_however_often_it_is_tried(
+    made: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse(made, monkeypatch, "AccessDenied", "a.png")
+    for _ in range(3):
+        arrivals.run([message("a.png")], made.work)
+
+    (name,) = made.names()
+    line = json.loads(made.work.store.read(name))
+    assert (line["key"], line["code"]) == ("a.png", "object_not_readable")
+    assert "s3:ListBucket" in line["message"]  # without it an object that is gone looks like this
+
+
+def test_where_s3_is_away_it_is_not_asked_for_every_object(made: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def get_object(**wanted: Any) -> Any:
+        asked.append(wanted["Key"])
+        raise ConnectionError
+
+    monkeypatch.setattr(made.s3, "get_object", get_object)
+    sent = [message(f"{number}.png") for number in range(100)]
+    outcome = arrivals.run(sent, made.work)
+
+    assert len(outcome["batchItemFailures"]) == 100
+    assert len(asked) < 50
+
+
+def test_a_delete_marker_hides_the_object_and_its_removal_brings_it_back(made: World, tmp_path: Path) -> None:
+    made.s3.put_bucket_versioning(Bucket=SOURCE, VersioningConfiguration={"Status": "Enabled"})
+    made.put("a.png", png(1))
+    arrivals.run([message("a.png")], made.work)
+    marker = made.s3.delete_object(Bucket=SOURCE, Key="a.png")["VersionId"]
+    arrivals.run([message("a.png", "Object Deleted")], made.work)
+    hidden = state(made, tmp_path / "hidden")
+    made.s3.delete_object(Bucket=SOURCE, Key="a.png", VersionId=marker)
+    arrivals.run([message("a.png", "Object Deleted")], made.work)
+
+    assert hidden == {}
+    np.testing.assert_allclose(state(made, tmp_path / "back")["a.png"], vector(1), atol=1e-6)
