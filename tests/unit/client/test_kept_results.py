@@ -1,11 +1,13 @@
 """Nothing that was computed is lost: errors, a full disk, Ctrl-C and a closed pipe end a run, not its results."""
 
+import contextlib
 import csv
 import json
 import os
 import resource
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +110,61 @@ def test_an_array_and_its_names_stay_of_one_length(
 
     assert np.load(tmp_path / "out.partial.npy").shape == (2, 4)
     assert json.loads((tmp_path / "out.partial.names.json").read_text())["names"] == ["text 0", "text 1"]
+
+
+class KilledError(BaseException):
+    """Nothing of a run goes on after it."""
+
+
+@contextlib.contextmanager
+def killed_before(step: int, folder: Path) -> Iterator[None]:
+    """Let no step that changes names in a directory happen, from this one on."""
+    steps = iter(range(100))
+
+    def stopping(real: Any) -> Any:
+        def change(path: Path, *rest: Any, **more: Any) -> Any:
+            if path.parent == folder and next(steps) >= step:
+                raise KilledError
+            return real(path, *rest, **more)
+
+        return change
+
+    with pytest.MonkeyPatch.context() as patch, contextlib.suppress(KilledError):
+        for name in ("replace", "unlink"):
+            patch.setattr(Path, name, stopping(getattr(Path, name)))
+        yield
+
+
+@pytest.mark.parametrize("step", range(6))
+def test_an_array_is_never_beside_the_names_of_another(run: Run, tmp_path: Path, step: int) -> None:
+    out = tmp_path / "out.npy"
+    assert run("embed", "--text", "a", "--text", "bb", "--output", out) == 0
+    before = out.read_bytes()
+    again = ("embed", "--text", "c", "--text", "b", "--output", out)
+    with killed_before(step, tmp_path):
+        run(*again)
+
+    names = json.loads((tmp_path / "out.names.json").read_text())["names"]
+    if out.exists():
+        assert (names == ["a", "bb"]) == (out.read_bytes() == before)
+    if (tmp_path / "out.npy.resume").exists():
+        assert run(*again, "--resume") == 0
+    assert json.loads((tmp_path / "out.names.json").read_text())["names"] == ["c", "b"]
+    assert np.load(out).tolist() == [[0, 0, 1, 0], [0, 1, 0, 0]]
+    assert sorted(path.name for path in tmp_path.glob("*out*")) == ["out.names.json", "out.npy"]
+    assert not list(tmp_path.glob(".openclip*"))
+
+
+@pytest.mark.parametrize("step", range(4))
+def test_a_run_that_was_killed_while_it_wrote_parquet_leaves_nothing_once_it_is_resumed(
+    run: Run, tmp_path: Path, step: int
+) -> None:
+    asked = ("embed", *texts(3), "--output", tmp_path / "out.parquet")
+    with killed_before(step, tmp_path):
+        run(*asked)
+
+    assert run(*asked, "--resume") == 0
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["out.parquet"]
 
 
 def test_a_killed_run_leaves_its_complete_batches_beside_the_output(scripted: Scripted, tmp_path: Path) -> None:

@@ -97,7 +97,8 @@ class Files:
 
     def scratch(self) -> list[str]:
         """Return the names of the files that are written beside the places, once they are open."""
-        return [table.path.name for table in self._tables.values()]
+        names = [table.path.name for table in self._tables.values()]
+        return [*names, *map(parquet.aside, names)] if self.target.suffix.lower() == ".parquet" else names
 
     def append(self, rows: Sequence[Row], total: int) -> None:
         """Write rows. Where that fails, those written before stay complete."""
@@ -128,18 +129,23 @@ class Files:
             self.discard()
             return None
         target = self.target if complete else _free_name(self.target)
-        table = None
+        left = [str(table.path) for table in self._tables.values()]
         try:
-            # The names first: a reader who finds the array finds them, too.
-            for old, table in reversed(self._tables.items()):
+            for old, table in self._tables.items():
                 table.close()
                 if old.suffix.lower() == ".parquet":
                     parquet.replace(table.path)
                 _keep_mode(old, table.path)
+            if len(left) > 1:  # an array is never beside the names of another: killed here, `--resume` makes both
+                target.unlink(missing_ok=True)
+            # The names first: a reader who finds the array finds them, too.
+            for old, table in reversed(self._tables.items()):
                 table.path.replace(target if old == self.target else target.with_suffix(".names.json"))
+                left.remove(str(table.path))
         except OSError as error:
-            left = table.path if table else target
-            raise OutputError(f"{target} cannot be written: {reason(error)}. The results are in {left}") from error
+            raise OutputError(
+                f"{target} cannot be written: {reason(error)}. The results are in {' and '.join(left)}"
+            ) from error
         return target
 
     def discard(self) -> None:

@@ -19,6 +19,11 @@ def check() -> None:
         raise OutputError(f".parquet needs pyarrow: {install_command('pyarrow')}, or choose .npy, .jsonl") from error
 
 
+def aside(name: str) -> str:
+    """Return the name of the file that Parquet is written to before it takes the place of lines of this name."""
+    return f"{name}.parquet"
+
+
 def replace(lines: Path) -> None:
     """Put Parquet into the place of the lines: name, facts and `embedding` (float32 [D]), or a column a label.
 
@@ -27,7 +32,7 @@ def replace(lines: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    made = lines.with_name(f"{lines.name}.parquet")
+    made = lines.with_name(aside(lines.name))
     try:
         writer = None
         for rows in _groups(lines):
