@@ -1,5 +1,6 @@
 """The embedding function: the package's code, a role of its own, and one published version of it."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,8 @@ HANDLER = "handler.app.lambda_handler"
 HELPERS_PYTHON = "tested on Python 3.13, which AWS maintains; the newest is taken when the tests run on it"
 HELPERS = Path(__file__).with_name("functions")
 ARCHITECTURES = {"x86_64": lambda_.Architecture.X86_64, "arm64": lambda_.Architecture.ARM_64}
+READ = ("s3:GetObject", "s3:GetObjectVersion")
+STATEMENT = 5_500  # characters of one: IAM takes 6,144 in a managed policy
 PLATFORMS = {"x86_64": ecr_assets.Platform.LINUX_AMD64, "arm64": ecr_assets.Platform.LINUX_ARM64}
 
 
@@ -98,11 +101,28 @@ class EmbeddingFunction(Construct):
         explain_to_nag(self.function, role, settings.allowed_buckets)
 
 
-def may_read_buckets(role: iam.Role, buckets: tuple[str, ...]) -> None:
-    """Let a role read the images that requests name as s3://."""
-    if buckets:
-        arns = [f"arn:{Aws.PARTITION}:s3:::{name}/*" for name in buckets]
-        role.add_to_policy(iam.PolicyStatement(actions=["s3:GetObject", "s3:GetObjectVersion"], resources=arns))
+def may_read_buckets(role: iam.Role, buckets: tuple[str, ...], actions: tuple[str, ...] = READ) -> None:
+    """Let a role read the images of buckets, such as those that requests name as s3://."""
+    for some in _parted(buckets):
+        arns = [f"arn:{Aws.PARTITION}:s3:::{name}/*" for name in some]
+        role.add_to_policy(iam.PolicyStatement(actions=list(actions), resources=arns))
+
+
+def _parted(buckets: tuple[str, ...]) -> Iterator[list[str]]:
+    """Yield buckets whose ARNs fit into one statement.
+
+    CDK moves whole statements to managed policies where a role's own have no room left (IAM: 10,240 characters in all).
+    """
+    part: list[str] = []
+    room = STATEMENT
+    for name in buckets:
+        if (size := len(f'"arn:aws-us-gov:s3:::{name}/*",')) > room:
+            yield part
+            part, room = [], STATEMENT
+        part.append(name)
+        room -= size
+    if part:
+        yield part
 
 
 def code_of(package: Package, layers: list[lambda_.LayerVersion], handler: str = HANDLER) -> dict[str, Any]:

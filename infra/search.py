@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from aws_cdk import Aws, CfnOutput, Duration, RemovalPolicy, Size
+from aws_cdk import CfnOutput, Duration, RemovalPolicy, Size
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
@@ -84,9 +84,8 @@ class Search(Construct):
         role = log_only_role(self, "FunctionRole", log_group)
         self._place.allow(role)
         may_read_buckets(role, settings.allowed_buckets)
-        urls = [f"arn:{Aws.PARTITION}:s3:::{name}/*" for name in settings.search_url_buckets]
-        if urls:  # a presigned URL allows what the role that signed it is allowed
-            role.add_to_policy(iam.PolicyStatement(actions=["s3:GetObject"], resources=urls))
+        # A presigned URL allows what the role that signed it is allowed.
+        may_read_buckets(role, settings.search_url_buckets, ("s3:GetObject",))
         function = lambda_.Function(
             self,
             "Function",

@@ -1,6 +1,7 @@
 """What of a search's settings cannot be meant, and a package that lacks its image."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -48,3 +49,41 @@ def test_what_the_search_has_of_its_own_counts_in_the_environment_that_lambda_ta
 
     with pytest.raises(SettingsError, match=r"_buckets: with \d+ of them .*, and Lambda takes 4,096"):
         synth(**context)
+
+
+@pytest.mark.parametrize("lists", [("allowed_buckets",), ("allowed_buckets", "search_url_buckets")])
+def test_every_role_may_read_as_many_buckets_as_an_environment_has_room_for(
+    synth: Synth, lists: tuple[str, ...]
+) -> None:
+    """Short names: more of them fit into an environment than into one of IAM's policies."""
+    names = [f"b{number:03x}" for number in range(256, 256 + 620 // len(lists))]
+    template = synth(**LANCE, **dict.fromkeys(lists, ",".join(names)))
+
+    inline: dict[str, int] = {}
+    read: set[str] = set()
+    for item in template["Resources"].values():
+        if item["Type"] not in ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy"):
+            continue
+        document = item["Properties"]["PolicyDocument"]
+        text = json.dumps(resolved(document), separators=(",", ":"))
+        read |= set(re.findall(r"s3:::(b\w+)/\*", text))
+        if item["Type"] == "AWS::IAM::ManagedPolicy":
+            assert len(text) <= 6_144  # IAM's, as is the sum of a role's inline policies
+            continue
+        for role in item["Properties"]["Roles"]:
+            inline[role["Ref"]] = inline.get(role["Ref"], 0) + len(text)
+    assert max(inline.values()) <= 10_240
+    assert read == set(names)
+
+
+def resolved(value: Any) -> Any:
+    """A policy with CloudFormation's functions as texts of the length that they may have."""
+    if isinstance(value, dict) and set(value) == {"Ref"}:
+        return "aws-us-gov" if value["Ref"] == "AWS::Partition" else "x" * 63
+    if isinstance(value, dict) and set(value) == {"Fn::GetAtt"}:
+        return "x" * 100
+    if isinstance(value, dict) and set(value) == {"Fn::Join"}:
+        return value["Fn::Join"][0].join(map(str, map(resolved, value["Fn::Join"][1])))
+    if isinstance(value, dict):
+        return {key: resolved(of) for key, of in value.items()}
+    return [resolved(one) for one in value] if isinstance(value, list) else value
