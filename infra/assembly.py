@@ -5,6 +5,7 @@ from pathlib import Path
 from aws_cdk import Annotations, App, Validations
 from cdk_nag import AwsSolutionsChecks
 
+from infra import source_prefix
 from infra.package import Package, read_package
 from infra.settings import StackSettings
 from infra.stack import OpenClipStack
@@ -32,7 +33,7 @@ def assemble(app: App) -> OpenClipStack:
         wanted = {"memory": package.memory} if package.memory else {}
         settings = StackSettings.from_context({**context, **wanted})
     stack = OpenClipStack(app, package=package, settings=settings)
-    if advice := engine_advice(package, settings):
+    for advice in filter(None, (engine_advice(package, settings), source_prefix.advice(settings))):
         Annotations.of(stack).add_info(advice)
     if settings.search == "s3vectors":
         from infra.vector_stack import VectorStack  # late: most apps have none

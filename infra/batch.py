@@ -19,6 +19,7 @@ from infra.function import HELPERS_PYTHON, log_only_role, source
 from infra.nag import acknowledge, objects_of
 from infra.package import Package
 from infra.settings import StackSettings
+from infra.source_prefix import in_policy
 
 EXTRA = "batch"  # of the package: see layer/package/pipeline.py
 PARTS = "parts/"  # of shards that are under way: handler/batch/parts.py
@@ -89,7 +90,8 @@ class Batch(Construct):
         worker = build.function(self, "Worker", "worker", role, variables)
         explain(role, self.output, settings)
         explain(role, self.output, settings, PARTS)
-        acknowledge(role, objects_of(*settings.batch_bucket_and_prefix), "all images of the source are embedded")
+        bucket, prefix = settings.batch_bucket_and_prefix
+        acknowledge(role, objects_of(bucket, in_policy(prefix)), "all images of the source are embedded")
         return worker
 
     def _planner(
@@ -153,6 +155,6 @@ def _output(scope: Construct, settings: StackSettings) -> s3.IBucket:
 def _may_read(role: iam.Role, settings: StackSettings) -> None:
     bucket, prefix = settings.batch_bucket_and_prefix
     arn = f"arn:{Aws.PARTITION}:s3:::{bucket}"
-    role.add_to_policy(iam.PolicyStatement(actions=["s3:GetObject"], resources=[f"{arn}/{prefix}*"]))
+    role.add_to_policy(iam.PolicyStatement(actions=["s3:GetObject"], resources=[f"{arn}/{in_policy(prefix)}*"]))
     # Without it S3 answers "forbidden" for an object that is gone, as it does for one that may not be read.
     role.add_to_policy(iam.PolicyStatement(actions=["s3:ListBucket"], resources=[arn]))

@@ -5,7 +5,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 
 from console.suggest import nearest
 from infra.errors import SettingsError
@@ -13,8 +22,12 @@ from infra.errors import SettingsError
 Names = Annotated[tuple[str, ...], BeforeValidator(lambda value: _split(value))]
 Dialect = Literal["bedrock", "cohere", "immich", "jina", "tei", "voyage", "weaviate"]
 Dialects = Annotated[tuple[Dialect, ...], BeforeValidator(lambda value: _split(value))]
-Bucket = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
-BUCKET_AND_PREFIX = r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^*?\"\\\\]{0,900})?$"
+BUCKET = r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"
+Bucket = Annotated[str, StringConstraints(pattern=BUCKET)]
+PREFIX_BYTES = 900  # of the 1,024 that S3 takes for a key
+# In a policy: wildcards, a variable, and what ends a string of JSON.
+NOT_IN_A_PREFIX = re.compile(r'[*?"\\\x00-\x1f\x7f]|\$\{')
+Source = Annotated[str, AfterValidator(lambda value: _source(value))]
 # As a browser writes one: without a slash at its end, or it would never match.
 Origin = Annotated[str, StringConstraints(pattern=r"^(\*|https?://[^/\s]+)$")]
 Origins = Annotated[tuple[Origin, ...], BeforeValidator(lambda value: _split(value))]
@@ -86,7 +99,7 @@ class StackSettings(BaseModel):
     vpc: Literal["none", "isolated"] = "none"
 
     # A bucket, or bucket/prefix, that is embedded as a whole. None: nothing of a batch is deployed.
-    batch_source: Annotated[str, StringConstraints(pattern=BUCKET_AND_PREFIX)] | None = None
+    batch_source: Source | None = None
     batch_output: Bucket | None = None  # for plans and results; None: a bucket of the stack's own
     batch_concurrency: int = Field(default=50, ge=1, le=10_000)  # workers of a run at once
     batch_memory: int | None = Field(default=None, ge=512, le=10240)  # MB of a worker; None: as `memory`
@@ -197,8 +210,24 @@ def _split(value: Any) -> Any:
     return [item.strip() for item in value.split(",") if item.strip()] if isinstance(value, str) else value
 
 
+def _source(value: str) -> str:
+    """Check a bucket with or without a prefix, which comes into a policy of IAM. Raises ValueError."""
+    bucket, _, prefix = value.partition("/")
+    if not re.fullmatch(BUCKET, bucket) or bucket.endswith("\n"):
+        raise ValueError("give a bucket's name, or bucket/prefix, without s3://")
+    if found := NOT_IN_A_PREFIX.search(prefix):
+        raise ValueError(
+            f"a prefix is no pattern, and IAM would take {found[0]!r} in it for one: give batch_source="
+            f"{bucket}/{prefix[: found.start()]}, and start runs with the part that is meant"
+        )
+    if len(prefix.encode()) > PREFIX_BYTES:
+        raise ValueError(f"the prefix has more than {PREFIX_BYTES} bytes: give a shorter one")
+    return value
+
+
 def _explain(problem: Any) -> str:
     where = ".".join(map(str, problem["loc"]))
+    said = str(problem.get("ctx", {}).get("error", problem["msg"]))  # without the "Value error, " of pydantic
     if not where:  # of what goes together: the message names the settings itself
-        return str(problem["ctx"]["error"])
-    return f"{where}={problem['input']}: {problem['msg']} (in cdk.json's context, or given with -c)"
+        return said
+    return f"{where}={problem['input']}: {said} (in cdk.json's context, or given with -c)"

@@ -1,6 +1,7 @@
 """`-c batch_source=...`: what it adds, what its roles may do, and that without it nothing changes."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -177,6 +178,8 @@ def test_a_bucket_of_the_users_takes_the_results(synth: Synth) -> None:
         ("batch_source", "s3://photos"),
         ("batch_source", "Photos"),
         ("batch_source", "photos/*.jpg"),
+        ("batch_source", "photos\n"),
+        ("batch_source", "photos/" + "照" * 301),  # no key of S3 is as long
         ("batch_output", "a/b"),
         ("batch_concurrency", "0"),
         ("batch_memory", "100"),
@@ -188,6 +191,37 @@ def test_a_bucket_of_the_users_takes_the_results(synth: Synth) -> None:
 def test_a_setting_that_cannot_be_meant_is_named(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=name):
         StackSettings.from_context({name: value})
+
+
+@pytest.mark.parametrize("odd", ["*", "?", "${aws:username}", '"', "\\", "\n", "\x01"])
+def test_a_prefix_that_a_policy_would_take_for_something_else_is_refused_with_what_to_give(odd: str) -> None:
+    with pytest.raises(SettingsError, match=r"IAM would take .* give batch_source=photos/2026/, and start runs with"):
+        StackSettings.from_context({"batch_source": f"photos/2026/{odd}/a"})
+
+
+def test_a_prefix_past_latin_1_comes_into_no_policy_and_is_told(build_dir: Any, tmp_path: Path) -> None:
+    """IAM refuses a policy with such a character (botocore's model of it, policyDocumentType)."""
+    from aws_cdk import App
+    from botocore.loaders import Loader
+
+    from infra.assembly import assemble
+
+    given = {"build_dir": str(build_dir("image", "x86_64")), "batch_source": "photos/été $/照片/"}
+    app = App(context=given, outdir=str(tmp_path / "out"))
+    stack = assemble(app)
+    app.synth()
+
+    template = json.loads((tmp_path / "out" / f"{stack.stack_name}.template.json").read_text())
+    pattern = Loader().load_service_model("iam", "service-2")["shapes"]["policyDocumentType"]["pattern"]
+    documents = [item["PolicyDocument"] for item in resources(template, "AWS::IAM::Policy")]
+    assert all(re.fullmatch(pattern, json.dumps(document, ensure_ascii=False)) for document in documents)
+    reads = json.dumps(statements(template, function(template, "batch worker")), ensure_ascii=False)
+    assert "photos/été $/*" in reads
+    (rule,) = [item for item in resources(template, "AWS::Events::Rule") if "EventPattern" in item]
+    assert rule["EventPattern"]["detail"]["object"] == {"key": [{"prefix": "été $/照片/"}]}
+    assert function(template, "Lists the images")["Environment"]["Variables"]["SOURCE_PREFIX"] == "été $/照片/"
+    said = [entry.data for entry in stack.node.metadata if entry.type == "aws:cdk:info"]
+    assert any("may read all of photos/été $/." in str(one) for one in said)
 
 
 def test_a_batch_is_refused_where_the_function_has_no_way_out() -> None:
