@@ -58,7 +58,7 @@ def _store(work: Work, embedded: list[Embedded], failed: list[Failed]) -> set[Ke
     failed = [item for item in failed if item.code not in (DENIED, AWAY)]
     broken = [item for item in failed if item.code != GONE]
     # Named by all rows, broken ones too, or two batches of broken images would have one name.
-    every = [item.row for item in (*embedded, *failed)]
+    every = [item.row for item in embedded] + [item.row for item in failed]
     name = _name((row.bucket, row.key, row.seen_at) for row in every)
     if denied := [item for item in held if item.code == DENIED]:  # named without the look: they are tried again
         again = _name((item.row.bucket, item.row.key) for item in denied)
@@ -66,7 +66,7 @@ def _store(work: Work, embedded: list[Embedded], failed: list[Failed]) -> set[Ke
     if broken:
         work.store.write(work.target("errors", PARTITION, name, "jsonl"), error_lines(broken))
     if failed:  # what was replaced by a broken image has no vector any more
-        lines = json_lines({"bucket": row.bucket, "key": row.key, "seen_at": row.seen_at} for row, *_ in failed)
+        lines = json_lines({"bucket": row.bucket, "key": row.key, "seen_at": row.seen_at} for row, _, _ in failed)
         work.store.write(work.target("deletions", PARTITION, name, "jsonl"), lines)
     if embedded:
         work.store.write_once(work.target("vectors", PARTITION, name, "parquet"), work.parquet(embedded))
