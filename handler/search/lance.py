@@ -177,7 +177,8 @@ class LanceIndex:
     def _make(self, about: About) -> None:
         name = new_name()
         self.database().create_table(name, schema=layout.schema(about))
-        if not self.pointer.write_first(name):
+        # It says no, too, where it was asked twice because the first answer was lost.
+        if not self.pointer.write_first(name) and name not in (self.pointer.read() or ()):
             self.database().drop_table(name)  # another one made the index just now
 
 

@@ -181,5 +181,7 @@ def _clean(index: LanceIndex, older: str | None) -> None:
 
 
 def _drop(index: LanceIndex, name: str) -> None:
+    """Drop a table that is not the index; it is where the switch was done and its answer was lost."""
     with contextlib.suppress(Exception):  # it was not made yet, or another rebuild dropped it
-        index.database().drop_table(name)
+        if name not in (index.pointer.read() or ()):
+            index.database().drop_table(name)

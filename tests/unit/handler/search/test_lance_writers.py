@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from handler.batch.store import Directory
 from handler.search import lance_tuning
 from handler.search.lance import LanceIndex
 from handler.search.records import Gone, Item, identity
@@ -99,3 +100,21 @@ def test_a_table_that_grows_is_indexed_and_put_together(tmp_path: Path, monkeypa
     assert table.stats()["fragment_stats"]["num_fragments"] < 40
     names = [identity(hit.bucket, hit.key) for hit in index.query(QUERY, 20)]
     assert names == [name for name, _ in exact(items, QUERY, 20)]
+
+
+def test_the_first_of_all_keeps_its_table_where_the_answer_that_it_is_first_was_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that asks S3 again is told that the pointer is there: it is its own."""
+    write_once = Directory.write_once
+
+    def lost(store: Directory, name: str, data: bytes) -> bool:
+        write_once(store, name, data)
+        return False
+
+    monkeypatch.setattr(Directory, "write_once", lost)
+    index = LanceIndex(str(tmp_path / "index"))
+    index.prepare(ABOUT)
+    one = item("a.png", [1] * 8)
+    index.put([one])
+    assert content(index) == expected([one])

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from handler.batch.store import Directory
+from handler.errors import ApiError
 from handler.search import rebuild, updates
 from handler.search.lance import LanceIndex
 from handler.search.records import Gone
@@ -61,6 +62,7 @@ def test_a_reader_has_the_old_index_or_the_new_one_whole(tmp_path: Path) -> None
 KILLED = """
 import os, signal, sys
 from handler.batch.store import Directory
+from handler.errors import ApiError
 from handler.search import rebuild, updates
 from handler.search.lance import LanceIndex
 from handler.search.source import Source
@@ -98,6 +100,24 @@ def test_a_rebuild_that_fails_leaves_the_old_index_and_nothing_beside_it(tmp_pat
         rebuild.rebuild(Source(str(folder)), LanceIndex(place))
     assert content(LanceIndex(place)) == expected(good)
     assert len([path for path in (tmp_path / "index").iterdir() if path.is_dir()]) == 1
+
+
+def test_a_table_that_became_the_index_stays_where_the_answer_to_the_switch_was_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, old, new = str(tmp_path / "index"), history(30), history(60, seed=1)
+    rebuild.rebuild(Source(str(save(spread(old, 2), tmp_path / "vectors"))), LanceIndex(place))
+    save(spread(new, 4), tmp_path / "new")
+    write = Directory.write
+
+    def lost(store: Directory, name: str, data: bytes) -> None:
+        write(store, name, data)
+        raise TimeoutError("no answer")
+
+    monkeypatch.setattr(Directory, "write", lost)
+    with pytest.raises(ApiError, match="no answer"):
+        rebuild.rebuild(Source(str(tmp_path / "new")), LanceIndex(place))
+    assert content(LanceIndex(place)) == expected(new)
 
 
 def test_files_that_come_meanwhile_are_in_the_new_index(tmp_path: Path) -> None:
