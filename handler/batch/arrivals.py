@@ -47,8 +47,9 @@ def run(records: Sequence[dict[str, Any]], work: Work) -> dict[str, Any]:
 
 
 def _row(detail: dict[str, Any]) -> Row:
-    """Read an event's detail (docs.aws.amazon.com: AmazonS3, "EventBridge event message structure")."""
+    """Read an event's detail (AWS: AmazonS3, "EventBridge event message structure"). Raises ValueError and others."""
     key = str(detail["object"]["key"])
+    key.encode()  # half a surrogate pair, which no key of S3 has, cannot be asked for
     return Row(str(detail["bucket"]["name"]), key, int(detail["object"].get("size", 0)), now())
 
 

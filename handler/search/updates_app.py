@@ -8,6 +8,8 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from handler import manifest
 from handler.batch.reader import make_client
 from handler.batch.store import Bucket
@@ -22,6 +24,7 @@ from handler.settings import Settings
 
 # What a rebuild makes good, and no second try does: an index of another bundle is built again from all files.
 NOT_NOW = ("index_of_another_model",)
+FAILURES = (ApiError, StartError, OSError, BotoCoreError, ClientError)
 
 
 def lambda_handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
@@ -59,7 +62,7 @@ def _apply(names: Iterable[str], store: updates.Readable, index: Index, about: A
     try:
         index.prepare(about)
         updates.apply(store, names, index)
-    except (ApiError, StartError, OSError):
+    except FAILURES:
         return [name for name in names if not _applied(name, store, index)]
     return []
 
@@ -70,7 +73,7 @@ def _applied(name: str, store: updates.Readable, index: Index) -> bool:
         updates.apply(store, [name], index)
     except FileNotFoundError:
         return True  # small files were put together meanwhile: the rows are in another one
-    except (ApiError, StartError, OSError) as error:
+    except FAILURES as error:
         code = getattr(error, "code", type(error).__name__)
         print(json.dumps({"index_update_failed": {"file": name, "code": code, "message": str(error)}}))
         return code in NOT_NOW

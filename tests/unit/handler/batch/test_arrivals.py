@@ -120,7 +120,10 @@ def test_other_kinds_of_files_are_left_alone(made: World) -> None:
     assert made.names() == []
 
 
-@pytest.mark.parametrize("body", ["", "[]", "{}", '{"detail": {"bucket": {"name": "photos"}}}', "\ud800"])
+@pytest.mark.parametrize("body", [
+    *("", "[]", "{}", '{"detail": {"bucket": {"name": "photos"}}}', "\ud800"),
+    '{"detail": {"bucket": {"name": "photos"}, "object": {"key": "\\ud800.png"}}}',  # which S3 has not
+])  # fmt: skip
 def test_a_message_that_is_no_event_goes_back_and_holds_up_no_other(made: World, body: str) -> None:
     made.put("a.png", png(1))
     outcome = arrivals.run([{"messageId": "odd", "body": body}, message("a.png")], made.work)

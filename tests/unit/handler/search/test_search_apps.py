@@ -8,6 +8,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from handler.errors import ApiError
@@ -80,6 +81,22 @@ def test_a_broken_file_goes_back_alone_and_the_others_are_indexed(
     said = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert said[0]["index_update_failed"]["file"] == "vectors/m/r/bad.parquet"
     assert said[-1] == {"index_updates": {"files": 2, "returned": 4}}
+
+
+def test_a_file_that_s3_does_not_give_goes_back_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    class Denied(Files):
+        def read(self, name: str) -> bytes:
+            if name == "vectors/m/r/denied.parquet":
+                raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "GetObject")
+            return super().read(name)
+
+    good = item("a.png", [1] * 8)
+    files = Denied({"vectors/m/r/good.parquet": parquet([good]), "vectors/m/r/denied.parquet": b""})
+    index = made(tmp_path)
+
+    assert returned(updates_app.run([*map(message, files)], files, index, ABOUT)) == {"0-vectors/m/r/denied.parquet"}
+    assert content(index) == expected([good])
+    assert "AccessDenied" in json.loads(capsys.readouterr().out.splitlines()[0])["index_update_failed"]["message"]
 
 
 def test_a_file_that_is_not_there_any_more_or_is_of_another_bundle_is_not_tried_again(tmp_path: Path) -> None:
