@@ -83,7 +83,10 @@ class ParquetSource:
         except (pa.ArrowException, OSError) as error:
             if isinstance(error, FileNotFoundError):
                 raise
-            raise SourceError(f"{name} is no Parquet file ({error}): remove it, or embed its shard again") from error
+            raise SourceError(
+                f"{name} is no Parquet file, or cannot be read now ({error}): try again; if it stays so, remove it and "
+                "embed its shard again"
+            ) from error
         self._columns = self._parquet.schema_arrow
 
     def about(self) -> About:

@@ -1,5 +1,6 @@
 """An index from the files of batches: the latest look of each key, switched at once, and the same by single updates."""
 
+import io
 import random
 import re
 from pathlib import Path
@@ -14,7 +15,7 @@ from handler.search import __main__ as command
 from handler.search import lance_tuning, latest, rebuild, updates
 from handler.search.lance import LanceIndex
 from handler.search.records import Gone, Item, identity
-from handler.search.source import Looks, Source, SourceError
+from handler.search.source import Looks, ParquetSource, Source, SourceError
 from tests.unit.search_files import history, parquet, save, spread
 from tests.unit.search_world import ABOUT, QUERY, content, exact, expected, item, newest_of, some
 
@@ -150,6 +151,15 @@ def test_what_no_batch_wrote_is_told(
     assert said.err.startswith("error: ")
     assert re.search(message, said.err), said.err
     assert not (tmp_path / "index").exists()
+
+
+def test_a_file_that_cannot_be_read_for_the_moment_is_not_said_to_be_worth_nothing() -> None:
+    class Away(io.BytesIO):
+        def read(self, *_: Any) -> bytes:
+            raise OSError("AWS Error NETWORK_CONNECTION")
+
+    with pytest.raises(SourceError, match=r"NETWORK_CONNECTION\): try again; if it stays so, remove it"):
+        ParquetSource("vectors/m/r/x.parquet", Away(b"PAR1" * 9))
 
 
 @pytest.mark.parametrize(
