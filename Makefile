@@ -81,7 +81,7 @@ CDK := $(IN_PROJECT) "$(CURDIR)/node_modules/.bin/cdk"
 
 synth: have-node $(VENV)/.workstation node_modules ## The CloudFormation template in cdk.out, checked by cdk-nag; needs no account
 	$(CDK) synth --quiet $(ARGS)
-	@$(IN_PROJECT) python -m infra.summary
+	@$(IN_PROJECT) python -m infra.summary $(ARGS)
 
 bootstrap: have-node $(VENV)/.workstation node_modules have-aws ## What CDK needs in an AWS account and region, once
 	$(CDK) bootstrap $(ARGS)

@@ -1,8 +1,8 @@
 """`python -m infra.ready`: what a deployment needs of this machine and account, told before CDK spends half a minute.
 
-It takes the CDK CLI's arguments and heeds `--profile` and `-c build_dir=...` among them. AWS is asked what costs
-nothing: whose the credentials are, Lambda's quotas, whether CDK was set up. `python -m layer doctor --setup` tells
-more.
+It takes the CDK CLI's arguments and heeds `--profile`, `-c build_dir=...` and `-c search=...` among them, and cdk.json.
+AWS is asked what costs nothing: whose the credentials are, Lambda's quotas, whether CDK was set up, and whether the
+region has S3 Vectors where the search is kept there. `python -m layer doctor --setup` tells more.
 """
 
 import sys
@@ -13,9 +13,12 @@ from console.parser import Parser
 from console.run import run
 from console.setup.check import MISSING
 from console.setup.examine import Asked, examine, stops
+from infra import command_line
 from infra.errors import InfraError
 
 SECONDS = 20  # a Docker engine may have to wake up
+# What CloudFormation has to know for search=s3vectors, and what to do where it does not.
+VECTORS = ("AWS::S3Vectors::VectorBucket", "set search=lance, or deploy to a region that has S3 Vectors")
 TO_DESTROY = ("Node", "credentials", "region")  # CloudFormation deletes: nothing is built, uploaded or kept
 
 
@@ -32,18 +35,17 @@ def _command(arguments: Sequence[str] | None) -> None:
     parser = Parser(prog="python -m infra.ready", description=__doc__, allow_abbrev=False)
     parser.add_argument("--deploying", action="store_true", help="what `make bootstrap` does must have been done, too")
     parser.add_argument("--destroying", action="store_true", help="neither Docker nor room for code is needed")
-    parser.add_argument("--profile", help="of the AWS configuration")
-    parser.add_argument("-c", "--context", action="append", default=[], help="as the CDK CLI takes it")
-    options, _ = parser.parse_known_args(arguments)
-    given = dict(pair.partition("=")[::2] for pair in options.context)
-    build = Path(given.get("build_dir", "build"))
-    checks = examine(Asked(build / "bundle", profile=options.profile, seconds=SECONDS))
+    given = command_line.read(parser, arguments)
+    options = given.options
+    build = Path(str(given.context.get("build_dir", "build")))
+    types = (VECTORS,) if given.context.get("search") == "s3vectors" else ()
+    checks = examine(Asked(build / "bundle", profile=given.profile, seconds=SECONDS, types=types))
     known = {check.name: check for check in checks}
     # The app says more exactly what is wrong with a package, and which of its own libraries are missing.
     problems = [check for check in stops(checks, "deploy") if check.name not in ("package", "Python")]
     if options.destroying:
         problems = [check for check in problems if check.name in TO_DESTROY]
-    own_bootstrap = any(key.endswith(":bootstrapQualifier") for key in given)
+    own_bootstrap = any(key.endswith(":bootstrapQualifier") for key in given.context)
     if options.deploying and not own_bootstrap and (found := known.get("bootstrap")) and found.state == MISSING:
         problems.append(found)
     if problems:

@@ -17,23 +17,20 @@ from pydantic import (
 )
 
 from console.suggest import nearest
+from infra.bucket_names import BUCKET, check_source
 from infra.errors import SettingsError
 
 Names = Annotated[tuple[str, ...], BeforeValidator(lambda value: _split(value))]
 Dialect = Literal["bedrock", "cohere", "immich", "jina", "tei", "voyage", "weaviate"]
 Dialects = Annotated[tuple[Dialect, ...], BeforeValidator(lambda value: _split(value))]
-BUCKET = r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"
 Bucket = Annotated[str, StringConstraints(pattern=BUCKET)]
-PREFIX_BYTES = 900  # of the 1,024 that S3 takes for a key
-# In a policy: wildcards, a variable, and what ends a string of JSON.
-NOT_IN_A_PREFIX = re.compile(r'[*?"\\\x00-\x1f\x7f]|\$\{')
-Source = Annotated[str, AfterValidator(lambda value: _source(value))]
-# As a browser writes one: without a slash at its end, or it would never match.
-Origin = Annotated[str, StringConstraints(pattern=r"^(\*|https?://[^/\s]+)$")]
+Source = Annotated[str, AfterValidator(check_source)]
+TOPIC = r"^arn:[a-z-]+:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?$"
+# As a browser writes one: in small letters, and without path or slash at its end, or it would never match.
+Origin = Annotated[str, StringConstraints(pattern=r"^(\*|https?://[^A-Z/?#@\s]+)$")]
 Origins = Annotated[tuple[Origin, ...], BeforeValidator(lambda value: _split(value))]
 Buckets = Annotated[tuple[Bucket, ...], BeforeValidator(lambda value: _split(value))]
-# Ours are plain names; CDK's own keys hold a colon, an @ or a hyphen.
-OUR_KEYS = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+CDKS_KEYS = re.compile(r".*[:@/-].*", re.DOTALL)  # every other key is one of ours, or a slip for one
 HYPHENATED = re.compile(r"[A-Za-z][A-Za-z0-9_]*(-[A-Za-z0-9_]+)+")  # some of CDK's, and a slip for ours
 GATEWAY_SECONDS = 29  # an HTTP API gives up at 30 in any case
 DIRECT_SECONDS = 60  # of an Invoke that no gateway waits for, unless `timeout` says otherwise
@@ -44,12 +41,32 @@ RETENTION_DAYS = (
     365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
 )
 # fmt: on
+# Settings that do nothing where another one is off: these, the other one, and a value with which it is on.
+NEEDS = (
+    (
+        (
+            "batch_output",
+            "batch_memory",
+            "batch_concurrency",
+            "batch_max_failed",
+            "batch_tolerated_shards",
+            "batch_vectors",
+        ),
+        "batch_source",
+        "<bucket>",
+    ),
+    (("search_memory", "search_url_buckets", "search_url_seconds"), "search", "lance"),
+    (("search_url_seconds",), "search_url_buckets", "<bucket>"),
+    (("jwt_issuer", "jwt_audience"), "auth", "jwt"),
+    (("previous_key_minutes",), "auth", "api_key"),
+    (("pages_rate", "pages_burst"), "pages", "true"),
+)
 
 
 class StackSettings(BaseModel):
     """What may differ between two deployments of one package."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     stack_name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9-]{0,100}$")] = "openclip"
     build_dir: Path = Path("build")  # where `make package` wrote
@@ -73,7 +90,7 @@ class StackSettings(BaseModel):
     provisioned_concurrency: int | None = Field(default=None, ge=1)  # kept warm, and paid for by the hour
 
     auth: Literal["api_key", "iam", "jwt", "none"] = "api_key"
-    jwt_issuer: Annotated[str, StringConstraints(pattern=r"^https://")] | None = None
+    jwt_issuer: Annotated[str, StringConstraints(pattern=r"^https://[^/?#\s]+(/[^?#\s]*)?$")] | None = None
     jwt_audience: Names = ()
     throttle_rate: float = Field(default=50, gt=0)  # requests per second, of all callers together
     throttle_burst: int = Field(default=100, ge=1)
@@ -116,7 +133,7 @@ class StackSettings(BaseModel):
     # The function's own lines. No level over INFO: with it, Lambda drops the lines that metrics and alarms are made of.
     log_level: Literal["TRACE", "DEBUG", "INFO"] = "INFO"
 
-    alarm_topic_arn: Annotated[str, StringConstraints(pattern=r"^arn:[^:]+:sns:")] | None = None
+    alarm_topic_arn: Annotated[str, StringConstraints(pattern=TOPIC)] | None = None
     alarm_p99: float = Field(default=10, gt=0)  # seconds
     alarm_server_errors: float = Field(default=5, gt=0, le=100)  # percent of the requests of five minutes
     alarm_cold_start: float = Field(default=8, gt=0)  # seconds of restore or init; past 10 Lambda starts an init again
@@ -130,9 +147,10 @@ class StackSettings(BaseModel):
         for key in filter(HYPHENATED.fullmatch, context):
             if meant := nearest(key, cls.model_fields):
                 raise SettingsError(f"{key} is not a setting: names have no hyphen, say {meant[0]}")
-        ours = {key: value for key, value in context.items() if OUR_KEYS.fullmatch(key)}
+        ours = {key: value for key, value in context.items() if not CDKS_KEYS.fullmatch(key)}
         if unknown := sorted(set(ours) - set(cls.model_fields)):
-            raise SettingsError(f"{unknown[0]} is not a setting: there are {', '.join(sorted(cls.model_fields))}")
+            name = unknown[0] if unknown[0].isidentifier() else repr(unknown[0])  # a space is not seen otherwise
+            raise SettingsError(f"{name} is not a setting: there are {', '.join(sorted(cls.model_fields))}")
         try:
             return cls(**ours)
         except ValidationError as error:
@@ -166,12 +184,9 @@ class StackSettings(BaseModel):
             raise ValueError("batch_source and vpc=isolated exclude each other: a batch's worker runs outside of a VPC")
         if self.search and not self.batch_source:
             raise ValueError(f"search={self.search} needs batch_source=<bucket>: it finds what a batch has embedded")
-        if not self.search and (self.search_memory or self.search_url_buckets or self.search_url_seconds):
-            raise ValueError("search_memory and search_url_... have no effect without search: set search=lance")
         if self.auth == "jwt" and not (self.jwt_issuer and self.jwt_audience):
             raise ValueError("auth=jwt needs jwt_issuer=https://... and jwt_audience=...")
-        if self.auth != "jwt" and (self.jwt_issuer or self.jwt_audience):
-            raise ValueError(f"jwt_issuer and jwt_audience have no effect with auth={self.auth}: set auth=jwt")
+        self._check_effects()
         if self.function_timeout > GATEWAY_SECONDS and not self.direct_invokes:
             raise ValueError(
                 f"timeout={self.timeout}: the HTTP API gives up after {GATEWAY_SECONDS} seconds, and nobody gets a "
@@ -184,6 +199,16 @@ class StackSettings(BaseModel):
                 f"log_retention={self.log_retention}: CloudWatch takes {', '.join(map(str, RETENTION_DAYS))}"
             )
         return self
+
+    def _check_effects(self) -> None:
+        given = {name for name in self.model_fields_set if getattr(self, name) not in (None, ())}
+        for names, needed, value in NEEDS:
+            is_on = self.auth == value if needed == "auth" else getattr(self, needed)
+            if not is_on and (idle := [name for name in names if name in given]):
+                out = " and ".join(idle) if len(idle) < 3 else "these"
+                raise ValueError(
+                    f"without {needed}={value} nothing is done with {', '.join(idle)}: set it, or leave {out} out"
+                )
 
     def _check_concurrency(self) -> None:
         """Leave a place beside what is kept warm: a deployment asks a new version before the alias moves to it.
@@ -208,21 +233,6 @@ class StackSettings(BaseModel):
 
 def _split(value: Any) -> Any:
     return [item.strip() for item in value.split(",") if item.strip()] if isinstance(value, str) else value
-
-
-def _source(value: str) -> str:
-    """Check a bucket with or without a prefix, which comes into a policy of IAM. Raises ValueError."""
-    bucket, _, prefix = value.partition("/")
-    if not re.fullmatch(BUCKET, bucket) or bucket.endswith("\n"):
-        raise ValueError("give a bucket's name, or bucket/prefix, without s3://")
-    if found := NOT_IN_A_PREFIX.search(prefix):
-        raise ValueError(
-            f"a prefix is no pattern, and IAM would take {found[0]!r} in it for one: give batch_source="
-            f"{bucket}/{prefix[: found.start()]}, and start runs with the part that is meant"
-        )
-    if len(prefix.encode()) > PREFIX_BYTES:
-        raise ValueError(f"the prefix has more than {PREFIX_BYTES} bytes: give a shorter one")
-    return value
 
 
 def _explain(problem: Any) -> str:

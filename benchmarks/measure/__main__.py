@@ -125,6 +125,7 @@ def _estimate(wanted: Wanted, account: accounts.Account, state: Stopping) -> Non
 def _check_machine(options: Namespace, wanted: Wanted, account: accounts.Account) -> None:
     """Look for what a deployment needs, as `make deploy` does."""
     command = [sys.executable, "-m", "infra.ready", "--deploying", "-c", f"build_dir={options.build.absolute()}"]
+    command += ["-c", "search=none"]  # cdk.json's is of the user's own stack
     command += [f"-c{pair}" for pair in wanted.context]
     environ = {**os.environ, **account.environ}
     if subprocess.run(command, cwd=stack.ROOT, env=environ, check=False).returncode:

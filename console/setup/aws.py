@@ -1,6 +1,7 @@
 """The AWS account: credentials, region, quotas, CDK's bootstrap. Only calls that cost nothing, and none that write."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from console.setup.check import Check, missing, ok, unknown
@@ -10,11 +11,17 @@ NO_CREDENTIALS = (
     "run `aws configure` or `aws sso login`, or set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 )
 FEW = 10  # executions at once: what a new account has
+RESOURCE_TYPE = "resource type"
 BOOTSTRAP = "/cdk-bootstrap/hnb659fds/version"  # of CDK's default qualifier
 
 
-def account(profile: str | None, region: str | None, ask: bool = True) -> Iterator[Check]:
-    """Look for credentials and a region, then ask the account: who it is, Lambda's quotas, whether CDK was set up."""
+def account(
+    profile: str | None, region: str | None, ask: bool = True, types: Sequence[tuple[str, str]] = ()
+) -> Iterator[Check]:
+    """Look for credentials and a region, then ask the account: who it is, Lambda's quotas, whether CDK was set up.
+
+    Of `types`, CloudFormation's of resources and each with a fix, it is asked whether the region has them.
+    """
     from botocore.exceptions import BotoCoreError  # late: where nothing is installed, the rest is told all the same
     from botocore.session import Session
 
@@ -34,12 +41,12 @@ def account(profile: str | None, region: str | None, ask: bool = True) -> Iterat
         return
     yield ok("region", where)
     if ask:
-        yield from _asked(session, where)
+        yield from _asked(session, where, types)
     else:
         yield ok("credentials", found.method)
 
 
-def _asked(session: Any, region: str) -> Iterator[Check]:
+def _asked(session: Any, region: str, types: Sequence[tuple[str, str]]) -> Iterator[Check]:
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -58,14 +65,16 @@ def _asked(session: Any, region: str) -> Iterator[Check]:
         yield unknown("credentials", f"AWS is not reached in {region} ({type(error).__name__})", "check the network")
         return
     yield ok("credentials", f"account {identity['Account']}, {identity['Arn'].rpartition(':')[2]}")
-    for look in (_quotas, _bootstrap):
+    looks: list[tuple[str, Callable[[Any, str], Check]]] = [("quotas", _quotas), ("bootstrap", _bootstrap)]
+    looks += [(RESOURCE_TYPE, partial(_resource_type, *one)) for one in types]
+    for name, look in looks:
         try:
             yield look(client, region)
         except ClientError as error:
             code = error.response["Error"]["Code"]
-            yield unknown(look.__name__[1:], f"not told ({code}): these credentials may not ask")
+            yield unknown(name, f"not told ({code}): these credentials may not ask")
         except (BotoCoreError, ValueError, KeyError) as error:
-            yield unknown(look.__name__[1:], f"not told ({type(error).__name__})")
+            yield unknown(name, f"not told ({type(error).__name__})")
 
 
 def _quotas(client: Any, region: str) -> Check:
@@ -90,3 +99,16 @@ def _bootstrap(client: Any, region: str) -> Check:
             raise
         return missing("bootstrap", f"CDK has not been set up in {region}", "run `make bootstrap` once")
     return ok("bootstrap", f"version {version}")
+
+
+def _resource_type(name: str, fix: str, client: Any, region: str) -> Check:
+    """Ask CloudFormation for a type. Of AWS's own it has those of the region: no list of regions can grow old."""
+    from botocore.exceptions import ClientError
+
+    try:
+        client("cloudformation").describe_type(Type="RESOURCE", TypeName=name)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "TypeNotFoundException":
+            raise
+        return missing(RESOURCE_TYPE, f"CloudFormation has no {name} in {region}", fix)
+    return ok(RESOURCE_TYPE, name)

@@ -16,18 +16,22 @@ NEEDED = {
     "build": {"Python", "disk"},
     "serve": {"Python", "bundle", "port"},
     "package": {"Python", "disk", "bundle"},
-    "deploy": {"Python", "Node", "Docker", "disk", "package", "credentials", "region", "quotas"},
+    "deploy": {"Python", "Node", "Docker", "disk", "package", "credentials", "region", "quotas", "resource type"},
 }
 
 
 class Asked(NamedTuple):
-    """What is to be looked at: where things are, the port of `make serve`, and the profile and region of AWS."""
+    """What is to be looked at: where things are, the port of `make serve`, and the profile and region of AWS.
+
+    `types` are CloudFormation's of resources, which not every region has, each with what to do where it has not.
+    """
 
     bundle: Path = Path("build/bundle")
     port: int = 8080
     profile: str | None = None
     region: str | None = None
     seconds: float = SECONDS
+    types: tuple[tuple[str, str], ...] = ()
 
 
 Look = Callable[[], "Iterable[Check] | Check"]
@@ -46,7 +50,7 @@ def examine(asked: Asked) -> list[Check]:
         "Node": machine.node,
         "package": lambda: machine.package(build),
         "Docker": lambda: machine.docker(build, asked.seconds - 0.3),
-        "credentials": lambda: list(aws.account(asked.profile, asked.region)),
+        "credentials": lambda: list(aws.account(asked.profile, asked.region, types=asked.types)),
     }
     found: dict[str, list[Check]] = {}
 

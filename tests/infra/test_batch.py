@@ -52,9 +52,10 @@ def test_without_a_source_nothing_of_a_batch_is_there(synth: Synth) -> None:
     assert len(resources(template, "AWS::SQS::Queue")) == 1
 
 
-def test_without_a_source_the_other_settings_of_a_batch_change_no_byte(synth: Synth) -> None:
+def test_without_a_source_the_other_settings_of_a_batch_are_refused(synth: Synth) -> None:
     others = {"batch_output": "a-bucket", "batch_concurrency": 9, "batch_memory": 4096, "batch_max_failed": 0.1}
-    assert synth(out="with", **others, batch_tolerated_shards=1, batch_vectors="int8") == synth(out="without")
+    with pytest.raises(SettingsError, match="batch_source=<bucket> nothing is done with batch_output, batch_memory, "):
+        synth(**others, batch_tolerated_shards=1, batch_vectors="int8")
 
 
 def test_the_outputs_are_those_that_the_clients_commands_read(template: Template) -> None:

@@ -103,7 +103,9 @@ def test_an_index_is_of_one_kind_of_vectors(tmp_path: Path) -> None:
 def test_code_that_fails_sets_off_its_alarm_and_code_that_cannot_be_imported_the_one_for_what_is_not_ready(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = template(extended(tmp_path / "shop"), tmp_path / "out", alarm_topic_arn="arn:aws:sns:eu-west-1:1:alarms")
+    found = template(
+        extended(tmp_path / "shop"), tmp_path / "out", alarm_topic_arn="arn:aws:sns:eu-west-1:111122223333:alarms"
+    )
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", function_name(found))
     code = "def hello(request, service):\n    return 1 / 0\nroutes = {('GET', '/ext/hello'): hello}\n"
     function = Extended(tmp_path / "fine", code)

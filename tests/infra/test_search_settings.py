@@ -18,8 +18,8 @@ LANCE = {"batch_source": "photos", "search": "lance"}
 @pytest.mark.parametrize(("given", "says"), [
     ({"search": "lance"}, "search=lance needs batch_source"),
     ({"search": "faiss", "batch_source": "photos"}, "search=faiss"),
-    ({"search_memory": "2048", "batch_source": "photos"}, "no effect without search"),
-    ({"search_url_buckets": "photos", "batch_source": "photos"}, "no effect without search"),
+    ({"search_memory": "2048", "batch_source": "photos"}, "without search=lance nothing is done with"),
+    ({"search_url_buckets": "photos", "batch_source": "photos"}, "without search=lance nothing is done with"),
     ({**LANCE, "search_memory": "128"}, "search_memory=128"),
     ({**LANCE, "search_url_seconds": "604801"}, "search_url_seconds=604801"),  # S3's own limit is seven days
     ({**LANCE, "search_url_buckets": "s3://photos"}, "search_url_buckets"),

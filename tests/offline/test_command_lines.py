@@ -26,7 +26,7 @@ COMMANDS = (
     "-m layer --help",
     "-m client health --url http://127.0.0.1:9",
     "-m handler.selfcheck --bundle nowhere",
-    "-m infra.summary nowhere",
+    "-m infra.summary --output nowhere",
 )
 # How a shell starts it: $0 is the command. `head -c 0` reads nothing and is gone at once.
 SHELLS = {

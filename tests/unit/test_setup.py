@@ -25,6 +25,9 @@ IDENTITY = (
     "<Arn>arn:aws:iam::123456789012:user/ann</Arn><UserId>A</UserId><Account>123456789012</Account>"
     "</GetCallerIdentityResult></GetCallerIdentityResponse>"
 )
+DESCRIBED = (
+    "<DescribeTypeResponse><DescribeTypeResult><Type>RESOURCE</Type></DescribeTypeResult></DescribeTypeResponse>"
+)
 EXPIRED = "<ErrorResponse><Error><Code>ExpiredToken</Code><Message>ended</Message></Error></ErrorResponse>"
 
 
@@ -34,6 +37,7 @@ class Account(ThreadingHTTPServer):
     daemon_threads = True
     concurrency, used, bootstrapped, expired = 1000, 0, True, False
     refused: tuple[str, ...] = ()
+    has_vectors = True
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Answers)
@@ -41,7 +45,7 @@ class Account(ThreadingHTTPServer):
         self.answers.set()
         self.answered: list[str] = []
 
-    def reply(self, path: str, target: str) -> tuple[int, str]:
+    def reply(self, path: str, target: str, sent: str = "") -> tuple[int, str]:
         self.answers.wait(120)
         self.answered.append(path)
         if path.endswith("/account-settings") or path.endswith("/account-settings/"):
@@ -49,6 +53,15 @@ class Account(ThreadingHTTPServer):
                 return 403, json.dumps({"Code": "AccessDeniedException", "Message": "no"})
             limit = {"TotalCodeSize": 80_530_636_800, "ConcurrentExecutions": self.concurrency}
             return 200, json.dumps({"AccountLimit": limit, "AccountUsage": {"TotalCodeSize": self.used}})
+        if "Action=DescribeType" in sent:
+            assert "TypeName=AWS%3A%3AS3Vectors%3A%3AVectorBucket" in sent
+            if "cloudformation" in self.refused:
+                return 403, EXPIRED.replace("ExpiredToken", "AccessDenied")
+            return (
+                (200, DESCRIBED)
+                if self.has_vectors
+                else (404, EXPIRED.replace("ExpiredToken", "TypeNotFoundException"))
+            )
         if target.endswith("GetParameter"):
             if self.bootstrapped:
                 return 200, json.dumps({"Parameter": {"Name": aws.BOOTSTRAP, "Value": "21"}})
@@ -58,9 +71,9 @@ class Account(ThreadingHTTPServer):
 
 class _Answers(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        self.rfile.read(int(self.headers.get("content-length", 0)))
+        sent = self.rfile.read(int(self.headers.get("content-length", 0))).decode()
         server: Any = self.server
-        status, body = server.reply(self.path, self.headers.get("x-amz-target", ""))
+        status, body = server.reply(self.path, self.headers.get("x-amz-target", ""), sent)
         self.send_response(status)
         if status == 403 and body.startswith("{"):
             self.send_header("x-amzn-errortype", "AccessDeniedException")
@@ -179,6 +192,50 @@ def test_make_deploy_asks_for_what_make_bootstrap_makes(
     assert status == (1 if options else 0)
     assert ("run `make bootstrap` once" in capsys.readouterr().err) == bool(options)
     assert ready.main([*options, "-c", f"build_dir={tmp_path}", "-c", "@aws-cdk/core:bootstrapQualifier=own"]) == 0
+
+
+@pytest.fixture
+def packaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A package that needs no Docker, in a directory with a cdk.json of its own."""
+    (tmp_path / "package.json").write_text(json.dumps({"artefacts": [{"role": "function"}]}))
+    monkeypatch.setattr(machine, "node", lambda: Check("Node", OK, ""))
+    monkeypatch.setattr(ready, "SECONDS", 60)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("place", ["cdk.json", "-c"])
+@pytest.mark.parametrize(("options", "search", "status"), [
+    ([], "s3vectors", 1), (["--deploying"], "s3vectors", 1), (["--destroying"], "s3vectors", 0), ([], "lance", 0),
+])  # fmt: skip
+def test_a_region_without_s3_vectors_is_told_before_anything_is_deployed(
+    options: list[str],
+    search: str,
+    status: int,
+    place: str,
+    account: Account,
+    packaged: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    context = {"build_dir": ".", "search": search}
+    if place == "cdk.json":
+        (packaged / "cdk.json").write_text(json.dumps({"context": context}))
+    given = [] if place == "cdk.json" else [f"-c{key}={value}" for key, value in context.items()]
+
+    assert ready.main([*options, *given]) == 0
+    account.has_vectors = False
+    assert ready.main([*options, *given]) == status
+    told = "CloudFormation has no AWS::S3Vectors::VectorBucket in eu-central-1: set search=lance, or deploy to a region"
+    assert (told in capsys.readouterr().err) == bool(status)
+    account.refused = ("cloudformation",)  # where nobody may ask, nothing that may work is refused
+    assert ready.main([*options, *given]) == 0
+
+
+def test_the_command_line_counts_before_cdk_json(account: Account, packaged: Path) -> None:
+    account.has_vectors = False
+    (packaged / "cdk.json").write_text(json.dumps({"context": {"build_dir": "nowhere", "search": "s3vectors"}}))
+
+    assert ready.main(["-cbuild_dir=.", "-c", "search=lance"]) == 0
 
 
 def test_make_destroy_needs_no_docker_and_no_room_for_more_code(

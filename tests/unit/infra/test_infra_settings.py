@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from infra.errors import SettingsError
-from infra.settings import StackSettings
+from infra.settings import NEEDS, StackSettings
 
 
 def test_values_of_the_command_line_are_texts() -> None:
@@ -55,7 +55,10 @@ def test_the_default_is_closed_and_fast() -> None:
         ({"auth": "jwt"}, "auth=jwt needs jwt_issuer"),
         ({"cors_origins": "https://a.example/"}, "cors_origins.0=https://a.example/"),
         ({"cors_origins": "a.example"}, "cors_origins.0=a.example"),
-        ({"jwt_issuer": "https://a.example"}, "have no effect with auth=api_key"),
+        (
+            {"jwt_issuer": "https://a.example"},
+            "without auth=jwt nothing is done with jwt_issuer: set it, or leave jwt_issuer out",
+        ),
         ({"auth": "jwt", "jwt_issuer": "http://a.example", "jwt_audience": "a"}, "jwt_issuer=http://a.example"),
         ({"provisioned_concurrency": "2"}, "exclude each other"),
         ({"ephemeral_storage": "1024"}, "set snap_start=false"),
@@ -78,6 +81,12 @@ def test_the_default_is_closed_and_fast() -> None:
         ({"pages_rate": "0"}, "pages_rate=0"),
         ({"vpc": "vpc-123"}, "vpc=vpc-123"),
         ({"stack_name": "1st"}, "stack_name=1st"),
+        ({"auth": "jwt", "jwt_issuer": "https://", "jwt_audience": "a"}, "jwt_issuer=https://"),
+        ({"auth": "jwt", "jwt_issuer": "https://a.example b", "jwt_audience": "a"}, "jwt_issuer=https://a.example b"),
+        ({"cors_origins": "https://A.example"}, "cors_origins.0=https://A.example"),
+        ({"cors_origins": "https://a.example?b"}, "cors_origins.0=https://a.example?b"),
+        ({"alarm_topic_arn": "arn:aws:sns:eu-west-1:111122223333:"}, "alarm_topic_arn=arn:aws:sns:"),
+        ({"alarm_topic_arn": "arn:aws:sns:eu-west-1:1111:alarms"}, "alarm_topic_arn=arn:aws:sns:"),
     ],
 )
 def test_what_cannot_be_meant_is_named_with_its_value(context: dict[str, Any], says: str) -> None:
@@ -85,3 +94,46 @@ def test_what_cannot_be_meant_is_named_with_its_value(context: dict[str, Any], s
         StackSettings.from_context(context)
 
     assert says in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["memory ", " memory", "memory.mb", "2memory", "mem\u00f3ry", ""])
+def test_a_key_that_is_not_cdks_is_one_of_ours_or_refused(key: str) -> None:
+    with pytest.raises(SettingsError, match="is not a setting"):
+        StackSettings.from_context({key: "2048"})
+
+
+NUMBERS = [name for name, field in StackSettings.model_fields.items() if field.annotation is float]
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+@pytest.mark.parametrize("value", ["inf", "nan", "1e999"])
+def test_a_number_that_no_template_can_hold_is_refused(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=rf"{name}={value}: Input should be"):
+        StackSettings.from_context({"batch_source": "photos", name: value})
+
+
+OFF = {"batch_source": {}, "search": {"batch_source": "photos"}, "pages": {"pages": "false"}}
+OFF |= {"search_url_buckets": {"batch_source": "photos", "search": "lance"}}
+IDLE = [(needed, value, name) for names, needed, value in NEEDS for name in names]
+
+
+@pytest.mark.parametrize(("needed", "value", "name"), IDLE)
+def test_a_setting_that_would_do_nothing_is_refused(needed: str, value: str, name: str) -> None:
+    """Even at its default: whoever writes it down means it."""
+    default = StackSettings.model_fields[name].get_default()
+    texts = {"jwt_issuer": "https://a.example", "search_memory": "2048", "search_url_seconds": "60"}
+    texts |= {"batch_memory": "2048"}
+    given = texts.get(name, "somebody" if default in (None, ()) else str(default))
+    off = OFF.get(needed, {"auth": "iam"})
+
+    with pytest.raises(SettingsError, match=rf"without {needed}={value} nothing is done with {name}"):
+        StackSettings.from_context({**off, name: given})
+    assert StackSettings.from_context({**off, name: None} if default is None else off)
+
+
+def test_the_settings_of_a_batch_are_all_for_its_source() -> None:
+    of_batch = {name for name in StackSettings.model_fields if name.startswith("batch_")} - {"batch_source"}
+    of_search = {name for name in StackSettings.model_fields if name.startswith("search_")}
+
+    told = {needed: set(names) for names, needed, _ in reversed(NEEDS)}
+    assert (told["batch_source"], told["search"]) == (of_batch, of_search)

@@ -1,0 +1,49 @@
+"""What the CDK CLI was told: its arguments and cdk.json, for the commands of a Makefile's target that run beside it."""
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from console.parser import Parser
+
+CDK_JSON = Path("cdk.json")  # of the directory in which CDK runs
+OUTPUT = "cdk.out"  # CDK's own default
+
+
+@dataclass(frozen=True)
+class CommandLine:
+    """`context` is of cdk.json and `-c`, as StackSettings takes it; `output` is where CDK writes."""
+
+    context: dict[str, Any]
+    output: Path
+    profile: str | None
+    options: argparse.Namespace
+
+
+def read(parser: Parser, arguments: Sequence[str] | None) -> CommandLine:
+    """Read the CDK CLI's arguments and cdk.json. What CDK alone understands is left to it."""
+    parser.add_argument("--profile", help="of the AWS configuration")
+    parser.add_argument("-c", "--context", action="append", default=[], help="as the CDK CLI takes it")
+    parser.add_argument("-o", "--output", help="as the CDK CLI takes it")
+    options, _ = parser.parse_known_args(arguments)
+    written = _cdk_json()
+    context = written.get("context")
+    given = dict(pair.partition("=")[::2] for pair in options.context)
+    return CommandLine(
+        {**(context if isinstance(context, dict) else {}), **given},
+        Path(str(options.output or written.get("output") or OUTPUT)),
+        options.profile,
+        options,
+    )
+
+
+def _cdk_json() -> dict[str, Any]:
+    """Return cdk.json; nothing of one that cannot be read, which CDK refuses itself."""
+    try:
+        written = json.loads(CDK_JSON.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return written if isinstance(written, dict) else {}
