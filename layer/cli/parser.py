@@ -129,13 +129,10 @@ def _fetch(options: argparse.Namespace) -> None:
     spec = read_spec(options.models)
     sources.check_endpoint()
     show_fetched = _printer(options).show_fetched
-    from layer.registry.table import weights_repository
-    from layer.sources.lock import lock_path, read
+    from layer.sources.lock import lock_path
     from layer.sources.portable import fetch
-    from layer.sources.preflight import ask_hub
 
     lock, given = lock_path(options.models), sources.prepared(spec, options, options.cache, options.update)
-    ask_hub(spec.models, {} if options.update else read(lock), options.cache, given, weights_repository)
     contents = fetch(spec, options.output, options.cache, lock, options.update, options.xet, given)
     show_fetched(options.output, contents)
 

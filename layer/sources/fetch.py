@@ -41,7 +41,8 @@ class Fetched:
 class Located:
     """A repository found, at one commit: the files to bring, each with its size and what its hash has to be.
 
-    `as_found` names the files of a prepared source whose hashes nothing vouches for: they are taken as they are.
+    `as_found` names the files of a prepared source whose hashes nothing vouches for: they are taken as they are. Of an
+    `unshown` one, a folder of files, nothing says that it is the branch or tag that was asked for.
     """
 
     need: Need
@@ -51,6 +52,7 @@ class Located:
     folder: Path
     expected: Mapping[str, "Expected"]
     as_found: tuple[str, ...] = ()
+    unshown: bool = False
 
     def missing(self) -> list[str]:
         """Name the files that are still to be downloaded."""

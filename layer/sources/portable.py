@@ -14,10 +14,12 @@ from layer.errors import StorageError
 from layer.files import disk_errors, replace
 from layer.files.directory_lock import held
 from layer.files.link import link_own
+from layer.registry.table import weights_repository
 from layer.sources import hf_cache
 from layer.sources import lock as locks
 from layer.sources.download import NOTHING_PREPARED, gather
 from layer.sources.fetch import Fetched, repo_folder
+from layer.sources.preflight import ask_hub
 from layer.sources.prepared.search import Prepared
 from layer.sources.prepared.survey import CACHE
 from layer.sources.prepared.vouched import CONTENTS
@@ -48,7 +50,9 @@ def fetch(
             replace.recover(output)
             replace.sweep(output.parent, f".{output.name}-")
             pins = locks.read(lock) if lock else {}
-            fetched = gather(spec.models, cache, {} if update else pins, prepared or NOTHING_PREPARED, by_xet)
+            pinned, given = {} if update else pins, prepared or NOTHING_PREPARED
+            ask_hub(spec.models, pinned, cache, given, weights_repository)
+            fetched = gather(spec.models, cache, pinned, given, by_xet)
             if lock:
                 found = {
                     model.id: tuple(source.locked() for source in sources)

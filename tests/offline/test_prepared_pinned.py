@@ -1,6 +1,7 @@
 """Which version of a repository a source has: the commit that models.toml asks for, the files that models.lock has."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from tests.hub import repositories
 
 TINY = ModelSpec("hf-hub:acme/tiny", engine="torch", precision="fp32")
 ASKED, OTHER = "a" * 40, "b" * 40
+AT_TAG = ModelSpec("hf-hub:acme/tiny", revision="v1", engine="torch", precision="fp32")
 AT_ASKED = ModelSpec("hf-hub:acme/tiny", revision=ASKED, engine="torch", precision="fp32")
 
 
@@ -110,6 +112,79 @@ def test_a_folder_of_another_commit_than_the_one_asked_for_is_not_taken(tmp_path
     [[found]] = gather([AT_ASKED], tmp_path / "build", {}, Prepared([Place(other), Place(asked)], alone=True))
 
     assert (found.revision, found.folder) == (ASKED, asked)
+
+
+def test_files_of_no_known_commit_are_not_taken_for_a_commit_that_is_asked_for(tmp_path: Path) -> None:
+    """Whose bytes they are cannot be told: the lock would say that they are the ones that were asked for."""
+    place = whole(tmp_path / "acme" / "tiny")
+
+    with pytest.raises(SourceError, match=f"revision = {ASKED}, and nothing says which commit these files are"):
+        gather([AT_ASKED], tmp_path / "build", {}, Prepared([Place(tmp_path)]))
+
+    named = place.rename(tmp_path / "acme" / ASKED)  # whoever knows it can say it
+    [[found]] = gather([AT_ASKED], tmp_path / "build", {}, Prepared([Place(named, "acme/tiny")]))
+    assert found.revision == ASKED
+    shutil.move(named, place)
+    pins: Lock = {AT_ASKED.id: (found.locked(),)}
+    [[again]] = gather([AT_ASKED], tmp_path / "build", pins, Prepared([Place(tmp_path)]))
+    assert again.locked() == found.locked(), "the lock has the files' hashes"
+
+
+def packed(git: Path, *lines: str) -> None:
+    (git / "packed-refs").write_text("\n".join(["# pack-refs with: peeled fully-peeled sorted", *lines, ""]))
+
+
+Change = Callable[[Path], object]
+SHOWN: dict[str, Change] = {
+    "branch": lambda git: (git / "refs" / "heads" / "v1").write_text(f"{OTHER}\n"),
+    "tag": lambda git: (git / "refs" / "tags" / "v1").write_text(f"{OTHER}\n"),
+    "packed tag": lambda git: packed(git, f"{OTHER} refs/tags/v1"),
+    "packed tag with a message": lambda git: packed(
+        git, f"{'d' * 40} refs/tags/v1", f"^{OTHER}", f"{ASKED} refs/tags/v2"
+    ),
+}
+OTHERS: dict[str, Change] = {
+    "branch": lambda git: (git / "refs" / "heads" / "v1").write_text(f"{ASKED}\n"),
+    "packed tag": lambda git: packed(git, f"{ASKED} refs/tags/v1", f"{OTHER} refs/tags/v1.2"),
+}
+UNKNOWN: dict[str, Change] = {
+    "nothing": lambda git: None,
+    "tag that may have a message": lambda git: (git / "refs" / "tags" / "v1").write_text(f"{'d' * 40}\n"),
+}
+CASES = {"shown": SHOWN, "another": OTHERS, "unknown": UNKNOWN}
+
+
+@pytest.mark.parametrize(("kind", "case"), [(kind, case) for kind, cases in CASES.items() for case in cases])
+def test_a_clones_references_say_whether_it_is_the_branch_or_tag_that_is_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str, case: str
+) -> None:
+    folder = cloned(tmp_path / "tiny", OTHER)
+    for part in ("heads", "tags"):
+        (folder / ".git" / "refs" / part).mkdir(parents=True)
+    CASES[kind][case](folder / ".git")
+    source = Prepared([Place(folder)])
+
+    if kind == "another":
+        with pytest.raises(SourceError, match=rf"revision-missing: .*\n.*revision = v1, here is {OTHER}\n"):
+            gather([AT_TAG], tmp_path / "build", {}, source)
+        return
+    [[found]] = gather([AT_TAG], tmp_path / "build", {}, source)
+
+    told = f"note: nothing in {folder} says that it is v1 of acme/tiny, and it is taken for it"
+    assert (found.asked, found.revision) == ("v1", OTHER)
+    assert (told in capsys.readouterr().err) == (kind == "unknown")
+
+
+@pytest.mark.parametrize("make", [noted, lambda folder, _: whole(folder)])
+def test_a_folder_that_cannot_say_which_branch_or_tag_it_is_is_told_until_it_is_pinned(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], make: Callable[[Path, str], Path]
+) -> None:
+    folder = make(tmp_path / "acme" / "tiny", OTHER)
+
+    [[found]] = gather([AT_TAG], tmp_path / "build", {}, Prepared([Place(folder)]))
+    assert f"note: nothing in {folder} says that it is v1 of acme/tiny" in capsys.readouterr().err
+    gather([AT_TAG], tmp_path / "build", {AT_TAG.id: (found.locked(),)}, Prepared([Place(folder)]))
+    assert "note:" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["models--acme--tiny", "our-copy"])

@@ -24,6 +24,22 @@ def commit(folder: Path) -> str | None:
     return head if _COMMIT.fullmatch(head) else None
 
 
+def is_at(folder: Path, name: str) -> bool | None:
+    """Tell whether a branch or a tag is what is checked out, None where the clone's references do not say it."""
+    git, at = folder / ".git", commit(folder)
+    if at is None or ".." in name.split("/"):
+        return None
+    packed = _text(git / "packed-refs")
+    told = {_text(git / "refs" / kind / name) for kind in ("heads", "remotes/origin")}
+    # A tag with a message is an object of its own; the line below it has its commit, where all of these are told.
+    for kind in ("heads", "remotes/origin", *(("tags",) if "fully-peeled" in packed[:100] else ())):
+        found = re.search(rf"(?m)^([0-9a-f]{{40}}) refs/{kind}/{re.escape(name)}$(?:\n\^([0-9a-f]{{40}})$)?", packed)
+        told.add((found[2] or found[1]) if found else "")
+    if at in told or at == _text(git / "refs" / "tags" / name):
+        return True
+    return False if told - {""} else None
+
+
 def files(folder: Path) -> dict[str, Expected]:
     """Return git's ids of the files at the top; of a file in LFS the index has only the id of its pointer."""
     try:

@@ -16,10 +16,14 @@ from layer.sources import resolve
 from layer.sources.fetch import Expected, Located, git_blob, repo_folder
 from layer.sources.hub import WEIGHTS
 from layer.sources.lock import LockedFile, LockedSource
-from layer.sources.prepared import damage, revisions, vouched
+from layer.sources.prepared import damage, git_clone, revisions, vouched
 from layer.sources.prepared.survey import Copy
 from layer.sources.resolve import Need
 
+UNPROVEN = (
+    "and nothing says which commit these files are: if they are of that one, give their folder its name, "
+    "or remove `revision`"
+)
 _PARTS = (".partial", ".part", ".crdownload")  # of this builder, of browsers
 _OTHER_WEIGHTS = r"\.(safetensors|bin|pth|pt|ckpt|npz|gguf|onnx|h5|msgpack)(\.index\.json|\.part|\.aria2)?$"
 
@@ -74,7 +78,8 @@ def located(copy: Copy, need: Need, asked: str | None, pin: LockedSource | None)
     expected = {name: Expected(fact.size, fact.sha256) for name, fact in files.items()}
     known = pinned.keys() - set(pin.as_found if pin else ())
     as_found = tuple(name for name in names if name not in known and not snapshot.vouched(name))
-    return Located(need, asked, revision, license_name, snapshot.folder, expected, as_found)
+    shown = copy.cache or asked in (None, snapshot.revision) or pin is not None or git_clone.is_at(copy.folder, asked)
+    return Located(need, asked, revision, license_name, snapshot.folder, expected, as_found, not shown)
 
 
 def stated(copy: Copy, repo: str, asked: str | None) -> tuple[str | None, str | None]:
@@ -93,11 +98,18 @@ def _snapshot(copy: Copy, repo: str, asked: str | None, pin: LockedSource | None
         folder = copy.folder / "snapshots" / revision
         return _Snapshot(copy, repo, folder, revision, vouched.of_cache(copy, revision))
     notes = vouched.of_folder(copy.folder)
-    another = notes.commit not in (None, asked) and not (pin and pin.revision == asked)  # a pin is compared by hashes
-    if asked and revisions.is_commit(asked) and another:
-        told = f"revision = {asked}, here is {notes.commit}"
-        raise LackingError([Finding("revision-missing", str(copy.folder), told)])
+    if asked and (told := _other_revision(copy.folder, notes.commit, asked, pin)):
+        raise LackingError([Finding("revision-missing", str(copy.folder), f"revision = {asked}, {told}")])
     return _Snapshot(copy, repo, copy.folder, notes.commit, notes)
+
+
+def _other_revision(folder: Path, commit: str | None, asked: str, pin: LockedSource | None) -> str | None:
+    """Tell why a folder is not taken for what is asked for. With a pin its files are compared by hashes."""
+    if asked in (commit, pin.revision if pin else None):
+        return None
+    if revisions.is_commit(asked):
+        return f"here is {commit}" if commit else None if pin else UNPROVEN
+    return f"here is {commit}" if not pin and git_clone.is_at(folder, asked) is False else None
 
 
 def _names(snapshot: _Snapshot, need: Need) -> tuple[list[str], list[Finding]]:

@@ -99,6 +99,9 @@ class Prepared:
         for one in {one.folder: one for one in taken if id(one) in mine}.values():
             told = f"{', '.join(one.as_found)} as found" if one.as_found else "all hashes checked"
             print(f"from {one.folder}: {one.need.repo} at {one.revision[:12]}, {told}", file=sys.stderr)
+            if one.unshown:
+                asked = f"{one.asked} of {one.need.repo}"
+                print(f"note: nothing in {one.folder} says that it is {asked}, and it is taken for it", file=sys.stderr)
         for variable in self._unasked() if environment.offline() is None else ():
             print(
                 f"note: {variable} has these commits, and no newer ones were looked for: --update asks the hub",
@@ -152,7 +155,8 @@ class Prepared:
             for name in one.expected.keys() - {path.name for path in folder.iterdir()}:
                 point_to(one.folder / name, folder / name)
         as_found = tuple(name for one in whole for name in one.as_found)
-        return Located(need, asked, whole[0].revision, whole[0].license, folder, expected, as_found)
+        unshown = any(one.unshown for one in whole)
+        return Located(need, asked, whole[0].revision, whole[0].license, folder, expected, as_found, unshown)
 
     def _copies(self, need: Need, model: ModelSpec) -> Iterator[Copy]:
         """Yield what may be the repository: first by its whole id, then by a folder's name, then by exclusion."""
