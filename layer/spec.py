@@ -211,7 +211,9 @@ def _fields(path: Path, where: str, table: Any, kind: type) -> dict[str, str]:
         raise SpecError(f"{path}: {where} is not a table")
     _refuse_unknown(path, where, table, tuple(kind.__dataclass_fields__))  # type: ignore[attr-defined]
     for key, value in table.items():
-        if not isinstance(value, str) or not value:
+        if value == "":
+            raise SpecError(f"{path}: {key} in {where} is empty: give it a value, or remove the line")
+        if not isinstance(value, str):
             raise SpecError(f'{path}: {key} = {value!r} in {where} is not a text: write {key} = "{value}"')
         if any(unicodedata.category(char) in ("Cc", "Cs") for char in value):
             value_shown = checked.shown(value)

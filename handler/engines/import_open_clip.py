@@ -9,6 +9,7 @@ torchvision for the builder: the two packages share no code.)
 
 import importlib
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from types import ModuleType
@@ -29,7 +30,7 @@ def import_open_clip(models: Iterable[ModelEntry]) -> ModuleType:
     with ExitStack() as hidden:
         hidden.enter_context(without_compiler())
         if "transformers" not in sys.modules and not any(map(needs_transformers, models)):
-            hidden.enter_context(_put({"transformers": None}))
+            hidden.enter_context(_absent_here("transformers"))
         try:
             return importlib.import_module("open_clip")
         except RuntimeError as error:
@@ -59,12 +60,10 @@ def without_compiler() -> Iterator[None]:
     if "torch._dynamo" in sys.modules:
         yield
         return
-    utils: Any = ModuleType("torch._dynamo.utils")
-    utils.is_compile_supported = _is_compile_supported
     disable = torch.compiler.disable
     torch.compiler.disable = _as_it_is
     try:
-        with _put({"torch._dynamo.utils": utils}):
+        with _utils_put_off():
             yield
     finally:
         torch.compiler.disable = disable
@@ -80,18 +79,52 @@ def _is_compile_supported(device_type: str) -> bool:
     return found
 
 
-@contextmanager
-def _put(modules: "dict[str, ModuleType | None]") -> Iterator[None]:
-    """Have an import find these within, and the real ones afterwards; None is one that is not installed.
+# The load runs in a thread, and code of one's own (`handler_ext`) may import what it needs in a request beside it.
+# So what is hidden here is hidden from this thread alone, or gives way to the real one.
 
-    Code of one's own (`handler_ext`) is imported before an engine is, so that it finds the real ones.
-    """
-    sys.modules.update(modules)  # type: ignore[arg-type]
+
+@contextmanager
+def _absent_here(package: str) -> Iterator[None]:
+    """Have a package be one that is not installed, for the imports of this thread within."""
+    finder = _Absent(package, threading.get_ident())
+    sys.meta_path.insert(0, finder)
     try:
         yield
     finally:
-        for name in modules:
-            sys.modules.pop(name, None)
+        sys.meta_path.remove(finder)
+
+
+class _Absent:
+    """Of the import system: says that a package is not there, to one thread, and nothing to others."""
+
+    def __init__(self, package: str, thread: int) -> None:
+        self._package, self._thread = package, thread
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+        if name == self._package and threading.get_ident() == self._thread:
+            raise ModuleNotFoundError(f"{name} is not imported: no model needs it", name=name)
+
+
+@contextmanager
+def _utils_put_off() -> Iterator[None]:
+    """Have the compiler's `utils` be one with what torchvision imports of it; who imports more gets the real one."""
+    name = "torch._dynamo.utils"
+    utils: Any = ModuleType(name)
+
+    def forward(attribute: str) -> Any:
+        if attribute.startswith("__"):  # the import system's own questions
+            raise AttributeError(attribute)
+        if sys.modules.get(name) is utils:
+            del sys.modules[name]
+        return getattr(importlib.import_module(name), attribute)
+
+    utils.is_compile_supported, utils.__getattr__ = _is_compile_supported, forward
+    sys.modules[name] = utils
+    try:
+        yield
+    finally:
+        if sys.modules.get(name) is utils:
+            del sys.modules[name]
 
 
 def _declare_operators() -> None:

@@ -143,6 +143,7 @@ def test_auto_is_the_quickest_engine_that_the_target_has_room_for(
         ('[[model]]\nname = "a/b"\ncheckpoint = "w.pt"\nrevision = "v1"', "has a checkpoint and revision"),
         ('[[model]]\nname = "a/b"\ncheckpoint = "ftp://a.example/w.pt"', "only https:// is fetched"),
         ("[[model]]\nname = 7", "name = 7 .* is not a text"),
+        ('[[model]]\nname = "hf-hub:a/b"\nrevision = ""', "revision .* is empty: give it a value, or remove the line"),
         ('[target]\npython = "3.9"\n[[model]]\nname = "hf-hub:x/y"', "python = '3.9' .* set one of 3.12"),
         ('[target]\narchitecture = "amd64"\n[[model]]\nname = "hf-hub:x/y"', "architecture = 'amd64' .*x86_64, arm64"),
         ('[targets]\npython = "3.13"', "unknown key 'targets': known are target, model"),
