@@ -10,7 +10,7 @@ from layer.cli import doctor_command, evaluate_command, init_command, models_com
 from layer.cli.printer import BUNDLE as BUNDLE
 from layer.cli.printer import CACHE as CACHE
 from layer.cli.printer import printer as _printer
-from layer.errors import BuildError
+from layer.errors import BuildError, SourceError, SpecError
 from layer.spec import DEFAULT_SPEC, read_spec
 
 OWN = "a directory with code of your own: routes, authentication, preprocessing, metrics (docs/extending.md)"
@@ -148,7 +148,10 @@ def _verify(options: argparse.Namespace) -> None:
 
 def _inspect(options: argparse.Namespace) -> None:
     show = _printer(options)
-
+    if options.models and options.bundle != BUNDLE:
+        raise SpecError("--models tells what a build would take, and --bundle what is in one: give one of the two")
+    if options.sources and not options.models:
+        raise SourceError("a bundle takes nothing of --from: add --models <models.toml>, or leave --from out")
     if options.models:
         sources.check_endpoint()
         from layer.registry.estimate import estimate
