@@ -129,11 +129,13 @@ def _fetch(options: argparse.Namespace) -> None:
     spec = read_spec(options.models)
     sources.check_endpoint()
     show_fetched = _printer(options).show_fetched
+    from layer.registry.table import weights_repository
     from layer.sources.lock import lock_path
     from layer.sources.portable import fetch
 
     lock, given = lock_path(options.models), sources.prepared(spec, options, options.cache, options.update)
-    contents = fetch(spec, options.output, options.cache, lock, options.update, options.xet, given)
+    how = options.update, options.xet, given, weights_repository
+    contents = fetch(spec, options.output, options.cache, lock, *how)
     show_fetched(options.output, contents)
 
 

@@ -6,7 +6,7 @@ It is a Hugging Face cache of real files, for `build --from` and for open_clip i
 import json
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,6 @@ from layer.errors import StorageError
 from layer.files import disk_errors, replace
 from layer.files.directory_lock import held
 from layer.files.link import link_own
-from layer.registry.table import weights_repository
 from layer.sources import hf_cache
 from layer.sources import lock as locks
 from layer.sources.download import NOTHING_PREPARED, gather
@@ -36,12 +35,14 @@ def fetch(
     update: bool = False,
     by_xet: bool = False,
     prepared: Prepared | None = None,
+    weights_of: Callable[[str, str | None], str | None] | None = None,
 ) -> dict[str, Any]:
     """Fetch what every model takes into `output`, which is replaced as a whole, and only once all of it is there.
 
     `cache` keeps the downloads, so that a fetch that was cut off goes on, and a build need not fetch again. `lock` is
     models.lock: its commits are fetched, unless with `update`. With `by_xet` large files come by the hub's chunked
-    storage where it has them there. What `prepared` sources have is copied, and not downloaded. Returns what the list
+    storage where it has them there. What `prepared` sources have is copied, and not downloaded. With
+    `weights_of`, as `ask_hub` takes it, a hub that is not reached is told at once. Returns what the list
     in `output` says: repositories with their commits, files, sizes and hashes. Raises BuildError.
     """
     with disk_errors.explained("the fetch", output.parent, cache):
@@ -51,7 +52,8 @@ def fetch(
             replace.sweep(output.parent, f".{output.name}-")
             pins = locks.read(lock) if lock else {}
             pinned, given = {} if update else pins, prepared or NOTHING_PREPARED
-            ask_hub(spec.models, pinned, cache, given, weights_repository)
+            if weights_of:
+                ask_hub(spec.models, pinned, cache, given, weights_of)
             fetched = gather(spec.models, cache, pinned, given, by_xet)
             if lock:
                 found = {

@@ -1,0 +1,95 @@
+"""`python -m infra.ready`: what keeps `make deploy` from deploying is told before anything is built or uploaded."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from console.setup import machine
+from console.setup.check import MISSING, OK, Check
+from infra import ready
+from tests.unit.aws_account import Account, account
+
+__all__ = ["account"]  # a fixture
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("options", [[], ["--deploying"]])
+def test_make_deploy_asks_for_what_make_bootstrap_makes(
+    options: list[str], account: Account, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
+) -> None:
+    account.bootstrapped = False
+    (tmp_path / "package.json").write_text(json.dumps({"artefacts": [{"role": "function"}]}))
+    monkeypatch.setattr(machine, "node", lambda: Check("Node", OK, ""))
+    monkeypatch.setattr(ready, "SECONDS", 60)
+
+    status = ready.main([*options, "-c", f"build_dir={tmp_path}", "--require-approval", "never"])
+
+    assert status == (1 if options else 0)
+    assert ("run `make bootstrap` once" in capsys.readouterr().err) == bool(options)
+    assert ready.main([*options, "-c", f"build_dir={tmp_path}", "-c", "@aws-cdk/core:bootstrapQualifier=own"]) == 0
+
+
+@pytest.fixture
+def packaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A package that needs no Docker, in a directory with a cdk.json of its own."""
+    (tmp_path / "package.json").write_text(json.dumps({"artefacts": [{"role": "function"}]}))
+    monkeypatch.setattr(machine, "node", lambda: Check("Node", OK, ""))
+    monkeypatch.setattr(ready, "SECONDS", 60)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("place", ["cdk.json", "-c"])
+@pytest.mark.parametrize(("options", "search", "status"), [
+    ([], "s3vectors", 1), (["--deploying"], "s3vectors", 1), (["--destroying"], "s3vectors", 0), ([], "lance", 0),
+])  # fmt: skip
+def test_a_region_without_s3_vectors_is_told_before_anything_is_deployed(
+    options: list[str],
+    search: str,
+    status: int,
+    place: str,
+    account: Account,
+    packaged: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    context = {"build_dir": ".", "search": search}
+    if place == "cdk.json":
+        (packaged / "cdk.json").write_text(json.dumps({"context": context}))
+    given = [] if place == "cdk.json" else [f"-c{key}={value}" for key, value in context.items()]
+
+    assert ready.main([*options, *given]) == 0
+    account.has_vectors = False
+    assert ready.main([*options, *given]) == status
+    told = "CloudFormation has no AWS::S3Vectors::VectorBucket in eu-central-1: set search=lance, or deploy to a region"
+    assert (told in capsys.readouterr().err) == bool(status)
+    account.refused = ("cloudformation",)  # where nobody may ask, nothing that may work is refused
+    assert ready.main([*options, *given]) == 0
+
+
+def test_the_command_line_counts_before_cdk_json(account: Account, packaged: Path) -> None:
+    account.has_vectors = False
+    (packaged / "cdk.json").write_text(json.dumps({"context": {"build_dir": "nowhere", "search": "s3vectors"}}))
+
+    assert ready.main(["-cbuild_dir=.", "-c", "search=lance"]) == 0
+
+
+def test_make_destroy_needs_no_docker_and_no_room_for_more_code(
+    account: Account, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it deletes is what an account without room for code has too much of."""
+    account.used = 80_500_000_000
+    (tmp_path / "package.json").write_text(json.dumps({"artefacts": [{"role": "image"}]}))
+    monkeypatch.setattr(machine, "node", lambda: Check("Node", OK, ""))
+    monkeypatch.setattr(machine, "docker", lambda *_: Check("Docker", MISSING, "no engine", "start it"))
+    monkeypatch.setattr(ready, "SECONDS", 60)
+
+    assert ready.main(["-c", f"build_dir={tmp_path}"]) == 1
+    assert ready.main(["--destroying", "-c", f"build_dir={tmp_path}"]) == 0
+    account.expired = True
+    assert ready.main(["--destroying", "-c", f"build_dir={tmp_path}"]) == 1
+    assert "AWS refuses them (ExpiredToken)" in capsys.readouterr().err
+    told = subprocess.run(["make", "-n", "destroy"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "infra.ready --destroying" in told
