@@ -9,6 +9,7 @@ import pytest
 
 from layer.cli.parser import main
 from layer.errors import SourceError
+from layer.sources import lock
 from layer.sources.download import gather
 from layer.sources.prepared.chosen import Options, prepared
 from layer.spec import read_spec
@@ -120,6 +121,35 @@ def test_fetch_copies_what_a_source_has_and_leaves_it_as_it_was(
         [sources] = gather(read_spec(spec).models, spec.parent / "build", {}, again)
         assert [bool(one.as_found) for one in sources] == [given == plain] * 2, "the copy says what it does not know"
     assert state(source) == before
+
+
+def test_a_fetch_is_of_one_state_of_the_lock(
+    source: Path, spec: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is asked of the hub first and what is fetched then would be of two, if somebody wrote it between."""
+    reads: list[Path] = []
+    real = lock.read
+
+    def read(path: Path) -> lock.Lock:
+        reads.append(path)
+        return real(path)
+
+    monkeypatch.setattr(lock, "read", read)
+
+    told(
+        capsys,
+        "fetch",
+        "--models",
+        spec,
+        "--output",
+        spec.parent / "out",
+        "--cache",
+        spec.parent / "build",
+        "--from",
+        source,
+    )
+
+    assert reads == [spec.with_suffix(".lock")]
 
 
 def test_a_fetch_of_parts_that_two_sources_have_leaves_both_as_they_were(
