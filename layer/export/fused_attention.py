@@ -51,8 +51,6 @@ def fuse_attention(model: onnx.ModelProto, shapes: Mapping[str, Shape]) -> int:
     tidy = ONNXModel(model)
     tidy.topological_sort()
     tidy.clean_initializers()
-    if MICROSOFT not in {used.domain for used in model.opset_import}:
-        model.opset_import.append(helper.make_opsetid(MICROSOFT, 1))
     return len(fused)
 
 
@@ -75,8 +73,10 @@ class _Graph:
         path = self._above(joined, "Reshape", "Transpose", "MatMul", "Softmax")
         if path is None or _attribute(path[1], "perm") != HEADS_FIRST or _attribute(path[3], "axis", -1) not in (-1, 3):
             return None
-        _, _, product, softmax = path
-        if any(len(self._takes[node.output[0]]) != 1 for node in path[1:]):
+        _, split_up, product, softmax = path
+        if not self._splits_heads(joined.output[0], split_up.output[0]) or any(
+            len(self._takes[node.output[0]]) != 1 for node in path[1:]
+        ):
             return None
         scores, mask = self._scores(softmax.input[0])
         if scores is None:
@@ -132,8 +132,9 @@ class _Graph:
         """Return what queries, keys or values are made of by splitting them into heads and by `order`."""
         node = self._made.get(name)
         if path := self._above(node, "Transpose", "Reshape"):
-            heads = self._sizes(path[1].output[0], 4)
-            return self._whole(path[1].input[0], *heads) if heads and _attribute(path[0], "perm") == order else None
+            whole, split_up = path[1].input[0], path[1].output[0]
+            good = _attribute(path[0], "perm") == order and self._splits_heads(whole, split_up)
+            return Tokens(whole, int(self._shape(split_up)[2])) if good else None
         # timm has one product for the three, and takes them apart as [N, L, 3, heads, E].
         if path := self._above(node, "Squeeze", "Transpose", "Split", "Reshape"):
             good = self._numbers(path[0].input[1]) == [0] and _attribute(path[1], "perm") == PARTS_FIRST
@@ -143,22 +144,20 @@ class _Graph:
             return self._part(path[1].input[0], path[2], path[3]) if good else None
         return None
 
-    def _sizes(self, name: str, rank: int) -> list[int]:
-        """Return the sizes of all axes but N and L, where they are known and there are `rank` in all."""
-        shape = self._shape(name)
-        sizes = [size for size in shape[2:] if isinstance(size, int) and size > 0]
-        return sizes if len(shape) == rank == 2 + len(sizes) else []
-
-    def _whole(self, name: str, heads: int, *sizes: int) -> Tokens | None:
-        return Tokens(name, heads) if self._sizes(name, 3) == [heads * math.prod(sizes)] else None
+    def _splits_heads(self, whole: str, split_up: str) -> bool:
+        """Tell whether one is [N, L, W], and the other the same with W split up: a Reshape may join or part tokens."""
+        one, other = self._shape(whole), self._shape(split_up)
+        sizes = [size for size in other[2:] if isinstance(size, int) and size > 0]
+        known = len(one) == 3 and len(sizes) == len(other) - 2 > 0
+        return known and one == (*other[:2], math.prod(sizes))
 
     def _part(self, name: str, split: onnx.NodeProto, reshape: onnx.NodeProto) -> Tokens | None:
-        sizes, lengths = self._sizes(reshape.output[0], 5), self._numbers(split.input[1] if split.input[1:] else "")
-        if not sizes or _attribute(split, "axis") != 2 or set(lengths) != {1}:
+        whole, split_up = reshape.input[0], reshape.output[0]
+        lengths = self._numbers(split.input[1]) if split.input[1:] else []
+        good = _attribute(split, "axis") == 2 and set(lengths) == {1} and self._splits_heads(whole, split_up)
+        if not good or len(self._shape(split_up)) != 5:
             return None
-        parts, heads, size = sizes
-        whole = self._whole(reshape.input[0], heads, parts, size)
-        return whole and Tokens(whole.name, heads, list(split.output).index(name), parts)
+        return Tokens(whole, int(self._shape(split_up)[3]), list(split.output).index(name), len(lengths))
 
     def _numbers(self, name: str) -> list[int]:
         tensor = self._constants.get(name)

@@ -76,6 +76,33 @@ class SomeKeys(nn.Module):
         return functional.scaled_dot_product_attention(q, k, v, mask).transpose(1, 2).flatten(2)
 
 
+class Windows(nn.Module):
+    """Within windows of three tokens, which are taken apart and joined in one step with the heads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.all = nn.Linear(WIDTH, 3 * WIDTH)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        count = x.shape[0]
+        parts = self.all(x[:, :6]).chunk(3, dim=-1)
+        q, k, v = (part.reshape(2 * count, 3, HEADS, WIDTH // HEADS).transpose(1, 2) for part in parts)
+        found = functional.scaled_dot_product_attention(q, k, v).transpose(1, 2)
+        return found.reshape(count, 6, WIDTH)
+
+
+class Flat(nn.Module):
+    """Of which all sequences are joined to one, as torch's own multi-head attention has it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.all = nn.Linear(WIDTH, 3 * WIDTH)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        q, k, v = (part.unflatten(-1, (HEADS, -1)).transpose(1, 2) for part in self.all(x).chunk(3, dim=-1))
+        return functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(-1, WIDTH)
+
+
 class TwoScores(nn.Module):
     """Of which something beside the values takes the softmax."""
 
@@ -101,6 +128,8 @@ KNOWN = {
 UNKNOWN = {
     "mixed heads": MixedHeads(),
     "two takers": TwoScores(),
+    "windows": Windows(),
+    "all tokens in one axis": Flat(),
     "a mask of keys": SomeKeys(),
 }
 
