@@ -33,7 +33,7 @@ def assemble(app: App) -> OpenClipStack:
         wanted = {"memory": package.memory} if package.memory else {}
         settings = StackSettings.from_context({**context, **wanted})
     stack = OpenClipStack(app, package=package, settings=settings)
-    for advice in filter(None, (engine_advice(package, settings), source_prefix.advice(settings))):
+    for advice in filter(None, (engine_advice(package, settings), source_prefix.advice(settings.batch_source))):
         Annotations.of(stack).add_info(advice)
     if settings.search == "s3vectors":
         from infra.vector_stack import VectorStack  # late: most apps have none

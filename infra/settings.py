@@ -17,8 +17,8 @@ from pydantic import (
 )
 
 from console.suggest import nearest
-from infra.bucket_names import BUCKET, check_source
 from infra.errors import SettingsError
+from infra.source_prefix import BUCKET, check_source
 
 Names = Annotated[tuple[str, ...], BeforeValidator(lambda value: _split(value))]
 Dialect = Literal["bedrock", "cohere", "immich", "jina", "tei", "voyage", "weaviate"]

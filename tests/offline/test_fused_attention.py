@@ -1,6 +1,7 @@
 """Attention as one operation of ONNX Runtime's gives torch's own numbers, wherever a tower has a form that is known."""
 
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -49,39 +50,42 @@ class ToAnother(nn.Module):
         return found
 
 
-class MixedHeads(nn.Module):
+class Heads(nn.Module):
+    """Queries, keys and values as one product, and apart as [N, heads, L, E]."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.all = nn.Linear(WIDTH, 3 * WIDTH)
+
+    def parts(self, x: torch.Tensor) -> Iterator[torch.Tensor]:
+        return (part.unflatten(-1, (HEADS, -1)).transpose(1, 2) for part in self.all(x).chunk(3, dim=-1))
+
+
+class MixedHeads(Heads):
     """With a product between the scores and their softmax, as talking heads have it: no form that is known."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.all, self.mix = nn.Linear(WIDTH, 3 * WIDTH), nn.Linear(HEADS, HEADS)
+        self.mix = nn.Linear(HEADS, HEADS)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        q, k, v = (part.unflatten(-1, (HEADS, -1)).transpose(1, 2) for part in self.all(x).chunk(3, dim=-1))
+        q, k, v = self.parts(x)
         scores = self.mix((q @ k.transpose(-2, -1)).permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
         found: torch.Tensor = (scores.softmax(dim=-1) @ v).transpose(1, 2).flatten(2)
         return found
 
 
-class SomeKeys(nn.Module):
+class SomeKeys(Heads):
     """With one mask for all queries, [N, 1, 1, L], as padding has it: ONNX Runtime's operation takes none."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.all = nn.Linear(WIDTH, 3 * WIDTH)
-
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        q, k, v = (part.unflatten(-1, (HEADS, -1)).transpose(1, 2) for part in self.all(x).chunk(3, dim=-1))
+        q, k, v = self.parts(x)
         mask = torch.where(x[:, :, 0] > 1, -1e9, 0.0)[:, None, None]
         return functional.scaled_dot_product_attention(q, k, v, mask).transpose(1, 2).flatten(2)
 
 
-class Windows(nn.Module):
+class Windows(Heads):
     """Within windows of three tokens, which are taken apart and joined in one step with the heads."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.all = nn.Linear(WIDTH, 3 * WIDTH)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         count = x.shape[0]
@@ -91,27 +95,19 @@ class Windows(nn.Module):
         return found.reshape(count, 6, WIDTH)
 
 
-class Flat(nn.Module):
+class Flat(Heads):
     """Of which all sequences are joined to one, as torch's own multi-head attention has it."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.all = nn.Linear(WIDTH, 3 * WIDTH)
-
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        q, k, v = (part.unflatten(-1, (HEADS, -1)).transpose(1, 2) for part in self.all(x).chunk(3, dim=-1))
+        q, k, v = self.parts(x)
         return functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(-1, WIDTH)
 
 
-class TwoScores(nn.Module):
+class TwoScores(Heads):
     """Of which something beside the values takes the softmax."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.all = nn.Linear(WIDTH, 3 * WIDTH)
-
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        q, k, v = (part.unflatten(-1, (HEADS, -1)).transpose(1, 2) for part in self.all(x).chunk(3, dim=-1))
+        q, k, v = self.parts(x)
         weights = functional.softmax(q @ k.transpose(-2, -1), dim=-1)
         found: torch.Tensor = (weights @ v).transpose(1, 2).flatten(2) + weights.sum(dim=(1, 2))[:, :, None]
         return found
