@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 from handler.errors import ApiError
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
-
+MODELS = "/v1/models/"  # an id stands behind it, slashes and all: `ViT-B-32/openai`
+MODEL = f"{MODELS}{{model}}"
 
 Inflate = Callable[[bytes, str, int], bytes]
 
@@ -31,6 +32,7 @@ class Request(NamedTuple):
     inflate: Inflate = as_it_is  # what undoes a content-encoding
     route: str = ""  # the path by the gateway's own route, which a custom domain's base path is no part of
     authorizer: Mapping[str, Any] = NOTHING  # what the gateway's authorizer says of the caller, as the gateway has it
+    model: str = ""  # the id that stands in the path
     principal: str = ""  # the caller by name, where the deployment's own `authenticate` has said it
 
     def at(self, known: Collection[str], base_path: str, keyed: Collection[str] = ()) -> "Request":
@@ -43,6 +45,8 @@ class Request(NamedTuple):
                 return self._replace(path=path)
             if (below := without_key(path)) in keyed:
                 return self._replace(path=below)
+            if MODEL in known and path.startswith(MODELS) and path != MODELS:
+                return self._replace(path=MODEL, model=path.removeprefix(MODELS))
         return self
 
     @property

@@ -12,7 +12,14 @@ from pathlib import Path
 from typing import Any
 
 AUTHORIZER = Path(__file__).resolve().parents[2] / "infra" / "functions" / "authorizer"
-ROUTES = ("POST /v1/embeddings", "POST /v1/classify", "POST /v1/similarity", "GET /v1/models", "GET /health")
+ROUTES = (
+    "POST /v1/embeddings",
+    "POST /v1/classify",
+    "POST /v1/similarity",
+    "GET /v1/models",
+    "GET /v1/models/{model+}",
+    "GET /health",
+)
 ACCESS_LOG = {  # no header, no query and no path: a credential could be in each
     "time": "$context.requestTime",
     "requestId": "$context.requestId",

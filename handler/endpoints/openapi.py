@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from handler.endpoints import own_routes
 from handler.imaging.decode import media_types
 from handler.manifest import ModelEntry
+from handler.messages import MODEL
 from handler.schemas import parts
 from handler.schemas import responses as described
 from handler.schemas.requests import CLASSIFY, EMBEDDINGS, OPTIONS, QUERY, SIMILARITY
@@ -27,6 +28,7 @@ ABOUT = (
     "OpenCLIP embeddings of texts and images in one space, on AWS Lambda. `POST /v1/embeddings` is OpenAI's: the "
     "openai package, LangChain and LlamaIndex work with another base URL. Errors have a stable `code`."
 )
+LICENSE = {"name": "Apache-2.0", "identifier": "Apache-2.0"}
 KEY = {"type": "http", "scheme": "bearer", "description": "Where the deployment asks for an API key"}
 
 
@@ -57,18 +59,14 @@ def document(
     schemas = {body.name: _with_model_enum(body.schema(settings), entries) for body in bodies}
     return {
         "openapi": "3.1.0",
-        "info": {
-            "title": "openclip-lambda",
-            "version": VERSION,
-            "description": ABOUT,
-            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
-        },
+        "info": {"title": "openclip-lambda", "version": VERSION, "description": ABOUT, "license": LICENSE},
         "servers": [{"url": ".", "description": "where this document is"}],
         "paths": {
             **_paths(
                 _parameters(entries, settings),
                 [body.name for body in more if body.name in others.SAME_ROUTE],
                 media_types(image_formats),
+                [entry.id for entry in entries],
             ),
             **others.paths(settings, IMAGE),
             **own_routes.paths(extension),
@@ -108,7 +106,7 @@ def _parameters(entries: Sequence[ModelEntry], settings: Settings) -> list[dict[
     ]
 
 
-def _paths(options: list[dict[str, Any]], forms: list[str], images: list[str]) -> dict[str, Any]:
+def _paths(options: list[dict[str, Any]], forms: list[str], images: list[str], models: list[str]) -> dict[str, Any]:
     deep = {
         "name": "deep",
         "in": "query",
@@ -132,11 +130,26 @@ def _paths(options: list[dict[str, Any]], forms: list[str], images: list[str]) -
             "post": _post("Images against texts", "similarity", _json_body(SIMILARITY.name), "SimilarityResponse")
         },
         "/v1/models": {"get": _get("The models of this bundle", "listModels", "ModelsResponse")},
+        MODEL: {"get": _one_model(models)},
         "/health": {
             "get": _get("What is loaded, or why the function cannot serve", "health", "Health", parameters=[deep])
         },
         "/openapi.json": {"get": _get("This document", "openapi", {"type": "object", "required": ["openapi"]})},
     }
+
+
+def _one_model(ids: list[str]) -> dict[str, Any]:
+    """Describe `GET /v1/models/<id>`, whose id is one of these; any, where the start failed."""
+    schema = {"type": "string", **({"enum": ids} if ids else {})}
+    named = {
+        "name": "model",
+        "in": "path",
+        "required": True,
+        "description": "An id of `GET /v1/models`; its slashes may be written as they are",
+        "schema": schema,
+    }
+    operation = _get("One model of this bundle", "retrieveModel", "Model", parameters=[named])
+    return {**operation, "responses": {**operation["responses"], **described.refer(404)}}
 
 
 def _embeddings_body(others: list[str], images: list[str]) -> dict[str, Any]:

@@ -27,7 +27,7 @@ def body(document: Mapping[str, Any]) -> str:
 
 def _operation(path: str, method: str, operation: dict[str, Any]) -> str:
     parameters = "".join(
-        f"<li><code>{one['name']}</code> in the query: {_prose(one['description'])}</li>"
+        f"<li><code>{one['name']}</code> in the {one['in']}: {_prose(one['description'])}</li>"
         for one in operation.get("parameters", [])
     )
     content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
@@ -67,7 +67,8 @@ def _form(path: str, method: str, operation: dict[str, Any]) -> str:
 
 def _parameter(operation: str, one: dict[str, Any]) -> str:
     name, values = one["name"], one["schema"].get("enum", [])
-    options = "".join(f"<option>{value}</option>" for value in ["", *values])
+    free = () if one.get("required") else ("",)
+    options = "".join(f"<option>{value}</option>" for value in (*free, *values))
     label = f'aria-label="{name} of {operation}" name="{name}"'
     field = f"<select {label}>{options}</select>" if values else f"<input {label}>"
     return f"<p><code>{name}</code> {field}</p>"

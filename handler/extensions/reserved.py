@@ -16,6 +16,7 @@ PATHS = (
     "/v1/embeddings",
     "/v1/index",
     "/v1/models",
+    "/v1/models/{model}",
     "/v1/multimodalembeddings",
     "/v1/search",
     "/v1/search/image",
@@ -23,10 +24,10 @@ PATHS = (
     "/v2/embed",
     "/vectorize",
 )
-PREFIX = "/k/"  # an API key may stand behind it
+PREFIXES = ("/k/", "/v1/models/")  # an API key, or a model's id, may stand behind them
 
 
 def is_ours(path: str) -> bool:
     """Tell whether a path is one of ours, in whatever case."""
     lower = path.lower()
-    return lower in PATHS or lower.startswith(PREFIX)
+    return lower in PATHS or lower.startswith(PREFIXES)

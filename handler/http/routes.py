@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 from handler.endpoints import embeddings, health
 from handler.errors import ApiError, shorten
-from handler.messages import Request, Response
+from handler.manifest import ModelEntry
+from handler.messages import MODEL, Request, Response
 from handler.schemas.limits import check_matrix_size
 from handler.schemas.requests import CLASSIFY, SIMILARITY
 from handler.schemas.validation import read_json
@@ -111,25 +112,28 @@ def _post_similarity(service: Service, request: Request) -> Response:
 
 
 def _get_models(service: Service, _: Request) -> Response:
+    data = [_described(service, entry) for entry in service.models.manifest.models]
+    return Response(200, {"object": "list", "data": data})
+
+
+def _get_model(service: Service, request: Request) -> Response:
+    return Response(200, _described(service, service.models.manifest.model(request.model)))
+
+
+def _described(service: Service, entry: ModelEntry) -> dict[str, Any]:
     from handler.imaging.decode import media_types
 
-    created = _unix_seconds(service.models.manifest.created_at)
-    image_formats = media_types(service.image_formats())
-    data = [
-        {
-            "id": entry.id,
-            "object": "model",
-            "created": created,  # of the bundle
-            "owned_by": entry.name.removeprefix("hf-hub:").partition("/")[0],
-            "embed_dim": entry.embed_dim,
-            "context_length": entry.context_length,
-            "image_size": list(entry.image_size),
-            "modalities": ["text", "image"],
-            "image_formats": image_formats,
-        }
-        for entry in service.models.manifest.models
-    ]
-    return Response(200, {"object": "list", "data": data})
+    return {
+        "id": entry.id,
+        "object": "model",
+        "created": _unix_seconds(service.models.manifest.created_at),  # of the bundle
+        "owned_by": entry.name.removeprefix("hf-hub:").partition("/")[0],
+        "embed_dim": entry.embed_dim,
+        "context_length": entry.context_length,
+        "image_size": list(entry.image_size),
+        "modalities": ["text", "image"],
+        "image_formats": media_types(service.image_formats()),
+    }
 
 
 def _unix_seconds(moment: str) -> int:
@@ -175,6 +179,7 @@ ROUTES: dict[str, dict[str, Endpoint]] = {
     "/v1/classify": {"POST": _post_classify},
     "/v1/similarity": {"POST": _post_similarity},
     "/v1/models": {"GET": _get_models},
+    MODEL: {"GET": _get_model},
     "/health": {"GET": _get_health},
     "/openapi.json": {"GET": _get_openapi},
     "/": {"GET": _get_playground},

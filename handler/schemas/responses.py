@@ -78,26 +78,20 @@ SCHEMAS: dict[str, Any] = {
             "usage": USAGE,
         }
     ),
-    "ModelsResponse": _object(
+    "Model": _object(
         {
-            "object": {"const": "list"},
-            "data": _list(
-                _object(
-                    {
-                        "id": STRING,
-                        "object": {"const": "model"},
-                        "created": COUNT,
-                        "owned_by": STRING,
-                        "embed_dim": COUNT,
-                        "context_length": COUNT,
-                        "image_size": {**_list(COUNT), "description": "Height, width"},
-                        "modalities": _list({"enum": ["text", "image"]}),
-                        "image_formats": {**_list(STRING), "description": "Media types"},
-                    }
-                )
-            ),
+            "id": STRING,
+            "object": {"const": "model"},
+            "created": COUNT,
+            "owned_by": STRING,
+            "embed_dim": COUNT,
+            "context_length": COUNT,
+            "image_size": {**_list(COUNT), "description": "Height, width"},
+            "modalities": _list({"enum": ["text", "image"]}),
+            "image_formats": {**_list(STRING), "description": "Media types"},
         }
     ),
+    "ModelsResponse": _object({"object": {"const": "list"}, "data": _list({"$ref": "#/components/schemas/Model"})}),
     "Health": _object({"status": {"enum": ["ok", "error"]}, "reason": MAYBE_STRING}, loaded=_list(STRING)),
     "Vectors": _object({"textVectors": _list(VECTOR), "imageVectors": _list(VECTOR)}),
     "PlainError": _object({"error": STRING}),

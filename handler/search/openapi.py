@@ -8,6 +8,7 @@ from handler.endpoints import openapi as api
 from handler.endpoints import own_routes
 from handler.extensions import Extension
 from handler.manifest import ModelEntry
+from handler.messages import MODEL
 from handler.schemas import responses as described
 from handler.schemas.responses import COUNT, STRING, USAGE, VECTOR
 from handler.search.schemas import INDEX, SEARCH
@@ -68,9 +69,9 @@ def document(
 ) -> dict[str, Any]:
     """Return the API's document with the search's routes; of the search function, without the API's other ones."""
     whole = api.document(entries, settings)
-    kept = whole["paths"] if beside_api else {path: whole["paths"][path] for path in ("/v1/models", "/health")}
+    kept = whole["paths"] if beside_api else {path: whole["paths"][path] for path in ("/v1/models", MODEL, "/health")}
     schemas = {} if not beside_api else whole["components"]["schemas"]
-    for name in ("Error", "ModelsResponse", "Health"):
+    for name in ("Error", "Model", "ModelsResponse", "Health"):
         schemas[name] = whole["components"]["schemas"][name]
     schemas |= {SEARCH.name: SEARCH.schema(settings), INDEX.name: INDEX.schema(settings)}
     schemas |= {

@@ -6,14 +6,14 @@ from handler.endpoints import pages
 from handler.errors import ApiError
 from handler.http import routes
 from handler.http.routes import Table
-from handler.messages import Request, Response
+from handler.messages import MODEL, Request, Response
 from handler.search import openapi
 from handler.search.backends import open_index
 from handler.search.endpoint import Search
 from handler.search.settings import SearchSettings
 from handler.service import Service
 
-OWN = ("/v1/models", "/health")  # of the API's routes, those that the search function has too
+OWN = ("/v1/models", MODEL, "/health")  # of the API's routes, those that the search function has too
 
 
 def table(settings: SearchSettings, beside_api: bool = False) -> Table:

@@ -86,6 +86,10 @@ def test_models_are_listed(gateway: Gateway) -> None:
     facts = model.model_dump()
     assert (facts["embed_dim"], facts["image_size"], facts["modalities"]) == (64, [64, 64], ["text", "image"])
     assert facts["context_length"] == 32
+    assert client(gateway).models.retrieve(model.id) == model  # whose id has a slash
+    with pytest.raises(openai.NotFoundError) as caught:
+        client(gateway).models.retrieve("text-embedding-3-small")
+    assert caught.value.code == "model_not_found"
 
 
 def test_a_bad_request_has_its_own_error_class_with_code_and_param(gateway: Gateway) -> None:

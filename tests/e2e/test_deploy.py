@@ -5,6 +5,7 @@ import gzip
 import json
 import subprocess
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -38,6 +39,13 @@ def test_an_image_may_be_the_body(stack: Deployment, build: Builds) -> None:
 
     assert reply.status == 200, reply.body
     assert (vectors(reply.json()) * decoded(expected["image_embeddings"][:1])).sum() > MIN_COSINE
+
+
+def test_the_gateway_lets_the_slash_of_a_model_s_id_through(stack: Deployment) -> None:
+    [model] = stack.call("/v1/models", headers=stack.bearer()).json()["data"]
+    assert "/" in model["id"]
+    for written in (model["id"], quote(model["id"], safe="")):
+        assert stack.call(f"/v1/models/{written}", headers=stack.bearer()).json() == model
 
 
 def test_the_live_version_serves_the_bundle_that_was_deployed(stack: Deployment, build: Builds) -> None:

@@ -23,11 +23,16 @@ async function send(form) {
   const [button, said, shown] = ["button", "[role=status]", "pre"].map((selector) => form.querySelector(selector));
   const body = form.querySelector("textarea")?.value;
   const query = new URLSearchParams([...new FormData(form)].filter(([, value]) => value));
+  const path = form.dataset.path.replace(/\{(\w+)\}/g, (_, name) => {
+    const value = query.get(name) ?? "";
+    query.delete(name);
+    return encodeURIComponent(value);
+  });
   button.disabled = true;
   said.textContent = "asking …";
   const started = performance.now();
   try {
-    const response = await fetch(apiUrl(form.dataset.path) + (query.size ? `?${query}` : ""), {
+    const response = await fetch(apiUrl(path) + (query.size ? `?${query}` : ""), {
       method: form.dataset.method,
       headers: { ...authorization(), ...(body === undefined ? {} : { "content-type": "application/json" }) },
       body,

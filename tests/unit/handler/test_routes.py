@@ -3,11 +3,12 @@
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
 from handler.http.routes import PAGES, ROUTES
-from tests.unit.fake_bundle import FakeFunction
+from tests.unit.fake_bundle import SECOND, FakeFunction
 
 ORIGIN = "https://example.com"
 # What pages ask to send: headers of openai's package for JavaScript, which adds more of them, and a gateway's key.
@@ -120,3 +121,38 @@ def test_a_page_is_kept_by_browsers_for_minutes_and_can_be_turned_off(tmp_path: 
     assert error["code"] == "not_found"
     assert not any(f" {page}," in error["message"] for page in PAGES)
     assert call(off, "GET", "/v1/models")["statusCode"] == 200
+
+
+@pytest.mark.parametrize("path", [f"/v1/models/{SECOND}", f"/v1/models/{quote(SECOND, safe='')}"])
+def test_a_model_is_described_by_its_id_with_its_slashes_encoded_or_not(function: FakeFunction, path: str) -> None:
+    answer = call(function, "GET", path)
+    assert "/" in SECOND
+    assert answer["statusCode"] == 200
+    listed = json.loads(call(function, "GET", "/v1/models")["body"])["data"]
+    assert json.loads(answer["body"]) == listed[1]
+
+
+def test_a_model_is_found_below_a_base_path_and_by_the_gateway_s_route(tmp_path: Path) -> None:
+    below = FakeFunction(tmp_path / "bundle", base_path="/clip")
+    assert json.loads(call(below, "GET", f"/clip/v1/models/{SECOND}")["body"])["id"] == SECOND
+    event = {
+        "rawPath": f"/a-domain-s-own/v1/models/{SECOND}",
+        "routeKey": "GET /v1/models/{model+}",
+        "pathParameters": {"model": SECOND},
+        "requestContext": {"http": {"method": "GET"}, "stage": "$default"},
+    }
+    assert json.loads(below.invoke(event)["body"])["id"] == SECOND
+
+
+@pytest.mark.parametrize("model", ["other", "{model}", "..", "%2e%2e%2fhealth", "/"])
+def test_a_model_that_is_not_there_is_404_with_the_ids_that_are(function: FakeFunction, model: str) -> None:
+    answer = call(function, "GET", f"/v1/models/{model}")
+    error = json.loads(answer["body"])["error"]
+    assert (answer["statusCode"], error["code"]) == (404, "model_not_found")
+    assert SECOND in error["message"]
+
+
+def test_a_list_with_a_slash_behind_it_is_told_to_leave_it_out(function: FakeFunction) -> None:
+    error = json.loads(call(function, "GET", "/v1/models/")["body"])["error"]
+    assert error["code"] == "not_found"
+    assert "leave out the slashes that are too many: '/v1/models'" in error["message"]
