@@ -12,14 +12,8 @@ from pathlib import Path
 from typing import Any
 
 AUTHORIZER = Path(__file__).resolve().parents[2] / "infra" / "functions" / "authorizer"
-ROUTES = (
-    "POST /v1/embeddings",
-    "POST /v1/classify",
-    "POST /v1/similarity",
-    "GET /v1/models",
-    "GET /v1/models/{model+}",
-    "GET /health",
-)
+POSTS = ("/v1/embeddings", "/v1/classify", "/v1/similarity")
+GETS = ("/v1/models", "/v1/models/{model+}", "/health")
 ACCESS_LOG = {  # no header, no query and no path: a credential could be in each
     "time": "$context.requestTime",
     "requestId": "$context.requestId",
@@ -122,7 +116,7 @@ def embedding(package: Properties) -> Properties:
             "Type": "HttpApi",
             "Properties": {"ApiId": {"Ref": "Api"}, "Method": method, "Path": path, "TimeoutInMillis": 29_000},
         }
-        for number, (method, path) in enumerate(map(str.split, ROUTES))
+        for number, (method, path) in enumerate([("POST", one) for one in POSTS] + [("GET", one) for one in GETS])
     }
     return {
         **zipped,

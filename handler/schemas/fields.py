@@ -72,6 +72,18 @@ class Image:
 
 TEXT = Text()
 IMAGE = Image()
+MOST_HEAD = 200  # characters of a data URI in front of its comma
+
+
+def is_data_uri(value: str) -> bool:
+    """Tell an image that is a plain string from a text: by `data:image/`, or by `data:...;base64,` of any type.
+
+    Browsers name no type, or application/octet-stream, for a file that they do not know, such as HEIC.
+    """
+    head = value[:MOST_HEAD].partition(",")[0].lower()
+    return head.startswith("data:image/") or (
+        head.startswith("data:") and head.endswith(";base64") and head.split() == [head]
+    )
 
 
 def refuse_token_ids(first: Any, param: str) -> None:

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from handler.errors import ApiError
 from handler.manifest import MODALITIES
-from handler.schemas.fields import IMAGE, MAX_TEXT_CHARACTERS, TEXT, Image, Item, Text, refuse_token_ids
+from handler.schemas.fields import IMAGE, MAX_TEXT_CHARACTERS, TEXT, Image, Item, Text, is_data_uri, refuse_token_ids
 from handler.schemas.validation import Body, Field, ListOf, Rule, Scalar, check_object, wrong_type
 from handler.settings import Settings
 
@@ -39,7 +39,7 @@ QUERY = Body("ImageQuery", "The options of an image that is the body itself", OP
 class Either(NamedTuple):
     """A plain string, `{"text": ...}`, `{"image": ...}`, an object of both, or a content part of a chat API.
 
-    `strings` says what plain strings are; None leaves that to each: one that starts with `data:image/` is an image.
+    `strings` says what plain strings are; None leaves that to each: a data URI is an image.
     `kinds` are the keys that an object may have.
     """
 
@@ -49,7 +49,7 @@ class Either(NamedTuple):
     def read(self, value: Any, param: str, settings: Settings) -> Item:
         """Return the item. Raises ApiError."""
         if isinstance(value, str):
-            is_image = self.strings == "image" or (not self.strings and value[:11].lower() == "data:image/")
+            is_image = self.strings == "image" or (not self.strings and is_data_uri(value))
             return (IMAGE if is_image else TEXT).read(value, param, settings)
         if not isinstance(value, dict):
             forms = " or ".join(f'{{"{kind}": ...}}' for kind in self.kinds)
@@ -135,7 +135,7 @@ EMBEDDINGS = {
     None: _embeddings(
         "EmbeddingsRequest",
         None,
-        "Texts and images in any order; a string that starts with `data:image/` is an image",
+        "Texts and images in any order; a string that is a data URI is an image",
     ),
     "text": _embeddings("TextEmbeddingsRequest", "text", "Every plain string is a text"),
     "image": _embeddings("ImageEmbeddingsRequest", "image", "Every plain string is an image"),

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from handler.errors import ApiError, shorten
-from handler.schemas.fields import IMAGE, TEXT, Item
+from handler.schemas.fields import IMAGE, TEXT, Item, is_data_uri
 from handler.schemas.requests import MODEL
 from handler.schemas.validation import Body, Field, ListOf, Scalar, check_object, wrong_type
 from handler.search.index import MAX_K
@@ -31,7 +31,7 @@ class QueryRule:
     def read(self, value: Any, param: str, settings: Settings) -> Query:
         """Return the query. Raises ApiError."""
         if isinstance(value, str):
-            rule = IMAGE if value[:11].lower() == "data:image/" else TEXT
+            rule = IMAGE if is_data_uri(value) else TEXT
             return Query(rule.read(value, param, settings), None, 1.0, param)
         if not isinstance(value, dict):
             raise wrong_type(value, 'a string, {"text": ...}, {"image": ...} or {"vector": ...}', param)

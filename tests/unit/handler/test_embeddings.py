@@ -85,6 +85,23 @@ def test_modality_text_makes_every_string_a_text(function: FakeFunction) -> None
     assert function.loader.engine.text_batches == [["data:image/png;base64,a"]]
 
 
+@pytest.mark.parametrize("kind", ["", "application/octet-stream", "IMAGE/png;charset=utf-8", "text/plain"])
+def test_a_data_uri_of_whatever_type_is_an_image(function: FakeFunction, kind: str) -> None:
+    """A browser names no type for a file that it does not know; what is there decides, as in a body."""
+    encoded = as_base64(image_bytes())
+    np.testing.assert_allclose(vectors(function.post({"input": f"data:{kind};base64,{encoded}"})), [RED], atol=1e-6)
+    status, body = function.post({"input": f"data:{kind};base64,{as_base64(b'words')}"})
+    assert (status, body["error"]["code"]) == (400, "not_an_image")
+
+
+@pytest.mark.parametrize(
+    "text", ["data:a,b", "data: a b;base64,c", "data:,", "see data:;base64,aa", "data:" + "a" * 400]
+)
+def test_a_text_that_is_nearly_a_data_uri_stays_a_text(function: FakeFunction, text: str) -> None:
+    function.post({"input": text})
+    assert function.loader.engine.text_batches == [[text]]
+
+
 def test_base64_with_line_breaks_as_encoders_of_mail_make_it_is_read(function: FakeFunction) -> None:
     wrapped = base64.encodebytes(image_bytes()).decode()
     assert "\n" in wrapped.strip()

@@ -67,6 +67,7 @@ def test_a_hit_has_all_that_is_known_of_the_image(filled: SearchFunction) -> Non
         ({"text": "abb"}, [1, 2, 0, 0]),
         ({"vector": [0, 0, 3, 3]}, [0, 0, 3, 3]),
         (data_uri(image_bytes(GREEN)), [0, 1, 0, 1]),
+        (data_uri(image_bytes(GREEN)).replace("image/png", ""), [0, 1, 0, 1]),
         (["a", "b"], [1, 1, 0, 0]),
         ({"vector": [1e-320, 0, 0, 0], "weight": 1e-9}, [1, 0, 0, 0]),
         ({"vector": [1e308, 1e308, 0, 0]}, [1, 1, 0, 0]),
