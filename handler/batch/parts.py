@@ -44,8 +44,7 @@ class Parts:
 
     def remove(self) -> None:
         """Remove the parts of a shard that is done."""
-        for entry in self._store.list(self._prefix):
-            self._store.remove(entry.name)
+        self._store.clear(self._prefix)
 
     def _name(self, start: int) -> str:
         return f"{self._prefix}{start:08d}.npz"

@@ -5,9 +5,9 @@ import fcntl
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, BinaryIO, NamedTuple, Protocol
 
 from handler.batch.files import files_below
 
@@ -44,6 +44,33 @@ class Store(Protocol):
     def remove(self, name: str) -> None:
         """Remove it; nothing happens where it is not there."""
 
+    def clear(self, folder: str) -> None:
+        """Remove what is in a folder, whose name ends in a slash."""
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Remove the half-written files of processes that were killed. A live one holds a lock on its own."""
+    for path in folder.glob(f"{WRITING}*"):
+        with suppress(OSError), path.open("rb") as stream:  # gone, locked, or of a file system without locks
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()
+
+
+def _locked(folder: Path) -> tuple[BinaryIO, Path]:
+    """Open a new file in a folder, and lock it."""
+    while True:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(prefix=WRITING, dir=folder)
+        except FileNotFoundError:
+            continue  # another run removed the folder between the two, since it was empty
+        stream = os.fdopen(handle, "wb")
+        with suppress(OSError):
+            fcntl.flock(stream, fcntl.LOCK_EX)
+        if os.fstat(handle).st_nlink:
+            return stream, Path(name)
+        stream.close()  # another run took it for abandoned before it was locked
+
 
 class Directory:
     """A store below one directory."""
@@ -61,21 +88,20 @@ class Directory:
 
     def write(self, name: str, data: bytes) -> None:
         """Write it aside, then rename it."""
-        self._aside(name, data).replace(self._root / name)
+        with self._aside(name, data) as aside:
+            aside.replace(self._root / name)
 
     def write_once(self, name: str, data: bytes) -> bool:
         """Write it aside, then link it: a link fails where the name is taken."""
-        aside = self._aside(name, data)
-        try:
-            os.link(aside, self._root / name)
-        except FileExistsError:
-            return False
-        except OSError as error:
-            if error.errno not in NO_LINKS:
-                raise
-            return self._renamed(aside, self._root / name)
-        finally:
-            aside.unlink(missing_ok=True)
+        with self._aside(name, data) as aside:
+            try:
+                os.link(aside, self._root / name)
+            except FileExistsError:
+                return False
+            except OSError as error:
+                if error.errno not in NO_LINKS:
+                    raise
+                return self._renamed(aside, self._root / name)
         return True
 
     def _renamed(self, aside: Path, target: Path) -> bool:
@@ -101,24 +127,36 @@ class Directory:
 
     def remove(self, name: str) -> None:
         """Remove the file, and the folders that are empty without it."""
-        path = self._root / name
-        path.unlink(missing_ok=True)
-        with suppress(OSError):  # not empty
-            for folder in path.relative_to(self._root).parents[:-1]:
+        (self._root / name).unlink(missing_ok=True)
+        self._remove_empty(name)
+
+    def clear(self, folder: str) -> None:
+        """Remove what is in a folder, and what killed processes left there half-written."""
+        _remove_abandoned(self._root / folder)
+        for entry in list(self.list(folder)):
+            self.remove(entry.name)
+        self._remove_empty(folder)
+
+    def _remove_empty(self, name: str) -> None:
+        """Remove the folders in front of a name's last slash that are empty."""
+        last = Path(name.rpartition("/")[0])
+        with suppress(OSError):  # not empty, or not there
+            for folder in [last, *last.parents][:-1]:
                 (self._root / folder).rmdir()
 
-    def _aside(self, name: str, data: bytes) -> Path:
+    @contextmanager
+    def _aside(self, name: str, data: bytes) -> Iterator[Path]:
+        """Write a file that is not complete yet. It is locked until it is renamed, or removed."""
         folder = (self._root / name).parent
-        while True:
+        _remove_abandoned(folder)
+        stream, aside = _locked(folder)
+        with stream:
             try:
-                folder.mkdir(parents=True, exist_ok=True)
-                handle, path = tempfile.mkstemp(prefix=WRITING, dir=folder)
-                break
-            except FileNotFoundError:
-                continue  # another run removed the folder between the two, since it was empty
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-        return Path(path)
+                stream.write(data)
+                stream.flush()
+                yield aside
+            finally:
+                aside.unlink(missing_ok=True)
 
 
 class Bucket:
@@ -168,3 +206,8 @@ class Bucket:
     def remove(self, name: str) -> None:
         """Delete the object; S3 does not mind where there is none."""
         self._client.delete_object(Bucket=self._bucket, Key=name)
+
+    def clear(self, folder: str) -> None:
+        """Delete what is below a prefix. Raises botocore's ClientError."""
+        for entry in self.list(folder):
+            self.remove(entry.name)

@@ -2,6 +2,9 @@
 
 import errno
 import os
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from handler.batch.store import Bucket, Directory, Store
+from handler.batch.store import Bucket, Directory, Store, _remove_abandoned
 from tests.unit.batch_world import OUTPUT, world
 
 
@@ -74,3 +77,72 @@ def test_of_eight_that_write_at_once_one_wins_and_nothing_is_left_aside(
     assert len(won) == 1
     assert store.read("x/y") == str(won[0]).encode() * 1000
     assert [path.name for path in (tmp_path / "x").iterdir()] == ["y"]
+
+
+def test_a_folder_is_cleared_and_others_are_not(store: Store) -> None:
+    for name in ("parts/a/1", "parts/a/2", "parts/b/1"):
+        store.write(name, b"x")
+    store.clear("parts/a/")
+    store.clear("parts/nothing/")
+    assert [entry.name for entry in store.list("parts/")] == ["parts/b/1"]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from handler.batch.store import Directory
+os.link = Path.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+getattr(Directory(Path(sys.argv[1])), sys.argv[2])("a/b", b"x" * 9)
+"""
+
+
+def killed_in_the_middle(root: Path, method: str) -> Path:
+    """Kill a process between writing aside and renaming; return what it left."""
+    process = subprocess.run([sys.executable, "-c", KILLED, str(root), method], check=False)
+    assert process.returncode == -signal.SIGKILL
+    [left] = (root / "a").iterdir()
+    return left
+
+
+@pytest.mark.parametrize("method", ["write", "write_once"])
+@pytest.mark.parametrize("then", ["write", "write_once", "clear"])
+def test_what_a_killed_process_left_half_written_is_removed_by_the_next_one(
+    tmp_path: Path, method: str, then: str
+) -> None:
+    killed_in_the_middle(tmp_path, method)
+    store = Directory(tmp_path)
+    if then == "clear":
+        store.clear("a/")
+        assert list(tmp_path.iterdir()) == []
+        return
+    getattr(store, then)("a/c", b"y")
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["c"]
+
+
+def test_what_another_is_writing_now_is_left_alone(tmp_path: Path) -> None:
+    one, other = Directory(tmp_path), Directory(tmp_path)
+    with one._aside("a/b", b"one") as aside:
+        other.write("a/c", b"other")
+        other.clear("a/")
+        aside.replace(tmp_path / "a" / "b")
+    assert one.read("a/b") == b"one"
+    assert not other.exists("a/c")
+
+
+def test_writers_and_one_that_clears_do_not_lose_a_file(tmp_path: Path) -> None:
+    """A file is there before it is locked: who takes it for abandoned then must not lose what is written to it."""
+    store, ends = Directory(tmp_path), threading.Event()
+
+    def clear() -> None:
+        while not ends.is_set():
+            _remove_abandoned(tmp_path / "a")
+
+    threads = [threading.Thread(target=clear) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for number in range(500):
+        store.write(f"a/{number}", b"x")
+    ends.set()
+    for thread in threads:
+        thread.join()
+    assert len(list((tmp_path / "a").iterdir())) == 500
