@@ -31,7 +31,7 @@ ROUTES = {
     "/v1/classify": (api.HttpMethod.POST,),
     "/v1/embeddings": (api.HttpMethod.POST,),
     "/v1/models": READ,
-    "/v1/models/{model+}": READ,  # an id has slashes
+    "/v1/models/{proxy+}": READ,  # an id has slashes
     "/v1/multimodalembeddings": (api.HttpMethod.POST,),
     "/v1/similarity": (api.HttpMethod.POST,),
     "/v2/embed": (api.HttpMethod.POST,),

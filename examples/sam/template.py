@@ -13,7 +13,7 @@ from typing import Any
 
 AUTHORIZER = Path(__file__).resolve().parents[2] / "infra" / "functions" / "authorizer"
 POSTS = ("/v1/embeddings", "/v1/classify", "/v1/similarity")
-GETS = ("/v1/models", "/v1/models/{model+}", "/health")
+GETS = ("/v1/models", "/v1/models/{proxy+}", "/health")
 ACCESS_LOG = {  # no header, no query and no path: a credential could be in each
     "time": "$context.requestTime",
     "requestId": "$context.requestId",

@@ -47,7 +47,7 @@ variable "routes" {
     "POST /v1/classify",
     "POST /v1/similarity",
     "GET /v1/models",
-    "GET /v1/models/{model+}",
+    "GET /v1/models/{proxy+}",
     "GET /health",
   ]
 }

@@ -32,7 +32,7 @@ def test_the_routes_of_the_gateway() -> None:
     for method, path in routes.SAME:
         answered[path].append(method)
     deployed = {
-        path.replace("+}", "}"): sorted({method.value for method in methods} - {"HEAD"})
+        path.replace("{proxy+}", "{model}"): sorted({method.value for method in methods} - {"HEAD"})
         for path, methods in api.ROUTES.items()
     }
     agree("routes and their methods", {TABLE: answered, "infra/api.py": deployed})

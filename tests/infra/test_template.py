@@ -84,7 +84,7 @@ def test_the_gateway_has_the_routes_that_the_handler_answers_and_no_other(synth:
     heads = {("HEAD", path) for method, path in answered if method == "GET"}
     keyed = {(method, f"/k/{{key}}{path}") for method, path in answered | heads if path in routes.KEYED}
     assert {f"{method} {path}" for method, path in answered | heads | keyed} == {
-        key.replace("{model+}", "{model}") for key in keys
+        key.replace("{proxy+}", "{model}") for key in keys
     }
 
 

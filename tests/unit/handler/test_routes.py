@@ -137,8 +137,8 @@ def test_a_model_is_found_below_a_base_path_and_by_the_gateway_s_route(tmp_path:
     assert json.loads(call(below, "GET", f"/clip/v1/models/{SECOND}")["body"])["id"] == SECOND
     event = {
         "rawPath": f"/a-domain-s-own/v1/models/{SECOND}",
-        "routeKey": "GET /v1/models/{model+}",
-        "pathParameters": {"model": SECOND},
+        "routeKey": "GET /v1/models/{proxy+}",
+        "pathParameters": {"proxy": SECOND},
         "requestContext": {"http": {"method": "GET"}, "stage": "$default"},
     }
     assert json.loads(below.invoke(event)["body"])["id"] == SECOND
