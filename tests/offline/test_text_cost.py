@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -54,6 +54,16 @@ def cost(work: Callable[[], Any], times: int = 1) -> float:
     return min(seconds)
 
 
+def dearest(some: Iterable[Callable[[], Any]]) -> list[Callable[[], Any]]:
+    """Return the three dearest pieces of work: on a busy machine one measurement does not tell which is the dearest."""
+    return sorted(some, key=lambda work: cost(work, 3))[-3:]
+
+
+def ratio_to_all(work: Callable[[], Any], others: Sequence[Callable[[], Any]]) -> float:
+    """Return how many times as dear as the dearest of others a piece of work is."""
+    return min(ratio(work, other, turns=3) for other in others)
+
+
 def ratio(work: Callable[[], Any], other: Callable[[], Any], turns: int = 5) -> float:
     """Return how many times as dear as another a piece of work is. In turns: a slow moment of the machine is both's."""
     pairs = [(cost(work), cost(other)) for _ in range(turns)]
@@ -67,8 +77,8 @@ def too_dear(work: Callable[[str], Any], length: int) -> dict[str, float]:
     most = max(cost(partial(work, text), 3) for text in honest)
     limit = 2 * most
     suspects = [text for text in hostile(length) if cost(partial(work, text)) > limit]
-    dearest = max(honest, key=lambda text: cost(partial(work, text), 3))
-    times = {text[:30]: ratio(partial(work, text), partial(work, dearest)) for text in suspects}
+    largest = dearest(partial(work, text) for text in honest)
+    times = {text[:30]: ratio_to_all(partial(work, text), largest) for text in suspects}
     return {text: found for text, found in times.items() if found > 2}
 
 
@@ -115,11 +125,11 @@ def test_the_texts_of_one_request_share_a_budget(texts: int, length: int) -> Non
         return lambda: _tokenized(items, model, None)
 
     honest = [work([filled(unit, length)] * texts) for unit in HONEST.values()]
-    dearest = max(honest, key=lambda one: cost(one, 2))
+    largest = dearest(honest)
     chain = "é&" + filled("amp;", length - 2)
     for unit in ("a" + "\u0301\u0316" * 60, "ÃƒÂ", "é\nÂ°", "Ãœ\x81", chain):
-        assert ratio(work([filled(unit, length)] * texts), dearest) <= 2, unit
-    assert ratio(work([*["x" * length] * (texts - 1), chain]), dearest) <= 2
+        assert ratio_to_all(work([filled(unit, length)] * texts), largest) <= 2, unit
+    assert ratio_to_all(work([*["x" * length] * (texts - 1), chain]), largest) <= 2
 
 
 def test_open_clips_cleaning_is_repeated_character_for_character() -> None:
