@@ -26,6 +26,7 @@ REFUSED = [
     (route('("GET", "/v1/embeddings")'), "has GET /v1/embeddings, a path of ours: take another, as /ext/embeddings"),
     (route('("POST", "/V1/Search")'), "has POST /V1/Search, a path of ours"),
     (route('("GET", "/k/abc/vectorize")'), "a path of ours"),
+    (route('("GET", "/v1/models/mine")'), "a path of ours"),
     (route('("GET", "ext/hello")'), "has the path 'ext/hello': begin it with /"),
     (route('("GET", "/ext/../health")'), "has the path"),
     (route('("GET", "/ext/{proxy+}")'), "has the path"),
