@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 from handler.errors import ApiError
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
-MODELS = "/v1/models/"  # an id stands behind it, slashes and all: `ViT-B-32/openai`
-MODEL = f"{MODELS}{{model}}"
+MODEL_PREFIX = "/v1/models/"  # an id stands behind it, slashes and all: `ViT-B-32/openai`
+MODEL_PATH = f"{MODEL_PREFIX}{{model}}"
 
 Inflate = Callable[[bytes, str, int], bytes]
 
@@ -45,8 +45,8 @@ class Request(NamedTuple):
                 return self._replace(path=path)
             if (below := without_key(path)) in keyed:
                 return self._replace(path=below)
-            if MODEL in known and path.startswith(MODELS) and path != MODELS:
-                return self._replace(path=MODEL, model=path.removeprefix(MODELS))
+            if MODEL_PATH in known and path.startswith(MODEL_PREFIX) and path != MODEL_PREFIX:
+                return self._replace(path=MODEL_PATH, model=path.removeprefix(MODEL_PREFIX))
         return self
 
     @property

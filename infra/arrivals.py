@@ -8,12 +8,13 @@ from constructs import Construct
 from infra.event_queue import EventQueue
 from infra.settings import StackSettings
 
-EVENTS = ("Object Created", "Object Deleted")  # docs.aws.amazon.com: AmazonS3, "Using EventBridge"
+# docs.aws.amazon.com: AmazonS3, "Using EventBridge". An archived object that is restored can be read from then on.
+EVENTS = ("Object Created", "Object Deleted", "Object Restore Completed")
 AT_ONCE = 5  # workers on the queue: the rest of the account's concurrency is left to the API and to runs
 
 
 class Arrivals(EventQueue):
-    """The queue of the source's objects that came or went."""
+    """The queue of the source's objects that came, went or were restored."""
 
     def __init__(
         self,
@@ -29,7 +30,7 @@ class Arrivals(EventQueue):
         bucket, prefix = settings.batch_bucket_and_prefix
         self.take(
             "Changed",
-            f"Objects of {bucket} that came or went",
+            f"Objects of {bucket} that came, went or were restored",
             bucket=bucket,
             kinds=list(EVENTS),
             prefixes=[prefix] if prefix else [],

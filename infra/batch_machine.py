@@ -49,6 +49,9 @@ class BatchMachine(Construct):
         _retry(plan)
         shards = _shards(self, worker, output, settings)
         listed = sfn.Choice(self, "More to list").when(sfn.Condition.boolean_equals("$.planned.more", True), plan)
+        # As of a nightly run with `since`. What a Distributed Map does without an item is not documented.
+        nothing = sfn.Succeed(self, "Nothing to embed")
+        listed.when(sfn.Condition.number_equals("$.planned.shards", 0), nothing)
         machine = sfn.StateMachine(
             self,
             "Machine",

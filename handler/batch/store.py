@@ -154,6 +154,7 @@ class Directory:
             try:
                 stream.write(data)
                 stream.flush()
+                os.fsync(stream.fileno())  # or a machine that loses power has the name without the bytes
                 yield aside
             finally:
                 aside.unlink(missing_ok=True)

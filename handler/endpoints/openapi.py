@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from handler.endpoints import own_routes
 from handler.imaging.decode import media_types
 from handler.manifest import ModelEntry
-from handler.messages import MODEL
+from handler.messages import MODEL_PATH
 from handler.schemas import parts
 from handler.schemas import responses as described
 from handler.schemas.requests import CLASSIFY, EMBEDDINGS, OPTIONS, QUERY, SIMILARITY
@@ -130,7 +130,7 @@ def _paths(options: list[dict[str, Any]], forms: list[str], images: list[str], m
             "post": _post("Images against texts", "similarity", _json_body(SIMILARITY.name), "SimilarityResponse")
         },
         "/v1/models": {"get": _get("The models of this bundle", "listModels", "ModelsResponse")},
-        MODEL: {"get": _one_model(models)},
+        MODEL_PATH: {"get": _one_model(models)},
         "/health": {
             "get": _get("What is loaded, or why the function cannot serve", "health", "Health", parameters=[deep])
         },

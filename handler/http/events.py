@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, unquote_plus
 
 from handler.errors import ApiError
-from handler.messages import MODELS, Request, Response, without_prefix
+from handler.messages import MODEL_PREFIX, Request, Response, without_prefix
 
 Event = Mapping[str, Any]
 NO_CONTENT = 204
@@ -135,5 +135,5 @@ def _by_route(event: Event, route: str) -> str:
     if not path.endswith("+}"):
         return path
     value = _object(event, "pathParameters").get(path.rpartition("{")[2].removesuffix("+}"))
-    front = MODELS if path.startswith(MODELS) else "/"  # in front of `{proxy+}` may stand a base path
+    front = MODEL_PREFIX if path.startswith(MODEL_PREFIX) else "/"  # in front of `{proxy+}` may stand a base path
     return f"{front}{value}" if isinstance(value, str) else ""

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from handler.endpoints import embeddings, health
 from handler.errors import ApiError, shorten
 from handler.manifest import ModelEntry
-from handler.messages import MODEL, Request, Response
+from handler.messages import MODEL_PATH, Request, Response
 from handler.schemas.limits import check_matrix_size
 from handler.schemas.requests import CLASSIFY, SIMILARITY
 from handler.schemas.validation import read_json
@@ -179,7 +179,7 @@ ROUTES: dict[str, dict[str, Endpoint]] = {
     "/v1/classify": {"POST": _post_classify},
     "/v1/similarity": {"POST": _post_similarity},
     "/v1/models": {"GET": _get_models},
-    MODEL: {"GET": _get_model},
+    MODEL_PATH: {"GET": _get_model},
     "/health": {"GET": _get_health},
     "/openapi.json": {"GET": _get_openapi},
     "/": {"GET": _get_playground},

@@ -8,12 +8,13 @@ from handler.endpoints import openapi as api
 from handler.endpoints import own_routes
 from handler.extensions import Extension
 from handler.manifest import ModelEntry
-from handler.messages import MODEL
+from handler.messages import MODEL_PATH
 from handler.schemas import responses as described
 from handler.schemas.responses import COUNT, STRING, USAGE, VECTOR
 from handler.search.schemas import INDEX, SEARCH
 from handler.settings import Settings
 
+SHARED = ("/v1/models", MODEL_PATH, "/health")  # the API's paths that the search function has too
 METADATA = {"etag": STRING, "size": COUNT, "last_modified": STRING, "width": COUNT, "height": COUNT}
 HIT = {
     "object": {"const": "hit"},
@@ -69,7 +70,7 @@ def document(
 ) -> dict[str, Any]:
     """Return the API's document with the search's routes; of the search function, without the API's other ones."""
     whole = api.document(entries, settings)
-    kept = whole["paths"] if beside_api else {path: whole["paths"][path] for path in ("/v1/models", MODEL, "/health")}
+    kept = whole["paths"] if beside_api else {path: whole["paths"][path] for path in SHARED}
     schemas = {} if not beside_api else whole["components"]["schemas"]
     for name in ("Error", "Model", "ModelsResponse", "Health"):
         schemas[name] = whole["components"]["schemas"][name]

@@ -6,14 +6,12 @@ from handler.endpoints import pages
 from handler.errors import ApiError
 from handler.http import routes
 from handler.http.routes import Table
-from handler.messages import MODEL, Request, Response
+from handler.messages import Request, Response
 from handler.search import openapi
 from handler.search.backends import open_index
 from handler.search.endpoint import Search
 from handler.search.settings import SearchSettings
 from handler.service import Service
-
-OWN = ("/v1/models", MODEL, "/health")  # of the API's routes, those that the search function has too
 
 
 def table(settings: SearchSettings, beside_api: bool = False) -> Table:
@@ -30,7 +28,7 @@ def table(settings: SearchSettings, beside_api: bool = False) -> Table:
     def invoke(service: Service, event: Any) -> Response:
         return search.find(service, event)
 
-    others = routes.ROUTES if beside_api else {path: routes.ROUTES[path] for path in OWN}
+    others = routes.ROUTES if beside_api else {path: routes.ROUTES[path] for path in openapi.SHARED}
     found: dict[str, dict[str, routes.Endpoint]] = {
         **others,
         "/v1/search": {"POST": search.search},
@@ -48,4 +46,4 @@ def refusing(reason: str) -> Table:
         raise ApiError("not_ready", reason)
 
     search = {"/v1/search": {"POST": refuse}, "/v1/index": {"POST": refuse, "GET": refuse}}
-    return Table({**{path: routes.ROUTES[path] for path in OWN}, **search}, refuse)
+    return Table({**{path: routes.ROUTES[path] for path in openapi.SHARED}, **search}, refuse)

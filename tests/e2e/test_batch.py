@@ -95,6 +95,11 @@ def test_a_run_may_have_a_part_of_the_source(batch: Deployment) -> None:
     assert [key.rpartition("/")[2] for key in objects(batch, "vectors/") if "/run=part/" in key] == ["00000000.parquet"]
 
 
+def test_a_run_that_finds_no_image_succeeds(batch: Deployment) -> None:
+    ended = command(batch, "start", f"s3://{SOURCE}/in/none", "--stack", batch.name, "--run", "none", "--wait")
+    assert (ended["status"], ended["images"]) == ("SUCCEEDED", {"total": 0, "done": 0})
+
+
 def test_a_folder_on_this_machine_gives_what_the_bucket_gives(batch: Deployment, tmp_path: Path) -> None:
     for number in range(GOOD):
         (tmp_path / "photos" / "in").mkdir(parents=True, exist_ok=True)

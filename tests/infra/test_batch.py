@@ -119,7 +119,9 @@ def test_the_machine_plans_and_gives_each_plan_file_to_a_worker(template: Templa
     states = definition(template)["States"]
     assert states["More to list"]["Choices"] == [
         {"Variable": "$.planned.more", "BooleanEquals": True, "Next": "Plan"},
+        {"Variable": "$.planned.shards", "NumericEquals": 0, "Next": "Nothing to embed"},
     ]
+    assert states["Nothing to embed"] == {"Type": "Succeed"}
     shards = states["Shards"]
     assert (shards["MaxConcurrency"], shards["ToleratedFailurePercentage"]) == (7, 5)
     assert shards["ItemProcessor"]["ProcessorConfig"] == {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
@@ -139,7 +141,7 @@ def test_what_comes_and_what_goes_is_put_in_a_queue_with_a_dead_letter_queue(tem
     (rule,) = [item for item in resources(template, "AWS::Events::Rule") if "EventPattern" in item]
     assert rule["EventPattern"] == {
         "source": ["aws.s3"],
-        "detail-type": ["Object Created", "Object Deleted"],
+        "detail-type": ["Object Created", "Object Deleted", "Object Restore Completed"],
         "detail": {"bucket": {"name": ["photos"]}, "object": {"key": [{"prefix": "2026/"}]}},
     }
     (mapping,) = resources(template, "AWS::Lambda::EventSourceMapping")

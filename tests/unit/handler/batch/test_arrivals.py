@@ -27,7 +27,7 @@ def made(tmp_path: Path) -> Iterator[World]:
 
 def message(key: str, what: str = "Object Created", number: int = 0) -> dict[str, Any]:
     """One SQS record, with an event as EventBridge sends it (AmazonS3, "EventBridge event message structure")."""
-    created = {"size": 80, "etag": "b1946ac92492d2347c6235b4d2611184"} if what == "Object Created" else {}
+    created = {} if what == "Object Deleted" else {"size": 80, "etag": "b1946ac92492d2347c6235b4d2611184"}
     detail = {"version": "0", "bucket": {"name": SOURCE}, "object": {"key": key, "sequencer": "00", **created}}
     body = {"version": "0", "detail-type": what, "source": "aws.s3", "detail": detail}
     return {"messageId": f"{key}-{what}-{number}", "body": json.dumps(body), "eventSource": "aws:sqs"}
@@ -178,6 +178,19 @@ def test_an_object_that_s3_does_not_give_keeps_its_vector_and_is_embedded_once_i
     np.testing.assert_allclose(kept["a.png"], vector(1), atol=1e-6)
     np.testing.assert_allclose(kept["b.png"], vector(2), atol=1e-6)
     np.testing.assert_allclose(state(made, tmp_path)["a.png"], vector(100), atol=1e-6)
+
+
+def test_an_archived_object_is_embedded_when_it_is_restored(made: World, tmp_path: Path) -> None:
+    made.s3.put_object(Bucket=SOURCE, Key="a.png", Body=png(10), StorageClass="GLACIER")
+    held = arrivals.run([message("a.png")], made.work)
+    before = state(made, tmp_path) if made.names("vectors/") else {}
+    made.s3.restore_object(Bucket=SOURCE, Key="a.png", RestoreRequest={"Days": 1})
+
+    outcome = arrivals.run([message("a.png", "Object Restore Completed")], made.work)
+
+    assert held == {"batchItemFailures": [{"itemIdentifier": "a.png-Object Created-0"}]}
+    assert (before, outcome) == ({}, {"batchItemFailures": []})
+    np.testing.assert_allclose(state(made, tmp_path)["a.png"], vector(10), atol=1e-6)
 
 
 def test_an_object_that_may_not_be_read_is_in_errors_once_however_often_it_is_tried(

@@ -119,6 +119,19 @@ def test_what_a_killed_process_left_half_written_is_removed_by_the_next_one(
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["c"]
 
 
+@pytest.mark.parametrize("method", ["write", "write_once"])
+def test_what_has_its_name_is_on_the_disk(tmp_path: Path, method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that loses power must not have the name of a shard without its bytes: it would count as done."""
+    synced = []
+
+    def fsync(number: int) -> None:
+        synced.append((os.fstat(number).st_size, (tmp_path / "a" / "b").exists()))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    getattr(Directory(tmp_path), method)("a/b", b"shard")
+    assert synced == [(5, False)]
+
+
 def test_what_another_is_writing_now_is_left_alone(tmp_path: Path) -> None:
     one, other = Directory(tmp_path), Directory(tmp_path)
     with one._aside("a/b", b"one") as aside:

@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 
 from handler.errors import STATUS
-from handler.messages import MODEL
+from handler.messages import MODEL_PATH
 from handler.search.routes import table
 from handler.search.settings import SearchSettings
 from tests.unit.search_world import SearchFunction
@@ -27,7 +27,7 @@ def document(function: SearchFunction) -> Any:
 def test_it_describes_the_routes_and_no_other(function: SearchFunction, document: Any) -> None:
     described = {(path, method.upper()) for path, methods in document["paths"].items() for method in methods}
     assert described == {(path, method) for path, methods in function.table.routes.items() for method in methods}
-    assert {"/v1/search", "/v1/index", "/v1/models", MODEL, "/health", "/openapi.json"} == set(document["paths"])
+    assert {"/v1/search", "/v1/index", "/v1/models", MODEL_PATH, "/health", "/openapi.json"} == set(document["paths"])
     codes = document["components"]["schemas"]["Error"]["properties"]["error"]["properties"]["code"]["enum"]
     assert codes == sorted(STATUS)
 
