@@ -22,8 +22,8 @@ turns. [What each is, and how to run this](engines.md#beside-other-ways-to-run-t
 
 - Times are milliseconds, median / 20th percentile. *Towers*: pixels and token ids go in. *Whole requests*: JPEGs of \
 640x480 and texts go in, for ours through `lambda_handler`.
-- The cosines are the least of 32 to open_clip in fp32. A peer below {required} is shown in parentheses and not \
-counted: of images by the image cosine, of captions by the text cosine, of a start and of memory by both.
+- The cosines are the least of 32 to open_clip in fp32. What is below {required}, ours too, is shown in parentheses \
+and not counted: of images by the image cosine, of captions by the text cosine, of a start and of memory by both.
 - A floor is the time of a tower's products alone with 8-bit weights, each shape in the fastest of ONNX Runtime, \
 OpenVINO and torch; a caption's is the time to read the text tower's weights once. *x* is a cell's 20th percentile as \
 a multiple of the floor.
@@ -96,7 +96,7 @@ def _speed(result: Result, seconds: Sequence[float], workload: str, floors: Mapp
     cell = f"{middle(seconds) * 1000:.1f} / {low(seconds) * 1000:.1f}"
     if workload in floors:
         cell += f", {low(seconds) / floors[workload]:.1f}x"
-    return cell if result.ours or result.counts(workload) else f"({cell})"
+    return cell if result.counts(workload) else f"({cell})"
 
 
 def _peak(limits: Limits, workload: str, count: str) -> str:
@@ -119,7 +119,7 @@ def _starts(one: Comparison) -> str:
     for result in one.results:
         cells = [f"{middle(found):.2f} / {low(found):.2f}" for found in (result.cold, result.cold_on_one)]
         cells += [f"{middle(result.cold_peak) / 1e6:.0f}", f"{result.peak / 1e6:.0f}"]
-        rows.append([result.name, *(cell if result.ours or result.counts() else f"({cell})" for cell in cells)])
+        rows.append([result.name, *(cell if result.counts() else f"({cell})" for cell in cells)])
     return _table(rows)
 
 
@@ -146,7 +146,8 @@ def _leads(one: Comparison) -> str:
     rows = [["cell", "ahead", "wanted", "", "best peer that counts"]]
     for name, ahead, bar, peer in leads(one):
         met = ahead > bar if bar == MEMORY_BAR else ahead >= bar
-        rows.append([name, f"{ahead:.2f}x", f"{bar}x", "met" if met else "**not met**", peer])
+        told = "none of ours counts" if math.isnan(ahead) else f"{ahead:.2f}x"
+        rows.append([name, told, f"{bar}x", "met" if met else "**not met**", peer])
     return _table(rows)
 
 

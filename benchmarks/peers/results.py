@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-REQUIRED = 0.999  # least cosine to open_clip's vectors: a peer below it is shown and not counted
+REQUIRED = 0.999  # least cosine to open_clip's vectors: what is below it is shown and not counted, ours too
 NAN = float("nan")
 
 
@@ -63,30 +63,25 @@ def low(numbers: Sequence[float]) -> float:
 
 
 def lead(results: Sequence[Result], measure: str, workload: str) -> tuple[float, str] | None:
-    """Return how many times faster our better engine is than the best peer that counts, and that peer's name.
+    """Return how many times faster our better engine is than the best peer, of those that count; and that peer's name.
 
-    Medians; None where nobody on either side was measured.
+    Medians; None where nobody on either side was measured, NaN times where none of ours counts.
     """
-    ours = [
-        middle(one.warm[measure][workload]) for one in results if one.ours and workload in one.warm.get(measure, {})
-    ]
-    peers = [
-        (middle(one.warm[measure][workload]), one.name)
-        for one in results
-        if not one.ours and one.counts(workload) and workload in one.warm.get(measure, {})
-    ]
-    if not ours or not peers:
-        return None
-    best, name = min(peers)
-    return best / min(ours), name
+    measured = [one for one in results if workload in one.warm.get(measure, {})]
+    values = {one.name: middle(one.warm[measure][workload]) for one in measured}
+    return _lead(measured, values, {one.name for one in measured if one.counts(workload)})
 
 
 def lead_in(results: Sequence[Result], values: dict[str, float]) -> tuple[float, str] | None:
     """Return the same of one number of each, by name: a cold start, or a peak; NaN is one that was not measured."""
-    ours = [values[one.name] for one in results if one.ours and not math.isnan(values[one.name])]
-    peers = [
-        (values[one.name], one.name)
-        for one in results
-        if not one.ours and one.counts() and not math.isnan(values[one.name])
-    ]
-    return (min(peers)[0] / min(ours), min(peers)[1]) if ours and peers else None
+    measured = [one for one in results if not math.isnan(values[one.name])]
+    return _lead(measured, values, {one.name for one in measured if one.counts()})
+
+
+def _lead(measured: Sequence[Result], values: dict[str, float], counted: set[str]) -> tuple[float, str] | None:
+    ours = [one.name for one in measured if one.ours]
+    peers = [(values[one.name], one.name) for one in measured if not one.ours and one.name in counted]
+    if not ours or not peers:
+        return None
+    best, name = min(peers)
+    return best / min((values[one] for one in ours if one in counted), default=NAN), name

@@ -60,6 +60,17 @@ def test_a_peer_counts_for_the_tower_whose_vectors_are_right_and_one_that_is_ahe
     assert "| caption, towers | 3.00x | 2.5x | met | close |" in told
 
 
+def test_an_engine_of_ours_below_the_required_cosine_is_not_counted_either() -> None:
+    fast = result("ours, inexact", 0.01, 0.01, (0.99897, 0.9995), ours=True)
+    assert ahead([OURS, fast, CLOSE], "image") == (1.2, "close")
+    assert ahead([OURS, fast, CLOSE], "caption") == (15.0, "close")
+
+    told = markdown([Comparison("ViT-B-32", "AMX on", [fast, CLOSE], Limits({}, {}), {})], FACTS)
+    assert "| ours, inexact | (10.0 / 10.0) |" in told
+    assert "| image, towers | none of ours counts | 1.1x | **not met** | close |" in told
+    assert "| cold | none of ours counts | 1.7x | **not met** | close |" in told
+
+
 def test_every_cell_is_a_multiple_of_its_floor_which_stands_below_it_with_the_peaks() -> None:
     limits = Limits({"int8 on 2": 2e12}, {"image": 0.04})
 
