@@ -13,6 +13,7 @@ from openvino.passes import ConstantFolding, Manager
 
 from layer.engines import Recipe
 from layer.export.ir_file import partition_constants
+from layer.export.query_scale import fold_scales
 from layer.export.split_products import split_products
 from layer.export.static_ranges import read_static_ranges
 
@@ -27,6 +28,7 @@ def write_ir(fp32: Path, recipe: Recipe, target: Path) -> None:
     if recipe.block:
         _fold(model)
         split_products(model)
+        fold_scales(model)
         _quantize(model, None if recipe.per_token else recipe.block, read_static_ranges(fp32, recipe))
     if recipe.per_token:
         _add_vnni_check(model)

@@ -12,11 +12,11 @@ def split_products(model: Any) -> None:
     In 8 bits the plugin scales each part behind the Split, and copies it for that: a twentieth of a small tower's time.
     """
     for node in model.get_ordered_ops():
-        if node.get_type_name() == "Split" and (found := _product_and_bias(node.input_value(0).get_node())):
+        if node.get_type_name() == "Split" and (found := product_and_bias(node.input_value(0).get_node())):
             _replace(node, *found)
 
 
-def _product_and_bias(node: Any) -> tuple[Any, Any] | None:
+def product_and_bias(node: Any) -> tuple[Any, Any] | None:
     """Return a product with a matrix, and what is added to it, None where nothing is; None for anything else."""
     bias = None
     if node.get_type_name() == "Add":

@@ -6,11 +6,9 @@ from typing import cast
 import numpy as np
 import onnx
 import onnxruntime
-import openvino
 import pytest
 import torch
 from numpy.typing import NDArray
-from openvino import opset13 as ops
 from torch import nn
 
 from handler.engines.openvino_engine import compile_configs
@@ -20,14 +18,12 @@ from layer.export.attention import export_friendly_attention
 from layer.export.onnx_int8 import write_runtime_graph
 from layer.export.openvino_ir import write_ir
 from layer.export.parity_gate import BF16, NO_INTEGERS, recipes_of
-from layer.export.split_products import split_products
 from layer.export.static_ranges import read_static_ranges, write_static_ranges
 from layer.spec import ModelSpec
 from tests.offline.processor import GRAPH, by_openvino
 
 TOKENS, CHANNELS = 7, 64
 CALIBRATED, SEEN = 24, 8
-IN_F32 = {"INFERENCE_PRECISION_HINT": "f32"}
 NONE = Recipe("none", 128, 8, per_token=True, static_noise=0.001)
 
 
@@ -166,31 +162,6 @@ def test_texts_have_no_fixed_ranges() -> None:
         ]
         for causal in (True, False):
             assert not any(recipe.static_noise for recipe in recipes_of(model, "text", facts(causal)))
-
-
-@pytest.mark.parametrize("biased", [True, False])
-@pytest.mark.parametrize("transposed", [True, False])
-def test_a_product_that_is_split_becomes_one_for_each_part(biased: bool, transposed: bool) -> None:
-    rng = np.random.default_rng(0)
-    x = ops.parameter([-1, 5, 8], np.float32)
-    matrix = rng.standard_normal((8, 12)).astype(np.float32)
-    given = ops.constant(matrix.T.copy() if transposed else matrix)
-    product = ops.matmul(x, given, False, transposed)
-    if biased:
-        product = ops.add(product, ops.constant(rng.standard_normal((1, 1, 12)).astype(np.float32)))
-    parts = ops.split(product, ops.constant(-1), 3)
-    model = openvino.Model([ops.result(parts.output(place)) for place in range(3)], [x])
-    values = rng.standard_normal((2, 5, 8)).astype(np.float32)
-    before = openvino.compile_model(model, "CPU", IN_F32)(values)
-    expected = [before[place].copy() for place in range(3)]
-
-    split_products(model)
-
-    kinds = [node.get_type_name() for node in model.get_ops()]
-    assert (kinds.count("MatMul"), kinds.count("Split")) == (3, 0)
-    found = openvino.compile_model(model, "CPU", IN_F32)(values)
-    for place in range(3):
-        assert found[place] == pytest.approx(expected[place], abs=1e-5)
 
 
 def test_bfloat16_is_for_processors_that_have_it_and_towers_that_were_measured_so() -> None:
