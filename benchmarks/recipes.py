@@ -55,8 +55,7 @@ def report(trained: Path, scratch: Path, chart: Path | None) -> Iterator[str]:
     for engine in ENGINES:
         tried = [exactness(folder, engine, scratch / name) for name, folder in folders.items()]
         for row in zip(*tried, strict=True):
-            cosines = " | ".join(f"{_shown(one.image, one.required)} | {_shown(one.text, one.required)}" for one in row)
-            yield f"| `{engine}` | {row[0].recipe} | {cosines} |"
+            yield f"| `{engine}` | {row[0].recipe} | {' | '.join(_shown(one) for one in row)} |"
 
 
 def exactness(folder: Path, engine: str, scratch: Path) -> "list[Exactness]":
@@ -72,8 +71,9 @@ def exactness(folder: Path, engine: str, scratch: Path) -> "list[Exactness]":
         return list(every_recipe(model, spec, sources, scratch / "cache", Path(place)))
 
 
-def _shown(cosine: float, required: float) -> str:
-    return f"{cosine:.5f}" if cosine >= required else f"**{cosine:.5f}, refused**"
+def _shown(one: "Exactness") -> str:
+    towers = ((one.image, one.image_required), (one.text, one.text_required))
+    return " | ".join(f"{found:.5f}" if found >= least else f"**{found:.5f}, refused**" for found, least in towers)
 
 
 if __name__ == "__main__":

@@ -29,8 +29,8 @@ class Recipe:
     static_noise: float = 0.0
 
     @property
-    def for_images_alone(self) -> bool:
-        """Tell whether it is none for texts, which are too various to calibrate on."""
+    def static(self) -> bool:
+        """Tell whether it has fixed ranges. It is none for texts then, which are too various to calibrate on."""
         return self.static_noise > 0
 
     @property

@@ -7,25 +7,22 @@ from pathlib import Path
 from layer.bundle import manifest
 from layer.bundle.records import ExportedFacts
 from layer.export import tokenizer_form
+from layer.export.bounds import least_cosine
 from layer.export.export_cache import exported
-from layer.export.parity_gate import MIN_COSINE, TOWERS, Comparison, fp32_graphs, recipes_of, write_tower
+from layer.export.parity_gate import TOWERS, Comparison, fp32_graphs, recipes_of, write_tower
 from layer.sources.fetch import Fetched
 from layer.spec import ModelSpec, Spec
 
 
 @dataclass(frozen=True)
 class Exactness:
-    """The least cosine to open_clip of a model's towers by one recipe, of which `required` passes."""
+    """The least cosine to open_clip of a model's towers by one recipe, and what each has to reach."""
 
     recipe: str
     image: float
     text: float
-    required: float
-
-    @property
-    def refused(self) -> tuple[str, ...]:
-        """The towers for which the next recipe is tried."""
-        return tuple(tower for tower in TOWERS if vars(self)[tower] < self.required)
+    image_required: float
+    text_required: float
 
 
 def every_recipe(
@@ -50,4 +47,5 @@ def every_recipe(
         for tower in TOWERS:
             write_tower(made, graphs[tower], model.engine, tower, taken[tower], folder)
         found = comparison.compare(taken, "full").parity
-        yield Exactness(recipe.name, found.min_image_cosine, found.min_text_cosine, MIN_COSINE[model.precision])
+        required = [least_cosine(model.precision, taken[tower].name) for tower in ("image", "text")]
+        yield Exactness(recipe.name, found.min_image_cosine, found.min_text_cosine, *required)

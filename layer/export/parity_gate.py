@@ -10,6 +10,7 @@ from layer.bundle.records import Export, ExportedFacts, ModelEntry, Parity, Towe
 from layer.engines import ENGINES, Recipe
 from layer.errors import ExportError
 from layer.export import tokenizer_form
+from layer.export.bounds import MIN_COSINE, MOST_BF16_LOSS, least_cosine
 from layer.export.export_cache import exported
 from layer.export.rounded_activations import rounded
 from layer.progress import steps
@@ -17,10 +18,8 @@ from layer.sources.fetch import Fetched
 from layer.spec import ModelSpec, Spec
 
 TOWERS = ("image", "text")
-MIN_COSINE = {"fp32": 0.99999, "int8": 0.999}  # cosine to open_clip, of the worst sample
 BF16 = "bf16"  # variants, as the handler tells them
 NO_INTEGERS = "f32, no 8-bit products"
-MOST_BF16_LOSS = 1.5  # of what the same tower loses in fp32
 JPEG_DECODING = {"fp32": "full", "int8": "reduced"}  # what is tried first
 
 
@@ -44,7 +43,9 @@ class Compared:
     @property
     def inexact(self) -> tuple[str, ...]:
         """The towers that are not exact enough."""
-        return tuple(tower for tower in TOWERS if self._lowest(tower) < self.required)
+        recipes = {"image": self.export.image.recipe, "text": self.export.text.recipe}
+        least = {tower: least_cosine(self.entry.precision, recipe) for tower, recipe in recipes.items()}
+        return tuple(tower for tower in TOWERS if self._lowest(tower) < least[tower])
 
     def passed(self, tried: list[Trial]) -> ModelEntry:
         """Return the entry with what was measured, the bound, and the recipes that did not pass."""
@@ -180,7 +181,7 @@ def recipes_of(model: ModelSpec, tower: str, facts: TowerFacts) -> tuple[Recipe,
     every = engine.recipes[model.precision]
     if tower == "image":
         return every
-    for_texts = [recipe for recipe in every if not recipe.for_images_alone]
+    for_texts = [recipe for recipe in every if not recipe.static]
     if engine.causal_text and facts.causal_text:
         for_texts = [engine.causal_text if recipe.per_token else recipe for recipe in for_texts]
     return tuple(for_texts)

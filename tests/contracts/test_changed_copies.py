@@ -16,14 +16,14 @@ from infra import package as infra_package
 from layer.bundle import manifest as layer_manifest
 from layer.bundle import records
 from layer.engines import ENGINES
-from layer.export import parity_gate
+from layer.export import bounds
 from layer.package import digest, pipeline
 from layer.registry import lambda_limits
 from layer.spec import CHOICES
 from tests.contracts import test_facts, test_formats, test_route_table, test_settings
 
 HANDLER, LAYER = "handler/manifest.py", "layer/bundle/manifest.py"
-GATE = "layer/export/parity_gate.py"
+BOUNDS = "layer/export/bounds.py"
 
 
 class Change(NamedTuple):
@@ -56,8 +56,8 @@ FACTS = [
     Change(
         test_facts.test_the_packages_schema, pipeline, "SCHEMA", 99, ("infra/package.py", "layer/package/pipeline.py")
     ),
-    Change(test_facts.test_the_least_cosine_to_open_clip, golden, "MIN_COSINE", {}, ("handler/golden.py", GATE)),
-    Change(test_facts.test_the_least_cosine_to_open_clip, parity_gate, "MIN_COSINE", {}, ("handler/golden.py", GATE)),
+    Change(test_facts.test_the_least_cosine_to_open_clip, golden, "MIN_COSINE", {}, ("handler/golden.py", BOUNDS)),
+    Change(test_facts.test_the_least_cosine_to_open_clip, bounds, "MIN_COSINE", {}, ("handler/golden.py", BOUNDS)),
     Change(
         test_facts.test_the_offline_environment,
         offline,
