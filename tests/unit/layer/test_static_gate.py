@@ -22,7 +22,7 @@ from tests.unit.manifests import model
 def test_fixed_ranges_have_to_leave_a_quarter_of_what_the_bound_allows(
     recipe: Recipe, image: float, text: float, inexact: tuple[str, ...]
 ) -> None:
-    towers = {"image": TowerRecipe(recipe.name, 128), "text": TowerRecipe(ROWS.name, 256)}
-    export = Export(causal_text=True, end_id=None, token_table=False, **towers)
+    towers = TowerRecipe(recipe.name, 128), TowerRecipe(ROWS.name, 256)
+    export = Export(causal_text=True, end_id=None, token_table=False, image=towers[0], text=towers[1])
     entry = model("org/model", engine="openvino", precision="int8", export=export)
     assert Compared(entry, export, Parity(text, image, texts=1, images=1)).inexact == inexact
