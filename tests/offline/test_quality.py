@@ -21,7 +21,7 @@ from layer.demo.evaluate import load
 from layer.demo.quality_data import write_pairs
 from layer.demo.snapshot import HUB
 from layer.engines import ENGINES, Recipe
-from layer.export import onnx_int8, parity_gate
+from layer.export import bounds, onnx_int8
 from tests.conftest import ROOT, SPEC
 from tests.documents import Block, marked
 from tests.transcript import difference
@@ -140,7 +140,7 @@ def test_weights_of_3_bits_are_refused_by_the_gate_with_the_numbers(
     assert layer(root, "build", *cache) == 1, "the cosines alone refuse it"
     assert "3 bits: 0." in capsys.readouterr().err
 
-    broken.setattr(parity_gate, "MIN_COSINE", {"int8": -1.0})
+    broken.setitem(bounds.MIN_COSINE, "int8", -1.0)
     broken.setattr(verify, "run_handler", lambda *_, **__: {"ok": True, "models": []})
     assert layer(root, "build", *cache) == 1
     told = capsys.readouterr().err.partition("error: ")[2]
