@@ -15,6 +15,8 @@ from benchmarks.child import Embed, peak, plain_recipe, shipped_handler
 
 def main() -> None:
     """Embed one image and one text as soon as possible, then each workload as often as it says."""
+    if len(sys.argv) != 2 or "BENCH_STARTED" not in os.environ:
+        sys.exit("error: `python -m benchmarks.memory` starts this process; run that")
     started = float(os.environ["BENCH_STARTED"])
     asked: dict[str, Any] = json.loads(Path(sys.argv[1]).read_text())
     embed, _ = plain_recipe() if os.environ.get("BENCH_PLAIN") else shipped_handler()

@@ -32,4 +32,6 @@ def _write(line: dict[str, object]) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 4:
+        sys.exit("error: `python -m layer doctor` starts this process; run that")
     main(*sys.argv[1:])

@@ -33,12 +33,12 @@ for. {seen} of {families} families were run on all three engines.
 Each family is built from a hub with **random weights** of the named architecture. The shipped handler serves it in
 a process without a network. The cosines are the lowest to open_clip's own embeddings over the golden samples, texts
 / images. `onnx` and `openvino` use 8 bits; the build has compared them on more samples, with 0.999 as the bound.
-The recipe is per-token int8. Where a tower was not exact enough with it, brackets name the recipe of each tower,
-texts / images; a number is the size of the blocks of weights. Random weights show that a model loads, exports and
-computes the same. How exact 8 bits are on trained weights shows in the build of the real model. (s): the config was
-shrunk, to two layers a tower if it names the number of layers. The reason is that the smallest member of the family
-has over 400M parameters, or that it was a quick run (`QUICK=1 make models`). Layer: whether the 8-bit model fits
-into a layer beside the code of ONNX Runtime; a shrunk model counts with its true size.
+Without brackets, every tower has a scale for each token. Else brackets name the recipe of each tower, texts / images
+([what they are](engines.md#what-the-build-does)); a number is the size of the blocks of weights. Random weights show
+that a model loads, exports and computes the same. How exact 8 bits are on trained weights shows in the build of the
+real model. (s): the config was shrunk, to two layers a tower if it names the number of layers. The reason is that the
+smallest member of the family has over 400M parameters, or that it was a quick run (`QUICK=1 make models`). Layer:
+whether the 8-bit model fits into a layer beside the code of ONNX Runtime; a shrunk model counts with its true size.
 
 """
 

@@ -63,8 +63,7 @@ def _build(builder: Builder, spec: str, engine: str) -> dict[str, Any]:
     if run.returncode:
         _, found, error = run.stderr.rpartition("error: ")
         return {"refused": re.sub(r"\s+", " ", error) if found else run.stderr[-500:]}
-    [place] = builder.root.glob("cache/built/*/*/report.json")
-    [report] = json.loads(place.read_text())["models"]
+    [report] = builder.reports(engine)
     sizes = {path.name: path.stat().st_size for path in (builder.bundle / "models").rglob("*") if path.is_file()}
     [entry] = json.loads(builder.manifest)["models"]
     towers = ("text", "image") if "export" in entry else ()

@@ -1,5 +1,6 @@
 """Runs `python -m layer build` as a user does, with the local hub as its hub."""
 
+import json
 import os
 import signal
 import subprocess
@@ -7,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from layer.bundle import sandbox
 from tests.hub.server import Hub
@@ -41,6 +43,11 @@ class Builder:
     @property
     def manifest(self) -> bytes:
         return (self.bundle / "manifest.json").read_bytes()
+
+    def reports(self, engine: str = "*") -> list[dict[str, Any]]:
+        """What the shipped handler said of each model that is kept built: of one engine, one build at most."""
+        places = self.root.glob(f"cache/built/*/{engine}-*/report.json")
+        return [model for place in places for model in json.loads(place.read_text())["models"]]
 
     def start(self, spec: str = TINY, *options: str) -> "subprocess.Popen[str]":
         self.root.mkdir(exist_ok=True)

@@ -90,8 +90,7 @@ def test_caches_of_open_clips_own_calls_become_a_bundle_without_a_network(hub: H
 
 def cosines(builder: Builder) -> Iterator[float]:
     """The lowest cosines of the shipped handler to open_clip, of each model's texts and images."""
-    for place in builder.root.glob("cache/built/*/*/report.json"):
-        [report] = json.loads(place.read_text())["models"]
+    for report in builder.reports():
         assert report["token_ids_equal"]
         yield from (report["min_text_cosine"], report["min_image_cosine"])
 

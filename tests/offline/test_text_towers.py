@@ -34,8 +34,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         run = builder.run("engine = 'onnx'\n".join([*tables, ""]))
     assert run.returncode == 0, run.stderr
     entries = {entry["id"]: entry for entry in json.loads(builder.manifest)["models"]}
-    for place in builder.root.glob("cache/built/*/*/report.json"):
-        [report] = json.loads(place.read_text())["models"]
+    for report in builder.reports("onnx"):
         entries[report["id"]]["report"] = report
     return entries
 
