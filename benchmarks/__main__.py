@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from benchmarks import page_cache, samples
 from benchmarks.child_environ import child_environ
@@ -27,6 +26,7 @@ from benchmarks.peers import run as peers
 from benchmarks.report import Contender, Report, command, write
 from console.parser import Parser, count
 from console.run import run
+from layer.progress import each
 
 ENGINES = [("torch", "fp32"), ("onnx", "fp32"), ("onnx", "int8"), ("openvino", "fp32"), ("openvino", "int8")]
 # name, images, texts, runs
@@ -112,8 +112,7 @@ def measure(
         for cpus, workloads in ((None, WORKLOADS), (1, ONE_BY_ONE)):
             requests[cpus] = Path(name) / f"request-{cpus}.json"
             requests[cpus].write_text(json.dumps(_request(workloads)))
-        for contender, cpus in (bar := tqdm(turns, desc=model.name, unit="start")):
-            bar.set_postfix_str(contender)
+        for contender, cpus in each(turns, model.name, "start", lambda turn: turn[0]):
             environ = {**environs[contender], "OPENCLIP_CACHE_DIR": f"{name}/cache"}
             if cpus is None:
                 samples[contender].append(_start(requests[cpus], environ))

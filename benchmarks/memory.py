@@ -19,8 +19,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from benchmarks import cost_page, page_cache, samples
 from benchmarks.child_environ import child_environ
 from benchmarks.errors import BenchmarkError
@@ -32,6 +30,7 @@ from console.parser import Parser, count
 from console.run import run
 from layer.bundle import manifest
 from layer.errors import BuildError
+from layer.progress import each
 
 SETTINGS = (1024, 1280, 1769, 2048, 2560, 3008, 3538)  # MB; the last buys two processors
 WHOLE = (1769, 3008, 3538)  # of fp32, which takes seconds to start
@@ -119,9 +118,9 @@ def _sweep(contenders: list[Contender], asked: Path, options: Namespace, place: 
         for number, one in enumerate(contenders)
         if memory in one.settings and (turn == 0 or one.precision == "int8")
     ]
-    for memory, number in (bar := tqdm(turns, unit="start")):
+    names = [f"{one.model} {one.engine}" for one in contenders]
+    for memory, number in each(turns, "memory settings", "start", lambda turn: f"{names[turn[1]]} {turn[0]} MB"):
         one = contenders[number]
-        bar.set_postfix_str(f"{one.model} {one.engine} {memory} MB")
         environ = {**one.environ, "OPENCLIP_CACHE_DIR": f"{place}/cache"}
         if memory == SETTINGS[-1]:
             environ["BENCH_BATCH"] = "1"

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from benchmarks import event, page_cache, samples
 from benchmarks.child_environ import child_environ
@@ -25,6 +24,7 @@ from benchmarks.models import ROOT
 from benchmarks.start.page import Bar, Start, write
 from console.parser import Parser, count
 from console.run import run
+from layer.progress import each
 
 CASES = {"image": (1, 0), "caption": (0, 1), "both": (1, 1)}  # images and captions
 
@@ -77,8 +77,7 @@ def measure(bars: Sequence[tuple[Path, Bar]], runs: int) -> dict[Bar, list[Start
             asked = event.embeddings([image] * images, [samples.CAPTION] * captions)
             Path(scratch, f"{case}.json").write_text(json.dumps(asked))
         turns = [one for _ in range(runs) for one in bars]
-        for bundle, bar in (progress := tqdm(turns, unit="start")):
-            progress.set_postfix_str(" ".join(bar))
+        for bundle, bar in each(turns, "cold starts", "start", lambda turn: " ".join(turn[1])):
             found[bar].append(start(bundle, Path(scratch, f"{bar.case}.json")))
     return found
 

@@ -7,29 +7,56 @@ import hashlib
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol, TypeVar
 
 from tqdm import tqdm
 
 _CHUNK = 1 << 20  # bytes
 LINE_SECONDS = 15.0  # between two lines of a log
+Item = TypeVar("Item")
 
 
 class Bar(Protocol):
-    """What counts: `update` is told how much came since the last call."""
+    """What counts: `update` is told how much came since the last call. `total` may be set anew."""
 
-    def update(self, count: int = 1) -> Any:
+    total: int
+
+    def update(self, count: int = 1) -> object:
         """Count on."""
+
+    def note(self, text: str) -> None:
+        """Say what is under way, or how it stands, beside the numbers."""
+
+
+class _Drawn:
+    """The bar of a terminal."""
+
+    def __init__(self, shown: "tqdm[None]") -> None:
+        self._shown = shown
+
+    @property
+    def total(self) -> int:
+        return int(self._shown.total)
+
+    @total.setter
+    def total(self, total: int) -> None:
+        self._shown.total = total
+
+    def update(self, count: int = 1) -> None:
+        self._shown.update(count)
+
+    def note(self, text: str) -> None:
+        self._shown.set_postfix_str(text)
 
 
 class _Lines:
     """The bar of a log: a line at the beginning, one every 15 seconds, one at the end."""
 
     def __init__(self, title: str, total: int, unit: str, done: int) -> None:
-        self.title, self.total, self.unit, self.done = title, total, unit, done
+        self.title, self.total, self.unit, self.done, self.noted = title, total, unit, done, ""
         self.started = self.printed = time.monotonic()
         self.say()
 
@@ -39,14 +66,16 @@ class _Lines:
             self.printed = time.monotonic()
             self.say()
 
+    def note(self, text: str) -> None:
+        self.noted = f", {text}" if text else ""
+
     def say(self) -> None:
         share = f" ({self.done * 100 // self.total}%)" if self.total else ""
-        printed = f"{_amount(self.done, self.unit)} of {_amount(self.total, self.unit)}{share}"
-        print(f"{self.title}: {printed}", file=sys.stderr, flush=True)
-
-
-def _amount(count: int, unit: str) -> str:
-    return f"{count / 1e6:,.1f} MB" if unit == "B" else f"{count:,} {unit}s"
+        if self.unit == "B":
+            printed = f"{self.done / 1e6:,.1f} MB of {self.total / 1e6:,.1f} MB{share}"
+        else:
+            printed = f"{self.done:,} of {self.total:,} {self.unit}{'' if self.total == 1 else 's'}{share}"
+        print(f"{self.title}: {printed}{self.noted}", file=sys.stderr, flush=True)
 
 
 @contextmanager
@@ -54,12 +83,23 @@ def bar(title: str, total: int, unit: str = "B", done: int = 0) -> Iterator[Bar]
     """Show how much of `total` is done: bytes where `unit` is "B"."""
     if sys.stderr is not None and sys.stderr.isatty():
         with tqdm(total=total, initial=done, desc=title, unit=unit, unit_scale=unit == "B") as shown:
-            yield shown
+            yield _Drawn(shown)
         return
     lines = _Lines(title, total, unit, done)
     yield lines
     if lines.done != done:
         lines.say()
+
+
+def each(
+    items: Sequence[Item], title: str, unit: str, noted: Callable[[Item], str] = lambda item: ""
+) -> Iterator[Item]:
+    """Yield the items under a bar that counts them; `noted` says what is told of an item while it is under way."""
+    with bar(title, len(items), unit) as shown:
+        for item in items:
+            shown.note(noted(item))
+            yield item
+            shown.update()
 
 
 def file_sha256(path: Path, advance: Callable[[int], object] = lambda _: None) -> str:

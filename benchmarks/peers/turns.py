@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from operator import attrgetter, itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from benchmarks.peers.contender import Entry, Start
 from benchmarks.peers.entries import REFERENCE
 from benchmarks.peers.processes import ContenderError, Process, running
 from benchmarks.peers.results import Result, low
+from layer.progress import bar, each
 
 # what, how many of it, and how often in a round
 WORKLOADS = (
@@ -63,7 +65,7 @@ class Turns:
         self._starts(starts, begin + COLD_SHARE * seconds)
         with ExitStack() as stack:
             alive = dict(self._alive(stack))
-            for name, process in tqdm(alive.items(), desc=f"{self._label}, vectors", unit="contender"):
+            for name, process in each(list(alive.items()), f"{self._label}, vectors", "contender", itemgetter(0)):
                 with self._told(name):
                     vectors = process.ask({"do": "vectors"})
                     self._found[name].compare(vectors, self._start.peers / "inputs")
@@ -90,17 +92,17 @@ class Turns:
 
     def _starts(self, starts: int, until: float) -> None:
         turns = [(cpus, entry) for cpus in (0, 1) for entry in self._entries]
-        with tqdm(total=starts * len(turns), desc=f"{self._label}, cold", unit="start") as bar:
+        with bar(f"{self._label}, cold", starts * len(turns), "start") as shown:
             for turn in range(starts):
                 begin = time.monotonic()
                 for cpus, entry in turns:
-                    bar.set_postfix_str(entry.name)
+                    shown.note(entry.name)
                     if not self._found[entry.name].failed:
                         self._cold(entry, cpus)
-                    bar.update()
+                    shown.update()
                 self._keep(list(self._found.values()))
                 if 2 * time.monotonic() - begin > until:  # another turn as long as this one
-                    bar.total = (turn + 1) * len(turns)
+                    shown.total = (turn + 1) * len(turns)
                     break
 
     def _cold(self, entry: Entry, cpus: int) -> None:
@@ -115,7 +117,7 @@ class Turns:
                 result.cold_peak.append(first["cold_peak"])
 
     def _alive(self, stack: ExitStack) -> Iterator[tuple[str, Process]]:
-        for entry in tqdm(self._going(), desc=f"{self._label}, loaded", unit="contender"):
+        for entry in each(self._going(), f"{self._label}, loaded", "contender", attrgetter("name")):
             with self._told(entry.name):
                 yield entry.name, stack.enter_context(running(*self._command(entry, 0, stops=False)))
 
@@ -127,18 +129,18 @@ class Turns:
             for entry in self._going()
             if getattr(entry, measure)
         ]
-        with tqdm(total=rounds * len(asks), desc=f"{self._label}, warm", unit="cell") as bar:
+        with bar(f"{self._label}, warm", rounds * len(asks), "cell") as shown:
             for round_ in range(rounds):
                 begin = time.monotonic()
                 for entry, measure, workload in asks:
-                    bar.set_postfix_str(entry.name)
+                    shown.note(entry.name)
                     if not self._found[entry.name].failed:
                         with self._told(entry.name):
                             self._ask(alive[entry.name], entry.name, measure, workload)
-                    bar.update()
+                    shown.update()
                 self._keep(list(self._found.values()))
                 if round_ + 1 >= LEAST_ROUNDS and 2 * time.monotonic() - begin > until:
-                    bar.total = (round_ + 1) * len(asks)
+                    shown.total = (round_ + 1) * len(asks)
                     break
 
     def _ask(self, process: Process, name: str, measure: str, workload: tuple[str, str, int, int]) -> None:

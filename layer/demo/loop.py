@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from tqdm import trange
 
 from layer.demo.batches import Batches
 from layer.demo.rendering import Scene
+from layer.progress import bar
 
 Loss = Callable[[Sequence[torch.Tensor], list[Scene], list[Scene]], torch.Tensor]
 
@@ -41,18 +41,19 @@ def fit(model: torch.nn.Module, batches: Batches, plan: Plan, loss_of: Loss) -> 
     """Train in place; `loss_of` takes what the model returned, the images' scenes and the captions' meanings."""
     optimizer = torch.optim.AdamW(_groups(model, plan.weight_decay), lr=plan.peak_learning_rate, betas=(0.9, 0.98))
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, plan.learning_rate)
-    progress = trange(plan.steps, desc="training", unit="step")
-    for step in progress:
-        batch = batches.draw(with_pairs=step >= plan.pairs_from)
-        with torch.autocast("cpu", torch.bfloat16, enabled=plan.bfloat16):
-            output = model(batch.pixels, batch.token_ids)
-        loss = loss_of(output, batch.scenes, batch.meanings)
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-        progress.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
+    with bar("training", plan.steps, "step") as shown:
+        for step in range(plan.steps):
+            batch = batches.draw(with_pairs=step >= plan.pairs_from)
+            with torch.autocast("cpu", torch.bfloat16, enabled=plan.bfloat16):
+                output = model(batch.pixels, batch.token_ids)
+            loss = loss_of(output, batch.scenes, batch.meanings)
+            optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            schedule.step()
+            shown.note(f"loss {loss.item():.3f}")
+            shown.update()
 
 
 def same(scenes: list[Scene], meanings: list[Scene]) -> torch.Tensor:

@@ -9,9 +9,9 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from tqdm import tqdm
 
 from layer.demo.shapes import THINGS, Thing, draw, random_pair, swapped
+from layer.progress import each
 
 # First word of every seed: training never sees an image that evaluation draws. Tests draw from 2 on.
 TRAINING, HELD_OUT = 0, 1
@@ -64,6 +64,6 @@ def _render(what: str, job: "partial[list[tuple[NDArray[np.uint8], Scene]]]", co
     chunks = [range(start, min(start + _CHUNK, count)) for start in range(0, count, _CHUNK)]
     spawn = multiprocessing.get_context("spawn")  # forking a process that has started torch's threads may hang
     with ProcessPoolExecutor(os.cpu_count(), mp_context=spawn) as workers:
-        done = list(tqdm(workers.map(job, chunks), desc=f"drawing {what}", total=len(chunks)))
-    drawn = [item for chunk in done for item in chunk]
+        done = zip(each(chunks, f"drawing {what}", "chunk"), workers.map(job, chunks), strict=True)
+        drawn = [item for _, chunk in done for item in chunk]
     return RenderedImages(np.stack([pixels for pixels, _ in drawn]), [scene for _, scene in drawn])

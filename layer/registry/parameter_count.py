@@ -11,12 +11,12 @@ from typing import Any
 
 import torch
 from torch import nn
-from tqdm import tqdm
 
 from console.parser import Parser
 from console.run import run
 from layer.errors import BuildError
 from layer.openclip import open_clip
+from layer.progress import each
 from layer.registry import meta_model
 from layer.registry.patches import cuts_patches
 from layer.sources.resolve import source_plan
@@ -127,7 +127,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _command(arguments: Sequence[str] | None) -> None:
     Parser(prog="python -m layer.registry.parameter_count", description=__doc__).parse_args(arguments)
-    models = {name: count(name) for name in tqdm(open_clip.list_models(), unit="model")}
+    models = {name: count(name) for name in each(open_clip.list_models(), "counting", "model")}
     lines = [
         f' "open_clip": "{open_clip.__version__}"',
         ' "models": {\n  ' + ",\n  ".join(f"{json.dumps(k)}: {json.dumps(v)}" for k, v in models.items()) + "\n }",
