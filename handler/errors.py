@@ -38,6 +38,7 @@ STATUS = {
     "s3_not_enabled": 400,
     "bucket_not_allowed": 403,
     "object_not_found": 404,
+    "object_archived": 403,
     "object_not_readable": 403,
     "object_too_large": 413,
     "s3_unavailable": 503,

@@ -3,7 +3,7 @@
 Events come twice, late and out of order, so none is believed. An object that is there is embedded; one that is gone is
 recorded as deleted; both with the time of the look. S3 is strongly consistent: of all records of a key, the one with
 the latest look is right, whatever order they were written in. Of an object that S3 does not give nothing is recorded:
-its event goes back, and to the dead-letter queue in the end.
+its event goes back, and to the dead-letter queue in the end. An archived one has another event when it is restored.
 """
 
 import hashlib
@@ -17,7 +17,8 @@ from handler.batch.shard import Work
 
 PARTITION = "arrivals"  # as `run=arrivals`: readers of a Hive layout stop at a directory that is no key=value
 GONE = "object_not_found"
-DENIED, AWAY = "object_not_readable", "s3_unavailable"  # of what may be there, with an image in it
+# of what may be there, with an image in it
+DENIED, ARCHIVED, AWAY = "object_not_readable", "object_archived", "s3_unavailable"
 
 Key = tuple[str, str]
 
@@ -56,14 +57,15 @@ def _row(detail: dict[str, Any]) -> Row:
 def _store(work: Work, embedded: list[Embedded], failed: list[Failed]) -> set[Key]:
     """Write what the looks have found; returns the keys of the objects that S3 did not give."""
     held = [item for item in failed if item.code in (DENIED, AWAY)]
-    failed = [item for item in failed if item.code not in (DENIED, AWAY)]
+    listed = [item for item in failed if item.code in (DENIED, ARCHIVED)]
+    failed = [item for item in failed if item.code not in (DENIED, ARCHIVED, AWAY)]
     broken = [item for item in failed if item.code != GONE]
     # Named by all rows, broken ones too, or two batches of broken images would have one name.
     every = [item.row for item in embedded] + [item.row for item in failed]
     name = _name((row.bucket, row.key, row.seen_at) for row in every)
-    if denied := [item for item in held if item.code == DENIED]:  # named without the look: they are tried again
-        again = _name((item.row.bucket, item.row.key) for item in denied)
-        work.store.write(work.target("errors", PARTITION, again, "jsonl"), error_lines(denied))
+    if listed:  # named without the look: they are tried again
+        again = _name((item.row.bucket, item.row.key) for item in listed)
+        work.store.write(work.target("errors", PARTITION, again, "jsonl"), error_lines(listed))
     if broken:
         work.store.write(work.target("errors", PARTITION, name, "jsonl"), error_lines(broken))
     if failed:  # what was replaced by a broken image has no vector any more

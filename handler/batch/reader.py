@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol
 
 from handler.batch.rows import Row
 from handler.errors import ApiError
-from handler.imaging.s3 import MISSING, UNREADABLE
+from handler.imaging.s3 import ARCHIVED, MISSING, UNREADABLE
 
 AT_ONCE = 32  # downloads: a small object takes 50 to 100 ms, nearly all of it waiting
 PATIENCE = 3  # objects that S3 does not give, of many that are independent of each other
@@ -122,10 +122,11 @@ def _explain(row: Row, code: str) -> Exception:
     where = f"s3://{row.bucket}/{row.key}"
     if code in MISSING:
         return ApiError("object_not_found", f"{where} is not there")
+    if code == ARCHIVED:
+        return ApiError("object_archived", f"{where} is archived: restore it (`aws s3api restore-object`)")
     if code in UNREADABLE:
         why = (
-            "it is archived, its key cannot be used, or the role may not read it (or, without s3:ListBucket on the "
-            "bucket, it is gone)"
+            "its key cannot be used, or the role may not read it (or, without s3:ListBucket on the bucket, it is gone)"
         )
         return ApiError("object_not_readable", f"S3 does not give {where} ({code}): {why}")
     return TransientError(f"S3 answered {code} for {where}")

@@ -100,6 +100,7 @@ def run(plan: str, work: Work, max_failed: float) -> dict[str, Any]:
 
 
 def _check_failures(plan: str, embedded: list[Embedded], failed: list[Failed], max_failed: float) -> None:
+    failed = [item for item in failed if item.code != "object_archived"]  # nothing is wrong with it
     total = len(embedded) + len(failed)
     if failed and all(item.code == "object_not_readable" for item in failed) and not embedded:
         raise ShardError(f"{plan}: none of {total} images may be read ({failed[0].message}): see the worker's role")

@@ -17,8 +17,9 @@ TOTAL_OBJECTS = 8  # times the size of one object: what a request may hold in me
 SCHEME = "s3://"
 # S3's own codes, docs.aws.amazon.com: AmazonS3 "Error responses"
 MISSING = ("NoSuchKey", "NoSuchBucket", "NoSuchVersion", "404")
+ARCHIVED = "InvalidObjectState"
 UNREADABLE = (
-    "AccessDenied", "InvalidObjectState", "403", "AllAccessDisabled", "InvalidArgument", "MethodNotAllowed",
+    "AccessDenied", "403", "AllAccessDisabled", "InvalidArgument", "MethodNotAllowed",
     "InvalidRequest",  # encrypted with a key of the caller's (SSE-C), which nobody here has
     "KMS.DisabledException", "KMS.KMSInvalidStateException", "KMS.NotFoundException",
 )  # fmt: skip
@@ -83,7 +84,8 @@ class Budget:
 def fetch(wanted: Sequence[tuple[S3Object, str]], settings: Settings) -> dict[S3Object, bytes]:
     """Read every object once; with each comes the place in the input that first named it.
 
-    Raises ApiError with that place as `param`: object_not_found, object_not_readable, object_too_large, s3_unavailable.
+    Raises ApiError with that place as `param`: object_not_found, object_archived, object_not_readable,
+    object_too_large, s3_unavailable.
     """
     budget, deadline = Budget(settings), time.monotonic() + SECONDS
     first = dict(reversed(wanted))
@@ -127,8 +129,10 @@ def _read(body: Any, where: S3Object, param: str, deadline: float) -> bytes:
 def _refusal(code: str, where: S3Object, param: str) -> ApiError:
     if code in MISSING:
         return ApiError("object_not_found", f"{where} is not there", param)
+    if code == ARCHIVED:
+        return ApiError("object_archived", f"{where} is archived: restore it (`aws s3api restore-object`)", param)
     if code in UNREADABLE:
-        fix = "it is not there, is archived, has a key that cannot be used, or the function's role may not read it"
+        fix = "it is not there, has a key that cannot be used, or the function's role may not read it"
         return ApiError("object_not_readable", f"S3 refuses {where} ({code}): {fix}", param)
     return ApiError("s3_unavailable", f"S3 answered {code} for {where}: try again", param)
 

@@ -212,7 +212,8 @@ def test_a_message_never_quotes_a_long_value_completely(function: FakeFunction) 
 def test_every_code_of_a_request_is_tested_here() -> None:
     tested = {row[2] for row in BAD_BODIES} | {row[2] for row in BAD_REQUESTS} | {"invalid_json"}
     elsewhere = {
-        "bucket_not_allowed", "object_not_found", "object_not_readable", "object_too_large", "s3_unavailable",
+        "bucket_not_allowed", "object_archived", "object_not_found", "object_not_readable", "object_too_large",
+        "s3_unavailable",
         # tests/unit/handler/test_s3.py, tests/clients/test_s3.py
         "answer_too_large",  # tests/unit/handler/test_limits.py
         "invalid_form",  # tests/unit/handler/test_dialects.py

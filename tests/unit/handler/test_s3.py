@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+import boto3
 import pytest
+from moto import mock_aws
 
 from handler.errors import ApiError
+from handler.imaging import s3
 from handler.imaging.s3 import TOTAL_OBJECTS, Budget, S3Object, parse
 from handler.settings import Settings
 from tests.unit.fake_bundle import FakeFunction
@@ -61,3 +64,14 @@ def test_an_object_and_all_objects_together_have_a_limit() -> None:
     with pytest.raises(ApiError, match="more than 800 bytes") as caught:
         budget.take(1, where, "input[9]")
     assert (caught.value.code, caught.value.param) == ("object_too_large", "input[9]")
+
+
+def test_an_archived_object_is_told_with_how_to_restore_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    with mock_aws():
+        client = boto3.client("s3", "us-east-1")
+        client.create_bucket(Bucket="photos")
+        client.put_object(Bucket="photos", Key="cat.jpg", Body=b"image", StorageClass="DEEP_ARCHIVE")
+        monkeypatch.setattr(s3, "_client", lambda: client)
+        with pytest.raises(ApiError, match="is archived: restore it") as caught:
+            s3.fetch([(S3Object("photos", "cat.jpg", None), "input[1]")], SETTINGS)
+    assert (caught.value.code, caught.value.status, caught.value.param) == ("object_archived", 403, "input[1]")

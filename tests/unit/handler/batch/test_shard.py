@@ -132,6 +132,18 @@ def test_a_shard_of_which_most_is_broken_fails_and_writes_nothing(made: World) -
     assert shard.run(PLAN, made.work, 0.55)["failed"] == 11
 
 
+def test_archived_images_are_told_and_fail_no_shard(made: World) -> None:
+    keys = [f"{number}.png" for number in range(20)]
+    for number, key in enumerate(keys):
+        storage = "GLACIER" if number else "STANDARD"
+        made.s3.put_object(Bucket=SOURCE, Key=key, Body=png(number), StorageClass=storage)
+    plan(made, keys)
+    assert shard.run(PLAN, made.work, 0.1) == {**DONE, "embedded": 1, "failed": 19}
+    [errors] = made.names("errors/")
+    told = [json.loads(line) for line in made.work.store.read(errors).splitlines()]
+    assert {line["code"] for line in told} == {"object_archived"}
+
+
 def test_a_shard_of_which_nothing_may_be_read_names_the_role(made: World, monkeypatch: pytest.MonkeyPatch) -> None:
     made.put("a.png", png(1))
     plan(made, ["a.png"])
