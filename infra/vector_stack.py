@@ -1,5 +1,7 @@
 """A stack of its own for S3 Vectors: its bucket and one index for the bundle that is deployed."""
 
+import hashlib
+
 from aws_cdk import Stack
 from aws_cdk import aws_s3vectors as s3vectors
 from constructs import Construct
@@ -11,6 +13,7 @@ from infra.settings import StackSettings
 # Metadata that no query filters by: it does not count among the 2 KB that queries may filter by.
 UNFILTERED = ("key", "etag", "about")
 LONGEST = 55  # of the stack's name in the bucket's, which takes 63
+DIGITS = 8  # of the digest of a stack's name that cannot stand in the bucket's as it is
 
 
 class VectorStack(Stack):
@@ -46,8 +49,15 @@ def vector_index(package: Package, settings: StackSettings) -> VectorIndex:
 
 
 def bucket_name(settings: StackSettings) -> str:
-    """Name the vector bucket. Names of vector buckets are an account's and a region's own."""
-    return f"{settings.stack_name.lower()[:LONGEST]}-vectors"
+    """Name the vector bucket. Names of vector buckets are an account's and a region's own, in lower case.
+
+    A stack's name that is cut or lowered has a digest of the whole name, or two stacks would have one bucket.
+    """
+    stack = settings.stack_name
+    if stack != stack.lower() or len(stack) > LONGEST:
+        digest = hashlib.sha256(stack.encode()).hexdigest()[:DIGITS]
+        stack = f"{stack.lower()[: LONGEST - DIGITS - 1]}-{digest}"
+    return f"{stack}-vectors"
 
 
 def index_name(package: Package) -> str:

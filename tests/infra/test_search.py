@@ -193,13 +193,13 @@ def test_s3_vectors_has_a_stack_of_its_own(synth: Synth, tmp_path: Path) -> None
     of = {item["Type"]: item for item in vectors.values()}
     bucket = of["AWS::S3Vectors::VectorBucket"]["Properties"]
     index = of["AWS::S3Vectors::Index"]["Properties"]
-    assert bucket["VectorBucketName"] == index["VectorBucketName"] == "photos-vectors"
+    assert bucket["VectorBucketName"] == index["VectorBucketName"] == "photos-5e3147ab-vectors"
     assert bucket["EncryptionConfiguration"] == {"SseType": "AES256"}
     manifest = function(template, SEARCH)["Description"].rpartition(" ")[2]
     assert index["IndexName"] == f"openclip-{manifest}"
     assert (index["DataType"], index["DistanceMetric"], index["Dimension"]) == ("float32", "cosine", 4)
     place = function(template, SEARCH)["Environment"]["Variables"]["OPENCLIP_INDEX"]
-    assert place == f"s3vectors:photos-vectors/openclip-{manifest}"
+    assert place == f"s3vectors:photos-5e3147ab-vectors/openclip-{manifest}"
     arn = "arn:AWS::Partition:s3vectors:AWS::Region:AWS::AccountId:bucket/" + place.removeprefix("s3vectors:").replace(
         "/", "/index/"
     )

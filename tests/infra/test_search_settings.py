@@ -10,6 +10,7 @@ import pytest
 from infra.environment import LIMIT_BYTES, environment
 from infra.errors import PackageError, SettingsError
 from infra.settings import StackSettings
+from infra.vector_stack import bucket_name
 from tests.infra.conftest import Synth
 
 LANCE = {"batch_source": "photos", "search": "lance"}
@@ -87,3 +88,21 @@ def resolved(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: resolved(of) for key, of in value.items()}
     return [resolved(one) for one in value] if isinstance(value, list) else value
+
+
+LONG = "a-stack-of-a-name-that-is-longer-than-a-bucket-s-may-be-in-every-"
+
+
+def test_a_vector_bucket_has_its_stack_s_name_where_s3_takes_that() -> None:
+    """A bucket of another name would replace the one that a deployment has."""
+    assert bucket_name(StackSettings(stack_name="photos-2")) == "photos-2-vectors"
+    assert bucket_name(StackSettings(stack_name=LONG[:54] + "b")) == LONG[:54] + "b-vectors"
+
+
+def test_two_stacks_never_have_one_vector_bucket() -> None:
+    """Amazon S3 User Guide, "Vector bucket naming rules": 3 to 63 lower-case letters, digits and hyphens."""
+    stacks = ("photos", "Photos", "PHOTOS", LONG[:56], f"{LONG}one", f"{LONG}two", f"{LONG}Two", LONG[:55])
+    names = [bucket_name(StackSettings(stack_name=stack)) for stack in stacks]
+
+    assert len(set(names)) == len(stacks)
+    assert all(re.fullmatch(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", name) for name in names), names
