@@ -12,6 +12,7 @@ from typing import Any
 import matplotlib as mpl
 
 from benchmarks.cost import TITAN_DOLLARS_PER_MILLION_IMAGES, dollars_per_million
+from console.counts import counted
 
 mpl.use("Agg")
 
@@ -71,7 +72,7 @@ def machine() -> str:
     facts = {key.strip(): value.strip() for key, value in facts.items()}
     offers = [flag for flag in ("avx2", "avx512f", "avx512_vnni", "amx_int8") if flag in facts.get("flags", "").split()]
     name = facts.get("model name", platform.processor() or platform.machine())
-    return f"{name} ({', '.join(offers) or 'no vector extensions named'}), {os.cpu_count()} cores"
+    return f"{name} ({', '.join(offers) or 'no vector extensions named'}), {counted(os.cpu_count() or 1, 'core')}"
 
 
 def markdown(report: Report) -> str:

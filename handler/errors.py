@@ -128,6 +128,11 @@ class ImageError(ApiError):
     """An image that cannot be embedded. The item's place in the input is added by the caller, as `param`."""
 
 
+def counted(number: int, thing: str) -> str:
+    """Write how many of a thing there are: `1 shard`, `2 shards`."""
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+
+
 def shorten(value: object) -> str:
     """Quote a value from a request for a message: enough to recognize it, too little to leak or flood.
 

@@ -15,6 +15,7 @@ from benchmarks.measure.account import Account
 from benchmarks.measure.errors import FailedError
 from benchmarks.measure.estimate import Spent
 from benchmarks.measure.stopping import Stopping
+from console.counts import counted
 
 TIMEOUT = 910  # seconds: longer than any function runs, or what was paid for is not seen
 REFUSED = "TooManyRequestsException"
@@ -130,4 +131,4 @@ def _error(answer: dict[str, Any], items: int) -> str | None:
             return None
     except (ValueError, KeyError, TypeError):
         pass
-    return f"not the {items} embeddings that were asked for: {payload[:500].decode(errors='replace')}"
+    return f"{counted(items, 'embedding')} asked for, and answered with: {payload[:500].decode(errors='replace')}"

@@ -16,7 +16,7 @@ from handler.batch.folder_plan import plan
 from handler.batch.processes import outcomes
 from handler.batch.settings import share
 from handler.batch.store import Directory
-from handler.errors import ApiError, StartError
+from handler.errors import ApiError, StartError, counted
 from handler.settings import Settings
 
 RUN = "local"
@@ -71,7 +71,8 @@ def _run(options: argparse.Namespace) -> int:
     if planned["source"] != str(options.source.absolute()):
         raise StartError(f"run {options.run!r} in {options.output} is of {planned['source']}: give another --run")
     names = [f"{planned['prefix']}{number:08d}.jsonl" for number in range(planned["shards"])]
-    print(f"{planned['images']:,} images in {planned['shards']} shards; {planned['left_out']} other files left out")
+    left_out = counted(planned["left_out"], "other file")
+    print(f"{counted(planned['images'], 'image')} in {counted(planned['shards'], 'shard')}; {left_out} left out")
     totals = {"embedded": 0, "failed": 0, "skipped": 0, "shards_failed": 0}
     started, stopped = time.monotonic(), False
     running = outcomes(names, options.source, options.output, options.max_failed, options.processes)
@@ -82,16 +83,21 @@ def _run(options: argparse.Namespace) -> int:
             if stopped := totals["shards_failed"] > len(names) * options.tolerated_shards / 100:
                 break
     print(
-        f"{totals['embedded']:,} embedded, {totals['failed']:,} failed, {totals['skipped']} shards were done before, "
-        f"{totals['shards_failed']} shards failed; {time.monotonic() - started:.1f} s; results in {options.output}"
+        f"{totals['embedded']:,} embedded, {totals['failed']:,} failed, {_were(totals['skipped'])} done before, "
+        f"{counted(totals['shards_failed'], 'shard')} failed; {time.monotonic() - started:.1f} s; "
+        f"results in {options.output}"
     )
     if stopped:
         print(
-            f"error: stopped early: {totals['shards_failed']} of {len(names)} shards failed, more than the "
+            f"error: stopped early: {totals['shards_failed']} of {counted(len(names), 'shard')} failed, more than the "
             f"{options.tolerated_shards:g} % of --tolerated-shards. What is done is kept: the same command goes on",
             file=sys.stderr,
         )
     return 1 if totals["shards_failed"] else 3 if totals["failed"] else 0
+
+
+def _were(shards: int) -> str:
+    return f"{counted(shards, 'shard')} {'was' if shards == 1 else 'were'}"
 
 
 def _add(totals: dict[str, int], outcome: dict[str, Any]) -> None:
@@ -107,7 +113,9 @@ def _show(totals: dict[str, int], seconds: float) -> None:
     if not sys.stderr.isatty():
         return
     rate = totals["embedded"] / max(seconds, 1e-9)
-    print(f"\r{totals['embedded']:,} images embedded, {rate:,.0f} images/s ", end="", file=sys.stderr, flush=True)
+    print(
+        f"\r{counted(totals['embedded'], 'image')} embedded, {rate:,.0f} images/s ", end="", file=sys.stderr, flush=True
+    )
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from handler.batch.reader import Reader
 from handler.batch.rows import Embedded, Failed, Row, error_lines, read_plan
 from handler.batch.store import Store
 from handler.endpoints import quantize
+from handler.errors import counted
 from handler.models import LoadedModel
 from handler.settings import Settings
 
@@ -103,7 +104,9 @@ def _check_failures(plan: str, embedded: list[Embedded], failed: list[Failed], m
     failed = [item for item in failed if item.code != "object_archived"]  # nothing is wrong with it
     total = len(embedded) + len(failed)
     if failed and all(item.code == "object_not_readable" for item in failed) and not embedded:
-        raise ShardError(f"{plan}: none of {total} images may be read ({failed[0].message}): see the worker's role")
+        raise ShardError(
+            f"{plan}: none of {counted(total, 'image')} may be read ({failed[0].message}): see the worker's role"
+        )
     if total >= ENOUGH and len(failed) > max_failed * total:
         raise ShardError(
             f"{plan}: {len(failed)} of {total} images failed, the first with {failed[0].code} ({failed[0].message}): "

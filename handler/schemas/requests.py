@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from handler.errors import ApiError
+from handler.errors import ApiError, counted
 from handler.manifest import MODALITIES
 from handler.schemas.fields import IMAGE, MAX_TEXT_CHARACTERS, TEXT, Image, Item, Text, is_data_uri, refuse_token_ids
 from handler.schemas.validation import Body, Field, ListOf, Rule, Scalar, check_object, wrong_type
@@ -164,7 +164,7 @@ def _check_prompts(values: Mapping[str, Any], settings: Settings) -> None:
     if (prompts := len(labels) * len(templates)) > settings.max_items:
         raise ApiError(
             "too_many_items",
-            f"{len(labels):,} labels x {len(templates):,} templates = {prompts:,} prompts: at most "
+            f"{counted(len(labels), 'label')} x {counted(len(templates), 'template')} = {prompts:,} prompts: at most "
             f"{settings.max_items:,} at once. OPENCLIP_MAX_ITEMS raises that",
             "labels",
         )

@@ -6,7 +6,7 @@ import argparse
 import sys
 import time
 
-from handler.errors import ApiError, StartError
+from handler.errors import ApiError, StartError, counted
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -36,9 +36,10 @@ def _rebuild(options: argparse.Namespace) -> int:
     started = time.monotonic()
     with Bars() as bars:
         made = rebuild_index(options.vectors, options.index, options.manifest, bars.show)
-    late = f", {made.late} files came meanwhile" if made.late else ""
+    late = f", {counted(made.late, 'file')} came meanwhile" if made.late else ""
+    gone = f"{made.gone:,} {'is' if made.gone == 1 else 'are'} gone"
     print(
-        f"{made.rows:,} images can be found and {made.gone:,} are gone, of {made.read:,} rows{late}; "
+        f"{counted(made.rows, 'image')} can be found and {gone}, of {counted(made.read, 'row')}{late}; "
         f"{time.monotonic() - started:.1f} s; the index is {options.index}"
     )
     return 0

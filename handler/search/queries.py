@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handler.endpoints.embeddings import embed, unit
-from handler.errors import ApiError
+from handler.errors import ApiError, counted
 from handler.schemas.fields import Item
 from handler.search.records import Vector
 from handler.search.schemas import Query
@@ -46,7 +46,9 @@ def combined(queries: Sequence[Query], model: "LoadedModel", settings: Settings)
 def check_length(vector: Sequence[float], dimensions: int, param: str) -> None:
     """Raise ApiError invalid_vector for one of another length than the model's."""
     if len(vector) != dimensions:
-        raise ApiError("invalid_vector", f"{param} has {len(vector):,} numbers: the model has {dimensions:,}", param)
+        raise ApiError(
+            "invalid_vector", f"{param} has {counted(len(vector), 'number')}: the model has {dimensions:,}", param
+        )
 
 
 def scaled(vector: Sequence[float] | NDArray[np.float64]) -> Vector:

@@ -5,6 +5,7 @@ import sys
 import textwrap
 from collections.abc import Mapping, Sequence
 
+from console.counts import counted
 from layer.cli import columns
 from layer.registry import table
 
@@ -20,12 +21,14 @@ def show_registry(listed: Sequence[table.Pair], licenses: Mapping[str, str] | No
     left_out = [] if wide else _too_wide(header, rows)
     kept = [column for column in range(len(header)) if header[column] not in left_out]
     columns.show([header[column] for column in kept], ([row[column] for column in kept] for row in rows))
-    print(f"{len(listed)} pairs. Sizes are of the weights, in MB: torch's checkpoint, then the fast engines'.")
+    print(
+        f"{counted(len(listed), 'pair')}. Sizes are of the weights, in MB: torch's checkpoint, then the fast engines'."
+    )
     if left_out:
         print(textwrap.fill(f"Not shown (--wide and --json have all): {', '.join(left_out)}.", WIDTH))
     print("Licenses: --licenses asks the hub; a build notes them in models.lock and the manifest.")
     if misnamed := [pair for pair in listed if pair.advice]:
-        print(f"(*) {len(misnamed)} would be computed with another activation than they were trained with:")
+        print(f"(*) {len(misnamed)} would be computed with another activation than in training:")
         for pair in misnamed:
             print(textwrap.fill(str(pair.advice), WIDTH, initial_indent="  ", subsequent_indent="    "))
     if licenses is not None:

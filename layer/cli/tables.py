@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from console.counts import counted
 from layer.bundle import manifest, sandbox
 from layer.cli import quality_table
 from layer.cli.columns import show as _table
@@ -114,7 +115,7 @@ def show_bundle(bundle: Path) -> None:
     print()
     sizes = [(file.path, f"{file.size / MB:.3f} MB", file.sha256[:12]) for file in facts.files]
     _table(("file", "size", "sha256"), sizes)
-    print(f"{len(sizes)} files, {sum(file.size for file in facts.files) / MB:.1f} MB")
+    print(f"{counted(len(sizes), 'file')}, {sum(file.size for file in facts.files) / MB:.1f} MB")
 
 
 def show_quality(results: "Sequence[Result]") -> None:

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 
+from console.counts import counted
 from layer.findings.finding import Finding
 from layer.findings.printable import printable
 
@@ -14,11 +15,7 @@ def show(what: str, findings: Sequence[Finding]) -> None:
         _print(f"  {finding.what}")
         _print(f"  fix: {finding.fix}")
     errors = sum(finding.fatal for finding in findings)
-    _print(f"{printable(what)}: {_count(errors, 'error')}, {_count(len(findings) - errors, 'warning')}")
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+    _print(f"{printable(what)}: {counted(errors, 'error')}, {counted(len(findings) - errors, 'warning')}")
 
 
 def _print(line: str) -> None:

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from console.counts import counted
+
 Shapes = Mapping[str, tuple[int, ...]]
 Told = tuple[str, Any, Any]  # field, the value that fits the checkpoint, the value that the config has
 
@@ -188,11 +190,14 @@ def _keys(wanted: Shapes, found: Shapes) -> str:
     other = [key for key in wanted if key in found and wanted[key] != found[key]]
     described = []
     if missing:
-        described.append(f"{len(missing)} of the model's {len(wanted)} tensors are not in it (the first: {missing[0]})")
+        described.append(f"it lacks {len(missing)} of the model's {len(wanted)} tensors (the first: {missing[0]})")
     if foreign:
-        described.append(f"{len(foreign)} of its tensors are none of the model's (the first: {foreign[0][:80]})")
+        described.append(
+            f"it has {counted(len(foreign), 'tensor')} that the model lacks (the first: {foreign[0][:80]})"
+        )
     if other:
-        described.append(f"{len(other)} have another shape (the first: {_pair(other[0], wanted, found)})")
+        pair = _pair(other[0], wanted, found)
+        described.append(f"it has {counted(len(other), 'tensor')} of another shape (the first: {pair})")
     return f"{', '.join(described)}; name the config that it was trained with"
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from console.counts import counted
 from layer.bundle.quality_records import Certificate, Figure
 from layer.errors import EvaluationError
 from layer.naming.checked import shown
@@ -65,8 +66,8 @@ def _without(data: Data, refused: Mapping[str, Mapping[int, str]], *sides: Embed
     left, seen, said = data.only(images, texts)
     if len(left.images) < MIN_IMAGES or len(left.texts) < MIN_IMAGES:
         raise EvaluationError(
-            f"{data.name}: of {len(data.images)} images and {len(data.texts)} texts, {len(left.images)} and "
-            f"{len(left.texts)} can be measured: give two of each or more"
+            f"{data.name}: of {counted(len(data.images), 'image')} and {counted(len(data.texts), 'text')}, "
+            f"{len(left.images)} and {len(left.texts)} can be measured: give two of each or more"
             + "".join(f"\n  {one.what}: {one.reason}" for one in (*data.left_out, *reasons)[:5])
         )
     kept = (Embedded(side.images[seen], side.texts[said], side.refused) for side in sides)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
+from console.counts import counted
 from layer.errors import LockError, StorageError
 from layer.files import disk_errors
 from layer.network import environment
@@ -150,7 +151,7 @@ def _download_all(jobs: Sequence[tuple[Located, str]], hub: Path, by_xet: bool) 
     there = sum(_size(partial_of(one.folder / name)) for one, name in jobs)
     _refuse_too_much(total - there, hub)
     stop = threading.Event()
-    title = f"downloading {len(jobs)} files"
+    title = f"downloading {counted(len(jobs), 'file')}"
     with bar(title, total, done=there) as shown:
         advance = _advance(shown, stop)
         with ThreadPoolExecutor(WORKERS) as pool:

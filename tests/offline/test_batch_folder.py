@@ -202,7 +202,7 @@ def test_a_shard_that_kills_every_process_is_told_and_the_rest_goes_on(bundle: P
     assert process.returncode == 1
     assert "00000001.jsonl: its process ended 3 times before it was done (the last with signal 9" in err
     assert "Traceback" not in err
-    assert out.splitlines()[-1].startswith("6 embedded, 0 failed, 0 shards were done before, 1 shards failed")
+    assert out.splitlines()[-1].startswith("6 embedded, 0 failed, 0 shards were done before, 1 shard failed")
     assert Counter(path for _, path in runs.opened())[f"{tmp_path}/photos/3.png"] == 3
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from openclip_lambda.counts import counted
 from openclip_lambda.errors import InputError, ResponseError
 
 Result = dict[str, Any] | InputError  # the fields of a row, or why this item has none
@@ -45,8 +46,8 @@ class Results:
             self._same("the bundle", manifest, self.manifest)
             if width is not None and self._width not in (None, width):
                 raise ResponseError(
-                    f"the API now answers with {width:,} dimensions, before it was {self._width:,}: their vectors "
-                    "cannot be compared. Name a model with --model",
+                    f"the API now answers with {counted(width, 'dimension')}, before it was {self._width:,}: their "
+                    "vectors cannot be compared. Name a model with --model",
                     200,
                 )
             self.model = self.model if model is None else model
@@ -68,7 +69,8 @@ class Results:
             raise ResponseError("the API answered without a list `data` of results: is it an embeddings API?", 200)
         if len(data) != count:
             raise ResponseError(
-                f"the API answered {len(data):,} results to {count:,} items: none of them is taken", 200
+                f"the API answered {counted(len(data), 'result')} to {counted(count, 'item')}: none of them is taken",
+                200,
             )
         self.expect(response.get("model"), response.get("manifest_sha256"), None)
         places = [item.get("index", place) for place, item in enumerate(data)]

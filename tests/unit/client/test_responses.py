@@ -146,7 +146,7 @@ ITEM = {"index": 0, "embedding": [0.5, 0.5]}
         ({"data": "x"}, "without a list `data`"),
         ({"data": [1, 2]}, "without a list `data`"),
         ({"data": []}, "0 results to 2 items"),
-        ({"data": [ITEM]}, "1 results to 2 items"),
+        ({"data": [ITEM]}, "1 result to 2 items"),
         ({"data": [ITEM] * 3}, "3 results to 2 items"),
         ({"data": [ITEM, ITEM]}, "which item each belongs to"),
         ({"data": [ITEM, {**ITEM, "index": "1"}]}, "which item each belongs to"),
@@ -155,7 +155,7 @@ ITEM = {"index": 0, "embedding": [0.5, 0.5]}
         ({"data": [ITEM, {"index": 1, "embedding": []}]}, "no list of numbers"),
         ({"data": [ITEM, {"index": 1, "embedding": [None, 1]}]}, "no list of numbers"),
         ({"data": [ITEM, {"index": 1, "embedding": [True, 1]}]}, "no list of numbers"),
-        ({"data": [ITEM, {"index": 1, "embedding": [1]}]}, "1 dimensions, before it was 2"),
+        ({"data": [ITEM, {"index": 1, "embedding": [1]}]}, "1 dimension, before it was 2"),
     ],
 )
 def test_results_that_do_not_fit_the_items_make_no_row(

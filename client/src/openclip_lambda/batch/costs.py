@@ -4,6 +4,7 @@ import math
 from typing import NamedTuple
 
 from openclip_lambda.batch.prices import Prices
+from openclip_lambda.counts import counted
 
 MB_PER_VCPU = 1769  # AWS Lambda's documentation, "Configure Lambda function memory"
 WORKER_SHARE = 0.95  # the least share of the benchmark's rate that a worker has
@@ -86,14 +87,17 @@ def _lambda(work: Work, price: float, prices: Prices) -> list[Line]:
     planner, workers = PLANNER_MB / 1024, min(work.concurrency, work.shards)
     seconds = work.images * work.vcpu_milliseconds / 1000 / WORKER_SHARE
     a_vcpu = f"{work.vcpu_milliseconds:.2f} ms of a vCPU / {WORKER_SHARE} x {gb_a_vcpu:.3f} GB"
-    compute, cold = f"{work.images:,} images x {a_vcpu}", f"{workers:,} workers x {COLD_SECONDS} s x {gb:.3f} GB"
-    planning = f"{pages:,} pages of keys x {PAGE_SECONDS} s x {planner} GB"
+    compute, cold = (
+        f"{counted(work.images, 'image')} x {a_vcpu}",
+        f"{counted(workers, 'worker')} x {COLD_SECONDS} s x {gb:.3f} GB",
+    )
+    planning = f"{counted(pages, 'page')} of keys x {PAGE_SECONDS} s x {planner} GB"
     request = prices.lambda_requests_million / 1e6
     return [
         _line("compute", seconds * gb_a_vcpu, "GB-seconds", price, compute),
         _line("cold starts", workers * COLD_SECONDS * gb, "GB-seconds", price, cold),
         _line("planning", pages * PAGE_SECONDS * planner, "GB-seconds", prices.lambda_gb_second_x86_64, planning),
-        _line("Lambda requests", shards + 1, "requests", request, f"{shards:,} shards + 1"),
+        _line("Lambda requests", shards + 1, "requests", request, f"{counted(shards, 'shard')} + 1"),
     ]
 
 
@@ -103,24 +107,30 @@ def _requests(work: Work, prices: Prices) -> list[Line]:
     puts = PUTS_A_SHARD + work.shard_size // SAVED_EVERY
     lists = math.ceil(shards / LIST_PAGE) + LISTS_A_SHARD * shards
     gets, put_all = work.images + GETS_A_SHARD * shards, puts * shards + RESULT_PUTS
-    listed = f"{work.pages:,} pages of keys, {lists:,} of plan files and parts"
-    transitions = f"{TRANSITIONS_A_SHARD} x {shards:,} shards + {TRANSITIONS_A_RUN}"
+    listed = f"{counted(work.pages, 'page')} of keys, {lists:,} of plan files and parts"
+    transitions = f"{TRANSITIONS_A_SHARD} x {counted(shards, 'shard')} + {TRANSITIONS_A_RUN}"
     return [
         _line("state transitions", steps, "transitions", step, transitions),
-        _line("S3 GET", gets, "requests", get, f"{work.images:,} images + {GETS_A_SHARD} x {shards:,} shards"),
-        _line("S3 PUT", put_all, "requests", put, f"{puts} x {shards:,} shards + {RESULT_PUTS}"),
+        _line(
+            "S3 GET",
+            gets,
+            "requests",
+            get,
+            f"{counted(work.images, 'image')} + {GETS_A_SHARD} x {counted(shards, 'shard')}",
+        ),
+        _line("S3 PUT", put_all, "requests", put, f"{puts} x {counted(shards, 'shard')} + {RESULT_PUTS}"),
         _line("S3 LIST", work.pages + lists, "requests", put, listed),
     ]
 
 
 def _kept(work: Work, prices: Prices) -> list[Line]:
     shards, row = work.shards, 4 * work.dimensions + ROW_BYTES
-    stored = f"{work.images:,} images x (4 x {work.dimensions} + {ROW_BYTES}) bytes, one month"
-    logged, logs = shards * LOG_BYTES_A_SHARD / GIB, f"{shards:,} shards x {LOG_BYTES_A_SHARD // 1024} KB"
+    stored = f"{counted(work.images, 'image')} x (4 x {work.dimensions} + {ROW_BYTES}) bytes, one month"
+    logged, logs = shards * LOG_BYTES_A_SHARD / GIB, f"{counted(shards, 'shard')} x {LOG_BYTES_A_SHARD // 1024} KB"
     return [
         _line("S3 storage", work.images * row / GIB, "GB-months", prices.s3_gb_month, stored),
         _line("logs", logged, "GB", prices.logs_gb, logs),
-        _line("traces", shards, "traces", prices.traces_million / 1e6, f"{shards:,} shards, one each at most"),
+        _line("traces", shards, "traces", prices.traces_million / 1e6, f"{counted(shards, 'shard')}, one each at most"),
     ]
 
 

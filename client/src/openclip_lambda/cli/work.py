@@ -14,6 +14,7 @@ from openclip_lambda.bulk.sending import Ask
 from openclip_lambda.bulk.terminal import say
 from openclip_lambda.cli.options import api_of, api_options
 from openclip_lambda.cli.parser import Parser, number
+from openclip_lambda.counts import counted
 from openclip_lambda.errors import ClientError, InputError
 from openclip_lambda.images import Scaling
 from openclip_lambda.responses import Results
@@ -139,7 +140,9 @@ def _opened(files: Files, options: argparse.Namespace, results: Results) -> Jour
     results.expect(journal.model, journal.manifest, None)
     if options.resume:
         told = (
-            f"{journal.count:,} results are there already" if journal.count else "nothing to resume: from the beginning"
+            f"resuming after {counted(journal.count, 'result')}"
+            if journal.count
+            else "nothing to resume: from the beginning"
         )
         say(told)
     return journal

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openclip_lambda.bulk import parquet
+from openclip_lambda.counts import counted
 from openclip_lambda.errors import ClientError
 
 SUFFIXES = (".npy", ".jsonl", ".json", ".csv", ".parquet")
@@ -60,7 +61,9 @@ def load(path: Path) -> Saved:
     if saved.vectors.ndim != 2 or not saved.vectors.size:
         raise SavedError(f"{path} has no vectors in it: embed again with --output {path.name}")
     if len(saved.names) != len(saved.vectors):
-        raise SavedError(f"{path} has {len(saved.vectors):,} vectors and {len(saved.names):,} names: embed again")
+        raise SavedError(
+            f"{path} has {counted(len(saved.vectors), 'vector')} and {counted(len(saved.names), 'name')}: embed again"
+        )
     return saved
 
 

@@ -95,7 +95,7 @@ def test_the_repositorys_own_code_runs_with_its_bundle_and_the_status_is_its(rep
     status, out, err = ended(repository, "resume", "--output", "out")
     assert status == 3
     assert "results are in out" in out
-    assert "1 images could not be embedded: `batch errors --output out`" in out
+    assert "1 image could not be embedded: see `batch errors --output out`" in out
 
 
 def test_a_folder_alone_is_enough(repository: Path) -> None:

@@ -148,7 +148,7 @@ def test_a_shard_of_which_nothing_may_be_read_names_the_role(made: World, monkey
     made.put("a.png", png(1))
     plan(made, ["a.png"])
     refuse(made, monkeypatch, "AccessDenied")
-    with pytest.raises(ShardError, match=r"none of 1 images may be read.*role"):
+    with pytest.raises(ShardError, match=r"none of 1 image may be read.*role"):
         shard.run(PLAN, made.work, 1.0)
 
 

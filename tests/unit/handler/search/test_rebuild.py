@@ -183,7 +183,7 @@ def test_the_command_says_what_it_made(tmp_path: Path, capsys: pytest.CaptureFix
     folder = save(spread(records, 2), tmp_path / "vectors")
     assert command.main(["rebuild", "--vectors", str(folder), "--index", str(tmp_path / "index")]) == 0
     said = capsys.readouterr().out
-    assert said.startswith("1 images can be found and 1 are gone, of 4 rows; ")
+    assert said.startswith("1 image can be found and 1 is gone, of 4 rows; ")
     assert said.endswith(f" s; the index is {tmp_path / 'index'}\n")
 
 

@@ -9,6 +9,7 @@ from openclip_lambda.batch.machine import RESERVED
 from openclip_lambda.batch.places import Place
 from openclip_lambda.bulk.terminal import printable
 from openclip_lambda.cli.parser import number
+from openclip_lambda.counts import counted
 from openclip_lambda.errors import ClientError
 
 FEW, MANY = 5, 1000
@@ -31,7 +32,7 @@ def _errors(options: argparse.Namespace) -> int:
     table = results.failures(place, options.name, keys)
     total = sum(row.images for row in table)
     of = f"run {options.name}" if options.name else "all runs"
-    lines = [f"{total:,} images could not be embedded ({of}, {place.label})"]
+    lines = [f"{counted(total, 'image')} could not be embedded ({of}, {place.label})"]
     for row in table:
         lines.append(f"{row.images:8,}  {row.code}: {printable(row.message)}")
         lines += [f"          {printable(_place(key))}" for key in row.keys]

@@ -12,6 +12,7 @@ from openclip_lambda.batch.costs import Line, Work
 from openclip_lambda.batch.sample import Survey
 from openclip_lambda.bulk.terminal import printable, say
 from openclip_lambda.cli.parser import number
+from openclip_lambda.counts import counted
 from openclip_lambda.errors import ClientError
 
 REQUESTS = 400  # of the sample, $0.002
@@ -76,7 +77,7 @@ def _estimate(options: argparse.Namespace) -> int:
 
 def _listed(connection: Aws, source: str, requests: int, taken: tuple[str, ...]) -> Survey:
     s3, (bucket, _, prefix) = connection.client("s3"), source.partition("/")
-    say(f"looking at s3://{source}, with {requests:,} requests at most")
+    say(f"looking at s3://{source}, with {counted(requests, 'request')} at most")
 
     def page(**asked: Any) -> dict[str, Any]:
         with asking(f"s3://{bucket}"):
@@ -99,7 +100,7 @@ def _folder(options: argparse.Namespace) -> int:
         "milliseconds": work.vcpu_milliseconds,
         "dollars": None,
     }
-    how = f"{_hours(hours)} on {processors} processors as fast as those of the benchmark"
+    how = f"{_hours(hours)} on {counted(processors, 'processor')} as fast as those of the benchmark"
     show(options, document, [*_head(options.source, found), how, *_basis(options, work, False)[:1]])
     return 0
 
@@ -123,26 +124,28 @@ def _counted(source: str, found: Survey) -> dict[str, Any]:
 
 
 def _head(source: str, found: Survey) -> list[str]:
-    how = "counted" if found.error == 0 else f"estimated from {found.requests:,} requests, +- {found.error:.0%}"
+    how = (
+        "counted" if found.error == 0 else f"estimated from {counted(found.requests, 'request')}, +- {found.error:.0%}"
+    )
     if source.startswith("s3://") and not found.requests:
         how = "as --images says"
     if not found.complete:
-        how = f"at least: {found.requests:,} requests did not reach the end"
+        how = f"at least: {counted(found.requests, 'request')} did not reach the end"
     size = f", {found.bytes / 1e9:,.1f} GB" if found.bytes else ""
-    return [f"{printable(source)}: {found.images:,} images{size} in {found.objects:,} objects ({how})"]
+    return [
+        f"{printable(source)}: {counted(found.images, 'image')}{size} in {counted(found.objects, 'object')} ({how})"
+    ]
 
 
 def _table(work: Work, lines: list[Line]) -> list[str]:
     rows = [f"{'dollars':>10}  line" + " " * 16 + "quantity"]
-    rows += [
-        f"{line.dollars:10.4f}  {line.name:18}  {_amount(line.quantity)} {line.unit}: {line.formula}" for line in lines
-    ]
+    rows += [f"{line.dollars:10.4f}  {line.name:18}  {_amount(line)}: {line.formula}" for line in lines]
     whole = costs.total(lines)
     million = f" (${whole / work.images * 1e6:.2f} a million images)" if work.images else ""
     return [
         *rows,
         f"{whole:10.4f}  in all{million}",
-        f"{_hours(work.hours)} with {work.workers:,} workers of {work.memory:,} MB at once",
+        f"{_hours(work.hours)} with {counted(work.workers, 'worker')} of {work.memory:,} MB at once",
     ]
 
 
@@ -160,8 +163,10 @@ def _basis(options: argparse.Namespace, work: Work, deployed: bool) -> list[str]
     ]
 
 
-def _amount(quantity: float) -> str:
-    return f"{quantity:,.0f}" if quantity >= 100 else f"{quantity:.3g}"
+def _amount(line: Line) -> str:
+    if line.quantity == 1:
+        return f"1 {line.unit.removesuffix('s')}"
+    return f"{line.quantity:,.0f} {line.unit}" if line.quantity >= 100 else f"{line.quantity:.3g} {line.unit}"
 
 
 def _hours(hours: float) -> str:

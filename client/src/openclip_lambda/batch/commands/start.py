@@ -17,6 +17,7 @@ from openclip_lambda.batch.places import Directory
 from openclip_lambda.batch.progress import Progress
 from openclip_lambda.bulk.terminal import say
 from openclip_lambda.cli.parser import number
+from openclip_lambda.counts import counted
 from openclip_lambda.errors import ClientError
 
 OUTPUT = Path("vectors")  # of a folder's run, where none is named
@@ -79,7 +80,7 @@ def _start(options: argparse.Namespace) -> int:
     if planned := results.plan(target.place, run):
         if planned.source not in ("", source):
             raise ClientError(f"run {run} is of {planned.source}, not of {source}: give another --run")
-        say(f"run {run} was planned before, with {planned.images:,} images: it does what is missing of these")
+        say(f"run {run} was planned before, with {counted(planned.images, 'image')}: it does what is missing")
     given = {name: value for name, value in asked.items() if value}
     return _started(options, target, target.machine.start(run, given), "started")
 
@@ -152,7 +153,7 @@ def _advance(bar: Any, place: Directory, run: str) -> None:
 def _ended(found: Progress, failed: int, output: Path) -> list[str]:
     told = [*lines(found), f"results are in {output}"]
     if failed:
-        told.append(f"{failed:,} images could not be embedded: `batch errors --output {output}` names them")
+        told.append(f"{counted(failed, 'image')} could not be embedded: see `batch errors --output {output}`")
     return told
 
 

@@ -24,6 +24,7 @@ from openclip_lambda.batch.machine import Execution, checked_run
 from openclip_lambda.batch.places import Directory, Place
 from openclip_lambda.batch.progress import BY_FILES, BY_NOBODY, Progress
 from openclip_lambda.bulk.terminal import printable, say
+from openclip_lambda.counts import counted
 from openclip_lambda.errors import ClientError
 
 POLL_SECONDS = 5.0
@@ -109,7 +110,7 @@ def lines(found: Progress) -> list[str]:
     told = [f"run {found.run}: {found.status}, the source is being listed"]
     if found.counted_by != BY_NOBODY:
         failed = f", {found.shards.failed:,} failed" if found.shards.failed else ""
-        shards = f"{found.shards.done:,} of {found.shards.total:,} shards done{failed}"
+        shards = f"{found.shards.done:,} of {counted(found.shards.total, 'shard')} done{failed}"
         told = [f"run {found.run}: {found.status}, {shards}; {_images(found)}"]
         told.append(_pace(found))
     if found.counted_by == BY_FILES and found.execution:
@@ -124,8 +125,8 @@ def lines(found: Progress) -> list[str]:
 
 def _images(found: Progress) -> str:
     if found.images_done == found.images:
-        return f"{found.images:,} images"
-    return f"about {found.images_done:,} of {found.images:,} images"
+        return counted(found.images, "image")
+    return f"about {found.images_done:,} of {counted(found.images, 'image')}"
 
 
 def _pace(found: Progress) -> str:
