@@ -23,12 +23,15 @@ def plan(
 
     A run that was planned before keeps its plan: nothing is listed again. Files whose names begin with a dot, names
     that are not UTF-8, and other kinds of files are left out; the summary counts them. Two that list at once write
-    below names of their own, the summary's `prefix`: the first to write the summary has planned the run.
+    below names of their own, the summary's `prefix`: the first to write the summary has planned the run. What other
+    listings wrote, such as one that was killed, is removed.
     Raises StartError for a directory that may not be read: its images would be missing from the run for ever.
     """
     summary = f"runs/{run}/plan.json"
     if store.exists(summary):
-        return {"prefix": f"runs/{run}/plan/", **json.loads(store.read(summary))}
+        known = {"prefix": f"runs/{run}/plan/", **json.loads(store.read(summary))}
+        _remove_others(store, run, known["prefix"])
+        return known
     prefix = f"runs/{run}/plan/{secrets.token_hex(4)}/"
     taken = endings(formats())
     listed_at, shards, images, size, left_out = now(), 0, 0, 0, 0
@@ -49,9 +52,14 @@ def plan(
         shards += 1
     counts = {"shards": shards, "images": images, "bytes": size, "left_out": left_out}
     found = {"prefix": prefix, **counts, "source": str(source.absolute())}
-    if store.write_once(summary, json_lines([found])):
-        return found
+    store.write_once(summary, json_lines([found]))
     return plan(source, store, run, shard_size, formats)
+
+
+def _remove_others(store: Directory, run: str, kept: str) -> None:
+    for name in store.folders(f"runs/{run}/plan/"):
+        if (folder := f"runs/{run}/plan/{name}/") != kept:
+            store.clear(folder)
 
 
 def _listed(source: Path) -> Iterator[tuple[Path, os.stat_result]]:

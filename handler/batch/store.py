@@ -125,6 +125,11 @@ class Directory:
             if name.startswith(prefix) and not last.startswith(WRITING):
                 yield Entry(name, facts.st_size, facts.st_mtime_ns // 1_000_000)
 
+    def folders(self, folder: str) -> Iterator[str]:
+        """Yield the names of the folders that lie in a folder."""
+        with suppress(FileNotFoundError), os.scandir(self._root / folder) as found:
+            yield from sorted(item.name for item in found if item.is_dir(follow_symlinks=False))
+
     def remove(self, name: str) -> None:
         """Remove the file, and the folders that are empty without it."""
         (self._root / name).unlink(missing_ok=True)

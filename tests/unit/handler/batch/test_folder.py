@@ -31,6 +31,35 @@ def test_a_folder_is_planned_once_in_the_order_of_names(tmp_path: Path) -> None:
     assert plan(source, store, "local", 2) == found
 
 
+def test_what_a_killed_listing_wrote_is_removed_by_the_next_one(tmp_path: Path) -> None:
+    source, output = photos(tmp_path / "photos"), tmp_path / "out"
+    for name in ("00000000.jsonl", "00000001.jsonl", ".writing-x"):
+        (output / "runs" / "local" / "plan" / "0123abcd" / name).parent.mkdir(parents=True, exist_ok=True)
+        (output / "runs" / "local" / "plan" / "0123abcd" / name).write_bytes(b"")
+    found = plan(source, Directory(output), "local", 2)
+    assert [path.name for path in (output / "runs" / "local" / "plan").iterdir()] == [Path(found["prefix"]).name]
+
+    (output / "runs" / "local" / "plan" / "4567cdef").mkdir()  # its listing was slower, and killed before it knew
+    assert plan(source, Directory(output), "local", 2) == found
+    written = {path.relative_to(output / found["prefix"]).as_posix() for path in output.rglob("*.jsonl")}
+    assert written == {"00000000.jsonl", "00000001.jsonl"}
+    assert not (output / "runs" / "local" / "plan" / "4567cdef").exists()
+
+
+def test_the_slower_of_two_listings_removes_what_it_wrote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, store = photos(tmp_path / "photos"), Directory(tmp_path / "out")
+    write_once, faster = store.write_once, {}
+
+    def meanwhile(name: str, data: bytes) -> bool:
+        monkeypatch.setattr(store, "write_once", write_once)
+        faster.update(plan(source, Directory(tmp_path / "out"), "local", 1))
+        return write_once(name, data)
+
+    monkeypatch.setattr(store, "write_once", meanwhile)
+    assert plan(source, store, "local", 2) == faster
+    assert {path.parent for path in (tmp_path / "out").rglob("*.jsonl")} == {tmp_path / "out" / faster["prefix"]}
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
