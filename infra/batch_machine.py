@@ -19,6 +19,7 @@ BUSY = (  # of Lambda, and passing
     "Lambda.SdkClientException",
 )
 MEANT = ("ShardError", "ValueError")  # of our own functions: the same would come again
+PLANNED, EMBEDDED = 2, 5  # times that each is tried again; an image that ends its worker is left out by the last
 TRANSIENT = ("States.TaskFailed", "States.Timeout")  # all else: S3 was away; a worker was killed, or out of time
 
 
@@ -46,7 +47,7 @@ class BatchMachine(Construct):
             result_path="$.planned",
             retry_on_service_exceptions=False,
         )
-        _retry(plan)
+        _retry(plan, PLANNED)
         shards = _shards(self, worker, output, settings)
         listed = sfn.Choice(self, "More to list").when(sfn.Condition.boolean_equals("$.planned.more", True), plan)
         # As of a nightly run with `since`. What a Distributed Map does without an item is not documented.
@@ -68,9 +69,14 @@ def _shards(
     scope: Construct, worker: lambda_.IFunction, output: s3.IBucket, settings: StackSettings
 ) -> sfn.DistributedMap:
     embed = tasks.LambdaInvoke(
-        scope, "Embed", lambda_function=worker, payload_response_only=True, retry_on_service_exceptions=False
+        scope,
+        "Embed",
+        lambda_function=worker,
+        payload=sfn.TaskInput.from_object({"plan.$": "$.plan", "retries.$": "$$.State.RetryCount"}),
+        payload_response_only=True,
+        retry_on_service_exceptions=False,
     )
-    _retry(embed)
+    _retry(embed, EMBEDDED)
     shards = sfn.DistributedMap(
         scope,
         "Shards",
@@ -88,8 +94,8 @@ def _shards(
     return shards
 
 
-def _retry(task: tasks.LambdaInvoke) -> None:
-    """Wait for Lambda for as long as it is busy; try twice more what failed for no reason of its own.
+def _retry(task: tasks.LambdaInvoke, times: int) -> None:
+    """Wait for Lambda for as long as it is busy; try `times` more what failed for no reason of its own.
 
     A killed worker has many names (Runtime.ExitError, Lambda.Unknown, Sandbox.Timedout, ...): so all are retried but
     those that are meant. What a shard had saved is not done again.
@@ -103,7 +109,7 @@ def _retry(task: tasks.LambdaInvoke) -> None:
         max_delay=Duration.minutes(2),
     )
     task.add_retry(errors=list(MEANT), max_attempts=0)
-    task.add_retry(errors=list(TRANSIENT), interval=Duration.seconds(10), max_attempts=2, backoff_rate=2)
+    task.add_retry(errors=list(TRANSIENT), interval=Duration.seconds(10), max_attempts=times, backoff_rate=2)
 
 
 def _explain(

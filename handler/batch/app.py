@@ -24,13 +24,14 @@ SERVICE = Service.start(os.environ, STARTED)
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Take `{"plan": key}` from the state machine, a batch of SQS messages, or `{"compact": {}}` from the schedule.
 
-    Raises ShardError and TransientError, which the state machine names and retries.
+    Raises ShardError and TransientError, which the state machine names and retries. Then `retries` says how often.
     """
     if "Records" in event:
         outcome = arrivals.run(event["Records"], _work())
         facts = {"messages": len(event["Records"]), "returned": len(outcome["batchItemFailures"])}
     elif "plan" in event:
-        outcome = facts = shard.run(str(event["plan"]), _work(), BatchSettings.from_env().max_failed)
+        again = bool(event.get("retries"))
+        outcome = facts = shard.run(str(event["plan"]), _work(), BatchSettings.from_env().max_failed, again)
     elif "compact" in event:
         outcome = facts = _compact(context)
     else:

@@ -3,7 +3,7 @@
 import io
 import json
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,14 @@ from handler.batch.rows import Embedded, Failed, Row
 from handler.batch.store import Store
 
 Result = Embedded | Failed
+NOTE = "note.json"
+
+
+class Note(NamedTuple):
+    """Where a worker began, and how many workers ended while they embedded that one row alone."""
+
+    start: int
+    ended: int
 
 
 class Parts:
@@ -41,6 +49,18 @@ class Parts:
     def save(self, start: int, results: Sequence[Result]) -> None:
         """Write the results of the rows from `start` on."""
         self._store.write(self._name(start), _written(results))
+
+    def note(self) -> Note | None:
+        """Return the note that a worker left; None where there is none, or it cannot be read."""
+        try:
+            start, ended = json.loads(self._store.read(f"{self._prefix}{NOTE}"))
+            return Note(int(start), int(ended))
+        except (FileNotFoundError, ValueError, TypeError):
+            return None
+
+    def take_note(self, note: Note) -> None:
+        """Leave a note for the next worker, should this one be killed."""
+        self._store.write(f"{self._prefix}{NOTE}", json.dumps(note).encode())
 
     def remove(self) -> None:
         """Remove the parts of a shard that is done."""

@@ -65,7 +65,8 @@ class Pipeline:
     Files are downloaded while the engine computes, AHEAD of them and HELD_BYTES at most. None is decoded meanwhile: the
     engine keeps every core busy, and waits for the slowest of its threads. Between two of its runs `thread_count`
     images, of DECODED_PIXELS in all, are decoded at once. `seconds` is what was spent so far: `computing` by the
-    engine, `preparing` without it, of which decoders were without a file for `downloading`.
+    engine, `preparing` without it, of which decoders were without a file for `downloading`. `group_size` is how many
+    images the engine gets at once.
     """
 
     def __init__(self, model: LoadedModel, reader: Reader, settings: Settings) -> None:
@@ -73,23 +74,27 @@ class Pipeline:
         self._reader = reader
         self._settings = settings
         self._threads = thread_count(settings)
-        self._group_size = images_a_run(self._threads)
+        self.group_size = images_a_run(self._threads)
         self._pixels = Gate(DECODED_PIXELS)
         self.seconds = {"computing": 0.0, "preparing": 0.0, "downloading": 0.0}
 
     def embed(self, rows: Sequence[Row]) -> Iterator[Embedded | Failed]:
         """Yield each row's result, in the rows' order. Raises TransientError where S3 does not answer."""
         # Memory that is used again: the first write to new pages costs as much as decoding a small image.
-        room = self._model.preprocess.empty(self._group_size)
+        room = self._model.preprocess.empty(self.group_size)
         downloads = ThreadPoolExecutor(AT_ONCE, "openclip-download")
         decoders = ThreadPoolExecutor(self._threads, "openclip-decode")
         try:
             files = self._files(downloads, rows)
-            for _ in range(0, len(rows), self._group_size):
-                yield from self._embedded(self._group(decoders, islice(files, self._group_size), room), room)
+            for _ in range(0, len(rows), self.group_size):
+                yield from self._embedded(self._group(decoders, islice(files, self.group_size), room), room)
         finally:
             for pool in (downloads, decoders):
                 pool.shutdown(wait=False, cancel_futures=True)
+
+    def warm_up(self) -> None:
+        """Run the engine on no image: where it ends the worker, as for its memory, no image is to blame."""
+        self._model.engine.encode_images(np.zeros_like(self._model.preprocess.empty(1)))
 
     def _files(self, pool: ThreadPoolExecutor, rows: Sequence[Row]) -> Iterator[tuple[Row, Future[Found]]]:
         """Yield rows with their files, in order, while later ones are downloaded."""

@@ -22,7 +22,9 @@ from handler.manifest import IMAGE
 from handler.service import Service
 
 SAVED_EVERY = 16  # images: a file on this machine costs nothing to write
-TRIES = 3  # of a shard whose process is killed: by then it is the shard, or the machine's memory
+TRIES = 3  # of a shard whose process is killed before its model is loaded: by then it is the machine's memory
+MOST_TRIES = 20  # of one whose images kill it: five find one of them
+READY = {"ready": True}
 
 
 def outcomes(
@@ -30,7 +32,8 @@ def outcomes(
 ) -> Generator[dict[str, Any]]:
     """Run the plan files `names`, and yield the outcome of each as `shard.run` tells it, or `error` with a message.
 
-    A shard whose process is killed is run again by a new one, up to TRIES times; what it saved is not done again.
+    A shard whose process is killed is run again by a new one; what it saved is not done again, and an image that kills
+    its process is left out, as handler.batch.one_by_one has it.
     Raises StartError where no process can load the model.
     """
     processes = min(processes, max(1, len(names)))
@@ -48,9 +51,9 @@ class _Worker(NamedTuple):
     process: BaseProcess
     connection: Connection
 
-    def give(self, name: str) -> None:
+    def give(self, name: str, again: bool) -> None:
         with suppress(OSError):  # it is gone already, as the next answer tells
-            self.connection.send(name)
+            self.connection.send((name, again))
 
     def stop(self) -> None:
         self.connection.close()
@@ -65,14 +68,16 @@ class _Crew:
         self._start = start
         self._waiting = deque(names)
         self._killed = Counter[str]()
+        self._ready = set[BaseProcess]()
         self._idle = [start() for _ in range(processes)] if names else []
         self._busy: list[tuple[_Worker, str]] = []
 
     def at_work(self) -> bool:
         """Give every idle process a shard; tells whether any has one."""
         while self._idle and self._waiting:
-            self._busy.append((self._idle.pop(), self._waiting.popleft()))
-            self._busy[-1][0].give(self._busy[-1][1])
+            worker, name = self._idle.pop(), self._waiting.popleft()
+            self._busy.append((worker, name))
+            worker.give(name, self._killed[name] > 0)
         return bool(self._busy)
 
     def outcomes(self) -> Iterator[dict[str, Any]]:
@@ -83,9 +88,14 @@ class _Crew:
         for worker, name in answered:
             try:
                 outcome = worker.connection.recv()
-                self._idle.append(worker)
             except (EOFError, OSError):
                 outcome = self._replace(worker, name)
+            else:
+                if outcome == READY:
+                    self._ready.add(worker.process)
+                    self._busy.append((worker, name))
+                    continue
+                self._idle.append(worker)
             if outcome and "unready" in outcome:
                 raise StartError(outcome["unready"])
             if outcome:
@@ -96,12 +106,12 @@ class _Crew:
         worker.stop()
         self._idle.append(self._start())
         self._killed[name] += 1
-        if self._killed[name] < TRIES:
+        if self._killed[name] < (MOST_TRIES if worker.process in self._ready else TRIES):
             self._waiting.appendleft(name)
             return None
         code = worker.process.exitcode or 0
         return {
-            "error": f"{name}: its process ended {TRIES} times before it was done (the last with "
+            "error": f"{name}: its process ended {self._killed[name]} times before it was done (the last with "
             f"{f'signal {-code}' if code < 0 else f'status {code}'}; a line above may say why, and without one it was "
             "killed, perhaps for its memory: give fewer --processes). Finished shards are kept"
         }
@@ -125,8 +135,10 @@ def _serve(connection: Connection, source: Path, output: Path, max_failed: float
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one that started this
     try:
         work = _prepare(source, output)
+        connection.send(READY)
         while True:
-            connection.send(_shard(connection.recv(), work, max_failed))
+            name, again = connection.recv()
+            connection.send(_shard(name, work, max_failed, again))
     except (StartError, ApiError) as error:
         connection.send({"unready": str(error)})
     except (EOFError, OSError):
@@ -140,8 +152,8 @@ def _prepare(source: Path, output: Path) -> shard.Work:
     return shard.Work(model, service.models.vectors_sha256, service.settings, reader, Directory(output), SAVED_EVERY)
 
 
-def _shard(name: str, work: shard.Work, max_failed: float) -> dict[str, Any]:
+def _shard(name: str, work: shard.Work, max_failed: float, again: bool) -> dict[str, Any]:
     try:
-        return shard.run(name, work, max_failed)
+        return shard.run(name, work, max_failed, again)
     except (shard.ShardError, OSError, FloatingPointError) as error:
         return {"error": str(error)}

@@ -3,9 +3,9 @@
 import re
 from typing import Any, NamedTuple
 
-from handler.batch import parquet
+from handler.batch import one_by_one, parquet
 from handler.batch.parts import Parts, Result
-from handler.batch.pipeline import Pipeline
+from handler.batch.pipeline import AHEAD, Pipeline
 from handler.batch.reader import Reader
 from handler.batch.rows import Embedded, Failed, Row, error_lines, read_plan
 from handler.batch.store import Store
@@ -39,14 +39,22 @@ class Work(NamedTuple):
         """Name an output: `kind` is vectors, errors, deletions or parts."""
         return f"{kind}/model={self.manifest_sha256[:DIGITS]}/run={partition}/{name}.{suffix}"
 
-    def embed(self, rows: list[Row], parts: Parts | None = None) -> tuple[list[Embedded], list[Failed], int]:
+    def embed(
+        self, rows: list[Row], parts: Parts | None = None, again: bool = False
+    ) -> tuple[list[Embedded], list[Failed], int]:
         """Embed rows; what cannot be embedded is the second list. Raises TransientError.
 
         With `parts`, what they have is taken from them, which is how many the third says; and new ones are written.
+        `again` says that a worker may have been killed by these rows.
         """
         results: list[Result] = parts.load(rows) if parts else []
         resumed, unsaved = len(results), list[Result]()
-        for result in Pipeline(self.model, self.reader, self.settings).embed(rows[resumed:]):
+        pipeline = Pipeline(self.model, self.reader, self.settings)
+        if parts and again:
+            pipeline.warm_up()
+            unknown = self.saved_every + pipeline.group_size + AHEAD  # rows that a killed worker may have been at
+            results += one_by_one.embedded(rows, resumed, parts, pipeline.embed, unknown)
+        for result in pipeline.embed(rows[len(results) :]):
             unsaved.append(result)
             if parts and len(unsaved) == self.saved_every:
                 parts.save(len(results), unsaved)
@@ -70,10 +78,11 @@ class Work(NamedTuple):
         return parquet.write(embedded, entry.embed_dim, about)
 
 
-def run(plan: str, work: Work, max_failed: float) -> dict[str, Any]:
+def run(plan: str, work: Work, max_failed: float, again: bool = False) -> dict[str, Any]:
     """Embed what a plan file names, `runs/<run>/plan/<listing>/<number>.jsonl`; returns what was done.
 
-    Two may run at once, and one may run again: the output has one name, and the first to write it wins.
+    Two may run at once, and one may run again: the output has one name, and the first to write it wins. `again` says
+    that it was tried before, and that its worker may have been killed by an image.
     Raises ShardError, or TransientError where S3 does not answer: no vectors are written then.
     """
     matched = PLAN.fullmatch(plan)
@@ -89,7 +98,7 @@ def run(plan: str, work: Work, max_failed: float) -> dict[str, Any]:
         rows = read_plan(work.store.read(plan))
     except (ValueError, FileNotFoundError) as error:
         raise ShardError(f"{plan}: {error}: plan the run again under another name") from error
-    embedded, failed, resumed = work.embed(rows, parts)
+    embedded, failed, resumed = work.embed(rows, parts, again)
     _check_failures(plan, embedded, failed, max_failed)
     if failed:
         work.store.write(work.target("errors", partition, name, "jsonl"), error_lines(failed))

@@ -133,7 +133,7 @@ def test_the_machine_plans_and_gives_each_plan_file_to_a_worker(template: Templa
     assert "ShardError" in meant["ErrorEquals"]
     assert meant["MaxAttempts"] == 0  # it would fail again
     assert transient["ErrorEquals"] == ["States.TaskFailed", "States.Timeout"]  # a killed worker's too
-    assert transient["MaxAttempts"] == 2
+    assert transient["MaxAttempts"] == 5
 
 
 def test_what_comes_and_what_goes_is_put_in_a_queue_with_a_dead_letter_queue(template: Template) -> None:

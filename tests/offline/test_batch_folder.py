@@ -188,22 +188,39 @@ def test_two_executions_that_plan_at_once_agree_on_one_plan(undisturbed: Runs, b
     assert len({seen for _, seen in rows}) == 1
 
 
-def test_a_shard_that_kills_every_process_is_told_and_the_rest_goes_on(bundle: Path, tmp_path: Path) -> None:
-    """As where the memory does not suffice: `ulimit` would stop the model's own loading too, so a signal stands in."""
+def small_run(bundle: Path, tmp_path: Path, kills: str) -> Runs:
+    """Eight images, and a signal where `kills` holds for what is opened, as where a decoder crashes or memory ends."""
+    (tmp_path / "photos").mkdir()
     for number in range(8):
-        (tmp_path / "photos").mkdir(exist_ok=True)
         (tmp_path / "photos" / f"{number}.png").write_bytes(png(number))
     runs = Runs(tmp_path / "scratch", bundle, tmp_path / "photos")
     site = tmp_path / "scratch" / "site" / "sitecustomize.py"
     site.write_text(f"{REPORTING}\nimport signal\nsys.addaudithook(lambda event, arguments: event == 'open' and "
-                    "str(arguments[0]).endswith('3.png') and os.kill(os.getpid(), signal.SIGKILL))")  # fmt: skip
-    process = runs.start("--shard-size", "2", "--tolerated-shards", "25")
+                    f"{kills} and os.kill(os.getpid(), signal.SIGKILL))")  # fmt: skip
+    return runs
+
+
+def test_an_image_that_kills_every_process_is_named_and_the_rest_is_embedded(bundle: Path, tmp_path: Path) -> None:
+    runs = small_run(bundle, tmp_path, "str(arguments[0]).endswith('3.png')")
+    out, err = runs.start("--shard-size", "4").communicate(timeout=BUILD_SECONDS)
+    assert "7 embedded, 1 failed, 0 shards were done before, 0 shards failed" in out, err
+    (path,) = (tmp_path / "scratch" / "output").glob("errors/*/*/00000000.jsonl")
+    error = json.loads(path.read_text())
+    assert (error["key"], error["code"]) == ("3.png", "worker_ended")
+    assert Counter(path for _, path in runs.opened())[f"{tmp_path}/photos/3.png"] == 5
+    assert not (tmp_path / "scratch" / "output" / "parts").exists()
+
+
+def test_shards_whose_processes_are_killed_before_they_begin_are_told(bundle: Path, tmp_path: Path) -> None:
+    """As where the memory does not suffice for the model: `ulimit` would stop the first process, too."""
+    worker = "any('multiprocessing' in word for word in sys.orig_argv)"
+    runs = small_run(bundle, tmp_path, f"{worker} and str(arguments[0]).endswith('manifest.json')")
+    process = runs.start("--shard-size", "4", "--tolerated-shards", "100")
     out, err = process.communicate(timeout=BUILD_SECONDS)
     assert process.returncode == 1
     assert "00000001.jsonl: its process ended 3 times before it was done (the last with signal 9" in err
     assert "Traceback" not in err
-    assert out.splitlines()[-1].startswith("6 embedded, 0 failed, 0 shards were done before, 1 shard failed")
-    assert Counter(path for _, path in runs.opened())[f"{tmp_path}/photos/3.png"] == 3
+    assert out.splitlines()[-1].startswith("0 embedded, 0 failed, 0 shards were done before, 2 shards failed")
 
 
 def test_a_run_of_which_too_much_fails_stops_early_and_says_so(bundle: Path, tmp_path: Path) -> None:
