@@ -3,14 +3,17 @@
 Events come twice, late and out of order, so none is believed. An object that is there is embedded; one that is gone is
 recorded as deleted; both with the time of the look. S3 is strongly consistent: of all records of a key, the one with
 the latest look is right, whatever order they were written in. Of an object that S3 does not give nothing is recorded:
-its event goes back, and to the dead-letter queue in the end. An archived one has another event when it is restored.
+its event goes back, and to the dead-letter queue in the end. So does the event of an image that kills its worker, whose
+other events come again: then each is embedded alone, beside a mark that says which one is under way. An archived object
+has another event when it is restored.
 """
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from handler.batch.one_by_one import ENDED
 from handler.batch.reader import OneByOne, now
 from handler.batch.rows import Embedded, Failed, Row, endings, error_lines, json_lines
 from handler.batch.shard import Work
@@ -19,6 +22,7 @@ PARTITION = "arrivals"  # as `run=arrivals`: readers of a Hive layout stop at a 
 GONE = "object_not_found"
 # of what may be there, with an image in it
 DENIED, ARCHIVED, AWAY = "object_not_readable", "object_archived", "s3_unavailable"
+HELD = (DENIED, AWAY, ENDED)  # whose events go back
 
 Key = tuple[str, str]
 
@@ -30,6 +34,7 @@ def run(records: Sequence[dict[str, Any]], work: Work) -> dict[str, Any]:
     queue in the end.
     """
     rows: dict[Key, Row] = {}
+    again: dict[Key, str] = {}  # the messages of those that a worker was given before
     unread, messages, taken = [], {}, endings(work.model.image_formats)
     for record in records:
         try:
@@ -40,11 +45,41 @@ def run(records: Sequence[dict[str, Any]], work: Work) -> dict[str, Any]:
         messages[record["messageId"]] = row.bucket, row.key
         if row.key.lower().endswith(taken):
             rows[row.bucket, row.key] = row  # several events of one object in one batch: one look
+            if _received(record) > 1:
+                again[row.bucket, row.key] = record["messageId"]
     if rows:
         work = work._replace(reader=OneByOne(work.reader))
-        held = _store(work, *work.embed(list(rows.values()))[:2])
+        held = set[Key]()
+        if new := [row for key, row in rows.items() if key not in again]:
+            held = _store(work, *work.embed(new)[:2])
+        if again:
+            held |= _store(work, *_alone(work, {message: rows[key] for key, message in again.items()}))
         unread += [message for message, key in messages.items() if key in held]
     return {"batchItemFailures": [{"itemIdentifier": message} for message in unread]}
+
+
+def _received(record: Mapping[str, Any]) -> int:
+    """Tell how often a message was received, this time included (Amazon SQS, ReceiveMessage)."""
+    return int(record.get("attributes", {}).get("ApproximateReceiveCount", 1))
+
+
+def _alone(work: Work, rows: Mapping[str, Row]) -> tuple[list[Embedded], list[Failed]]:
+    """Embed the rows of messages one by one, without those at which a worker ended before."""
+    embedded, failed = list[Embedded](), list[Failed]()
+    for message, row in rows.items():
+        mark = work.target("parts", PARTITION, _name([(message,)]), "json")
+        if work.store.exists(mark):
+            why = "it breaks a decoder, or needs more memory than the worker has"
+            failed.append(Failed(row, ENDED, f"{row.key} ended the worker that embedded it alone: {why}"))
+            work.store.remove(mark)
+        else:
+            work.store.write(mark, json_lines([{"bucket": row.bucket, "key": row.key}]))
+            try:
+                one, none, _ = work.embed([row])
+            finally:  # which a worker that is killed does not come to
+                work.store.remove(mark)
+            embedded, failed = embedded + one, failed + none
+    return embedded, failed
 
 
 def _row(detail: dict[str, Any]) -> Row:
@@ -55,10 +90,10 @@ def _row(detail: dict[str, Any]) -> Row:
 
 
 def _store(work: Work, embedded: list[Embedded], failed: list[Failed]) -> set[Key]:
-    """Write what the looks have found; returns the keys of the objects that S3 did not give."""
-    held = [item for item in failed if item.code in (DENIED, AWAY)]
-    listed = [item for item in failed if item.code in (DENIED, ARCHIVED)]
-    failed = [item for item in failed if item.code not in (DENIED, ARCHIVED, AWAY)]
+    """Write what the looks have found; returns the keys of the objects whose events go back."""
+    held = [item for item in failed if item.code in HELD]
+    listed = [item for item in failed if item.code in (DENIED, ARCHIVED, ENDED)]
+    failed = [item for item in failed if item.code not in (*HELD, ARCHIVED)]
     broken = [item for item in failed if item.code != GONE]
     # Named by all rows, broken ones too, or two batches of broken images would have one name.
     every = [item.row for item in embedded] + [item.row for item in failed]

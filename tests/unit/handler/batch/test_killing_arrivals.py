@@ -1,0 +1,97 @@
+"""An arrival that kills its worker goes to the dead-letter queue alone; what came with it is embedded."""
+
+import json
+import multiprocessing
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pytest
+
+from handler.batch import arrivals
+from handler.batch.pipeline import Pipeline
+from handler.batch.reader import FolderReader
+from handler.batch.rows import Row
+from handler.batch.shard import Work
+from handler.batch.store import Directory
+from tests.unit.batch_world import png, vector
+from tests.unit.fake_bundle import FakeFunction
+
+KEYS = [f"{number}.png" for number in range(10)]
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Work:
+    (tmp_path / "photos").mkdir()
+    for number, key in enumerate(KEYS):
+        (tmp_path / "photos" / key).write_bytes(png(number))
+    service = FakeFunction(tmp_path / "bundle").service
+    reader = FolderReader(tmp_path / "photos", service.settings.max_object_bytes)
+    store = Directory(tmp_path / "out")
+    return Work(service.model(None), service.models.manifest.sha256, service.settings, reader, store)
+
+
+def messages(count: int) -> list[dict[str, Any]]:
+    """SQS records as Lambda gets them, `count` times received (AWS Lambda, "Using Lambda with Amazon SQS")."""
+    return [
+        {
+            "messageId": f"message-{key}",
+            "body": json.dumps({"detail": {"bucket": {"name": "photos"}, "object": {"key": key, "size": 80}}}),
+            "attributes": {"ApproximateReceiveCount": str(count)},
+        }
+        for key in KEYS
+    ]
+
+
+def killed(work: Work, count: int, fatal: str) -> bool:
+    """Take the messages in a process of its own, which is killed by one image; tells whether it was."""
+    decoded = Pipeline._decoded
+
+    def deadly(self: Pipeline, row: Row, *others: Any) -> Any:
+        if row.key == fatal:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return decoded(self, row, *others)
+
+    def run() -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Pipeline, "_decoded", deadly)
+            arrivals.run(messages(count), work)
+
+    process = multiprocessing.get_context("fork").Process(target=run)
+    process.start()
+    process.join()
+    return process.exitcode == -signal.SIGKILL
+
+
+def vectors(folder: Path) -> dict[str, list[float]]:
+    rows: Any = duckdb.read_parquet(f"{folder}/out/vectors/*/*/*.parquet").select("key, vector")
+    return dict(rows.fetchall())
+
+
+def test_an_arrival_that_kills_its_worker_goes_back_alone(work: Work, tmp_path: Path) -> None:
+    assert killed(work, 1, "4.png")
+    assert killed(work, 2, "4.png")
+    outcome = arrivals.run(messages(3), work)  # the last time: infra/event_queue.py
+
+    assert outcome == {"batchItemFailures": [{"itemIdentifier": "message-4.png"}]}
+    found = vectors(tmp_path)
+    assert set(found) == {*KEYS} - {"4.png"}
+    np.testing.assert_allclose(found["7.png"], vector(7), atol=1e-6)
+    (path,) = tmp_path.glob("out/errors/*/*/*.jsonl")
+    error = json.loads(path.read_text())
+    assert (error["key"], error["code"]) == ("4.png", "worker_ended")
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "vectors",
+        "errors",
+    }  # its old vector, if any, stays
+
+
+def test_arrivals_that_come_again_and_kill_nobody_are_embedded(work: Work, tmp_path: Path) -> None:
+    assert killed(work, 1, "4.png")
+    assert arrivals.run(messages(2), work) == {"batchItemFailures": []}
+    found = vectors(tmp_path)
+    assert set(found) == set(KEYS)
+    assert not (tmp_path / "out" / "parts").exists()
