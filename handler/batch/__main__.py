@@ -12,6 +12,8 @@ from typing import Any
 
 from handler import manifest
 from handler.batch import shard
+from handler.batch.arrivals import PARTITION
+from handler.batch.files import explained
 from handler.batch.folder_plan import plan
 from handler.batch.processes import outcomes
 from handler.batch.settings import share
@@ -28,15 +30,20 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if not options.source.is_dir():
         parser.error(f"{options.source} is not a directory: name the folder that holds the images")
-    if shard.PLAN.fullmatch(f"runs/{options.run}/plan/00000000.jsonl") is None:
-        parser.error(f"--run {options.run!r}: use letters, digits, dots, dashes and underscores, at most 64")
+    if shard.PLAN.fullmatch(f"runs/{options.run}/plan/00000000.jsonl") is None or options.run == PARTITION:
+        parser.error(
+            f"--run {options.run!r}: use letters, digits, dots, dashes and underscores, at most 64; not arrivals"
+        )
     try:
         share(str(options.max_failed))
         if not 0 <= options.tolerated_shards <= 100:
             parser.error(f"--tolerated-shards {options.tolerated_shards:g}: give a number from 0 to 100")
         return _run(options)
-    except (StartError, ApiError, OSError) as error:
+    except (StartError, ApiError) as error:
         print(f"error: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"error: {explained(error, options.output)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\ninterrupted: the same command goes on where this one stopped", file=sys.stderr)
@@ -68,12 +75,12 @@ def _image_formats() -> tuple[str, ...]:
 def _run(options: argparse.Namespace) -> int:
     store = Directory(options.output)
     planned = plan(options.source, store, options.run, options.shard_size, _image_formats)
-    if planned["source"] != str(options.source.absolute()):
+    if not _is(options.source, planned["source"]):
         raise StartError(f"run {options.run!r} in {options.output} is of {planned['source']}: give another --run")
     names = [f"{planned['prefix']}{number:08d}.jsonl" for number in range(planned["shards"])]
     left_out = counted(planned["left_out"], "other file")
     print(f"{counted(planned['images'], 'image')} in {counted(planned['shards'], 'shard')}; {left_out} left out")
-    totals = {"embedded": 0, "failed": 0, "skipped": 0, "shards_failed": 0}
+    totals = {"embedded": 0, "failed": 0, "skipped": 0, "shards_failed": 0, "failed_before": 0}
     started, stopped = time.monotonic(), False
     running = outcomes(names, options.source, options.output, options.max_failed, options.processes)
     with closing(running):  # which ends the processes
@@ -83,9 +90,9 @@ def _run(options: argparse.Namespace) -> int:
             if stopped := totals["shards_failed"] > len(names) * options.tolerated_shards / 100:
                 break
     print(
-        f"{totals['embedded']:,} embedded, {totals['failed']:,} failed, {_were(totals['skipped'])} done before, "
+        f"{totals['embedded']:,} embedded, {totals['failed']:,} failed, {_before(totals)}, "
         f"{counted(totals['shards_failed'], 'shard')} failed; {time.monotonic() - started:.1f} s; "
-        f"results in {options.output}"
+        f"results in {str(options.output).encode(errors='backslashreplace').decode()}"
     )
     if stopped:
         print(
@@ -93,15 +100,20 @@ def _run(options: argparse.Namespace) -> int:
             f"{options.tolerated_shards:g} % of --tolerated-shards. What is done is kept: the same command goes on",
             file=sys.stderr,
         )
-    return 1 if totals["shards_failed"] else 3 if totals["failed"] else 0
+    return 1 if totals["shards_failed"] else 3 if totals["failed"] or totals["failed_before"] else 0
 
 
-def _were(shards: int) -> str:
-    return f"{counted(shards, 'shard')} {'was' if shards == 1 else 'were'}"
+def _is(source: Path, planned: str) -> bool:
+    return str(source.absolute()) == planned or (Path(planned).exists() and source.samefile(planned))
+
+
+def _before(totals: dict[str, int]) -> str:
+    failed = f" with {totals['failed_before']:,} failed" if totals["failed_before"] else ""
+    return f"{counted(totals['skipped'], 'shard')} {'was' if totals['skipped'] == 1 else 'were'} done before{failed}"
 
 
 def _add(totals: dict[str, int], outcome: dict[str, Any]) -> None:
-    for name in ("embedded", "failed"):
+    for name in ("embedded", "failed", "failed_before"):
         totals[name] += outcome.get(name, 0)
     totals["skipped"] += bool(outcome.get("skipped"))
     totals["shards_failed"] += "error" in outcome

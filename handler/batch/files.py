@@ -28,6 +28,12 @@ def files_below(root: Path) -> Iterator[tuple[Path, os.stat_result]]:
                 yield path, facts
 
 
+def explained(error: OSError, output: Path) -> str:
+    """Say what a file system refused, and what to do about it."""
+    where = error.filename or output
+    return f"{where}: {error.strerror or error}: see that {output} can be written and has room, then run this again"
+
+
 def _raise_unless_gone(error: OSError) -> None:
     if error.errno not in GONE:
         raise error

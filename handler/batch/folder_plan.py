@@ -25,15 +25,21 @@ def plan(
     that are not UTF-8, and other kinds of files are left out; the summary counts them. Two that list at once write
     below names of their own, the summary's `prefix`: the first to write the summary has planned the run. What other
     listings wrote, such as one that was killed, is removed.
-    Raises StartError for a directory that may not be read: its images would be missing from the run for ever.
+    Raises StartError for a directory that may not be read: its images would be missing from the run for ever; and for
+    a summary that is none.
     """
     summary = f"runs/{run}/plan.json"
     if store.exists(summary):
-        known = {"prefix": f"runs/{run}/plan/", **json.loads(store.read(summary))}
+        known = _known(store.read(summary), run)
         _remove_others(store, run, known["prefix"])
         return known
-    prefix = f"runs/{run}/plan/{secrets.token_hex(4)}/"
-    taken = endings(formats())
+    found = _written(source, store, f"runs/{run}/plan/{secrets.token_hex(4)}/", shard_size, endings(formats()))
+    store.write_once(summary, json.dumps(found, sort_keys=True).encode())  # escaped: the source may not be UTF-8
+    return plan(source, store, run, shard_size, formats)
+
+
+def _written(source: Path, store: Directory, prefix: str, shard_size: int, taken: tuple[str, ...]) -> dict[str, Any]:
+    """Write the plan files, and return the summary."""
     listed_at, shards, images, size, left_out = now(), 0, 0, 0, 0
     rows: list[dict[str, Any]] = []
     for path, facts in _listed(source):
@@ -51,9 +57,16 @@ def plan(
         store.write(f"{prefix}{shards:08d}.jsonl", json_lines(rows))
         shards += 1
     counts = {"shards": shards, "images": images, "bytes": size, "left_out": left_out}
-    found = {"prefix": prefix, **counts, "source": str(source.absolute())}
-    store.write_once(summary, json_lines([found]))
-    return plan(source, store, run, shard_size, formats)
+    return {"prefix": prefix, **counts, "source": str(source.absolute())}
+
+
+def _known(data: bytes, run: str) -> dict[str, Any]:
+    try:
+        found = {"prefix": f"runs/{run}/plan/", **json.loads(data)}
+        counts = {name: int(found[name]) for name in ("shards", "images", "left_out")}
+        return {**found, **counts, "source": str(found["source"])}
+    except (ValueError, TypeError, KeyError) as error:
+        raise StartError(f"runs/{run}/plan.json of the output is no plan of a folder: give another --run") from error
 
 
 def _remove_others(store: Directory, run: str, kept: str) -> None:

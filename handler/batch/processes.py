@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from handler.batch import shard
+from handler.batch.files import explained
 from handler.batch.reader import FolderReader
 from handler.batch.store import Directory
 from handler.errors import ApiError, StartError
@@ -138,7 +139,7 @@ def _serve(connection: Connection, source: Path, output: Path, max_failed: float
         connection.send(READY)
         while True:
             name, again = connection.recv()
-            connection.send(_shard(name, work, max_failed, again))
+            connection.send(_shard(name, work, output, max_failed, again))
     except (StartError, ApiError) as error:
         connection.send({"unready": str(error)})
     except (EOFError, OSError):
@@ -152,8 +153,10 @@ def _prepare(source: Path, output: Path) -> shard.Work:
     return shard.Work(model, service.models.vectors_sha256, service.settings, reader, Directory(output), SAVED_EVERY)
 
 
-def _shard(name: str, work: shard.Work, max_failed: float, again: bool) -> dict[str, Any]:
+def _shard(name: str, work: shard.Work, output: Path, max_failed: float, again: bool) -> dict[str, Any]:
     try:
         return shard.run(name, work, max_failed, again)
-    except (shard.ShardError, OSError, FloatingPointError) as error:
+    except (shard.ShardError, FloatingPointError) as error:
         return {"error": str(error)}
+    except OSError as error:
+        return {"error": f"{name}: {explained(error, output)}"}

@@ -93,7 +93,8 @@ def run(plan: str, work: Work, max_failed: float, again: bool = False) -> dict[s
     parts = Parts(work.store, work.target("parts", partition, name, "npz").removesuffix(".npz") + "/")
     if work.store.exists(target):
         parts.remove()  # of a worker that was killed between the two
-        return {"shard": name, "skipped": True}
+        before = _failed_before(work, work.target("errors", partition, name, "jsonl"))
+        return {"shard": name, "skipped": True, **({"failed_before": before} if before else {})}
     try:
         rows = read_plan(work.store.read(plan))
     except (ValueError, FileNotFoundError) as error:
@@ -107,6 +108,13 @@ def run(plan: str, work: Work, max_failed: float, again: bool = False) -> dict[s
     parts.remove()
     done = {"shard": name, "skipped": not written, "embedded": len(embedded), "failed": len(failed)}
     return {**done, "resumed": resumed} if resumed else done
+
+
+def _failed_before(work: Work, errors: str) -> int:
+    try:
+        return len(work.store.read(errors).splitlines())
+    except FileNotFoundError:
+        return 0
 
 
 def _check_failures(plan: str, embedded: list[Embedded], failed: list[Failed], max_failed: float) -> None:

@@ -1,7 +1,9 @@
 """`python -m handler.batch`: a folder on this machine, with the demo bundle's place taken by the fake one."""
 
+import io
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -65,6 +67,7 @@ def test_the_slower_of_two_listings_removes_what_it_wrote(tmp_path: Path, monkey
     [
         (["nowhere", "--output", "out"], "nowhere is not a directory"),
         (["photos", "--output", "out", "--run", "a/b"], "--run 'a/b'"),
+        (["photos", "--output", "out", "--run", "arrivals"], "not arrivals"),  # the changes of a bucket lie there
         (["photos", "--output", "out", "--shard-size", "0"], "no whole number above 0"),
         (["photos"], "--output"),
     ],
@@ -101,3 +104,56 @@ def test_what_the_bundle_decodes_besides_is_planned_too(tmp_path: Path, formats:
         (source / name).write_bytes(b"1")
     found = plan(source, Directory(tmp_path / "output"), "run", 10, lambda: formats)
     assert (found["images"], found["left_out"]) == (images, 4 - images)
+
+
+@pytest.mark.parametrize(
+    "damage", [b"", b"{", b"[]", b"{}", b'{"shards": "a", "images": 1, "left_out": 0, "source": ""}']
+)
+def test_a_summary_that_is_none_is_told(tmp_path: Path, damage: bytes, capsys: pytest.CaptureFixture[str]) -> None:
+    source = photos(tmp_path / "photos")
+    Directory(tmp_path / "out").write("runs/local/plan.json", damage)
+    assert command.main([str(source), "--output", str(tmp_path / "out")]) == 1
+    assert "runs/local/plan.json of the output is no plan of a folder: give another --run" in capsys.readouterr().err
+
+
+def test_an_output_that_cannot_be_written_is_told_with_what_to_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, output = photos(tmp_path / "photos"), tmp_path / "file"
+    output.write_bytes(b"")
+    monkeypatch.setattr(command, "_image_formats", tuple)
+    assert command.main([str(source), "--output", str(output)]) == 1
+    assert f"Not a directory: see that {output} can be written and has room" in capsys.readouterr().err
+
+
+def done(source: Path, output: Path, monkeypatch: pytest.MonkeyPatch, outcomes: list[dict[str, Any]]) -> int:
+    """Run the command; the shards' outcomes are given."""
+    monkeypatch.setattr(command, "_image_formats", tuple)
+    monkeypatch.setattr(command, "outcomes", lambda *_: (one for one in outcomes))
+    return command.main([str(source), "--output", str(output)])
+
+
+def test_a_run_that_has_nothing_left_to_do_still_tells_what_failed_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """docs/collections.md: the status is 0 when every image was embedded, 3 when some failed."""
+    before = [{"shard": "00000000", "skipped": True, "failed_before": 2}]
+    assert done(photos(tmp_path / "photos"), tmp_path / "out", monkeypatch, before) == 3
+    assert "1 shard was done before with 2 failed" in capsys.readouterr().out
+    assert done(tmp_path / "photos", tmp_path / "out", monkeypatch, [{"shard": "00000000", "skipped": True}]) == 0
+
+
+def test_a_folder_is_the_same_by_whatever_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = photos(tmp_path / "photos")
+    (tmp_path / "link").symlink_to(source)
+    assert [done(path, tmp_path / "out", monkeypatch, []) for path in (
+        source, source / "sub" / "..", tmp_path / "link", photos(tmp_path / "other"))] == [0, 0, 0, 1]  # fmt: skip
+
+
+def test_a_folder_whose_own_name_is_not_utf_8_is_planned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = photos(tmp_path / b"photos\xff".decode(errors="surrogateescape"))
+    assert [done(source, tmp_path / "out", monkeypatch, []) for _ in range(2)] == [0, 0]
+    strict = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", errors="strict")  # as where the locale is UTF-8
+    monkeypatch.setattr("sys.stdout", strict)
+    assert done(source, source, monkeypatch, []) == 0
+    assert source.name.encode(errors="surrogateescape") == b"photos\xff"

@@ -101,7 +101,7 @@ def test_a_shard_that_is_done_is_skipped_and_one_that_was_lost_is_made_again_byt
     assert made.work.store.read(name) == first
 
     made.put("a.png", png(200))  # a shard that is done does not look at its source again
-    assert shard.run(PLAN, made.work, 0.5) == {"shard": "00000000", "skipped": True}
+    assert shard.run(PLAN, made.work, 0.5) == {"shard": "00000000", "skipped": True, "failed_before": 1}
     assert made.work.store.read(name) == first
     assert made.names("vectors/") == [name]
 

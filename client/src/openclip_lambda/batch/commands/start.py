@@ -125,7 +125,7 @@ def _folder(options: argparse.Namespace, source: Path, run: str) -> int:
         if value := getattr(options, name, None):
             arguments += [f"--{name.replace('_', '-')}", str(value)]
     planned = results.plan(Directory(output), run)
-    if planned and planned.source != str(source.absolute()):
+    if planned and not _is(source, planned.source):
         raise ClientError(f"run {run} in {output} is of {planned.source}: give another --run, or another --output")
     place, bundle = Directory(output), functools.partial(local.bundle_of, options.bundle)
     try:
@@ -140,6 +140,10 @@ def _folder(options: argparse.Namespace, source: Path, run: str) -> int:
     failed = sum(row.images for row in results.failures(place, run, 0))
     show(options, {**found.document(), "failed": failed, "exit_status": status}, _ended(found, failed, output))
     return status if status >= 0 else 1  # a signal ended it
+
+
+def _is(source: Path, planned: str) -> bool:
+    return str(source.absolute()) == planned or (Path(planned).exists() and source.samefile(planned))
 
 
 def _advance(bar: Any, place: Directory, run: str) -> None:
