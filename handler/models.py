@@ -154,6 +154,9 @@ class Models:
     def _load(self, entry: ModelEntry) -> LoadedModel:
         start = time.perf_counter()
         engine = self._create(entry, self.manifest, self._settings)
+        facts: dict[str, object] = getattr(engine, "token_facts", dict)()
+        if facts:
+            entry = entry._replace(tokenizer={**entry.tokenizer, **facts})
         from handler.imaging.preprocess import Preprocess  # late: Pillow can be imported while the engine loads
 
         preprocess = Preprocess(entry.preprocess, entry.image_size)

@@ -45,6 +45,10 @@ class TorchEngine:
         """Tell nothing: there is one way."""
         return {}
 
+    def token_facts(self) -> dict[str, Any]:
+        """Return what the manifest says of an exported tokenizer, and not of one that open_clip reads itself."""
+        return token_facts(self._tokenizer)
+
     def tokenize(self, texts: Sequence[str], cut: str | None = None) -> NDArray[np.int64]:
         """Return open_clip's own token ids: int64 [N, context_length]."""
         with self._tokenizing:
@@ -69,6 +73,11 @@ class TorchEngine:
         with self._running, torch.inference_mode():
             embeddings: NDArray[np.float32] = tower(torch.from_numpy(values)).numpy()
         return embeddings
+
+
+def token_facts(tokenizer: Any) -> dict[str, Any]:
+    """Return which token ends a text; nothing for open_clip's own tokenizer, which does not pad with it."""
+    return {"eos_id": tokenizer.tokenizer.eos_token_id} if hasattr(tokenizer, "tokenizer") else {}
 
 
 def _load_tokenizer(open_clip: Any, entry: ModelEntry) -> Any:

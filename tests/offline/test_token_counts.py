@@ -1,5 +1,6 @@
 """A response's usage counts the tokens that open_clip's tokenizers make of a text, and none of their padding."""
 
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handler.engines import most_tokens, token_counts
+from handler.engines.torch_engine import token_facts
+from layer.bundle.records import Tokenizer
 from tests.hub import tokenizers
 from tests.offline.test_tokenizer import CASES, FRAGMENTS, pair, texts
 
@@ -53,6 +56,9 @@ def test_a_text_that_is_cut_has_as_many_tokens_as_the_model_reads(number: int) -
     length = theirs.context_length
     found = token_counts(ours(["cat dog " * length, "a"]), ours._settings)
     assert found[0] == most_tokens(length, ours._settings) > found[1]
+    # The manifest says less of a tokenizer that is not exported: `torch` asks open_clip's own.
+    less = {name: ours._settings[name] for name in (field.name for field in fields(Tokenizer))}
+    assert found[0] == most_tokens(length, {**less, **token_facts(theirs)})
 
 
 def test_a_text_of_nothing_but_padding_has_no_tokens() -> None:

@@ -193,6 +193,15 @@ def test_a_header_names_the_texts_that_fill_the_models_context(function: FakeFun
     assert len((full("/v1/embeddings", {"input": ["d" * 16] * 200}) or "").split(", ")) == 32
 
 
+def test_a_text_fills_the_context_one_token_earlier_where_its_end_is_padding(tmp_path: Path) -> None:
+    function = FakeFunction(tmp_path / "bundle")
+    engine = vars(function.loader.engine)
+    engine["token_facts"] = lambda: {"eos_id": 0}  # as of SigLIP's tokenizer, which `torch` reads itself
+    event = {"rawPath": "/v1/embeddings", "requestContext": {"http": {"method": "POST"}}}
+    answer = function.invoke({**event, "body": json.dumps({"input": ["a" * 14, "b" * 15]})})
+    assert answer["headers"]["x-openclip-full"] == "input[1]"
+
+
 def test_a_token_of_a_text_that_has_padding_s_id_is_counted(function: FakeFunction) -> None:
     _, answer = function.post({"input": ["a\0b", "\0abcd"]})  # LetterEngine pads with 0
     assert answer["usage"]["prompt_tokens"] == 3 + 4  # what stands at an end cannot be told from padding
