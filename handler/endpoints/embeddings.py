@@ -17,6 +17,7 @@ from handler.messages import NOTHING, Response
 from handler.schemas.fields import Item
 from handler.schemas.limits import check_response_size
 from handler.schemas.requests import EMBEDDINGS, OPTIONS, QUERY
+from handler.schemas.validation import check_query
 from handler.service import Service
 from handler.settings import Settings
 from handler.telemetry.invocation import current, stage
@@ -49,6 +50,7 @@ def parse(body: Any, settings: Settings, query: Mapping[str, str] | None = None)
     """Check a JSON body; options that it leaves out may stand in the query string. Raises ApiError."""
     modality = body.get("modality") if isinstance(body, dict) else None
     form = EMBEDDINGS[modality] if modality in MODALITIES else EMBEDDINGS[None]
+    check_query(query or {}, form.fields.keys() - OPTIONS.keys())
     fields = form.read(body, settings)
     return EmbeddingsRequest(fields["input"], **options(body, fields, query or {}, settings))
 

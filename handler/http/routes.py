@@ -85,8 +85,7 @@ def _embed(service: Service, body: Any, query: Mapping[str, str]) -> Response:
     """Embed what a JSON body asks for: one of ours, of a chat, or of another vendor who has the same route."""
     if dialect := _dialect_of(body, FIELDS, service.settings):
         current().dialect = dialect
-        embeddings.options({}, {}, query, service.settings)  # checked, as the document says; the body's fields count
-        answered: Response = dialect_module(dialect).embeddings(service, body)
+        answered: Response = dialect_module(dialect).embeddings(service, body, query)
         return answered
     if isinstance(body, dict) and "messages" in body:
         from handler.endpoints.dialects import chat
@@ -98,7 +97,7 @@ def _embed(service: Service, body: Any, query: Mapping[str, str]) -> Response:
 def _post_classify(service: Service, request: Request) -> Response:
     from handler.endpoints import zero_shot
 
-    fields = CLASSIFY.read(read_json(request), service.settings)
+    fields = CLASSIFY.of(request, service.settings)
     zero_shot.check_classes(fields)
     return Response(200, zero_shot.classify(fields, service.model(fields["model"]), service.settings))
 
@@ -106,7 +105,7 @@ def _post_classify(service: Service, request: Request) -> Response:
 def _post_similarity(service: Service, request: Request) -> Response:
     from handler.endpoints import zero_shot
 
-    fields = SIMILARITY.read(read_json(request), service.settings)
+    fields = SIMILARITY.of(request, service.settings)
     check_matrix_size(len(fields["images"]), len(fields["texts"]), 0, "images")
     return Response(200, zero_shot.similarity(fields, service.model(fields["model"]), service.settings))
 

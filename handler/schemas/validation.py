@@ -61,6 +61,12 @@ class Body(NamedTuple):
     # Whatever only shows when all fields are read. Raises ApiError.
     check: Callable[[Mapping[str, Any], Settings], None] = lambda values, settings: None
 
+    def of(self, request: Request, settings: Settings) -> dict[str, Any]:
+        """Return every field of a request's JSON body. Raises ApiError."""
+        body = read_json(request)
+        check_query(request.query, self.fields)
+        return self.read(body, settings)
+
     def read(self, body: Any, settings: Settings) -> dict[str, Any]:
         """Return every field, absent ones as their default. Raises ApiError."""
         given = check_object(body, self.fields)
@@ -146,6 +152,13 @@ def parse_json(body: str | bytes) -> Any:
         return json.loads(body)
     except (ValueError, RecursionError) as error:  # also bytes that are not UTF-8, and numbers of thousands of digits
         raise ApiError("invalid_json", f"the body is not JSON: {error}") from error
+
+
+def check_query(query: Mapping[str, str], fields: Collection[str]) -> None:
+    """Raise ApiError unknown_field for a body's field in the query string. What proxies add there is not looked at."""
+    for name in query:
+        if name in fields:
+            raise ApiError("unknown_field", f"`{name}` is in the query string: put it into the JSON body", name)
 
 
 def check_object(value: Any, known: Collection[str], param: str | None = None) -> Mapping[str, Any]:

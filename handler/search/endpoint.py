@@ -14,7 +14,6 @@ from handler.imaging.decode import read_header
 from handler.messages import Request, Response
 from handler.schemas.fields import Item as Given
 from handler.schemas.limits import FLOAT_BYTES, response_limit
-from handler.schemas.validation import read_json
 from handler.search import queries, urls
 from handler.search.index import Index, check_same
 from handler.search.records import About, Gone, Hit, Item
@@ -36,11 +35,13 @@ class Search:
 
     def search(self, service: Service, request: Request) -> Response:
         """Answer `POST /v1/search`. Raises ApiError."""
-        return self.find(service, read_json(request))
+        return self._find(service, SEARCH.of(request, service.settings))
 
     def find(self, service: Service, body: Any) -> Response:
         """Answer the body of `POST /v1/search`. Raises ApiError."""
-        fields = SEARCH.read(body, service.settings)
+        return self._find(service, SEARCH.read(body, service.settings))
+
+    def _find(self, service: Service, fields: Mapping[str, Any]) -> Response:
         if fields["with_urls"]:
             urls.check_enabled(self._settings)
         theirs = self._index.about()
@@ -64,7 +65,7 @@ class Search:
 
     def change(self, service: Service, request: Request) -> Response:
         """Answer `POST /v1/index`. Raises ApiError."""
-        fields = INDEX.read(read_json(request), service.settings)
+        fields = INDEX.of(request, service.settings)
         theirs = self._there()
         ours = _about(service, _shared(service, theirs) if theirs else None)
         if theirs:

@@ -12,6 +12,8 @@ from PIL import Image
 
 MODEL = "openclip-lambda/shapes-i18n"
 KINDS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
+JINA = {"embedding_type", "late_chunking", "normalized", "return_multivector", "task", "truncate"}
+THEIRS = {*JINA, "output_dimension", "output_dtype", "output_encoding", "truncation"}
 SOURCES = ("texts", "images", "inputs")
 FORM = ("entries", "text", "image")
 CONTEXT_LENGTH = 32  # of the model, in tokens
@@ -51,6 +53,8 @@ def filter_case(context: Any, case: Any) -> bool:
     given = {name: value for name, value in body.items() if value is not None} if isinstance(body, dict) else {}
     if _integers_of_any_length({**query, **given}):
         return False
+    if query and _of_another_vendor(given):
+        return False  # their bodies have their own options: those of the query string are refused
     if isinstance(body, dict) and not all(isinstance(body.get(name, ""), str | bytes) for name in FORM):
         return False  # a form has no other types: what is one is sent as a text
     wrong = (
@@ -63,6 +67,11 @@ def filter_case(context: Any, case: Any) -> bool:
         _much_to_repair,
     )
     return not isinstance(body, dict) or not any(is_wrong(body) for is_wrong in wrong)
+
+
+def _of_another_vendor(given: dict[str, Any]) -> bool:
+    """Tell a body of `/v1/embeddings` that has a field of Jina's or Voyage's."""
+    return "input" in given and bool(THEIRS & given.keys())
 
 
 def _integers_of_any_length(body: dict[str, Any]) -> bool:

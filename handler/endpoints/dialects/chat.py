@@ -11,7 +11,7 @@ from handler.errors import ApiError, shorten
 from handler.schemas import parts
 from handler.schemas.fields import Item
 from handler.schemas.requests import OPTIONS, USER
-from handler.schemas.validation import Body, Field, ListOf, Scalar, check_object
+from handler.schemas.validation import Body, Field, ListOf, Scalar, check_object, check_query
 from handler.settings import Settings
 
 TAKEN = Field(Scalar(bool), "vLLM's. Taken, and without a meaning here")
@@ -54,6 +54,7 @@ REQUEST = Body(
 
 def parse(body: Any, settings: Settings, query: Mapping[str, str]) -> EmbeddingsRequest:
     """Check a body that has `messages`; options that it leaves out may stand in the query string. Raises ApiError."""
+    check_query(query, REQUEST.fields.keys() - OPTIONS.keys())
     fields = REQUEST.read(body, settings)
     items = [item for message in fields["messages"] for item in message]
     if len(items) > settings.max_items:

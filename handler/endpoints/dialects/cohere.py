@@ -15,7 +15,7 @@ from handler.manifest import ModelEntry
 from handler.messages import Request, Response
 from handler.schemas.fields import IMAGE, TEXT
 from handler.schemas.requests import FORMATS, MODEL, check_parts
-from handler.schemas.validation import Body, Field, ListOf, Scalar, read_json
+from handler.schemas.validation import Body, Field, ListOf, Scalar
 from handler.service import Service
 from handler.settings import Settings
 from handler.telemetry.invocation import current
@@ -57,7 +57,7 @@ REQUEST = Body(
 
 def respond(service: Service, request: Request) -> Response:
     """Answer a request. Raises ApiError."""
-    fields = REQUEST.read(read_json(request), service.settings)
+    fields = REQUEST.of(request, service.settings)
     items = next(fields[name] for name in SOURCES if fields[name])
     kinds = list(dict.fromkeys(fields["embedding_types"]))
     texts = [item.value for item in fields["texts"] or ()]

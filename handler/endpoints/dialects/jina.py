@@ -4,6 +4,7 @@ jina.ai/embeddings. Inputs `{"text": ...}` and `{"image": ...}` are our own; `ta
 CLIP's towers have no adapters for tasks.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from handler.endpoints.dialects import core
@@ -14,7 +15,8 @@ from handler.errors import ApiError
 from handler.messages import Response
 from handler.schemas.fields import refuse_token_ids
 from handler.schemas.requests import FORMATS, MODEL, USER, Either, check_parts
-from handler.schemas.validation import Body, Field, ListOf, Scalar
+from handler.schemas.requests import OPTIONS as OUR_OPTIONS
+from handler.schemas.validation import Body, Field, ListOf, Scalar, check_query
 from handler.service import Service
 from handler.settings import Settings
 
@@ -55,8 +57,9 @@ REQUEST = Body(
 )
 
 
-def embeddings(service: Service, body: Any) -> Response:
+def embeddings(service: Service, body: Any, query: Mapping[str, str]) -> Response:
     """Answer a body with fields of Jina's. Raises ApiError."""
+    check_query(query, {*OUR_OPTIONS, *REQUEST.fields})
     fields = REQUEST.read(body, service.settings)
     request = EmbeddingsRequest(
         fields["input"],

@@ -14,7 +14,7 @@ from handler.messages import Request, Response
 from handler.schemas.fields import refuse_token_ids
 from handler.schemas.limits import check_response_size
 from handler.schemas.requests import Either, check_parts
-from handler.schemas.validation import Body, Field, ListOf, Scalar, read_json
+from handler.schemas.validation import Body, Field, ListOf, Scalar
 from handler.service import Service
 
 SIDES = {"Right": "end", "right": "end", "Left": "start", "left": "start"}
@@ -36,7 +36,7 @@ KINDS = {"empty_input": "Empty", "internal_error": "Backend", "not_ready": "Unhe
 
 def respond(service: Service, request: Request) -> Response:
     """Answer a request. Raises ApiError."""
-    fields = REQUEST.read(read_json(request), service.settings)
+    fields = REQUEST.of(request, service.settings)
     entry = service.models.manifest.model(None)
     check_dimensions(fields["dimensions"], entry, "dimensions")
     check_response_size(len(fields["inputs"]), entry.embed_dim, "float")

@@ -4,7 +4,7 @@ docs.voyageai.com: "Multimodal embeddings", "Text embeddings". An input of sever
 vectors; `input_type` is checked and changes nothing, since CLIP's towers have no prompts.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from handler.endpoints.dialects import core
@@ -14,7 +14,8 @@ from handler.errors import ApiError
 from handler.messages import Request, Response
 from handler.schemas.fields import Item, refuse_token_ids
 from handler.schemas.requests import FORMATS, MODEL, Either, check_parts
-from handler.schemas.validation import Body, Field, ListOf, Scalar, read_json
+from handler.schemas.requests import OPTIONS as OUR_OPTIONS
+from handler.schemas.validation import Body, Field, ListOf, Scalar, check_query
 from handler.service import Service
 
 PIXELS_PER_TOKEN = 560  # as Voyage counts an image
@@ -47,7 +48,7 @@ TEXT = Body(
 
 def respond(service: Service, request: Request) -> Response:
     """Answer `POST /v1/multimodalembeddings`. Raises ApiError."""
-    fields = MULTIMODAL.read(read_json(request), service.settings)
+    fields = MULTIMODAL.of(request, service.settings)
     found, rows = _embed(service, fields["inputs"], fields)
     pixels = sum(image.width * image.height for image in core.image_facts(fields["inputs"]))
     usage = {
@@ -59,8 +60,9 @@ def respond(service: Service, request: Request) -> Response:
     return _answer(rows, found, usage)
 
 
-def embeddings(service: Service, body: Any) -> Response:
+def embeddings(service: Service, body: Any, query: Mapping[str, str]) -> Response:
     """Answer `POST /v1/embeddings` to a body with fields of Voyage's. Raises ApiError."""
+    check_query(query, {*OUR_OPTIONS, *TEXT.fields})
     fields = TEXT.read(body, service.settings)
     found, rows = _embed(service, fields["input"], fields)
     return _answer(rows, found, {"prompt_tokens": found.tokens, "total_tokens": found.tokens})

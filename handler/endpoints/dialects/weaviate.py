@@ -12,23 +12,22 @@ from handler.errors import ApiError
 from handler.manifest import Manifest
 from handler.messages import Request, Response
 from handler.schemas.requests import VECTORIZE
-from handler.schemas.validation import read_json
 from handler.service import Service
 
 
 def respond(service: Service, request: Request) -> Response:
     """Answer any of the module's requests. Raises ApiError."""
     if request.path == "/vectorize":
-        return Response(200, vectorize(service, read_json(request)))
+        return Response(200, vectorize(service, request))
     if request.path == "/meta":
         return Response(200, meta(service.models.manifest))
     answer = health.health(service)
     return Response(204, {}) if answer.status == 200 else answer
 
 
-def vectorize(service: Service, body: Any) -> dict[str, Any]:
+def vectorize(service: Service, request: Request) -> dict[str, Any]:
     """Embed `texts` and `images` with the bundle's first model, at unit length. Raises ApiError."""
-    fields = VECTORIZE.read(body, service.settings)
+    fields = VECTORIZE.of(request, service.settings)
     texts, images = fields["texts"], fields["images"]
     rows = [floats(row) for row in embedded(service, [*texts, *images], None, "float").vectors]
     return {"textVectors": rows[: len(texts)], "imageVectors": rows[len(texts) :]}

@@ -88,19 +88,6 @@ def test_a_text_that_fits_is_taken_also_where_nothing_may_be_cut(function: FakeF
         assert function.post({"input": "abc", **off})[1]["data"][0]["embedding"] == pytest.approx(ABC_UNIT)
 
 
-def test_options_of_the_query_string_count_for_a_chat_and_are_checked_for_all(function: FakeFunction) -> None:
-    chat, jina = {"messages": [{"role": "user", "content": "abc"}]}, {"input": "abc", "task": "x"}
-
-    def ask(body: Any, query: str) -> tuple[int, Any]:
-        return function.http("POST", "/v1/embeddings", json.dumps(body).encode(), query=query)
-
-    assert ask(chat, "normalize=false")[1]["data"][0]["embedding"] == [1, 1, 1, 0]
-    assert ask({**chat, "normalize": True}, "normalize=false")[1]["data"][0]["embedding"] == pytest.approx(ABC_UNIT)
-    assert ask(jina, "encoding_format=float")[0] == 200
-    for body in (chat, jina, {"input": "abc"}):
-        assert ask(body, "normalize=perhaps")[0] == 400
-
-
 def test_cohere_s_three_sources_and_every_type_at_once(function: FakeFunction) -> None:
     kinds = ["float", "int8", "uint8", "binary", "ubinary", "base64"]
     status, answer = post(function, "/v2/embed", {**COHERE, "texts": ["abc", "d"], "embedding_types": kinds})
