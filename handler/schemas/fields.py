@@ -1,6 +1,7 @@
 """The rules for texts and images: what may be embedded, and where an image may come from."""
 
 import binascii
+import re
 from typing import Any, NamedTuple
 
 from handler.errors import ApiError, shorten
@@ -38,7 +39,7 @@ class Text(NamedTuple):
         if not isinstance(value, str):
             raise wrong_type(value, "a string", param)
         if not value:
-            raise ApiError("empty_input", f"{param} is an empty string", param)
+            raise ApiError("empty_input", f"{param} is an empty string: send at least one character", param)
         if len(value) > self.limit:
             raise ApiError("text_too_long", f"{len(value):,} characters: send at most {self.limit:,}", param)
         try:
@@ -72,7 +73,9 @@ class Image:
 
 TEXT = Text()
 IMAGE = Image()
-MOST_HEAD = 200  # characters of a data URI in front of its comma
+MOST_HEAD = 1_000  # characters of a data URI in front of its comma, where a file's name may stand
+# An image by its type, or anything in base64. `data: see;base64,` is a text: a media type has no space.
+DATA_URI = re.compile(r"data:(?:image/|[\w.+/-]*(?:;[^,]*)?;base64,)", re.IGNORECASE)
 
 
 def is_data_uri(value: str) -> bool:
@@ -80,10 +83,7 @@ def is_data_uri(value: str) -> bool:
 
     Browsers name no type, or application/octet-stream, for a file that they do not know, such as HEIC.
     """
-    head = value[:MOST_HEAD].partition(",")[0].lower()
-    return head.startswith("data:image/") or (
-        head.startswith("data:") and head.endswith(";base64") and head.split() == [head]
-    )
+    return DATA_URI.match(value.lstrip()[:MOST_HEAD]) is not None
 
 
 def refuse_token_ids(first: Any, param: str) -> None:
@@ -98,6 +98,7 @@ def refuse_token_ids(first: Any, param: str) -> None:
 
 
 def _image(reference: str, param: str, settings: Settings) -> bytes | S3Object:
+    reference = reference.lstrip()  # as in a data URI by the URL Standard; a key of S3 may end in a space
     scheme = reference[:8].lower()
     if scheme.startswith(("http://", "https://")):
         raise ApiError("url_not_supported", "URLs are not fetched: send the image as a data URI or as base64", param)
@@ -119,16 +120,19 @@ def _decode_base64(text: str, param: str, max_bytes: int) -> bytes:
         fix = "send an image as base64 (A-Z, a-z, 0-9, + and /, filled up with =), or as a data URI of that"
         raise ApiError("invalid_base64", f"{param} is not base64 ({error}): {fix}", param) from error
     if not data:
-        raise ApiError("empty_input", f"{param} is an image of no bytes", param)
+        raise ApiError("empty_input", f"{param} is an image of no bytes: send the complete file", param)
     return data
 
 
 def _strict_base64(text: str) -> bytes:
-    """Decode without a copy of the text, unless it has lines, as encoders for mail make them. Raises ValueError."""
+    """Decode without a copy of the text, unless it has lines, as encoders for mail make them, or space around it.
+
+    A space within is refused: where a form was decoded it was a plus. Raises ValueError.
+    """
     try:
         return binascii.a2b_base64(text, strict_mode=True)
     except ValueError:
-        joined = "".join(text.splitlines())
+        joined = "".join(text.strip().splitlines())
         if joined == text:
             raise
         return binascii.a2b_base64(joined, strict_mode=True)

@@ -85,7 +85,17 @@ def test_modality_text_makes_every_string_a_text(function: FakeFunction) -> None
     assert function.loader.engine.text_batches == [["data:image/png;base64,a"]]
 
 
-@pytest.mark.parametrize("kind", ["", "application/octet-stream", "IMAGE/png;charset=utf-8", "text/plain"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "",
+        "application/octet-stream",
+        "IMAGE/png;charset=utf-8",
+        "text/plain",
+        "application/octet-stream;name=a photo.heic",
+        f"application/octet-stream;name={'x' * 300}",
+    ],
+)
 def test_a_data_uri_of_whatever_type_is_an_image(function: FakeFunction, kind: str) -> None:
     """A browser names no type for a file that it does not know; what is there decides, as in a body."""
     encoded = as_base64(image_bytes())
@@ -106,6 +116,15 @@ def test_base64_with_line_breaks_as_encoders_of_mail_make_it_is_read(function: F
     wrapped = base64.encodebytes(image_bytes()).decode()
     assert "\n" in wrapped.strip()
     np.testing.assert_allclose(vectors(function.post({"input": [{"image": wrapped}]})), [RED], atol=1e-6)
+
+
+@pytest.mark.parametrize("form", ["\n data:image/png;base64,{}\n", "{}\t", " {} ", "data:;base64, {}\r\n"])
+def test_space_around_base64_is_no_part_of_it(function: FakeFunction, form: str) -> None:
+    """As in a URL by the URL Standard, and in base64 by Infra's forgiving decoder."""
+    text = form.format(as_base64(image_bytes()))
+    np.testing.assert_allclose(vectors(function.post({"input": {"image": text}})), [RED], atol=1e-6)
+    if "data:" in form:
+        np.testing.assert_allclose(vectors(function.post({"input": text})), [RED], atol=1e-6)
 
 
 def test_encoding_format_base64_is_little_endian_float32(function: FakeFunction) -> None:
