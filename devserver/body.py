@@ -29,7 +29,10 @@ def read_body(stream: BufferedIOBase, headers: Message, limit: int) -> bytes:
     length = int(lengths[0][:20]) if lengths else 0
     if length > limit:
         raise BodyError(413, "Request Entity Too Large")
-    return stream.read(length)
+    body = stream.read(length)
+    if len(body) < length:  # who sent it is gone: half a body must not be taken for the whole
+        raise BodyError(400, "Bad Request")
+    return body
 
 
 def _chunks(stream: BufferedIOBase, limit: int) -> bytes:

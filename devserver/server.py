@@ -51,6 +51,13 @@ class RequestHandler(BaseHTTPRequestHandler):
     search: "LocalSearch | None" = None  # where an index is served beside the API
     remote: "Remote | None" = None  # where the function runs elsewhere
 
+    def handle_one_request(self) -> None:
+        """Serve a request; who asked may be gone before the answer is there, which is no fault of ours to print."""
+        try:
+            super().handle_one_request()
+        except ConnectionError:
+            self.close_connection = True
+
     def _serve(self) -> None:
         try:
             body = read_body(self.rfile, self.headers, MAX_GATEWAY_BYTES)

@@ -150,6 +150,25 @@ def test_a_body_that_cannot_be_told_from_what_follows_ends_the_connection(
     assert answer.count(b"HTTP/1.1") == 1
 
 
+def test_half_a_body_never_reaches_the_function(shared: http.client.HTTPConnection) -> None:
+    with socket.create_connection((shared.host, shared.port), SECONDS) as raw:
+        raw.sendall((HEAD + 'content-type: application/json\r\ncontent-length: 99\r\n\r\n{"input": ""}').encode())
+        raw.shutdown(socket.SHUT_WR)
+        answer = b"".join(iter(lambda: raw.recv(4096), b""))
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"empty_input" not in answer
+
+
+@pytest.mark.parametrize("gone", [BrokenPipeError, ConnectionResetError, ConnectionAbortedError])
+def test_a_client_that_is_gone_ends_its_connection_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, gone: type[Exception]
+) -> None:
+    asked = RequestHandler.__new__(RequestHandler)
+    monkeypatch.setattr("http.server.BaseHTTPRequestHandler.handle_one_request", lambda _: (_ for _ in ()).throw(gone))
+    asked.handle_one_request()
+    assert asked.close_connection is True
+
+
 @pytest.mark.parametrize("path", [*PAGES, *(f"{path}?from=mail" for path in PAGES)])
 def test_pages_ask_for_no_key_and_all_else_does(path: str) -> None:
     asked = RequestHandler.__new__(RequestHandler)
