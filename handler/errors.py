@@ -138,6 +138,8 @@ def shorten(value: object) -> str:
 
     No more of the value is written than is quoted: a request of 6 MB may be one list, name or text.
     """
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else str(value).lower()
     if isinstance(value, str):
         text = repr(value[: MOST_QUOTED + 1])
         return text if len(text) <= MOST_QUOTED else f"{text[:45]}... ({len(value)} characters)"

@@ -150,8 +150,11 @@ def parse_json(body: str | bytes) -> Any:
     """Read the body. Raises ApiError invalid_json, saying where it went wrong."""
     try:
         return json.loads(body)
-    except (ValueError, RecursionError) as error:  # also bytes that are not UTF-8, and numbers of thousands of digits
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ApiError("invalid_json", f"the body is not JSON: {error}") from error
+    except (ValueError, RecursionError) as error:  # in words of Python's own settings
+        what = "brackets are nested too deep" if isinstance(error, RecursionError) else "a number has too many digits"
+        raise ApiError("invalid_json", f"the body cannot be read: {what}") from error
 
 
 def check_query(query: Mapping[str, str], fields: Collection[str]) -> None:
