@@ -90,6 +90,17 @@ def decode_container(container: "Container", max_pixels: int, upright: bool) -> 
 
 def read_header(data: bytes, max_pixels: int, fit: Fit | None = None, added: Sequence[str] = ()) -> "Container":
     """Read an image's format, size and cost, and refuse what must not be decoded; no pixel is. Raises as `decode`."""
+    try:
+        return _checked_header(data, max_pixels, fit, added)
+    except ImageError as error:
+        if error.code in ("not_an_image", "truncated_image"):
+            from handler.imaging.other_formats import changed
+
+            error.message += changed(data)
+        raise
+
+
+def _checked_header(data: bytes, max_pixels: int, fit: Fit | None, added: Sequence[str]) -> "Container":
     kind = kind_of(data, added)
     with _map_pillow_errors(kind, max_pixels):
         container = _read(kind, data, fit, added)

@@ -26,6 +26,8 @@ BRANDS = {
 GENERAL = (b"mif1", b"mif2", b"msf1", b"miaf")  # say less than the compatible brands behind them
 MARKUP = re.compile(rb"\s*(?:<\?xml|<!--|<!doctype\s|<svg|<html|<head|<[a-z]+:svg)", re.IGNORECASE)
 LOOKED_AT = 4_096  # bytes of markup
+NO_UTF8 = "\ufffd".encode()  # what decoders of UTF-8 put in the place of bytes that are none
+WITH_ZEROS = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF", b"GIF8")  # how files begin that have zeros soon after
 
 
 def refusal(data: bytes, known: Sequence[str], hint: str = "") -> ImageError:
@@ -42,6 +44,17 @@ def refusal(data: bytes, known: Sequence[str], hint: str = "") -> ImageError:
     if (start := data[:1024].find(b"\xff\xd8\xff")) > 0:
         found = f". A JPEG begins at byte {start:,}: leave out what stands before it"
     return ImageError("not_an_image", f"the {len(data):,} bytes do not start like any of {formats}{found}")
+
+
+def changed(data: bytes) -> str:
+    """Say what happened on the way to bytes that begin nearly as an image does; nothing where that cannot be told."""
+    start = data[:32]
+    if NO_UTF8 in start:
+        return ". Its bytes were read as text on the way: send them as they are, or as base64"
+    line_ends = start.startswith(b"\x89PNG") and not start.startswith(b"\x89PNG\r\n\x1a\n")
+    if line_ends or (start.startswith(WITH_ZEROS) and b"\0" not in start):
+        return ". Line ends or zeros were lost on the way, as by curl's -d: a file takes --data-binary"
+    return ""
 
 
 def _other(data: bytes) -> str | None:

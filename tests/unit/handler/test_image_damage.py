@@ -214,20 +214,6 @@ def test_another_format_is_named(data: bytes, name: str) -> None:
     assert caught.value.code == "unsupported_image_format"
 
 
-@pytest.mark.parametrize(
-    ("data", "says"),
-    [
-        (b"<!doctype html><html><body>404", "a web page"),
-        (b"\r\n" + JPEG, "A JPEG begins at byte 2"),
-        (b"<p>a text</p>", "do not start like"),
-    ],
-)
-def test_what_is_no_image_says_what_it_is(data: bytes, says: str) -> None:
-    with pytest.raises(ImageError, match=says) as caught:
-        decode(data, LIMIT)
-    assert caught.value.code == "not_an_image"
-
-
 def test_an_ordinary_jpeg_is_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("handler.imaging.jpeg_pixels._is_incomplete", lambda *_: pytest.fail("decoded again"))
     for data in (JPEG, PROGRESSIVE, RESTARTS, encoded(photo(117, 93), "JPEG")):
