@@ -87,18 +87,29 @@ def _content(response: Response, request: Request | None) -> tuple[str, bool, di
     """Return the body, whether it is base64, and the headers that say what it is."""
     if response.status == NO_CONTENT:
         return "", False, {}
-    headers = {"content-type": response.media_type}
+    headers, packed = {"content-type": response.media_type}, False
+    if isinstance(response.body, str) and len(response.body) >= WORTH_COMPRESSING:
+        headers["vary"] = "accept-encoding"  # also where it is not compressed: a cache is to know that there are two
+        if packed := _takes_gzip(request.headers.get("accept-encoding", "") if request else ""):
+            headers["content-encoding"] = "gzip"
     if request and request.method == "HEAD":  # what a GET would have said of itself, and no body
         return "", False, headers
     if not isinstance(response.body, str):
         return json.dumps(response.body, allow_nan=False, separators=(",", ":")), False, headers
-    accepted = request.headers.get("accept-encoding", "").lower() if request else ""
-    if "gzip" not in accepted or len(response.body) < WORTH_COMPRESSING:
+    if not packed:
         return response.body, False, headers
     import gzip  # late, as above: no response with embeddings needs them
 
-    headers |= {"content-encoding": "gzip", "vary": "accept-encoding"}
     return base64.b64encode(gzip.compress(response.body.encode(), 6, mtime=0)).decode("ascii"), True, headers
+
+
+def _takes_gzip(accepted: str) -> bool:
+    """Read Accept-Encoding (RFC 9110, 12.5.3), where `gzip;q=0` says that it is not taken."""
+    for one in accepted.lower().split(","):
+        name, _, weight = one.replace(" ", "").partition(";")
+        if name == "gzip":
+            return weight.rstrip("0.") != "q="
+    return False
 
 
 def _object(holder: Event, name: str) -> Event:

@@ -70,6 +70,28 @@ def test_pages_are_compressed_for_those_who_take_it(function: FakeFunction, path
     assert gzip.decompress(base64.b64decode(packed["body"])).decode() == plain["body"]
 
 
+@pytest.mark.parametrize(
+    ("accepted", "packed"),
+    [
+        ("gzip;q=0", False),
+        ("br, GZIP; q=0.000", False),
+        ("x-gzip-not", False),
+        ("br, Gzip;q=0.5", True),
+        ("gzip", True),
+    ],
+)
+def test_gzip_is_sent_to_whom_it_is_acceptable_and_caches_know_of_both(
+    tmp_path: Path, accepted: str, packed: bool
+) -> None:
+    """RFC 9110, 12.4.2: a weight of 0 means "not acceptable"."""
+    function = FakeFunction(tmp_path / "bundle")
+    for method in ("GET", "HEAD"):
+        event = {"rawPath": "/openapi.json", "requestContext": {"http": {"method": method}}}
+        answer = function.invoke({**event, "headers": {"accept-encoding": accepted}})
+        assert (answer["headers"].get("content-encoding") == "gzip") is packed
+        assert answer["headers"]["vary"] == "accept-encoding"
+
+
 @pytest.mark.parametrize("path", ["/", "/docs"])
 def test_pages_allow_nothing_but_what_is_in_them(function: FakeFunction, path: str) -> None:
     answer = function.invoke({"rawPath": path, "requestContext": {"http": {"method": "GET"}}})
