@@ -1,6 +1,7 @@
 """`python -m layer evaluate`: the quality certificate of a bundle, on the user's own images."""
 
 import argparse
+import os
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,6 +17,7 @@ from layer.spec import DEFAULT_SPEC, read_spec
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from layer.quality.data import Data
     from layer.quality.evaluate import Result
 
 LIMIT = 10_000
@@ -47,8 +49,8 @@ def _run(options: argparse.Namespace) -> None:
     spec = read_spec(options.models)
     sources.check_endpoint()
     asked = _asked(options, spec.evaluation)
-    if options.chart and options.chart.suffix not in (".png", ".svg"):
-        raise EvaluationError(f"--chart {options.chart}: name a file that ends in .png or .svg")
+    if options.chart:
+        _check_chart(options.chart)
     from layer.bundle.verify import check_files
     from layer.files import disk_errors
     from layer.files.directory_lock import held
@@ -60,6 +62,7 @@ def _run(options: argparse.Namespace) -> None:
     places = evaluate.Places(spec, pins, sources.of(options), options.cache)
     with disk_errors.explained("the evaluation", options.cache, *bundles):
         data = evaluate.data_of(asked, (options.image_column, options.caption_column), options.limit)
+        _refuse_input(options.chart, data)
         with ExitStack() as locks:
             locks.enter_context(held(options.cache / ".lock", str(options.cache)))
             results = []
@@ -76,6 +79,22 @@ def _run(options: argparse.Namespace) -> None:
     printer(options).show_quality(results)
     if spec.evaluation:
         evaluate.refuse_loss(spec.evaluation, results)
+
+
+def _check_chart(chart: Path) -> None:
+    """Raise EvaluationError where a chart cannot be written: its figures take minutes."""
+    if chart.suffix not in (".png", ".svg"):
+        raise EvaluationError(f"--chart {chart}: name a file that ends in .png or .svg")
+    above = next(path for path in chart.absolute().parents if os.path.lexists(path))
+    if chart.is_dir() or not above.is_dir() or not os.access(above, os.W_OK):
+        reason = "is a directory" if chart.is_dir() else f"cannot be written in {above}"
+        raise EvaluationError(f"--chart {chart} {reason}: name another file")
+
+
+def _refuse_input(chart: Path | None, data: "Sequence[Data]") -> None:
+    """Raise EvaluationError where the chart would replace an image that is measured."""
+    if chart and chart.exists() and any(chart.samefile(image) for one in data for image in one.images):
+        raise EvaluationError(f"--chart {chart} is an image that is measured, and would be replaced: name another file")
 
 
 def _asked(options: argparse.Namespace, of_spec: Evaluation | None) -> Evaluation:

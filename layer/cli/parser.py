@@ -6,7 +6,7 @@ from pathlib import Path
 
 from console.parser import Parser
 from console.run import run
-from layer.cli import doctor_command, evaluate_command, init_command, models_command, sources
+from layer.cli import doctor_command, evaluate_command, init_command, models_command, outputs, sources
 from layer.cli.printer import BUNDLE as BUNDLE
 from layer.cli.printer import CACHE as CACHE
 from layer.cli.printer import printer as _printer
@@ -114,6 +114,7 @@ def _add_fetch(commands: "argparse._SubParsersAction[Parser]") -> None:
 def _build(options: argparse.Namespace) -> None:
     spec = read_spec(options.models)
     sources.check_endpoint()
+    outputs.check(spec, options)
     from layer.build import build
 
     show_report = _printer(options).show_report
@@ -126,8 +127,9 @@ def _build(options: argparse.Namespace) -> None:
 
 
 def _fetch(options: argparse.Namespace) -> None:
-    spec = read_spec(options.models)
+    spec = outputs.made_by(read_spec(options.models), options.output)
     sources.check_endpoint()
+    outputs.check(spec, options)
     show_fetched = _printer(options).show_fetched
     from layer.registry.table import weights_repository
     from layer.sources.lock import lock_path
@@ -168,6 +170,7 @@ def _inspect(options: argparse.Namespace) -> None:
 
 def _package(options: argparse.Namespace) -> None:
     sources.check_endpoint()
+    outputs.check_package(options)
     show_package = _printer(options).show_package
     from layer.package.pipeline import package
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from layer.errors import ProjectError
-from layer.files import toml_file
+from layer.files import apart, toml_file
 
 CHECKOUT = Path(__file__).parents[2]
 TEMPLATE = CHECKOUT / "examples" / "project"
@@ -23,7 +23,7 @@ def init(folder: Path, models: Path, lock: Path, own: Path | None = None) -> lis
     """Write a new project into `folder`, and return the names of its files; nothing that is there is changed.
 
     `models` is the models.toml that it begins with, `lock` its models.lock where there is one, `own` a handler_ext that
-    is copied instead of the example. Raises ProjectError; then nothing was written.
+    is copied instead of the example. Raises ProjectError or StorageError; then nothing was written.
     """
     whole = folder.absolute()
     _check(whole, models, own)
@@ -75,6 +75,8 @@ def _check(folder: Path, models: Path, own: Path | None) -> None:
         raise ProjectError(
             f"{folder} has {found[0]} in it, and nothing is overwritten: name a folder that is not there"
         )
+    if own:
+        apart.refuse(folder, [(f"--extensions {own}", own)], (apart.SAME, apart.INSIDE), "the project")
     if not models.is_file():
         raise ProjectError(f"{models} is not there: give --models a models.toml, or leave it out")
     if own and not (own / "__init__.py").is_file():

@@ -20,11 +20,12 @@ from layer.sources.download import NOTHING_PREPARED, gather
 from layer.sources.fetch import Fetched, repo_folder
 from layer.sources.preflight import ask_hub
 from layer.sources.prepared.search import Prepared
-from layer.sources.prepared.survey import CACHE
 from layer.sources.prepared.vouched import CONTENTS
 from layer.spec import Spec
 
 VERSION = 1
+# What `fetch` puts beside the repositories, and what huggingface_hub and macOS's Finder do.
+BESIDE = (CONTENTS, "CACHEDIR.TAG", ".locks", ".DS_Store")
 
 
 def fetch(
@@ -132,6 +133,14 @@ def _is_there(output: Path, contents: dict[str, Any], text: str) -> bool:
 
 
 def _check_replaceable(output: Path) -> None:
-    there = {path.name for path in output.iterdir()} if output.is_dir() else set()
-    ours = {name for name in there if name.startswith((CACHE, ".")) or name in (CONTENTS, "CACHEDIR.TAG")}
-    replace.check_replaceable(output, frozenset(ours), CONTENTS, "a cache that `fetch` made")
+    """Refuse what `fetch` did not put there: a repository that somebody added may be nowhere else."""
+    listed = {repo_folder(repo) for repo in _listed(output)}
+    replace.check_replaceable(output, frozenset({*listed, *BESIDE}), CONTENTS, "a cache of `fetch` alone")
+
+
+def _listed(output: Path) -> list[str]:
+    try:
+        contents = json.loads((output / CONTENTS).read_text(encoding="utf-8"))
+        return [str(one["repo"]) for one in contents["repositories"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []

@@ -167,6 +167,37 @@ def test_a_fetch_of_parts_that_two_sources_have_leaves_both_as_they_were(
     assert [state(part) for part in parts] == before
 
 
+@pytest.mark.parametrize("where", ["of all models", "of one"])
+def test_fetch_makes_the_cache_that_models_toml_names(
+    source: Path, spec: Path, capsys: pytest.CaptureFixture[str], where: str
+) -> None:
+    line = 'cache = "model_cache"\n'
+    spec.write_text(line + TINY if where == "of all models" else TINY + line)
+    command = ["fetch", "--models", spec, "--output", spec.parent / "model_cache", "--cache", spec.parent / "build"]
+
+    first, again = (told(capsys, *command, "--from", source) for _ in range(2))
+
+    assert [one["repo"] for one in first["repositories"]] == ["acme/tiny", "acme/tokenizer"]
+    assert again == first
+    assert told(capsys, "models", "--models", spec)["models"][0]["sources"]
+
+
+def test_fetch_does_not_replace_a_cache_to_which_somebody_added_a_repository(
+    source: Path, spec: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = spec.parent / "model_cache"
+    command = ["fetch", "--models", spec, "--output", output, "--cache", spec.parent / "build", "--from", source]
+    told(capsys, *command)
+    added = output / "models--acme--other" / "refs" / "main"
+    added.parent.mkdir(parents=True)
+    added.write_text("c" * 40)
+
+    assert main([str(word) for word in command]) == 1
+
+    assert "it has models--acme--other, and would be replaced: name another --output" in capsys.readouterr().err
+    assert added.read_text() == "c" * 40
+
+
 def test_a_build_says_where_the_environment_gave_it_a_commit_without_the_hub(
     source: Path, spec: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,6 +1,6 @@
 """The sources of one command: of its options, of models.toml, of the environment."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,10 +30,7 @@ def prepared(
     if spec.cache:
         listed.append(places.given(spec.cache, "cache in models.toml"))
     own = {one.id: places.given(one.cache, f"cache of {one.id} in models.toml") for one in spec.models if one.cache}
-    offline = environment.offline() is not None
-    if offline or not update:
-        # open_clip's own calls put what they do not pass cache_dir to into the user's cache.
-        listed += places.of_environment(default=offline or bool(listed or own))
+    listed += _of_environment(update, bool(listed or own))
     return Prepared(
         _once(listed),
         own,
@@ -42,6 +39,24 @@ def prepared(
         texts_of=texts_of,
         scratch=cache / "joined",
     )
+
+
+def named(spec: Spec, options: Options, update: bool) -> Iterator[tuple[str, Path]]:
+    """Yield the directories that `prepared` would search, whether they are there or not, each with what names it."""
+    given = [(f"--from {text}", text) for text in options.given]
+    if spec.cache:
+        given.append((f"cache = {spec.cache} in models.toml", spec.cache))
+    given += [(f"cache = {one.cache} of {one.id} in models.toml", one.cache) for one in spec.models if one.cache]
+    for what, text in given:
+        yield what, places.folder_of(text)
+    for place in _of_environment(update, bool(given)):
+        yield f"{place.variable} ({place.path}), which is searched", place.path
+
+
+def _of_environment(update: bool, others: bool) -> list[places.Place]:
+    """Return the environment's caches; open_clip puts what it does not pass cache_dir to into the user's own one."""
+    offline = environment.offline() is not None
+    return places.of_environment(default=offline or others) if offline or not update else []
 
 
 def _once(listed: Sequence[places.Place]) -> list[places.Place]:

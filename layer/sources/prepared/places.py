@@ -33,6 +33,12 @@ def given(text: str, where: str) -> Place:
     return Place(_directory(text, where))
 
 
+def folder_of(text: str) -> Path:
+    """Return the directory of `<directory>` or `<org>/<name>=<directory>`, whether it is there or not."""
+    _, sign, path = _parted(text)
+    return Path(path if sign and not os.path.lexists(text) else text)
+
+
 def _parted(text: str) -> tuple[str, str, str]:
     """Part a repository from its directory; an address may have a `=` of its own, behind a `?`."""
     for place in (place for place, letter in enumerate(text) if letter == "="):

@@ -1,0 +1,60 @@
+"""`--output` beside what the same command reads: sources, samples, checkpoints, its own cache. They must be apart."""
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from layer.cli import sources
+from layer.files import apart
+from layer.spec import Spec
+
+
+def check(spec: Spec, options: argparse.Namespace) -> None:
+    """Raise StorageError where the output of a build or a fetch would replace or change what it reads."""
+    from layer.sources.prepared import chosen
+
+    update = bool(options.update)
+    apart.refuse(options.output, chosen.named(spec, sources.of(options), update), (*apart.REPLACED, apart.INSIDE))
+    apart.refuse(options.output, _read(spec, options), apart.REPLACED)
+
+
+def check_package(options: argparse.Namespace) -> None:
+    """Raise StorageError where a package would replace or change the bundle or the code that it is made of."""
+    from layer.package.pipeline import OUTPUTS
+
+    read = [(f"--bundle {options.bundle}", options.bundle)]
+    if options.extensions:
+        read.append((f"--extensions {options.extensions}", options.extensions))
+    apart.refuse(options.output, read, (apart.SAME, apart.INSIDE))
+    for name in OUTPUTS:
+        apart.refuse(options.output / name, [*read, (f"--cache {options.cache}", options.cache)], apart.REPLACED)
+
+
+def made_by(spec: Spec, output: Path) -> Spec:
+    """Return what `fetch` reads: a `cache` of models.toml that is its output is what it makes, and no source."""
+    from layer.sources.prepared.places import folder_of
+
+    def other(cache: str | None) -> str | None:
+        return None if cache and apart.relation(output, folder_of(cache)) == apart.SAME else cache
+
+    models = tuple(replace(model, cache=other(model.cache)) for model in spec.models)
+    return replace(spec, cache=other(spec.cache), models=models)
+
+
+def _read(spec: Spec, options: argparse.Namespace) -> Iterator[apart.Read]:
+    """Yield what else is read. An output may lie in it: a bundle beside the pictures that it is measured on."""
+    from layer.sources.lock import lock_path
+
+    for option in ("cache", "samples"):
+        if place := getattr(options, option, None):
+            yield f"--{option} {place}", place
+    for place in (options.models, lock_path(options.models)):
+        yield str(place), place
+    for model in spec.models:
+        for key, file in (("checkpoint", model.checkpoint), ("config", model.config)):
+            if file and "://" not in file and Path(file).exists():
+                yield f"{key} of {model.id} in {options.models}", Path(file)
+    for key in ("pairs", "labels"):
+        if place := getattr(spec.evaluation, key, None):
+            yield f"{key} of [evaluate] in {options.models}", place
