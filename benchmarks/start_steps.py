@@ -1,7 +1,7 @@
 """`python -m benchmarks.start_steps BUNDLE...`: one cold start of each bundle, taken apart into its steps, as a chart.
 
 The starts are fresh processes, in turns: an image, a caption, and both. As root the page cache is dropped before each.
-Writes docs/start.md and docs/start.png.
+Writes docs/start.md and docs/start.png, which `make bench` does not; it builds bundles to name here, in build/bench.
 """
 
 import json

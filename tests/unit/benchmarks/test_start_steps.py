@@ -9,6 +9,8 @@ from benchmarks import start_steps
 from benchmarks.start.page import Bar, Start, markdown, write
 from benchmarks.start.steps import OTHER, STEPS, Span, shares
 
+ROOT = Path(__file__).parents[3]
+
 
 def told(*spans: Span, last: float = 10.0) -> dict[str, float]:
     return {step: seconds for step, seconds in shares(spans, 0.0, last).items() if seconds}
@@ -60,6 +62,18 @@ def test_a_page_and_a_chart_are_written_and_nothing_else(tmp_path: Path) -> None
     page = (tmp_path / "start.md").read_text()
     assert page.count("\n## ") == 2
     assert all(f"| {step} | {text} |" in page for step, text in STEPS.items())
+
+
+def test_the_page_tells_which_command_makes_it_and_that_make_bench_does_not() -> None:
+    found = {Bar("ViT-B-32", "onnx int8", "both"): starts(0.5)}
+    made, kept = markdown(found, "THE COMMAND", "today"), (ROOT / "docs" / "start.md").read_text()
+    recipe = (ROOT / "Makefile").read_text().partition("\nbench:")[2].partition("\n\n")[0]
+
+    assert "`THE COMMAND`, today" in made
+    assert kept.splitlines()[2].startswith("`python -m benchmarks.start_steps build/bench/")
+    for page in (made, kept):
+        assert "`make bench` builds the bundles of `build/bench`. It does not make this page" in page
+    assert "start_steps" not in recipe
 
 
 def test_each_step_is_told_in_one_sentence() -> None:
