@@ -24,6 +24,8 @@ from tests.contracts import test_facts, test_formats, test_route_table, test_set
 
 HANDLER, LAYER = "handler/manifest.py", "layer/bundle/manifest.py"
 BOUNDS = "layer/export/bounds.py"
+SETTINGS, COLLECTIONS = "infra/settings.py", "docs/collections.md"
+OF_BATCH = test_settings.test_the_settings_of_a_batch_are_all_in_the_document_of_collections_with_their_defaults
 
 
 class Change(NamedTuple):
@@ -209,6 +211,7 @@ TABLES = [
         lambda *_: [["`memory`", "3008", "MB"]],
         ("infra/settings.py", "docs/deploy.md"),
     ),
+    Change(OF_BATCH, test_settings, "rows", lambda *_: [["`batch_memory`", "1", "MB"]], (SETTINGS, COLLECTIONS)),
 ]
 
 

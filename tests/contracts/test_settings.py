@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from handler.errors import SettingsError as HandlerSettingsError
+from handler.search.settings import SearchSettings
 from handler.settings import Settings, declared, default_of, variable
 from infra.environment import environment
 from infra.errors import SettingsError
-from infra.settings import StackSettings
+from infra.settings import DIRECT_SECONDS, GATEWAY_SECONDS, StackSettings
 from tests.contracts.agreement import agree
 
 ROOT = Path(__file__).parents[2]
@@ -110,22 +111,55 @@ def test_what_the_handler_would_refuse_stops_the_synth(name: str, value: str) ->
         StackSettings.from_context({name: value})
 
 
-def test_the_deployments_settings_are_all_in_its_document_with_their_defaults() -> None:
-    documented: dict[str, str] = {}
-    for named, defaults, _ in rows("docs/deploy.md", "Settings"):
+def documented(document: str, heading: str) -> dict[str, str]:
+    """Return the default of each setting in the table below a heading; a row may have several of them."""
+    found: dict[str, str] = {}
+    for named, defaults, _ in rows(document, heading):
         names = re.findall(r"`(\w+)`", named)
         values = defaults.split(", ") if len(defaults.split(", ")) == len(names) else [defaults] * len(names)
-        documented |= dict(zip(names, (value.strip("`") for value in values), strict=True))
-    fields_ = StackSettings.model_fields
+        found |= dict(zip(names, (value.strip("`") for value in values), strict=True))
+    return found
+
+
+def agree_on_defaults(document: str, found: dict[str, str], names: list[str]) -> None:
+    """Compare a document's settings with `names` of the deployment's; None is said in words: "none", "as `memory`"."""
     agree(
-        "names of the deployment's settings",
-        {"infra/settings.py": sorted(fields_), "docs/deploy.md": sorted(documented)},
+        f"names of the deployment's settings in {document}",
+        {"infra/settings.py": sorted(names), document: sorted(found)},
     )
-    # None is said in words: "none", "the handler's", "what the memory buys".
-    written = {name: _written(one.default) for name, one in fields_.items() if one.default is not None}
+    fields_ = StackSettings.model_fields
+    written = {name: _written(fields_[name].default) for name in names if fields_[name].default is not None}
     agree(
-        "defaults of the deployment's settings",
-        {"infra/settings.py": written, "docs/deploy.md": {name: documented[name] for name in written}},
+        f"defaults of the deployment's settings in {document}",
+        {"infra/settings.py": written, document: {name: found[name] for name in written}},
+    )
+
+
+def test_the_deployments_settings_are_all_in_its_document_with_their_defaults() -> None:
+    agree_on_defaults("docs/deploy.md", documented("docs/deploy.md", "Settings"), list(StackSettings.model_fields))
+
+
+def test_the_settings_of_a_batch_are_all_in_the_document_of_collections_with_their_defaults() -> None:
+    of_batch = [name for name in StackSettings.model_fields if name.startswith("batch_")]
+    agree_on_defaults("docs/collections.md", documented("docs/collections.md", "A bucket on AWS"), of_batch)
+
+
+def test_a_default_that_another_module_has_is_told_as_it_is_there() -> None:
+    """The setting's own is None: what holds then stands in the document all the same."""
+    found = documented("docs/deploy.md", "Settings")
+    agree(
+        "seconds that hold where no setting says otherwise",
+        {
+            "handler/search/settings.py": str(SearchSettings._field_defaults["url_seconds"]),
+            "docs/deploy.md": found["search_url_seconds"],
+        },
+    )
+    agree(
+        "seconds of an invocation",
+        {
+            "infra/settings.py": f"{GATEWAY_SECONDS}; {DIRECT_SECONDS} with `direct_invokes",
+            "docs/deploy.md": found["timeout"],
+        },
     )
 
 
