@@ -54,12 +54,11 @@ def build(
         with held(output.with_name(f".{output.name}.lock"), str(output)), _cache_held(cache):
             replace.recover(output)
             replace.sweep(output.parent, f".{output.name}-")
-            parts = _parts(spec, cache, own_samples, lock, mode, sources)
+            parts, pins = _parts(spec, cache, own_samples, lock, mode, sources)
             if spec.evaluation:
                 from layer.quality.evaluate import Places, certified
 
-                known = Places(spec, locks.read(lock) if lock else {}, sources, cache)
-                parts = certified(parts, spec.evaluation, known)
+                parts = certified(parts, spec.evaluation, Places(spec, pins, sources, cache))
             if spec.target.host_blob:
                 from layer.bundle.host_blobs import with_blobs
 
@@ -70,8 +69,8 @@ def build(
 
 def _parts(
     spec: Spec, cache: Path, own_samples: Path | None, lock: Path | None, mode: str, sources: "Options | None"
-) -> list[Built]:
-    """Return every model's bundle: of the cache where nothing has changed, else made now."""
+) -> tuple[list[Built], locks.Lock]:
+    """Return every model's bundle, of the cache where nothing has changed, else made now; and what it was made of."""
     pins = locks.read(lock) if lock else {}
     if mode == "locked":
         from layer.network import environment
@@ -80,7 +79,7 @@ def _parts(
         named = any((sources and sources.given, spec.cache, *(model.cache for model in spec.models)))
         refuse_drift(spec.models, pins, ask=not named and environment.offline() is None)
     if mode != "update" and (finished := _all_finished(spec, cache, pins, own_samples)):
-        return finished
+        return finished, pins
     from layer.registry.room import refuse_too_little
     from layer.registry.table import text_repositories
     from layer.sources.prepared import chosen
@@ -114,7 +113,7 @@ def _make_all(
     lock: Path | None,
     mode: str,
     prepared: "Prepared",
-) -> list[Built]:
+) -> tuple[list[Built], locks.Lock]:
     from layer.registry.table import weights_repository
     from layer.sources.download import gather
     from layer.sources.preflight import ask_hub
@@ -143,7 +142,7 @@ def _make_all(
             ready = build_cache.find(cache, model, digest)
             parts.append(ready or _make(model, spec, sources, cache, digest, own_samples))
             shown.update()
-    return parts
+    return parts, found
 
 
 def _refuse_unfit(

@@ -1,0 +1,48 @@
+"""A build is of one state of models.lock, also where it is measured afterwards."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from layer.build import build
+from layer.bundle import build_cache, manifest
+from layer.quality import evaluate
+from layer.sources import lock
+from layer.spec import read_spec
+from tests.unit import manifests
+
+SPEC = '[[model]]\nname = "hf-hub:acme/clip"\n[evaluate]\nlabels = "classes"\n'
+
+
+def test_what_is_measured_has_the_commits_that_were_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file may have been written between two readings; the figures would be of other commits than the bundle."""
+    (tmp_path / "models.toml").write_text(SPEC)
+    spec = read_spec(tmp_path / "models.toml")
+    path = tmp_path / "models.lock"
+    files = {"config.json": lock.LockedFile(2, "0" * 64)}
+    pins: lock.Lock = {"acme/clip": (lock.LockedSource("acme/clip", None, "a" * 40, ("config",), None, files),)}
+    lock.write(path, pins)
+    bundle = tmp_path / "made"
+    (bundle / "models").mkdir(parents=True)
+    manifest.write_facts(bundle, manifests.manifest_of([manifests.model("acme/clip")], []))
+    digest = build_cache.fingerprint(spec.models[0], pins["acme/clip"], None)
+    build_cache.store(tmp_path / "cache", spec.models[0], digest, bundle, {"models": []})
+    reads: list[Path] = []
+    measured: list[lock.Lock] = []
+    real = lock.read
+
+    def read(place: Path) -> lock.Lock:
+        reads.append(place)
+        return real(place)
+
+    def certified(parts: Any, _: object, places: evaluate.Places) -> Any:
+        measured.append(places.lock)
+        return parts
+
+    monkeypatch.setattr(lock, "read", read)
+    monkeypatch.setattr(evaluate, "certified", certified)
+
+    build(spec, tmp_path / "out", tmp_path / "cache", lock=path)
+
+    assert (reads, measured) == ([path], [pins])
