@@ -4,6 +4,7 @@ import json
 import os
 import re
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -28,14 +29,27 @@ HEAVY = {"torch", "open_clip", "transformers", "onnxruntime", "openvino"}  # wha
 
 
 @pytest.fixture(scope="module")
-def builder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Builder]:
-    """A build of two models that share their tokenizer's repository; the tests here go on from it in order."""
+def first(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Builder]:
+    """A build of two models that share their tokenizer's repository, once for all tests: none changes it."""
     root = tmp_path_factory.mktemp("lock")
     with serving() as hub:
         hub.add("acme/tiny", repositories.tiny_model(root / "tiny", "acme/tokenizer"))
         hub.add("acme/second", repositories.tiny_model(root / "second", "acme/tokenizer"), license=None)
         hub.add("acme/tokenizer", repositories.tokenizer_without_config(root / "tokenizer"))
-        yield Builder(root / "work", hub)
+        builder = Builder(root / "work", hub)
+        run = builder.run(TWO)
+        assert run.returncode == 0, run.stderr
+        yield builder
+
+
+@pytest.fixture
+def builder(first: Builder, tmp_path: Path) -> Iterator[Builder]:
+    """A copy of that build, and of its hub, for one test to go on from."""
+    with serving() as hub:
+        for name, repository in first.hub.repositories.items():
+            folder = shutil.copytree(repository.folder, tmp_path / repository.folder.name)
+            hub.add(name, folder, license=repository.license)
+        yield Builder(shutil.copytree(first.root, tmp_path / "work", symlinks=True), hub)
 
 
 def imported(stderr: str) -> set[str]:
@@ -60,32 +74,33 @@ def made(builder: Builder) -> dict[str, int]:
 
 
 def test_a_build_killed_after_its_first_model_goes_on_with_the_second(builder: Builder, tmp_path: Path) -> None:
+    builder = Builder(tmp_path / "anew", builder.hub)
     killed = replace(builder, environ=killed_at("/making/acme--second", tmp_path)).run(TWO)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
-    first = made(builder)
-    assert list(first) == ["acme--tiny"]
+    finished = made(builder)
+    assert list(finished) == ["acme--tiny"]
     assert not builder.bundle.exists()
 
     run = builder.run(TWO)
 
     assert run.returncode == 0, run.stderr
-    assert made(builder)["acme--tiny"] == first["acme--tiny"]
+    assert made(builder)["acme--tiny"] == finished["acme--tiny"]
     assert [model["id"] for model in json.loads(builder.manifest)["models"]] == ["acme/tiny", "acme/second"]
     assert verify(builder.bundle)["ok"]
 
 
-def test_the_lock_holds_commit_size_and_hash_of_every_file_and_shared_repositories_come_once(builder: Builder) -> None:
-    pins = lock.read(builder.root / "models.lock")
+def test_the_lock_holds_commit_size_and_hash_of_every_file_and_shared_repositories_come_once(first: Builder) -> None:
+    pins = lock.read(first.root / "models.lock")
 
     assert list(pins) == ["acme/second", "acme/tiny"]
     for sources in pins.values():
         for source in sources:
-            repository = builder.hub.repositories[source.repo]
+            repository = first.hub.repositories[source.repo]
             assert (source.asked, source.revision, source.license) == (None, repository.commit, repository.license)
             for name, file in source.files.items():
                 path = repository.folder / name
-                assert (file.size, file.sha256) == (path.stat().st_size, builder.hub.sha256(path))
-    assert len([path for path in downloads(builder.hub) if path.endswith("/tokenizer.json")]) == 1
+                assert (file.size, file.sha256) == (path.stat().st_size, first.hub.sha256(path))
+    assert len([path for path in downloads(first.hub) if path.endswith("/tokenizer.json")]) == 1
 
 
 def test_a_second_build_asks_nobody_and_changes_nothing(builder: Builder) -> None:
@@ -182,10 +197,10 @@ def test_other_bytes_at_the_same_commit_are_refused(builder: Builder) -> None:
 
 
 def test_a_lock_that_lacks_a_model_or_is_damaged_is_named(builder: Builder, tmp_path: Path) -> None:
-    elsewhere = Builder(tmp_path, builder.hub)
+    elsewhere = Builder(tmp_path / "anew", builder.hub)
 
     assert "models.lock has no acme/tiny: run `python -m layer build` once" in elsewhere.run(TINY, "--locked").stderr
-    (tmp_path / "models.lock").write_text("<<<<<<< HEAD")
+    (elsewhere.root / "models.lock").write_text("<<<<<<< HEAD")
     assert "models.lock is damaged" in elsewhere.run(TINY).stderr
 
 
