@@ -2,6 +2,8 @@
 
 import errno
 import os
+import re
+import shutil
 import socket
 from types import TracebackType
 
@@ -47,6 +49,7 @@ _OF_THE_NETWORK = {
     *(errno.ETIMEDOUT, errno.ECONNREFUSED, errno.ECONNRESET, errno.EADDRINUSE, errno.EADDRNOTAVAIL),
     *(errno.ENETUNREACH, errno.EHOSTUNREACH),
 }
+_CODE = re.compile(r"\[Errno (\d+)\]")  # how Python writes an OSError
 _STREAMS = {0: "standard input", 1: "standard output", 2: "standard error"}
 
 
@@ -54,9 +57,21 @@ def explain(error: OSError) -> str:
     """Return the message of an OSError: the place, the system's words, and the fix."""
     if isinstance(error, socket.gaierror):
         return f"the host name is not known ({error.strerror}): check --host, or the address"
+    if isinstance(error, shutil.Error):
+        error = _first(error)
     if error.errno == errno.ENOENT and _working_directory_is_gone():
         return "the working directory is gone: change to one that is there, and run the command again"
     return f"{place(error) or ('the address' if error.errno in _OF_THE_NETWORK else 'a file')}: {reason(error)}"
+
+
+def _first(error: shutil.Error) -> OSError:
+    """Return what the first of many files met: shutil tells of all that it could not copy, in one message."""
+    try:
+        target, said = error.args[0][0][1:]
+        code = int(_CODE.match(said)[1])  # type: ignore[index]  # None is told as all else is
+    except (TypeError, ValueError, IndexError):
+        return error
+    return OSError(code, os.strerror(code), str(target))
 
 
 def reason(error: OSError) -> str:

@@ -47,6 +47,7 @@ def build(
     searched before the hub is asked. Whatever goes wrong, raised as BuildError,
     the bundle that was at `output` stays as it was.
     """
+    output = replace.place(output)
     with disk_errors.explained("the build", output.parent, cache):
         replace.check_replaceable(output, CONTENTS, manifest.NAME)
         if own_samples is not None:

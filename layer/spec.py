@@ -11,6 +11,7 @@ from console.suggest import did_you_mean
 from layer.engines import ENGINES, fastest
 from layer.errors import SpecError
 from layer.files import toml_file
+from layer.files.beside import beside
 from layer.gate import settings as gate
 from layer.naming import addresses, checked, host_blob, image_formats, memory, model_names
 
@@ -121,11 +122,11 @@ def _beside(path: Path, directory: str | None) -> str | None:
     """Return a directory that models.toml names, which is relative to it; `<org>/<name>=` may stand before it."""
     if directory is None:
         return None
-    whole = path.parent / directory
+    whole = beside(path, directory)
     if "=" not in directory or whole.is_dir():
         return str(whole)
     repo, _, place = directory.partition("=")
-    return f"{repo}={path.parent / place}"
+    return f"{repo}={beside(path, place)}"
 
 
 def _model(path: Path, number: int, table: Mapping[str, Any], target: Target) -> ModelSpec:
@@ -186,7 +187,7 @@ def _own(path: Path, where: str, fields: dict[str, str]) -> ModelSpec:
     for key in ("checkpoint", "config"):
         value = fields.get(key, "")
         if value and "://" not in value and (key == "checkpoint" or value.endswith(".json")):
-            fields[key] = str(path.parent / value)
+            fields[key] = str(beside(path, value))
     if (pair := fields.get("config", "")) and not pair.endswith(".json"):
         _check_pair(path, where, pair)
     if not fields["checkpoint"].startswith("https://") and "://" in fields["checkpoint"]:

@@ -137,6 +137,8 @@ def _facts(spec: Spec, models: list[ModelEntry], files: list[BundleFile]) -> Man
 def read(bundle: Path) -> Manifest:
     """Read manifest.json. Raises VerifyError where there is none that can be read."""
     path = bundle / NAME
+    if bundle.is_file():
+        raise VerifyError(f"{bundle} is a file: name the bundle's directory, which has {NAME} in it")
     try:
         raw = path.read_bytes()
         if (found := parse(_Head, raw).schema) != SCHEMA:

@@ -44,7 +44,8 @@ def explained(doing: str, *folders: Path) -> Iterator[None]:
     except BuildError:
         raise
     except OSError as error:
-        if error.errno is None and disk_reason(str(error), folders[0]) is None:
+        told = error.errno is not None or isinstance(error, shutil.Error)
+        if not told and disk_reason(str(error), folders[0]) is None:
             raise
         raise StorageError(f"{explain(error)} ({_spaces(folders)})") from error
     except Exception as error:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from layer.errors import ProjectError
 from layer.files import apart, toml_file
+from layer.files.beside import at_home
 
 CHECKOUT = Path(__file__).parents[2]
 TEMPLATE = CHECKOUT / "examples" / "project"
@@ -57,9 +58,8 @@ def left_behind(models: Path) -> list[str]:
         for key, name in named
         if key != "config" or name.endswith(".json")
     ]
-    return [
-        str(models.absolute().parent / name) for name in files if "://" not in name and not Path(name).is_absolute()
-    ]
+    beside = [name for name in files if "://" not in name and not Path(at_home(name)).is_absolute()]
+    return [str(models.absolute().parent / name) for name in beside]
 
 
 def _check(folder: Path, models: Path, own: Path | None) -> None:

@@ -8,10 +8,16 @@ import sys
 from pathlib import Path
 
 from layer.errors import StorageError
+from layer.files import apart
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 _SCRATCH = "[a-z0-9_]{8}"  # as tempfile names a directory
+
+
+def place(output: Path) -> Path:
+    """Return the directory that is replaced for `output`: what a link leads to, not the link, and `.` by its name."""
+    return Path(os.path.realpath(output)) if output.is_symlink() or output.name in ("", "..") else output
 
 
 def swap(staged: Path, target: Path) -> None:
@@ -49,10 +55,22 @@ def check_replaceable(target: Path, contents: frozenset[str], marker: str, what:
         return
     if not target.is_dir():
         raise StorageError(f"{target} is a file: name a directory by --output, or remove it")
+    _check_movable(target)
     there = {path.name for path in target.iterdir()}
     if there and (marker not in there or there - contents):
         other = sorted(there - contents) or [f"no {marker}"]
         raise StorageError(f"{target} is not {what}, it has {other[0]}, and would be replaced: name another --output")
+
+
+def _check_movable(target: Path) -> None:
+    """Raise StorageError for a directory that cannot have another one in its place."""
+    inside = f"name one inside of it, as in --output {target / 'bundle'}"
+    if apart.relation(target, Path.cwd()) in apart.REPLACED:
+        raise StorageError(
+            f"{target} is the working directory, or above it, and would be replaced: change to another one, or {inside}"
+        )
+    if os.path.ismount(target):
+        raise StorageError(f"{target} is where a disk or a volume is mounted, and cannot be replaced: {inside}")
 
 
 def _old(target: Path) -> Path:

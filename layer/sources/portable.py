@@ -46,6 +46,7 @@ def fetch(
     `weights_of`, as `ask_hub` takes it, a hub that is not reached is told at once. Returns what the list
     in `output` says: repositories with their commits, files, sizes and hashes. Raises BuildError.
     """
+    output = replace.place(output)
     with disk_errors.explained("the fetch", output.parent, cache):
         _check_replaceable(output)
         with held(output.with_name(f".{output.name}.lock"), str(output)), held(cache / ".lock", str(cache)):

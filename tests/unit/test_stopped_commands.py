@@ -2,6 +2,8 @@
 
 import errno
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -40,6 +42,26 @@ def test_a_part_of_a_package_that_cannot_be_imported_is_not_taken_for_a_package(
 ) -> None:
     line = told(ImportError("libgomp.so.1: cannot open shared object file", name="_C"), capsys)
     assert "_C cannot be imported (libgomp.so.1: cannot open shared object file)" in line
+
+
+def test_of_many_files_that_could_not_be_copied_the_first_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """shutil tells of all at once, in one message of any length."""
+    (tmp_path / "source").mkdir()
+    for number in range(50):
+        (tmp_path / "source" / f"file-{number:02}").touch()
+
+    def full(_: str, target: str) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), target)
+
+    with pytest.raises(shutil.Error) as caught:
+        shutil.copytree(tmp_path / "source", tmp_path / "target", copy_function=full)
+    line = told(caught.value, capsys)
+
+    assert re.match(rf"error: {tmp_path}/target/file-\d\d: No space left on device: the disk is full: free space", line)
+    assert line.count("file-") == 1
+    assert "source and target" in told(shutil.Error("source and target are the same file"), capsys)
 
 
 def test_ctrl_c_while_python_runs_text_ends_with_the_status_too(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from layer.errors import SourceError
+from layer.files.beside import at_home
 from layer.naming import addresses, checked
 
 
@@ -36,19 +37,19 @@ def given(text: str, where: str) -> Place:
 def folder_of(text: str) -> Path:
     """Return the directory of `<directory>` or `<org>/<name>=<directory>`, whether it is there or not."""
     _, sign, path = _parted(text)
-    return Path(path if sign and not os.path.lexists(text) else text)
+    return Path(at_home(path if sign and not os.path.lexists(text) else text))
 
 
 def _parted(text: str) -> tuple[str, str, str]:
     """Part a repository from its directory; an address may have a `=` of its own, behind a `?`."""
     for place in (place for place, letter in enumerate(text) if letter == "="):
-        if addresses.understood(text[:place]) and os.path.lexists(text[place + 1 :]):
+        if addresses.understood(text[:place]) and os.path.lexists(at_home(text[place + 1 :])):
             return text[:place], "=", text[place + 1 :]
     return text.partition("=")
 
 
 def _directory(text: str, where: str) -> Path:
-    path = Path(text)
+    path = Path(at_home(text))
     if path.is_dir():
         return path
     state = "is not a directory" if os.path.lexists(path) else "is not there"

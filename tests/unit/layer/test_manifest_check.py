@@ -69,3 +69,10 @@ def test_what_would_become_a_path_or_a_line_of_a_dockerfile_is_refused(
     with pytest.raises(VerifyError, match=says) as caught:
         manifest.read(write(tmp_path, **changed))
     assert str(caught.value).isprintable()
+
+
+def test_the_manifest_in_the_place_of_its_bundle_is_not_called_damaged(tmp_path: Path) -> None:
+    path = write(tmp_path) / "manifest.json"
+    with pytest.raises(VerifyError, match=r"manifest\.json is a file: name the bundle's directory") as caught:
+        manifest.read(path)
+    assert "damaged" not in str(caught.value)

@@ -117,3 +117,31 @@ def test_a_directory_of_somebodys_own_is_not_replaced(tmp_path: Path) -> None:
             replace.check_replaceable(tmp_path / name, CONTENTS, "manifest.json")
     with pytest.raises(StorageError, match="link is a file"):
         replace.check_replaceable(tmp_path / "link", CONTENTS, "manifest.json")
+
+
+def test_what_cannot_be_moved_is_refused_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A volume of a container, or the directory that somebody is in: nothing can take its place."""
+    (tmp_path / "here" / "deeper").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here" / "deeper")
+    for target in (Path(), Path(".."), tmp_path / "here", tmp_path / "here" / "deeper"):
+        with pytest.raises(
+            StorageError, match=r"would be replaced: .*name one inside of it, as in --output /.*/bundle"
+        ):
+            replace.check_replaceable(replace.place(target), CONTENTS, "manifest.json")
+    replace.check_replaceable(tmp_path / "here" / "deeper" / "bundle", CONTENTS, "manifest.json")
+    with pytest.raises(StorageError, match="/dev is where a disk or a volume is mounted"):
+        replace.check_replaceable(Path("/dev"), CONTENTS, "manifest.json")
+
+
+def test_what_a_link_leads_to_is_replaced_and_not_the_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link").symlink_to("disk/bundle")
+    for text in ("new", "newer"):  # it is not there at first
+        replace.swap(bundle(tmp_path / "disk" / text, text), replace.place(Path("link")))
+        assert (tmp_path / "link").is_symlink()
+        assert (tmp_path / "disk" / "bundle" / "manifest.json").read_text() == text
+
+    assert replace.place(Path("disk/bundle")) == Path("disk/bundle")
+    assert replace.place(Path()) == tmp_path
+    assert replace.place(Path("disk/..")) == tmp_path
