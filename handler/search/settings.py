@@ -49,9 +49,18 @@ def _seconds(text: str) -> int:
 
 
 def check_place(place: str, name: str) -> None:
-    """Raise SettingsError for an index in a storage that is not known: LanceDB knows more, which nobody tested."""
+    """Raise SettingsError for what names no index, also in a storage that LanceDB knows and nobody tested.
+
+    An empty name would be the working directory.
+    """
     scheme, mark, rest = place.partition("://")
-    if (mark and (scheme != "s3" or not rest.strip("/"))) or "\0" in place:
+    vectors, _, index = place.removeprefix("s3vectors:").partition("/")
+    if (
+        not place
+        or "\0" in place
+        or (mark and (scheme != "s3" or not rest.partition("/")[0]))
+        or (place.startswith("s3vectors:") and not (vectors and index))
+    ):
         raise SettingsError(
             f"{name} is {place!r}: set it to a directory, s3://bucket/prefix or s3vectors:<bucket>/<index>"
         )

@@ -40,8 +40,13 @@ class Source:
         from pyarrow import fs  # late: of the search function alone
 
         self.place = place
-        if "://" in place and not place.startswith(S3):
-            raise SourceError(f"the vectors at {place} cannot be read: name a directory or s3://bucket[/prefix]")
+        scheme, mark, rest = place.partition("://")
+        if not place or (mark and (scheme != "s3" or not rest.partition("/")[0])):  # nothing is the working directory
+            raise SourceError(f"the vectors at {place!r} cannot be read: name a directory or s3://bucket[/prefix]")
+        if place.encode(errors="replace").decode() != place:
+            raise SourceError(
+                f"the vectors at {place!r} cannot be read: the name is not UTF-8, so rename the directory"
+            )
         if place.startswith(S3):
             # As a URI, in which a space is an error, and what follows a "#" or "?" is no part of the prefix.
             system, root = fs.FileSystem.from_uri(S3 + quote(place.removeprefix(S3).rstrip("/")))

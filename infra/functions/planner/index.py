@@ -76,7 +76,8 @@ def _decided(output: str, run: str, result: dict[str, Any]) -> dict[str, Any]:
 
 
 def _checked(event: dict[str, Any]) -> tuple[str, int, datetime | None]:
-    run, size, since = event.get("run"), event.get("shard_size") or 1000, event.get("since")
+    run, size, since = event.get("run"), event.get("shard_size"), event.get("since")
+    size = 1000 if size is None else size
     if not isinstance(run, str) or not RUN.fullmatch(run) or run in RESERVED:
         raise ValueError(f"run is {run!r}: give letters, digits, dots, dashes or underscores, at most 64, not arrivals")
     if not isinstance(size, int) or not 1 <= size <= 10_000:
@@ -85,11 +86,11 @@ def _checked(event: dict[str, Any]) -> tuple[str, int, datetime | None]:
         return run, size, None
     try:
         found = datetime.fromisoformat(str(since))
-    except ValueError as error:
+        return run, size, (found if found.tzinfo else found.replace(tzinfo=UTC)) - OVERLAP
+    except (ValueError, OverflowError) as error:
         raise ValueError(
             f"since is {since!r}: give a date or a time, such as 2026-01-31 or 2026-01-31T12:00Z"
         ) from error
-    return run, size, (found if found.tzinfo else found.replace(tzinfo=UTC)) - OVERLAP
 
 
 def _source(event: dict[str, Any]) -> str:

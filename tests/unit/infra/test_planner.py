@@ -163,7 +163,9 @@ def test_since_has_a_days_overlap(planner: Any) -> None:
         {"run": 1},
         {"run": "a", "shard_size": 20_000},
         {"run": "a", "shard_size": "10"},
+        {"run": "a", "shard_size": 0},
         {"run": "a", "since": "yesterday"},
+        {"run": "a", "since": "0001-01-01"},  # of which no day's overlap can be taken
         {"run": "a", "source": 1},
         {"run": "a", "source": "s3://another/"},
         {"run": "a", "source": "s3://photos-too/"},

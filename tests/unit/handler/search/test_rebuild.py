@@ -165,13 +165,22 @@ def test_a_file_that_cannot_be_read_for_the_moment_is_not_said_to_be_worth_nothi
 @pytest.mark.parametrize(
     ("vectors", "index", "message"),
     [
-        ("gs://bucket", "index", "the vectors at gs://bucket cannot be read"),
+        ("gs://bucket", "index", "the vectors at 'gs://bucket' cannot be read"),
+        ("s3://", "index", "the vectors at 's3://' cannot be read"),  # pyarrow would ask a bucket called "vectors"
+        ("s3:///photos", "index", "the vectors at 's3:///photos' cannot be read"),
+        ("", "index", "the vectors at '' cannot be read"),  # as of a variable that is not set
+        ("\udcff", "index", "the vectors at '\\udcff' cannot be read: the name is not UTF-8"),
+        ("nowhere", "", "--index is '': set it to a directory"),
+        ("nowhere", "s3:///index", "--index is 's3:///index'"),
+        ("nowhere", "s3vectors:", "--index is 's3vectors:'"),
+        ("nowhere", "s3vectors:photos", "--index is 's3vectors:photos'"),
+        ("nowhere", "s3vectors:photos/", "--index is 's3vectors:photos/'"),
         ("nowhere", "db://company", "--index is 'db://company': set it to a directory, s3://bucket/prefix"),
         ("nowhere", "s3://", "--index is 's3://'"),
         ("nowhere", "index", "nowhere has no vectors"),
     ],
 )
-def test_a_place_that_nobody_tested_is_refused(
+def test_what_names_no_place_or_one_that_nobody_tested_is_refused(
     capsys: pytest.CaptureFixture[str], vectors: str, index: str, message: str
 ) -> None:
     assert command.main(["rebuild", "--vectors", vectors, "--index", index]) == 1
