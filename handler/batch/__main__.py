@@ -52,14 +52,20 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m handler.batch", description=__doc__)
-    parser.add_argument("source", type=Path, help="folder of images; its subfolders are read too")
-    parser.add_argument("--output", type=Path, required=True, help="directory for plan, vectors and errors")
+    parser.add_argument("source", type=_folder, help="folder of images; its subfolders are read too")
+    parser.add_argument("--output", type=_folder, required=True, help="directory for plan, vectors and errors")
     parser.add_argument("--run", default=RUN, help="name of the run; the same name goes on where it stopped")
     parser.add_argument("--shard-size", type=_positive, default=1000, help="images in one Parquet file (1000)")
     parser.add_argument("--processes", type=_positive, default=os.cpu_count() or 1, help="processes (one a processor)")
     parser.add_argument("--tolerated-shards", type=float, default=5, help="percent of the shards that may fail (5)")
     parser.add_argument("--max-failed", type=float, default=0.5, help="share of a shard that may fail (0.5)")
     return parser
+
+
+def _folder(text: str) -> Path:
+    if not text:  # as of a variable that is not set: it would be the working directory
+        raise argparse.ArgumentTypeError("an empty name is no folder: name one")
+    return Path(text)
 
 
 def _positive(text: str) -> int:

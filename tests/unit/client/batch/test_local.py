@@ -133,6 +133,8 @@ def test_ctrl_c_lets_the_run_end_itself_and_says_how_it_goes_on(repository: Path
         (("status", "--output", "out", "--run", "x"), "no run x was planned in out"),
         (("resume", "--output", "out"), "batch start <folder> --output out"),
         (("estimate", "nowhere"), "nowhere is no folder"),
+        (("estimate", ""), "the source is empty"),
+        (("start", "", "--output", "out"), "the source is empty"),
     ],
 )
 def test_what_cannot_be_meant_is_told_and_writes_nothing(

@@ -70,6 +70,8 @@ def test_the_slower_of_two_listings_removes_what_it_wrote(tmp_path: Path, monkey
         (["photos", "--output", "out", "--run", "arrivals"], "not arrivals"),  # the changes of a bucket lie there
         (["photos", "--output", "out", "--shard-size", "0"], "no whole number above 0"),
         (["photos"], "--output"),
+        (["photos", "--output", ""], "argument --output: an empty name is no folder"),
+        (["", "--output", "out"], "argument source: an empty name is no folder"),
     ],
 )
 def test_what_cannot_be_meant_is_told_before_anything_is_written(

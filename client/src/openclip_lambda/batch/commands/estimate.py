@@ -7,7 +7,7 @@ from typing import Any
 
 from openclip_lambda.batch import costs, local, measured, prices, sample
 from openclip_lambda.batch.aws import Aws, asking, split
-from openclip_lambda.batch.commands.options import common, priced, prices_of, show, work_of, worker_of
+from openclip_lambda.batch.commands.options import EMPTY, common, priced, prices_of, show, work_of, worker_of
 from openclip_lambda.batch.costs import Line, Work
 from openclip_lambda.batch.sample import Survey
 from openclip_lambda.bulk.terminal import printable, say
@@ -89,6 +89,8 @@ def _listed(connection: Aws, source: str, requests: int, taken: tuple[str, ...])
 def _folder(options: argparse.Namespace) -> int:
     """Say how long a folder takes on this machine; it costs no dollars."""
     source = Path(options.source)
+    if not options.source:
+        raise ClientError(EMPTY)
     if not source.is_dir():
         raise ClientError(f"{source} is no folder: name one, or s3://bucket/prefix")
     found = sample.of_folder(source, sample.endings(local.image_formats()))

@@ -15,6 +15,8 @@ from openclip_lambda.errors import ClientError
 
 ARCHITECTURES = ("x86_64", "arm64")
 LARGEST_SHARD = 10_000  # as the planner has it
+# As of a variable that is not set: it would be the working directory.
+EMPTY = "the source is empty: name a folder, or s3://bucket/prefix"
 
 
 def common() -> Parser:
@@ -36,7 +38,7 @@ def deployed() -> Parser:
     parser.add_argument("--bucket", help="that plans and results lie in, with --machine")
     parser.add_argument(
         "--output",
-        type=Path,
+        type=_directory,
         metavar="DIRECTORY",
         help="of a run on this machine, in place of a stack; `start` makes ./vectors where none is named",
     )
@@ -133,6 +135,12 @@ def show(options: argparse.Namespace, document: dict[str, Any], lines: list[str]
     """Print a document for programs where that was asked for, else lines for people; both on standard output."""
     told = to_json(document) if options.json else "\n".join(lines).encode(errors="backslashreplace")
     print_bytes(told + b"\n")
+
+
+def _directory(text: str) -> Path:
+    if not text:
+        raise argparse.ArgumentTypeError("an empty name is no directory: name one")
+    return Path(text)
 
 
 def _positive(text: str) -> float:

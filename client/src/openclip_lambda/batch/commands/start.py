@@ -10,7 +10,16 @@ from tqdm import tqdm
 
 from openclip_lambda.batch import local, progress, results
 from openclip_lambda.batch.aws import split
-from openclip_lambda.batch.commands.options import LARGEST_SHARD, Deployed, common, deployed, deployed_of, priced, show
+from openclip_lambda.batch.commands.options import (
+    EMPTY,
+    LARGEST_SHARD,
+    Deployed,
+    common,
+    deployed,
+    deployed_of,
+    priced,
+    show,
+)
 from openclip_lambda.batch.commands.status import INTERRUPTED, lines, watched
 from openclip_lambda.batch.machine import Execution, checked_run
 from openclip_lambda.batch.places import Directory
@@ -68,6 +77,8 @@ def _local(parser: Any) -> None:
 
 def _start(options: argparse.Namespace) -> int:
     if not options.source.startswith("s3://"):
+        if not options.source:
+            raise ClientError(EMPTY)
         return _folder(options, Path(options.source), options.name or LOCAL)
     if options.output:
         raise ClientError("--output is for a folder of this machine: a bucket's results lie in the deployment's bucket")
