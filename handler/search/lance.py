@@ -4,6 +4,7 @@ The index is one table of the database, and a pointer says which. So a rebuild w
 reader has either the old one or the new one, whole.
 """
 
+import contextlib
 import random
 import threading
 import time
@@ -158,6 +159,10 @@ class LanceIndex:
             self._opened = None
             if self.table().name == into.name:
                 break  # else a rebuild switched meanwhile, and may not have seen this
+        coming = self.guard(self.pointer.coming)  # which may have listed its files before this one was there
+        if coming and coming != into.name:
+            with contextlib.suppress(ApiError):  # dropped, or of another model
+                LanceIndex(self.place, coming)._write(records)
         tuning.maintain(into, version)
 
     def _table(self) -> Any:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from handler.batch.reader import make_client
 from handler.batch.store import Bucket, Directory, Store
 
-CURRENT = "current.json"
+CURRENT, COMING = "current.json", "coming.json"
 PREFIX, STAMP = "items-", "%Y%m%dT%H%M%S"
 S3 = "s3://"
 
@@ -32,7 +32,7 @@ class Pointer:
     def __init__(self, place: str) -> None:
         self._place = place
         prefix = place[len(S3) :].partition("/")[2] if place.startswith(S3) else ""
-        self._name = f"{prefix}/{CURRENT}" if prefix else CURRENT
+        self._name, self._coming = (f"{prefix}/{name}" if prefix else name for name in (CURRENT, COMING))
 
     def read(self) -> Tables | None:
         """Return what is the index; None where there is none."""
@@ -48,6 +48,22 @@ class Pointer:
     def write_first(self, table: str) -> bool:
         """Say what the index is where nothing does; False where another one did."""
         return self._store.write_once(self._name, _bytes(Tables(table, None)))
+
+    def announce(self, table: str) -> None:
+        """Say that a rebuild is about to switch to a table, so that who writes writes to it, too."""
+        self._store.write(self._coming, json.dumps({"table": table}).encode())
+
+    def coming(self) -> str | None:
+        """Return the table that was announced; None where none is. A rebuild that was killed leaves its own."""
+        try:
+            return str(json.loads(self._store.read(self._coming))["table"])
+        except FileNotFoundError:
+            return None
+
+    def withdraw(self, table: str) -> None:
+        """Take an announcement back, unless it is another rebuild's."""
+        if self.coming() == table:
+            self._store.remove(self._coming)
 
     @functools.cached_property
     def _store(self) -> Store:

@@ -46,7 +46,8 @@ def rebuild(source: Source, index: LanceIndex, manifest: str = "", progress: Pro
 
     `manifest` chooses, by the beginning of a hash, where the vectors are of several bundles. A reader has the old
     index until the new one is whole; if this fails or is killed, it keeps it. Files that come meanwhile are applied
-    before the switch and after it. Raises SourceError, ApiError.
+    before the switch and after it; and who writes to the old index meanwhile writes to the new one, too. Raises
+    SourceError, ApiError.
     """
     for attempt in range(1, TRIES + 1):
         try:
@@ -69,14 +70,17 @@ def _rebuild(source: Source, index: LanceIndex, manifest: str, progress: Progres
         lance_tuning.create_index(made.table())
         known = set(plan.names)
         late = 0
+        index.guard(lambda: index.pointer.announce(name))
         for turn in range(ROUNDS):
             progress("late", turn, ROUNDS)
             late += _catch_up(source, made, plan.about, known)
         older = index.switch(name)
     except BaseException:
         _drop(index, name)
+        _withdraw(index, name)
         raise
     late += _catch_up(source, index, plan.about, known)  # what was applied to the old one just before the switch
+    _withdraw(index, name)
     _clean(index, older)
     rows = index.count()
     return Rebuilt(rows, int(made.table().count_rows()) - rows, sum(plan.counts), late)
@@ -178,6 +182,11 @@ def _clean(index: LanceIndex, older: str | None) -> None:
     for name in index.guard(lambda: index.database().list_tables().tables):
         if older_than(name, ABANDONED) and name not in kept:
             _drop(index, name)
+
+
+def _withdraw(index: LanceIndex, name: str) -> None:
+    with contextlib.suppress(Exception):  # it does no harm: the table is the index, or is not there
+        index.pointer.withdraw(name)
 
 
 def _drop(index: LanceIndex, name: str) -> None:
