@@ -74,6 +74,19 @@ def test_a_page_of_an_allowed_origin_passes_the_preflight_and_reads_every_answer
         assert answer["headers"]["vary"] == "origin"
 
 
+def test_a_page_of_an_allowed_origin_may_read_every_header_of_ours(open_function: FakeFunction) -> None:
+    event = {
+        "rawPath": "/v1/embeddings",
+        "requestContext": {"http": {"method": "POST"}},
+        "headers": {"origin": ORIGIN},
+        "body": json.dumps({"input": "a" * 99}),
+    }
+    headers = open_function.invoke(event)["headers"]
+    ours = {name for name in headers if name.startswith("x-openclip-")}
+    assert "x-openclip-full" in ours
+    assert {*ours, "server-timing"} == set(headers["access-control-expose-headers"].split(", "))
+
+
 def test_a_page_of_another_origin_reads_nothing(open_function: FakeFunction) -> None:
     for method in ("OPTIONS", "GET"):
         answer = call(
