@@ -28,6 +28,7 @@ ABOUT = (
     "OpenCLIP embeddings of texts and images in one space, on AWS Lambda. `POST /v1/embeddings` is OpenAI's: the "
     "openai package, LangChain and LlamaIndex work with another base URL. Errors have a stable `code`."
 )
+BESIDE = "Options in the query count where the body leaves them out; beside Jina's or Voyage's fields they are refused"
 LICENSE = {"name": "Apache-2.0", "identifier": "Apache-2.0"}
 KEY = {"type": "http", "scheme": "bearer", "description": "Where the deployment asks for an API key"}
 
@@ -93,7 +94,7 @@ def _with_model_enum(schema: dict[str, Any], entries: Sequence[ModelEntry]) -> d
 
 
 def _parameters(entries: Sequence[ModelEntry], settings: Settings) -> list[dict[str, Any]]:
-    """Return the options of an image that is the body itself; in a JSON body they stand in it, and win there."""
+    """Return the options of an image that is the body itself; where a JSON body has them too, those count."""
     properties = _with_model_enum(QUERY.schema(settings), entries)["properties"]
     return [
         {
@@ -117,6 +118,7 @@ def _paths(options: list[dict[str, Any]], forms: list[str], images: list[str], m
         "/v1/embeddings": {
             "post": {
                 "summary": "Embed texts and images",
+                "description": BESIDE,
                 "operationId": "createEmbedding",
                 "parameters": options,
                 "requestBody": _embeddings_body(forms, images),

@@ -11,13 +11,14 @@ from handler.errors import ApiError, shorten
 from handler.http import cors
 from handler.http.events import is_http, parse, shape
 from handler.http.routes import API, DIALECT_OF, KEYED, SAME, Table, error_body, served, with_served_path
-from handler.messages import Request, Response
+from handler.messages import Request, Response, without_key
 from handler.service import Service
 from handler.telemetry import metrics, tracing
 from handler.telemetry.invocation import Call, active, current
 
 log = logging.getLogger(__name__)
 MOST_NAMED = 32  # fields in a header
+COHERE_1 = "/v1/embed"  # what cohere.Client asks
 
 
 def handle(service: Service, event: Any, context: Any, table: Table = API) -> dict[str, Any]:
@@ -106,6 +107,10 @@ def _failed(error: Exception, context: Any, invoked: bool = False) -> Response:
 
 def _instead(path: str, known: Collection[str]) -> str:
     """Say which paths there are, or what is in front of one of them."""
+    if path == COHERE_1 and "/v2/embed" in known:
+        return "Cohere's version 1 is not answered: take cohere.ClientV2, which asks /v2/embed"
+    if without_key(path) in known:
+        return "a key stands in the path of Weaviate's routes alone: send `authorization: Bearer <key>`"
     plain = "/" + "/".join(filter(None, path.split("/")))
     if plain != path and plain.endswith(tuple(known)):  # as of a Function URL, which ends in a slash, and "/v1"
         return f"leave out the slashes that are too many: {shorten(plain)}"

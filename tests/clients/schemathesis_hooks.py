@@ -53,7 +53,7 @@ def filter_case(context: Any, case: Any) -> bool:
     given = {name: value for name, value in body.items() if value is not None} if isinstance(body, dict) else {}
     if _integers_of_any_length({**query, **given}):
         return False
-    if query and _of_another_vendor(given):
+    if query and isinstance(body, dict) and _of_another_vendor(body):
         return False  # their bodies have their own options: those of the query string are refused
     if isinstance(body, dict) and not all(isinstance(body.get(name, ""), str | bytes) for name in FORM):
         return False  # a form has no other types: what is one is sent as a text
@@ -69,9 +69,9 @@ def filter_case(context: Any, case: Any) -> bool:
     return not isinstance(body, dict) or not any(is_wrong(body) for is_wrong in wrong)
 
 
-def _of_another_vendor(given: dict[str, Any]) -> bool:
-    """Tell a body of `/v1/embeddings` that has a field of Jina's or Voyage's."""
-    return "input" in given and bool(THEIRS & given.keys())
+def _of_another_vendor(body: dict[str, Any]) -> bool:
+    """Tell a body of `/v1/embeddings` that has a field of Jina's or Voyage's, be it null."""
+    return "input" in body and bool(THEIRS & body.keys())
 
 
 def _integers_of_any_length(body: dict[str, Any]) -> bool:

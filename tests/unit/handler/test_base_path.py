@@ -108,11 +108,25 @@ def test_any_other_path_stays_unknown(event: dict[str, Any], tmp_path: Path) -> 
     assert (answer["statusCode"], json.loads(answer["body"])["error"]["code"]) == (404, "not_found")
 
 
-@pytest.mark.parametrize("route", ["/v1/embeddings", "/health", "/embed"])
+@pytest.mark.parametrize("route", ["/v1/embeddings", "/health", "/vectorize"])
 def test_a_part_of_our_own_paths_in_front_of_a_route_is_taken_for_no_base_path(route: str, tmp_path: Path) -> None:
-    """A client that adds /v1 to an address that ends in it; Cohere's version 1 asks /v1/embed."""
+    """A client that adds /v1 to an address that ends in it."""
     error = json.loads(FakeFunction(tmp_path).invoke(http_api(f"/v1{route}", "$default"))["body"])["error"]
     assert f"leave out '/v1' in front of {route}. There are /v1/embeddings, " in error["message"]
+    assert "OPENCLIP_BASE_PATH" not in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        ("/v1/embed", "take cohere.ClientV2, which asks /v2/embed"),
+        ("/k/secret/health", "`authorization: Bearer <key>`"),
+    ],
+)
+def test_a_path_that_a_client_is_known_to_ask_is_told_what_to_do(path: str, says: str, tmp_path: Path) -> None:
+    """cohere.Client, the older of the package's two, asks /v1/embed; text-embeddings-inference's route is no help."""
+    error = json.loads(FakeFunction(tmp_path).invoke(http_api(path, "$default"))["body"])["error"]
+    assert error["message"].endswith(says)
     assert "OPENCLIP_BASE_PATH" not in error["message"]
 
 
