@@ -98,7 +98,7 @@ def check(request: EmbeddingsRequest, entry: ModelEntry) -> None:
         message = f"{kind} is of vectors of unit length: leave `{normalize}` out, or take float or base64"
         raise ApiError("invalid_value", message, normalize)
     base64_by = f'set {request.names.get("encoding_format", "encoding_format")} to "base64"'
-    check_response_size(len(request.items), entry.embed_dim, kind, base64=base64_by)
+    check_response_size(len(request.items), entry.embed_dim, kind, base64=base64_by, param="input")
 
 
 def respond(service: Service, request: EmbeddingsRequest) -> Response:

@@ -30,10 +30,12 @@ def vector_bytes(dimensions: int, encoding_format: str) -> int:
     }.get(encoding_format, FLOAT_BYTES * dimensions)
 
 
-def check_response_size(items: int, dimensions: int, *formats: str, more: int = 0, base64: str = "") -> None:
+def check_response_size(
+    items: int, dimensions: int, *formats: str, more: int = 0, base64: str = "", param: str | None = None
+) -> None:
     """Raise ApiError where vectors in these formats, and `more` bytes, could not pass the limit.
 
-    `base64` says how the caller's API asks for base64, if it can.
+    `base64` says how the caller's API asks for base64, if it can, and `param` which field has the items, if it is one.
     """
     most, limit = response_limit()
     each = ITEM_BYTES + sum(vector_bytes(dimensions, name) for name in formats)
@@ -47,7 +49,7 @@ def check_response_size(items: int, dimensions: int, *formats: str, more: int = 
         f"{items:,} vectors of {dimensions:,} dimensions as {', '.join(formats)} take up to {items:,} x {each:,} = "
         f"{items * each:,} bytes, and {limit}: {smaller}"
         f"send at most {fit:,} at once",
-        "input",
+        param,
     )
 
 

@@ -146,15 +146,16 @@ def read_json(request: Request, otherwise: str = "application/json") -> Any:
     return parse_json(request.content)
 
 
-def parse_json(body: str | bytes) -> Any:
-    """Read the body. Raises ApiError invalid_json, saying where it went wrong."""
+def parse_json(body: str | bytes, param: str | None = None) -> Any:
+    """Read the body, or one field of a form. Raises ApiError invalid_json, saying where it went wrong."""
+    name = param or "the body"
     try:
         return json.loads(body)
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ApiError("invalid_json", f"the body is not JSON: {error}") from error
+        raise ApiError("invalid_json", f"{name} is not JSON: {error}", param) from error
     except (ValueError, RecursionError) as error:  # in words of Python's own settings
         what = "brackets are nested too deep" if isinstance(error, RecursionError) else "a number has too many digits"
-        raise ApiError("invalid_json", f"the body cannot be read: {what}") from error
+        raise ApiError("invalid_json", f"{name} cannot be read: {what}", param) from error
 
 
 def check_query(query: Mapping[str, str], fields: Collection[str]) -> None:

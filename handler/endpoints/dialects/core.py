@@ -80,8 +80,9 @@ def _facts(data: bytes) -> ImageFacts:
 
 
 def coded(error: ApiError) -> str:
-    """Return the message for a shape that has no place for a code: the code stands in front of it."""
-    return f"{error.code}: {error.message}"
+    """Return the message for a shape that has no place for a code and a field: these stand in front of it."""
+    named = not error.param or error.param in error.message
+    return f"{error.code}: {error.message}" if named else f"{error.code}: {error.param}: {error.message}"
 
 
 def listed(error: ApiError) -> dict[str, Any]:

@@ -26,7 +26,7 @@ def respond(service: Service, request: Request) -> Response:
     if request.path == "/ping":
         return Response(200, "pong", media_type="text/plain; charset=utf-8")
     form = read_form(request)
-    tower, name = _entry(parse_json(_field(form, "entries")))
+    tower, name = _entry(parse_json(_field(form, "entries"), "entries"))
     model = _model(name, service.models.manifest)
     item = _item(form, tower, service)
     found = core.embedded(service, [item], model, "float")

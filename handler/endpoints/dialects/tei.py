@@ -39,7 +39,7 @@ def respond(service: Service, request: Request) -> Response:
     fields = REQUEST.of(request, service.settings)
     entry = service.models.manifest.model(None)
     check_dimensions(fields["dimensions"], entry, "dimensions")
-    check_response_size(len(fields["inputs"]), entry.embed_dim, "float")
+    check_response_size(len(fields["inputs"]), entry.embed_dim, "float", param="inputs")
     cut = SIDES.get(fields["truncation_direction"]) if fields["truncate"] else "none"
     model = service.model(None, modalities(fields["inputs"]))
     vectors, _ = embed(fields["inputs"], model, service.settings, cut)

@@ -9,7 +9,7 @@ import pytest
 from handler.errors import SettingsError
 from handler.http import routes
 from handler.settings import DIALECTS, Settings
-from tests.unit.fake_bundle import FIRST, FakeFunction, data_uri
+from tests.unit.fake_bundle import FIRST, FakeFunction, data_uri, image_bytes
 from tests.unit.handler.dialect_requests import COHERE, CONTENT, RED, entries, post, predict
 
 
@@ -70,6 +70,28 @@ def test_an_error_has_the_vendor_s_shape_and_our_code(
     found, answer = post(function, path, body)
     key, keys = SHAPES[path]
     assert (found, answer[key].partition(":")[0], set(answer)) == (status, code, keys), answer
+
+
+CUT = data_uri(image_bytes()[:-30])
+SECOND_IS_CUT: list[tuple[str, Any, str]] = [
+    ("/v2/embed", {**COHERE, "images": [RED, CUT]}, "images[1]"),
+    ("/v2/embed", {**COHERE, "texts": ["a", "b" * 17], "truncate": "NONE"}, "texts[1]"),
+    ("/v1/multimodalembeddings", {"inputs": [{"content": [*CONTENT, {"type": "image_url", "image_url": CUT}]}]},
+     "inputs[0].content[2].image_url"),
+    ("/v1/embeddings", {"input": ["a", CUT], "truncation": True}, "input[1]"),
+    ("/v1/embeddings", {"input": ["a", "b" * 17], "truncate": False}, "input[1]"),
+    ("/embed", {"inputs": ["a", CUT]}, "inputs[1]"),
+    ("/vectorize", {"images": [image.partition(",")[2] for image in (RED, CUT)]}, "images[1]"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("path", "body", "place"), SECOND_IS_CUT)
+def test_an_error_says_which_of_several_items_is_wrong(
+    function: FakeFunction, path: str, body: Any, place: str
+) -> None:
+    status, answer = post(function, path, body)
+    [text] = [value for key, value in answer.items() if key in ("message", "detail", "error")]
+    assert (status, text.split(": ")[1]) == (400, place), text
 
 
 @pytest.mark.parametrize("path", SHAPES)
