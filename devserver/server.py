@@ -100,6 +100,8 @@ class RequestHandler(BaseHTTPRequestHandler):
 
         if not self.api_key or (self.command in ("GET", "HEAD") and self.path.partition("?")[0] in PAGES):
             return None
+        if self.command == "OPTIONS" and "access-control-request-method" in self.headers:
+            return None  # a browser sends no credential with a preflight (Fetch), and the gateway answers it without
         in_path = KEYED_PATH.match(self.path)  # for Weaviate's module, which sends no header
         given = f"Bearer {in_path[1]}" if in_path else self.headers.get("authorization")
         if given is None:

@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from email.message import Message
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,7 +16,6 @@ from typing import Any
 import pytest
 
 from devserver.server import Context, RequestHandler
-from handler.http.routes import PAGES
 from tests.unit.fake_bundle import image_bytes, write
 
 ROOT = Path(__file__).parents[3]
@@ -167,16 +165,6 @@ def test_a_client_that_is_gone_ends_its_connection_and_nothing_else(
     monkeypatch.setattr("http.server.BaseHTTPRequestHandler.handle_one_request", lambda _: (_ for _ in ()).throw(gone))
     asked.handle_one_request()
     assert asked.close_connection is True
-
-
-@pytest.mark.parametrize("path", [*PAGES, *(f"{path}?from=mail" for path in PAGES)])
-def test_pages_ask_for_no_key_and_all_else_does(path: str) -> None:
-    asked = RequestHandler.__new__(RequestHandler)
-    asked.api_key, asked.command, asked.headers = "key", "GET", Message()
-    asked.path = path
-    assert asked._refusal() is None
-    asked.path = f"/v1/models?{path}"
-    assert asked._refusal() == (401, "Unauthorized")
 
 
 def started(*arguments: str, module: str = "devserver", **environ: str) -> subprocess.CompletedProcess[str]:
