@@ -53,7 +53,7 @@ def handle(service: Service, event: Any, context: Any, table: Table = API) -> di
             "x-openclip-manifest": service.models.vectors_sha256,  # vectors of another bundle are not to be mixed in
         }
         if call.full:
-            told["x-openclip-full"] = ", ".join(dict.fromkeys(call.full[:MOST_NAMED]))
+            told["x-openclip-full"] = ", ".join(list(dict.fromkeys(call.full))[:MOST_NAMED])
         response = response._replace(headers={**response.headers, **told})
     return shape(response, event, request)
 

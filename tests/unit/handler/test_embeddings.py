@@ -209,6 +209,8 @@ def test_a_header_names_the_texts_that_fill_the_models_context(function: FakeFun
     assert full("/v1/similarity", body) == "texts[0]"
     body = {"input": [as_base64(image_bytes())], "labels": ["a", "b" * 20], "template": ["{}", "c{}"]}
     assert full("/v1/classify", body) == "labels[1]"
+    body = {"input": [as_base64(image_bytes())], "labels": ["b" * 20, "a" * 20], "template": ["{}"] * 40}
+    assert full("/v1/classify", body) == "labels[0], labels[1]"  # each once, whatever the number of its prompts
     assert len((full("/v1/embeddings", {"input": ["d" * 16] * 200}) or "").split(", ")) == 32
 
 
