@@ -3,7 +3,6 @@
 huggingface.github.io/text-embeddings-inference. Images go in as data URIs, which that server does not know.
 """
 
-import json
 from typing import Any
 
 from handler.endpoints.dialects.core import check_dimensions, coded
@@ -43,8 +42,7 @@ def respond(service: Service, request: Request) -> Response:
     cut = SIDES.get(fields["truncation_direction"]) if fields["truncate"] else "none"
     model = service.model(None, modalities(fields["inputs"]))
     vectors, _ = embed(fields["inputs"], model, service.settings, cut)
-    rows = [floats(row) for row in (unit(vectors) if fields["normalize"] else vectors)]
-    return Response(200, json.dumps(rows, allow_nan=False, separators=(",", ":")))
+    return Response(200, [floats(row) for row in (unit(vectors) if fields["normalize"] else vectors)])
 
 
 def error_body(error: ApiError) -> dict[str, Any]:
