@@ -18,6 +18,7 @@ from layer.findings.finding import Finding
 TIMEOUT = 35  # seconds: past API Gateway's own 30
 MAX_RESPONSE = 1_000_000  # bytes
 LOCAL = ("localhost", "127.0.0.1", "::1")
+WRAPPING = " \t\r\n\v\f'\"\ufeff"  # around a key that was copied, or read from a file
 STATUS = {401: "not-allowed", 403: "not-allowed", 413: "too-large", 502: "died", 504: "timed-out"}
 
 
@@ -35,9 +36,9 @@ class _SameOrigin(urllib.request.HTTPRedirectHandler):
 def address_problems(url: str, key: str | None) -> Iterator[Finding]:
     """Ask for the health, then for one embedding, and name what is wrong with the responses.
 
-    Raises DoctorError where the key would be sent in the clear.
+    Raises DoctorError where the key would be sent in the clear, or is none; the message does not show it.
     """
-    base = url.rstrip("/")
+    base, key = url.rstrip("/"), _cleaned(key)
     if key and base.startswith("http://") and urllib.parse.urlsplit(base).hostname not in LOCAL:
         raise DoctorError(f"OPENCLIP_API_KEY would be sent to {base} unencrypted: use https://, or unset it")
     status, text = _ask(f"{base}/health?deep=true", None, key)
@@ -52,6 +53,20 @@ def address_problems(url: str, key: str | None) -> Iterator[Finding]:
         yield from _refused(f"{base}/v1/embeddings", status, text)
         return
     yield from _embedding_problems(f"{base}/v1/embeddings", text)
+
+
+def _cleaned(key: str | None) -> str | None:
+    """Take off what a file or copying left around the key. Raises DoctorError for one that no header may carry."""
+    found = (key or "").strip(WRAPPING)
+    if found.lower().startswith("bearer "):
+        found = found[len("bearer ") :].strip(WRAPPING)
+    wrong = [place for place, letter in enumerate(found, 1) if not "!" <= letter <= "~"]
+    if wrong:
+        raise DoctorError(
+            f"OPENCLIP_API_KEY is not a key: it has white space or other characters at character {wrong[0]} of "
+            f"{len(found)}; copy it again, on one line"
+        )
+    return found or None
 
 
 def _embedding_problems(where: str, text: str) -> Iterator[Finding]:

@@ -1,6 +1,7 @@
 """What is to be embedded: texts, images on disk, images in S3; in batches that one request can carry."""
 
 import base64
+import codecs
 import glob
 import hashlib
 import json
@@ -15,6 +16,7 @@ from openclip_lambda.errors import InputError
 from openclip_lambda.images import Scaling, prepared
 
 MAX_BYTES = 4_000_000  # of a batch as JSON: Lambda takes 6 MB, and wraps the request in an event first
+MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 LIST = "-"  # the argument that stands for names on standard input
 
 
@@ -111,7 +113,7 @@ class Inputs:
 
     def _list(self) -> list[str]:
         if self._listed is None:
-            data = sys.stdin.buffer.read() if sys.stdin else b""
+            data = _plain(sys.stdin.buffer.read() if sys.stdin else b"")
             names = data.split(b"\0") if b"\0" in data else data.splitlines()
             self._listed = [os.fsdecode(name) for name in names if name.strip()]
         return self._listed
@@ -139,6 +141,18 @@ class Inputs:
             yield Source(path, path=path, problem=problem)
         if empty:
             yield Source(directory, problem="it is a directory without an image in it")
+
+
+def _plain(data: bytes) -> bytes:
+    """Return a list as UTF-8 where a byte order mark says what it is: PowerShell and editors on Windows write one."""
+    for mark, encoding in MARKS:
+        if data.startswith(mark):
+            try:
+                return data.decode(encoding).encode()
+            except UnicodeError as error:
+                told = f"the list on standard input is not {encoding.upper()} ({error})"
+                raise InputError(f"{told}: save it as UTF-8") from error
+    return data
 
 
 def batches(
