@@ -13,6 +13,7 @@ from layer.quality.data import Data, LeftOut, joined
 IMAGE_COLUMNS = ("image", "filepath", "file_name", "filename", "image_path", "path", "file", "image_name")
 CAPTION_COLUMNS = ("caption", "title", "text", "captions", "comment", "description", "sentence")
 MIN_CLASSES = 2
+END = "\x1e"  # a row of our own behind the last one
 FORM = "a CSV with a column of image paths and one of captions, or a folder of images with a .txt beside each"
 csv.field_size_limit(
     text_file.MAX_TABLE
@@ -88,7 +89,7 @@ def _table(place: Path, columns: tuple[str | None, str | None]) -> tuple[list[tu
     text = text_file.read(place, text_file.MAX_TABLE)
     header = text.partition("\n")[0]
     delimiter = max(",\t;|", key=header.count)
-    rows = csv.reader(io.StringIO(text), delimiter=delimiter)
+    rows = csv.reader(io.StringIO(f"{text}\n{END}"), delimiter=delimiter)
     names = [name.strip() for name in next(rows, [])]
     image = _column(names, columns[0], IMAGE_COLUMNS, "--image-column")
     caption = _column(names, columns[1], CAPTION_COLUMNS, "--caption-column")
@@ -104,10 +105,21 @@ def _table(place: Path, columns: tuple[str | None, str | None]) -> tuple[list[tu
 
 
 def _numbered(rows: "Iterator[list[str]]") -> Iterator[tuple[int, list[str]]]:
-    """Yield each row that is not blank with the line that it ends on."""
+    """Yield each row that is not blank with the line that it ends on.
+
+    Raises ValueError where a quotation mark is open to the end: all lines after it would be one caption.
+    """
+    line: int = rows.line_num  # type: ignore[attr-defined]
     for row in rows:
+        if row and row[-1].endswith(END):
+            if row != [END]:
+                raise ValueError(
+                    f"line {line + 1} has a quotation mark that nothing closes: close it, or write it twice"
+                )
+            return
+        line = rows.line_num  # type: ignore[attr-defined]
         if row:
-            yield rows.line_num, row  # type: ignore[attr-defined]
+            yield line, row
 
 
 def _column(names: Sequence[str], asked: str | None, known: Sequence[str], option: str) -> int:
