@@ -11,22 +11,25 @@ from layer.spec import Spec
 
 
 def check(spec: Spec, options: argparse.Namespace) -> None:
-    """Raise StorageError where the output of a build or a fetch would replace or change what it reads."""
+    """Raise StorageError where the output or the cache of a build or a fetch would replace or change what it reads."""
     from layer.sources.prepared import chosen
 
-    update = bool(options.update)
-    apart.refuse(options.output, chosen.named(spec, sources.of(options), update), (*apart.REPLACED, apart.INSIDE))
+    named = [*chosen.named(spec, sources.of(options))]
+    searched = [*named, *chosen.named_by_environment(bool(options.update), bool(named))]
+    apart.refuse(options.output, searched, (*apart.REPLACED, apart.INSIDE))
+    apart.refuse(options.cache, named, apart.CHANGED, apart.CACHE)
     apart.refuse(options.output, _read(spec, options), apart.REPLACED)
 
 
 def check_package(options: argparse.Namespace) -> None:
-    """Raise StorageError where a package would replace or change the bundle or the code that it is made of."""
+    """Raise StorageError where a package, or its cache, would replace or change the bundle or the code in it."""
     from layer.package.pipeline import OUTPUTS
 
     read = [(f"--bundle {options.bundle}", options.bundle)]
     if options.extensions:
         read.append((f"--extensions {options.extensions}", options.extensions))
-    apart.refuse(options.output, read, (apart.SAME, apart.INSIDE))
+    apart.refuse(options.output, read, apart.CHANGED)
+    apart.refuse(options.cache, read, apart.CHANGED, apart.CACHE)
     for name in OUTPUTS:
         apart.refuse(options.output / name, [*read, (f"--cache {options.cache}", options.cache)], apart.REPLACED)
 

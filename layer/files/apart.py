@@ -8,6 +8,8 @@ from layer.errors import StorageError
 
 SAME, HOLDS, INSIDE = "is", "has in it", "lies in"
 REPLACED = (SAME, HOLDS)
+CHANGED = (SAME, INSIDE)
+CACHE = "--cache"  # nothing is replaced as a whole there
 
 Read = tuple[str, Path]  # what it is, for the message, and where it is
 
@@ -27,8 +29,8 @@ def refuse(output: Path, places: Iterable[Read], relations: Sequence[str], optio
     for what, place in places:
         found = relation(output, place)
         if found in relations:
-            harm = "and would change it" if found == INSIDE else "and would replace it"
-            raise StorageError(f"{output} {found} {what}, {harm}: give {option} a place apart from it")
+            harm = "replace" if found in REPLACED and option != CACHE else "change"
+            raise StorageError(f"{output} {found} {what}, and would {harm} it: give {option} a place apart from it")
 
 
 def _ways(path: Path) -> list[object]:

@@ -41,15 +41,19 @@ def prepared(
     )
 
 
-def named(spec: Spec, options: Options, update: bool) -> Iterator[tuple[str, Path]]:
-    """Yield the directories that `prepared` would search, whether they are there or not, each with what names it."""
+def named(spec: Spec, options: Options) -> Iterator[tuple[str, Path]]:
+    """Yield the directories of options and of models.toml, whether they are there or not, each with what names it."""
     given = [(f"--from {text}", text) for text in options.given]
     if spec.cache:
         given.append((f"cache = {spec.cache} in models.toml", spec.cache))
     given += [(f"cache = {one.cache} of {one.id} in models.toml", one.cache) for one in spec.models if one.cache]
     for what, text in given:
         yield what, places.folder_of(text)
-    for place in _of_environment(update, bool(given)):
+
+
+def named_by_environment(update: bool, others: bool) -> Iterator[tuple[str, Path]]:
+    """Yield the environment's caches likewise; `others` tells whether there are sources besides."""
+    for place in _of_environment(update, others):
         yield f"{place.variable} ({place.path}), which is searched", place.path
 
 

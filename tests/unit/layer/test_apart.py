@@ -147,6 +147,30 @@ def test_a_package_replaces_nothing_that_it_is_made_of(
     assert state(home) == before
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "build --from mine --output out",
+        "fetch --from mine --output out",
+        "package --bundle mine --output out",
+        "package --extensions mine --output out",
+        "evaluate --bundle mine --labels mine",
+    ],
+)
+@pytest.mark.parametrize("cache", ["mine", "mine/build/cache"])
+def test_a_cache_is_not_made_in_what_is_read(
+    home: Path, capsys: pytest.CaptureFixture[str], command: str, cache: str
+) -> None:
+    """As the default one is, build/cache, where somebody is in a bundle or a prepared cache."""
+    models = [] if command.startswith("package") else ["--models", "models.toml"]
+    before = state(home)
+
+    assert main([*command.split(), "--cache", cache, *models]) == 1
+
+    assert "and would change it: give --cache a place apart from it" in capsys.readouterr().err
+    assert state(home) == before
+
+
 def test_a_project_is_not_made_in_the_code_that_it_copies(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (home / "own").mkdir()
     (home / "own" / "__init__.py").touch()
