@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from console.suggest import nearest
+from infra import patterns
 from infra.errors import SettingsError
 from infra.source_prefix import BUCKET, check_source
 
@@ -25,9 +26,7 @@ Dialect = Literal["bedrock", "cohere", "immich", "jina", "tei", "voyage", "weavi
 Dialects = Annotated[tuple[Dialect, ...], BeforeValidator(lambda value: _split(value))]
 Bucket = Annotated[str, StringConstraints(pattern=BUCKET)]
 Source = Annotated[str, AfterValidator(check_source)]
-TOPIC = r"^arn:[a-z-]+:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?$"
-# As a browser writes one: in small letters, and without path or slash at its end, or it would never match.
-Origin = Annotated[str, StringConstraints(pattern=r"^(\*|https?://[^A-Z/?#@\s]+)$")]
+Origin = Annotated[str, StringConstraints(pattern=patterns.ORIGIN)]
 Origins = Annotated[tuple[Origin, ...], BeforeValidator(lambda value: _split(value))]
 Buckets = Annotated[tuple[Bucket, ...], BeforeValidator(lambda value: _split(value))]
 CDKS_KEYS = re.compile(r".*[:@/-].*", re.DOTALL)  # every other key is one of ours, or a slip for one
@@ -68,10 +67,10 @@ class StackSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    stack_name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9-]{0,100}$")] = "openclip"
+    stack_name: Annotated[str, StringConstraints(pattern=patterns.STACK)] = "openclip"
     build_dir: Path = Path("build")  # where `make package` wrote
     # Of the names of what CDK uploads, so that a stack's uploads can be told apart and deleted. None: they are shared.
-    asset_prefix: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,60}$")] | None = None
+    asset_prefix: Annotated[str, StringConstraints(pattern=patterns.PREFIX)] | None = None
 
     # MB; 1,769 buy one vCPU, and a new account may have 3,008. The default of a package that names none itself
     memory: int = Field(default=3008, ge=512, le=10240)
@@ -90,7 +89,7 @@ class StackSettings(BaseModel):
     provisioned_concurrency: int | None = Field(default=None, ge=1)  # kept warm, and paid for by the hour
 
     auth: Literal["api_key", "iam", "jwt", "none"] = "api_key"
-    jwt_issuer: Annotated[str, StringConstraints(pattern=r"^https://[^/?#\s]+(/[^?#\s]*)?$")] | None = None
+    jwt_issuer: Annotated[str, StringConstraints(pattern=patterns.ISSUER)] | None = None
     jwt_audience: Names = ()
     throttle_rate: float = Field(default=50, gt=0)  # requests per second, of all callers together
     throttle_burst: int = Field(default=100, ge=1)
@@ -133,7 +132,7 @@ class StackSettings(BaseModel):
     # The function's own lines. No level over INFO: with it, Lambda drops the lines that metrics and alarms are made of.
     log_level: Literal["TRACE", "DEBUG", "INFO"] = "INFO"
 
-    alarm_topic_arn: Annotated[str, StringConstraints(pattern=TOPIC)] | None = None
+    alarm_topic_arn: Annotated[str, StringConstraints(pattern=patterns.TOPIC)] | None = None
     alarm_p99: float = Field(default=10, gt=0)  # seconds
     alarm_server_errors: float = Field(default=5, gt=0, le=100)  # percent of the requests of five minutes
     alarm_cold_start: float = Field(default=8, gt=0)  # seconds of restore or init; past 10 Lambda starts an init again
@@ -237,7 +236,10 @@ def _split(value: Any) -> Any:
 
 def _explain(problem: Any) -> str:
     where = ".".join(map(str, problem["loc"]))
-    said = str(problem.get("ctx", {}).get("error", problem["msg"]))  # without the "Value error, " of pydantic
+    facts = problem.get("ctx", {})
+    said = str(facts.get("error", problem["msg"]))  # without the "Value error, " of pydantic
+    if "pattern" in facts:
+        said = f"write {patterns.WORDS[facts['pattern']]}"
     if not where:  # of what goes together: the message names the settings itself
         return said
     return f"{where}={problem['input']}: {said} (in cdk.json's context, or given with -c)"
