@@ -86,6 +86,8 @@ def _run(options: argparse.Namespace) -> int:
     names = [f"{planned['prefix']}{number:08d}.jsonl" for number in range(planned["shards"])]
     left_out = counted(planned["left_out"], "other file")
     print(f"{counted(planned['images'], 'image')} in {counted(planned['shards'], 'shard')}; {left_out} left out")
+    if links := planned["links"]:
+        print(f"{counted(links, 'link')} to a directory not followed: what lies behind is embedded by a run of its own")
     totals = {"embedded": 0, "failed": 0, "skipped": 0, "shards_failed": 0, "failed_before": 0}
     started, stopped = time.monotonic(), False
     running = outcomes(names, options.source, options.output, options.max_failed, options.processes)

@@ -22,9 +22,9 @@ def plan(
     `formats` tells what the bundle decodes besides the formats that every bundle does, once that has to be known.
 
     A run that was planned before keeps its plan: nothing is listed again. Files whose names begin with a dot, names
-    that are not UTF-8, and other kinds of files are left out; the summary counts them. Two that list at once write
-    below names of their own, the summary's `prefix`: the first to write the summary has planned the run. What other
-    listings wrote, such as one that was killed, is removed.
+    that are not UTF-8, and other kinds of files are left out; the summary counts them, and the links to directories,
+    which are not followed. Two that list at once write below names of their own, the summary's `prefix`: the first to
+    write the summary has planned the run. What other listings wrote, such as one that was killed, is removed.
     Raises StartError for a directory that may not be read: its images would be missing from the run for ever; and for
     a summary that is none.
     """
@@ -42,7 +42,8 @@ def _written(source: Path, store: Directory, prefix: str, shard_size: int, taken
     """Write the plan files, and return the summary."""
     listed_at, shards, images, size, left_out = now(), 0, 0, 0, 0
     rows: list[dict[str, Any]] = []
-    for path, facts in _listed(source):
+    links: list[Path] = []
+    for path, facts in _listed(source, links.append):
         name = path.relative_to(source).as_posix()
         if not _is_image(name, taken):
             left_out += 1
@@ -56,14 +57,14 @@ def _written(source: Path, store: Directory, prefix: str, shard_size: int, taken
     if rows:
         store.write(f"{prefix}{shards:08d}.jsonl", json_lines(rows))
         shards += 1
-    counts = {"shards": shards, "images": images, "bytes": size, "left_out": left_out}
+    counts = {"shards": shards, "images": images, "bytes": size, "left_out": left_out, "links": len(links)}
     return {"prefix": prefix, **counts, "source": str(source.absolute())}
 
 
 def _known(data: bytes, run: str) -> dict[str, Any]:
     try:
-        found = {"prefix": f"runs/{run}/plan/", **json.loads(data)}
-        counts = {name: int(found[name]) for name in ("shards", "images", "left_out")}
+        found = {"prefix": f"runs/{run}/plan/", "links": 0, **json.loads(data)}
+        counts = {name: int(found[name]) for name in ("shards", "images", "left_out", "links")}
         return {**found, **counts, "source": str(found["source"])}
     except (ValueError, TypeError, KeyError) as error:
         raise StartError(f"runs/{run}/plan.json of the output is no plan of a folder: give another --run") from error
@@ -75,9 +76,9 @@ def _remove_others(store: Directory, run: str, kept: str) -> None:
             store.clear(folder)
 
 
-def _listed(source: Path) -> Iterator[tuple[Path, os.stat_result]]:
+def _listed(source: Path, linked: Callable[[Path], None]) -> Iterator[tuple[Path, os.stat_result]]:
     try:
-        yield from files_below(source)
+        yield from files_below(source, linked)
     except PermissionError as error:
         raise StartError(
             f"{error.filename} cannot be read: allow this user to read it, or give a folder without it"

@@ -159,3 +159,16 @@ def test_a_folder_whose_own_name_is_not_utf_8_is_planned(tmp_path: Path, monkeyp
     monkeypatch.setattr("sys.stdout", strict)
     assert done(source, source, monkeypatch, []) == 0
     assert source.name.encode(errors="surrogateescape") == b"photos\xff"
+
+
+def test_links_to_directories_are_not_followed_and_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, other = photos(tmp_path / "photos"), photos(tmp_path / "other")
+    (source / "2026").symlink_to(other)
+    (source / "sub" / "up").symlink_to("..")
+    for _ in range(2):
+        done(source, tmp_path / "out", monkeypatch, [])
+        assert "4 images in 1 shard; 4 other files left out\n2 links to a directory" in capsys.readouterr().out
+    done(other, tmp_path / "without", monkeypatch, [])
+    assert "not followed" not in capsys.readouterr().out
