@@ -3,6 +3,7 @@
 import argparse
 import json
 import urllib.request
+from http.client import HTTPException
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,10 +28,10 @@ class Remote:
         try:
             with DIRECT.open(request, timeout=GATEWAY_SECONDS) as answer:
                 response = json.load(answer)
-        except ValueError:
-            return _told(500, "Internal Server Error")
         except OSError:  # of the connection, or an HTTP status that is no success
             return _told(503, "Service Unavailable")
+        except (ValueError, RecursionError, HTTPException):  # no JSON, or an answer that ends in its middle
+            return _told(500, "Internal Server Error")
         if isinstance(response, dict) and {"statusCode", "headers", "body", "isBase64Encoded"} <= set(response):
             return response
         return _told(500, "Internal Server Error")

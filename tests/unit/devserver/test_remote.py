@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -126,3 +127,27 @@ def test_an_index_needs_the_handler_in_this_process(capsys: pytest.CaptureFixtur
     with pytest.raises(SystemExit):
         command.main(["--function", "http://function:8080", "--index", "somewhere"])
     assert "--function says that there is none" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"no HTTP\r\n\r\n",
+        b'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"a"',
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + b"[" * 100_000,
+    ],
+    ids=["no HTTP", "cut", "a chunk that is cut", "deep"],
+)
+def test_a_function_that_ends_in_the_middle_of_its_answer_is_told(sent: bytes) -> None:
+    def answer() -> None:
+        connection, _ = server.accept()
+        with connection:
+            connection.recv(65_536)
+            connection.sendall(sent)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=answer)
+        thread.start()
+        assert Remote(f"http://127.0.0.1:{server.getsockname()[1]}").invoke({})["statusCode"] == 500
+        thread.join(10)
