@@ -27,6 +27,7 @@ GENERAL = (b"mif1", b"mif2", b"msf1", b"miaf")  # say less than the compatible b
 MARKUP = re.compile(rb"\s*(?:<\?xml|<!--|<!doctype\s|<svg|<html|<head|<[a-z]+:svg)", re.IGNORECASE)
 LOOKED_AT = 4_096  # bytes of markup
 NO_UTF8 = "\ufffd".encode()  # what decoders of UTF-8 put in the place of bytes that are none
+IN_BASE64 = (b"data:", b"iVBORw0KGgo", b"/9j/", b"UklGR", b"R0lGOD")  # a data URI; PNG, JPEG, WebP and GIF
 WITH_ZEROS = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF", b"GIF8")  # how files begin that have zeros soon after
 
 
@@ -51,6 +52,8 @@ def changed(data: bytes) -> str:
     start = data[:32]
     if NO_UTF8 in start:
         return ". Its bytes were read as text on the way: send them as they are, or as base64"
+    if start.startswith(IN_BASE64):
+        return ". It is an image in base64: in JSON encode a file once, and in a body of image/* not at all"
     line_ends = start.startswith(b"\x89PNG") and not start.startswith(b"\x89PNG\r\n\x1a\n")
     if line_ends or (start.startswith(WITH_ZEROS) and b"\0" not in start):
         return ". Line ends or zeros were lost on the way, as by curl's -d: a file takes --data-binary"

@@ -149,6 +149,8 @@ def read_json(request: Request, otherwise: str = "application/json") -> Any:
 def parse_json(body: str | bytes, param: str | None = None) -> Any:
     """Read the body, or one field of a form. Raises ApiError invalid_json, saying where it went wrong."""
     name = param or "the body"
+    if not body:
+        raise ApiError("invalid_json", f"{name} is empty: send JSON", param)
     try:
         return json.loads(body)
     except (json.JSONDecodeError, UnicodeDecodeError) as error:

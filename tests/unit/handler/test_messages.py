@@ -20,6 +20,12 @@ def test_a_message_does_not_speak_of_python(tmp_path: Path, raw: bytes) -> None:
     assert not re.search(r"recursion|sys\.|int_max", answer["error"]["message"])
 
 
+def test_an_empty_body_is_said_to_be_empty(function: FakeFunction) -> None:
+    status, answer = function.http("POST", "/v1/classify", b"")
+    assert (status, answer["error"]["code"]) == (400, "invalid_json")
+    assert "is empty" in answer["error"]["message"]
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -1,5 +1,6 @@
 """Bytes that are no image, or no more: the message says what they are, or what happened to them on the way."""
 
+import base64
 from collections.abc import Callable
 
 import pytest
@@ -34,6 +35,8 @@ def as_curl_sends_it(data: bytes) -> bytes:
 
 DAMAGE: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "curl": (as_curl_sends_it, "--data-binary"),
+    "base64": (base64.b64encode, "encode a file once"),
+    "a data URI": (lambda data: b"data:image/x;base64," + base64.b64encode(data), "encode a file once"),
     "text": (lambda data: data.decode("utf-8", "replace").encode(), "read as text on the way"),
 }
 
