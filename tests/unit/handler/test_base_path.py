@@ -120,11 +120,16 @@ def test_a_part_of_our_own_paths_in_front_of_a_route_is_taken_for_no_base_path(r
     ("path", "says"),
     [
         ("/v1/embed", "take cohere.ClientV2, which asks /v2/embed"),
+        ("/openai/deployments/a/b/embeddings", "take openai.OpenAI in the place of AzureOpenAI"),
+        ("/v1/deployments/a/b/embeddings", "take openai.OpenAI in the place of AzureOpenAI"),
         ("/k/secret/health", "`authorization: Bearer <key>`"),
     ],
 )
 def test_a_path_that_a_client_is_known_to_ask_is_told_what_to_do(path: str, says: str, tmp_path: Path) -> None:
-    """cohere.Client, the older of the package's two, asks /v1/embed; text-embeddings-inference's route is no help."""
+    """cohere.Client, the older of the package's two, asks /v1/embed; text-embeddings-inference's route is no help.
+
+    openai's AzureOpenAI asks the other two, by `azure_endpoint` and by `base_url`.
+    """
     error = json.loads(FakeFunction(tmp_path).invoke(http_api(path, "$default"))["body"])["error"]
     assert error["message"].endswith(says)
     assert "OPENCLIP_BASE_PATH" not in error["message"]
