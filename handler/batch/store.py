@@ -6,11 +6,13 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
 from handler.batch.files import files_below
 
+TURNS = 100  # far more than other runs take away a folder just before it is used
 WRITING = ".writing-"  # begins the name of a file that is not complete
 NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}  # of a file system without hard links: exFAT
 
@@ -57,12 +59,14 @@ def _remove_abandoned(folder: Path) -> None:
 
 
 def _locked(folder: Path) -> tuple[BinaryIO, Path]:
-    """Open a new file in a folder, and lock it."""
-    while True:
+    """Open a new file in a folder, and lock it. Raises OSError where the folder cannot be made."""
+    for turn in count():
         try:
             folder.mkdir(parents=True, exist_ok=True)
             handle, name = tempfile.mkstemp(prefix=WRITING, dir=folder)
         except FileNotFoundError:
+            if turn == TURNS:
+                raise
             continue  # another run removed the folder between the two, since it was empty
         stream = os.fdopen(handle, "wb")
         with suppress(OSError):
@@ -70,6 +74,7 @@ def _locked(folder: Path) -> tuple[BinaryIO, Path]:
         if os.fstat(handle).st_nlink:
             return stream, Path(name)
         stream.close()  # another run took it for abandoned before it was locked
+    raise AssertionError
 
 
 class Directory:

@@ -37,6 +37,17 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
         yield Bucket(made.s3, OUTPUT)
 
 
+def test_a_directory_that_cannot_be_made_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where the working directory was removed, or a disk is gone: it was tried for ever."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+
+    with pytest.raises(FileNotFoundError):
+        Directory(Path("out")).write_once("a/b", b"x")
+
+
 def test_the_first_to_write_once_wins(store: Store) -> None:
     assert not store.exists("a/b")
     assert store.write_once("a/b", b"first")
