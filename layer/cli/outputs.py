@@ -16,8 +16,11 @@ def check(spec: Spec, options: argparse.Namespace) -> None:
 
     named = [*chosen.named(spec, sources.of(options))]
     searched = [*named, *chosen.named_by_environment(bool(options.update), bool(named))]
-    apart.refuse(options.output, searched, (*apart.REPLACED, apart.INSIDE))
-    apart.refuse(options.cache, named, apart.CHANGED, apart.CACHE)
+    around = [one for one in named if apart.relation(Path(), one[1]) in apart.CHANGED]  # `--from .`: build/ is no part
+    apart.refuse(options.output, searched, apart.REPLACED)
+    apart.refuse(options.output, [one for one in searched if one not in around], (apart.INSIDE,))
+    apart.refuse(options.cache, [one for one in named if one not in around], apart.CHANGED, apart.CACHE)
+    apart.refuse(options.cache, around, (apart.SAME,), apart.CACHE)
     apart.refuse(options.output, _read(spec, options), apart.REPLACED)
 
 

@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from layer.cli.parser import main
+from layer.errors import BuildError
 from layer.files.apart import HOLDS, INSIDE, SAME, relation
 from tests.hub.odd import forget
 
@@ -196,3 +197,21 @@ def test_a_chart_that_replaces_an_image_or_cannot_be_written_is_told_before_anyt
 
     assert "name another file" in capsys.readouterr().err
     assert state(home) == before
+
+
+def test_the_directory_that_a_command_runs_in_may_be_its_source(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A cache that was prepared here, with cache_dir=".": build/ beside the repositories is no part of them."""
+
+    def reached(*_: object, **__: object) -> None:
+        raise BuildError("the build began")
+
+    monkeypatch.chdir(home / "mine")
+    monkeypatch.setattr("layer.build.build", reached)
+    assert main(["build", "--models", "../models.toml", "--from", "."]) == 1
+    assert "the build began" in capsys.readouterr().err
+
+    assert main(["build", "--models", "../models.toml", "--from", ".", "--output", "."]) == 1
+    assert main(["build", "--models", "../models.toml", "--from", ".", "--cache", "."]) == 1
+    assert capsys.readouterr().err.count("a place apart from it") == 2
