@@ -72,7 +72,7 @@ def _build(builder: Builder, spec: str, engine: str) -> dict[str, Any]:
         "text": round(report["min_text_cosine"], 6),
         "image": round(report["min_image_cosine"], 6),
         "bytes": sum(sizes.values()),
-        "tokenizer_bytes": sizes.get("tokenizer.json", 0),
+        "tokenizer_bytes": sum(size for name, size in sizes.items() if name.startswith(("tokenizer.", "vocabulary."))),
         "recipe": " / ".join(dict.fromkeys(entry["export"][tower]["recipe"] for tower in towers)),
         "seconds": round(time.monotonic() - start),
     }
