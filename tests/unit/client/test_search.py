@@ -173,7 +173,7 @@ def test_an_array_with_other_names_is_told(run: Run, album: Path, capsys: pytest
     assert run("embed", "album", "--output", "all.npy") == 0
     Path("all.names.json").write_text('{"array": "all.npy", "names": ["a"]}')
     assert run("search", "all.npy", "a") == 1
-    assert "4 vectors and 1 names" in capsys.readouterr().err
+    assert "4 vectors and 1 name:" in capsys.readouterr().err
     Path("all.names.json").write_text("[]")
     assert run("search", "all.npy", "a") == 1
     assert "no output of `embed`" in capsys.readouterr().err
