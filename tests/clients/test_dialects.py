@@ -93,7 +93,7 @@ def test_cohere_s_truncate_cuts_either_end_or_refuses_in_its_own_error(gateway: 
             assert not np.allclose(of_kept, embed(f"{filler} {lost}", truncate), atol=1e-2)
     with pytest.raises(BadRequestError) as caught:
         embed(TOO_LONG, "NONE")
-    assert caught.value.body["message"].startswith("text_too_long: it has ")
+    assert caught.value.body["message"].startswith("text_too_long: texts[0]: it has ")
     np.testing.assert_allclose(embed(TEXTS[0], "NONE"), embed(TEXTS[0], "END"), atol=1e-6)
 
 
