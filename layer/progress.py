@@ -14,6 +14,8 @@ from typing import Protocol, TypeVar
 
 from tqdm import tqdm
 
+from console.counts import counted
+
 _CHUNK = 1 << 20  # bytes
 LINE_SECONDS = 15.0  # between two lines of a log
 Item = TypeVar("Item")
@@ -74,7 +76,7 @@ class _Lines:
         if self.unit == "B":
             printed = f"{self.done / 1e6:,.1f} MB of {self.total / 1e6:,.1f} MB{share}"
         else:
-            printed = f"{self.done:,} of {self.total:,} {self.unit}{'' if self.total == 1 else 's'}{share}"
+            printed = f"{self.done:,} of {counted(self.total, self.unit)}{share}"
         print(f"{self.title}: {printed}{self.noted}", file=sys.stderr, flush=True)
 
 
