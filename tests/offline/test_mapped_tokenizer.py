@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache, partial
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory, mkdtemp
 from typing import Any
 
 import numpy as np
@@ -49,13 +49,14 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("hand-made Unigram", {"context_length": 8, "clean": "whitespace"}),
 ]
 every_kind = pytest.mark.parametrize("number", range(len(CASES)), ids=[f"{kind} {options}" for kind, options in CASES])
+PLACE = TemporaryDirectory()  # removed when Python ends: a tokenizer reads its files late
 
 
 @cache
 def trio(number: int) -> tuple[Any, Tokenizer, Tokenizer]:
     """open_clip's tokenizer, ours with its vocabulary mapped, and ours that the library reads whole."""
     kind, options = CASES[number]
-    folder, out = Path(mkdtemp()), Path(mkdtemp())
+    folder, out = Path(mkdtemp(dir=PLACE.name)), Path(mkdtemp(dir=PLACE.name))
     theirs = open_clip.tokenizer.HFTokenizer(str(HUB_TOKENIZERS[kind](folder)), **options)
     facts = records.Tokenizer(
         kind="hf",

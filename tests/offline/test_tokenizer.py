@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory, mkdtemp
 from typing import Any
 
 import pytest
@@ -52,13 +52,14 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("WordPiece (bert)", {"context_length": 8, "clean": "lower"}),
     ("Unigram (xlm-roberta)", {"context_length": 77, "clean": "whitespace", "tokenizer_mode": "clips"}),  # MetaCLIP 2
 ]
+PLACE = TemporaryDirectory()  # removed when Python ends: a tokenizer reads its files late
 
 
 @cache
 def pair(number: int) -> tuple[Any, Tokenizer]:
     """open_clip's tokenizer and ours, exported from it."""
     kind, options = CASES[number]
-    folder, out = Path(mkdtemp()), Path(mkdtemp())
+    folder, out = Path(mkdtemp(dir=PLACE.name)), Path(mkdtemp(dir=PLACE.name))
     if kind == "simple":
         theirs = open_clip.tokenizer.SimpleTokenizer(**options)
     else:
