@@ -75,7 +75,7 @@ class Search:
         items = _items(fields["put"], service.model(ours.model, needed), service, seen_at) if fields["put"] else []
         self._index.prepare(ours)  # now that all can be done
         if items:
-            self._index.put(items)
+            self._index.put(items, ours)
         if fields["delete"]:
             self._index.delete([Gone(entry.bucket, entry.key, seen_at) for entry in fields["delete"]])
         counts = {"put": len(items), "deleted": len(fields["delete"]), "rows": self._index.count()}

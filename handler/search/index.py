@@ -18,8 +18,12 @@ class Index(Protocol):
     def prepare(self, about: About) -> None:
         """Make the index where there is none yet. Raises ApiError index_of_another_model, index_unavailable."""
 
-    def put(self, items: Sequence[Item]) -> None:
-        """Add or replace. An older look never replaces a newer one. Raises ApiError index_unavailable."""
+    def put(self, items: Sequence[Item], about: About) -> None:
+        """Add or replace. An older look never replaces a newer one.
+
+        `about` says what made the vectors. Raises ApiError index_of_another_model, also where the index was switched to
+        another one since `prepare`; index_unavailable.
+        """
 
     def delete(self, gone: Sequence[Gone]) -> None:
         """Remove, and remember when: a put of an older look does not bring a key back."""

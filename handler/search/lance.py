@@ -4,7 +4,6 @@ The index is one table of the database, and a pointer says which. So a rebuild w
 reader has either the old one or the new one, whole.
 """
 
-import contextlib
 import random
 import threading
 import time
@@ -59,13 +58,13 @@ class LanceIndex:
             theirs = self.about()
         check_same(theirs, about, self.place)
 
-    def put(self, items: Sequence[Item]) -> None:
+    def put(self, items: Sequence[Item], about: About) -> None:
         """Add or replace. An older look never replaces a newer one. Raises ApiError."""
-        self._write(items)
+        self._write(items, about)
 
     def delete(self, gone: Sequence[Gone]) -> None:
         """Remove, and remember when. Raises ApiError."""
-        self._write(gone)
+        self._write(gone, None)
 
     def query(self, vector: Vector, k: int, where: Where | None = None, with_vectors: bool = False) -> list[Hit]:
         """Return the `k` nearest by cosine, best first. Raises ApiError index_not_found or index_unavailable."""
@@ -142,14 +141,16 @@ class LanceIndex:
                     raise
         raise ApiError("index_unavailable", f"the index at {self.place} is rebuilt all the time: try again")
 
-    def _write(self, records: Sequence[Item | Gone]) -> None:
+    def _write(self, records: Sequence[Item | Gone], about: About | None) -> None:
+        """Write what was made by `about`; deletions are of no model. Raises ApiError index_of_another_model."""
         if not records:
             return
-        about = self.about()
-        data = layout.rows(newest(list(records)), about)
 
         def merge(into: Any) -> tuple[Any, int]:
-            check_same(layout.read_about(into.schema), about, self.place, "what is written is of")
+            theirs = layout.read_about(into.schema)
+            if about:
+                check_same(theirs, about, self.place, "what is written is of")
+            data = layout.rows(newest(list(records)), theirs)
             merging = into.merge_insert("id").when_matched_update_all(where=NEWER).when_not_matched_insert_all()
             done = _repeated(lambda: merging.execute(data, on_bad_vectors="null"))  # a key that is gone has none
             return into, int(done.version)
@@ -161,9 +162,18 @@ class LanceIndex:
                 break  # else a rebuild switched meanwhile, and may not have seen this
         coming = self.guard(self.pointer.coming)  # which may have listed its files before this one was there
         if coming and coming != into.name:
-            with contextlib.suppress(ApiError):  # dropped, or of another model
-                LanceIndex(self.place, coming)._write(records)
+            self._write_to_coming(coming, records, about)
         tuning.maintain(into, version)
+
+    def _write_to_coming(self, name: str, records: Sequence[Item | Gone], about: About | None) -> None:
+        """Write to the table of a rebuild, unless that is of another model, or was dropped."""
+        try:
+            LanceIndex(self.place, name)._write(records, about)
+        except ApiError as error:
+            if error.code == "index_of_another_model":
+                return
+            if name in self.guard(lambda: self.database().list_tables().tables):
+                raise  # the rebuild may be killed behind its switch: the caller has to try again
 
     def _table(self) -> Any:
         with self._lock:

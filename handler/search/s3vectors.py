@@ -53,8 +53,9 @@ class S3VectorsIndex:
             theirs = about
         check_same(theirs, about, self.place)
 
-    def put(self, items: Sequence[Item]) -> None:
+    def put(self, items: Sequence[Item], about: About) -> None:
         """Add or replace; an older look never replaces a newer one. Raises ApiError."""
+        check_same(self.about(), about, self.place, "what is written is of")
         self._write(items)
 
     def delete(self, gone: Sequence[Gone]) -> None:

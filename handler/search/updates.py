@@ -4,7 +4,7 @@ import io
 from collections.abc import Iterable
 from typing import Protocol
 
-from handler.search.index import Index, check_same
+from handler.search.index import Index
 from handler.search.source import ParquetSource, SourceError, deletions
 
 
@@ -40,9 +40,8 @@ def _put(name: str, data: bytes, index: Index) -> int:
     file = ParquetSource(name, io.BytesIO(data))
     about = file.about()
     index.prepare(about)
-    check_same(index.about(), about, index.place, f"{name} has vectors of")
     count = 0
     for items in file.items():
-        index.put(items)
+        index.put(items, about)
         count += len(items)
     return count

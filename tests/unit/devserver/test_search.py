@@ -31,10 +31,11 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     (images / "link.png").symlink_to(root / "outside.png")
     (images / "text.png").write_text("no image")
     index = LanceIndex(str(root / "index"))
-    index.prepare(About(FIRST, manifest.load(bundle).sha256, {}, 4))
+    about = About(FIRST, manifest.load(bundle).sha256, {}, 4)
+    index.prepare(about)
     names = ("a b.png", "more/图.png", "../outside.png", "link.png", "text.png", "lost.png")
     vector = np.array([1, 0, 0, 0], np.float32)
-    index.put([Item("", name, "", 1, 1, 1, 1, 1, vector) for name in names])
+    index.put([Item("", name, "", 1, 1, 1, 1, 1, vector) for name in names], about)
     command = [sys.executable, "-m", "devserver", "--port", "0", "--images", str(images)]
     environ = {**os.environ, "OPENCLIP_BUNDLE_DIR": str(bundle), "OPENCLIP_INDEX": str(root / "index")}
     server = subprocess.Popen(

@@ -153,7 +153,8 @@ def test_a_response_of_very_long_keys_is_refused_too(tmp_path: Path) -> None:
     made = SearchFunction(tmp_path / "bundle", str(tmp_path / "index"))
     made.change({"put": [{"key": "first", **VECTOR}]})
     longest: list[Item] = [item(f"{n:04d}" + "\1" * 1_020, [1, 0, 0, n], bucket="") for n in range(1_000)]
-    LanceIndex(str(tmp_path / "index")).put(longest)
+    index = LanceIndex(str(tmp_path / "index"))
+    index.put(longest, index.about())
     status, body = made.search({"query": "a", "k": 1000})
     assert (status, body["error"]["code"]) == (413, "answer_too_large")
     event = {"rawPath": "/v1/search", "requestContext": {"http": {"method": "POST"}}}

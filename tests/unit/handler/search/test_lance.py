@@ -15,7 +15,7 @@ from handler.search import lance_tuning
 from handler.search.lance import LanceIndex
 from handler.search.lance_table import after
 from handler.search.records import Gone, Item, Range, Where, identity
-from tests.unit.search_world import DIMENSIONS, QUERY, exact, item, made, some, unit
+from tests.unit.search_world import ABOUT, DIMENSIONS, QUERY, exact, item, made, some, unit
 
 KEYS = (
     "a.png",
@@ -47,7 +47,7 @@ def same(results: Sequence[tuple[str, float]], expected: Sequence[tuple[str, flo
 def test_a_query_finds_what_exact_search_finds(index: LanceIndex) -> None:
     items = some(500)
     for start in range(0, 500, 100):
-        index.put(items[start : start + 100])
+        index.put(items[start : start + 100], ABOUT)
     assert index.count() == 500
     for number in range(20):
         vector = unit(np.random.default_rng(number).normal(size=DIMENSIONS))
@@ -87,7 +87,7 @@ def test_a_filter_gives_the_nearest_of_what_it_lets_through(
     monkeypatch.setattr(lance_tuning, "FLAT_ROWS", 100 if indexed else 10**9)
     monkeypatch.setattr(lance_tuning, "PARTITION_ROWS", 20)
     index, items = made(tmp_path / "index"), some(600)
-    index.put(items)
+    index.put(items, ABOUT)
     lance_tuning.create_index(index.table())
     assert bool(index.table().list_indices()) == indexed
     for where, allows in FILTERS:
@@ -111,7 +111,7 @@ _odd: list[LanceIndex] = []
 def odd_keys(tmp_path_factory: Any) -> LanceIndex:
     if not _odd:
         _odd.append(made(tmp_path_factory.mktemp("odd") / "index"))
-        _odd[0].put([item(key, QUERY) for key in KEYS])
+        _odd[0].put([item(key, QUERY) for key in KEYS], ABOUT)
     return _odd[0]
 
 
@@ -128,7 +128,7 @@ def test_the_end_of_a_prefix_is_right_behind_all_that_begin_with_it(prefix: str,
 
 def test_a_damaged_or_foreign_directory_is_told(tmp_path: Path) -> None:
     index, items = made(tmp_path / "index"), some(20)
-    index.put(items)
+    index.put(items, ABOUT)
     for path in (tmp_path / "index").rglob("*.lance"):
         if path.is_file():
             path.write_bytes(b"")
@@ -146,7 +146,7 @@ def test_indexed_search_keeps_the_recall(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(lance_tuning, "FLAT_ROWS", 100)
     monkeypatch.setattr(lance_tuning, "PARTITION_ROWS", 50)
     index, items = made(tmp_path / "index"), some(3_000)
-    index.put(items)
+    index.put(items, ABOUT)
     lance_tuning.create_index(index.table())
     random.seed(1)
     hits = 0
@@ -163,10 +163,10 @@ def test_what_changes_after_the_index_was_made_is_found_as_it_is_now(
     monkeypatch.setattr(lance_tuning, "FLAT_ROWS", 100)
     monkeypatch.setattr(lance_tuning, "PARTITION_ROWS", 50)
     index, items = made(tmp_path / "index"), some(1_000)
-    index.put(items)
+    index.put(items, ABOUT)
     lance_tuning.create_index(index.table())
     changed = [one._replace(vector=np.roll(one.vector, 1), seen_at=2) for one in items[:400]]
-    index.put(changed)
+    index.put(changed, ABOUT)
     index.delete([Gone(one.bucket, one.key, 3) for one in items[300:500]])
     now = [*changed[:300], *items[500:]]
     for number in range(20):
@@ -183,5 +183,5 @@ def test_in_lambda_the_caches_are_a_share_of_the_memory() -> None:
 def test_an_index_with_bounded_caches_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512")
     index, items = made(tmp_path / "index"), some(50)
-    index.put(items)
+    index.put(items, ABOUT)
     same(found(index, QUERY, 5), exact(items, QUERY, 5))

@@ -41,11 +41,11 @@ def test_the_latest_look_counts_whatever_the_order(tmp_path_factory: Any, record
     for part in (shuffled[:cut], shuffled[cut:]):  # one write of many, and single ones
         together = [record for record in part if isinstance(record, Item)]
         if random_.random() < 0.5:
-            index.put(together)
+            index.put(together, ABOUT)
             index.delete([record for record in part if isinstance(record, Gone)])
         else:
             for record in part:
-                index.put([record]) if isinstance(record, Item) else index.delete([record])
+                index.put([record], ABOUT) if isinstance(record, Item) else index.delete([record])
     assert content(index) == expected(records)
     assert index.count() == len(expected(records))
 
@@ -57,11 +57,10 @@ def write(path: str, number: int, rounds: int) -> None:
     for turn in range(rounds):
         seen_at = 100 * turn + number
         vector = np.eye(DIMENSIONS)[number % DIMENSIONS] + 0.01
-        index.put(
-            [item(f"shared-{turn}", vector, seen_at, etag=str(number)), item(f"{number}-{turn}", vector, seen_at)]
-        )
+        both = [item(f"shared-{turn}", vector, seen_at, etag=str(number)), item(f"{number}-{turn}", vector, seen_at)]
+        index.put(both, ABOUT)
         index.delete([Gone("photos", f"contested-{turn}", seen_at)] if number % 2 else [])
-        index.put([item(f"contested-{turn}", vector, seen_at)] if number % 2 == 0 else [])
+        index.put([item(f"contested-{turn}", vector, seen_at)] if number % 2 == 0 else [], ABOUT)
 
 
 @pytest.mark.parametrize("kind", ["threads", "processes"])
@@ -92,7 +91,7 @@ def test_a_table_that_grows_is_indexed_and_put_together(tmp_path: Path, monkeypa
     monkeypatch.setattr(lance_tuning, "FRAGMENTS", 20)
     index, items = made(tmp_path / "index"), some(640)
     for start in range(0, 640, 10):
-        index.put(items[start : start + 10])
+        index.put(items[start : start + 10], ABOUT)
     table = index.table()
     [vectors] = [one for one in table.list_indices() if one.columns == ["vector"]]
     assert table.index_stats(vectors.name).num_indexed_rows > 300
@@ -116,5 +115,5 @@ def test_the_first_of_all_keeps_its_table_where_the_answer_that_it_is_first_was_
     index = LanceIndex(str(tmp_path / "index"))
     index.prepare(ABOUT)
     one = item("a.png", [1] * 8)
-    index.put([one])
+    index.put([one], ABOUT)
     assert content(index) == expected([one])

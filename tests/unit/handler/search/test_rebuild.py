@@ -58,7 +58,7 @@ def test_updates_in_any_order_give_what_a_rebuild_gives(tmp_path: Path) -> None:
     assert counts["put"] + counts["deleted"] == len(records)
     late = item(records[0].key, QUERY, 0, records[0].bucket)  # older than every look: it brings nothing back
     index.delete([Gone(late.bucket, late.key, 100)])
-    index.put([late])
+    index.put([late], ABOUT)
     assert identity(late.bucket, late.key) not in content(index)
 
 
@@ -66,9 +66,9 @@ def test_a_late_older_put_brings_nothing_back_after_a_rebuild_either(tmp_path: P
     records: list[Item | Gone] = [item("a", QUERY, 5), Gone("photos", "a", 9), item("b", QUERY, 5)]
     index = LanceIndex(str(tmp_path / "index"))
     rebuild.rebuild(Source(str(save(spread(records, 2), tmp_path / "vectors"))), index)
-    index.put([item("a", QUERY, 8)])
+    index.put([item("a", QUERY, 8)], ABOUT)
     assert list(content(index)) == ["photos/b"]
-    index.put([item("a", QUERY, 10)])
+    index.put([item("a", QUERY, 10)], ABOUT)
     assert set(content(index)) == {"photos/a", "photos/b"}
 
 
@@ -79,7 +79,7 @@ def test_an_index_of_which_all_is_gone_is_one(tmp_path: Path, monkeypatch: pytes
     index = LanceIndex(str(tmp_path / "index"))
     made = rebuild.rebuild(Source(str(save(spread([*items, *gone], 3), tmp_path / "vectors"))), index)
     assert (made.rows, made.gone, index.query(QUERY, 10)) == (0, 40, [])
-    index.put([item("new", QUERY, 10)])
+    index.put([item("new", QUERY, 10)], ABOUT)
     assert list(content(index)) == ["photos/new"]
 
 

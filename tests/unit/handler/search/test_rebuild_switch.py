@@ -90,45 +90,6 @@ def test_a_rebuild_that_is_killed_leaves_the_old_index(tmp_path: Path, monkeypat
     assert len([path for path in (tmp_path / "index").iterdir() if path.is_dir()]) == 2
 
 
-def test_a_file_that_came_just_before_the_switch_is_in_the_index_of_a_rebuild_that_was_killed_behind_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    place, folder = str(tmp_path / "index"), save(spread(history(30), 2), tmp_path / "vectors")
-    rebuild.rebuild(Source(str(folder)), LanceIndex(place))
-    late, gone = "vectors/model=x/run=arrivals/late.parquet", "deletions/model=x/run=arrivals/late.jsonl"
-    switch = LanceIndex.switch
-
-    def killed(self: LanceIndex, name: str) -> str | None:
-        save(
-            {late: parquet([item("late", QUERY, 9), item("lost", QUERY, 8)]), gone: lines([Gone("photos", "lost", 9)])},
-            folder,
-        )
-        updates.apply(Directory(folder), [late, gone], LanceIndex(place))
-        switch(self, name)
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(LanceIndex, "switch", killed)
-        with pytest.raises(KeyboardInterrupt):
-            rebuild.rebuild(Source(str(folder)), LanceIndex(place))
-    index = LanceIndex(place)
-    assert (index.has("photos", "late"), index.has("photos", "lost")) == (True, False)
-
-    index.put([item("later", QUERY, 9)])
-    rebuild.rebuild(Source(str(folder)), LanceIndex(place))
-    assert not (tmp_path / "index" / "coming.json").exists()
-
-
-def test_a_table_that_was_announced_and_is_not_there_stops_no_writer(tmp_path: Path) -> None:
-    """As where a rebuild was killed before its switch, and the next one dropped what it left."""
-    place = str(tmp_path / "index")
-    rebuild.rebuild(Source(str(save(spread(history(30), 2), tmp_path / "vectors"))), LanceIndex(place))
-    index = LanceIndex(place)
-    index.pointer.announce("items-20261127T120000-00000000")
-    index.put([item("late", QUERY, 9)])
-    assert index.has("photos", "late")
-
-
 def test_a_rebuild_that_fails_leaves_the_old_index_and_nothing_beside_it(tmp_path: Path) -> None:
     place, good = str(tmp_path / "index"), history(30)
     folder = save(spread(good, 2), tmp_path / "vectors")

@@ -58,8 +58,8 @@ def stored(service: Any) -> dict[str, dict[str, Any]]:
 
 
 def test_records_are_put_replaced_and_counted(index: S3VectorsIndex, service: Any) -> None:
-    index.put([item("a.png", 1), item("b.png", 1)])
-    index.put([item("a.png", 2, (0.0, 1.0, 0.0, 0.0), "f")])
+    index.put([item("a.png", 1), item("b.png", 1)], ABOUT)
+    index.put([item("a.png", 2, (0.0, 1.0, 0.0, 0.0), "f")], ABOUT)
 
     found = stored(service)
     assert set(found) == {"photos/a.png", "photos/b.png"}
@@ -71,13 +71,19 @@ def test_records_are_put_replaced_and_counted(index: S3VectorsIndex, service: An
     assert index.count() == 2
 
 
+def test_vectors_of_another_model_are_refused(index: S3VectorsIndex, service: Any) -> None:
+    with pytest.raises(ApiError) as refused:
+        index.put([item("a.png", 1)], ABOUT._replace(manifest_sha256="cd" * 32))
+    assert (refused.value.code, stored(service)) == ("index_of_another_model", {})
+
+
 @pytest.mark.parametrize("later", [item("a.png", 5), Gone("photos", "a.png", 5)])
 @pytest.mark.parametrize("older", [item("a.png", 4, etag="z"), Gone("photos", "a.png", 4), item("a.png", 5, etag="a")])
 def test_the_latest_look_of_a_key_counts_in_whatever_order_they_come(
     index: S3VectorsIndex, service: Any, later: Item | Gone, older: Item | Gone
 ) -> None:
     def write(record: Item | Gone) -> None:
-        index.delete([record]) if isinstance(record, Gone) else index.put([record])
+        index.delete([record]) if isinstance(record, Gone) else index.put([record], ABOUT)
 
     for order in ([later, older], [older, later], [later, older, later]):
         for record in order:
@@ -98,7 +104,7 @@ def test_a_call_holds_at_most_what_the_service_takes(index: S3VectorsIndex, monk
         return call(operation, **arguments)
 
     monkeypatch.setattr(index, "_call", counted)
-    index.put([item(f"{number}.png", 1) for number in range(1_201)])
+    index.put([item(f"{number}.png", 1) for number in range(1_201)], ABOUT)
     assert sizes["put_vectors"] == [500, 500, 201]
     assert max(sizes["get_vectors"]) == 100
     assert index.count() == 1_201
@@ -115,7 +121,7 @@ def test_large_vectors_go_in_smaller_calls(service: Any) -> None:
     )
     vector = np.random.default_rng(7).normal(size=4095).astype(np.float32)
     try:
-        index.put([item(f"{number}.png", 1)._replace(vector=vector) for number in range(250)])
+        index.put([item(f"{number}.png", 1)._replace(vector=vector) for number in range(250)], ABOUT)
     finally:
         service.meta.events.unregister("before-send.s3vectors.PutVectors", unique_id="size")
     assert len(bodies) > 1

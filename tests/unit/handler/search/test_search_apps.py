@@ -121,7 +121,7 @@ def test_a_deletion_that_comes_before_there_is_an_index_is_remembered(tmp_path: 
 
 def test_an_index_that_does_not_answer_gets_its_messages_again(tmp_path: Path) -> None:
     class Away(LanceIndex):
-        def put(self, items: Any) -> None:
+        def put(self, items: Any, about: Any) -> None:
             raise ApiError("index_unavailable", "away")
 
     made(tmp_path)

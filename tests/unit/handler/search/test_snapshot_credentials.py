@@ -23,7 +23,7 @@ from handler.search.source import Source
 from tests.unit.search_world import ABOUT, item
 index = LanceIndex("s3://{BUCKET}/snapshot")
 index.prepare(ABOUT)
-index.put([item("a.png", [1] * 8)])
+index.put([item("a.png", [1] * 8)], ABOUT)
 Source("s3://{BUCKET}").names()
 print(index.count())
 """

@@ -1,0 +1,102 @@
+"""What is written beside a rebuild is in the table that becomes the index, too, if it is of that table's model."""
+
+from pathlib import Path
+
+import pytest
+
+from handler.batch.store import Directory
+from handler.errors import ApiError
+from handler.search import lance_table, rebuild, updates
+from handler.search.lance import LanceIndex
+from handler.search.records import About, Gone
+from handler.search.source import Source
+from tests.unit.search_files import history, lines, parquet, save, spread
+from tests.unit.search_world import ABOUT, QUERY, item
+
+COMING = "items-20261127T120000-00000000"
+OTHER = ABOUT._replace(manifest_sha256="cd" * 32)
+
+
+def announced(place: Path, about: About) -> LanceIndex:
+    """Return an index, beside which a rebuild has announced an empty table."""
+    rebuild.rebuild(Source(str(save(spread(history(30), 2), place / "vectors"))), LanceIndex(str(place / "index")))
+    index = LanceIndex(str(place / "index"))
+    index.database().create_table(COMING, schema=lance_table.schema(about))
+    index.pointer.announce(COMING)
+    return index
+
+
+def test_a_file_that_came_just_before_the_switch_is_in_the_index_of_a_rebuild_that_was_killed_behind_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, folder = str(tmp_path / "index"), save(spread(history(30), 2), tmp_path / "vectors")
+    rebuild.rebuild(Source(str(folder)), LanceIndex(place))
+    late, gone = "vectors/model=x/run=arrivals/late.parquet", "deletions/model=x/run=arrivals/late.jsonl"
+    switch = LanceIndex.switch
+
+    def killed(self: LanceIndex, name: str) -> str | None:
+        save(
+            {late: parquet([item("late", QUERY, 9), item("lost", QUERY, 8)]), gone: lines([Gone("photos", "lost", 9)])},
+            folder,
+        )
+        updates.apply(Directory(folder), [late, gone], LanceIndex(place))
+        switch(self, name)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LanceIndex, "switch", killed)
+        with pytest.raises(KeyboardInterrupt):
+            rebuild.rebuild(Source(str(folder)), LanceIndex(place))
+    index = LanceIndex(place)
+    assert (index.has("photos", "late"), index.has("photos", "lost")) == (True, False)
+
+    index.put([item("later", QUERY, 9)], ABOUT)
+    rebuild.rebuild(Source(str(folder)), LanceIndex(place))
+    assert not (tmp_path / "index" / "coming.json").exists()
+
+
+def test_a_table_that_was_announced_and_is_not_there_stops_no_writer(tmp_path: Path) -> None:
+    """As where a rebuild was killed before its switch, and the next one dropped what it left."""
+    place = str(tmp_path / "index")
+    rebuild.rebuild(Source(str(save(spread(history(30), 2), tmp_path / "vectors"))), LanceIndex(place))
+    index = LanceIndex(place)
+    index.pointer.announce("items-20261127T120000-00000000")
+    index.put([item("late", QUERY, 9)], ABOUT)
+    assert index.has("photos", "late")
+
+
+def test_a_change_that_the_coming_table_does_not_take_is_told_to_who_writes_it(tmp_path: Path) -> None:
+    """The rebuild has listed its files, and may be killed behind its switch: the change would be lost."""
+    index = announced(tmp_path, ABOUT)
+    versions = tmp_path / "index" / f"{COMING}.lance" / "_versions"
+    away = versions.rename(versions.with_name("away"))  # as where the store does not answer for it
+    with pytest.raises(ApiError) as refused:
+        index.put([item("late", QUERY, 9)], ABOUT)
+    assert refused.value.code == "index_unavailable"
+    away.rename(versions)
+    index.put([item("late", QUERY, 9)], ABOUT)
+    assert LanceIndex(index.place, COMING).has("photos", "late")
+
+
+def test_a_coming_table_of_another_model_takes_deletions_and_no_vectors(tmp_path: Path) -> None:
+    index, coming = announced(tmp_path, OTHER), LanceIndex(str(tmp_path / "index"), COMING)
+    coming.put([item("old", QUERY, 1)], OTHER)
+    index.put([item("late", QUERY, 9)], ABOUT)
+    index.delete([Gone("photos", "old", 9)])
+    assert (index.has("photos", "late"), coming.has("photos", "late"), coming.has("photos", "old")) == (
+        True,
+        False,
+        False,
+    )
+
+
+def test_vectors_are_refused_where_the_index_was_switched_to_another_model_since_it_was_looked_at(
+    tmp_path: Path,
+) -> None:
+    """Both models have vectors of one length: nothing else would tell them apart."""
+    index = announced(tmp_path, OTHER)
+    index.prepare(ABOUT)
+    index.switch(COMING)
+    with pytest.raises(ApiError) as refused:
+        index.put([item("late", QUERY, 9)], ABOUT)
+    assert (refused.value.code, index.count()) == ("index_of_another_model", 0)
