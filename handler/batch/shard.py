@@ -50,6 +50,8 @@ class Work(NamedTuple):
         results: list[Result] = parts.load(rows) if parts else []
         resumed, unsaved = len(results), list[Result]()
         pipeline = Pipeline(self.model, self.reader, self.settings)
+        if not again:
+            _look_again(results, pipeline)
         if parts and again:
             pipeline.warm_up()
             unknown = self.saved_every + pipeline.group_size + AHEAD  # rows that a killed worker may have been at
@@ -100,7 +102,11 @@ def run(plan: str, work: Work, max_failed: float, again: bool = False) -> dict[s
     except (ValueError, FileNotFoundError) as error:
         raise ShardError(f"{plan}: {error}: plan the run again under another name") from error
     embedded, failed, resumed = work.embed(rows, parts, again)
-    _check_failures(plan, embedded, failed, max_failed)
+    try:
+        _check_failures(plan, embedded, failed, max_failed)
+    except ShardError:
+        parts.remove()  # they hold the failures, and the next run is to see what was done about them
+        raise
     if failed:
         work.store.write(work.target("errors", partition, name, "jsonl"), error_lines(failed))
     # The vectors come last: where they are, the shard is done.
@@ -108,6 +114,16 @@ def run(plan: str, work: Work, max_failed: float, again: bool = False) -> dict[s
     parts.remove()
     done = {"shard": name, "skipped": not written, "embedded": len(embedded), "failed": len(failed)}
     return {**done, "resumed": resumed} if resumed else done
+
+
+def _look_again(results: list[Result], pipeline: Pipeline) -> None:
+    """Embed what failed when the parts were written: until a run goes on, it may be allowed, restored or replaced.
+
+    Not where a worker of the same run failed a moment ago: an image that was replaced may be what ended it.
+    """
+    places = [place for place, item in enumerate(results) if isinstance(item, Failed) and item.code != one_by_one.ENDED]
+    for place, result in zip(places, pipeline.embed([results[place].row for place in places]), strict=True):
+        results[place] = result
 
 
 def _failed_before(work: Work, errors: str) -> int:

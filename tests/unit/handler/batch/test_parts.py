@@ -69,6 +69,19 @@ def test_a_shard_goes_on_after_its_last_part_and_its_file_is_the_same(
     assert made.names("parts/") == []
 
 
+@pytest.mark.parametrize("again", [False, True])
+def test_what_failed_before_a_run_was_stopped_is_looked_at_by_the_one_that_goes_on(
+    made: World, monkeypatch: pytest.MonkeyPatch, again: bool
+) -> None:
+    interrupted(made, monkeypatch, "090.png")
+    for number in range(0, IMAGES, 10):
+        made.put(f"{number:03d}.png", png(number))
+    outcome = shard.run(PLAN, made.work._replace(saved_every=EVERY), 0.5, again)
+    # A try a moment later, after a worker that may have been killed, takes them as they are.
+    old = 7 if again else 0
+    assert outcome == {"shard": "00000000", "skipped": False, "embedded": 100 - old, "failed": old, "resumed": 64}
+
+
 @pytest.mark.parametrize("damage", [b"", b"no archive", b"PK\x03\x04 and nothing", "other rows"])
 def test_a_part_that_cannot_be_used_counts_as_missing(
     made: World, monkeypatch: pytest.MonkeyPatch, damage: bytes | str

@@ -132,6 +132,26 @@ def test_a_shard_of_which_most_is_broken_fails_and_writes_nothing(made: World) -
     assert shard.run(PLAN, made.work, 0.55)["failed"] == 11
 
 
+@pytest.mark.parametrize("broken", [False, True])
+def test_a_shard_that_failed_looks_at_its_source_again(
+    made: World, monkeypatch: pytest.MonkeyPatch, broken: bool
+) -> None:
+    """What a worker saved of it is of a source that could not be read, or that was broken."""
+    work, keys = made.work._replace(saved_every=8), [f"{number:02d}.png" for number in range(20)]
+    for number, key in enumerate(keys):
+        made.put(key, b"broken" if broken else png(number))
+    plan(made, keys)
+    with monkeypatch.context() as before:
+        if not broken:
+            refuse(made, before, "AccessDenied")
+        with pytest.raises(ShardError):
+            shard.run(PLAN, work, 0.5)
+    assert made.names("parts/") == []
+    for number, key in enumerate(keys):
+        made.put(key, png(number))
+    assert shard.run(PLAN, work, 0.5) == {**DONE, "embedded": 20, "failed": 0}
+
+
 def test_archived_images_are_told_and_fail_no_shard(made: World) -> None:
     keys = [f"{number}.png" for number in range(20)]
     for number, key in enumerate(keys):
