@@ -25,13 +25,15 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Take `{"plan": key}` from the state machine, a batch of SQS messages, or `{"compact": {}}` from the schedule.
 
     Raises ShardError and TransientError, which the state machine names and retries. Then `retries` says how often.
+    `model` is of the bundle that was deployed when the run began: an execution keeps the definition it began with.
     """
     if "Records" in event:
         outcome = arrivals.run(event["Records"], _work())
         facts = {"messages": len(event["Records"]), "returned": len(outcome["batchItemFailures"])}
     elif "plan" in event:
         again = bool(event.get("retries"))
-        outcome = facts = shard.run(str(event["plan"]), _work(), BatchSettings.from_env().max_failed, again)
+        limit = BatchSettings.from_env().max_failed
+        outcome = facts = shard.run(str(event["plan"]), _work(), limit, again, event.get("model"))
     elif "compact" in event:
         outcome = facts = _compact(context)
     else:

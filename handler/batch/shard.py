@@ -80,16 +80,18 @@ class Work(NamedTuple):
         return parquet.write(embedded, entry.embed_dim, about)
 
 
-def run(plan: str, work: Work, max_failed: float, again: bool = False) -> dict[str, Any]:
+def run(plan: str, work: Work, max_failed: float, again: bool = False, model: str | None = None) -> dict[str, Any]:
     """Embed what a plan file names, `runs/<run>/plan/<listing>/<number>.jsonl`; returns what was done.
 
     Two may run at once, and one may run again: the output has one name, and the first to write it wins. `again` says
-    that it was tried before, and that its worker may have been killed by an image.
+    that it was tried before, and that its worker may have been killed by an image. `model` is DIGITS of the bundle that
+    the run began with; None where nobody can change it meanwhile.
     Raises ShardError, or TransientError where S3 does not answer: no vectors are written then.
     """
     matched = PLAN.fullmatch(plan)
     if matched is None:
         raise ShardError(f"{plan!r} is no plan file: give runs/<run>/plan/<listing>/<8 digits>.jsonl")
+    _check_model(plan, work, model)
     name, partition = matched["shard"], matched["run"]
     target = work.target("vectors", partition, name, "parquet")
     parts = Parts(work.store, work.target("parts", partition, name, "npz").removesuffix(".npz") + "/")
@@ -114,6 +116,16 @@ def run(plan: str, work: Work, max_failed: float, again: bool = False) -> dict[s
     parts.remove()
     done = {"shard": name, "skipped": not written, "embedded": len(embedded), "failed": len(failed)}
     return {**done, "resumed": resumed} if resumed else done
+
+
+def _check_model(plan: str, work: Work, model: str | None) -> None:
+    """Raise ShardError where another bundle was deployed since the run began: its vectors would be of two models."""
+    ours = work.manifest_sha256[:DIGITS]
+    if model not in (None, ours):
+        raise ShardError(
+            f"{plan}: the run began with bundle {model}, and {ours} was deployed since: start the run again (`batch "
+            "start` with its --run; a redrive would go on with the old one), and all of it is embedded by the new one"
+        )
 
 
 def _look_again(results: list[Result], pipeline: Pipeline) -> None:

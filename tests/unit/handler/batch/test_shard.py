@@ -152,6 +152,16 @@ def test_a_shard_that_failed_looks_at_its_source_again(
     assert shard.run(PLAN, work, 0.5) == {**DONE, "embedded": 20, "failed": 0}
 
 
+def test_a_bundle_that_was_deployed_during_a_run_adds_nothing_to_it(made: World) -> None:
+    made.put("a.png", png(1))
+    plan(made, ["a.png"])
+    with pytest.raises(ShardError, match=r"began with bundle 0123456789ab, and [0-9a-f]{12} was .*start the run again"):
+        shard.run(PLAN, made.work, 0.5, model="0123456789ab")
+    assert made.names("vectors/") + made.names("errors/") == []
+    own = made.service.models.vectors_sha256[:12]
+    assert shard.run(PLAN, made.work, 0.5, model=own) == {**DONE, "embedded": 1, "failed": 0}
+
+
 def test_archived_images_are_told_and_fail_no_shard(made: World) -> None:
     keys = [f"{number}.png" for number in range(20)]
     for number, key in enumerate(keys):
