@@ -14,6 +14,9 @@ from aws_cdk import (
     aws_apigatewayv2_authorizers as authorizers,
 )
 from aws_cdk import (
+    aws_iam as iam,
+)
+from aws_cdk import (
     aws_kms as kms,
 )
 from aws_cdk import (
@@ -29,6 +32,7 @@ from constructs import Construct
 
 from infra.function import HELPERS_PYTHON, log_only_role, source
 from infra.nag import acknowledge
+from infra.partition import regional
 from infra.settings import StackSettings
 
 # API Gateway keeps no response: it would keep a denial as long as a permission, and a new key may be denied at first.
@@ -54,12 +58,15 @@ class ApiKey(Construct):
             self,
             "Secret",
             description="The API key of OpenCLIP's embeddings API: send it as Authorization: Bearer",
-            encryption_key=key,
             generate_secret_string=secrets.SecretStringGenerator(exclude_punctuation=True, password_length=KEY_LENGTH),
             removal_policy=RemovalPolicy.DESTROY,
         )
+        # CDK's own way lets through what Secrets Manager asks of KMS by its name in AWS's commercial regions alone.
+        self.secret.node.default_child.kms_key_id = key.key_arn
         role = log_only_role(self, "Role", log_group)
         self.secret.grant_read(role)
+        through = {"StringEquals": {"kms:ViaService": regional(self, "secretsmanager")}}
+        role.add_to_policy(iam.PolicyStatement(actions=["kms:Decrypt"], resources=[key.key_arn], conditions=through))
         self.function = lambda_.Function(
             self,
             "Authorizer",

@@ -181,7 +181,7 @@ def encryption_key() -> Properties:
     groups = {"Fn::Sub": "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:*"}
     actions = ["kms:Encrypt*", "kms:Decrypt*", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:Describe*"]
     account = {"AWS": {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"}}
-    service = {"Service": {"Fn::Sub": "logs.${AWS::Region}.amazonaws.com"}}
+    service = {"Service": {"Fn::Sub": "logs.${AWS::Region}.${AWS::URLSuffix}"}}
     for_logs = {"ArnLike": {"kms:EncryptionContext:aws:logs:arn": groups}}
     statements = [
         allow(["kms:*"], "*", Principal=account),
@@ -193,7 +193,7 @@ def encryption_key() -> Properties:
 
 def key_and_authorizer(folder: str) -> Properties:
     """Return the secret with the API key, and the function that compares with it."""
-    through = {"StringEquals": {"kms:ViaService": {"Fn::Sub": "secretsmanager.${AWS::Region}.amazonaws.com"}}}
+    through = {"StringEquals": {"kms:ViaService": {"Fn::Sub": "secretsmanager.${AWS::Region}.${AWS::URLSuffix}"}}}
     return {
         "ApiKey": resource(
             "AWS::SecretsManager::Secret",

@@ -39,7 +39,7 @@ resource "aws_iam_role_policy" "authorizer" {
         Action    = "kms:Decrypt"
         Effect    = "Allow"
         Resource  = aws_kms_key.this.arn
-        Condition = { StringEquals = { "kms:ViaService" = "secretsmanager.${local.region}.amazonaws.com" } }
+        Condition = { StringEquals = { "kms:ViaService" = "secretsmanager.${local.region}.${local.suffix}" } }
       },
     ]
   })

@@ -21,6 +21,7 @@ locals {
   bundle   = substr(local.package.manifest_sha256, 0, 12)
 
   partition = data.aws_partition.current.partition
+  suffix    = data.aws_partition.current.dns_suffix # of services in one region; amazonaws.com.cn in China
   region    = data.aws_region.current.region
   account   = data.aws_caller_identity.current.account_id
   assumed_by_lambda = jsonencode({

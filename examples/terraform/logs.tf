@@ -16,7 +16,7 @@ resource "aws_kms_key" "this" {
       {
         Action    = ["kms:Encrypt*", "kms:Decrypt*", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:Describe*"]
         Effect    = "Allow"
-        Principal = { Service = "logs.${local.region}.amazonaws.com" }
+        Principal = { Service = "logs.${local.region}.${local.suffix}" }
         Resource  = "*"
         Condition = {
           ArnLike = {

@@ -26,7 +26,12 @@ TEXT = {"is": "required", "type": "string"}
 MADE = {"is": "computed", "type": "string"}
 ZIP = {"type": TEXT, "source_file": TEXT, "output_path": TEXT, "id": MADE, "output_base64sha256": MADE}
 ARCHIVE = {"resource": {}, "data": {"archive_file": {"attributes": ZIP, "blocks": {}}}}
-ACCOUNT = {"account_id": "111122223333", "partition": "aws", "region": "eu-west-1"}
+ACCOUNT = {
+    "account_id": "111122223333",
+    "partition": "aws-cn",
+    "region": "cn-north-1",
+    "dns_suffix": "amazonaws.com.cn",
+}
 UNKNOWN = msgpack.ExtType(0, b"\x00")
 NESTING = {"list": pb.Schema.NestedBlock.LIST, "set": pb.Schema.NestedBlock.SET}
 

@@ -2,7 +2,12 @@
 
 from typing import Any
 
-PSEUDO = {"AWS::Partition": "aws", "AWS::Region": "eu-west-1", "AWS::AccountId": "111122223333"}
+PSEUDO = {  # of a partition in which services have other names
+    "AWS::AccountId": "111122223333",
+    "AWS::Partition": "aws-cn",
+    "AWS::Region": "cn-north-1",
+    "AWS::URLSuffix": "amazonaws.com.cn",
+}
 
 
 class State:
@@ -49,4 +54,6 @@ def resolved(template: dict[str, Any], value: Any) -> Any:
         return f"<{value['Fn::GetAtt'][0]}>"
     if "Fn::Join" in value:
         return value["Fn::Join"][0].join(resolved(template, value["Fn::Join"][1]))
+    if "Fn::Select" in value:  # a part of a resource's ARN, such as its name
+        return f"<{value['Fn::Select'][0]}>"
     return {key: resolved(template, one) for key, one in value.items()}
