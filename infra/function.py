@@ -55,7 +55,7 @@ def log_only_role(scope: Construct, construct_id: str, log_group: logs.ILogGroup
 
 def source(name: str) -> dict[str, Any]:
     """Code of one of the deployment's own small functions: on Lambda's Python as it is, no part of the bundle."""
-    code = lambda_.Code.from_asset(str(HELPERS / name))
+    code = lambda_.Code.from_asset(str(HELPERS / name), exclude=["__pycache__"])  # which tests leave there
     return {"code": code, "handler": "index.handler", "runtime": lambda_.Runtime.PYTHON_3_13}
 
 

@@ -2,12 +2,14 @@
 
 import itertools
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from benchmarks.measure.stack import SETTINGS
+from infra.function import HELPERS
 from tests.infra.conftest import Synth, resources, the_function
 
 AUTH: dict[str, dict[str, Any]] = {
@@ -50,6 +52,23 @@ def test_a_violation_of_cdk_nag_fails_the_synth(synth: Synth, monkeypatch: pytes
 
 def test_the_same_input_gives_the_same_template(synth: Synth) -> None:
     assert synth(out="first") == synth(out="second")
+
+
+def test_what_python_leaves_beside_a_small_function_is_no_part_of_it(
+    synth: Synth, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tests import them, and a deployment after `make test` is not to replace three functions."""
+    for name in ("clean", "used"):
+        shutil.copytree(HELPERS, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+        if name == "used":
+            for folder in (tmp_path / name).iterdir():
+                (folder / "__pycache__").mkdir()
+                (folder / "__pycache__" / "index.cpython-313.pyc").write_bytes(b"bytecode")
+    templates = []
+    for name in ("clean", "used"):
+        monkeypatch.setattr("infra.function.HELPERS", tmp_path / name)
+        templates.append(synth(out=f"of-{name}", batch_source="photos"))
+    assert templates[0] == templates[1]
 
 
 @pytest.mark.parametrize("shape", ["image", "layer"])
