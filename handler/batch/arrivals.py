@@ -34,7 +34,7 @@ def run(records: Sequence[dict[str, Any]], work: Work) -> dict[str, Any]:
     queue in the end.
     """
     rows: dict[Key, Row] = {}
-    again: dict[Key, str] = {}  # the messages of those that a worker was given before
+    again: dict[Key, Row] = {}  # those of them that a worker was given before
     unread, messages, taken = [], {}, endings(work.model.image_formats)
     for record in records:
         try:
@@ -46,14 +46,15 @@ def run(records: Sequence[dict[str, Any]], work: Work) -> dict[str, Any]:
         if row.key.lower().endswith(taken):
             rows[row.bucket, row.key] = row  # several events of one object in one batch: one look
             if _received(record) > 1:
-                again[row.bucket, row.key] = record["messageId"]
+                again[row.bucket, row.key] = row
     if rows:
         work = work._replace(reader=OneByOne(work.reader))
         held = set[Key]()
         if new := [row for key, row in rows.items() if key not in again]:
             held = _store(work, *work.embed(new)[:2])
         if again:
-            held |= _store(work, *_alone(work, {message: rows[key] for key, message in again.items()}))
+            marks = {message: key for message, key in messages.items() if key in again}
+            held |= _store(work, *_alone(work, again, marks))
         unread += [message for message, key in messages.items() if key in held]
     return {"batchItemFailures": [{"itemIdentifier": message} for message in unread]}
 
@@ -63,23 +64,33 @@ def _received(record: Mapping[str, Any]) -> int:
     return int(record.get("attributes", {}).get("ApproximateReceiveCount", 1))
 
 
-def _alone(work: Work, rows: Mapping[str, Row]) -> tuple[list[Embedded], list[Failed]]:
-    """Embed the rows of messages one by one, without those at which a worker ended before."""
+def _alone(work: Work, rows: Mapping[Key, Row], messages: Mapping[str, Key]) -> tuple[list[Embedded], list[Failed]]:
+    """Embed the rows one by one, without those at which a worker ended before.
+
+    Each message of a row has a mark: the next time they may come in other batches.
+    """
     embedded, failed = list[Embedded](), list[Failed]()
-    for message, row in rows.items():
-        mark = work.target("parts", PARTITION, _name([(message,)]), "json")
-        if work.store.exists(mark):
+    for key, row in rows.items():
+        ours = [message for message, of in messages.items() if of == key]
+        marks = [work.target("parts", PARTITION, _name([(message,)]), "json") for message in ours]
+        if any(work.store.exists(mark) for mark in marks):
             why = "it breaks a decoder, or needs more memory than the worker has"
             failed.append(Failed(row, ENDED, f"{row.key} ended the worker that embedded it alone: {why}"))
-            work.store.remove(mark)
-        else:
+            _remove(work, marks)
+            continue
+        for mark in marks:
             work.store.write(mark, json_lines([{"bucket": row.bucket, "key": row.key}]))
-            try:
-                one, none, _ = work.embed([row])
-            finally:  # which a worker that is killed does not come to
-                work.store.remove(mark)
-            embedded, failed = embedded + one, failed + none
+        try:
+            one, none, _ = work.embed([row])
+        finally:  # which a worker that is killed does not come to
+            _remove(work, marks)
+        embedded, failed = embedded + one, failed + none
     return embedded, failed
+
+
+def _remove(work: Work, marks: Iterable[str]) -> None:
+    for mark in marks:
+        work.store.remove(mark)
 
 
 def _row(detail: dict[str, Any]) -> Row:

@@ -11,7 +11,7 @@ import duckdb
 import numpy as np
 import pytest
 
-from handler.batch import arrivals
+from handler.batch import arrivals, parquet
 from handler.batch.pipeline import Pipeline
 from handler.batch.reader import FolderReader
 from handler.batch.rows import Row
@@ -46,8 +46,8 @@ def messages(count: int) -> list[dict[str, Any]]:
     ]
 
 
-def killed(work: Work, count: int, fatal: str) -> bool:
-    """Take the messages in a process of its own, which is killed by one image; tells whether it was."""
+def killed(work: Work, records: list[dict[str, Any]], fatal: str) -> bool:
+    """Take messages in a process of its own, which is killed by one image; tells whether it was."""
     decoded = Pipeline._decoded
 
     def deadly(self: Pipeline, row: Row, *others: Any) -> Any:
@@ -58,7 +58,7 @@ def killed(work: Work, count: int, fatal: str) -> bool:
     def run() -> None:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(Pipeline, "_decoded", deadly)
-            arrivals.run(messages(count), work)
+            arrivals.run(records, work)
 
     process = multiprocessing.get_context("fork").Process(target=run)
     process.start()
@@ -72,8 +72,8 @@ def vectors(folder: Path) -> dict[str, list[float]]:
 
 
 def test_an_arrival_that_kills_its_worker_goes_back_alone(work: Work, tmp_path: Path) -> None:
-    assert killed(work, 1, "4.png")
-    assert killed(work, 2, "4.png")
+    assert killed(work, messages(1), "4.png")
+    assert killed(work, messages(2), "4.png")
     outcome = arrivals.run(messages(3), work)  # the last time: infra/event_queue.py
 
     assert outcome == {"batchItemFailures": [{"itemIdentifier": "message-4.png"}]}
@@ -90,8 +90,30 @@ def test_an_arrival_that_kills_its_worker_goes_back_alone(work: Work, tmp_path: 
 
 
 def test_arrivals_that_come_again_and_kill_nobody_are_embedded(work: Work, tmp_path: Path) -> None:
-    assert killed(work, 1, "4.png")
+    assert killed(work, messages(1), "4.png")
     assert arrivals.run(messages(2), work) == {"batchItemFailures": []}
     found = vectors(tmp_path)
     assert set(found) == set(KEYS)
     assert not (tmp_path / "out" / "parts").exists()
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_two_events_of_an_image_that_kills_its_worker_end_it_no_more_often(work: Work, alone: bool) -> None:
+    """Both go back, in whatever order and batches they come the last time: Amazon SQS keeps none of them together."""
+
+    def both(count: int) -> list[dict[str, Any]]:
+        (event,) = [one for one in messages(count) if one["messageId"] == "message-4.png"]
+        return [*messages(count), {**event, "messageId": "message-4.png again"}]
+
+    assert killed(work, both(1), "4.png")
+    assert killed(work, both(2), "4.png")
+    records = both(3)
+    batches = [records[:-1], records[-1:]] if alone else [records[::-1]]
+    for batch in batches:
+        assert not killed(work, batch, "4.png")
+    assert {row.key for row in embedded_rows(work)} == {*KEYS} - {"4.png"}
+
+
+def embedded_rows(work: Work) -> list[Row]:
+    names = [entry.name for entry in work.store.list("vectors/")]
+    return [item.row for name in names for item in parquet.read(work.store.read(name))[0]]
