@@ -187,19 +187,19 @@ def _ask(folder: Path) -> dict[str, Any]:
     from handler.search.lance import LanceIndex
 
     index = LanceIndex(str(folder / "index"))
-    index.table()
+    about = index.about()
     opened = time.perf_counter()
     asked = np.load(folder / "queries.npz")
-    index.query(next(iter(asked.values()))[0], K)
+    index.query(next(iter(asked.values()))[0], about, K)
     answer: dict[str, Any] = {"open": opened - started, "first": time.perf_counter() - opened, "of": {}}
     for name, vectors in asked.items():
         times, found = [], []
         for vector in vectors[:20]:
-            index.query(vector, K)
+            index.query(vector, about, K)
         cpu = time.process_time()
         for vector in vectors:
             before = time.perf_counter()
-            hits = index.query(vector, K)
+            hits = index.query(vector, about, K)
             times.append(time.perf_counter() - before)
             found.append([int(hit.key[5:14]) for hit in hits])
         spent = (time.process_time() - cpu) / len(vectors)

@@ -52,7 +52,7 @@ class Search:
         current().model = ours.model
         vector, tokens = queries.combined(fields["query"], model, service.settings)
         with stage("search"):
-            hits = self._index.query(vector, fields["k"], fields["filter"], fields["with_vectors"])
+            hits = self._index.query(vector, ours, fields["k"], fields["filter"], fields["with_vectors"])
         links = urls.presigned(hits, self._settings) if fields["with_urls"] else [None] * len(hits)
         answer = {
             "object": "list",

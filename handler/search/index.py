@@ -28,8 +28,13 @@ class Index(Protocol):
     def delete(self, gone: Sequence[Gone]) -> None:
         """Remove, and remember when: a put of an older look does not bring a key back."""
 
-    def query(self, vector: Vector, k: int, where: Where | None = None, with_vectors: bool = False) -> list[Hit]:
-        """Return the `k` nearest by cosine, best first; with `where`, the nearest of those that it lets through."""
+    def query(
+        self, vector: Vector, about: About, k: int, where: Where | None = None, with_vectors: bool = False
+    ) -> list[Hit]:
+        """Return the `k` nearest by cosine, best first; with `where`, the nearest of those that it lets through.
+
+        `about` says what made the vector: raises ApiError as `put` does.
+        """
 
     def count(self) -> int:
         """Return how many can be found."""

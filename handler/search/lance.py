@@ -66,12 +66,15 @@ class LanceIndex:
         """Remove, and remember when. Raises ApiError."""
         self._write(gone, None)
 
-    def query(self, vector: Vector, k: int, where: Where | None = None, with_vectors: bool = False) -> list[Hit]:
-        """Return the `k` nearest by cosine, best first. Raises ApiError index_not_found or index_unavailable."""
+    def query(
+        self, vector: Vector, about: About, k: int, where: Where | None = None, with_vectors: bool = False
+    ) -> list[Hit]:
+        """Return the `k` nearest by cosine, best first. Raises ApiError, also for a vector of another model."""
         condition = layout.expression(where) if where else None
         columns = [*COLUMNS, "_distance", *(["vector"] if with_vectors else [])]
 
         def ask(table: Any) -> Any:
+            check_same(layout.read_about(table.schema), about, self.place, "what is looked for is of")
             query = table.search(np.asarray(vector, np.float32), vector_column_name="vector")
             query = tuning.reach(query.distance_type("cosine").limit(k), table.count_rows(), condition is not None)
             return (query.where(condition) if condition is not None else query).select(columns).to_arrow()

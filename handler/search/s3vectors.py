@@ -62,7 +62,9 @@ class S3VectorsIndex:
         """Remove, and remember when. Raises ApiError."""
         self._write(gone)
 
-    def query(self, vector: Vector, k: int, where: Where | None = None, with_vectors: bool = False) -> list[Hit]:
+    def query(
+        self, vector: Vector, about: About, k: int, where: Where | None = None, with_vectors: bool = False
+    ) -> list[Hit]:
         """Return the `k` nearest by cosine, best first. Raises ApiError, also for what S3 Vectors cannot filter by."""
         if k > MAX_K:
             raise ApiError("invalid_value", f"k is {k}: an index in S3 Vectors gives at most {MAX_K} hits", "k")
@@ -73,6 +75,7 @@ class S3VectorsIndex:
             "returnMetadata": True,
             "returnDistance": True,
         }
+        check_same(self.about(), about, self.place, "what is looked for is of")
         found = self._call("query_vectors", **asked)["vectors"]
         data = self._vectors([one["key"] for one in found]) if with_vectors else {}
         return [records.hit(one, data.get(one["key"])) for one in found]

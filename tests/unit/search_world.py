@@ -96,7 +96,7 @@ def made(path: Path) -> LanceIndex:
 
 def content(index: LanceIndex) -> dict[str, tuple[str, bytes]]:
     """Return what can be found: the etag and the vector of each."""
-    hits = index.query(QUERY, 1000, with_vectors=True)
+    hits = index.query(QUERY, index.about(), 1000, with_vectors=True)
     return {identity(hit.bucket, hit.key): (hit.metadata["etag"], rounded(hit.vector)) for hit in hits}
 
 

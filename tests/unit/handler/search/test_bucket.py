@@ -81,11 +81,11 @@ def test_writers_of_an_index_in_a_bucket_lose_nothing(s3: Any) -> None:
 
 def test_a_bucket_that_is_not_there_is_told(s3: Any) -> None:
     with pytest.raises(ApiError) as caught:
-        LanceIndex("s3://nobodys-bucket/index").query(QUERY, 1)
+        LanceIndex("s3://nobodys-bucket/index").query(QUERY, ABOUT, 1)
     assert caught.value.code == "index_unavailable"
     assert "nobodys-bucket" in caught.value.message
     with pytest.raises(ApiError) as caught:
-        LanceIndex(f"s3://{BUCKET}/nothing").query(QUERY, 1)
+        LanceIndex(f"s3://{BUCKET}/nothing").query(QUERY, ABOUT, 1)
     assert caught.value.code == "index_not_found"
 
 

@@ -1,17 +1,21 @@
-"""What is written beside a rebuild is in the table that becomes the index, too, if it is of that table's model."""
+"""What is written beside a rebuild is in the table that becomes the index, too, if it is of that table's model.
+
+And what is looked for beside one is looked for in a table of its own model, or not at all.
+"""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from handler.batch.store import Directory
 from handler.errors import ApiError
-from handler.search import lance_table, rebuild, updates
+from handler.search import lance_table, queries, rebuild, updates
 from handler.search.lance import LanceIndex
 from handler.search.records import About, Gone
 from handler.search.source import Source
 from tests.unit.search_files import history, lines, parquet, save, spread
-from tests.unit.search_world import ABOUT, QUERY, item
+from tests.unit.search_world import ABOUT, QUERY, SearchFunction, item
 
 COMING = "items-20261127T120000-00000000"
 OTHER = ABOUT._replace(manifest_sha256="cd" * 32)
@@ -100,3 +104,32 @@ def test_vectors_are_refused_where_the_index_was_switched_to_another_model_since
     with pytest.raises(ApiError) as refused:
         index.put([item("late", QUERY, 9)], ABOUT)
     assert (refused.value.code, index.count()) == ("index_of_another_model", 0)
+
+
+def test_a_vector_is_not_looked_for_in_an_index_that_was_switched_to_another_model(tmp_path: Path) -> None:
+    index = announced(tmp_path, OTHER)
+    LanceIndex(index.place, COMING).put([item("theirs", QUERY, 1)], OTHER)
+    index.switch(COMING)
+    assert [hit.key for hit in index.query(QUERY, OTHER, 1)] == ["theirs"]
+    with pytest.raises(ApiError) as refused:
+        index.query(QUERY, ABOUT, 1)
+    assert (refused.value.code, refused.value.status) == ("index_of_another_model", 409)
+
+
+def test_a_search_that_is_overtaken_by_a_switch_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model takes seconds to load, between the look at the index and the query."""
+    function = SearchFunction(tmp_path / "bundle", str(tmp_path / "index"))
+    assert function.change({"put": [{"key": "mine.png", "vector": [1, 0, 0, 0]}]})[0] == 200
+    index = LanceIndex(str(tmp_path / "index"))
+    other = index.about()._replace(manifest_sha256="cd" * 32)
+    index.database().create_table(COMING, schema=lance_table.schema(other))
+    LanceIndex(index.place, COMING).put([item("theirs.png", [1, 0, 0, 0])], other)
+    combined = queries.combined
+
+    def overtaken(*given: Any) -> Any:
+        index.switch(COMING)
+        return combined(*given)
+
+    monkeypatch.setattr(queries, "combined", overtaken)
+    status, body = function.search({"query": "a"})
+    assert (status, body["error"]["code"]) == (409, "index_of_another_model")

@@ -36,7 +36,7 @@ def index(tmp_path: Path) -> LanceIndex:
 
 
 def found(index: LanceIndex, vector: Any = QUERY, k: int = 1000, where: Where | None = None) -> list[tuple[str, float]]:
-    return [(identity(hit.bucket, hit.key), hit.score) for hit in index.query(vector, k, where)]
+    return [(identity(hit.bucket, hit.key), hit.score) for hit in index.query(vector, ABOUT, k, where)]
 
 
 def same(results: Sequence[tuple[str, float]], expected: Sequence[tuple[str, float]]) -> None:
@@ -52,7 +52,7 @@ def test_a_query_finds_what_exact_search_finds(index: LanceIndex) -> None:
     for number in range(20):
         vector = unit(np.random.default_rng(number).normal(size=DIMENSIONS))
         same(found(index, vector, 10), exact(items, vector, 10))
-    [first] = index.query(QUERY, 1, with_vectors=True)
+    [first] = index.query(QUERY, ABOUT, 1, with_vectors=True)
     assert first.vector is not None
     assert float(first.vector @ QUERY) == pytest.approx(first.score, abs=1e-6)
 
@@ -101,8 +101,8 @@ def test_a_filter_gives_the_nearest_of_what_it_lets_through(
 def test_a_prefix_is_what_a_key_begins_with_and_nothing_else(tmp_path_factory: Any, prefix: str) -> None:
     index = odd_keys(tmp_path_factory)
     expected = {key for key in KEYS if key.startswith(prefix)}
-    assert {hit.key for hit in index.query(QUERY, 100, Where(prefix=prefix))} == expected
-    assert {hit.key for hit in index.query(QUERY, 100, Where(bucket=prefix))} == set()
+    assert {hit.key for hit in index.query(QUERY, ABOUT, 100, Where(prefix=prefix))} == expected
+    assert {hit.key for hit in index.query(QUERY, ABOUT, 100, Where(bucket=prefix))} == set()
 
 
 _odd: list[LanceIndex] = []
@@ -133,7 +133,7 @@ def test_a_damaged_or_foreign_directory_is_told(tmp_path: Path) -> None:
         if path.is_file():
             path.write_bytes(b"")
     with pytest.raises(ApiError) as caught:
-        LanceIndex(str(tmp_path / "index")).query(QUERY, 3)
+        LanceIndex(str(tmp_path / "index")).query(QUERY, ABOUT, 3)
     assert (caught.value.code, caught.value.status) == ("index_unavailable", 503)
     assert ".rs:" not in caught.value.message
     (tmp_path / "file").write_text("")

@@ -97,7 +97,7 @@ def test_a_table_that_grows_is_indexed_and_put_together(tmp_path: Path, monkeypa
     assert table.index_stats(vectors.name).num_indexed_rows > 300
     assert len(table.list_versions()) > 10
     assert table.stats()["fragment_stats"]["num_fragments"] < 40
-    names = [identity(hit.bucket, hit.key) for hit in index.query(QUERY, 20)]
+    names = [identity(hit.bucket, hit.key) for hit in index.query(QUERY, ABOUT, 20)]
     assert names == [name for name, _ in exact(items, QUERY, 20)]
 
 

@@ -36,7 +36,7 @@ def test_the_latest_look_of_each_key_is_in_the_index(
     assert (made.rows, made.rows + made.gone, made.read) == (len(wanted), 600, len(records))
     assert content(index) == expected(records)
     assert index.about() == ABOUT
-    names = [identity(hit.bucket, hit.key) for hit in index.query(QUERY, 10)]
+    names = [identity(hit.bucket, hit.key) for hit in index.query(QUERY, ABOUT, 10)]
     assert names == [name for name, _ in exact(list(wanted.values()), QUERY, 10)]
     assert index.count() == len(wanted)
     assert len(index.table().list_indices()) == indexed
@@ -78,7 +78,7 @@ def test_an_index_of_which_all_is_gone_is_one(tmp_path: Path, monkeypatch: pytes
     gone = [Gone(one.bucket, one.key, 9) for one in items]
     index = LanceIndex(str(tmp_path / "index"))
     made = rebuild.rebuild(Source(str(save(spread([*items, *gone], 3), tmp_path / "vectors"))), index)
-    assert (made.rows, made.gone, index.query(QUERY, 10)) == (0, 40, [])
+    assert (made.rows, made.gone, index.query(QUERY, ABOUT, 10)) == (0, 40, [])
     index.put([item("new", QUERY, 10)], ABOUT)
     assert list(content(index)) == ["photos/new"]
 
@@ -88,10 +88,10 @@ def test_vectors_of_eight_bits_are_brought_to_unit_length(tmp_path: Path) -> Non
     save({"vectors/model=x/run=r/0.parquet": parquet(items, scale=127)}, tmp_path / "vectors")
     index = LanceIndex(str(tmp_path / "index"))
     rebuild.rebuild(Source(str(tmp_path / "vectors")), index)
-    for hit in index.query(QUERY, 50, with_vectors=True):
+    for hit in index.query(QUERY, ABOUT, 50, with_vectors=True):
         assert hit.vector is not None
         assert np.linalg.norm(hit.vector) == pytest.approx(1, abs=1e-6)
-    assert [hit.key for hit in index.query(QUERY, 1)] == [exact(items, QUERY, 1)[0][0].partition("/")[2]]
+    assert [hit.key for hit in index.query(QUERY, ABOUT, 1)] == [exact(items, QUERY, 1)[0][0].partition("/")[2]]
 
 
 def test_rows_in_shares_are_the_same_rows() -> None:

@@ -34,7 +34,7 @@ def test_a_reader_has_the_old_index_or_the_new_one_whole(tmp_path: Path) -> None
     def read() -> None:
         reader = LanceIndex(place)
         while not stop.is_set():
-            hits = reader.query(QUERY, 1000)
+            hits = reader.query(QUERY, ABOUT, 1000)
             with changed:
                 seen.append((len(hits), ",".join(sorted({hit.metadata["etag"] for hit in hits}))))
                 changed.notify_all()

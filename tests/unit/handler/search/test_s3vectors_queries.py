@@ -12,11 +12,18 @@ from botocore.stub import Stubber
 
 from handler.errors import ApiError
 from handler.search import s3vectors
-from handler.search.records import Range, Where
+from handler.search.records import About, Range, Where
 from handler.search.s3vectors import S3VectorsIndex
+from handler.search.s3vectors_records import about_vector
 
 PLACE = "s3vectors:photos-vectors/openclip-abc"
 WHERE = {"vectorBucketName": "photos-vectors", "indexName": "openclip-abc"}
+ABOUT = About("org/model", "a" * 64, {"normalize": True}, 4)
+OF = (
+    "get_vectors",
+    {"keys": ["about"], "returnMetadata": True},
+    {"vectors": [{"key": "about", "metadata": about_vector(ABOUT)["metadata"]}]},
+)  # what a query asks first: the vectors have to be of its model
 
 
 @pytest.fixture
@@ -61,7 +68,10 @@ def test_a_query_is_what_the_service_takes_and_leaves_out_what_is_gone(client: A
     }
     answer = {"distanceMetric": "cosine", "vectors": [found(1), found(2)]}
     hits = ask(
-        client, lambda index: index.query(np.array([0, 1, 0, 0], np.float32), 2), ("query_vectors", request, answer)
+        client,
+        lambda index: index.query(np.array([0, 1, 0, 0], np.float32), ABOUT, 2),
+        OF,
+        ("query_vectors", request, answer),
     )
 
     assert [(hit.bucket, hit.key, hit.score, hit.vector) for hit in hits] == [
@@ -89,7 +99,8 @@ def test_a_filter_is_in_the_services_language_and_vectors_are_read_by_their_keys
     vectors = {"vectors": [{"key": "digest1", "data": {"float32": [0.6, 0.8, 0.0, 0.0]}}]}
     (hit,) = ask(
         client,
-        lambda index: index.query(np.array([1, 0, 0, 0], np.float32), 1, where, with_vectors=True),
+        lambda index: index.query(np.array([1, 0, 0, 0], np.float32), ABOUT, 1, where, with_vectors=True),
+        OF,
         ("query_vectors", request, {"distanceMetric": "cosine", "vectors": [found(1)]}),
         ("get_vectors", {"keys": ["digest1"], "returnData": True}, vectors),
     )
@@ -129,8 +140,15 @@ def test_what_the_service_cannot_do_is_refused_before_it_is_asked(
     client: Any, k: int, where: Where | None, param: str
 ) -> None:
     with Stubber(client), pytest.raises(ApiError) as caught:
-        S3VectorsIndex(PLACE, client).query(np.ones(4, np.float32), k, where)
+        S3VectorsIndex(PLACE, client).query(np.ones(4, np.float32), ABOUT, k, where)
     assert (caught.value.code, caught.value.param, caught.value.status) == ("invalid_value", param, 400)
+
+
+def test_a_vector_of_another_model_is_refused_before_anything_is_looked_for(client: Any) -> None:
+    other = ABOUT._replace(manifest_sha256="b" * 64)
+    with pytest.raises(ApiError) as caught:
+        ask(client, lambda index: index.query(np.ones(4, np.float32), other, 5), OF)
+    assert (caught.value.code, caught.value.status) == ("index_of_another_model", 409)
 
 
 @pytest.mark.parametrize(("code", "ours"), [
@@ -139,7 +157,8 @@ def test_what_the_service_cannot_do_is_refused_before_it_is_asked(
 ])  # fmt: skip
 def test_a_refusal_of_the_service_has_a_code_of_ours(client: Any, code: str, ours: str) -> None:
     with Stubber(client) as stubber:
+        stubber.add_response(OF[0], OF[2], {**WHERE, **OF[1]})
         stubber.add_client_error("query_vectors", code, "no")
         with pytest.raises(ApiError) as caught:
-            S3VectorsIndex(PLACE, client).query(np.ones(4, np.float32), 5)
+            S3VectorsIndex(PLACE, client).query(np.ones(4, np.float32), ABOUT, 5)
     assert caught.value.code == ours
