@@ -4,6 +4,7 @@ import base64
 import contextlib
 import json
 import os
+import sys
 import threading
 from collections import Counter
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from openclip_lambda.bulk.claim import TakenError, claimed
 from openclip_lambda.bulk.inputs import Prepared
 from openclip_lambda.errors import InputError, OutputError
 from openclip_lambda.os_errors import reason
@@ -31,7 +33,7 @@ class Journal:
 
     Removed when the run is complete. A line that a killed run left unfinished is cut off. Several threads may add.
     `model` and `manifest` are those of the results in it. Raises OutputError where `resume` is not given and a journal
-    is there, and where what was asked is not the same.
+    is there, where what was asked is not the same, and where another run writes to it now: that one's files are in use.
     """
 
     def __init__(self, output: Path, asked: dict[str, Any], resume: bool, scratch: Sequence[str]) -> None:
@@ -43,18 +45,28 @@ class Journal:
         self._lock = threading.Lock()
         self._line: tuple[int, Any] = (-1, None)  # the last that was read
         self._closed = False
-        there = os.path.lexists(self.path)
+        try:
+            self._file, there = claimed(self.path)
+            try:
+                self._begin(asked, resume, scratch, there)
+            except BaseException:
+                self._file.close()
+                raise
+        except TakenError as error:
+            raise OutputError(
+                f"another run writes to {output} now, and has {self.path}: wait for it, or give another --output"
+            ) from error
+        except OSError as error:
+            raise OutputError(f"{self.path} cannot be written: {reason(error)}") from error
+
+    def _begin(self, asked: dict[str, Any], resume: bool, scratch: Sequence[str], there: bool) -> None:
         if there and not resume:
             raise OutputError(
                 f"{self.path} holds results of a run that ended early: give --resume to go on from them, or remove it"
             )
-        try:
-            self._file = self.path.open("r+b" if there else "x+b", buffering=0)
-            self._end = self._read(asked) if there else 0
-            self._file.truncate(self._end)
-            self._append({"openclip_lambda": SCHEMA, "asked": asked, "scratch": list(scratch)})
-        except OSError as error:
-            raise OutputError(f"{self.path} cannot be written: {reason(error)}") from error
+        self._end = self._read(asked) if there else 0
+        self._file.truncate(self._end)
+        self._append({"openclip_lambda": SCHEMA, "asked": asked, "scratch": list(scratch)})
 
     @property
     def count(self) -> int:
@@ -96,12 +108,16 @@ class Journal:
 
     def close(self, complete: bool) -> None:
         """End it; it stays where it is of use to another run."""
+        remove = complete or not self._places
         with self._lock:
             self._closed = True
+            if remove:
+                with contextlib.suppress(OSError):
+                    self.path.unlink()  # while it is ours: behind its close it may be another run's
             self._file.close()
-        if complete or not self._places:
-            with contextlib.suppress(OSError):
-                self.path.unlink()
+        if remove and sys.platform == "win32":
+            with contextlib.suppress(OSError):  # it is another run's
+                self.path.unlink()  # no open file is removed there
 
     def _append(self, value: Any) -> int:
         """Write one line at the end; return where it begins."""
