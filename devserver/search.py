@@ -41,7 +41,10 @@ class LocalSearch:
         path = self._below(self._images, key)
         if path is None or not isinstance(self._index, LanceIndex) or not self._index.has("", key):
             raise ApiError("object_not_found", "no such image: give the key of a hit whose bucket is empty", "key")
-        data = path.read_bytes()
+        try:
+            data = path.read_bytes()
+        except OSError as error:  # its rights, or it was removed since it was looked for
+            raise ApiError("object_not_readable", f"{key} cannot be read: {error.strerror}", "key") from error
         return data, media_type(data)
 
     def _below(self, folder: Path, key: str) -> Path | None:

@@ -6,11 +6,12 @@ import json
 import re
 import time
 import uuid
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any
 
 from devserver.body import BodyError, read_body
+from devserver.environment import Environment
 
 if TYPE_CHECKING:
     from devserver.remote import Remote
@@ -45,9 +46,8 @@ class RequestHandler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = 60  # of an idle connection
     disable_nagle_algorithm = True  # head and body are two writes: the second would wait for the first's receipt
-    # One thread for all invocations, as in Lambda: one at a time, and torch keeps its worker threads between them.
     api_key = ""
-    environment = ThreadPoolExecutor(1, "execution-environment")
+    environment = Environment()
     search: "LocalSearch | None" = None  # where an index is served beside the API
     remote: "Remote | None" = None  # where the function runs elsewhere
 
@@ -71,11 +71,18 @@ class RequestHandler(BaseHTTPRequestHandler):
         if refusal := self._refusal():
             self._close(*refusal)
             return
+        with self.environment.taken() as taken:
+            if taken:
+                self._answer(event)
+            else:
+                self._close(503, "Service Unavailable")
+
+    def _answer(self, event: dict[str, Any]) -> None:
         path, _, query = self.path.partition("?")
         if self.search and self.command in ("GET", "HEAD") and path == "/v1/search/image":
             self._send(*self.search.image(query))
             return
-        answer = self.environment.submit(self.invoke, event).result()
+        answer = self.environment.invoke(partial(self.invoke, event))
         body = answer["body"].encode()
         self._send(
             answer["statusCode"], answer["headers"], base64.b64decode(body) if answer["isBase64Encoded"] else body

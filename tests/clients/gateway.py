@@ -5,12 +5,12 @@ Events, limits, and what the gateway says to a wrong key are those of `devserver
 
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from devserver.environment import Environment
 from devserver.server import RequestHandler
 from tests.local.emulator import running
 
@@ -34,7 +34,7 @@ def serving(bundle: Path, cache: Path, key: str = "", **environ: str) -> Iterato
         class Front(RequestHandler):
             api_key = key
             # The emulator runs one invocation at a time, as an execution environment does.
-            environment = ThreadPoolExecutor(1)
+            environment = Environment()
 
             def invoke(self, event: dict[str, Any]) -> dict[str, Any]:
                 gateway.seen.append((self.command, self.path))

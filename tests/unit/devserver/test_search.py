@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from devserver.search import LocalSearch
 from handler import manifest
 from handler.search.lance import LanceIndex
 from handler.search.records import About, Item
+from handler.search.settings import SearchSettings
 from tests.unit.fake_bundle import FIRST, image_bytes, write
 
 ROOT = Path(__file__).parents[3]
@@ -98,3 +100,17 @@ def test_no_other_file_is(port: int, key: str) -> None:
 def test_a_file_that_is_no_image_is_not_shown(port: int) -> None:
     status, _, body = ask(port, "GET", "/v1/search/image?key=text.png")
     assert (status, json.loads(body)["error"]["code"]) == (400, "not_an_image")
+
+
+def test_a_file_that_cannot_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its rights are another's, or it was removed since it was looked for: the connection was closed without a word."""
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "a.png").write_bytes(image_bytes())
+    local = LocalSearch(SearchSettings(str(tmp_path / "index")), tmp_path / "images")
+    monkeypatch.setattr(LanceIndex, "has", lambda *_: True)
+    assert local.image("key=a.png")[0] == 200
+    monkeypatch.setattr(Path, "read_bytes", lambda _: (_ for _ in ()).throw(PermissionError(13, "Permission denied")))
+    status, _, body = local.image("key=a.png")
+    error = json.loads(body)["error"]
+    assert (status, error["code"], error["param"]) == (403, "object_not_readable", "key")
+    assert error["message"] == "a.png cannot be read: Permission denied"
