@@ -16,29 +16,52 @@ MARK = ".openclip-bundle"  # written last: says which bundle, brought in which w
 
 
 def prepare(manifest: Manifest, settings: Settings) -> Path:
-    """Make `<cache_dir>/hub` hold every model's repositories, and return it. Costs nothing the second time.
+    """Make `<cache_dir>/hub` hold every model's repositories, and return it. Costs little the second time.
 
-    Raises CacheError when a copy would not fit, or when two models bring the same repository at different commits.
+    Raises CacheError when a copy would not fit, where the directory cannot be written, or when two models bring the
+    same repository at different commits.
     """
-    hub = settings.cache_dir / "hub"
+    with held(manifest, settings) as hub:
+        return hub
+
+
+@contextmanager
+def held(manifest: Manifest, settings: Settings) -> Iterator[Path]:
+    """Do what `prepare` does, and keep other processes from putting another bundle there while a model is read.
+
+    huggingface_hub froze that one address, so of two bundles one waits. Processes of one bundle read at once. Raises
+    CacheError.
+    """
+    hub, files = settings.cache_dir / "hub", _targets(manifest)
     mark = f"{settings.cache_mode} {manifest.sha256}"
-    settings.cache_dir.mkdir(parents=True, exist_ok=True)
-    with _lock(settings.cache_dir):
-        if _read(hub / MARK) == mark:
-            return hub
-        _sweep(settings.cache_dir)
-        files = _targets(manifest)
-        if settings.cache_mode == "copy":
-            _check_space(files, settings.cache_dir)
-        aside = Path(tempfile.mkdtemp(prefix="hub-", dir=settings.cache_dir))
-        for relative, file in files.items():
-            _bring(manifest.bundle_dir / file.path, aside / relative, settings.cache_mode)
-        (aside / MARK).write_text(mark)
-        if hub.exists():
-            hub.rename(settings.cache_dir / "hub-old")
-        aside.rename(hub)
-        _sweep(settings.cache_dir)
-    return hub
+    with _explained(settings.cache_dir):
+        settings.cache_dir.mkdir(parents=True, exist_ok=True)
+        lock = os.open(settings.cache_dir / ".lock", os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        with _explained(settings.cache_dir):
+            fcntl.flock(lock, fcntl.LOCK_SH)
+            if not _is_complete(hub, mark, files):
+                fcntl.flock(lock, fcntl.LOCK_EX)  # kept: to share it again, it would have to be let go first
+                if not _is_complete(hub, mark, files):
+                    _bring_all(manifest, settings, mark, files)
+        yield hub
+    finally:
+        os.close(lock)
+
+
+def _bring_all(manifest: Manifest, settings: Settings, mark: str, files: dict[str, BundleFile]) -> None:
+    hub = settings.cache_dir / "hub"
+    _sweep(settings.cache_dir)
+    if settings.cache_mode == "copy":
+        _check_space(files, settings.cache_dir)
+    aside = Path(tempfile.mkdtemp(prefix="hub-", dir=settings.cache_dir))
+    for relative, file in files.items():
+        _bring(manifest.bundle_dir / file.path, aside / relative, settings.cache_mode)
+    (aside / MARK).write_text(mark)
+    if hub.exists():
+        hub.rename(settings.cache_dir / "hub-old")
+    aside.rename(hub)
+    _sweep(settings.cache_dir)
 
 
 def _targets(manifest: Manifest) -> dict[str, BundleFile]:
@@ -75,11 +98,14 @@ def _bring(source: Path, target: Path, mode: str) -> None:
         target.symlink_to(source)
 
 
-def _read(mark: Path) -> str | None:
+def _is_complete(hub: Path, mark: str, files: dict[str, BundleFile]) -> bool:
+    """Tell whether the bundle stands here, and is still there: links lead to where it was, and /tmp may be tidied."""
     try:
-        return mark.read_text()
+        return (hub / MARK).read_text() == mark and all(
+            (hub / relative).stat().st_size == file.size for relative, file in files.items()
+        )
     except FileNotFoundError:
-        return None
+        return False
 
 
 def _sweep(cache_dir: Path) -> None:
@@ -89,10 +115,12 @@ def _sweep(cache_dir: Path) -> None:
 
 
 @contextmanager
-def _lock(cache_dir: Path) -> Iterator[None]:
-    descriptor = os.open(cache_dir / ".lock", os.O_CREAT | os.O_RDWR, 0o600)
+def _explained(cache_dir: Path) -> Iterator[None]:
+    """Tell what the system refuses as CacheError."""
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
-    finally:
-        os.close(descriptor)
+    except OSError as error:
+        raise CacheError(
+            f"{error.filename or cache_dir} cannot be written or read ({error.strerror}): set OPENCLIP_CACHE_DIR to a "
+            "directory of this user's own, on a disk that has room"
+        ) from error

@@ -23,7 +23,7 @@ class TorchEngine:
     """Any OpenCLIP model, as open_clip runs it."""
 
     def __init__(self, entry: ModelEntry, manifest: Manifest, settings: Settings) -> None:
-        hf_cache.prepare(manifest, settings)
+        hf_cache.prepare(manifest, settings)  # what is wrong with it is told before seconds of imports
         # numpy has read it; torch's own OpenBLAS, on arm64, has work for as many threads as torch is given.
         os.environ.pop("OPENBLAS_NUM_THREADS", None)
         if not Path("/sys/devices/system/cpu/possible").exists():
@@ -32,9 +32,10 @@ class TorchEngine:
         import torch
 
         torch.set_num_threads(thread_count(settings))
-        self._tokenizer = _load_tokenizer(open_clip, entry)
+        with hf_cache.held(manifest, settings):
+            self._tokenizer = _load_tokenizer(open_clip, entry)
+            self._model = _load_model(open_clip, entry)
         self._tokenizer_facts = entry.tokenizer
-        self._model = _load_model(open_clip, entry)
         self._tokenizing = threading.Lock()  # transformers sets padding and truncation on a tokenizer for each call
         self._running = threading.Lock()  # one call keeps all threads busy, and others' activations would cost memory
 

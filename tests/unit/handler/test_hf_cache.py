@@ -1,15 +1,20 @@
 """The bundle's caches in /tmp: by link or by copy, whole or not at all, and never over its edge."""
 
+import errno
+import fcntl
 import hashlib
 import shutil
+import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from handler.engines import hf_cache
+from handler.engines import hf_cache, torch_engine
 from handler.errors import CacheError
 from handler.manifest import BundleFile, Manifest
 from handler.settings import Settings
+from tests.patience import SECONDS
 
 REPO = "models--org--name"
 COMMIT = "a" * 40
@@ -135,3 +140,78 @@ def test_one_tokenizer_shared_by_two_models_is_copied_once(tmp_path: Path) -> No
     hub = hf_cache.prepare(manifest, settings(tmp_path, "link"))
 
     assert len([found for found in hub.rglob("*") if found.is_symlink()]) == 1
+
+
+@pytest.mark.parametrize("mode", ["link", "copy"])
+def test_a_bundle_that_was_moved_is_brought_again(tmp_path: Path, manifest: Manifest, mode: str) -> None:
+    """Its manifest is the same, and links lead to where it was."""
+    hf_cache.prepare(manifest, settings(tmp_path, mode))
+    moved = manifest._replace(bundle_dir=manifest.bundle_dir.rename(tmp_path / "moved"))
+
+    hub = hf_cache.prepare(moved, settings(tmp_path, mode))
+
+    assert (hub / REPO / "refs" / "main").read_text() == COMMIT
+
+
+@pytest.mark.parametrize("damage", ["remove", "cut"])
+def test_a_copy_of_which_a_part_was_tidied_away_is_made_again(tmp_path: Path, manifest: Manifest, damage: str) -> None:
+    """As a workstation's /tmp is, file by file, some days after each was read."""
+    config = hf_cache.prepare(manifest, settings(tmp_path, "copy")) / REPO / "snapshots" / COMMIT / "config.json"
+    config.unlink() if damage == "remove" else config.write_text("")
+
+    hf_cache.prepare(manifest, settings(tmp_path, "copy"))
+
+    assert config.read_text() == "{}"
+
+
+def test_another_bundle_waits_until_who_reads_is_done_and_the_same_one_does_not(
+    tmp_path: Path, manifest: Manifest
+) -> None:
+    """Each lock is of an open file, so threads take turns as processes do."""
+    other = bundle(tmp_path / "new", {f"models/a/hub/{REPO}/refs/main": "b" * 40})
+    hf_cache.prepare(manifest, settings(tmp_path, "link"))
+    with hf_cache.held(manifest, settings(tmp_path, "link")) as hub:
+        assert hf_cache.prepare(manifest, settings(tmp_path, "link")) == hub
+        waiting = threading.Thread(target=hf_cache.prepare, args=(other, settings(tmp_path, "link")), daemon=True)
+        waiting.start()
+        waiting.join(0.3)
+        assert waiting.is_alive()
+        assert (hub / REPO / "refs" / "main").read_text() == COMMIT
+    waiting.join(SECONDS)
+    assert (hub / REPO / "refs" / "main").read_text() == "b" * 40
+
+
+@pytest.mark.parametrize("refused", ["mkdir", "symlink_to"])
+def test_what_the_system_refuses_is_told_with_the_fix(
+    tmp_path: Path, manifest: Manifest, monkeypatch: pytest.MonkeyPatch, refused: str
+) -> None:
+    """Another user's directory, a disk that is full, a file system that is read-only."""
+
+    def refuse(path: Path, *_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(Path, refused, refuse)
+    with pytest.raises(CacheError, match=r"tmp.*No space left on device.*set OPENCLIP_CACHE_DIR to a directory"):
+        hf_cache.prepare(manifest, settings(tmp_path, "link"))
+
+
+def test_a_model_is_read_while_no_other_bundle_can_take_its_place(
+    tmp_path: Path, manifest: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = SimpleNamespace(tokenizer={})
+    free: dict[str, bool] = {}
+
+    def read(name: str) -> None:
+        with (tmp_path / "tmp" / ".lock").open() as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                free[name] = True
+            except BlockingIOError:
+                free[name] = False
+
+    monkeypatch.setattr(torch_engine, "import_open_clip", lambda _: read("imports"))
+    monkeypatch.setattr(torch_engine, "_load_tokenizer", lambda *_: read("tokenizer"))
+    monkeypatch.setattr(torch_engine, "_load_model", lambda *_: read("model"))
+    torch_engine.TorchEngine(entry, manifest, settings(tmp_path, "link"))  # type: ignore[arg-type]
+    read("later")
+    assert free == {"imports": True, "tokenizer": False, "model": False, "later": True}
