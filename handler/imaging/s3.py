@@ -4,7 +4,7 @@ import functools
 import threading
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 from handler.errors import ApiError, shorten
@@ -92,9 +92,17 @@ def fetch(wanted: Sequence[tuple[S3Object, str]], settings: Settings) -> dict[S3
     pool = ThreadPoolExecutor(min(AT_ONCE, len(first)), "openclip-s3")
     try:
         futures = {where: pool.submit(_get, where, first[where], budget, deadline) for where in first}
-        return {where: futures[where].result() for where, _ in wanted}
+        return {where: _in_time(futures[where], where, first[where], deadline) for where, _ in wanted}
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _in_time(future: "Future[bytes]", where: S3Object, param: str, deadline: float) -> bytes:
+    """Wait no longer than until the deadline: the tries of an object that began before it may end long behind it."""
+    try:
+        return future.result(max(0.0, deadline - time.monotonic()))
+    except TimeoutError as error:
+        raise _late(where, param) from error
 
 
 def _get(where: S3Object, param: str, budget: Budget, deadline: float) -> bytes:

@@ -1,6 +1,9 @@
 """References to S3: which are read at all, and what an object may weigh. Fetching itself: tests/clients/test_s3.py."""
 
+import threading
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import boto3
 import pytest
@@ -10,6 +13,7 @@ from handler.errors import ApiError
 from handler.imaging import s3
 from handler.imaging.s3 import TOTAL_OBJECTS, Budget, S3Object, parse
 from handler.settings import Settings
+from tests.patience import SECONDS
 from tests.unit.fake_bundle import FakeFunction
 
 SETTINGS = Settings(allowed_buckets=("photos", "more.photos"), max_object_bytes=100)
@@ -75,3 +79,29 @@ def test_an_archived_object_is_told_with_how_to_restore_it(monkeypatch: pytest.M
         with pytest.raises(ApiError, match="is archived: restore it") as caught:
             s3.fetch([(S3Object("photos", "cat.jpg", None), "input[1]")], SETTINGS)
     assert (caught.value.code, caught.value.status, caught.value.param) == ("object_archived", 403, "input[1]")
+
+
+class Stalling:
+    """A client whose tries of one object take longer than a request has; `go_on` ends them."""
+
+    def __init__(self) -> None:
+        self.go_on = threading.Event()
+
+    def get_object(self, **asked: str) -> dict[str, Any]:
+        if asked["Key"] == "slow.jpg":
+            self.go_on.wait(SECONDS)
+        return {"ContentLength": 1, "Body": SimpleNamespace(iter_chunks=lambda _: [b"x"])}
+
+
+def test_no_request_waits_for_an_object_beyond_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """boto3 tries an object for 20 seconds, and may have begun when the 15 of the request were nearly over."""
+    client, quick = Stalling(), S3Object("photos", "cat.jpg", None)
+    monkeypatch.setattr(s3, "_client", lambda: client)
+    monkeypatch.setattr(s3, "SECONDS", 0.2)
+    with pytest.raises(ApiError, match=r"slow\.jpg took longer than 0\.2 s: send fewer") as caught:
+        s3.fetch([(quick, "input[0]"), (S3Object("photos", "slow.jpg", None), "input[1]")], SETTINGS)
+    assert (caught.value.code, caught.value.param) == ("s3_unavailable", "input[1]")
+    assert not client.go_on.is_set()
+    client.go_on.set()
+    monkeypatch.setattr(s3, "SECONDS", SECONDS)
+    assert s3.fetch([(quick, "input[0]")] * 2, SETTINGS) == {quick: b"x"}
