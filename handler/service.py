@@ -3,6 +3,7 @@
 import itertools
 import logging
 import os
+import sys
 import time
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 BESIDE = f"{os.path.dirname(os.path.dirname(os.path.abspath(__file__)))}/handler_ext"  # noqa: PTH100, PTH120
-LOAD_AT_INIT = ("snap-start", "provisioned-concurrency")  # up to 15 minutes of init, which no request waits for
+SNAP_START = "snap-start"
+LOAD_AT_INIT = (SNAP_START, "provisioned-concurrency")  # up to 15 minutes of init, which no request waits for
 
 
 class Service:
@@ -39,6 +41,7 @@ class Service:
         self._problem = problem
         self.init_seconds = 0.0  # until loading began
         self._calls = itertools.count()
+        self._in_snapshot = False  # whether what stands in memory now is restored several times over
 
     @classmethod
     def start(cls, environ: Mapping[str, str] = os.environ, since: float | None = None) -> "Service":
@@ -60,6 +63,7 @@ class Service:
         return service
 
     def _load_ahead(self, initialization: str) -> None:
+        self._in_snapshot = initialization == SNAP_START
         if initialization not in LOAD_AT_INIT:
             self.models.start_in_background()  # past 10 s of init on demand, Lambda kills the load and starts again
             return
@@ -108,7 +112,11 @@ class Service:
 
     def begin(self) -> bool:
         """Count a call, and tell whether it is the first: before it, this environment is cold."""
-        return next(self._calls) == 0  # one step of the interpreter: of several threads, one is the first
+        first = next(self._calls) == 0  # one step of the interpreter: of several threads, one is the first
+        if first and self._in_snapshot and "random" in sys.modules:  # else it is seeded when it is imported
+            # Else all environments of a snapshot draw the same numbers: who collides waits, and collides again.
+            sys.modules["random"].seed()
+        return first
 
     @property
     def started(self) -> Models | None:
