@@ -1,23 +1,31 @@
 """An index that cannot be made aside and switched to, filled from all that batches wrote."""
 
+import contextlib
+
 from handler.search import updates
 from handler.search.index import Index
-from handler.search.rebuild import Progress, Rebuilt, choose
+from handler.search.rebuild import Progress, Rebuilt, catch_up, choose, patiently
 from handler.search.source import Source
 
 
 def fill(source: Source, index: Index, manifest: str = "", progress: Progress = lambda *_: None) -> Rebuilt:
     """Bring every file of one bundle into the index: of each key the latest look stays, as in a rebuild.
 
-    `manifest` chooses a bundle, by the beginning of its hash. It may be stopped and started again. Raises SourceError,
-    ApiError.
+    `manifest` chooses a bundle, by the beginning of its hash. It may be stopped and started again. Files that come
+    meanwhile are applied at the end. Raises SourceError, ApiError.
     """
+    return patiently(source, lambda: _fill(source, index, manifest, progress))
+
+
+def _fill(source: Source, index: Index, manifest: str, progress: Progress) -> Rebuilt:
     plan = choose(source, manifest, progress)
     index.prepare(plan.about)
     put = gone = 0
     for name, count in zip(plan.names, plan.counts, strict=True):
-        counts = updates.apply(source, [name], index)
-        gone += counts["deleted"]
+        # Small files may have been put together since: the rows are in one that was listed, or that comes last.
+        with contextlib.suppress(FileNotFoundError):
+            gone += updates.apply(source, [name], index)["deleted"]
         put += count
         progress("rows", put, sum(plan.counts))
-    return Rebuilt(index.count(), gone, sum(plan.counts), 0)
+    late = catch_up(source, index, plan.about, set(plan.names))
+    return Rebuilt(index.count(), gone, sum(plan.counts), late)

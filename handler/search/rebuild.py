@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from handler.errors import ApiError
 from handler.search import lance_table, lance_tuning, updates
+from handler.search.index import Index
 from handler.search.lance import LanceIndex
 from handler.search.lance_pointer import new_name, older_than
 from handler.search.latest import latest
@@ -49,9 +50,14 @@ def rebuild(source: Source, index: LanceIndex, manifest: str = "", progress: Pro
     before the switch and after it; and who writes to the old index meanwhile writes to the new one, too. Raises
     SourceError, ApiError.
     """
+    return patiently(source, lambda: _rebuild(source, index, manifest, progress))
+
+
+def patiently(source: Source, make: Callable[[], Rebuilt]) -> Rebuilt:
+    """Begin again where a file that was listed is not there any more. Raises SourceError where that happens always."""
     for attempt in range(1, TRIES + 1):
         try:
-            return _rebuild(source, index, manifest, progress)
+            return make()
         except FileNotFoundError as error:
             if attempt == TRIES:
                 raise SourceError(
@@ -73,13 +79,13 @@ def _rebuild(source: Source, index: LanceIndex, manifest: str, progress: Progres
         index.guard(lambda: index.pointer.announce(name))
         for turn in range(ROUNDS):
             progress("late", turn, ROUNDS)
-            late += _catch_up(source, made, plan.about, known)
+            late += catch_up(source, made, plan.about, known)
         older = index.switch(name)
     except BaseException:
         _drop(index, name)
         _withdraw(index, name)
         raise
-    late += _catch_up(source, index, plan.about, known)  # what was applied to the old one just before the switch
+    late += catch_up(source, index, plan.about, known)  # what was applied to the old one just before the switch
     _withdraw(index, name)
     _clean(index, older)
     rows = index.count()
@@ -165,7 +171,7 @@ def _batches(source: Source, plan: Plan, marks: Sequence[Marks], progress: Progr
         progress("rows", done := done + count, sum(plan.counts))
 
 
-def _catch_up(source: Source, index: LanceIndex, about: About, known: set[str]) -> int:
+def catch_up(source: Source, index: Index, about: About, known: set[str]) -> int:
     """Apply the files that came since they were listed; returns how many."""
     new = [name for name in source.names() if name not in known]
     known.update(new)

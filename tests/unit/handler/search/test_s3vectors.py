@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -12,9 +13,12 @@ from moto import mock_aws
 
 from handler.errors import ApiError
 from handler.search import s3vectors
+from handler.search.fill import fill
 from handler.search.records import About, Gone, Item, Range, Where
 from handler.search.s3vectors import S3VectorsIndex
+from handler.search.source import Source
 from infra import vector_stack
+from tests.unit.search_files import lines, parquet, save
 
 PLACE = "s3vectors:photos-vectors/openclip-abc"
 WHERE = {"vectorBucketName": "photos-vectors", "indexName": "openclip-abc"}
@@ -191,3 +195,30 @@ def test_a_record_is_within_the_services_limits_and_the_deployment_names_what_no
     assert not unfiltered & set(
         json.dumps(s3vectors_records.filter_of(Where("b", None, *[Range(1, 2)] * 4))).split('"')
     )
+
+
+def test_an_index_is_filled_while_small_files_are_put_together(
+    index: S3VectorsIndex, service: Any, tmp_path: Path
+) -> None:
+    """Compaction removes what was listed: while the files are chosen, and while they are read."""
+    items = [item(f"{number}.png", 1) for number in range(4)]
+    small = {f"vectors/model=x/run=arrivals/{one.key}.parquet": parquet([one], ABOUT) for one in items}
+    gone = {"deletions/model=x/run=arrivals/0.jsonl": lines([Gone("photos", "0.png", 9)])}
+    folder = save({**small, **gone}, tmp_path)
+    to_come = {"files": "3.png.parquet", "rows": "2.png.parquet"}
+
+    def compact(name: str, done: int, _: int) -> None:
+        if done != 1 or name not in to_come:
+            return
+        (folder / "vectors/model=x/run=arrivals" / to_come.pop(name)).unlink()
+        save({"vectors/model=x/run=arrivals/all.parquet": parquet(items, ABOUT)}, folder)
+        if name == "rows":  # what is put together so late was not listed
+            save({"deletions/model=x/run=arrivals/all.jsonl": lines([Gone("photos", "0.png", 9)])}, folder)
+            (folder / next(iter(gone))).unlink()
+
+    made = fill(Source(str(folder)), index, "", compact)
+    assert not to_come
+    assert (made.rows, made.late) == (3, 1)
+    assert {key for key, one in stored(service).items() if not one["metadata"]["gone"]} == {
+        "photos/1.png", "photos/2.png", "photos/3.png",
+    }  # fmt: skip
