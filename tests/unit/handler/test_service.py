@@ -2,7 +2,6 @@
 
 import json
 import logging
-import random
 import threading
 import time
 from collections.abc import Callable
@@ -93,22 +92,6 @@ def test_where_init_may_be_long_every_model_is_loaded_and_primed_in_it(
     service = Service.start(environ(write(tmp_path), AWS_LAMBDA_INITIALIZATION_TYPE=initialization))
     assert health(service)[1]["loaded"] == [FIRST, SECOND]
     assert len(loader.engine.text_batches) == len(loader.engine.image_batches) == 2
-
-
-@pytest.mark.parametrize(("initialization", "same"), [("snap-start", False), ("on-demand", True)])
-def test_environments_of_one_snapshot_draw_different_random_numbers(
-    loader: Loader, tmp_path: Path, initialization: str, same: bool
-) -> None:
-    """boto3 waits by chance between its tries, and so do writers of an index that collide."""
-    snapshot, drawn = random.getstate(), []
-    for _ in range(2):
-        random.setstate(snapshot)
-        service = Service.start(environ(write(tmp_path), AWS_LAMBDA_INITIALIZATION_TYPE=initialization))
-        health(service)
-        drawn.append(random.getstate())
-        health(service)  # the first call alone begins anew
-        assert random.getstate() == drawn[-1]
-    assert (drawn[0] == drawn[1]) == same
 
 
 def test_health_tells_what_runs_here(loader: Loader, tmp_path: Path) -> None:
