@@ -122,6 +122,8 @@ def scores(results: Sequence[Any], labels: Sequence[str], start: int) -> NDArray
 
 def cosines(rows: NDArray[np.float32], columns: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the cosine of each of [N, D] with each of [M, D], as [N, M]."""
+    if not rows.size or not columns.size:  # of no items the number of dimensions is not known
+        return np.empty((len(rows), len(columns)), np.float32)
     return unit(rows) @ unit(columns).T
 
 

@@ -1,7 +1,7 @@
 """The library: `Client`, and `AsyncClient` for asyncio."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
@@ -110,7 +110,9 @@ class Client(_Base[Api]):
 
     def similarity(self, images: ImageInput | Sequence[ImageInput], texts: str | Sequence[str]) -> Vectors:
         """Return the cosine of each of N images with each of M texts, float32 [N, M]."""
-        return calls.cosines(self.embed_images(images), self.embed_texts(texts))
+        of_one = self._embedding()  # both are held to it: an API may change its bundle between the two
+        rows = self._all("/v1/embeddings", *self._images(images), *of_one)
+        return calls.cosines(rows, self._all("/v1/embeddings", *self._texts(texts), *of_one))
 
     def models(self) -> list[dict[str, Any]]:
         """Return the models there: `id`, `embed_dim`, `context_length`, `image_size`, `modalities`."""
@@ -178,7 +180,9 @@ class AsyncClient(_Base[AsyncApi]):
 
     async def similarity(self, images: ImageInput | Sequence[ImageInput], texts: str | Sequence[str]) -> Vectors:
         """Return the cosine of each of N images with each of M texts, float32 [N, M]."""
-        return calls.cosines(*await asyncio.gather(self.embed_images(images), self.embed_texts(texts)))
+        of_one = self._embedding()  # as above
+        both = self._images(images), self._texts(texts)
+        return calls.cosines(*await _together(self._all("/v1/embeddings", *one, *of_one) for one in both))
 
     async def models(self) -> list[dict[str, Any]]:
         """Return the models there: `id`, `embed_dim`, `context_length`, `image_size`, `modalities`."""
@@ -207,13 +211,7 @@ class AsyncClient(_Base[AsyncApi]):
             async with free:
                 return await self._some(path, prepare, asked, read, places)
 
-        tasks = [asyncio.create_task(one(places)) for places in self._ranges(count)]
-        try:
-            found = await asyncio.gather(*tasks)
-        except BaseException:  # the first error is the call's, and nothing more is sent
-            for task in tasks:
-                task.cancel()
-            raise
+        found = await _together(map(one, self._ranges(count)))
         return np.concatenate(found) if found else np.empty((0, 0), np.float32)
 
     async def _some(
@@ -228,3 +226,14 @@ class AsyncClient(_Base[AsyncApi]):
                 raise calls.named(error, start)  # noqa: B904 - the same error
             found.append(read(answer, len(items), start))
         return np.concatenate(found)
+
+
+async def _together(works: Iterable[Coroutine[Any, Any, Vectors]]) -> list[Vectors]:
+    """Await all at once. The first error is the call's, and nothing more is sent."""
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        return await asyncio.gather(*tasks)
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        raise

@@ -157,3 +157,36 @@ def test_both_clients_have_the_same_documented_methods() -> None:
     assert inspect.signature(Client).parameters == inspect.signature(AsyncClient).parameters
     assert {name for name in openclip_lambda.__all__ if not hasattr(openclip_lambda, name)} == set()
     assert (Path(openclip_lambda.__file__).parent / "py.typed").exists()
+
+
+def test_a_bundle_that_changes_between_images_and_texts_is_told_and_not_compared(ask: Any, scripted: Scripted) -> None:
+    """The vectors have one length, and their cosines mean nothing."""
+
+    def answer(path: str, body: bytes) -> tuple[int, dict[str, str], bytes]:
+        manifest = {"x-openclip-manifest": ("a" if b"s3://" in body else "b") * 64}
+        return 200, manifest, json.dumps({"data": [{"embedding": [1.0, 0.0]}], "model": "m"}).encode()
+
+    scripted.answer = answer
+    assert ask("embed_images", "s3://a/b", at=scripted.url).shape == ask("embed_texts", "a", at=scripted.url).shape
+    with pytest.raises(ResponseError, match=r"now answers with the bundle .* cannot be compared"):
+        ask("similarity", "s3://a/b", "a", at=scripted.url)
+
+
+@pytest.mark.parametrize(("images", "texts"), [(0, 2), (1, 0), (0, 0)])
+def test_nothing_to_compare_gives_no_cosines(ask: Any, images: int, texts: int) -> None:
+    found = ask("similarity", [image_bytes()] * images, ["a"] * texts)
+    assert (found.shape, found.dtype) == ((images, texts), np.float32)
+
+
+def test_of_two_that_are_asked_at_once_none_goes_on_when_the_other_fails(scripted: Scripted, tmp_path: Path) -> None:
+    async def compare() -> int:
+        async with AsyncClient(scripted.url, batch=1, jobs=1) as client:
+            with pytest.raises(InputError, match=r"images\[0\]"):
+                await client.similarity(tmp_path / "nowhere.png", ["a"] * 50)
+            sent = len(scripted.requests)
+            await asyncio.sleep(0.3)
+            return len(scripted.requests) - sent
+
+    vectors = json.dumps({"data": [{"embedding": [1.0, 0.0]}], "model": "m"}).encode()
+    scripted.always(200, vectors)
+    assert asyncio.run(compare()) <= 1
