@@ -92,7 +92,11 @@ class Run:
         for one in batch:
             key = self._keys.of(one.digest)
             if one.item is None and not self._journal.knows(key):
-                one = reader(one.source, afresh=True)
+                again = reader(one.source, afresh=True)
+                if again.problem:  # it is gone since, or is no image any more
+                    self._skip(again.source, again.problem)
+                    continue
+                one, key = again, key if again.digest == one.digest else self._keys.of(again.digest)
             keyed.append((one, key))
         return keyed
 
