@@ -11,7 +11,7 @@ from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 from console.parser import Parser, port
-from console.run import run
+from console.run import INTERRUPTED, STOPPED, run
 from devserver.remote import address
 from devserver.server import RequestHandler
 from handler.errors import StartError
@@ -61,7 +61,11 @@ def _command(arguments: list[str] | None, prog: str) -> int:
     if options.function:
         RequestHandler.remote = options.function
     else:
-        _load(server, options)
+        before = signal.signal(signal.SIGINT, _stop_at_once)
+        try:
+            _load(server, options)
+        finally:
+            signal.signal(signal.SIGINT, before)
     for number in (signal.SIGTERM, signal.SIGINT):
         # In a thread of its own: shutdown waits for serve_forever, which runs in the one that gets the signal.
         signal.signal(number, lambda *_: threading.Thread(target=server.shutdown).start())
@@ -71,6 +75,16 @@ def _command(arguments: list[str] | None, prog: str) -> int:
     RequestHandler.environment.shutdown()
     server.server_close()
     return 0
+
+
+def _stop_at_once(*_: object) -> None:
+    """End at Ctrl-C while the handler is imported.
+
+    KeyboardInterrupt would be raised wherever the import is. In a callback of the import system it is lost, and leaves
+    the lock of all imports taken: the server starts, and no model is ever loaded.
+    """
+    os.write(2, f"{STOPPED}\n".encode())
+    os._exit(INTERRUPTED)
 
 
 def _load(server: ThreadingHTTPServer, options: argparse.Namespace) -> None:

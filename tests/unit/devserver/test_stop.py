@@ -1,10 +1,15 @@
 """The local server while it stops: what was taken is answered whole, and what comes then is told so."""
 
 import http.client
+import os
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from http.server import ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +18,9 @@ from devserver import environment
 from devserver.environment import Environment
 from devserver.server import RequestHandler
 from tests.patience import SECONDS
+from tests.unit.fake_bundle import write
 
+ROOT = Path(__file__).parents[3]
 BODY = "x" * 3_000_000  # more than the system holds for a connection
 
 
@@ -124,3 +131,37 @@ def test_who_does_not_read_its_answer_does_not_keep_the_server(port: int, monkey
     assert not Front.sent.is_set()
     send.set()
     client.close()
+
+
+SWALLOWING = """
+import pathlib, time
+
+class Held:
+    def __del__(self):
+        pathlib.Path(__file__).with_name("begun").touch()
+        time.sleep(5)
+
+_held = Held()
+del _held
+routes = {("GET", "/ext/hello"): lambda request, service: {}}
+"""
+
+
+def test_ctrl_c_during_the_start_ends_it_wherever_the_import_is(tmp_path: Path) -> None:
+    """An exception in __del__ is lost, as in a callback of the import system: the server went on, half loaded."""
+    own = tmp_path / "handler_ext"
+    own.mkdir()
+    (own / "__init__.py").write_text(SWALLOWING)
+    bundle = write(tmp_path / "bundle")
+    environ = {**os.environ, "OPENCLIP_BUNDLE_DIR": str(bundle), "OPENCLIP_CACHE_DIR": str(tmp_path / "cache")}
+    command = [sys.executable, "-m", "devserver", "--port", "0", "--extensions", str(own)]
+    server = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        while not (own / "begun").exists():
+            assert server.poll() is None
+            time.sleep(0.02)
+        server.send_signal(signal.SIGINT)
+        out, err = server.communicate(timeout=SECONDS)
+    finally:
+        server.kill()
+    assert (server.returncode, out, err) == (130, "", "stopped\n")
