@@ -28,7 +28,10 @@ class Remote:
         try:
             with DIRECT.open(request, timeout=GATEWAY_SECONDS) as answer:
                 response = json.load(answer)
-        except OSError:  # of the connection, or an HTTP status that is no success
+        except OSError as error:  # of the connection, or an HTTP status that is no success
+            reason = getattr(error, "reason", error)  # what urllib wraps where it was still sending
+            if isinstance(reason, ConnectionResetError | BrokenPipeError):  # it was reached, and ended
+                return _told(500, "Internal Server Error")
             return _told(503, "Service Unavailable")
         except (ValueError, RecursionError, HTTPException):  # no JSON, or an answer that ends in its middle
             return _told(500, "Internal Server Error")
