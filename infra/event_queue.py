@@ -14,7 +14,8 @@ from constructs import Construct
 from infra.nag import acknowledge
 
 RETENTION = Duration.days(14)
-TRIES = 3
+# Each time that Lambda takes a message counts, also where no place is free for it: AWS Lambda, "Using SQS", asks for 5.
+TRIES = 5
 TIMEOUTS = 6  # of the function, for which a message is hidden: AWS Lambda, "Using SQS", "Queue setup"
 MESSAGES = 100  # of one invocation
 WINDOW = Duration.seconds(5)  # how long an event waits for others

@@ -147,8 +147,8 @@ def test_what_comes_and_what_goes_is_put_in_a_queue_with_a_dead_letter_queue(tem
     assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     assert mapping["ScalingConfig"] == {"MaximumConcurrency": 5}
     (queue,) = [item for item in resources(template, "AWS::SQS::Queue") if "RedrivePolicy" in item]
-    assert queue["RedrivePolicy"]["maxReceiveCount"] == 3
     assert queue["VisibilityTimeout"] >= 6 * function(template, "batch worker")["Timeout"]  # AWS Lambda's guide on SQS
+    assert queue["RedrivePolicy"]["maxReceiveCount"] >= 5  # the same: a message that was throttled counts, too
     assert mapping["MaximumBatchingWindowInSeconds"] <= 30  # an arrival is searchable within a minute
 
 
