@@ -17,6 +17,7 @@ RETENTION = Duration.days(14)
 # Each time that Lambda takes a message counts, also where no place is free for it: AWS Lambda, "Using SQS", asks for 5.
 TRIES = 5
 TIMEOUTS = 6  # of the function, for which a message is hidden: AWS Lambda, "Using SQS", "Queue setup"
+SAME_ACCOUNT = "@aws-cdk/aws-events:eventsTargetQueueSameAccount"  # a feature flag of CDK
 MESSAGES = 100  # of one invocation
 WINDOW = Duration.seconds(5)  # how long an event waits for others
 
@@ -35,6 +36,7 @@ class EventQueue(Construct):
         at_once: int,
     ) -> None:
         super().__init__(scope, construct_id)
+        self.node.set_context(SAME_ACCOUNT, True)  # without it EventBridge may send for a rule of any account
         self.poison = _encrypted(self, "Poison", key)
         self.queue = _encrypted(
             self,
