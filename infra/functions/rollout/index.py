@@ -12,8 +12,16 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-# A snapshot is being taken, or every place of the reserved concurrency is busy: both pass.
-NOT_YET = ("ResourceConflictException", "SnapStartNotReadyException", "TooManyRequestsException")
+# Of Invoke, what passes by itself: AWS Lambda's API reference says to wait, or nobody but Lambda is to blame.
+NOT_YET = (
+    # a snapshot is being taken, or every place of the reserved concurrency is busy
+    *("ResourceConflictException", "SnapStartNotReadyException", "TooManyRequestsException"),
+    # a network interface is being made: vpc=isolated
+    *("ENINotReadyException", "ResourceNotReadyException", "EC2ThrottledException"),
+    # Lambda is getting the image ready, or has failed itself
+    *("CodeArtifactUserPendingException", "CodeArtifactUserDeletedException"),
+    *("SnapStartRegenerationFailureException", "ServiceException"),
+)
 PAUSE_SECONDS = 2
 RESPONSE_SECONDS = 20  # kept for telling CloudFormation, which otherwise waits for its own limit
 HEALTH = {
