@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from aws_cdk import CfnOutput, DefaultStackSynthesizer, Stack
+from aws_cdk import CfnOutput, Stack
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
@@ -16,6 +16,7 @@ from infra.monitoring import Monitoring
 from infra.package import Package
 from infra.rollout import Rollout
 from infra.settings import StackSettings
+from infra.uploads import synthesizer
 
 if TYPE_CHECKING:
     from infra.batch import Batch
@@ -25,7 +26,7 @@ class OpenClipStack(Stack):
     """API Gateway -> alias `live` -> a published version of the function, with what guards and watches them."""
 
     def __init__(self, scope: Construct, *, package: Package, settings: StackSettings) -> None:
-        uploads, told = _synthesizer(settings.asset_prefix), "OpenCLIP embeddings from a verified offline bundle"
+        uploads, told = synthesizer(settings.asset_prefix), "OpenCLIP embeddings from a verified offline bundle"
         super().__init__(scope, settings.stack_name, description=told, synthesizer=uploads)
         groups = LogGroups(self, "Logs", retention_days=settings.log_retention)
         function_log, helpers_log = groups.group("Function"), groups.group("Helpers")
@@ -130,10 +131,3 @@ class OpenClipStack(Stack):
         )
         http.add_search(search.alias)
         search_alarms.watch(monitoring, search, settings)
-
-
-def _synthesizer(prefix: str | None) -> DefaultStackSynthesizer | None:
-    """Name uploads after the stack where that is wanted; CDK's own way names them by their content alone."""
-    if prefix is None:
-        return None
-    return DefaultStackSynthesizer(bucket_prefix=f"{prefix}/", docker_tag_prefix=f"{prefix}-")

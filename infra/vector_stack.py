@@ -9,6 +9,7 @@ from constructs import Construct
 from infra.package import Package
 from infra.search_index import VectorIndex
 from infra.settings import StackSettings
+from infra.uploads import synthesizer
 
 # Metadata that no query filters by: it does not count among the 2 KB that queries may filter by.
 UNFILTERED = ("key", "etag", "about")
@@ -20,7 +21,8 @@ class VectorStack(Stack):
     """The vector bucket and the index. Both have names that are known: nothing is exported, so both can be replaced."""
 
     def __init__(self, scope: Construct, *, package: Package, settings: StackSettings) -> None:
-        super().__init__(scope, f"{settings.stack_name}-vectors", description="OpenCLIP: vectors in S3 Vectors")
+        uploads, told = synthesizer(settings.asset_prefix), "OpenCLIP: vectors in S3 Vectors"
+        super().__init__(scope, f"{settings.stack_name}-vectors", description=told, synthesizer=uploads)
         self.place = vector_index(package, settings)
         bucket = s3vectors.CfnVectorBucket(
             self,

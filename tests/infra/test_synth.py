@@ -71,20 +71,30 @@ def test_what_python_leaves_beside_a_small_function_is_no_part_of_it(
     assert templates[0] == templates[1]
 
 
+def uploads(assets: Path) -> list[str]:
+    """The names of what CDK uploads for a stack."""
+    found = json.loads(assets.read_text())
+    rows = [asset for kind in ("files", "dockerImages") for asset in found[kind].values()]
+    places = [place for asset in rows for place in asset["destinations"].values()]
+    return [place.get("objectKey") or place["imageTag"] for place in places]
+
+
+def test_the_uploads_of_every_stack_are_named_after_the_first(synth: Synth, tmp_path: Path) -> None:
+    synth(stack_name="mine", asset_prefix="mine", batch_source="photos", search="s3vectors")
+
+    stacks = sorted((tmp_path / "cdk.out").glob("*.assets.json"))
+    assert [path.name for path in stacks] == ["mine-vectors.assets.json", "mine.assets.json"]
+    names = [name for path in stacks for name in uploads(path)]
+    assert [name for name in names if not name.startswith(("mine/", "mine-"))] == []
+
+
 @pytest.mark.parametrize("shape", ["image", "layer"])
 def test_a_measured_stack_keeps_nothing_and_its_uploads_are_named_after_it(
     synth: Synth, tmp_path: Path, shape: str
 ) -> None:
     template = synth(shape, stack_name="mine", asset_prefix="mine", **SETTINGS)
 
-    assets = json.loads((tmp_path / "cdk.out" / "mine.assets.json").read_text())
-    places = [
-        place
-        for kind in ("files", "dockerImages")
-        for asset in assets[kind].values()
-        for place in asset["destinations"].values()
-    ]
-    names = [place.get("objectKey") or place["imageTag"] for place in places]
+    names = uploads(tmp_path / "cdk.out" / "mine.assets.json")
     assert len(names) >= 3
     assert [name for name in names if not name.startswith(("mine/", "mine-"))] == []
     kept = {name: item for name, item in template["Resources"].items() if "Retain" in str(item.get("DeletionPolicy"))}
