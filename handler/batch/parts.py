@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,12 +25,14 @@ class Note(NamedTuple):
 class Parts:
     """The parts of one shard, below `prefix`. Each is named by the place of its first row.
 
-    Two workers on one shard write the same parts. A part that cannot be read, or is of other rows, counts as missing.
+    Two workers on one shard write the same parts. A part that cannot be read, or is of other rows or of other
+    `settings`, those that change a vector, counts as missing.
     """
 
-    def __init__(self, store: Store, prefix: str) -> None:
+    def __init__(self, store: Store, prefix: str, settings: Mapping[str, Any]) -> None:
         self._store = store
         self._prefix = prefix
+        self._settings = dict(settings)
 
     def load(self, rows: Sequence[Row]) -> list[Result]:
         """Return the results of the first rows, as far as parts have them without a gap."""
@@ -41,14 +43,14 @@ class Parts:
             except FileNotFoundError:
                 break
             try:
-                results += _read(data, rows[len(results) :])
+                results += _read(data, rows[len(results) :], self._settings)
             except Exception:  # noqa: BLE001 - on damaged archives numpy and zipfile raise nearly anything
                 break
         return results
 
     def save(self, start: int, results: Sequence[Result]) -> None:
         """Write the results of the rows from `start` on."""
-        self._store.write(self._name(start), _written(results))
+        self._store.write(self._name(start), _written(results, self._settings))
 
     def note(self) -> Note | None:
         """Return the note that a worker left; None where there is none, or it cannot be read."""
@@ -70,7 +72,7 @@ class Parts:
         return f"{self._prefix}{start:08d}.npz"
 
 
-def _written(results: Sequence[Result]) -> bytes:
+def _written(results: Sequence[Result], settings: Mapping[str, Any]) -> bytes:
     facts = [
         [item.row.key, item.etag, item.size, item.modified, item.width, item.height]
         if isinstance(item, Embedded)
@@ -79,14 +81,17 @@ def _written(results: Sequence[Result]) -> bytes:
     ]
     vectors = [item.vector for item in results if isinstance(item, Embedded)]
     out = io.BytesIO()
-    text = np.frombuffer(json.dumps(facts).encode(), np.uint8)
-    np.savez(out, facts=text, vectors=np.stack(vectors) if vectors else np.empty((0, 0), np.float32))
+    text, by = (np.frombuffer(json.dumps(one).encode(), np.uint8) for one in (facts, settings))
+    np.savez(out, facts=text, settings=by, vectors=np.stack(vectors) if vectors else np.empty((0, 0), np.float32))
     return out.getvalue()
 
 
-def _read(data: bytes, rows: Sequence[Row]) -> list[Result]:
+def _read(data: bytes, rows: Sequence[Row], settings: Mapping[str, Any]) -> list[Result]:
     with np.load(io.BytesIO(data)) as arrays:  # numbers alone: numpy refuses pickles unless it is told otherwise
         facts, vectors = json.loads(arrays["facts"].tobytes()), iter(arrays["vectors"])
+        by = json.loads(arrays["settings"].tobytes())
+    if by != settings:
+        raise ValueError("a part of other settings")
     if not facts or [fact[0] for fact in facts] != [row.key for row in rows[: len(facts)]]:
         raise ValueError("a part of other rows")
     return [_result(row, fact, vectors) for row, fact in zip(rows, facts, strict=False)]

@@ -82,6 +82,16 @@ def test_what_failed_before_a_run_was_stopped_is_looked_at_by_the_one_that_goes_
     assert outcome == {"shard": "00000000", "skipped": False, "embedded": 100 - old, "failed": old, "resumed": 64}
 
 
+def test_parts_that_were_embedded_by_other_settings_are_not_mixed_with_new_ones(
+    made: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file's metadata says one setting of all of its vectors."""
+    interrupted(made, monkeypatch, "090.png")
+    turned = made.work._replace(settings=made.work.settings._replace(exif_orientation=True), saved_every=EVERY)
+    outcome = shard.run(PLAN, turned, 0.5)
+    assert outcome == {"shard": "00000000", "skipped": False, "embedded": 90, "failed": 10}
+
+
 @pytest.mark.parametrize("damage", [b"", b"no archive", b"PK\x03\x04 and nothing", "other rows"])
 def test_a_part_that_cannot_be_used_counts_as_missing(
     made: World, monkeypatch: pytest.MonkeyPatch, damage: bytes | str
