@@ -10,7 +10,8 @@ import pytest
 
 from benchmarks.measure.stack import SETTINGS
 from infra.function import HELPERS
-from tests.infra.conftest import Synth, resources, the_function
+from tests.infra import fake_build
+from tests.infra.conftest import Synth, resources, synthesized, the_function
 
 AUTH: dict[str, dict[str, Any]] = {
     "api_key": {},
@@ -69,6 +70,20 @@ def test_what_python_leaves_beside_a_small_function_is_no_part_of_it(
         monkeypatch.setattr("infra.function.HELPERS", tmp_path / name)
         templates.append(synth(out=f"of-{name}", batch_source="photos"))
     assert templates[0] == templates[1]
+
+
+def test_a_layer_that_changes_alone_is_a_new_version(tmp_path: Path) -> None:
+    """Or the alias would stay on the one with the layers of before. Whatever the context of cdk.json lacks."""
+    build, versions = fake_build.write(tmp_path / "build", "layer"), set[str]()
+    for libraries in (b"of before", b"of today!"):
+        (build / "layer-deps.zip").write_bytes(libraries)
+        package = json.loads((build / "package.json").read_text())
+        for row in package["artefacts"]:
+            row["bytes"] = (build / row["path"]).stat().st_size if row["path"] == "layer-deps.zip" else row["bytes"]
+        (build / "package.json").write_text(json.dumps(package))
+        made = synthesized(build, tmp_path / libraries.decode(), {})["Resources"]
+        versions |= {name for name, one in made.items() if one["Type"] == "AWS::Lambda::Version"}
+    assert len(versions) == 2
 
 
 def uploads(assets: Path) -> list[str]:
