@@ -21,6 +21,7 @@ from infra.uploads import synthesizer
 if TYPE_CHECKING:
     from infra.batch import Batch
 
+TOLD = "OpenCLIP embeddings from a verified offline bundle"
 LAYERS_COUNT = "@aws-cdk/aws-lambda:recognizeLayerVersion"  # a feature flag of CDK
 
 
@@ -28,8 +29,7 @@ class OpenClipStack(Stack):
     """API Gateway -> alias `live` -> a published version of the function, with what guards and watches them."""
 
     def __init__(self, scope: Construct, *, package: Package, settings: StackSettings) -> None:
-        uploads, told = synthesizer(settings.asset_prefix), "OpenCLIP embeddings from a verified offline bundle"
-        super().__init__(scope, settings.stack_name, description=told, synthesizer=uploads)
+        super().__init__(scope, settings.stack_name, description=TOLD, synthesizer=synthesizer(settings.asset_prefix))
         self.node.set_context(LAYERS_COUNT, True)  # without it a layer that changes alone publishes no version
         groups = LogGroups(self, "Logs", retention_days=settings.log_retention)
         function_log, helpers_log = groups.group("Function"), groups.group("Helpers")
