@@ -19,7 +19,7 @@ from infra.nag import acknowledge, objects_of, objects_of_ours
 from infra.package import Package
 from infra.rollout import Rollout
 from infra.search_index import Place
-from infra.settings import StackSettings
+from infra.settings import LANCE_MB, StackSettings
 
 ROLE = "search"  # of the package's artifacts
 REBUILD = "handler.search.rebuild_app.lambda_handler"
@@ -136,9 +136,10 @@ class Search(Construct):
 
     def _usual(self, role: iam.Role, log_group: logs.ILogGroup) -> dict[str, Any]:
         settings = self._settings
+        least = LANCE_MB if settings.search == "lance" else 0
         return {
             "architecture": ARCHITECTURES[self._package.architecture],
-            "memory_size": settings.search_memory or settings.memory,
+            "memory_size": settings.search_memory or max(settings.memory, least),
             "role": role,
             "log_group": log_group,
             "logging_format": lambda_.LoggingFormat.JSON,

@@ -31,6 +31,7 @@ Origins = Annotated[tuple[Origin, ...], BeforeValidator(lambda value: _split(val
 Buckets = Annotated[tuple[Bucket, ...], BeforeValidator(lambda value: _split(value))]
 CDKS_KEYS = re.compile(r".*[:@/-].*", re.DOTALL)  # every other key is one of ours, or a slip for one
 HYPHENATED = re.compile(r"[A-Za-z][A-Za-z0-9_]*(-[A-Za-z0-9_]+)+")  # some of CDK's, and a slip for ours
+LANCE_MB = 1_024  # LanceDB takes 350 MB beside the model
 GATEWAY_SECONDS = 29  # an HTTP API gives up at 30 in any case
 DIRECT_SECONDS = 60  # of an Invoke that no gateway waits for, unless `timeout` says otherwise
 # CloudWatch Logs takes these and no other (PutRetentionPolicy).
@@ -125,7 +126,7 @@ class StackSettings(BaseModel):
 
     # What keeps the index of the search over a batch's vectors. None: nothing of a search is deployed.
     search: Literal["lance", "s3vectors"] | None = None
-    search_memory: int | None = Field(default=None, ge=1024, le=10240)  # MB; None: as `memory`
+    search_memory: int | None = Field(default=None, ge=LANCE_MB, le=10240)  # MB; None: as `memory`, LANCE_MB at least
     search_url_buckets: Buckets = ()  # whose objects a result may have a presigned URL of
     search_url_seconds: int | None = Field(default=None, ge=1, le=604_800)  # that it holds; None: what the handler has
     log_retention: int = 30  # days

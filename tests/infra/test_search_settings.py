@@ -11,7 +11,8 @@ from infra.environment import LIMIT_BYTES, environment
 from infra.errors import PackageError, SettingsError
 from infra.settings import StackSettings
 from infra.vector_stack import bucket_name
-from tests.infra.conftest import Synth
+from tests.infra.conftest import Synth, synthesized
+from tests.infra.test_batch import function
 
 LANCE = {"batch_source": "photos", "search": "lance"}
 
@@ -28,6 +29,13 @@ LANCE = {"batch_source": "photos", "search": "lance"}
 def test_settings_that_cannot_be_meant_are_named(given: dict[str, str], says: str) -> None:
     with pytest.raises(SettingsError, match=says):
         StackSettings.from_context(given)
+
+
+def test_a_small_function_has_a_search_that_holds_lancedb(build_dir: Any, tmp_path: Path) -> None:
+    template = synthesized(build_dir("image", "x86_64"), tmp_path, {**LANCE, "memory": "512"})
+    assert function(template, "OpenCLIP embeddings")["MemorySize"] == 512
+    for says in ("OpenCLIP search", "OpenCLIP index rebuild", "OpenCLIP index updates"):
+        assert function(template, says)["MemorySize"] == 1_024
 
 
 def test_a_package_without_the_image_is_refused_with_the_command(build_dir: Any, tmp_path: Path) -> None:
