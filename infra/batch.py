@@ -54,7 +54,7 @@ class Batch(Construct):
             output=self.output,
             settings=settings,
             log_group=helpers_log,
-            vectors_sha256=package.vectors_sha256,
+            vectors_id=package.vectors_id,
         )
         self.arrivals = Arrivals(self, "Arrivals", settings=settings, key=key, worker=self.worker, worker_timeout=LIMIT)
         self.compaction = Compaction(self, "Compaction", build=build)

@@ -19,7 +19,6 @@ BUSY = (  # of Lambda, and passing
     "Lambda.SdkClientException",
 )
 MEANT = ("ShardError", "ValueError")  # of our own functions: the same would come again
-DIGITS = 12  # of the hash that names the model, as handler/batch/shard.py compares them
 PLANNED, EMBEDDED = 2, 5  # times that each is tried again; an image that ends its worker is left out by the last
 TRANSIENT = ("States.TaskFailed", "States.Timeout")  # all else: S3 was away; a worker was killed, or out of time
 
@@ -37,7 +36,7 @@ class BatchMachine(Construct):
         output: s3.IBucket,
         settings: StackSettings,
         log_group: logs.ILogGroup,
-        vectors_sha256: str,
+        vectors_id: str,
     ) -> None:
         super().__init__(scope, construct_id)
         self.node.set_context(WRITER_V2, True)  # without it CDK leaves the result writer out, and says nothing
@@ -50,7 +49,7 @@ class BatchMachine(Construct):
             retry_on_service_exceptions=False,
         )
         _retry(plan, PLANNED)
-        shards = _shards(self, worker, output, settings, vectors_sha256[:DIGITS])
+        shards = _shards(self, worker, output, settings, vectors_id)
         listed = sfn.Choice(self, "More to list").when(sfn.Condition.boolean_equals("$.planned.more", True), plan)
         # As of a nightly run with `since`. What a Distributed Map does without an item is not documented.
         nothing = sfn.Succeed(self, "Nothing to embed")

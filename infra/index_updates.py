@@ -26,19 +26,18 @@ class IndexUpdates(EventQueue):
         timeout: Duration,
         bucket: s3.IBucket,
         ours: bool,
-        vectors_sha256: str,
+        vectors_id: str,
     ) -> None:
         super().__init__(scope, construct_id, key=key, function=function, timeout=timeout, at_once=AT_ONCE)
         self.function = function
         if ours:
             _send_events(bucket)
-        model = vectors_sha256[:12]
         self.take(
             "Written",
             "Vectors that the index does not have yet",
             bucket=bucket.bucket_name,
             kinds=["Object Created"],
-            prefixes=[f"{kind}/model={model}/run=arrivals/" for kind in ("vectors", "deletions")],
+            prefixes=[f"{kind}/model={vectors_id}/run=arrivals/" for kind in ("vectors", "deletions")],
         )
 
 

@@ -20,6 +20,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9]+)?")  # of an artifa
 OWN = "handler_ext"  # the name of code of the user's own, where it is packaged
 OWN_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 LEAST_MEMORY, MOST_MEMORY = 512, 10_240  # MB, as infra/settings.py takes them
+DIGITS = 12  # of a hash, in names: as handler/batch/shard.py has it
 METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
 CONTEXTS = ("image", "search")  # roles that are a directory for Docker to build
 ROLES = {"image": ("image",), "layer": ("function", "models")}  # what each shape cannot do without
@@ -49,6 +50,11 @@ class Package:
     def vectors_sha256(self) -> str:
         """Name which vectors may be compared: the bundle's, unless code of the user's own preprocesses."""
         return self.own_preprocessing or self.manifest_sha256
+
+    @property
+    def vectors_id(self) -> str:
+        """The beginning of `vectors_sha256`, as names of indexes and of a batch's files have it."""
+        return self.vectors_sha256[:DIGITS]
 
 
 def read_package(build: Path, handler: Path) -> Package:

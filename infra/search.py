@@ -65,7 +65,7 @@ class Search(Construct):
             timeout=UPDATE_LIMIT,
             bucket=output,
             ours=settings.batch_output is None,
-            vectors_sha256=package.vectors_sha256,
+            vectors_id=package.vectors_id,
         )
         self._tell(scope)
 

@@ -64,4 +64,4 @@ def bucket_name(settings: StackSettings) -> str:
 
 def index_name(package: Package) -> str:
     """Name the index after the bundle."""
-    return f"openclip-{package.vectors_sha256[:12]}"
+    return f"openclip-{package.vectors_id}"

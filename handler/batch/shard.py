@@ -110,11 +110,7 @@ def run(plan: str, work: Work, max_failed: float, again: bool = False, model: st
     except (ValueError, FileNotFoundError) as error:
         raise ShardError(f"{plan}: {error}: plan the run again under another name") from error
     embedded, failed, resumed = work.embed(rows, parts, again)
-    try:
-        _check_failures(plan, embedded, failed, max_failed)
-    except ShardError:
-        parts.remove()  # they hold the failures, and the next run is to see what was done about them
-        raise
+    _check_failures(plan, embedded, failed, max_failed)
     if failed:
         work.store.write(work.target("errors", partition, name, "jsonl"), error_lines(failed))
     # The vectors come last: where they are, the shard is done.
