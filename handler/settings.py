@@ -169,6 +169,11 @@ class Settings(NamedTuple):
         ),
     ] = ""
 
+    @property
+    def of_vectors(self) -> dict[str, bool]:
+        """What of it changes a vector, as files and indexes of vectors say it."""
+        return {"exif_orientation": self.exif_orientation, "normalize": True}
+
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
         """Read the `OPENCLIP_` variables.

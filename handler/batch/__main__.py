@@ -7,18 +7,20 @@ import os
 import sys
 import time
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from handler import manifest
-from handler.batch import shard
+from handler.batch import changes, shard
 from handler.batch.arrivals import PARTITION
 from handler.batch.files import explained
-from handler.batch.folder_plan import plan
+from handler.batch.folder_plan import Since, compare, plan, planned
 from handler.batch.processes import outcomes
 from handler.batch.settings import share
 from handler.batch.store import Directory
 from handler.errors import ApiError, StartError, counted
+from handler.service import vectors_sha256
 from handler.settings import Settings
 
 RUN = "local"
@@ -28,6 +30,9 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns its exit status: 0 all images, 3 some failed, 1 a shard failed, 130 interrupted."""
     parser = _parser()
     options = parser.parse_args(arguments)
+    options.run = options.run or (_name_by_time() if options.changes else RUN)
+    if options.max_failed is None:
+        options.max_failed = 1.0 if options.changes else 0.5
     if not options.source.is_dir():
         parser.error(f"{options.source} is not a directory: name the folder that holds the images")
     if shard.PLAN.fullmatch(f"runs/{options.run}/plan/00000000.jsonl") is None or options.run == PARTITION:
@@ -54,11 +59,20 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m handler.batch", description=__doc__)
     parser.add_argument("source", type=_folder, help="folder of images; its subfolders are read too")
     parser.add_argument("--output", type=_folder, required=True, help="directory for plan, vectors and errors")
-    parser.add_argument("--run", default=RUN, help="name of the run; the same name goes on where it stopped")
+    parser.add_argument(
+        "--run", help=f"name of the run; the same name goes on where it stopped ({RUN}; with --changes the time)"
+    )
+    parser.add_argument(
+        "--changes", action="store_true", help="embed what is new or changed since the runs of this output"
+    )
     parser.add_argument("--shard-size", type=_positive, default=1000, help="images in one Parquet file (1000)")
     parser.add_argument("--processes", type=_positive, default=os.cpu_count() or 1, help="processes (one a processor)")
     parser.add_argument("--tolerated-shards", type=float, default=5, help="percent of the shards that may fail (5)")
-    parser.add_argument("--max-failed", type=float, default=0.5, help="share of a shard that may fail (0.5)")
+    parser.add_argument(
+        "--max-failed",
+        type=float,
+        help="share of a shard that may fail (0.5; with --changes 1: it has what failed before)",
+    )
     return parser
 
 
@@ -80,14 +94,18 @@ def _image_formats() -> tuple[str, ...]:
 
 def _run(options: argparse.Namespace) -> int:
     store = Directory(options.output)
-    planned = plan(options.source, store, options.run, options.shard_size, _image_formats)
-    if not _is(options.source, planned["source"]):
-        raise StartError(f"run {options.run!r} in {options.output} is of {planned['source']}: give another --run")
-    names = [f"{planned['prefix']}{number:08d}.jsonl" for number in range(planned["shards"])]
-    left_out = counted(planned["left_out"], "other file")
-    print(f"{counted(planned['images'], 'image')} in {counted(planned['shards'], 'shard')}; {left_out} left out")
-    if links := planned["links"]:
-        print(f"{counted(links, 'link')} to a directory not followed: what lies behind is embedded by a run of its own")
+    before = planned(store, options.run)
+    since = (lambda: _since(store, options)) if options.changes else None
+    found = plan(options.source, store, options.run, options.shard_size, _image_formats, since)
+    if not _is(options.source, found["source"]):
+        raise StartError(f"run {options.run!r} in {options.output} is of {found['source']}: give another --run")
+    _print_plan(found)
+    if before and not before.get("changes"):  # whose plan has a part of the folder
+        _print_changes(options, store, found)
+    return _embed(options, [f"{found['prefix']}{number:08d}.jsonl" for number in range(found["shards"])])
+
+
+def _embed(options: argparse.Namespace, names: list[str]) -> int:
     totals = {"embedded": 0, "failed": 0, "skipped": 0, "shards_failed": 0, "failed_before": 0}
     started, stopped = time.monotonic(), False
     running = outcomes(names, options.source, options.output, options.max_failed, options.processes)
@@ -100,7 +118,7 @@ def _run(options: argparse.Namespace) -> int:
     print(
         f"{totals['embedded']:,} embedded, {totals['failed']:,} failed, {_before(totals)}, "
         f"{counted(totals['shards_failed'], 'shard')} failed; {time.monotonic() - started:.1f} s; "
-        f"results in {str(options.output).encode(errors='backslashreplace').decode()}"
+        f"results in {_printable(options.output)}"
     )
     if stopped:
         print(
@@ -109,6 +127,50 @@ def _run(options: argparse.Namespace) -> int:
             file=sys.stderr,
         )
     return 1 if totals["shards_failed"] else 3 if totals["failed"] or totals["failed_before"] else 0
+
+
+def _since(store: Directory, options: argparse.Namespace) -> Since:
+    settings = Settings.from_env()
+    model = vectors_sha256(settings)[: shard.DIGITS]
+    summaries = {run: planned(store, run) for run in store.folders("runs/")}
+    runs = [run for run, found in summaries.items() if found and _is(options.source, found["source"])]
+    if not runs:
+        raise StartError(f"{_printable(options.output)} has no run of this folder: the first one is without --changes")
+    before = changes.embedded_before(store, runs, model, settings.of_vectors)
+    return Since(before, f"deletions/model={model}/run={options.run}/")
+
+
+def _print_plan(found: dict[str, Any]) -> None:
+    if counts := found.get("changes"):
+        print(f"since the runs before: {changes.told(counts)}, {counts['unchanged']:,} unchanged")
+    left_out = counted(found["left_out"], "other file")
+    print(f"{counted(found['images'], 'image')} in {counted(found['shards'], 'shard')}; {left_out} left out")
+    if links := found["links"]:
+        print(f"{counted(links, 'link')} to a directory not followed: what lies behind is embedded by a run of its own")
+
+
+def _print_changes(options: argparse.Namespace, store: Directory, found: dict[str, Any]) -> None:
+    """Tell what this run leaves out: it has the images that the folder had when it was planned."""
+    since = changes.planned_before(store, found)
+    if since is None:
+        return
+    compare(options.source, _image_formats(), since)
+    counts = since.counts()
+    if counts["new"] or counts["changed"] or counts["gone"]:
+        print(
+            f"the folder has changed since this run was planned ({changes.told(counts)}): when it is done, the same "
+            "command with --changes embeds what is new or changed",
+            file=sys.stderr,
+        )
+
+
+def _name_by_time() -> str:
+    now = datetime.now(UTC)
+    return f"{now:%Y%m%d-%H%M%S}-{now.microsecond // 1000:03}"
+
+
+def _printable(path: Path) -> str:
+    return str(path).encode(errors="backslashreplace").decode()
 
 
 def _is(source: Path, planned: str) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 
 from handler.batch.one_by_one import ENDED
 from handler.batch.reader import OneByOne, now
-from handler.batch.rows import Embedded, Failed, Row, endings, error_lines, json_lines
+from handler.batch.rows import Embedded, Failed, Row, deletion_lines, endings, error_lines, json_lines
 from handler.batch.shard import Work
 
 PARTITION = "arrivals"  # as `run=arrivals`: readers of a Hive layout stop at a directory that is no key=value
@@ -115,7 +115,7 @@ def _store(work: Work, embedded: list[Embedded], failed: list[Failed]) -> set[Ke
     if broken:
         work.store.write(work.target("errors", PARTITION, name, "jsonl"), error_lines(broken))
     if failed:  # what was replaced by a broken image has no vector any more
-        lines = json_lines({"bucket": row.bucket, "key": row.key, "seen_at": row.seen_at} for row, _, _ in failed)
+        lines = deletion_lines((row.bucket, row.key, row.seen_at) for row, _, _ in failed)
         work.store.write(work.target("deletions", PARTITION, name, "jsonl"), lines)
     if embedded:
         work.store.write_once(work.target("vectors", PARTITION, name, "parquet"), work.parquet(embedded))

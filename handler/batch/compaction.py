@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from handler.batch import parquet
 from handler.batch.reader import AT_ONCE
-from handler.batch.rows import Embedded, json_lines
+from handler.batch.rows import Embedded, deletion_lines, json_lines, read_deletions
 from handler.batch.store import Entry, Store
 
 MINUTE = 60_000  # milliseconds
@@ -137,8 +137,7 @@ def _order(item: Embedded) -> tuple[Any, ...]:
 
 
 def _add_deletions(deletions: dict[Key, int], data: bytes) -> None:
-    lines = [json.loads(line) for line in data.splitlines()]
-    for bucket, key, seen in [(str(line["bucket"]), str(line["key"]), int(line["seen_at"])) for line in lines]:
+    for bucket, key, seen in read_deletions(data):
         deletions[bucket, key] = max(seen, deletions.get((bucket, key), 0))
 
 
@@ -155,8 +154,8 @@ def _write(store: Store, model: str, found: Found) -> list[str]:
     seen = _latest(item for items in kept.values() for item in items)
     gone = [key for key, at in sorted(found.deletions.items()) if at >= seen.get(key, 0)]
     if gone:
-        lines = [{"bucket": key[0], "key": key[1], "seen_at": found.deletions[key]} for key in gone]
-        outputs[f"deletions/model={model}/{ARRIVALS}/{base}.jsonl"] = json_lines(lines)
+        lines = deletion_lines((*key, found.deletions[key]) for key in gone)
+        outputs[f"deletions/model={model}/{ARRIVALS}/{base}.jsonl"] = lines
     for name, data in outputs.items():
         store.write(name, data)
         if store.read(name) != data:

@@ -5,21 +5,35 @@ import os
 import secrets
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from handler.batch.changes import Changes, Look
 from handler.batch.files import files_below
 from handler.batch.reader import now
-from handler.batch.rows import endings, json_lines
+from handler.batch.rows import deletion_lines, endings, json_lines
 from handler.batch.store import Directory
 from handler.errors import StartError
 
 
+class Since(NamedTuple):
+    """What a run of changes compares with, and where it records what is outdated: a folder of deletions."""
+
+    changes: Changes
+    deletions: str
+
+
 def plan(
-    source: Path, store: Directory, run: str, shard_size: int, formats: Callable[[], Iterable[str]] = tuple
+    source: Path,
+    store: Directory,
+    run: str,
+    shard_size: int,
+    formats: Callable[[], Iterable[str]] = tuple,
+    since: Callable[[], Since] | None = None,
 ) -> dict[str, Any]:
     """List the images below `source` into plan files of `shard_size` rows, and return the plan's summary.
 
-    `formats` tells what the bundle decodes besides the formats that every bundle does, once that has to be known.
+    `formats` tells what the bundle decodes besides the formats that every bundle does, and `since` what is left out
+    for it is unchanged; both are asked once that has to be known.
 
     A run that was planned before keeps its plan: nothing is listed again. Files whose names begin with a dot, names
     that are not UTF-8, and other kinds of files are left out; the summary counts them, and the links to directories,
@@ -28,37 +42,70 @@ def plan(
     Raises StartError for a directory that may not be read: its images would be missing from the run for ever; and for
     a summary that is none.
     """
-    summary = f"runs/{run}/plan.json"
-    if store.exists(summary):
-        known = _known(store.read(summary), run)
+    if known := planned(store, run):
         _remove_others(store, run, known["prefix"])
         return known
-    found = _written(source, store, f"runs/{run}/plan/{secrets.token_hex(4)}/", shard_size, endings(formats()))
-    store.write_once(summary, json.dumps(found, sort_keys=True).encode())  # escaped: the source may not be UTF-8
-    return plan(source, store, run, shard_size, formats)
+    listing, compared = secrets.token_hex(4), since() if since else None
+    prefix, taken = f"runs/{run}/plan/{listing}/", endings(formats())
+    found = _written(source, store, prefix, shard_size, taken, compared.changes if compared else None)
+    if compared:
+        found = _recorded(found, compared, f"{compared.deletions}{listing}.jsonl", store)
+    # Escaped: the source may not be UTF-8.
+    store.write_once(_summary(run), json.dumps(found, sort_keys=True).encode())
+    return plan(source, store, run, shard_size, formats, since)
 
 
-def _written(source: Path, store: Directory, prefix: str, shard_size: int, taken: tuple[str, ...]) -> dict[str, Any]:
+def planned(store: Directory, run: str) -> dict[str, Any] | None:
+    """Return a run's summary; None where it was not planned. Raises StartError for a summary that is none."""
+    try:
+        return _known(store.read(_summary(run)), run)
+    except FileNotFoundError:
+        return None
+
+
+def compare(source: Path, formats: Iterable[str], changes: Changes) -> None:
+    """Show all images below `source` to `changes`. Raises StartError for a directory that may not be read."""
+    for name, facts in _images(source, endings(formats), lambda _: None, lambda _: None):
+        changes.takes(name, facts)
+
+
+def _summary(run: str) -> str:
+    return f"runs/{run}/plan.json"
+
+
+def _recorded(found: dict[str, Any], since: Since, name: str, store: Directory) -> dict[str, Any]:
+    """Record what is outdated; returns the summary with what changed.
+
+    A millisecond before the listing, so that the vectors of what was changed come after it.
+    """
+    since.changes.check(Path(found["source"]))
+    if outdated := since.changes.outdated():
+        store.write(name, deletion_lines(("", key, found["listed_at"] - 1) for key in outdated))
+    return {**found, "changes": since.changes.counts()}
+
+
+def _written(
+    source: Path, store: Directory, prefix: str, shard_size: int, taken: tuple[str, ...], changes: Changes | None
+) -> dict[str, Any]:
     """Write the plan files, and return the summary."""
-    listed_at, shards, images, size, left_out = now(), 0, 0, 0, 0
+    listed_at, shards, images, size = now(), 0, 0, 0
     rows: list[dict[str, Any]] = []
+    left_out: list[Path] = []
     links: list[Path] = []
-    for path, facts in _listed(source, links.append):
-        name = path.relative_to(source).as_posix()
-        if not _is_image(name, taken):
-            left_out += 1
+    for name, facts in _images(source, taken, left_out.append, links.append):
+        if changes and not changes.takes(name, facts):
             continue
         size += facts.st_size
         images += 1
-        rows.append({"bucket": "", "key": name, "size": facts.st_size, "seen_at": listed_at})
+        rows.append({"bucket": "", "key": name, **Look.at(facts)._asdict(), "seen_at": listed_at})
         if len(rows) == shard_size:
             store.write(f"{prefix}{shards:08d}.jsonl", json_lines(rows))
             shards, rows = shards + 1, []
     if rows:
         store.write(f"{prefix}{shards:08d}.jsonl", json_lines(rows))
         shards += 1
-    counts = {"shards": shards, "images": images, "bytes": size, "left_out": left_out, "links": len(links)}
-    return {"prefix": prefix, **counts, "source": str(source.absolute())}
+    counts = {"shards": shards, "images": images, "bytes": size, "left_out": len(left_out), "links": len(links)}
+    return {"prefix": prefix, "listed_at": listed_at, **counts, "source": str(source.absolute())}
 
 
 def _known(data: bytes, run: str) -> dict[str, Any]:
@@ -76,9 +123,17 @@ def _remove_others(store: Directory, run: str, kept: str) -> None:
             store.clear(folder)
 
 
-def _listed(source: Path, linked: Callable[[Path], None]) -> Iterator[tuple[Path, os.stat_result]]:
+def _images(
+    source: Path, taken: tuple[str, ...], left_out: Callable[[Path], None], linked: Callable[[Path], None]
+) -> Iterator[tuple[str, os.stat_result]]:
+    """Yield each image's name with its facts; `left_out` and `linked` are told of other files and of linked folders."""
     try:
-        yield from files_below(source, linked)
+        for path, facts in files_below(source, linked):
+            name = path.relative_to(source).as_posix()
+            if _is_image(name, taken):
+                yield name, facts
+            else:
+                left_out(path)
     except PermissionError as error:
         raise StartError(
             f"{error.filename} cannot be read: allow this user to read it, or give a folder without it"

@@ -64,6 +64,17 @@ def read_plan(data: bytes) -> list[Row]:
     return rows
 
 
+def read_deletions(data: bytes) -> list[tuple[str, str, int]]:
+    """Read a list of what is gone: bucket, key and seen_at. Raises ValueError, KeyError or TypeError."""
+    lines = [json.loads(line) for line in data.splitlines()]
+    return [(str(line["bucket"]), str(line["key"]), int(line["seen_at"])) for line in lines]
+
+
+def deletion_lines(gone: Iterable[tuple[str, str, int]]) -> bytes:
+    """Write what is gone: bucket, key and seen_at a line."""
+    return json_lines({"bucket": bucket, "key": key, "seen_at": seen_at} for bucket, key, seen_at in gone)
+
+
 def json_lines(objects: Iterable[dict[str, Any]]) -> bytes:
     """Write objects a line each, in one form, so that the same rows give the same bytes."""
     return "".join(json.dumps(item, ensure_ascii=False, sort_keys=True) + "\n" for item in objects).encode()

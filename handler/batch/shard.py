@@ -35,11 +35,6 @@ class Work(NamedTuple):
     saved_every: int = SAVED_EVERY
     int8: bool = False
 
-    @property
-    def changes(self) -> dict[str, Any]:
-        """The settings that change a vector."""
-        return {"exif_orientation": self.settings.exif_orientation, "normalize": True}
-
     def target(self, kind: str, partition: str, name: str, suffix: str) -> str:
         """Name an output: `kind` is vectors, errors, deletions or parts."""
         return f"{kind}/model={self.manifest_sha256[:DIGITS]}/run={partition}/{name}.{suffix}"
@@ -76,7 +71,7 @@ class Work(NamedTuple):
 
     def parquet(self, embedded: list[Embedded]) -> bytes:
         """Return the results as Parquet, with what changes a vector in the file's metadata."""
-        settings = self.changes
+        settings: dict[str, Any] = self.settings.of_vectors
         entry = self.model.entry
         if self.int8:  # by the API's scale: handler/endpoints/quantize.py
             settings |= {"vectors": "int8", "scale": quantize.scale(entry.embed_dim)}
@@ -100,7 +95,7 @@ def run(plan: str, work: Work, max_failed: float, again: bool = False, model: st
     name, partition = matched["shard"], matched["run"]
     target = work.target("vectors", partition, name, "parquet")
     prefix = work.target("parts", partition, name, "npz").removesuffix(".npz") + "/"
-    parts = Parts(work.store, prefix, work.changes)
+    parts = Parts(work.store, prefix, work.settings.of_vectors)
     if work.store.exists(target):
         parts.remove()  # of a worker that was killed between the two
         before = _failed_before(work, work.target("errors", partition, name, "jsonl"))

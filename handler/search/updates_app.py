@@ -85,5 +85,4 @@ def _about() -> About:
     settings = Settings.from_env(os.environ)
     ours = manifest.load(settings.bundle_dir)
     entry = ours.model(None)
-    changes = {"exif_orientation": settings.exif_orientation, "normalize": True}
-    return About(entry.id, vectors_sha256(settings), changes, entry.embed_dim)
+    return About(entry.id, vectors_sha256(settings), settings.of_vectors, entry.embed_dim)

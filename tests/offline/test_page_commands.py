@@ -136,6 +136,7 @@ def test_a_folder_becomes_files_an_index_and_hits(shell: Shell) -> None:
     photos(here.folder / "photos", 60, 2)
     (here.folder / "build").symlink_to(shell.folder / "build")
     here.follow(block("docs/collections.md", COLLECTIONS, "$ pip install arro3"), 0, 3)
+    here.follow(block("docs/collections.md", COLLECTIONS, "$ rm photos/"), 0, 3)
     searching = block("docs/collections.md", COLLECTIONS, "$ python -m handler.search rebuild")
     (rebuild, shown), (serve, _), (ask, answer) = commands(searching.text)
     assert not (found := difference(shown, here.run(rebuild))), found

@@ -103,6 +103,14 @@ def test_a_folder_alone_is_enough(repository: Path) -> None:
     assert (repository / "vectors" / "runs" / "local" / "plan.json").is_file()
 
 
+def test_changes_are_a_run_of_their_own(repository: Path) -> None:
+    for _ in range(2):
+        assert ended(repository, "start", "photos", "--changes")[0] == 3
+    plans = [json.loads(path.read_text()) for path in (repository / "vectors" / "runs").glob("*/plan.json")]
+    assert len(plans) == 2
+    assert all(plan["arguments"][-1] == "--changes" for plan in plans)
+
+
 def test_ctrl_c_lets_the_run_end_itself_and_says_how_it_goes_on(repository: Path) -> None:
     process = started(repository, "start", "slowly", "--output", "out")
     deadline = time.monotonic() + 120
@@ -126,6 +134,7 @@ def test_ctrl_c_lets_the_run_end_itself_and_says_how_it_goes_on(repository: Path
         (("start", "nowhere", "--output", "out"), "nowhere is no folder"),
         (("start", "photos", "--output", "out", "--run", "a b"), "use letters"),
         (("start", "photos", "--output", "out", "--since", "2026-01-01"), "--since is for a bucket"),
+        (("start", "s3://photos/2026/", "--changes"), "--changes is for a folder of this machine"),
         (("start", "photos", "--output", "out", "--bundle", "photos"), "python -m layer build"),
         (("status", "--output", "out"), "has no runs"),
         (("errors", "--output", "out"), "has no runs"),

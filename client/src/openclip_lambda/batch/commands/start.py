@@ -42,13 +42,18 @@ def add_start(commands: Any) -> None:
     )
     parser.add_argument("source", help="s3://bucket/prefix of the deployment, or a folder of this machine")
     parser.add_argument(
-        "--run", dest="name", help="its name: the same again does what is missing; default: the time, or `local`"
+        "--run",
+        dest="name",
+        help="its name: the same again does what is missing; default: the time, or `local` of a folder",
     )
     parser.add_argument(
         "--since", metavar="TIME", help="only objects modified since, such as 2026-01-31 or 2026-01-31T12:00Z"
     )
     parser.add_argument(
         "--shard-size", type=number(1, LARGEST_SHARD), metavar="N", help="images in one Parquet file; default: 1000"
+    )
+    parser.add_argument(
+        "--changes", action="store_true", help="of a folder: what is new or changed since the runs of its output"
     )
     parser.add_argument("--wait", action="store_true", help="stay until a run on AWS is over")
     _local(parser)
@@ -79,7 +84,9 @@ def _start(options: argparse.Namespace) -> int:
     if not options.source.startswith("s3://"):
         if not options.source:
             raise ClientError(EMPTY)
-        return _folder(options, Path(options.source), options.name or LOCAL)
+        return _folder(options, Path(options.source), options.name or (_new_name() if options.changes else LOCAL))
+    if options.changes:
+        raise ClientError("--changes is for a folder of this machine: of a bucket, --since takes what was modified")
     if options.output:
         raise ClientError("--output is for a folder of this machine: a bucket's results lie in the deployment's bucket")
     bucket, prefix = split(options.source)
@@ -129,12 +136,14 @@ def _folder(options: argparse.Namespace, source: Path, run: str) -> int:
     if not source.is_dir():
         raise ClientError(f"{source} is no folder: name one, or s3://bucket/prefix")
     if getattr(options, "since", None):
-        raise ClientError("--since is for a bucket: a folder is read as a whole")
+        raise ClientError("--since is for a bucket: of a folder, --changes takes what is new or changed")
     output: Path = options.output or OUTPUT
     arguments = [str(source), "--output", str(output), "--run", checked_run(run)]
     for name in ("shard_size", "processes"):
         if value := getattr(options, name, None):
             arguments += [f"--{name.replace('_', '-')}", str(value)]
+    if getattr(options, "changes", False):
+        arguments.append("--changes")
     planned = results.plan(Directory(output), run)
     if planned and not _is(source, planned.source):
         raise ClientError(f"run {run} in {output} is of {planned.source}: give another --run, or another --output")

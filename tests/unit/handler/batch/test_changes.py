@@ -1,0 +1,180 @@
+"""`python -m handler.batch --changes`: what is found afterwards is what the folder has, and only changes are embedded.
+
+The output is read as docs/collections.md tells users to read it.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from handler.batch import __main__ as command
+from handler.batch import shard
+from handler.batch.reader import FolderReader, Found
+from handler.batch.rows import Row
+from handler.batch.store import Directory
+from tests.unit.batch_world import newest, png, vector
+from tests.unit.fake_bundle import FakeFunction
+
+
+class Folder:
+    """A folder and its output, embedded by the engine of tests/unit/fake_bundle.py, in this process."""
+
+    def __init__(self, root: Path) -> None:
+        self.photos, self.output, self._bundle = root / "photos", root / "out", root / "bundle"
+        self.photos.mkdir()
+        self.read: list[str] = []
+        self.stop = False
+
+    def put(self, name: str, red: int, at: int | None = None) -> None:
+        """Write an image, modified `at` seconds since 1970."""
+        (self.photos / name).write_bytes(png(red))
+        if at:
+            os.utime(self.photos / name, (at, at))
+
+    def outcomes(self, names: list[str], source: Path, output: Path, limit: float, _: int) -> Iterator[dict[str, Any]]:
+        service = FakeFunction(self._bundle).service
+        reader, read = FolderReader(source, service.settings.max_object_bytes), self.read
+
+        class Reader:
+            def read(self, row: Row) -> Found:
+                read.append(row.key)
+                return reader.read(row)
+
+        model, digest = service.model(None), service.models.vectors_sha256
+        work = shard.Work(model, digest, service.settings, Reader(), Directory(output))
+        for name in names:
+            if self.stop:
+                raise KeyboardInterrupt
+            try:
+                yield shard.run(name, work, limit)
+            except shard.ShardError as error:
+                yield {"error": str(error)}
+
+    def run(self, *options: str) -> int:
+        self.read.clear()
+        return command.main([str(self.photos), "--output", str(self.output), *options])
+
+    def found(self) -> dict[str, list[float]]:
+        return newest(self.output)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folder:
+    made = Folder(tmp_path)
+    FakeFunction(tmp_path / "bundle")
+    monkeypatch.setenv("OPENCLIP_BUNDLE_DIR", str(tmp_path / "bundle"))
+    monkeypatch.setattr(command, "outcomes", made.outcomes)
+    for number in range(6):
+        made.put(f"{number}.png", number, 1_700_000_000)
+    assert made.run() == 0
+    return made
+
+
+def test_what_is_found_is_what_the_folder_has_and_only_changes_are_embedded(
+    folder: Folder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder.put("new.png", 100)
+    folder.put("1.png", 101)  # of the same size: of one color as before
+    folder.put("2.png", 102, 1_600_000_000)  # replaced by an older file
+    (folder.photos / "3.png").write_bytes(b"no image")
+    (folder.photos / "4.png").unlink()
+    capsys.readouterr()
+    assert folder.run("--changes") == 3
+    assert "1 new, 3 changed, 1 gone, 2 unchanged\n4 images in 1 shard" in capsys.readouterr().out
+    assert sorted(folder.read) == ["1.png", "2.png", "3.png", "new.png"]
+    wanted = {"0.png": 0, "1.png": 101, "2.png": 102, "5.png": 5, "new.png": 100}
+    found = folder.found()
+    assert found.keys() == wanted.keys()
+    assert all(found[name] == pytest.approx(vector(red)) for name, red in wanted.items())
+
+    folder.put("4.png", 4, 1_700_000_000)  # it comes back as it was
+    assert folder.run("--changes") == 3
+    assert sorted(folder.read) == ["3.png", "4.png"]  # and what failed is tried again
+    assert folder.found()["4.png"] == pytest.approx(vector(4))
+
+
+def test_a_run_of_changes_that_was_stopped_is_made_good_by_the_next(folder: Folder) -> None:
+    folder.put("1.png", 101)
+    folder.put("new.png", 100)
+    folder.stop = True
+    assert folder.run("--changes") == 130
+    assert "1.png" not in folder.found()  # the image that it shows is not there any more
+    folder.stop = False
+    assert folder.run("--changes") == 0
+    assert folder.read == ["1.png", "new.png"]
+    assert folder.found()["1.png"] == pytest.approx(vector(101))
+    assert folder.run("--changes") == 0
+    assert folder.read == []
+
+
+def test_a_stopped_run_of_changes_goes_on_under_its_name(folder: Folder) -> None:
+    folder.put("new.png", 100)
+    folder.stop = True
+    assert folder.run("--changes", "--run", "june") == 130
+    folder.stop = False
+    folder.put("later.png", 99)
+    assert folder.run("--run", "june") == 0
+    assert folder.read == ["new.png"]
+
+
+def test_other_settings_of_vectors_embed_all_anew(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENCLIP_EXIF_ORIENTATION", "true")
+    assert folder.run("--changes") == 0
+    assert len(folder.read) == 6
+
+
+def test_images_that_failed_before_stop_no_run_of_changes(folder: Folder) -> None:
+    for number in range(30):
+        (folder.photos / f"broken-{number}.png").write_bytes(b"no image")
+    assert folder.run("--changes") == 3
+    assert folder.run("--changes") == 3
+    assert len(folder.read) == 30
+
+
+def test_a_folder_without_any_image_takes_nothing_away(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
+    """As where a drive is not mounted."""
+    before = folder.found()
+    for path in folder.photos.iterdir():
+        path.unlink()
+    assert folder.run("--changes") == 1
+    assert "photos has no image, and 6 images of it had been embedded: see that its drive" in capsys.readouterr().err
+    assert folder.found() == before
+
+
+def test_without_a_run_before_there_are_no_changes(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
+    assert folder.run("--changes", "--output", f"{folder.output}-2") == 1
+    assert "has no run of this folder: the first one is without --changes" in capsys.readouterr().err
+
+
+def test_the_same_command_tells_what_it_does_not_embed(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
+    said = "the folder has changed since this run was planned"
+    assert folder.run() == 0
+    assert said not in capsys.readouterr().err
+    folder.put("new.png", 100)
+    folder.put("1.png", 101)
+    (folder.photos / "4.png").unlink()
+    assert folder.run() == 0
+    assert folder.read == []
+    assert f"{said} (1 new, 1 changed, 1 gone): when it is done, the same command with --changes" in (
+        capsys.readouterr().err
+    )
+
+
+def test_a_plan_of_an_earlier_version_is_not_compared(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
+    (path,) = folder.output.glob("runs/local/plan/*/00000000.jsonl")
+    path.write_text(path.read_text().replace('"modified"', '"other"'))
+    folder.put("new.png", 100)
+    assert folder.run() == 0
+    assert "has changed" not in capsys.readouterr().err
+
+
+def test_a_file_of_vectors_that_cannot_be_read_is_named(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
+    (path,) = folder.output.glob("vectors/*/*/*.parquet")
+    path.write_bytes(path.read_bytes()[:-8])
+    assert folder.run("--changes") == 1
+    told = capsys.readouterr().err
+    assert f"{path.relative_to(folder.output)} of the output: no Parquet file, or not all of one" in told
+    assert "remove it, and give --run local" in told
