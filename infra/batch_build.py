@@ -34,16 +34,17 @@ class Build(NamedTuple):
     ) -> lambda_.Function:
         """Make a function; `variables` come on top of the handler's settings and of the output bucket's name."""
         settings = self.settings
+        memory = settings.batch_memory or settings.memory
         function = lambda_.Function(
             scope,
             construct_id,
             **code_of(self.package, self.layers, HANDLER),
             description=f"OpenCLIP batch {what}, bundle {self.package.manifest_sha256[:12]}",
             architecture=ARCHITECTURES[self.package.architecture],
-            memory_size=settings.batch_memory or settings.memory,
+            memory_size=memory,
             timeout=LIMIT,
             ephemeral_storage_size=Size.mebibytes(settings.ephemeral_storage),
-            environment=environment(settings, {"OPENCLIP_BATCH_OUTPUT": self.output.bucket_name, **variables}),
+            environment=environment(settings, {"OPENCLIP_BATCH_OUTPUT": self.output.bucket_name, **variables}, memory),
             role=role,
             log_group=self.log_group,
             logging_format=lambda_.LoggingFormat.JSON,

@@ -22,22 +22,27 @@ LIMITS = (
     "threads",
     "jpeg_decoding",
 )  # settings that the handler has a default for
+OF_MEMORY = ("model_memory_mb", "threads")  # which are meant for the API's `memory`
 LIMIT_BYTES = 4096  # Lambda's, of all variables as JSON
 LISTS = ("allowed_buckets", "search_url_buckets")  # settings of any length that come into an environment
 TOKEN = re.compile(r"\$\{Token\[.*?]\}")  # CDK's, of a bucket's name that CloudFormation gives
 LONGEST_NAME = 63  # of a bucket
 
 
-def environment(settings: StackSettings, more: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the variables of a function, with `more` of its own. Raises SettingsError where Lambda takes fewer.
+def environment(
+    settings: StackSettings, more: Mapping[str, str] | None = None, memory: int | None = None
+) -> dict[str, str]:
+    """Return the variables of a function, with `more` of its own.
 
-    CORS is none of them: the gateway answers for it (api.py).
+    Where its `memory` (MB) is not the API's, the handler takes what that buys in place of the settings OF_MEMORY.
+    CORS is none of the variables: the gateway answers for it (api.py). Raises SettingsError where Lambda takes fewer.
     """
+    limits = [name for name in LIMITS if memory in (None, settings.memory) or name not in OF_MEMORY]
     variables = {
         "OPENCLIP_BUNDLE_DIR": BUNDLE_DIR,
         "OPENCLIP_CACHE_DIR": CACHE_DIR,
         "OPENCLIP_CACHE_MODE": settings.cache_mode,
-        **{f"OPENCLIP_{name.upper()}": str(value) for name in LIMITS if (value := getattr(settings, name)) is not None},
+        **{f"OPENCLIP_{name.upper()}": str(value) for name in limits if (value := getattr(settings, name)) is not None},
         **({} if settings.pages else {"OPENCLIP_PAGES": "false"}),
         **({} if settings.dialects is None else {"OPENCLIP_DIALECTS": ",".join(settings.dialects)}),
         **({"OPENCLIP_ALLOWED_BUCKETS": ",".join(settings.allowed_buckets)} if settings.allowed_buckets else {}),

@@ -135,18 +135,21 @@ class Search(Construct):
         return {"code": code, "handler": lambda_.Handler.FROM_IMAGE, "runtime": lambda_.Runtime.FROM_IMAGE}
 
     def _usual(self, role: iam.Role, log_group: logs.ILogGroup) -> dict[str, Any]:
-        settings = self._settings
-        least = LANCE_MB if settings.search == "lance" else 0
         return {
             "architecture": ARCHITECTURES[self._package.architecture],
-            "memory_size": settings.search_memory or max(settings.memory, least),
+            "memory_size": self._memory,
             "role": role,
             "log_group": log_group,
             "logging_format": lambda_.LoggingFormat.JSON,
         }
 
     def _environment(self, more: Mapping[str, str]) -> dict[str, str]:
-        return environment(self._settings, {"OPENCLIP_INDEX": self._place.name, **more})
+        return environment(self._settings, {"OPENCLIP_INDEX": self._place.name, **more}, self._memory)
+
+    @property
+    def _memory(self) -> int:
+        settings = self._settings
+        return settings.search_memory or max(settings.memory, LANCE_MB if settings.search == "lance" else 0)
 
     def _own_variables(self) -> dict[str, str]:
         buckets, seconds = self._settings.search_url_buckets, self._settings.search_url_seconds
