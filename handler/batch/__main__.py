@@ -20,6 +20,7 @@ from handler.batch.processes import outcomes
 from handler.batch.settings import share
 from handler.batch.store import Directory
 from handler.errors import ApiError, StartError, counted
+from handler.imaging.added_formats import ADDED
 from handler.service import vectors_sha256
 from handler.settings import Settings
 
@@ -145,6 +146,11 @@ def _print_plan(found: dict[str, Any]) -> None:
         print(f"since the runs before: {changes.told(counts)}, {counts['unchanged']:,} unchanged")
     left_out = counted(found["left_out"], "other file")
     print(f"{counted(found['images'], 'image')} in {counted(found['shards'], 'shard')}; {left_out} left out")
+    if others := found["not_decoded"]:
+        names = ", ".join(f"{count:,} {ending}" for ending, count in sorted(others.items()))
+        more = [f'"{name}"' for name, known in ADDED.items() if {*known.suffixes} & {*others}]
+        built = f", or build with image_formats = [{', '.join(more)}] in [target] of models.toml" if more else ""
+        print(f"not decoded by this bundle, and left out: {names}: convert them to JPEG, PNG or WebP{built}")
     if links := found["links"]:
         print(f"{counted(links, 'link')} to a directory not followed: what lies behind is embedded by a run of its own")
 

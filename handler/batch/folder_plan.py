@@ -3,6 +3,7 @@
 import json
 import os
 import secrets
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,7 +11,7 @@ from typing import Any, NamedTuple
 from handler.batch.changes import Changes, Look
 from handler.batch.files import files_below
 from handler.batch.reader import now
-from handler.batch.rows import deletion_lines, endings, json_lines
+from handler.batch.rows import deletion_lines, endings, json_lines, not_decoded
 from handler.batch.store import Directory
 from handler.errors import StartError
 
@@ -105,12 +106,14 @@ def _written(
         store.write(f"{prefix}{shards:08d}.jsonl", json_lines(rows))
         shards += 1
     counts = {"shards": shards, "images": images, "bytes": size, "left_out": len(left_out), "links": len(links)}
-    return {"prefix": prefix, "listed_at": listed_at, **counts, "source": str(source.absolute())}
+    others = Counter(ending for path in left_out if (ending := not_decoded(path.name)) and not _is_hidden(path.name))
+    found = {"prefix": prefix, "listed_at": listed_at, **counts, "not_decoded": dict(others)}
+    return {**found, "source": str(source.absolute())}
 
 
 def _known(data: bytes, run: str) -> dict[str, Any]:
     try:
-        found = {"prefix": f"runs/{run}/plan/", "links": 0, **json.loads(data)}
+        found = {"prefix": f"runs/{run}/plan/", "links": 0, "not_decoded": {}, **json.loads(data)}
         counts = {name: int(found[name]) for name in ("shards", "images", "left_out", "links")}
         return {**found, **counts, "source": str(found["source"])}
     except (ValueError, TypeError, KeyError) as error:
@@ -145,4 +148,8 @@ def _is_image(name: str, taken: tuple[str, ...]) -> bool:
         name.encode()
     except UnicodeEncodeError:
         return False  # a name that is no text cannot stand in a result
-    return name.lower().endswith(taken) and not name.rpartition("/")[2].startswith(".")
+    return name.lower().endswith(taken) and not _is_hidden(name.rpartition("/")[2])
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".")

@@ -6,14 +6,27 @@ from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
-ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp")  # of keys that are taken for images
+# Of keys that people take for images, too, and that a bundle does not decode, or only where it names the format.
+OTHER_ENDINGS = (
+    *(".heic", ".heif", ".hif", ".avif", ".tif", ".tiff", ".jxl", ".jp2", ".j2k", ".jpx", ".svg", ".psd", ".ico"),
+    *(".tga", ".exr", ".hdr", ".qoi", ".dds"),
+    *(".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".pef", ".srw"),
+)
 
 
 def endings(image_formats: Iterable[str]) -> tuple[str, ...]:
-    """Return the endings of keys that are taken for images where a bundle decodes these formats, too."""
-    from handler.imaging.added_formats import ADDED
+    """Return the endings of keys that are taken for images where a bundle decodes these formats besides its own."""
+    from handler.imaging.added_formats import ADDED  # late: an index needs rows and no decoder
+    from handler.imaging.decode import FORMATS
 
-    return (*ENDINGS, *(ending for name in image_formats if name in ADDED for ending in ADDED[name].suffixes))
+    own = [known.suffixes for known in FORMATS.values()]
+    added = [ADDED[name].suffixes for name in image_formats if name in ADDED]
+    return tuple(ending for suffixes in (*own, *added) for ending in suffixes)
+
+
+def not_decoded(key: str) -> str | None:
+    """Return the ending of a key that people take for an image, and that `endings` does not have; None for others."""
+    return next((ending for ending in OTHER_ENDINGS if key.lower().endswith(ending)), None)
 
 
 class Row(NamedTuple):

@@ -7,16 +7,19 @@ from pathlib import Path
 import pytest
 from openclip_lambda import formats
 
+from handler.batch import rows
 from handler.endpoints import openapi
 from handler.errors import ImageError
 from handler.imaging import added_formats, decode, other_formats
 from handler.settings import Settings
+from infra.functions.planner import index as planner
 from layer.files import own_samples
 from layer.naming import image_formats
 from tests.contracts.agreement import agree
 
 ROOT = Path(__file__).parents[2]
 SERVER, OTHERS = "handler/imaging/decode.py", "handler/imaging/other_formats.py"
+ROWS, PLANNER = "handler/batch/rows.py", "infra/functions/planner/index.py"
 ADDED = "handler/imaging/added_formats.py"
 CLIENT = "client/src/openclip_lambda/formats.py"
 PLAYGROUND = "handler/endpoints/playground/images.js"
@@ -30,6 +33,21 @@ def text(path: str) -> str:
 def test_the_names_and_suffixes() -> None:
     by_suffix = {suffix: name for name, known in TAKEN.items() for suffix in known.suffixes}
     agree("the suffixes of images that the API takes", {SERVER: by_suffix, CLIENT: formats.SUFFIXES})
+
+
+def test_what_else_people_take_for_images() -> None:
+    """Videos apart: a batch says nothing of them."""
+    clients = {suffix for suffix, kind in formats.OTHER_SUFFIXES.items() if kind != "video"}
+    agree(
+        "the endings of images that are left out of a batch",
+        {CLIENT: sorted(clients), ROWS: sorted(rows.OTHER_ENDINGS), PLANNER: sorted(planner.OTHER_ENDINGS)},
+    )
+
+
+def test_what_a_batch_takes_for_images() -> None:
+    agree("image endings of a batch", {ROWS: rows.endings(()), PLANNER: planner.ENDINGS})
+    added = {name: known.suffixes for name, known in added_formats.ADDED.items()}
+    agree("image endings of a batch where the bundle has more formats", {ADDED: added, PLANNER: planner.ADDED})
 
 
 def test_the_media_types() -> None:

@@ -8,14 +8,10 @@ from typing import Any
 import pytest
 from openclip_lambda.batch import aws
 
-from handler.batch.rows import ENDINGS
 from handler.batch.settings import BatchSettings
-from handler.imaging.added_formats import ADDED
 from handler.settings import Settings
 from infra.errors import PackageError, SettingsError
-from infra.functions.planner import index as planner
 from infra.settings import StackSettings
-from tests.contracts.agreement import agree
 from tests.infra import fake_build
 from tests.infra.conftest import Synth, Template, resources, synthesized
 
@@ -239,12 +235,3 @@ def test_a_package_without_what_a_batch_needs_is_refused_with_the_command(build_
     build = fake_build.write(tmp_path / "build", extras=())
     with pytest.raises(PackageError, match="python -m layer package --with batch"):
         assemble(App(context={"build_dir": str(build), "batch_source": "photos"}, outdir=str(tmp_path / "out")))
-
-
-def test_worker_and_planner_take_the_same_files_for_images() -> None:
-    agree("image endings of a batch", {"handler/batch/rows.py": ENDINGS, "infra/functions/planner": planner.ENDINGS})
-    added = {name: known.suffixes for name, known in ADDED.items()}
-    agree(
-        "image endings of a batch where the bundle has more formats",
-        {"handler/imaging/added_formats.py": added, "infra/functions/planner": planner.ADDED},
-    )

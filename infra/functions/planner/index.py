@@ -16,7 +16,13 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp")  # as handler/batch/rows.py has them
+# As handler/imaging/decode.py and handler/batch/rows.py have them.
+ENDINGS = (".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".gif", ".bmp", ".dib")
+OTHER_ENDINGS = (
+    *(".heic", ".heif", ".hif", ".avif", ".tif", ".tiff", ".jxl", ".jp2", ".j2k", ".jpx", ".svg", ".psd", ".ico"),
+    *(".tga", ".exr", ".hdr", ".qoi", ".dds"),
+    *(".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".pef", ".srw"),
+)
 ADDED = {"avif": (".avif",), "heic": (".heic", ".heif", ".hif")}  # where IMAGE_FORMATS names them: the bundle's
 RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 RESERVED = ("arrivals",)  # what changes after a run is written under this name
@@ -30,8 +36,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Plan `run`, perhaps with `source`, `since` (ISO 8601) and `shard_size`; `planned` is what the last call returned.
 
     `source` is a part of what is deployed, as `s3://bucket/prefix`. Returns `prefix` (of the plan files), `shards`,
-    `images`, `bytes`, `more` (call again) and `token`. Of two that plan one run at once, the first to finish has
-    planned it; the other returns that plan.
+    `images`, `bytes`, `not_decoded` (other images, by their keys' endings), `more` (call again) and `token`. Of two
+    that plan one run at once, the first to finish has planned it; the other returns that plan.
     Raises ValueError for an input that cannot be meant.
     """
     run, size, since = _checked(event)
@@ -60,7 +66,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 def _first(run: str, source: str) -> dict[str, Any]:
     """Begin a listing, below a name of its own: files of two listings would not fit together."""
     prefix = f"runs/{run}/plan/{secrets.token_hex(4)}/"
-    counts = {"shards": 0, "images": 0, "bytes": 0}
+    counts = {"shards": 0, "images": 0, "bytes": 0, "not_decoded": {}}
     return {**counts, "source": source, "prefix": prefix, "token": None, "listed_at": time.time_ns() // 1_000_000}
 
 
@@ -117,12 +123,16 @@ def _page(prefix: str, token: str | None) -> dict[str, Any]:
 
 
 def _rows(page: dict[str, Any], since: datetime | None, state: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the page's images as rows of a plan, and count them."""
-    rows = []
+    """Return the page's images as rows of a plan, and count them, and those that the bundle does not decode."""
+    rows, others = [], state.setdefault("not_decoded", {})
     names = os.environ.get("IMAGE_FORMATS", "").split(",")
     taken = (*ENDINGS, *(ending for name in names for ending in ADDED.get(name, ())))
     for item in page.get("Contents", ()):
-        if not item["Key"].lower().endswith(taken) or (since and item["LastModified"] < since):
+        if since and item["LastModified"] < since:
+            continue
+        if not item["Key"].lower().endswith(taken):
+            if ending := next((one for one in OTHER_ENDINGS if item["Key"].lower().endswith(one)), None):
+                others[ending] = others.get(ending, 0) + 1
             continue
         state["images"] += 1
         state["bytes"] += item["Size"]

@@ -64,6 +64,17 @@ def test_what_the_bundle_decodes_besides_is_planned_too(planner: Any, monkeypatc
         assert planned(planner, f"run{number}") == [expected]
 
 
+def test_images_that_are_left_out_are_counted_by_their_ending(planner: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(planner, ["a.jfif", "b.HEIC", "c.heic", "d.tiff", "e.txt"])
+    found = planner.handler({"run": "one"}, Context())
+    assert planned(planner, "one") == [["a.jfif"]]
+    assert found["not_decoded"] == {".heic": 2, ".tiff": 1}
+    monkeypatch.setenv("IMAGE_FORMATS", "heic")
+    assert planner.handler({"run": "two"}, Context())["not_decoded"] == {".tiff": 1}
+    kept = planner.s3.get_object(Bucket=OUTPUT, Key="runs/one/plan.json")["Body"].read()
+    assert json.loads(kept)["not_decoded"] == {".heic": 2, ".tiff": 1}
+
+
 def test_images_and_no_other_files_are_planned_in_shards(planner: Any) -> None:
     fill(planner, ["a.JPG", "b.txt", "c.png", "d/e.webp", "f.mov", "g.gif", "h.heic", "ü 中.jpeg"])
     result = planner.handler({"run": "first", "shard_size": 2}, Context())

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from openclip_lambda.batch import costs, results
@@ -38,6 +39,7 @@ class Progress(NamedTuple):
     execution: str = ""
     dollars: float | None = None
     failures: tuple[str, ...] = ()
+    not_decoded: Mapping[str, int] = {}
 
     @property
     def rate(self) -> float:
@@ -66,6 +68,7 @@ class Progress(NamedTuple):
             "execution": self.execution or None,
             "cause": self.cause or None,
             "failures": self.failures,
+            "not_decoded": dict(self.not_decoded),
         }
 
 
@@ -82,7 +85,7 @@ def of_execution(machine: Machine, execution: Execution, place: Place) -> Progre
     return Progress(
         execution.run,
         execution.status,
-        BY_MAP_RUN if counts else BY_FILES if total else BY_NOBODY,
+        BY_MAP_RUN if counts else BY_FILES if planned else BY_NOBODY,
         shards,
         images,
         _share(images, shards),
@@ -91,6 +94,7 @@ def of_execution(machine: Machine, execution: Execution, place: Place) -> Progre
         ": ".join(filter(None, (execution.error, execution.cause))),
         execution.arn,
         failures=tuple(machine.failures(execution)) if shards.failed else (),
+        not_decoded=planned.not_decoded if planned else {},
     )
 
 
@@ -106,7 +110,8 @@ def of_place(place: Place, run: str) -> Progress:
     begun = planned.planned or next((at for name, at in place.entries(f"runs/{run}/") if name.endswith("plan.json")), 0)
     status = "SUCCEEDED" if shards.done == shards.total else "INCOMPLETE"
     seconds = times[-1] - begun if times else 0.0
-    return Progress(run, status, BY_FILES, shards, planned.images, _share(planned.images, shards), begun, seconds)
+    found = Progress(run, status, BY_FILES, shards, planned.images, _share(planned.images, shards), begun, seconds)
+    return found._replace(not_decoded=planned.not_decoded)
 
 
 def with_dollars(found: Progress, work: costs.Work, prices: Prices) -> Progress:

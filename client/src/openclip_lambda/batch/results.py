@@ -13,13 +13,14 @@ KINDS = ("vectors", "errors")
 
 
 class Plan(NamedTuple):
-    """What a run is to do. `source` is empty where the plan does not say it."""
+    """What a run is to do, and what it leaves out. `source` is empty where the plan does not say it."""
 
     shards: int
     images: int
     bytes: int
     source: str
     planned: float  # seconds since 1970; 0 where it is not known
+    not_decoded: dict[str, int]  # images that the bundle does not decode, by the ending of their keys
 
 
 class Failed(NamedTuple):
@@ -40,9 +41,10 @@ def plan(place: Place, run: str) -> Plan | None:
     try:
         found = json.loads(data)
         facts = (int(found["shards"]), int(found["images"]), int(found["bytes"]), str(found.get("source", "")))
-    except (ValueError, KeyError, TypeError) as error:
+        others = {str(ending): int(count) for ending, count in found.get("not_decoded", {}).items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ClientError(f"{place.label}/{name} is no plan ({error!r}): start the run under another name") from error
-    return Plan(*facts, float(found.get("listed_at", 0)) / 1000)
+    return Plan(*facts, float(found.get("listed_at", 0)) / 1000, others)
 
 
 def runs(place: Place) -> list[str]:

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from openclip_lambda.batch.places import files_below
+from openclip_lambda.formats import SUFFIXES
 
-ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp")  # of what a run takes for images
+ENDINGS = tuple(SUFFIXES)  # of what a run takes for images
 ADDED = {"avif": (".avif",), "heic": (".heic", ".heif", ".hif")}  # where the package decodes these formats, too
 LAST = "\U0010ffff"  # sorts behind every other character
 WAYS = 200  # next characters of a prefix; where there are more, they are too many requests

@@ -44,8 +44,8 @@ class Account:
     def put(self, name: str, data: bytes = b"PAR1") -> None:
         self.s3.put_object(Bucket=OUTPUT, Key=name, Body=data)
 
-    def plan(self, run: str, shards: int, images: int) -> None:
-        facts = {"shards": shards, "images": images, "bytes": 10 * images, "source": f"s3://{SOURCE}/2026/"}
+    def plan(self, run: str, shards: int, images: int, **more: Any) -> None:
+        facts = {"shards": shards, "images": images, "bytes": 10 * images, "source": f"s3://{SOURCE}/2026/", **more}
         self.put(f"runs/{run}/plan.json", json.dumps(facts).encode())
 
     def executions(self) -> list[dict[str, Any]]:

@@ -34,6 +34,7 @@ STATUS = record(
     execution=MAYBE_TEXT,
     cause=MAYBE_TEXT,
     failures=rows(TEXT),
+    not_decoded={"type": "object", "additionalProperties": COUNT},
 )
 ENDED = record(**STATUS["properties"], failed=COUNT, exit_status=COUNT)
 STARTED = record(

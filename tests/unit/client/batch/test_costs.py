@@ -105,7 +105,7 @@ def test_what_was_measured_is_what_the_benchmarks_say() -> None:
 def test_the_client_and_the_deployment_agree_on_what_a_run_is() -> None:
     from infra.functions.planner import index as planner
 
-    assert sample.ENDINGS == rows.ENDINGS == planner.ENDINGS
+    assert set(sample.ENDINGS) == set(rows.endings(())) == set(planner.ENDINGS)
     assert sample.ADDED == planner.ADDED
     assert set(sample.endings(sample.ADDED)) == set(rows.endings(sample.ADDED))
     assert machine.RUN.pattern == planner.RUN.pattern

@@ -42,6 +42,25 @@ def test_each_finished_shard_is_told_until_the_run_is_over(
     assert "`batch resume` does what is missing" in told.out
 
 
+def test_a_bucket_of_images_that_are_not_decoded_says_why_nothing_was_embedded(
+    account: Account, run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def over() -> None:
+        account.plan("first", 0, 0, not_decoded={".heic": 1200, ".tif": 1})
+        account.end()
+
+    between(monkeypatch, over)
+    run("start", f"s3://{SOURCE}/2026/", "--run", "first", "--wait")
+    told = capsys.readouterr().out.splitlines()
+    assert told[0] == "run first: ABORTED, 0 of 0 shards done; 0 images"
+    assert told[2] == (
+        "left out, since the bundle does not decode them: 1,200 .heic, 1 .tif: convert them to JPEG, PNG or WebP, or "
+        'build the bundle with image_formats = ["heic"]'
+    )
+    run("status", "--run", "first", "--json")
+    assert json.loads(capsys.readouterr().out)["not_decoded"] == {".heic": 1200, ".tif": 1}
+
+
 def test_ctrl_c_ends_the_looking_and_not_the_run(
     account: Account, run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

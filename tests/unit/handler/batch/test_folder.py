@@ -108,6 +108,31 @@ def test_what_the_bundle_decodes_besides_is_planned_too(tmp_path: Path, formats:
     assert (found["images"], found["left_out"]) == (images, 4 - images)
 
 
+def test_images_that_the_bundle_does_not_decode_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As of an iPhone, whose folder would be "0 images"."""
+    source = tmp_path / "photos"
+    source.mkdir()
+    for name in ("IMG_1.HEIC", "IMG_2.heic", "._IMG_1.HEIC", "scan.tif", "old.jfif", "notes.txt"):
+        (source / name).write_bytes(png(1))
+    for _ in range(2):
+        done(source, tmp_path / "out", monkeypatch, [])
+        said = capsys.readouterr().out
+        assert (
+            "1 image in 1 shard; 5 other files left out\nnot decoded by this bundle, and left out: 2 .heic, 1 .tif: "
+            in said
+        )
+        assert 'convert them to JPEG, PNG or WebP, or build with image_formats = ["heic"] in [target]' in said
+    (source / "IMG_1.HEIC").unlink()
+    (source / "IMG_2.heic").unlink()
+    done(source, tmp_path / "other", monkeypatch, [])
+    assert capsys.readouterr().out.endswith(
+        "left out: 1 .tif: convert them to JPEG, PNG or WebP\n0 embedded, 0 failed, "
+        "0 shards were done before, 0 shards failed; 0.0 s; results in " + str(tmp_path / "other") + "\n"
+    )
+
+
 @pytest.mark.parametrize(
     "damage", [b"", b"{", b"[]", b"{}", b'{"shards": "a", "images": 1, "left_out": 0, "source": ""}']
 )

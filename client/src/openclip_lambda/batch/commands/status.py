@@ -4,6 +4,7 @@ import argparse
 import functools
 import sys
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from tqdm import tqdm
@@ -23,6 +24,7 @@ from openclip_lambda.batch.commands.options import (
 from openclip_lambda.batch.machine import Execution, checked_run
 from openclip_lambda.batch.places import Directory, Place
 from openclip_lambda.batch.progress import BY_FILES, BY_NOBODY, Progress
+from openclip_lambda.batch.sample import ADDED
 from openclip_lambda.bulk.terminal import printable, say
 from openclip_lambda.counts import counted
 from openclip_lambda.errors import ClientError
@@ -113,14 +115,23 @@ def lines(found: Progress) -> list[str]:
         shards = f"{found.shards.done:,} of {counted(found.shards.total, 'shard')} done{failed}"
         told = [f"run {found.run}: {found.status}, {shards}; {_images(found)}"]
         told.append(_pace(found))
-    if found.counted_by == BY_FILES and found.execution:
+    if found.counted_by == BY_FILES and found.execution and found.shards.total:
         told.append("counted by the Parquet files that are there: the map run gives no counts")
+    if found.not_decoded:
+        told.append(_not_decoded(found.not_decoded))
     if found.cause:
         told.append(f"cause: {printable(found.cause)}")
     told += [f"a shard failed: {printable(reason)}" for reason in found.failures]
     if found.status in (*ENDED_BADLY, "INCOMPLETE") or (found.shards.failed and found.status == "SUCCEEDED"):
         told.append("`batch resume` does what is missing")
     return told
+
+
+def _not_decoded(others: Mapping[str, int]) -> str:
+    names = ", ".join(f"{count:,} {ending}" for ending, count in sorted(others.items()))
+    more = [f'"{name}"' for name, suffixes in ADDED.items() if {*suffixes} & {*others}]
+    built = f", or build the bundle with image_formats = [{', '.join(more)}]" if more else ""
+    return f"left out, since the bundle does not decode them: {names}: convert them to JPEG, PNG or WebP{built}"
 
 
 def _images(found: Progress) -> str:
