@@ -18,6 +18,7 @@ SIDE = 2048  # of an image that has to be encoded anew, where nothing else is as
 LOSSLESS_PIXELS = 1_000_000  # up to here a converted image is written as PNG
 LARGE_PIXELS = 16_000_000  # one of these is decoded at a time: it may take 150 MB
 ORIENTATION = 0x0112
+STRETCHED = {"L;2": 85, "L;4": 17}  # Pillow multiplies a PNG's gray of 2 and 4 bits by this, and not the transparent
 _one_large = threading.Lock()
 
 
@@ -101,6 +102,8 @@ def _encoded(image: Image.Image, scaling: Scaling, lossless: bool) -> bytes:
 def _encode(image: Image.Image, scaling: Scaling, lossless: bool) -> bytes:
     side = scaling.max_side or SIDE
     options: dict[str, Any] = {}
+    if tile := isinstance(image.info.get("transparency"), int) and getattr(image, "tile", None):
+        image.info["transparency"] *= STRETCHED.get(str(tile[0].args), 1)  # later nothing tells how it was stored
     orientation = image.getexif().get(ORIENTATION, 1)
     image.draft("RGB", (side, side))  # a JPEG is decoded at a half, a quarter or an eighth
     small = _eight_bits(_scaled(_whole_modes(image), side))
@@ -138,14 +141,31 @@ def _scaled(image: Image.Image, side: int) -> Image.Image:
 
 
 def _whole_modes(image: Image.Image) -> Image.Image:
-    """Return it in a mode that can be scaled."""
+    """Return it in a mode that can be scaled; a transparent color is alpha then, or the resize would blend it in."""
     if image.mode in ("P", "PA"):
         return image.convert("RGBA" if "transparency" in image.info or image.mode == "PA" else "RGB")
+    if image.mode.startswith("I;16"):
+        return _high_bytes(image)
+    if image.mode in ("1", "L", "RGB") and "transparency" in image.info:
+        return image.convert("RGBA" if image.mode == "RGB" else "LA")
     if image.mode == "1":
         return image.convert("L")
-    if image.mode.startswith("I;16"):  # the high byte, as the API does with grey of 16 bits
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8), "L")
+    if (image.format, image.mode) == ("BMP", "RGBA") and image.getchannel("A").getextrema() == (0, 0):
+        return image.convert("RGB")  # an alpha channel that nobody filled: the API takes it as opaque
     return image
+
+
+def _high_bytes(image: Image.Image) -> Image.Image:
+    """Return the high bytes of gray of 16 bits, as the API does it. Raises InputError where all become one gray."""
+    samples = np.asarray(image)
+    gray = Image.fromarray((samples >> 8).astype(np.uint8))
+    if samples.min() != samples.max() and len(set(gray.getextrema())) == 1:
+        span = f"its samples of 16 bits are from {samples.min():,} to {samples.max():,}, one gray to a viewer"
+        raise InputError(f"{span}: stretch them over 0 to 65,535, or save them with 8 bits", "16 bits of one gray")
+    if "transparency" not in image.info:
+        return gray
+    opaque = (samples != image.info["transparency"]).astype(np.uint8) * np.uint8(255)
+    return Image.merge("LA", (gray, Image.fromarray(opaque)))
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
