@@ -152,12 +152,26 @@ def parse_json(body: str | bytes, param: str | None = None) -> Any:
     if not body:
         raise ApiError("invalid_json", f"{name} is empty: send JSON", param)
     try:
-        return json.loads(body)
+        return json.loads(body, object_pairs_hook=_unique)
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ApiError("invalid_json", f"{name} is not JSON: {error}", param) from error
     except (ValueError, RecursionError) as error:  # in words of Python's own settings
         what = "brackets are nested too deep" if isinstance(error, RecursionError) else "a number has too many digits"
         raise ApiError("invalid_json", f"{name} cannot be read: {what}", param) from error
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object's fields. Raises ApiError where one stands twice: json takes the last, others the first."""
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        seen = set[str]()
+        for name, _ in pairs:
+            if name in seen:
+                raise ApiError(
+                    "invalid_json", f"the field {shorten(name)} is there twice: send it once", printable(name)
+                )
+            seen.add(name)
+    return fields
 
 
 def check_query(query: Mapping[str, str], fields: Collection[str]) -> None:

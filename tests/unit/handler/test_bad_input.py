@@ -145,6 +145,23 @@ def test_broken_json_is_invalid_json(tmp_path: Path, raw: bytes) -> None:
     assert function.post(GOOD)[0] == 200
 
 
+@pytest.mark.parametrize(
+    ("path", "raw", "field"),
+    [
+        ("/v1/embeddings", b'{"input": "a", "input": "b"}', "input"),
+        ("/v1/embeddings", b'{"input": [{"text": "a", "text": "b"}]}', "text"),
+        ("/v1/embeddings", b'{"input": "a", "model": "m", "\\u006dodel": "n"}', "model"),
+        ("/v2/embed", b'{"input_type": "search_query", "texts": ["a"], "texts": ["b"]}', "texts"),
+    ],
+)
+def test_a_field_that_is_there_twice_is_told(function: FakeFunction, path: str, raw: bytes, field: str) -> None:
+    """RFC 8259, section 4: of names that are not unique, some readers take the last, others the first or fail."""
+    status, answer = function.http("POST", path, raw)
+    told = answer["error"]["message"] if "error" in answer else answer["message"]
+    assert status == 400
+    assert told.endswith(f"the field '{field}' is there twice: send it once")
+
+
 @pytest.mark.parametrize("field", ['"input": %s', '"input": "a", "model": %s', '"input": [{"type": %s}]'])
 def test_json_of_any_depth_is_refused_as_a_request_is(tmp_path: Path, field: str) -> None:
     """Where Python's recursion ends is not the same for reading a value and for quoting it in a message."""
