@@ -123,12 +123,16 @@ def test_a_part_of_our_own_paths_in_front_of_a_route_is_taken_for_no_base_path(r
         ("/openai/deployments/a/b/embeddings", "take openai.OpenAI in the place of AzureOpenAI"),
         ("/v1/deployments/a/b/embeddings", "take openai.OpenAI in the place of AzureOpenAI"),
         ("/k/secret/health", "`authorization: Bearer <key>`"),
+        ("/embeddings", "put /v1 in front of it, as in the base URL: /v1/embeddings"),
+        ("/models", "put /v1 in front of it, as in the base URL: /v1/models"),
+        ("/multimodalembeddings", "put /v1 in front of it, as in the base URL: /v1/multimodalembeddings"),
     ],
 )
 def test_a_path_that_a_client_is_known_to_ask_is_told_what_to_do(path: str, says: str, tmp_path: Path) -> None:
     """cohere.Client, the older of the package's two, asks /v1/embed; text-embeddings-inference's route is no help.
 
-    openai's AzureOpenAI asks the other two, by `azure_endpoint` and by `base_url`.
+    openai's AzureOpenAI asks the next two, by `azure_endpoint` and by `base_url`. openai's and voyageai's clients ask
+    the last ones where `base_url` is the address alone.
     """
     error = json.loads(FakeFunction(tmp_path).invoke(http_api(path, "$default"))["body"])["error"]
     assert error["message"].endswith(says)
