@@ -158,8 +158,7 @@ def test_a_field_that_is_there_twice_is_told(function: FakeFunction, path: str, 
     """RFC 8259, section 4: of names that are not unique, some readers take the last, others the first or fail."""
     status, answer = function.http("POST", path, raw)
     told = answer["error"]["message"] if "error" in answer else answer["message"]
-    assert status == 400
-    assert told.endswith(f"the field '{field}' is there twice: send it once")
+    assert (status, told.rpartition("the ")[2]) == (400, f"field '{field}' is there twice: send it once")
 
 
 @pytest.mark.parametrize("field", ['"input": %s', '"input": "a", "model": %s', '"input": [{"type": %s}]'])
