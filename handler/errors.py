@@ -87,6 +87,10 @@ class BundleError(StartError):
     """The bundle is missing, damaged, or not what this handler reads."""
 
 
+class EventSourceError(Exception):
+    """A queue, a topic or a bucket calls the function: the invocation has to fail, or its event would be lost."""
+
+
 class ApiError(Exception):
     """A request that is answered with an error. `code` is a row of STATUS; `param` names the field, as `input[3]`."""
 

@@ -7,9 +7,9 @@ from collections.abc import Collection, Mapping
 from importlib import import_module
 from typing import Any
 
-from handler.errors import ApiError, shorten
+from handler.errors import ApiError, EventSourceError, shorten
 from handler.http import cors
-from handler.http.events import is_http, parse, shape
+from handler.http.events import event_source, is_http, parse, shape
 from handler.http.routes import API, DIALECT_OF, KEYED, SAME, Table, error_body, served, with_served_path
 from handler.messages import Request, Response, without_key
 from handler.service import Service
@@ -24,8 +24,9 @@ COHERE_1 = "/v1/embed"  # what cohere.Client asks
 def handle(service: Service, event: Any, context: Any, table: Table = API) -> dict[str, Any]:
     """Answer one event: HTTP in its sender's envelope, a direct Invoke with the bare JSON body.
 
-    No exception leaves: a direct Invoke that fails returns the error's body too, so that a caller has one thing to
-    look at, and so that a client's mistake neither counts as a fault of the function nor is retried by Lambda.
+    A direct Invoke that fails returns the error's body too, so that a caller has one thing to look at, and so that a
+    client's mistake neither counts as a fault of the function nor is retried by Lambda. No exception leaves but for
+    the event of a queue, a topic or a bucket, which would be gone after any answer. Raises EventSourceError.
     """
     call = Call(getattr(context, "aws_request_id", "unknown"), cold=service.begin())
     if service.extension:
@@ -45,6 +46,8 @@ def handle(service: Service, event: Any, context: Any, table: Table = API) -> di
     metrics.emit(call, os.environ, service.cold_start_seconds())
     tracing.send(call, os.environ)
     if not is_http(event):
+        if source := event_source(event):
+            raise EventSourceError(_refused_source(source))
         return dict(response.body) if isinstance(response.body, Mapping) else {}
     if call.model:
         told = {
@@ -65,9 +68,16 @@ def extended() -> Any:
 
 def _invoke(service: Service, event: Any, context: Any, table: Table) -> Response:
     try:
+        if source := event_source(event):
+            raise ApiError("invalid_event", _refused_source(source))
         return table.invoke(service, event)
     except Exception as error:  # noqa: BLE001 - told by _failed
         return _failed(error, context, invoked=True)
+
+
+def _refused_source(source: str) -> str:
+    fix = "remove that trigger; a bucket's images are embedded by a deployment with batch_source (docs/collections.md)"
+    return f"an event of {shorten(source)}, which reads no response: {fix}"
 
 
 def _http(service: Service, event: Any, context: Any, table: Table) -> tuple[Response, Request | None]:

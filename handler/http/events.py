@@ -20,6 +20,21 @@ def is_http(event: Any) -> bool:
     return isinstance(context, Mapping) and ("http" in context or "httpMethod" in event)
 
 
+def event_source(event: Any) -> str | None:
+    """Name the service whose own event this is, as `aws:sqs`: it reads no response, and takes any for a success.
+
+    Not of EventBridge's schedules, by which functions are kept warm: there is nothing in them to lose.
+    """
+    if not isinstance(event, Mapping):
+        return None
+    records = event.get("Records")
+    first = records[0] if isinstance(records, list) and records else event
+    name = first.get("eventSource") or first.get("EventSource") if isinstance(first, Mapping) else None
+    if name is None and "detail-type" in event and event.get("source") != "aws.events":
+        name = event.get("source")
+    return name if isinstance(name, str) else None
+
+
 def parse(event: Event, max_body_bytes: int) -> Request:
     """Read an event of API Gateway (HTTP API 2.0, REST API 1.0), of a Function URL (2.0) or of a load balancer.
 
