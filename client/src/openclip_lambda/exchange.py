@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import UTC
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 from openclip_lambda.address import base_url
 from openclip_lambda.credentials import Headers, Sign, nobody
@@ -88,7 +89,7 @@ def _refusal(url: str, response: Response, headers: Mapping[str, str]) -> Respon
     """Take the API's message out of its error, or the gateway's out of its own."""
     status = response.status
     if 300 <= status < 400:
-        place = _without_secrets(str(response.headers.get("location")), headers)[:200]
+        place = _without_secrets(_place(response.headers.get("location") or ""), headers)[:200]
         told = f"a redirect to {place}, which is not followed with credentials: is that the address to give as --url?"
         return error_of(f"{url} answered {status}: {told}", status)
     code = param = None
@@ -111,6 +112,15 @@ def _refusal(url: str, response: Response, headers: Mapping[str, str]) -> Respon
         told,
         _wait(response.headers.get("retry-after")),
     )
+
+
+def _place(location: str) -> str:
+    """Return where a redirect leads, without what may be a secret of whoever wrote it: user, password and query."""
+    try:
+        parts = urlsplit(location)
+    except ValueError:  # brackets of an IPv6 address
+        return "an address that cannot be read"
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", "")) or "no address"
 
 
 def _excerpt(response: Response, headers: Mapping[str, str]) -> str:

@@ -16,6 +16,7 @@ from openclip_lambda.api import Api
 from openclip_lambda.cli import main as cli
 from openclip_lambda.credentials import bearer
 from openclip_lambda.errors import ClientError, ResponseError
+from openclip_lambda.transport import Response
 
 from tests.unit.client.conftest import Run, Scripted
 
@@ -36,6 +37,24 @@ def test_no_credential_and_no_image_follows_a_redirect(
 
     assert other.requests == []
     assert len(scripted.requests) == 1
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("location", "shown"),
+    [
+        ("https://me:hunter2@login.test:8443/in?next=hunter2#hunter2", "https://login.test:8443/in"),
+        ("//me:hunter2@login.test/in", "//login.test/in"),
+        ("/in?token=hunter2", "/in"),
+        ("https://me:hunter2@[::1", "an address that cannot be read"),
+        ("?token=hunter2", "no address"),
+    ],
+)
+def test_of_a_redirect_s_address_nothing_is_shown_that_may_be_a_secret(location: str, shown: str) -> None:
+    response = Response(302, {"location": location}, b"")
+    with pytest.raises(ResponseError, match="answered 302") as caught:
+        Api("http://127.0.0.1:9").read("http://127.0.0.1:9/health", response, {})
+    assert f" a redirect to {shown}, which is not followed" in str(caught.value)
     assert "hunter2" not in str(caught.value)
 
 
