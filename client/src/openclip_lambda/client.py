@@ -68,12 +68,12 @@ class _Base(Generic[A]):
         read: Read = lambda answer, count, start: calls.vectors(results.embeddings(answer, count), start)  # noqa: E731
         return {"encoding_format": "base64", **self._asked}, read
 
-    def _classifying(self, labels: Sequence[str], template: str) -> tuple[dict[str, Any], Read]:
-        results = Results()
+    def _classifying(self, labels: str | Sequence[str], template: str) -> tuple[dict[str, Any], Read]:
+        results, listed = Results(), calls.as_texts(labels)  # a string is one label, and no list of its letters
         read: Read = lambda answer, count, start: calls.scores(  # noqa: E731
-            results.scores(answer, count, labels), labels, start
+            results.scores(answer, count, listed), listed, start
         )
-        return {"labels": list(labels), "template": template, **self._asked}, read
+        return {"labels": listed, "template": template, **self._asked}, read
 
 
 class Client(_Base[Api]):
@@ -100,7 +100,7 @@ class Client(_Base[Api]):
         return self._all("/v1/embeddings", *self._images(images), *self._embedding())
 
     def classify(
-        self, images: ImageInput | Sequence[ImageInput], labels: Sequence[str], template: str = TEMPLATE
+        self, images: ImageInput | Sequence[ImageInput], labels: str | Sequence[str], template: str = TEMPLATE
     ) -> Vectors:
         """Return the score of each of L labels for N images, float32 [N, L], by the model's own scale and bias.
 
@@ -173,7 +173,7 @@ class AsyncClient(_Base[AsyncApi]):
         return await self._all("/v1/embeddings", *self._images(images), *self._embedding())
 
     async def classify(
-        self, images: ImageInput | Sequence[ImageInput], labels: Sequence[str], template: str = TEMPLATE
+        self, images: ImageInput | Sequence[ImageInput], labels: str | Sequence[str], template: str = TEMPLATE
     ) -> Vectors:
         """Return the score of each of L labels for N images, float32 [N, L], by the model's own scale and bias."""
         return await self._all("/v1/classify", *self._images(images), *self._classifying(labels, template))

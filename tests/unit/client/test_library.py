@@ -74,6 +74,8 @@ def test_labels_are_scored_and_cosines_computed(ask: Any) -> None:
     assert (scores.dtype, scores.shape) == (np.float32, (2, 2))
     # softmax(10 * [1/sqrt(2), 0]) by hand: the bundle's logit scale is 10
     np.testing.assert_allclose(scores, [[0.999151, 0.000849], [0.000849, 0.999151]], atol=1e-5)
+    np.testing.assert_allclose(ask("classify", images, iter(["a", "b"]), "{}"), scores)
+    assert ask("classify", images, "ab", "{}").tolist() == [[1], [1]]  # one label: softmax over one is 1
     cosines = ask("similarity", images, ["a", "b", "d"])
     np.testing.assert_allclose(cosines, [[ROOT_HALF, 0, ROOT_HALF], [0, ROOT_HALF, ROOT_HALF]], atol=1e-6)
 
