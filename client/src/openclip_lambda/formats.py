@@ -22,6 +22,9 @@ TAKEN = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"BM")
 OTHER_STARTS = {
     b"II*\0": "TIFF", b"MM\0*": "TIFF", b"II+\0": "TIFF", b"MM\0+": "TIFF",
     b"IIRO": "camera raw", b"FUJIFILMCCD-RAW": "camera raw",
+    # A TGA's header: its kind, then a color map that begins at 0. A cursor's has the number of its images there.
+    **dict.fromkeys((b"\0\0\2" + bytes(5), b"\0\0\3" + bytes(5), b"\0\0\n" + bytes(5), b"\0\0\v" + bytes(5)), "TGA"),
+    **dict.fromkeys((b"\0\1\1\0\0", b"\0\1\t\0\0"), "TGA"),
     b"\0\0\1\0": "ICO", b"\0\0\2\0": "CUR", b"icns": "ICNS", b"8BPS": "PSD", b"gimp xcf": "XCF", b"qoif": "QOI",
     b"DDS ": "DDS", b"%PDF": "PDF", b"%!PS": "EPS", b"\xc5\xd0\xd3\xc6": "EPS", b"AT&TFORM": "DjVu",
     b"\0\0\0\x0cjP  ": "JPEG 2000", b"\xff\x4f\xff\x51": "JPEG 2000", b"II\xbc": "JPEG XR",

@@ -4,10 +4,12 @@ import base64
 from collections.abc import Callable
 
 import pytest
+from openclip_lambda import formats
+from PIL import Image
 
 from handler.errors import ImageError
 from handler.imaging.decode import decode
-from tests.unit.fake_bundle import image_bytes
+from tests.unit.fake_bundle import encoded, image_bytes
 
 LIMIT = 1_000_000
 JPEG = image_bytes(kind="JPEG", size=(40, 30))
@@ -26,6 +28,19 @@ def test_what_is_no_image_says_what_it_is(data: bytes, says: str) -> None:
     with pytest.raises(ImageError, match=says) as caught:
         decode(data, LIMIT)
     assert caught.value.code == "not_an_image"
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "P"])
+@pytest.mark.parametrize("compression", [None, "tga_rle"])
+def test_a_tga_is_named_and_not_taken_for_a_cursor(mode: str, compression: str | None) -> None:
+    """Both begin with the same four bytes, where a TGA's colors are not compressed."""
+    data = encoded(Image.new(mode, (300, 200)), "TGA", compression=compression)
+    cursor = b"\0\0\2\0" + (1).to_bytes(2, "little") + bytes(60)  # an ICONDIR: its third number counts the images
+    for bytes_, name in ((data, "TGA"), (cursor, "CUR")):
+        with pytest.raises(ImageError, match=f"^{name} is not supported: convert it") as caught:
+            decode(bytes_, LIMIT)
+        assert caught.value.code == "unsupported_image_format"
+        assert str(formats.why_not("a", bytes_)).startswith(f"{name} is not supported")
 
 
 def as_curl_sends_it(data: bytes) -> bytes:
