@@ -91,7 +91,8 @@ def shape(response: Response, event: Event, request: Request | None) -> dict[str
     if "elb" in event["requestContext"]:
         from http import HTTPStatus
 
-        envelope["statusDescription"] = f"{response.status} {HTTPStatus(response.status).phrase}"
+        phrases = {known.value: known.phrase for known in HTTPStatus}  # the deployment's own code may answer any other
+        envelope["statusDescription"] = f"{response.status} {phrases.get(response.status, 'Unnamed')}"
         if "multiValueHeaders" in event:  # a target group with multi-value headers reads nothing else
             del envelope["headers"]
             envelope["multiValueHeaders"] = {name: [value] for name, value in headers.items()}

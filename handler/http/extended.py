@@ -109,6 +109,8 @@ def _problem(response: Any) -> str | None:
         return f"the status {response.status!r:.20}"
     if not isinstance(response.body, str | Mapping | Sequence) or isinstance(response.body, bytes):
         return f"a body that is {type(response.body).__name__}: give an object, a list or a text"
+    if isinstance(response.body, str) and not _is_unicode(response.body):
+        return "a text that is not Unicode: half a surrogate pair"
     if not isinstance(response.headers, Mapping):
         return "headers that are no mapping"
     for name, value in (*response.headers.items(), ("content-type", response.media_type)):
@@ -117,6 +119,10 @@ def _problem(response: Any) -> str | None:
         if not (isinstance(value, str) and value.isascii() and value.isprintable()):
             return f"a value of the header {name} that is not printable ASCII"
     return None
+
+
+def _is_unicode(text: str) -> bool:
+    return text.isascii() or text.encode(errors="ignore").decode() == text
 
 
 def authenticated(extension: Extension, request: Request, event: Mapping[str, Any]) -> Request:

@@ -117,6 +117,7 @@ def test_a_code_of_ours_passes_and_anything_else_is_extension_failed_without_a_s
         "Response(200, {}, {'x-a': 'b\\r\\nset-cookie: c'})",
         "Response(200, {}, None)",
         "Response(200, 'text', {}, 'text/plain\\n')",
+        "Response(200, '\\ud800' * 1000, {}, 'text/plain')",
         "__import__('sys').exit(0)",
         "(_ for _ in ()).throw(ApiError('my_code', 'x'))",
         "(_ for _ in ()).throw(ApiError('invalid_value', 3))",
@@ -126,8 +127,18 @@ def test_a_code_of_ours_passes_and_anything_else_is_extension_failed_without_a_s
 def test_what_no_gateway_could_send_is_extension_failed(routes: Extended, what: str) -> None:
     from urllib.parse import quote
 
-    status, body = routes.ask("GET", "/ext/odd", query=f"what={quote(what)}")
+    zipped = {"accept-encoding": "gzip"}
+    status, body = routes.ask("GET", "/ext/odd", query=f"what={quote(what)}", headers=zipped)
     assert (status, body["error"]["code"]) == (500, "extension_failed")
+
+
+@pytest.mark.parametrize("status", [299, 520, 599])
+def test_a_status_without_a_name_passes_a_load_balancer(routes: Extended, status: int) -> None:
+    """Elastic Load Balancing, "Lambda functions as targets": the code and its phrase."""
+    request = {"httpMethod": "GET", "path": "/ext/odd", "headers": {}, "body": "", "isBase64Encoded": False}
+    query = {"queryStringParameters": {"what": f"Response({status},{{}})"}}
+    answer = dispatch.handle(routes.service, {**request, **query, "requestContext": {"elb": {}}}, None)
+    assert (answer["statusCode"], answer["statusDescription"]) == (status, f"{status} Unnamed")
 
 
 def test_a_response_over_lambda_s_limit_is_refused(routes: Extended) -> None:
