@@ -21,10 +21,10 @@ MAX_JSON_BYTES = 4_000_000  # of one request's items: Lambda takes 6 MB, and wra
 ITEM = re.compile(r"input\[(\d+)\](.*)")
 
 
-def signer(api_key: str | None, sigv4: bool, region: str | None) -> credentials.Sign:
-    """Return how requests are signed. Raises ClientError where that cannot be done."""
+def signer(api_key: str | None, sigv4: bool, region: str | None, url: str) -> credentials.Sign:
+    """Return how requests to an address are signed. Raises ClientError where that cannot be done."""
     if sigv4:
-        return credentials.signature(region)
+        return credentials.signature(region, url)
     key = api_key or os.environ.get("OPENCLIP_API_KEY")
     return credentials.bearer(key) if key else credentials.nobody
 

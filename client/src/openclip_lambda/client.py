@@ -50,7 +50,8 @@ class _Base(Generic[A]):
         self._asked: dict[str, Any] = {"model": model} if model else {}
         if upright:
             self._asked["exif_orientation"] = True
-        self._api: A = self._kind(calls.address(url), calls.signer(api_key, sigv4, region), insecure_http)
+        where = calls.address(url)
+        self._api: A = self._kind(where, calls.signer(api_key, sigv4, region, where), insecure_http)
 
     def _ranges(self, count: int) -> list[tuple[int, int]]:
         return [(start, min(start + self._batch, count)) for start in range(0, count, self._batch)]

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from openclip_lambda.errors import ClientError
 from openclip_lambda.extras import install_command
@@ -10,7 +11,12 @@ Headers = Mapping[str, str]
 # Method, URL, headers and body of a request to the headers that it is to be sent with.
 Sign = Callable[[str, str, Headers, bytes | None], Headers]
 
-SERVICE = "execute-api"
+# An address of AWS's own says its region, and the service that checks the signature: API Gateway, or Lambda by a
+# function URL. Any other is a domain of the user's own, in front of API Gateway.
+AWS_HOST = re.compile(
+    r"(?:https?://)?[^/?#]+\.(execute-api|lambda-url)\.([a-z0-9-]+)\.(?:vpce\.)?(?:amazonaws\.com|on\.aws)"
+)
+SERVICES = {"execute-api": "execute-api", "lambda-url": "lambda"}
 WRAPPING = " \t\r\n\v\f'\"`“”‘’\ufeff\u200b\xa0"  # what copying brings along at the ends
 
 
@@ -48,10 +54,11 @@ def _check(name: str, value: str) -> None:
             raise ClientError(f"{name} has {kind} at character {place} of {len(value)}: copy it again, without that")
 
 
-def signature(region: str | None) -> Sign:
+def signature(region: str | None, url: str = "") -> Sign:
     """Sign with botocore, by the credentials that every AWS tool would take here.
 
-    Raises ClientError where there are none, or no region, or botocore cannot read its configuration.
+    The region is the given one, else the address's own, else the environment's. Raises ClientError where there are no
+    credentials, or no region, or botocore cannot read its configuration.
     """
     try:
         from botocore.auth import SigV4Auth
@@ -61,30 +68,38 @@ def signature(region: str | None) -> Sign:
     except ImportError as error:
         raise ClientError(f"--sigv4 needs the Python package botocore: {install_command('botocore')}") from error
 
+    host = AWS_HOST.match(url.strip().lower())
+    service = SERVICES[host[1]] if host else "execute-api"
     try:
         session = Session()
-        found, where = session.get_credentials(), region or session.get_config_variable("region")
+        found = session.get_credentials()
+        where = region or (host[2] if host else session.get_config_variable("region"))
         frozen = found.get_frozen_credentials() if found else None
     except BotoCoreError as error:
         raise ClientError(f"AWS credentials cannot be read: {error}. Look at AWS_PROFILE and ~/.aws") from error
+    _check_usable(frozen, where)
+
+    def sign(method: str, url: str, headers: Headers, body: bytes | None) -> Headers:
+        request = AWSRequest(method, url, dict(headers), body)
+        try:
+            SigV4Auth(found, service, where).add_auth(request)
+        except BotoCoreError as error:  # they expired, and could not be fetched anew
+            raise ClientError(f"AWS credentials cannot be renewed: {error}. Sign in again") from error
+        return dict(request.headers.items())
+
+    return sign
+
+
+def _check_usable(frozen: Any, region: Any) -> None:
+    """Raise ClientError for what no request can be signed with."""
     if frozen is None:
         raise ClientError("no AWS credentials found: run `aws configure`, or set AWS_ACCESS_KEY_ID and its secret")
-    if not where:
+    if not region:
         raise ClientError("no AWS region: give --region, or set AWS_DEFAULT_REGION")
-    if not re.fullmatch(r"[a-z0-9-]+", where):
+    if not re.fullmatch(r"[a-z0-9-]+", region):
         raise ClientError(
             "the AWS region is no region's name, as eu-west-1 is: look at --region and AWS_DEFAULT_REGION"
         )
     _check("the AWS access key", frozen.access_key)
     _check("the AWS secret key", frozen.secret_key)
     _check("the AWS session token", frozen.token or "")
-
-    def sign(method: str, url: str, headers: Headers, body: bytes | None) -> Headers:
-        request = AWSRequest(method, url, dict(headers), body)
-        try:
-            SigV4Auth(found, SERVICE, where).add_auth(request)
-        except BotoCoreError as error:  # they expired, and could not be fetched anew
-            raise ClientError(f"AWS credentials cannot be renewed: {error}. Sign in again") from error
-        return dict(request.headers.items())
-
-    return sign

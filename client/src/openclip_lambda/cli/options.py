@@ -17,7 +17,7 @@ def api_options() -> Parser:
     # From the environment rather than from an argument, which other users of the machine can see.
     parser.add_argument("--api-key", default=os.environ.get("OPENCLIP_API_KEY"), help="or a JWT (OPENCLIP_API_KEY)")
     parser.add_argument("--sigv4", action="store_true", help="sign with the AWS credentials found here (auth=iam)")
-    parser.add_argument("--region", help="of the API, for --sigv4")
+    parser.add_argument("--region", help="of the API, for --sigv4; default: its address's, or the environment's")
     parser.add_argument("--insecure-http", action="store_true", help="allow http:// to another machine: unencrypted")
     parser.add_argument("--json", action="store_true", help="print one JSON document for programs")
     return parser
@@ -29,7 +29,7 @@ def api_of(options: argparse.Namespace) -> Api:
         raise ClientError("no address: give --url, or set OPENCLIP_URL to the stack's output Url")
     sign: credentials.Sign = credentials.nobody
     if options.sigv4:
-        sign = credentials.signature(options.region)
+        sign = credentials.signature(options.region, options.url)
     elif options.api_key:
         sign = credentials.bearer(options.api_key)
     api = Api(options.url, sign, options.insecure_http)
