@@ -78,7 +78,7 @@ def _inflate(body: bytes, coding: str, max_bytes: int) -> bytes:
 
 def shape(response: Response, event: Event, request: Request | None) -> dict[str, Any]:
     """Put a response into the envelope that the event's sender reads."""
-    content, encoded, more = _content(response, request)
+    content, encoded, more = _content(response, request, _passes_bytes(event))
     headers = {**more, **response.headers}
     if both := [some["vary"] for some in (more, response.headers) if "vary" in some]:
         headers["vary"] = ", ".join(both)
@@ -99,12 +99,21 @@ def shape(response: Response, event: Event, request: Request | None) -> dict[str
     return envelope
 
 
-def _content(response: Response, request: Request | None) -> tuple[str, bool, dict[str, str]]:
+def _passes_bytes(event: Event) -> bool:
+    """Tell whether base64 of a response becomes bytes again.
+
+    In a REST API it does for the media types alone that its owner has named, by the first type that the client accepts.
+    An HTTP API's event of format 1.0 is the same but for its version.
+    """
+    return "http" in event["requestContext"] or "elb" in event["requestContext"] or event.get("version") == "1.0"
+
+
+def _content(response: Response, request: Request | None, bytes_: bool) -> tuple[str, bool, dict[str, str]]:
     """Return the body, whether it is base64, and the headers that say what it is."""
     if response.status == NO_CONTENT:
         return "", False, {}
     headers, packed = {"content-type": response.media_type}, False
-    if isinstance(response.body, str) and len(response.body) >= WORTH_COMPRESSING:
+    if isinstance(response.body, str) and len(response.body) >= WORTH_COMPRESSING and bytes_:
         headers["vary"] = "accept-encoding"  # also where it is not compressed: a cache is to know that there are two
         if packed := _takes_gzip(request.headers.get("accept-encoding", "") if request else ""):
             headers["content-encoding"] = "gzip"

@@ -1,6 +1,7 @@
 """The shapes in which AWS calls a function, as its documentation prints them, and the shapes it wants back."""
 
 import base64
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,22 @@ def test_an_image_arrives_in_each_envelope(function: FakeFunction, event: dict[s
     body = base64.b64encode(image_bytes()).decode()
     answer = function.invoke({**event, name: {"Content-Type": kind}, "body": body, "isBase64Encoded": True})
     assert answer["statusCode"] == 200, answer["body"]
+
+
+@pytest.mark.parametrize("path", ["/", "/openapi.json"])
+def test_a_page_is_compressed_where_its_base64_becomes_bytes_again(function: FakeFunction, path: str) -> None:
+    """docs.aws.amazon.com: apigateway "Return binary media from a Lambda proxy integration".
+
+    Of a REST API these are the media types that it names alone. A browser would be given base64 that claims to be gzip.
+    """
+    get = {"path": path, "httpMethod": "GET", "headers": {"accept-encoding": "gzip"}, "body": None}
+    rest = {**REST_API, **get, "multiValueHeaders": {"accept-encoding": ["gzip"]}}
+    events = (rest, {**rest, "version": "1.0"}, {**LOAD_BALANCER, **get})
+    of_rest, of_http_api, of_balancer = map(function.invoke, events)
+    assert (of_rest["isBase64Encoded"], "content-encoding" in of_rest["headers"]) == (False, False)
+    for answer in (of_http_api, of_balancer):
+        assert (answer["isBase64Encoded"], answer["headers"]["content-encoding"]) == (True, "gzip")
+        assert gzip.decompress(base64.b64decode(answer["body"])).decode() == of_rest["body"]
 
 
 def test_a_load_balancer_gets_its_status_description_and_multi_value_headers(function: FakeFunction) -> None:
