@@ -104,6 +104,8 @@ def _encode(image: Image.Image, scaling: Scaling, lossless: bool) -> bytes:
     options: dict[str, Any] = {}
     if tile := isinstance(image.info.get("transparency"), int) and getattr(image, "tile", None):
         image.info["transparency"] *= STRETCHED.get(str(tile[0].args), 1)  # later nothing tells how it was stored
+    if image.format == "TIFF":
+        image.load()  # Pillow turns it then, and takes the tag out
     orientation = image.getexif().get(ORIENTATION, 1)
     image.draft("RGB", (side, side))  # a JPEG is decoded at a half, a quarter or an eighth
     small = _eight_bits(_scaled(_whole_modes(image), side))

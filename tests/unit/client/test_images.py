@@ -112,6 +112,19 @@ def test_a_scaled_image_is_turned_upright_only_when_asked(orientation: int) -> N
     assert kept.getexif().get(0x0112, 1) == orientation  # for an API that is set to turn images
 
 
+@pytest.mark.parametrize("upright", [False, True])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_tiff_is_turned_once_as_pillow_does_it_for_open_clip(orientation: int, upright: bool) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encoded(PHOTO, "TIFF", exif=exif)
+    expected = np.asarray(Image.open(io.BytesIO(data)).convert("RGB").resize((16, 16), Image.Resampling.BOX), np.int16)
+    sent = opened(prepared(data, "a.tif", Scaling(160, upright)))
+    assert sent.getexif().get(0x0112, 1) == 1  # nor does an API that is set to turn images
+    apart = np.asarray(sent.resize((16, 16), Image.Resampling.BOX), np.int16) - expected
+    assert abs(apart).mean() < 3
+
+
 @pytest.mark.parametrize(
     ("name", "data", "says"),
     [
