@@ -17,6 +17,7 @@ from openclip_lambda.errors import ClientError, InputError, ResponseError
 ImageInput = str | os.PathLike[str] | bytes | Image.Image | NDArray[np.uint8]
 Item = dict[str, str]
 
+FORMS = "a path, bytes, a Pillow image, a uint8 array [H, W], [H, W, 3] or [H, W, 4], or s3://bucket/key"
 MAX_JSON_BYTES = 4_000_000  # of one request's items: Lambda takes 6 MB, and wraps the request in an event first
 ITEM = re.compile(r"input\[(\d+)\](.*)")
 
@@ -38,8 +39,10 @@ def address(url: str | None) -> str:
 
 
 def as_images(given: ImageInput | Sequence[ImageInput]) -> list[ImageInput]:
-    """Return a list, of one where a single image was given."""
-    single = isinstance(given, str | bytes | os.PathLike | Image.Image | np.ndarray)
+    """Return a list, of one where a single image was given. Raises InputError for an open file, a list of lines."""
+    if hasattr(given, "read"):
+        raise InputError(f"{type(given).__name__} is an open file: give its path, or what its read() returns")
+    single = isinstance(given, str | bytes | bytearray | memoryview | os.PathLike | Image.Image | np.ndarray)
     return [given] if single else list(given)  # type: ignore[list-item, arg-type]
 
 
@@ -63,19 +66,29 @@ def _image_item(image: ImageInput, scaling: images.Scaling) -> Item:
     if isinstance(image, str) and image.startswith("s3://"):
         return {"image": image}
     if isinstance(image, np.ndarray):
-        if image.dtype != np.uint8 or image.ndim not in (2, 3):
-            raise InputError("an array has to be uint8 [H, W], [H, W, 3] or [H, W, 4]")
-        image = Image.fromarray(image)
+        image = _of_array(image)
     if isinstance(image, Image.Image):
+        if 0 in image.size:
+            raise InputError("it has no pixels")
         data = images.of_pillow(image, scaling)
-    elif isinstance(image, bytes):
-        data = images.prepared(image, "", scaling)
+    elif isinstance(image, bytes | bytearray | memoryview):
+        data = images.prepared(bytes(image), "", scaling)
+    elif not isinstance(image, str | os.PathLike):
+        raise InputError(f"it is of the type {type(image).__name__}: give {FORMS}")
     else:
         from openclip_lambda.bulk.files import read_image
 
         path = os.fspath(image)
         data = images.prepared(read_image(path), path, scaling)
     return {"image": base64.b64encode(data).decode("ascii")}
+
+
+def _of_array(array: NDArray[np.uint8]) -> Image.Image:
+    shape = array.shape[:2] if array.shape[2:] == (1,) else array.shape
+    if array.dtype != np.uint8 or not (len(shape) == 2 or (len(shape) == 3 and shape[2] in (2, 3, 4))):
+        found = f"this one is {array.dtype} {list(array.shape)}"
+        raise InputError(f"an array has to be uint8 [H, W], [H, W, 3] or [H, W, 4]: {found}")
+    return Image.fromarray(array.reshape(shape))
 
 
 def requests(items: Sequence[Item]) -> Iterator[tuple[int, list[Item]]]:

@@ -63,8 +63,11 @@ def test_every_form_of_an_image_becomes_a_row(ask: Any, tmp_path: Path) -> None:
     (tmp_path / "red.png").write_bytes(red)
     image = Image.open(io.BytesIO(red))
     array = np.full((8, 8, 3), (255, 0, 0), np.uint8)
-    found = ask("embed_images", [tmp_path / "red.png", str(tmp_path / "red.png"), red, image, array])
-    np.testing.assert_allclose(found, np.array([RED] * 5), atol=1e-6)
+    found = ask("embed_images", [tmp_path / "red.png", str(tmp_path / "red.png"), red, bytearray(red), image, array])
+    np.testing.assert_allclose(found, np.array([RED] * 6), atol=1e-6)
+    gray = np.full((8, 8, 1), 255, np.uint8)
+    np.testing.assert_allclose(ask("embed_images", gray), ask("embed_images", gray[:, :, 0]), atol=1e-6)
+    np.testing.assert_allclose(ask("embed_images", memoryview(red)), [RED], atol=1e-6)
     np.testing.assert_allclose(ask("embed_images", array), [RED], atol=1e-6)
 
 
@@ -107,6 +110,14 @@ def test_an_image_that_cannot_be_sent_is_named_before_a_request(ask: Any, tmp_pa
         ask("embed_images", [image_bytes(), tmp_path / "nowhere.jpg"])
     with pytest.raises(InputError, match=r"images\[0\]: an array has to be uint8"):
         ask("embed_images", np.zeros((8, 8, 3)))
+    with pytest.raises(InputError, match=r"images\[0\]: an array has to be uint8 .*: this one is uint8 \[3, 8, 8\]"):
+        ask("embed_images", np.zeros((3, 8, 8), np.uint8))  # as torch has it
+    with pytest.raises(InputError, match=r"images\[0\]: it has no pixels"):
+        ask("embed_images", np.zeros((0, 8, 3), np.uint8))
+    with pytest.raises(InputError, match=r"images\[1\]: it is of the type int: give a path, bytes,"):
+        ask("embed_images", [image_bytes(), 7])
+    with pytest.raises(InputError, match="BytesIO is an open file: give its path, or what its read"):
+        ask("embed_images", io.BytesIO(image_bytes()))  # a list of its lines, to Python
     assert Recorder.lengths == []
 
 
