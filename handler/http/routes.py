@@ -37,7 +37,15 @@ SAME = {("POST", "/"): "/embed"}
 DIALECT_OF = {path: name for name, paths in DIALECTS.items() for path in paths}
 # Fields that tell a request to `/v1/embeddings`, or a direct Invoke, as another vendor's.
 FIELDS = {
-    "jina": {"embedding_type", "late_chunking", "normalized", "return_multivector", "task", "truncate"},
+    "jina": {
+        "embedding_type",
+        "encoding_type",
+        "late_chunking",
+        "normalized",
+        "return_multivector",
+        "task",
+        "truncate",
+    },
     "voyage": {"output_dimension", "output_dtype", "output_encoding", "truncation"},
 }
 INVOKE_FIELDS = {"bedrock": {"inputImage", "inputText"}}

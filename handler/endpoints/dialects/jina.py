@@ -1,7 +1,8 @@
 """Jina's fields in `POST /v1/embeddings`: `embedding_type`, `normalized` and `task`.
 
 jina.ai/embeddings. Inputs `{"text": ...}` and `{"image": ...}` are our own; `task` is taken and changes nothing, since
-CLIP's towers have no adapters for tasks.
+CLIP's towers have no adapters for tasks. LlamaIndex's clients, in Python and JavaScript, have older names:
+`encoding_type`, and `{"bytes": ...}` and `{"url": ...}` for an image.
 """
 
 from collections.abc import Mapping
@@ -13,12 +14,14 @@ from handler.endpoints.embeddings import EmbeddingsRequest
 from handler.endpoints.embeddings import respond as respond_embeddings
 from handler.errors import ApiError
 from handler.messages import Response
-from handler.schemas.fields import refuse_token_ids
+from handler.schemas.fields import IMAGE, Item, refuse_token_ids
 from handler.schemas.requests import FORMATS, MODEL, USER, Either, check_parts
 from handler.schemas.requests import OPTIONS as OUR_OPTIONS
 from handler.schemas.validation import Body, Field, ListOf, Scalar, check_query
 from handler.service import Service
 from handler.settings import Settings
+
+OLDER_NAMES = ("bytes", "url")
 
 
 class EmbeddingType:
@@ -36,15 +39,41 @@ class EmbeddingType:
         return {"anyOf": [one, {"type": "array", "items": one, "minItems": 1, "maxItems": 1}]}
 
 
+class Input:
+    """What an item of ours may be, or an image by the names of Jina's first API."""
+
+    def read(self, value: Any, param: str, settings: Settings) -> Item:
+        """Return the item. Raises ApiError."""
+        if isinstance(value, dict) and len(value) == 1 and (name := next(iter(value))) in OLDER_NAMES:
+            return IMAGE.read(value[name], f"{param}.{name}", settings)
+        return Either().read(value, param, settings)
+
+    def schema(self, settings: Settings) -> dict[str, Any]:
+        """Describe it."""
+        older = [
+            {"type": "object", "properties": {name: image}, "required": [name], "additionalProperties": False}
+            for name, image in dict.fromkeys(OLDER_NAMES, IMAGE.schema(settings)).items()
+        ]
+        return {"anyOf": [*Either().schema(settings)["anyOf"], *older]}
+
+
+def _check(values: Mapping[str, Any], settings: Settings) -> None:
+    if None not in (new := values["embedding_type"], old := values["encoding_type"]) and new != old:
+        message = f"embedding_type is {new} and encoding_type, its older name, is {old}: send one of them"
+        raise ApiError("invalid_value", message, "encoding_type")
+    check_parts("input")(values, settings)
+
+
 REQUEST = Body(
     "JinaEmbeddingsRequest",
     "The request of Jina's embeddings API",
     {
         "input": Field(
-            ListOf(Either(), or_one=True, refuse=refuse_token_ids), "texts and images, or one of them alone", True
+            ListOf(Input(), or_one=True, refuse=refuse_token_ids), "texts and images, or one of them alone", True
         ),
         "model": MODEL,
-        "embedding_type": Field(EmbeddingType(), "The format of the numbers", default="float"),
+        "embedding_type": Field(EmbeddingType(), "The format of the numbers; without it, float"),
+        "encoding_type": Field(EmbeddingType(), "The same, by its older name"),
         "normalized": Field(Scalar(bool), "Whether vectors have unit length", default=True),
         "task": Field(Scalar(str), "Taken, and the same to CLIP's models"),
         "dimensions": Field(Scalar(int), "Nothing but the model's own number"),
@@ -53,7 +82,7 @@ REQUEST = Body(
         "return_multivector": Field(Only(False), "Nothing but false"),
         "user": USER,
     },
-    check_parts("input"),
+    _check,
 )
 
 
@@ -64,7 +93,7 @@ def embeddings(service: Service, body: Any, query: Mapping[str, str]) -> Respons
     request = EmbeddingsRequest(
         fields["input"],
         fields["model"],
-        fields["embedding_type"],
+        fields["embedding_type"] or fields["encoding_type"] or "float",
         fields["dimensions"],
         fields["normalized"],
         cut=None if fields["truncate"] else "none",

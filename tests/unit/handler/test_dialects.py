@@ -133,6 +133,25 @@ def test_jina_s_fields_are_understood_beside_our_own(function: FakeFunction) -> 
     assert answer["data"][0]["embedding"] == [1, 1, 1, 0]
 
 
+def test_the_request_of_llamaindex_s_jina_client(function: FakeFunction) -> None:
+    """What llama_index.embeddings.jinaai 0.7 sends for texts, and for a local image and one at an address."""
+    base = {"model": FIRST, "encoding_type": "float"}
+    _, answer = function.post({**base, "input": ["abc"], "task": "retrieval.passage"})
+    np.testing.assert_allclose(answer["data"][0]["embedding"], ABC_UNIT, atol=1e-6)
+    _, answer = function.post({**base, "input": [{"bytes": as_base64(image_bytes())}, {"url": RED}]})
+    np.testing.assert_allclose([row["embedding"] for row in answer["data"]], [RED_UNIT] * 2, atol=1e-6)
+    _, answer = function.post({**base, "input": ["abc"], "encoding_type": "ubinary"})
+    assert answer["data"][0]["embedding"] == [0b11100000]
+    for body, code in (
+        ({**base, "input": [{"url": "https://example.com/a.png"}]}, "url_not_supported: input[0].url: "),
+        (
+            {**base, "input": ["abc"], "embedding_type": "int8"},
+            "invalid_value: embedding_type is int8 and encoding_type",
+        ),
+    ):
+        assert function.post(body)[1]["detail"].startswith(code)
+
+
 @pytest.mark.parametrize(
     ("path", "body"),
     [
