@@ -7,12 +7,16 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from layer.demo.shapes import COLORS, SHAPES, Thing, draw
 from tests.clients import deployed
 from tests.clients.browser import Browser, chromium
 from tests.clients.gateway import KEY, Gateway, serving
+from tests.clients.indexed import Indexed, embedded, opened, server
+from tests.clients.page import api
 
 MODEL = "openclip-lambda/shapes-i18n"
 
@@ -84,3 +88,36 @@ def files(tmp_path: Path) -> list[Path]:
     for name, data in images.items():
         (tmp_path / name).write_bytes(data)
     return [tmp_path / name for name in images]
+
+
+@pytest.fixture(scope="session")
+def search_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("search")
+
+
+@pytest.fixture(scope="session")
+def indexed(bundle: Path, search_root: Path) -> Iterator[Indexed]:
+    """64 images of 8 colors and 8 shapes, each color in a folder of its own."""
+    for color in COLORS:
+        (search_root / "images" / color).mkdir(parents=True)
+    things = [Thing(color, shape) for color in COLORS for shape in SHAPES]
+    keys = [f"{thing.color}/{thing.shape} 图.png" for thing in things]
+    for number, (key, thing) in enumerate(zip(keys, things, strict=True)):
+        draw(np.random.default_rng([77, number]), (thing,), 96).save(search_root / "images" / key)
+    with server(bundle, search_root) as url:
+        images = [{"image": data_uri((search_root / "images" / key).read_bytes())} for key in keys]
+        put = [{"key": key, **image} for key, image in zip(keys, images, strict=True)]
+        api(Gateway(int(url.rpartition(":")[2])), "/v1/index", {"put": put})
+        yield Indexed(url, search_root / "images", dict(zip(keys, embedded(url, images), strict=True)))
+
+
+@pytest.fixture
+def tab(chrome: Browser, indexed: Indexed) -> Iterator[Browser]:
+    """The tab, open; in the end its console has said nothing, and no other host was asked."""
+    chrome.console()
+    chrome.hosts()
+    opened(chrome, indexed.url)
+    yield chrome
+    assert chrome.console() == []
+    assert chrome.hosts() == {indexed.url.removeprefix("http://")}
+    chrome.driver.get("about:blank")

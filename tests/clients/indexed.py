@@ -8,11 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
+from tests.clients.browser import DESKTOP, Browser
 from tests.clients.gateway import Gateway
 from tests.clients.page import api
 from tests.local.emulator import PYTHON, ROOT
 from tests.patience import SECONDS
+
+NAMES = "return [...document.querySelectorAll('#hits .name')].map((one) => one.title)"
+SCORES = "return [...document.querySelectorAll('#hits .chip')].map((one) => one.textContent)"
 
 
 class Indexed:
@@ -48,3 +53,15 @@ def server(bundle: Path, root: Path, *options: str, **more: str) -> Iterator[str
     finally:
         process.terminate()
         process.wait(SECONDS)
+
+
+def opened(browser: Browser, url: str, dark: bool = False, size: tuple[int, int] = DESKTOP) -> None:
+    browser.open(url, dark, size)
+    browser.wait(lambda: browser.find("#modes").is_displayed(), "the tab")
+    browser.find("#mode-search").click()
+
+
+def shows(browser: Browser, expected: list[tuple[str, float]]) -> None:
+    keys, scores = [key for key, _ in expected], [score for _, score in expected]
+    browser.wait(lambda: browser.run(NAMES) == keys, f"these hits: {keys}")
+    assert [float(score) for score in browser.run(SCORES)] == pytest.approx(scores, abs=0.0011)

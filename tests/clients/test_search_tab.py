@@ -3,75 +3,19 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from selenium.webdriver.common.keys import Keys
 
-from layer.demo.shapes import COLORS, SHAPES, Thing, draw
 from tests.clients.browser import DESKTOP, PHONE, Browser
 from tests.clients.gateway import KEY, Gateway
-from tests.clients.indexed import Indexed, embedded, server
-from tests.clients.page import api
+from tests.clients.indexed import NAMES, SCORES, Indexed, opened, server, shows
 from tests.clients.test_playground import copied
 from tests.clients.test_playground_hints import TOUCH
 
-NAMES = "return [...document.querySelectorAll('#hits .name')].map((one) => one.title)"
-SCORES = "return [...document.querySelectorAll('#hits .chip')].map((one) => one.textContent)"
 SEEN = "return [...document.querySelectorAll('#hits img')].filter((one) => one.naturalWidth === 96).length"
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("search")
-
-
-@pytest.fixture(scope="module")
-def indexed(bundle: Path, root: Path) -> Iterator[Indexed]:
-    """64 images of 8 colors and 8 shapes, each color in a folder of its own."""
-    for color in COLORS:
-        (root / "images" / color).mkdir(parents=True)
-    things = [Thing(color, shape) for color in COLORS for shape in SHAPES]
-    keys = [f"{thing.color}/{thing.shape} 图.png" for thing in things]
-    for number, (key, thing) in enumerate(zip(keys, things, strict=True)):
-        draw(np.random.default_rng([77, number]), (thing,), 96).save(root / "images" / key)
-    with server(bundle, root) as url:
-        images = [{"image": as_uri(root / "images" / key)} for key in keys]
-        put = [{"key": key, **image} for key, image in zip(keys, images, strict=True)]
-        api(Gateway(int(url.rpartition(":")[2])), "/v1/index", {"put": put})
-        yield Indexed(url, root / "images", dict(zip(keys, embedded(url, images), strict=True)))
-
-
-def as_uri(path: Path) -> str:
-    from tests.clients.conftest import data_uri
-
-    return data_uri(path.read_bytes())
-
-
-@pytest.fixture
-def tab(chrome: Browser, indexed: Indexed) -> Iterator[Browser]:
-    """The tab, open; in the end its console has said nothing, and no other host was asked."""
-    chrome.console()
-    chrome.hosts()
-    opened(chrome, indexed.url)
-    yield chrome
-    assert chrome.console() == []
-    assert chrome.hosts() == {indexed.url.removeprefix("http://")}
-    chrome.driver.get("about:blank")
-
-
-def opened(browser: Browser, url: str, dark: bool = False, size: tuple[int, int] = DESKTOP) -> None:
-    browser.open(url, dark, size)
-    browser.wait(lambda: browser.find("#modes").is_displayed(), "the tab")
-    browser.find("#mode-search").click()
-
-
-def shows(browser: Browser, expected: list[tuple[str, float]]) -> None:
-    keys, scores = [key for key, _ in expected], [score for _, score in expected]
-    browser.wait(lambda: browser.run(NAMES) == keys, f"these hits: {keys}")
-    assert [float(score) for score in browser.run(SCORES)] == pytest.approx(scores, abs=0.0011)
 
 
 def test_words_find_images_in_the_order_of_their_cosines(tab: Browser, indexed: Indexed) -> None:
@@ -206,9 +150,9 @@ def test_without_an_index_there_is_no_tab_and_nothing_is_asked_in_vain(browser: 
 
 
 def test_behind_a_key_the_pictures_are_asked_for_with_it_and_urls_where_there_may_be_some(
-    chrome: Browser, bundle: Path, indexed: Indexed, root: Path
+    chrome: Browser, bundle: Path, indexed: Indexed, search_root: Path
 ) -> None:
-    with server(bundle, root, "--api-key", KEY, OPENCLIP_SEARCH_URL_BUCKETS="photos") as url:
+    with server(bundle, search_root, "--api-key", KEY, OPENCLIP_SEARCH_URL_BUCKETS="photos") as url:
         chrome.open(url)
         chrome.run("sessionStorage.setItem('openclip-api-key', arguments[0])", KEY)
         opened(chrome, url)

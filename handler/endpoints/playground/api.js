@@ -10,12 +10,34 @@ class ApiProblem extends Error {
   }
 }
 
+// A browser that lets no site keep data throws where it is asked: then the page keeps things until it is left.
+function storage(kind) {
+  try {
+    if (window[kind]) return window[kind];
+  } catch {
+    // what it keeps stands below
+  }
+  return (storage.memory ??= inMemory(new Map()));
+}
+
+function inMemory(items) {
+  return {
+    getItem: (name) => items.get(name) ?? null,
+    setItem: (name, value) => items.set(name, value),
+    removeItem: (name) => items.delete(name),
+  };
+}
+
+function apiKey() {
+  return storage("sessionStorage").getItem(KEY);
+}
+
 function apiUrl(path) {
   return new URL(path, document.baseURI).href;
 }
 
 function authorization() {
-  const key = sessionStorage.getItem(KEY);
+  const key = apiKey();
   return key ? { authorization: `Bearer ${key}` } : {};
 }
 
@@ -44,7 +66,7 @@ async function ask(path, body) {
 
 function problem(status, answer) {
   if (status === 401 || status === 403) {
-    return new ApiProblem(status, "key", t(sessionStorage.getItem(KEY) ? "problem.key" : "problem.no-key"));
+    return new ApiProblem(status, "key", t(apiKey() ? "problem.key" : "problem.no-key"));
   }
   if (status === 429) return new ApiProblem(status, "throttled", t("problem.throttled"));
   const error = answer?.error;

@@ -29,12 +29,12 @@ function asCurl({ path, body, files }) {
     const name = file.replaceAll("'", `'\\''`);
     json = json.replaceAll(uri, () => `$(base64 < '${name}' | tr -d '\\n')`);
   }
-  const key = sessionStorage.getItem(KEY) ? ` \\\n  -H "authorization: Bearer $OPENCLIP_API_KEY"` : "";
+  const key = apiKey() ? ` \\\n  -H "authorization: Bearer $OPENCLIP_API_KEY"` : "";
   return `curl -sS '${apiUrl(path)}'${key} \\\n  -H 'content-type: application/json' -d @- <<JSON\n${json}\nJSON\n`;
 }
 
 function asPython({ path, body, files }) {
-  const key = sessionStorage.getItem(KEY);
+  const key = apiKey();
   const reads = `
 def image(path):
     with open(path, "rb") as file:
@@ -53,7 +53,7 @@ with urllib.request.urlopen(request) as response:
 }
 
 function asJavascript({ path, body, files }) {
-  const key = sessionStorage.getItem(KEY) ? `, authorization: \`Bearer \${process.env.OPENCLIP_API_KEY}\`` : "";
+  const key = apiKey() ? `, authorization: \`Bearer \${process.env.OPENCLIP_API_KEY}\`` : "";
   const reads = `import { readFile } from "node:fs/promises";
 
 const image = (path) => readFile(path, "base64");

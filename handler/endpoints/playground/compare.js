@@ -28,9 +28,11 @@ async function compare() {
   }
   const shown = [...images];
   const key = keyOf(texts);
-  const body = { ...chosenModel(), images: shown.map((item) => item.uri), texts };
-  await request($("#run"), "v1/similarity", body, shown, (answer, full) => {
+  const model = chosenFacts()?.id;
+  const body = { ...chosenModel(), images: shown.map((item) => item.uri), texts, ...asShown(shown) };
+  const shownNow = await request($("#run"), "v1/similarity", body, shown, (answer, full) => {
     last = { shown, texts, answer, key };
+    activations.set(model, answer.activation);
     $("#results").hidden = false;
     $("#empty").hidden = true;
     showScores();
@@ -38,7 +40,7 @@ async function compare() {
     changed();
     bringIntoView($("#results"));
   });
-  if (last && !$("#view-zero-shot").hidden) await classify();
+  if (shownNow && !$("#view-zero-shot").hidden) await classify();
 }
 
 function showScores() {
@@ -50,7 +52,8 @@ function showScores() {
 
 async function classify() {
   const shown = [...images];
-  const body = zeroShotRequest();
+  const key = keyOf([]);
+  const { body, none } = zeroShotRequest();
   const missing = missingForZeroShot(body);
   if (missing) {
     $("#classified").replaceChildren();
@@ -58,9 +61,13 @@ async function classify() {
     showError(new ApiProblem(0, "", missing));
     return;
   }
+  const model = chosenFacts()?.id;
+  const expected = activations.get(model) ?? "sigmoid";
   await request($("#zero-shot-form button"), "v1/classify", body, shown, (answer, full) => {
-    classified = keyOf([]);
-    showClassified(shown, answer);
+    activations.set(model, answer.activation);
+    if (offersNone() && answer.activation !== expected) return classify(); // now it is known what to send
+    classified = key;
+    showClassified(shown, answer, none);
     showCut("cut.labels", full);
     bringIntoView($("#classified"));
   });

@@ -38,7 +38,7 @@ async function send(form) {
       body,
     });
     const text = await response.text();
-    said.textContent = `${response.status} · ${(performance.now() - started).toFixed(0)} ms · ${text.length.toLocaleString("en")} bytes`;
+    said.textContent = `${response.status} · ${(performance.now() - started).toFixed(0)} ms · ${new Blob([text]).size.toLocaleString("en")} bytes`;
     shown.textContent = readable(text);
     if (response.status === 401 || response.status === 403) document.querySelector("#key").focus();
   } catch {
@@ -67,11 +67,11 @@ const keyAbout = document.querySelector("#key-about");
 panel.hidden = false;
 panel.addEventListener("submit", (event) => {
   event.preventDefault();
-  sessionStorage.setItem(KEY, key.value.trim());
+  storage("sessionStorage").setItem(KEY, key.value.trim());
   key.value = "";
   keyAbout.textContent = "The key is kept in this tab until it is closed.";
 });
 document.querySelector("#key-forget").addEventListener("click", () => {
-  sessionStorage.removeItem(KEY);
+  storage("sessionStorage").removeItem(KEY);
   keyAbout.textContent = "The key is forgotten.";
 });

@@ -9,7 +9,7 @@ async function picture(hit) {
   if (hit.url) return hit.url;
   if (hit.bucket) return null;
   const url = apiUrl(`v1/search/image?${new URLSearchParams({ key: hit.key })}`);
-  if (!sessionStorage.getItem(KEY)) return url;
+  if (!apiKey()) return url;
   const response = await fetch(url, { headers: authorization() });
   return response.ok ? URL.createObjectURL(await response.blob()) : null;
 }
@@ -36,7 +36,9 @@ function showHits(found, onLike) {
     const caption = element("figcaption", "", title, element("span", "chip", number(hit.score, false)));
     return element("li", "", element("figure", "card", like, caption));
   });
+  const focused = $("#hits").contains(document.activeElement);
   $("#hits").replaceChildren(...rows);
+  if (focused) $("#hits .like")?.focus({ preventScroll: true });
 }
 
 $("#hits").addEventListener("keydown", (event) => {

@@ -5,6 +5,9 @@ const LARGE_SIDE = 1024;
 const MAX_IMAGES = 24; // a page of them; the API takes more
 const MOST_BYTES = 3_000_000; // of one file that this browser cannot read, and so cannot scale down
 
+const MOST_TOGETHER = 5_600_000; // characters of all images of a request: 6 MB of a body are Lambda's limit
+const SMALLER_SIDES = [768, 512, 384]; // tried in turn for what is too large together
+
 const taken = new Set(["image/png", "image/jpeg", "image/webp", "image/gif", "image/bmp"]); // and what the API says
 
 const images = []; // {name, uri, url, file}: what is sent, what is shown, and what it was as a file
@@ -22,7 +25,26 @@ async function addFiles(items, files) {
       problems.push(unreadable(file));
     }
   }
+  await fitTogether(items);
   return problems;
+}
+
+// Images that each are small enough may be too many: the largest of them are scaled down further.
+async function fitTogether(items) {
+  for (const side of SMALLER_SIDES) {
+    if (items.reduce((total, { uri }) => total + uri.length, 0) <= MOST_TOGETHER) return;
+    for (const item of items.filter(({ uri }) => uri.length > MOST_TOGETHER / items.length)) {
+      const shown = image(item);
+      const read = await shown.decode().then(() => true, () => false); // HEIC, of which the browser knows nothing
+      if (read) Object.assign(item, { uri: scaledDown(shown, side, 0.85), file: null, scaled: true });
+    }
+  }
+}
+
+// A browser shows a file upright, as its EXIF says: so the model sees it, too. What was scaled down here is upright.
+function asShown(items) {
+  const mayBeTurned = ({ scaled, uri }) => !scaled && /^data:image\/(jpeg|webp|heic)/.test(uri);
+  return items.some(mayBeTurned) ? { exif_orientation: true } : {};
 }
 
 const isHeic = (file) => /hei[cf]/i.test(file.type) || /\.(hei[cf]|hif)$/i.test(file.name);
@@ -55,15 +77,15 @@ function asDataUri(file) {
   });
 }
 
-function scaledDown(bitmap) {
-  const factor = Math.min(1, LARGE_SIDE / Math.max(bitmap.width, bitmap.height));
+function scaledDown(bitmap, side = LARGE_SIDE, quality = 0.92) {
+  const factor = Math.min(1, side / Math.max(bitmap.width, bitmap.height));
   const canvas = document.createElement("canvas");
   canvas.width = Math.max(1, Math.round(bitmap.width * factor));
   canvas.height = Math.max(1, Math.round(bitmap.height * factor));
   const context = canvas.getContext("2d");
   context.imageSmoothingQuality = "high";
   context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
-  return canvas.toDataURL("image/jpeg", 0.92);
+  return canvas.toDataURL("image/jpeg", quality);
 }
 
 function image(item) {
@@ -88,8 +110,12 @@ function showThumbs(list, items, onChange) {
     remove.type = "button";
     remove.setAttribute("aria-label", t("images.remove", { name: item.name }));
     remove.addEventListener("click", () => {
+      const byKey = remove.matches(":focus-visible");
       items.splice(index, 1);
       onChange();
+      if (!byKey) return;
+      const left = [...list.querySelectorAll("button")]; // the focus was on what is gone
+      (left[index] ?? left.at(-1) ?? list.parentElement.querySelector("button, input"))?.focus({ preventScroll: true });
     });
     return element("li", "", image(item), remove);
   });

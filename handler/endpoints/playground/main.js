@@ -2,20 +2,28 @@
 
 async function take(files) {
   if (!files.length) return;
-  const problems = searching() ? await takeForSearch(files) : await addFiles(images, files);
-  if (!searching()) changed();
+  const forSearch = searching(); // reading them takes a while, in which the other part may be opened
+  const problems = forSearch ? await takeForSearch(files) : await addFiles(images, files);
+  if (!forSearch) changed();
   if (problems.length) showError(new ApiProblem(0, "", problems.join(" ")));
-  else if (!searching()) showError(null);
+  else if (!forSearch) showError(null);
 }
 
+let latest = 0; // number of the image that was given last: a small one is read before a large one that came earlier
+
 async function takeForSearch(files) {
+  const turn = (latest += 1);
   const taken = [];
   const problems = await addFiles(taken, files.slice(0, 1));
+  if (turn !== latest) return [];
   if (taken.length) await searchBy({ ...taken[0], query: { image: taken[0].uri } });
   return problems;
 }
 
 const carried = (event) => [...(event.dataTransfer ?? event.clipboardData).files];
+// Cells and paragraphs of an office program come as text, as HTML and as an image of them: into a field goes the text.
+const isText = ({ target, clipboardData: { types } }) =>
+  target.matches?.("input, textarea") && types.includes("text/plain") && types.includes("text/html");
 const carriesFiles = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
 
 for (const name of ["dragenter", "dragover", "dragleave", "drop"]) {
@@ -28,7 +36,10 @@ for (const name of ["dragenter", "dragover", "dragleave", "drop"]) {
   });
 }
 document.addEventListener("paste", (event) => {
-  if (carried(event).length) take(carried(event));
+  const files = carried(event);
+  if (!files.length || isText(event)) return;
+  event.preventDefault(); // beside a copied file there is its name, as text
+  take(files);
 });
 for (const id of ["#files", "#search-files"]) {
   $(id).addEventListener("change", async ({ target }) => {

@@ -13,8 +13,12 @@ function chosenModel() {
   return models.length > 1 ? { model: $("#model").value } : {};
 }
 
+function factsOf(model) {
+  return models.find(({ id }) => id === model);
+}
+
 function chosenFacts() {
-  return models.find(({ id }) => models.length === 1 || id === $("#model").value);
+  return models.length === 1 ? models[0] : factsOf($("#model").value);
 }
 
 async function loadModels() {

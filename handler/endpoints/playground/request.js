@@ -2,24 +2,29 @@
 
 let waiting = 0; // number of the request whose response counts
 
-// `sent` are the images that stand in the body. A response that a later request has overtaken is dropped.
+// `sent` are the images that stand in the body. A response that a later request has overtaken is dropped. Returns whether
+// this request's was shown.
 async function request(button, path, body, sent, show) {
   const turn = (waiting += 1);
   showError(null);
-  button.disabled = true;
+  const focused = document.activeElement === button;
+  button.disabled = true; // which takes the focus from it
   $("#status").replaceChildren(t("asking"));
   try {
     const { body: answer, timing } = await ask(path, body);
-    if (turn !== waiting) return;
+    if (turn !== waiting) return false;
     showCode({ path, body, files: sent.filter((item) => item.file) });
     showStatus(timing);
     show(answer, timing.full);
+    return true;
   } catch (error) {
-    if (turn !== waiting) return;
+    if (turn !== waiting) return false;
     showStatus(null);
     showError(error);
+    return false;
   } finally {
     button.disabled = false;
+    if (focused && document.activeElement === document.body) button.focus({ preventScroll: true });
   }
 }
 
@@ -32,13 +37,13 @@ function openKeyPanel(open) {
 $("#key-button").addEventListener("click", () => openKeyPanel($("#key-panel").hidden));
 $("#key-panel").addEventListener("submit", (event) => {
   event.preventDefault();
-  sessionStorage.setItem(KEY, $("#key").value.trim());
+  storage("sessionStorage").setItem(KEY, $("#key").value.trim());
   $("#key").value = "";
   openKeyPanel(false);
   showError(null);
   start();
 });
 $("#key-forget").addEventListener("click", () => {
-  sessionStorage.removeItem(KEY);
+  storage("sessionStorage").removeItem(KEY);
   openKeyPanel(false);
 });

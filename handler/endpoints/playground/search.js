@@ -36,7 +36,7 @@ async function find() {
     lastFound = { answer, body };
     $("#found").hidden = false;
     showFound();
-    showNotice(full.length ? t("cut.query", { tokens: chosenFacts()?.context_length }) : "");
+    showNotice(full.length ? t("cut.query", { tokens: factsOf(about.model)?.context_length }) : "");
     if (hits === PAGE) bringIntoView($("#found"));
   });
 }
@@ -65,7 +65,7 @@ function showFound() {
   const rows = grouped(about.rows);
   const none = body.filter ? t("search.none", { prefix: body.filter.prefix }) : t("search.empty");
   $("#found-about").textContent = answer.data.length ? t("search.found", { shown: answer.data.length, rows }) : none;
-  $("#search-more").hidden = answer.data.length < hits || hits >= MOST;
+  $("#search-more").hidden = answer.data.length < body.k || body.k >= MOST;
   showHits(answer.data, (hit, uri) => {
     $("#search-text").value = $("#search-minus").value = "";
     scrollTo({ top: 0 });
@@ -134,7 +134,7 @@ $("#search-form").addEventListener("submit", (event) => {
 });
 $("#search-add").addEventListener("click", () => $("#search-files").click());
 $("#search-more").addEventListener("click", () => {
-  hits += PAGE;
+  hits = lastFound.body.k + PAGE;
   find();
 });
 redraws.push(showRows, showParts, showFound);

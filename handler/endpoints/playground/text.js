@@ -9,7 +9,7 @@ function $(selector) {
 }
 
 function chosenLanguage() {
-  const wanted = [localStorage.getItem(LANGUAGE), ...navigator.languages].filter(Boolean);
+  const wanted = [storage("localStorage").getItem(LANGUAGE), ...navigator.languages].filter(Boolean);
   return wanted.map((one) => one.slice(0, 2)).find((one) => one in TEXTS) ?? "en";
 }
 
@@ -36,7 +36,7 @@ function tell() {
 
 function speak(other) {
   language = other;
-  localStorage.setItem(LANGUAGE, other);
+  storage("localStorage").setItem(LANGUAGE, other);
   tell();
   redraws.forEach((redraw) => redraw());
 }

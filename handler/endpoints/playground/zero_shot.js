@@ -3,6 +3,7 @@
 const SHOWN_LABELS = 5;
 const UNLIKELY = 0.0001; // below it a label is not a winner, only the least unlikely: a sigmoid's can all be so
 let shownClasses = null; // what `showClassified` was called with
+const activations = new Map(); // by a model's name: softmax or sigmoid, as its last response said
 
 function missingForZeroShot({ input, labels, template }) {
   if (!input.length) return t("missing.zero-shot");
@@ -10,38 +11,41 @@ function missingForZeroShot({ input, labels, template }) {
   return template.every((one) => one.includes("{}")) && template.length ? "" : t("missing.template");
 }
 
-// Of a model with softmax some label always wins. So that none may, one more label is sent.
+// Of a model with softmax some label always wins. So that none may, one more label is sent: `none`.
 function zeroShotRequest() {
   const split = (id, separator) => $(id).value.split(separator).map((part) => part.trim()).filter(Boolean);
   const labels = split("#labels", /[,，、\n]/);
-  const more = labels.length && offersNone() && last?.answer.activation === "softmax" ? [t("none.sent")] : [];
-  return {
+  const none = offersNone() && activations.get(chosenFacts()?.id) === "softmax" ? t("none.sent") : null;
+  const more = labels.length && none && !labels.includes(none) ? [none] : [];
+  const body = {
     ...chosenModel(),
     input: images.map((item) => item.uri),
-    labels: [...labels, ...more.filter((label) => !labels.includes(label))],
+    labels: [...labels, ...more],
     template: split("#template", "|"),
+    ...asShown(images),
   };
+  return { body, none };
 }
 
 function offersNone() {
   return $("#none").checked;
 }
 
-function withNone(predictions, answer) {
+function withNone(predictions, answer, none) {
   if (!offersNone()) return predictions;
   if (answer.activation === "softmax") {
-    return predictions.map((one) => (one.label === t("none.sent") ? { ...one, label: t("none"), none: true } : one));
+    return predictions.map((one) => (one.label === none ? { ...one, label: t("none"), none: true } : one));
   }
   // Each label stands alone here: that none fits is that each does not.
   const score = predictions.reduce((product, one) => product * (1 - one.score), 1);
   return [...predictions, { label: t("none"), score, none: true }];
 }
 
-function showClassified(shown, answer) {
-  shownClasses = [shown, answer];
+function showClassified(shown, answer, none) {
+  shownClasses = [shown, answer, none];
   $("#none-about").textContent = offersNone() ? t(`none.${answer.activation}`) : "";
   const figures = answer.data.map(({ predictions }, index) => {
-    const all = withNone(predictions, answer).sort((one, other) => other.score - one.score);
+    const all = withNone(predictions, answer, none).sort((one, other) => other.score - one.score);
     const best = all.filter((one, place) => place < SHOWN_LABELS || one.none);
     const bars = best.map(({ label, score, none }) => {
       const name = element("span", none ? "name none" : "name", label);

@@ -1,0 +1,91 @@
+"""Images as people have them: many photos at once, turned by their EXIF, cells of a table on the clipboard."""
+
+import base64
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.clients.browser import Browser
+from tests.clients.conftest import drawn
+from tests.clients.gateway import Gateway
+from tests.clients.page import api, compare, encoded
+
+PASTE = """const bytes = Uint8Array.from(atob(arguments[0]), (letter) => letter.charCodeAt(0));
+    const clipboardData = new DataTransfer();
+    clipboardData.items.add(new File([bytes], "image.png", { type: "image/png" }));
+    for (const [type, data] of Object.entries(arguments[1])) clipboardData.setData(type, data);
+    const paste = new ClipboardEvent("paste", { clipboardData, bubbles: true, cancelable: true });
+    return document.querySelector("#captions").dispatchEvent(paste);"""
+NO_STORAGE = """for (const kind of ["localStorage", "sessionStorage"]) {
+    Object.defineProperty(window, kind, { get() { throw new DOMException("denied", "SecurityError"); } });
+}"""
+
+
+def test_as_many_photos_as_the_page_takes_are_one_request(browser: Browser, gateway: Gateway, tmp_path: Path) -> None:
+    for number in range(24):
+        pixels = np.random.default_rng(number).integers(0, 256, (768, 1024, 3), np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{number}.jpg", quality=80)
+    photos = sorted(tmp_path.iterdir())
+    assert all(400_000 < photo.stat().st_size < 700_000 for photo in photos)  # each of them is sent as it is
+    browser.open(gateway.url)
+    browser.drop("#drop", *photos)
+    browser.wait(lambda: len(browser.all("#thumbs img")) == 24, "a thumbnail for each photo")
+    browser.find("#captions").send_keys("a red circle")
+    browser.find("#run").click()
+    browser.wait(lambda: browser.all("#heatmap td.best") or browser.find("#error").is_displayed(), "a response")
+    assert browser.find("#error").text == ""
+    assert len(browser.all("#heatmap tbody td")) == 24
+
+
+def test_a_photo_that_exif_turns_is_embedded_as_it_is_shown(browser: Browser, gateway: Gateway, tmp_path: Path) -> None:
+    turned = tmp_path / "turned.jpg"
+    image = Image.new("RGB", (128, 64), "white")
+    image.paste("red", (0, 0, 64, 64))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # a phone held upright
+    image.save(turned, exif=exif)
+    asked = {"images": encoded([turned]), "texts": ["a photo of a red square"]}
+    as_stored, upright = (
+        api(gateway, "/v1/similarity", {**asked, "exif_orientation": value})["scores"][0][0] for value in (False, True)
+    )
+    assert abs(as_stored - upright) > 0.002
+
+    browser.open(gateway.url)
+    browser.drop("#drop", turned)
+    browser.wait(lambda: browser.all("#thumbs img"), "the thumbnail")
+    assert browser.run(
+        "const { naturalWidth: w, naturalHeight: h } = document.querySelector('#thumbs img'); return w < h"
+    )
+    browser.find("#captions").send_keys("a photo of a red square")
+    browser.find("#run").click()
+    browser.wait(lambda: browser.all("#heatmap td.best"), "the heatmap")
+    assert float(browser.find("#heatmap td.best").text) == pytest.approx(upright, abs=0.0006)
+
+
+def test_cells_that_are_pasted_into_the_captions_are_text_and_no_image(browser: Browser, gateway: Gateway) -> None:
+    red = base64.b64encode(drawn("red")).decode("ascii")
+    browser.open(gateway.url)
+    inserted = browser.run(PASTE, red, {"text/plain": "a cat\ta dog", "text/html": "<table></table>"})
+    assert inserted  # by the browser: nobody prevented it
+    # A file that was copied in a folder comes with its name as text, which is no caption.
+    assert not browser.run(PASTE, red, {"text/plain": "image.png"})
+    browser.wait(lambda: browser.all("#thumbs img"), "the file")
+    assert len(browser.all("#thumbs img")) == 1
+
+
+def test_it_works_where_the_browser_lets_no_site_keep_data(
+    browser: Browser, gateway: Gateway, files: list[Path]
+) -> None:
+    added = browser.command("Page.addScriptToEvaluateOnNewDocument", source=NO_STORAGE)
+    try:
+        browser.open(gateway.url)
+        compare(browser, files)
+        browser.find("#language").click()
+        assert browser.find("#run").text.startswith("比较")
+        browser.open(f"{gateway.url}/docs")
+        browser.wait(lambda: browser.find("#key-panel").is_displayed(), "the page's script at work")
+    finally:
+        browser.command("Page.removeScriptToEvaluateOnNewDocument", identifier=added["identifier"])
+        browser.open(gateway.url)

@@ -1,0 +1,66 @@
+"""Two things at once in the search tab: what was asked last is what is shown, and nothing of it is lost."""
+
+from selenium.webdriver.common.keys import Keys
+
+from tests.clients.browser import Browser
+from tests.clients.indexed import Indexed, shows
+from tests.clients.test_playground_order import HELD, THROTTLED
+
+
+def test_of_two_images_the_one_that_was_given_last_counts_whichever_is_read_first(
+    tab: Browser, indexed: Indexed
+) -> None:
+    tab.run(
+        """const read = window.createImageBitmap;
+        window.held = [];
+        window.createImageBitmap = async (file) => {
+            if (file.name.startsWith("star")) await new Promise((go) => window.held.push(go));
+            return read(file);
+        };"""
+    )
+    tab.drop("#search-form", indexed.folder / "red" / "star 图.png")
+    tab.wait(lambda: tab.run("return window.held.length") == 1, "the first")
+    tab.drop("#search-form", indexed.folder / "green" / "moon 图.png")
+    tab.wait(lambda: len(tab.all("#hits .like")) == 24, "hits")
+    tab.driver.execute_async_script("window.held.forEach((go) => go()); setTimeout(arguments[0], 300);")
+    assert [one.get_attribute("alt") for one in tab.all("#search-thumbs img")] == ["moon 图.png"]
+    shows(tab, indexed.nearest(indexed.vectors["green/moon 图.png"])[:24])
+
+
+def test_a_search_is_not_lost_to_a_comparison_that_ends_meanwhile(tab: Browser, indexed: Indexed) -> None:
+    tab.find("#mode-compare").click()
+    tab.find("#examples").click()
+    tab.wait(lambda: tab.all("#heatmap td.best"), "the heatmap")
+    tab.find("#tab-zero-shot").click()
+    tab.wait(lambda: tab.all("#classified figure"), "the bars")
+    tab.run(HELD, "v1/similarity")
+    tab.find("#run").click()
+    tab.wait(lambda: tab.run("return window.held.length") == 1, "the comparison")
+    tab.find("#mode-search").click()
+    tab.run(
+        """const next = window.fetch;
+        window.fetch = async (url, options) => {
+            if (String(url).endsWith("v1/search")) {
+                window.held.splice(0).forEach((go) => go());
+                await new Promise((go) => setTimeout(go, 500));
+            }
+            return next(url, options);
+        };"""
+    )
+    tab.find("#search-text").send_keys("a red circle", Keys.ENTER)
+    shows(tab, indexed.nearest(indexed.embed("a red circle"))[:24])
+
+
+def test_more_can_be_asked_for_again_where_it_failed_once(tab: Browser, indexed: Indexed) -> None:
+    tab.find("#search-text").send_keys("a red circle", Keys.ENTER)
+    tab.wait(lambda: len(tab.all("#hits .like")) == 24, "hits")
+    tab.run("window.real = window.fetch")
+    tab.run(THROTTLED, "v1/search")
+    tab.find("#search-more").click()
+    tab.wait(lambda: "Too many requests" in tab.find("#error").text, "the error")
+    tab.run("window.fetch = window.real")
+    tab.find("#language").click()
+    assert tab.find("#search-more").is_displayed()
+    tab.find("#search-more").click()
+    shows(tab, indexed.nearest(indexed.embed("a red circle"))[:48])
+    tab.find("#language").click()  # as it was, for the next test
