@@ -20,6 +20,8 @@ IMAGE_PATH = "/v1/search/image"  # of this server only: on AWS a hit has a presi
 class LocalSearch:
     """The routes of the API and the search, and the images of the folder that was indexed."""
 
+    image_path = IMAGE_PATH
+
     def __init__(self, settings: SearchSettings, images: Path | None) -> None:
         self.table: Table = table(settings, beside_api=True)
         self._index: Index = open_index(settings.place)

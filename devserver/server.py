@@ -79,7 +79,7 @@ class RequestHandler(BaseHTTPRequestHandler):
 
     def _answer(self, event: dict[str, Any]) -> None:
         path, _, query = self.path.partition("?")
-        if self.search and self.command in ("GET", "HEAD") and path == "/v1/search/image":
+        if self.search and self.command in ("GET", "HEAD") and path == self.search.image_path:
             self._send(*self.search.image(query))
             return
         answer = self.environment.invoke(partial(self.invoke, event))

@@ -7,7 +7,6 @@ from PIL import Image
 from handler.imaging.container import PROFILE_HEAD, Container, check_profile, damaged, too_complex, unsupported
 from handler.imaging.png_header import GRAY, PALETTE, RGB, Header
 
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
 DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}  # of each color type
 TRANSPARENCY_BYTES = {GRAY: 2, RGB: 6}
 MAX_CHUNKS = 20_000  # libpng writes one for each 8 kB
@@ -55,7 +54,7 @@ def _header(data: bytes) -> Header:
     known = depth in DEPTHS.get(color, ()) and (compression, filters) == (0, 0) and interlace in (0, 1)
     if not known or not 0 < width < 1 << 31 or not 0 < height < 1 << 31:
         damaged("PNG", "its header")
-    return Header(width, height, depth, color, bool(interlace))
+    return Header(width, height, depth, color)
 
 
 def _walk(data: bytes, file: _File) -> None:

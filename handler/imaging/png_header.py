@@ -12,4 +12,3 @@ class Header(NamedTuple):
     height: int
     depth: int
     color: int
-    interlaced: bool

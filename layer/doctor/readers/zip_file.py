@@ -15,7 +15,6 @@ from layer.findings.finding import Finding
 
 MAX_LISTING = MAX_NAMES + 100 * MAX_MEMBERS  # bytes of the central directory
 MEMBER = b"PK\x01\x02"
-MEMBER_BYTES = 46  # of a member's record, before its name
 END = struct.Struct("<4s4H2LH")  # PK 5 6, two disk numbers, members here and in all, size, offset, comment
 END64 = struct.Struct("<4sQ2H2L4Q")  # PK 6 6, ..., members here and in all, size, offset
 LOCATOR_BYTES = 20  # of the record between the two
