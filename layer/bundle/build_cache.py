@@ -16,6 +16,7 @@ from layer.bundle import manifest
 from layer.bundle.records import Manifest
 from layer.errors import BuildError, VerifyError
 from layer.files.own_samples import files as own_samples_files
+from layer.sources import own_files
 from layer.sources.lock import LockedSource
 from layer.spec import ModelSpec
 from layer.versions import installed
@@ -56,8 +57,7 @@ class Built:
 def fingerprint(model: ModelSpec, sources: Sequence[LockedSource], own_samples: Path | None) -> str:
     """Return the digest, 64 hex digits, of everything that the model's bundle depends on."""
     samples = own_samples_files(own_samples) if own_samples else []
-    own = [Path(place) for place in (model.checkpoint, model.config) if place and Path(place).exists()]
-    own += [path for place in own if place.is_dir() for path in sorted(place.iterdir())]
+    own = own_files.read(model)
     known = {
         "model": _without(asdict(model), "cache"),  # where the same files were found changes nothing
         "sources": [

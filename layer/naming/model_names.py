@@ -101,6 +101,12 @@ def tags_of(name: str) -> list[str]:
     return _tags().get(name, [])
 
 
+def text_repositories(pair: str) -> list[str]:
+    """Return the repositories of the text side of `<name>/<tag>`, none for a model that is not in the table."""
+    name = pair.rpartition("/")[0]  # which alone decides
+    return next((list(row["text"]) for row in _table()["pairs"] if row["name"] == name), [])
+
+
 def _repository_problem(name: str) -> str | None:
     repository = name.removeprefix("hf-hub:")
     if own := OF_TRANSFORMERS.get(repository):

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,12 +11,14 @@ from typing import Any
 
 from layer.config.check import check_config
 from layer.errors import CheckpointError, PlanError
-from layer.files.foreign import read_json, refuse_pointer
+from layer.files.foreign import read_json
 from layer.naming import checked
-from layer.naming.repositories import looks_like_a_path, no_repository
+from layer.naming.repositories import no_repository
 from layer.progress import file_sha256
-from layer.sources import resolve
+from layer.sources import own_files, resolve
 from layer.sources.fetch import Expected, Located, download_url
+from layer.sources.own_files import is_address
+from layer.sources.prepared import damage
 from layer.sources.resolve import CONFIG_FILE, TOKENIZER_FILES, Need
 from layer.spec import ModelSpec
 from layer.weights.checkpoint import open_tensors
@@ -63,17 +66,13 @@ def repository(model: ModelSpec, cache: Path) -> Own:
 def refuse_missing(model: ModelSpec) -> None:
     """Raise CheckpointError where the model's checkpoint is a path that leads to no file and no directory."""
     path = Path(str(model.checkpoint))
-    if model.checkpoint and not _is_address(model.checkpoint) and not (path.is_file() or path.is_dir()):
+    if model.checkpoint and not is_address(model.checkpoint) and not (path.is_file() or path.is_dir()):
         raise CheckpointError(f"{path}, the checkpoint of {model.id}, is not there: paths are relative to models.toml")
-
-
-def _is_address(checkpoint: str) -> bool:
-    return "://" in checkpoint
 
 
 def _weights(model: ModelSpec, place: Path) -> Path:
     given = str(model.checkpoint)
-    if _is_address(given):
+    if is_address(given):
         # By the whole address: files of two addresses may have one name.
         target = place / hashlib.sha256(given.encode()).hexdigest()[:16] / checked.url_file(given)
         if not target.exists():
@@ -95,10 +94,9 @@ def _weights(model: ModelSpec, place: Path) -> Path:
 
 def _config(model: ModelSpec, weights: Path) -> tuple[dict[str, Any], Path]:
     """Return open_clip's config of the model, preprocessing included, and the directory to which its paths belong."""
-    beside = weights.parent / CONFIG_FILE
     if model.config and not model.config.endswith(".json"):
         return _registry_config(model), weights.parent
-    path = Path(model.config) if model.config else beside
+    path = own_files.config_file(model, weights.parent)
     if not path.is_file():
         raise CheckpointError(
             f"{path} is not there: say what {model.id} was made from, as in "
@@ -133,14 +131,13 @@ def _registry_config(model: ModelSpec) -> dict[str, Any]:
 def _text_files(config: dict[str, Any], directory: Path, repo: str) -> Iterator[tuple[str, Path]]:
     """Yield the tokenizer and the text tower's config that lie here, and make the config point to this repository."""
     text = config["model_cfg"]["text_cfg"]
-    for key, names in (("hf_tokenizer_name", TOKENIZER_FILES), ("hf_model_name", ("config.json",))):
+    for key, names in own_files.TEXT_KEYS.items():
         name = text.get(key)
         if not name:
             continue
-        there = _place(directory, name)
-        found = {file: there / file for file in names if (there / file).is_file()}
-        for path in found.values():
-            refuse_pointer(path, CheckpointError)
+        there = own_files.place(directory, name)
+        found = {file: there / file for file in names if os.path.lexists(there / file)}
+        _refuse_damaged(found, key, there)
         if found:
             text[key] = repo
             yield from found.items()
@@ -150,13 +147,19 @@ def _text_files(config: dict[str, Any], directory: Path, repo: str) -> Iterator[
             )
 
 
-def _place(directory: Path, name: str) -> Path:
-    """Say where a config's tokenizer lies: in a directory that it names, or beside it. It may not lead out of there."""
-    if not looks_like_a_path(name) and "/" not in name:
-        return directory / name if (directory / name).is_dir() else directory
-    named = (directory / name).resolve()
-    inside = named.is_relative_to(directory.resolve())
-    return named if inside and named.is_dir() else directory
+def _refuse_damaged(found: Mapping[str, Path], key: str, there: Path) -> None:
+    """Raise CheckpointError for files of which a library would say something else: half a file, half a tokenizer."""
+    for path in found.values():
+        if problem := damage.broken(path):
+            raise CheckpointError(f"{problem.where}: {problem.what}; {problem.fix}")
+        if reason := damage.unreadable(path):
+            raise CheckpointError(f"{path}: {reason}: copy it again, whole")
+    if key == "hf_tokenizer_name" and found and not resolve.satisfies("tokenizer", tuple(found)):
+        raise CheckpointError(
+            f"{there} has {', '.join(found)} of a tokenizer, and no vocabulary (tokenizer.json, vocab.txt, "
+            "spiece.model, ...; vocab.json with merges.txt): copy all of its files there, or none, and it is taken "
+            "from the repository that text_cfg.hf_tokenizer_name names"
+        )
 
 
 def _write(folder: Path, weights: Path, config: dict[str, Any], files: dict[str, Path]) -> None:

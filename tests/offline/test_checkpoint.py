@@ -188,6 +188,33 @@ def test_what_cannot_be_a_model_is_named_with_the_fix(
     assert "code ran" not in capsys.readouterr().out
 
 
+TOKENIZERS = {
+    "no vocabulary": (
+        ("tokenizer.json", None),
+        "has tokenizer_config.json, special_tokens_map.json of a tokenizer, and",
+    ),
+    "nothing in it": (("tokenizer.json", ""), "tokenizer.json: .* it is empty"),
+    "half a file": (("tokenizer.json", '{"model": {"vo'), "tokenizer.json: it cannot be read .*: copy it again"),
+    "a web page": (("vocab.txt", "<!doctype html>"), "vocab.txt: it is a web page: copy it again"),
+    "a link to nothing": (("tokenizer.json", Path("../blobs/aa")), "tokenizer.json: the link leads to a file that is"),
+    "a pointer": (("tokenizer.json", "version https://git-lfs.github.com/spec/v1\noid sha256:aa"), "git lfs pull"),
+}
+
+
+@pytest.mark.parametrize("case", TOKENIZERS)
+def test_a_tokenizer_that_is_not_whole_is_named_before_a_library_stumbles_over_it(tmp_path: Path, case: str) -> None:
+    (name, content), says = TOKENIZERS[case]
+    folder = shutil.copytree(repositories.demo_snapshot(), tmp_path / "own")
+    (folder / name).unlink(missing_ok=True)
+    if isinstance(content, Path):
+        (folder / name).symlink_to(content)
+    elif content is not None:
+        (folder / name).write_text(content)
+
+    with pytest.raises(CheckpointError, match=says):
+        local_checkpoint.repository(own(folder), tmp_path / "cache")
+
+
 def test_a_build_says_where_the_config_is_of_a_pair_that_is_computed_otherwise_than_it_was_trained(
     tmp_path: Path,
 ) -> None:

@@ -1,0 +1,71 @@
+"""The files that a model of the user's own is made of: where each lies, told without reading the weights.
+
+A build asks for them before it takes a finished model, so that one of them that was edited is noticed.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from layer.errors import CheckpointError
+from layer.files.foreign import read_json
+from layer.naming.model_names import text_repositories
+from layer.naming.repositories import looks_like_a_path
+from layer.sources.resolve import CONFIG_FILE, TOKENIZER_FILES
+from layer.spec import ModelSpec
+
+TEXT_KEYS = {"hf_tokenizer_name": TOKENIZER_FILES, "hf_model_name": ("config.json",)}  # of text_cfg, with their files
+
+
+def is_address(checkpoint: str) -> bool:
+    """Tell whether a checkpoint is fetched."""
+    return "://" in checkpoint
+
+
+def read(model: ModelSpec) -> list[Path]:
+    """Return the files on this machine that a build of a model reads, as far as they are there; none of a hub's."""
+    if not model.checkpoint:
+        return []
+    weights, folder = _weights(Path(model.checkpoint)) if not is_address(model.checkpoint) else ([], None)
+    pair = model.config if model.config and not model.config.endswith(".json") else None
+    if model.config and not pair:
+        config, directory = Path(model.config), Path(model.config).parent
+    elif folder:
+        config, directory = folder / CONFIG_FILE, folder
+    else:
+        return []
+    names = text_repositories(pair) if pair else _named(config)
+    places = dict.fromkeys([directory, *(place(directory, name) for name in names)])
+    texts = [one / name for one in places for files in TEXT_KEYS.values() for name in files]
+    return [path for path in dict.fromkeys([*weights, config, *texts]) if path.is_file()]
+
+
+def _weights(given: Path) -> tuple[list[Path], Path]:
+    """Return what may be the weights, and the directory that they are in."""
+    return (sorted(given.iterdir()), given) if given.is_dir() else ([given], given.parent)
+
+
+def config_file(model: ModelSpec, folder: Path) -> Path:
+    """Return where the config of a model lies that is no pair of the registry: as it is named, else by its weights."""
+    return Path(model.config) if model.config else folder / CONFIG_FILE
+
+
+def place(directory: Path, name: str) -> Path:
+    """Say where a config's tokenizer lies: in a directory that it names, or beside it. It may not lead out of there."""
+    if not looks_like_a_path(name) and "/" not in name:
+        return directory / name if (directory / name).is_dir() else directory
+    named = (directory / name).resolve()
+    inside = named.is_relative_to(directory.resolve())
+    return named if inside and named.is_dir() else directory
+
+
+def _named(config: Path) -> Iterator[str]:
+    """Yield what a config names of its text side; what is wrong with the config, a build says."""
+    try:
+        found = read_json(config, CheckpointError) if config.is_file() else None
+    except CheckpointError:
+        return
+    model = found.get("model_cfg") if isinstance(found, dict) else None
+    text = model.get("text_cfg") if isinstance(model, dict) else None
+    for key in TEXT_KEYS if isinstance(text, dict) else ():
+        if isinstance(name := text.get(key), str) and name:
+            yield name
