@@ -124,7 +124,7 @@ def _make_all(
     pinned: locks.Lock = {} if mode == "update" else pins
     ask_hub(spec.models, pinned, cache, prepared, weights_repository)
     _advise([model for model in spec.models if not model.checkpoint])
-    fetched = gather(spec.models, cache, pinned, prepared)
+    fetched = gather(spec.models, cache, pinned, prepared, locked=mode == "locked")
     _advise([model for model in spec.models if model.checkpoint])  # those that are there
     _refuse_two_commits(spec.models, fetched)
     found = {

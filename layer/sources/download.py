@@ -13,6 +13,7 @@ from layer.progress import Bar, bar
 from layer.sources import local_checkpoint, resolve
 from layer.sources.fetch import WORKERS, Fetched, Located, download, locate, partial_of
 from layer.sources.lock import Lock, LockedSource
+from layer.sources.lock_check import refuse_unpinned
 from layer.sources.prepared.missing import PinOf, refuse_missing
 from layer.sources.prepared.search import Prepared
 from layer.spec import ModelSpec
@@ -22,14 +23,20 @@ CONFIGS = ("config", "text_config")
 
 
 def gather(
-    models: Sequence[ModelSpec], cache: Path, pins: Lock, prepared: Prepared = NOTHING_PREPARED, by_xet: bool = False
+    models: Sequence[ModelSpec],
+    cache: Path,
+    pins: Lock,
+    prepared: Prepared = NOTHING_PREPARED,
+    by_xet: bool = False,
+    locked: bool = False,
 ) -> list[list[Fetched]]:
     """Bring every model's repositories, at the commits of `pins` where they have some: of `prepared`, else of the hub.
 
     Every question is asked before the first large file is fetched, so that a wrong name fails within seconds, and all
     files share one bar:
 
-    1. `locate_repositories` says for each model, in parallel, which files at which commits there have to be.
+    1. `locate_repositories` says for each model, in parallel, which files at which commits there have to be: with
+       `locked`, those of `pins`.
     2. A file that an older commit in the cache has too is taken over. What is left is listed by folder and name, so
        that a repository that two models name is fetched once: weights of 800 MB each, and one tokenizer of 2 MB for
        both, are 1,602 MB and not 1,604.
@@ -42,12 +49,9 @@ def gather(
     of_model = _pins_of(models, pins)
     if prepared or environment.offline():
         refuse_missing(models, cache, prepared, _pin_of(of_model))
-    for model in models:
-        local_checkpoint.refuse_missing(model)
-    from layer.openclip import open_clip  # noqa: F401 - in this thread: Ctrl-C does not end the import of another
-
-    with ThreadPoolExecutor(WORKERS) as pool:
-        found = list(pool.map(lambda model: locate_repositories(model, cache, of_model[model.id], prepared), models))
+    found = _locate_all(models, cache, of_model, prepared)
+    if locked:
+        refuse_unpinned(models, found, pins)
     prepared.tell(one for sources in found for one in sources)
     for one in (one for sources in found for one in sources):
         one.take_over()
@@ -113,6 +117,17 @@ def locate_repositories(
     needs = resolve.merge([weights, *resolve.text_needs(resolve.model_config(model, config_file))])
     wanted = resolve.limited(needs, roles)
     return [find(need, model.revision if need.repo == weights.repo else None) for need in wanted]
+
+
+def _locate_all(
+    models: Sequence[ModelSpec], cache: Path, of_model: Mapping[str, Sequence[LockedSource]], prepared: Prepared
+) -> list[list[Located]]:
+    for model in models:
+        local_checkpoint.refuse_missing(model)
+    from layer.openclip import open_clip  # noqa: F401 - in this thread: Ctrl-C does not end the import of another
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        return list(pool.map(lambda model: locate_repositories(model, cache, of_model[model.id], prepared), models))
 
 
 def _pins_of(models: Sequence[ModelSpec], pins: Lock) -> dict[str, list[LockedSource]]:

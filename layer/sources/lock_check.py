@@ -1,11 +1,11 @@
-"""Whether the hub still stands where models.lock was made: `python -m layer build --locked`."""
+"""Whether the hub, and models.toml, still are what models.lock was made of: `python -m layer build --locked`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from layer.errors import LockError
-from layer.sources.fetch import WORKERS, current_commit
-from layer.sources.lock import Lock
+from layer.sources.fetch import WORKERS, Located, current_commit
+from layer.sources.lock import Lock, LockedSource
 from layer.spec import ModelSpec
 
 
@@ -16,7 +16,7 @@ def refuse_drift(models: Sequence[ModelSpec], pins: Lock, ask: bool = True) -> N
     hold for what is found.
     """
     for model in models:
-        if model.checkpoint is None and model.id not in pins:
+        if model.id not in pins:
             raise LockError(f"models.lock has no {model.id}: run `python -m layer build` once without --locked")
     if not ask:
         return
@@ -35,3 +35,35 @@ def refuse_drift(models: Sequence[ModelSpec], pins: Lock, ask: bool = True) -> N
             f"the hub has newer commits:\n  {listing}\n`python -m layer build --update` uses them and shows what "
             "changed; without --locked the build uses the lock"
         )
+
+
+def refuse_unpinned(models: Sequence[ModelSpec], found: Sequence[Sequence[Located]], pins: Lock) -> None:
+    """Raise LockError where a model takes what the lock has not: another commit, repository or file, or checkpoint.
+
+    `found` are each model's repositories, before anything large of them is downloaded.
+    """
+    told = [
+        line
+        for model, sources in zip(models, found, strict=True)
+        for line in _unpinned(model, sources, pins.get(model.id, ()))
+    ]
+    if told:
+        listing = "\n  ".join(told)
+        raise LockError(
+            f"models.toml asks for what models.lock has not:\n  {listing}\n`python -m layer build` without --locked "
+            "takes it, shows what changed, and writes the lock"
+        )
+
+
+def _unpinned(model: ModelSpec, sources: Sequence[Located], pins: Sequence[LockedSource]) -> Iterator[str]:
+    pinned = {pin.repo: pin for pin in pins}
+    for one in sources:
+        repo, pin = one.need.repo, pinned.get(one.need.repo)
+        if pin is None:
+            yield f"{model.id} takes its {' and '.join(one.need.roles)} from {repo}, which is not in the lock"
+        elif pin.revision != one.revision and "checkpoint" in one.need.roles:
+            yield f"{model.id}: its checkpoint, config or tokenizer have other contents than when the lock was made"
+        elif pin.revision != one.revision:
+            yield f"{model.id}: {repo} is at {one.revision}, models.lock has {pin.revision}"
+        elif new := sorted(one.expected.keys() - pin.files.keys()):
+            yield f"{model.id}: {', '.join(new)} of {repo} is not in the lock"
