@@ -78,6 +78,11 @@ def test_inspect_names_the_config_that_no_source_has(
 
     assert {code for code, _ in named(SourceError(capsys.readouterr().err))} == {"dangling-link"}
 
+    shutil.rmtree(cache / "models--acme--tiny")
+    assert main(["inspect", "--models", str(spec), "--cache", str(spec.parent / "b"), "--from", str(cache)]) == 1
+
+    assert named(SourceError(capsys.readouterr().err)) == {("config-missing", "acme/tiny")}
+
 
 def test_models_shows_the_commits_and_licenses_of_a_source(
     source: Path, spec: Path, capsys: pytest.CaptureFixture[str]

@@ -3,7 +3,8 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -96,25 +97,68 @@ def test_a_part_of_a_tokenizer_that_a_source_had_is_missed(
         gather([TINY], tmp_path / "build", {}, Prepared([Place(source)]))
 
 
-def test_a_file_that_this_user_may_not_read_is_named(whole: Path) -> None:
-    """Root may read all: the modes of a copy made by root show where somebody else builds."""
+@contextmanager
+def copied(whole: Path) -> Iterator[Path]:
+    """A copy of the cache in a place that every user may enter."""
     with tempfile.TemporaryDirectory() as name:
         cache = Path(name) / "model_cache"
         shutil.copytree(whole, cache, symlinks=True)
-        blob(cache).chmod(0)
         for folder in (Path(name), cache, *(path for path in cache.rglob("*") if path.is_dir())):
             folder.chmod(0o755)
-        user = os.geteuid()
-        os.seteuid(user or NOBODY)
-        try:
-            with pytest.raises(SourceError) as caught:
-                gather([TINY], Path(name) / "build", {}, Prepared([Place(cache)]))
-        finally:
-            os.seteuid(user)
+        yield cache
+
+
+@contextmanager
+def somebody_else() -> Iterator[None]:
+    """Root may read all: the modes of a copy made by root show where somebody else builds."""
+    user = os.geteuid()
+    os.seteuid(user or NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+
+
+def test_a_file_that_this_user_may_not_read_is_named(whole: Path) -> None:
+    with copied(whole) as cache:
+        blob(cache).chmod(0)
+        with somebody_else(), pytest.raises(SourceError) as caught:
+            gather([TINY], cache.parent / "build", {}, Prepared([Place(cache)]))
 
     [(code, where)] = named(caught.value)
     assert (code, where.endswith(WEIGHTS)) == ("unreadable", True)
     assert "Permission denied" in str(caught.value)
+
+
+@pytest.mark.parametrize("place", [".", "models--acme--tiny", "models--acme--tiny/snapshots", "a snapshot"])
+def test_a_directory_that_this_user_may_not_enter_is_named(whole: Path, place: str) -> None:
+    with copied(whole) as cache:
+        [snapshot] = cache.glob("models--acme--tiny/snapshots/*")
+        closed = snapshot if place == "a snapshot" else cache / place
+        closed.chmod(0)
+        try:
+            with somebody_else(), pytest.raises(SourceError) as caught:
+                gather([TINY], cache.parent / "build", {}, Prepared([Place(cache)]))
+        finally:
+            closed.chmod(0o755)
+
+    found = dict(named(caught.value))
+    assert Path(found["unreadable"]) == closed
+    assert found.keys() <= {"unreadable", "weights-missing"}  # of a closed cache nobody knows what it holds
+    assert "Permission denied" in str(caught.value)
+
+
+def test_a_link_that_leads_to_itself_hides_nothing_beside_it(whole: Path, tmp_path: Path) -> None:
+    """`ln -s model_cache model_cache`, given a second time, makes such a link inside of the directory."""
+    cache = tmp_path / "model_cache"
+    shutil.copytree(whole, cache, symlinks=True)
+    (cache / cache.name).symlink_to(cache.name)
+    for folder in list(cache.glob("models--*")):
+        (folder / "loop").symlink_to("loop")
+
+    [sources] = gather([TINY], tmp_path / "build", {}, Prepared([Place(cache)]))
+
+    assert {source.repo for source in sources} == {"acme/tiny", "acme/tokenizer"}
 
 
 def test_a_clone_without_its_large_files_is_named(tmp_path: Path) -> None:

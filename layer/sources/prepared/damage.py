@@ -16,9 +16,9 @@ MAX_LINK = 300  # bytes
 
 def broken(path: Path) -> Finding | None:
     """Tell where something has a file's name and is not the file. None also where nothing has the name."""
-    if path.is_symlink() and not path.exists():
-        return Finding("dangling-link", str(path), str(path.readlink()))
     try:
+        if path.is_symlink() and not path.exists():
+            return Finding("dangling-link", str(path), str(path.readlink()))
         if not path.exists():
             return None
         if not path.is_file():

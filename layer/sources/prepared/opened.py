@@ -90,17 +90,27 @@ def stated(copy: Copy, repo: str, asked: str | None) -> tuple[str | None, str | 
 
 def _snapshot(copy: Copy, repo: str, asked: str | None, pin: LockedSource | None) -> _Snapshot:
     if copy.cache:
+        _refuse_closed(copy.folder)
         try:
             revision = revisions.of_cache(copy.folder, asked, pin)
         except revisions.UnresolvedError as error:
             cut_off = _cut_off(copy) if error.finding.code == "no-snapshot" else []
             raise LackingError([error.finding, *cut_off]) from error
         folder = copy.folder / "snapshots" / revision
+        _refuse_closed(folder)
         return _Snapshot(copy, repo, folder, revision, vouched.of_cache(copy, revision))
     notes = vouched.of_folder(copy.folder)
     if asked and (told := _other_revision(copy.folder, notes.commit, asked, pin)):
         raise LackingError([Finding("revision-missing", str(copy.folder), f"revision = {asked}, {told}")])
     return _Snapshot(copy, repo, copy.folder, notes.commit, notes)
+
+
+def _refuse_closed(folder: Path) -> None:
+    try:
+        with os.scandir(folder):
+            return
+    except OSError as error:
+        raise LackingError([Finding("unreadable", str(folder), error.strerror or "")]) from error
 
 
 def _other_revision(folder: Path, commit: str | None, asked: str, pin: LockedSource | None) -> str | None:
@@ -156,7 +166,8 @@ def _missing(snapshot: _Snapshot, role: str, names: Sequence[str]) -> Iterator[F
     several = len(names) > 1
     detail = f"none of {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}" if several else f"no {names[0]}"
     others = [path.name for path in snapshot.folder.parent.glob("*/") if path != snapshot.folder]
-    elsewhere = [other for other in others if any((snapshot.folder.parent / other / name).exists() for name in names)]
+    parent = snapshot.folder.parent
+    elsewhere = [other for other in others if any(os.path.exists(parent / other / name) for name in names)]  # noqa: PTH110
     if snapshot.copy.cache and elsewhere:
         detail += f"; snapshots/{elsewhere[0]} has it, which refs/main does not name"
     where = str(snapshot.folder)

@@ -63,5 +63,7 @@ def _by_reference(folder: Path, asked: str | None, there: list[str]) -> str:
 def _snapshots(folder: Path) -> list[str]:
     try:
         return sorted(path.name for path in (folder / "snapshots").iterdir() if is_commit(path.name))
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
+    except OSError as error:
+        raise UnresolvedError(Finding("unreadable", str(error.filename or folder), error.strerror or "")) from error

@@ -1,5 +1,6 @@
 """Find the repositories that models need in prepared sources: of each the first copy that has all of it, whole."""
 
+import os
 import shutil
 import sys
 import threading
@@ -19,6 +20,7 @@ from layer.sources.prepared.survey import Copy, survey
 from layer.sources.resolve import Need, parts
 from layer.spec import ModelSpec
 
+MAX_CLOSED = 5  # directories that are named because they cannot be entered
 Found = tuple[Located | None, list[Finding]]
 
 
@@ -52,6 +54,7 @@ class Prepared:
         self.places, self.own, self.alone, self.spec = tuple(places), own or {}, alone, spec
         self.texts_of, self.scratch = texts_of, scratch
         self._surveys: dict[Place, list[Copy]] = {}
+        self._closed: dict[Path, str] = {}  # directories that cannot be entered, each with the reason
         self._known: dict[_Key, Found] = {}
         self._knowing = threading.RLock()
 
@@ -86,7 +89,7 @@ class Prepared:
         """Return a file of any snapshot of a repository, whole or not: to learn what else will be missing."""
         for copy in self._order_of(repo, model):
             for path in (copy.folder / name, *sorted(copy.folder.glob(f"snapshots/*/{name}"))):
-                if path.is_file():
+                if os.path.isfile(path):  # noqa: PTH113 - Path's raises where a directory may not be entered
                     return path
         return None
 
@@ -178,11 +181,11 @@ class Prepared:
 
     def _survey(self, place: Place) -> list[Copy]:
         if place not in self._surveys:
-            self._surveys[place] = survey(place)
+            self._surveys[place] = survey(place, self._closed)
         return self._surveys[place]
 
     def _nowhere(self, need: Need, model: ModelSpec) -> Iterator[Finding]:
-        """Say that no source has the repository, or that one has it under another id."""
+        """Say that no source has the repository, that one has it under another id, or what cannot be entered."""
         last = need.repo.rpartition("/")[2].casefold()
         for copy in (copy for place in self._order(model) for copy in self._survey(place)):
             if copy.repo and copy.repo.rpartition("/")[2].casefold() == last:
@@ -190,9 +193,12 @@ class Prepared:
                 fix = f": name the directory {repo_folder(need.repo)}" if copy.cache else ""
                 yield Finding("other-repository-id", str(copy.folder), asked + fix)
                 return
+        yield from (Finding("unreadable", str(path), reason) for path, reason in [*self._closed.items()][:MAX_CLOSED])
         roles = ", ".join(role.replace("_", " ") for role in need.roles)
         told = f"{model.id} takes its {roles} from {need.repo}, which is in no source"
         if need.weights:
             yield Finding("weights-missing", need.repo, told)
+        elif "config" in need.roles:
+            yield Finding("config-missing", need.repo, told)
         else:
             yield Finding("second-repository-missing", need.repo, told)

@@ -46,8 +46,11 @@ class Copy:
         return self.repo is None and any(name.casefold() in self.names for name in names)
 
 
-def survey(place: Place) -> list[Copy]:
-    """Find every repository in a place: nothing is opened but git's own config. What cannot be entered is left out."""
+def survey(place: Place, closed: dict[Path, str]) -> list[Copy]:
+    """Find every repository in a place: nothing is opened but git's own config.
+
+    What cannot be entered is left out, and put into `closed` with the reason.
+    """
     if place.repo:
         return [_told(place.path, place.repo)]
     found: list[Copy] = []
@@ -59,7 +62,7 @@ def survey(place: Place) -> list[Copy]:
         folder, depth = queue.popleft()
         looked += 1
         real = os.path.realpath(folder)
-        files, folders = _entries(folder)
+        files, folders = _entries(folder, closed)
         copy = _copy(folder, files, folders, depth == 0)
         if copy and (real, copy.repo or copy.names) not in known:
             known.add((real, copy.repo or copy.names))
@@ -77,22 +80,31 @@ def _told(folder: Path, repo: str) -> Copy:
 
     Snapshots that are not named by commits are not a cache of Hugging Face's: of these the only one is taken.
     """
-    snapshots = _entries(folder / "snapshots")[1]
+    snapshots = _entries(folder / "snapshots", {})[1]
     if any(is_commit(name) for name in snapshots):
         return Copy(folder, True, repo, frozenset())
     return Copy(folder / "snapshots" / snapshots[0] if len(snapshots) == 1 else folder, False, repo, frozenset())
 
 
-def _entries(folder: Path) -> tuple[list[str], list[str]]:
+def _entries(folder: Path, closed: dict[Path, str]) -> tuple[list[str], list[str]]:
     files: list[str] = []
     folders: list[str] = []
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                (folders if entry.is_dir() else files).append(entry.name)
-    except OSError:
+                (folders if _is_folder(entry) else files).append(entry.name)
+    except OSError as error:
+        closed[folder] = error.strerror or ""
         return [], []
     return sorted(files), sorted(folders)
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    """Tell whether a name is a directory's: a link that leads to itself, or to a closed place, hides no other name."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def _copy(folder: Path, files: Sequence[str], folders: Sequence[str], root: bool) -> Copy | None:
