@@ -23,7 +23,10 @@ from layer.versions import installed
 
 ROOT = Path(__file__).parents[2]
 CODE = (
+    "layer/engines.py",
     "layer/export/*.py",
+    "layer/files/own_samples.py",
+    "layer/registry/patches.py",
     "layer/bundle/reference.py",
     "layer/bundle/*records.py",
     "layer/bundle/golden_texts.py",

@@ -107,6 +107,7 @@ def embed(loaded: Loaded, texts: list[str], images: Sequence[Image.Image | bytes
         encoded = [loaded.model.encode_text(row[None], normalize=True)[0] for row in ids]
         shown = (Image.open(io.BytesIO(image)) if isinstance(image, bytes) else image for image in images)
         seen = [loaded.model.encode_image(loaded.transform(image)[None], normalize=True)[0] for image in shown]
+    _refuse_no_vectors(loaded.model, [*encoded, *seen])
     return Golden(
         texts=texts,
         token_ids=ids.tolist(),
@@ -124,6 +125,18 @@ def _refuse_unknown_ids(model: Any, ids: Any) -> None:
         raise GoldenError(
             f"the tokenizer gives token {highest}, the text tower knows {size}: set text_cfg.hf_tokenizer_name"
         )
+
+
+def _refuse_no_vectors(model: Any, vectors: Sequence[Any]) -> None:
+    """Training that diverged leaves NaN, of which every cosine is none: no comparison would tell it."""
+    if all(bool(vector.isfinite().all()) and float(vector.norm()) > 0.5 for vector in vectors):  # 1 is meant
+        return
+    spoiled = [key for key, one in model.state_dict().items() if one.is_floating_point() and not one.isfinite().all()]
+    cause = f"{len(spoiled)} of its tensors have NaN or infinity ({spoiled[0]})" if spoiled else "NaN, or length 0"
+    raise GoldenError(
+        f"open_clip itself computes no embeddings with these weights: {cause}: take a checkpoint from before training "
+        "diverged, or convert it again"
+    )
 
 
 def _vocabulary(model: Any) -> int | None:

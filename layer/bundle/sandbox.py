@@ -8,6 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from layer import errors
 from layer.errors import StorageError
 from layer.files import disk_errors
 
@@ -116,5 +117,6 @@ def reason(run: subprocess.CompletedProcess[str], *written: Path) -> str:
 
 def own_message(reason: str) -> str | None:
     """Return the message of an error of the builder's own, which states the fix itself; None of any other reason."""
-    found = re.fullmatch(r"layer\.errors\.\w+Error: (.+)", reason)
-    return found.group(1) if found else None
+    found = re.fullmatch(r"error: (\w+): (.+)", reason)  # as console.run.run_step tells it
+    kind = getattr(errors, found.group(1), None) if found else None
+    return found.group(2) if found and isinstance(kind, type) and issubclass(kind, errors.BuildError) else None
