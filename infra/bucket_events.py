@@ -34,12 +34,14 @@ def _command(arguments: Sequence[str] | None) -> None:
     from botocore.session import Session
 
     try:
-        client = Session(profile=options.profile).create_client("s3")
+        session = Session(profile=options.profile)
+        client = session.create_client("s3")
+        _check_region(client, options.bucket, session.get_config_variable("region"))
         others = turn_on(client, options.bucket)
     except ClientError as error:
         code = error.response.get("Error", {}).get("Code", "")
         raise BucketEventsError(
-            f"S3 answered {code} for {options.bucket}: this needs s3:GetBucketNotification and "
+            f"S3 answered {code} for {options.bucket}: this needs s3:GetBucketLocation, s3:GetBucketNotification and "
             "s3:PutBucketNotification on the bucket, by credentials of the account that owns it"
         ) from error
     except BotoCoreError as error:
@@ -49,6 +51,20 @@ def _command(arguments: Sequence[str] | None) -> None:
     what = "sends its events to EventBridge already" if others is None else "sends its events to EventBridge now"
     kept = f"; {others} other notifications are as before" if others else ""
     print(f"{options.bucket} {what}{kept}")
+
+
+def _check_region(client: Any, bucket: str, ours: str | None) -> None:
+    """Raise BucketEventsError where the bucket's events cannot reach a stack of this region.
+
+    Amazon S3, "Using EventBridge": events go to the default bus of the bucket's own region.
+    """
+    told = client.get_bucket_location(Bucket=bucket).get("LocationConstraint")
+    theirs = {None: "us-east-1", "EU": "eu-west-1"}.get(told, told)  # older names: S3, GetBucketLocation
+    if ours and theirs != ours:
+        raise BucketEventsError(
+            f"{bucket} is in {theirs}, and this is for a stack in {ours}: S3 sends events within the bucket's region "
+            f"alone. Deploy the stack there (AWS_REGION={theirs}), and give AWS_REGION={theirs} to this command, too"
+        )
 
 
 def turn_on(client: Any, bucket: str) -> int | None:

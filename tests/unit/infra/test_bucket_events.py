@@ -51,6 +51,28 @@ def with_a_queue(s3: Any) -> dict[str, Any]:
     return notifications(s3)
 
 
+@pytest.mark.parametrize(
+    ("region", "constraint", "named"),
+    [("eu-west-1", "eu-central-1", "eu-central-1"), ("eu-west-1", None, "us-east-1"), ("us-east-1", "EU", "eu-west-1")],
+)
+def test_a_bucket_whose_events_stay_in_another_region_is_refused(
+    s3: Any,
+    region: str,
+    constraint: str | None,
+    named: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Amazon S3, GetBucketLocation: no constraint is us-east-1, and EU is eu-west-1."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", region)
+    answer = {"LocationConstraint": constraint}
+    monkeypatch.setattr("botocore.client.BaseClient._make_api_call", lambda *_: answer)
+    assert bucket_events.main([BUCKET]) == 1
+    told = capsys.readouterr().err
+    assert f"photos is in {named}, and this is for a stack in {region}" in told
+    assert f"AWS_REGION={named}" in told
+
+
 def test_it_is_turned_on_and_a_second_time_changes_nothing(s3: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert bucket_events.main([BUCKET]) == 0
     assert notifications(s3) == {"EventBridgeConfiguration": {}}
@@ -95,4 +117,6 @@ def test_what_s3_refuses_is_told_with_the_rights_that_are_missing(
 
     monkeypatch.setattr(bucket_events, "_read", refuse)
     assert bucket_events.main([BUCKET]) == 1
-    assert "AccessDenied for photos: this needs s3:GetBucketNotification" in capsys.readouterr().err
+    assert (
+        "AccessDenied for photos: this needs s3:GetBucketLocation, s3:GetBucketNotification" in capsys.readouterr().err
+    )
