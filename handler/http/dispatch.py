@@ -128,6 +128,10 @@ def _instead(path: str, known: Collection[str]) -> str:
     plain = "/" + "/".join(filter(None, path.split("/")))
     if plain != path and plain.endswith(tuple(known)):  # as of a Function URL, which ends in a slash, and "/v1"
         return f"leave out the slashes that are too many: {shorten(plain)}"
+    for given in known:  # the base URL of a client, which adds a route to it
+        for base in ("/v1", ""):
+            if path.startswith(f"{given}/") and (asked := base + path.removeprefix(given)) in known:
+                return f"leave {given.removeprefix(base)} out of the base URL: the client asks {asked} then"
     for route in known:
         if route != "/" and path.endswith(route):
             base = path.removesuffix(route)

@@ -127,6 +127,10 @@ def test_a_part_of_our_own_paths_in_front_of_a_route_is_taken_for_no_base_path(r
         ("/k/secret/health", "`authorization: Bearer <key>`"),
         ("/embeddings", "put /v1 in front of it, as in the base URL: /v1/embeddings"),
         ("/models", "put /v1 in front of it, as in the base URL: /v1/models"),
+        ("/v1/embeddings/embeddings", "leave /embeddings out of the base URL: the client asks /v1/embeddings then"),
+        ("/v1/embeddings/models", "leave /embeddings out of the base URL: the client asks /v1/models then"),
+        ("/v2/embed/v2/embed", "leave /v2/embed out of the base URL: the client asks /v2/embed then"),
+        ("/vectorize/vectorize", "leave /vectorize out of the base URL: the client asks /vectorize then"),
         ("/multimodalembeddings", "put /v1 in front of it, as in the base URL: /v1/multimodalembeddings"),
     ],
 )
@@ -134,7 +138,7 @@ def test_a_path_that_a_client_is_known_to_ask_is_told_what_to_do(path: str, says
     """cohere.Client, the older of the package's two, asks /v1/embed; text-embeddings-inference's route is no help.
 
     openai's AzureOpenAI asks the next two, by `azure_endpoint` and by `base_url`. openai's and voyageai's clients ask
-    the last ones where `base_url` is the address alone.
+    paths without /v1 where `base_url` is the address alone. Where it is a route's, each asks that twice.
     """
     error = json.loads(FakeFunction(tmp_path).invoke(http_api(path, "$default"))["body"])["error"]
     assert error["message"].endswith(says)
