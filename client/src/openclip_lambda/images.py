@@ -102,8 +102,8 @@ def _encoded(image: Image.Image, scaling: Scaling, lossless: bool) -> bytes:
 def _encode(image: Image.Image, scaling: Scaling, lossless: bool) -> bytes:
     side = scaling.max_side or SIDE
     options: dict[str, Any] = {}
-    if tile := isinstance(image.info.get("transparency"), int) and getattr(image, "tile", None):
-        image.info["transparency"] *= STRETCHED.get(str(tile[0].args), 1)  # later nothing tells how it was stored
+    if isinstance(image.info.get("transparency"), int):
+        image.info["transparency"] = _sample(image, image.info["transparency"])
     if image.format == "TIFF":
         image.load()  # Pillow turns it then, and takes the tag out
     orientation = image.getexif().get(ORIENTATION, 1)
@@ -122,6 +122,14 @@ def _encode(image: Image.Image, scaling: Scaling, lossless: bool) -> bytes:
             return data
         lossless = False
         small = _scaled(small, max(small.size) * 3 // 4)
+
+
+def _sample(image: Image.Image, stored: int) -> int:
+    """Return a gray as it is in the pixels, before they are decoded: later nothing tells how it was stored."""
+    if image.mode == "1":
+        return 255 * bool(stored)  # Pillow 11 has 1, later ones 255
+    tile = getattr(image, "tile", None)  # an image that was not read from a file has none
+    return stored * STRETCHED.get(str(tile[0].args), 1) if tile else stored
 
 
 def _written(image: Image.Image, lossless: bool, options: dict[str, Any]) -> bytes:
