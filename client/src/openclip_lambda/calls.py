@@ -2,6 +2,7 @@
 
 import base64
 import json
+import logging
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -12,11 +13,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from openclip_lambda import credentials, images
+from openclip_lambda.counts import counted
 from openclip_lambda.errors import ClientError, InputError, ResponseError
+from openclip_lambda.responses import full_texts
 
 ImageInput = str | os.PathLike[str] | bytes | Image.Image | NDArray[np.uint8]
 Item = dict[str, str]
 
+log = logging.getLogger("openclip_lambda")
 FORMS = "a path, bytes, a Pillow image, a uint8 array [H, W], [H, W, 3] or [H, W, 4], or s3://bucket/key"
 MAX_JSON_BYTES = 4_000_000  # of one request's items: Lambda takes 6 MB, and wraps the request in an event first
 ITEM = re.compile(r"input\[(\d+)\](.*)")
@@ -115,6 +119,13 @@ def named(error: ResponseError, start: int) -> ResponseError:
     if found := ITEM.fullmatch(error.param or ""):
         error.param = f"input[{start + int(found[1])}]{found[2]}"
     return error
+
+
+def told_of_full(answer: Any) -> Any:
+    """Return a response, and log a warning of its texts that the model did not read to their end."""
+    if count := full_texts(answer):
+        log.warning("of %s only as much was read as the model's context holds", counted(count, "text"))
+    return answer
 
 
 def vectors(results: Sequence[Any], start: int) -> NDArray[np.float32]:

@@ -153,7 +153,7 @@ class Client(_Base[Api]):
                 answer = self._api.post(path, {"input": calls.inputs(path, items), **asked})
             except ResponseError as error:
                 raise calls.named(error, start)  # noqa: B904 - the same error
-            found.append(read(answer, len(items), start))
+            found.append(read(calls.told_of_full(answer), len(items), start))
         return np.concatenate(found)
 
 
@@ -225,7 +225,7 @@ class AsyncClient(_Base[AsyncApi]):
                 answer = await self._api.post(path, {"input": calls.inputs(path, items), **asked})
             except ResponseError as error:
                 raise calls.named(error, start)  # noqa: B904 - the same error
-            found.append(read(answer, len(items), start))
+            found.append(read(calls.told_of_full(answer), len(items), start))
         return np.concatenate(found)
 
 

@@ -18,6 +18,7 @@ PAUSES = (0.5, 1.0, 2.0, 4.0)  # seconds before each further try
 MAX_WAIT = 60.0  # seconds that `retry-after` may ask for
 NEVER_AGAIN = (501, 505)  # of the 5xx; the others pass: no place left, a cold start that took longer than the gateway
 MANIFEST = "x-openclip-manifest"  # the sha256 of the manifest of the bundle that answered
+FULL = "x-openclip-full"  # names the texts, at most 32 of them, that fill the model's context
 SECRET_HEADERS = ("authorization", "x-amz-security-token")
 FIXES = {
     401: ": give --api-key or --sigv4",
@@ -60,6 +61,8 @@ class Exchange:
             ) from error
         if isinstance(content, dict) and (manifest := response.headers.get(MANIFEST)):
             content.setdefault("manifest_sha256", manifest)
+        if isinstance(content, dict) and (full := response.headers.get(FULL)):
+            content[FULL] = len(full.split(","))
         return content
 
     def pause(self, error: ResponseError, tries: int, method: str) -> float:

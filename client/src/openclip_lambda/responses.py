@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from openclip_lambda.counts import counted
 from openclip_lambda.errors import InputError, ResponseError
+from openclip_lambda.exchange import FULL
 
 Result = dict[str, Any] | InputError  # the fields of a row, or why this item has none
 MAX_FLOAT32 = float(np.finfo(np.float32).max)
@@ -20,24 +21,32 @@ NO_NUMBERS = "the API answered with an embedding that is no list of numbers"
 class Results:
     """Reads the responses of one run, which all have to come from one model with vectors of one length.
 
-    `model` is its id, `manifest` the sha256 of the bundle's manifest where the API tells it. Several threads may use
-    one. Raises ResponseError where a response is not what the API answers; a single vector that is not finite is an
-    InputError in the place of its result.
+    `model` is its id, `manifest` the sha256 of the bundle's manifest where the API tells it, `full` counts the texts
+    that fill the model's context, as far as the API names them: what they have beyond it was not read. Several threads
+    may use one. Raises ResponseError where a response is not what the API answers; a single vector that is not finite
+    is an InputError in the place of its result.
     """
 
     def __init__(self) -> None:
         self.model: Any = None
         self.manifest: str | None = None
+        self.full = 0
         self._width: int | None = None
         self._lock = threading.Lock()
 
     def embeddings(self, response: Any, count: int) -> list[Result]:
         """Read the response of /v1/embeddings, as lists of numbers or as base64 of little-endian float32."""
-        return [self._embedding(item) for item in self._items(response, count)]
+        found = [self._embedding(item) for item in self._items(response, count)]
+        with self._lock:
+            self.full += full_texts(response)
+        return found
 
     def scores(self, response: Any, count: int, labels: Sequence[str]) -> list[Result]:
         """Read the response of /v1/classify."""
-        return [_scores(item, labels) for item in self._items(response, count)]
+        found = [_scores(item, labels) for item in self._items(response, count)]
+        with self._lock:
+            self.full = max(self.full, full_texts(response))  # each request has the same labels
+        return found
 
     def expect(self, model: Any, manifest: str | None, width: int | None) -> None:
         """Hold a response to those before it. Raises ResponseError where it is of another model."""
@@ -84,6 +93,12 @@ class Results:
         if not np.isfinite(vector).all():
             return InputError("the API answered with an embedding that is not finite")
         return {"embedding": vector}
+
+
+def full_texts(response: Any) -> int:
+    """Return how many texts of a request the API named as filling the model's context."""
+    count = response.get(FULL) if isinstance(response, dict) else None
+    return count if type(count) is int else 0
 
 
 def to_vector(value: Any) -> NDArray[np.float32]:

@@ -46,6 +46,20 @@ def test_a_directory_of_images_becomes_an_array_with_names(run: Run, function: F
     assert not list(tmp_path.glob(".openclip*"))
 
 
+def test_texts_that_are_longer_than_the_model_reads_are_told(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = "note: of {} only as much was read as the model's context holds"
+    (tmp_path / "red.png").write_bytes(image_bytes((255, 0, 0)))
+    long, short = "a" * 40, "b" * 3  # the model's context is of 16 letters
+    assert run("embed", "--text", long, "--text", short, "--text", f"{long}c", "--batch", "1") == 0
+    assert told.format("2 texts") in capsys.readouterr().err
+    assert run("classify", *[str(tmp_path / "red.png")] * 3, "--batch", "1", "--label", long, "--template", "{}") == 0
+    assert told.format("1 text") in capsys.readouterr().err
+    assert run("embed", "--text", short) == 0
+    assert "note" not in capsys.readouterr().err
+
+
 def test_labels_are_scored_into_a_table(run: Run, tmp_path: Path) -> None:
     (tmp_path / "red.png").write_bytes(image_bytes((255, 0, 0)))
 

@@ -83,6 +83,13 @@ def test_labels_are_scored_and_cosines_computed(ask: Any) -> None:
     np.testing.assert_allclose(cosines, [[ROOT_HALF, 0, ROOT_HALF], [0, ROOT_HALF, ROOT_HALF]], atol=1e-6)
 
 
+def test_a_text_that_is_longer_than_the_model_reads_is_logged(ask: Any, caplog: pytest.LogCaptureFixture) -> None:
+    ask("embed_texts", ["a" * 40, "b"])  # the model's context is of 16 letters
+    assert [(one.name, one.levelname, one.getMessage()) for one in caplog.records if one.name == "openclip_lambda"] == [
+        ("openclip_lambda", "WARNING", "of 1 text only as much was read as the model's context holds")
+    ]
+
+
 def test_what_is_there_is_told(ask: Any) -> None:
     assert [model["id"] for model in ask("models")] == ["tests/letters", "tests/other"]
     assert ask("health")["status"] == "ok"

@@ -36,6 +36,10 @@ def test_a_text_finds_what_is_nearest(run: Run, album: Path, capsys: pytest.Capt
     assert run("search", f"all{suffix}", "a", "--top", 2) == 0
     # "a" is [1, 0, 0, 0]; red is [1, 0, 0, 1] / sqrt(2), white [1, 1, 1, 1] / 2
     assert lines(capsys.readouterr().out) == [(0.707, "album/red.png"), (0.5, "album/white.png")]
+    assert run("search", f"all{suffix}", "a" * 40, "--top", 2) == 0  # the model's context is of 16 letters
+    told = capsys.readouterr()
+    assert lines(told.out)[0] == (0.707, "album/red.png")
+    assert "note: only as much of the text was read as the model's context holds" in told.err
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".jsonl", ".csv", ".parquet"])

@@ -77,6 +77,8 @@ def _embedded(api: Api, rows: Saved, options: argparse.Namespace) -> Any:
         raise _explained(error, rows) from error
     if isinstance(result, InputError):
         raise result
+    if results.full:
+        say("note: only as much of the text was read as the model's context holds")
     if rows.model and results.model not in (None, rows.model):
         raise ClientError(f"{rows.path} is of {rows.model}, the API answers with {results.model}: embed again")
     return result["embedding"]

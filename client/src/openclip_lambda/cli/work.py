@@ -123,6 +123,8 @@ def _work(options: argparse.Namespace, inputs: Inputs, ask: Ask, results: Result
             place = output.finish(complete)
             if journal:
                 journal.close(complete)
+        if results.full:
+            say(f"note: of {counted(results.full, 'text')} only as much was read as the model's context holds")
         _summary(run, place, complete)
         if options.json:
             print_bytes(tables.to_json({"report": _report(run, results, place, complete)}) + b"\n")
