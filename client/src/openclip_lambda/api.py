@@ -3,6 +3,7 @@
 import asyncio
 import time
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import httpx
 
@@ -55,11 +56,12 @@ class Api(Exchange):
 
 
 class AsyncApi(Exchange):
-    """The same for asyncio."""
+    """The same for asyncio, in one event loop after another, or in several at once."""
 
     def __init__(self, url: str, sign: Sign = nobody, insecure_http: bool = False) -> None:
         super().__init__(url, sign, insecure_http)
-        self._http = httpx.AsyncClient(**self.way.options)
+        self._of_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncClient] = WeakKeyDictionary()
+        self._closed = False
 
     async def get(self, path: str) -> Any:
         """GET. Raises ResponseError."""
@@ -70,8 +72,19 @@ class AsyncApi(Exchange):
         return await self._send("POST", path, to_body(body))
 
     async def close(self) -> None:
-        """Close the connections."""
-        await self._http.aclose()
+        """Close the connections of the running loop; those of a loop that has ended are closed."""
+        self._closed = True
+        if http := self._of_loop.pop(asyncio.get_running_loop(), None):
+            await http.aclose()
+
+    def _http(self) -> httpx.AsyncClient:
+        """Return the connections of the running loop: another's, which may be closed, cannot be used in it."""
+        if self._closed:
+            raise RuntimeError("this client was closed: make another")
+        loop = asyncio.get_running_loop()
+        if loop not in self._of_loop:
+            self._of_loop[loop] = httpx.AsyncClient(**self.way.options)
+        return self._of_loop[loop]
 
     async def _send(self, method: str, path: str, body: bytes | None) -> Any:
         tries = 0
@@ -86,7 +99,7 @@ class AsyncApi(Exchange):
     async def _once(self, method: str, path: str, body: bytes | None) -> Any:
         url, headers = self.prepare(method, path, body)
         try:
-            async with self._http.stream(method, url, headers=dict(headers), content=body) as received:
+            async with self._http().stream(method, url, headers=dict(headers), content=body) as received:
                 collected = Body()
                 async for part in received.aiter_raw():
                     collected.add(part)

@@ -165,6 +165,16 @@ def test_no_address_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
             kind("localhost", batch=0)
 
 
+def test_an_async_client_outlives_the_loop_that_it_was_used_in(url: str) -> None:
+    """A script with several `asyncio.run`: a connection of a loop that has ended cannot be used, nor closed."""
+    client = AsyncClient(url)
+    for _ in range(3):
+        assert asyncio.run(client.embed_texts("a")).shape == (1, 4)
+    asyncio.run(client.close())
+    with pytest.raises(RuntimeError, match="closed"):
+        asyncio.run(client.embed_texts("a"))
+
+
 def test_both_clients_have_the_same_documented_methods() -> None:
     methods = {name: member for name, member in inspect.getmembers(Client, inspect.isfunction) if name[0] != "_"}
     for name, method in methods.items():
