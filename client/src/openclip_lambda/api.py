@@ -1,6 +1,7 @@
 """Requests to the API: JSON there and back, again where it is busy, an exception with the API's own words otherwise."""
 
 import asyncio
+import os
 import time
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -14,11 +15,14 @@ from openclip_lambda.transport import FAILURES, Body
 
 
 class Api(Exchange):
-    """An API that several threads may ask at once. Raises ClientError for an address that cannot be used."""
+    """An API that several threads may ask at once, and processes that were forked from one another.
+
+    Raises ClientError for an address that cannot be used.
+    """
 
     def __init__(self, url: str, sign: Sign = nobody, insecure_http: bool = False) -> None:
         super().__init__(url, sign, insecure_http)
-        self._http = httpx.Client(**self.way.options)
+        self._of_process = os.getpid(), httpx.Client(**self.way.options)
 
     def get(self, path: str) -> Any:
         """GET. Raises ResponseError."""
@@ -30,7 +34,13 @@ class Api(Exchange):
 
     def close(self) -> None:
         """Close the connections."""
-        self._http.close()
+        self._http().close()
+
+    def _http(self) -> httpx.Client:
+        """Return the connections of this process: on those of its parent each would read what the other asked for."""
+        if self._of_process[0] != os.getpid():
+            self._of_process = os.getpid(), httpx.Client(**self.way.options)
+        return self._of_process[1]
 
     def _send(self, method: str, path: str, body: bytes | None) -> Any:
         tries = 0
@@ -45,7 +55,7 @@ class Api(Exchange):
     def _once(self, method: str, path: str, body: bytes | None) -> Any:
         url, headers = self.prepare(method, path, body)
         try:
-            with self._http.stream(method, url, headers=dict(headers), content=body) as received:
+            with self._http().stream(method, url, headers=dict(headers), content=body) as received:
                 collected = Body()
                 for part in received.iter_raw():
                     collected.add(part)

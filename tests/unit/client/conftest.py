@@ -72,7 +72,7 @@ def url(function: FakeFunction) -> Iterator[str]:
     Recorder.seen.clear()
     Recorder.lengths.clear()
     Recorder.refusals.clear()
-    yield from _serving(Recorder)
+    yield from serving(Recorder)
 
 
 @pytest.fixture
@@ -128,11 +128,12 @@ def scripting(given: Scripted | None = None) -> Iterator[Scripted]:
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    for script.url in _serving(Answer):
+    for script.url in serving(Answer):
         yield script
 
 
-def _serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    """Serve with a handler, each connection in a thread; yields the address."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
