@@ -59,8 +59,17 @@ def prepared(data: bytes, name: str, scaling: Scaling) -> bytes:
 
 
 def of_pillow(image: Image.Image, scaling: Scaling) -> bytes:
-    """Encode an image of Pillow's: without loss where it is small. Raises InputError for a mode without a meaning."""
-    return _encoded(image, scaling, lossless=True)
+    """Encode an image of Pillow's: without loss where it is small. Raises InputError for a mode without a meaning.
+
+    The caller's image stays as it is: drafting a JPEG would leave it at a fraction of its size.
+    """
+    key = image.info.get("transparency")
+    key = _sample(image, key) if isinstance(key, int) else key
+    own = image.copy()
+    own.format = image.format
+    if key is not None:
+        own.info["transparency"] = key
+    return _encoded(own, scaling, lossless=True)
 
 
 def _damaged(error: Exception) -> InputError:

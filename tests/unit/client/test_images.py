@@ -9,7 +9,7 @@ import numpy as np
 import pillow_heif
 import pytest
 from openclip_lambda.errors import InputError
-from openclip_lambda.images import MAX_BYTES, MAX_PIXELS, SIDE, Scaling, prepared
+from openclip_lambda.images import MAX_BYTES, MAX_PIXELS, SIDE, Scaling, of_pillow, prepared
 from PIL import Image, ImageOps
 
 from handler.imaging import decode
@@ -110,6 +110,18 @@ def test_a_scaled_image_is_turned_upright_only_when_asked(orientation: int) -> N
     kept = opened(prepared(data, "a.jpg", Scaling(160)))
     assert kept.size == (160, 120)
     assert kept.getexif().get(0x0112, 1) == orientation  # for an API that is set to turn images
+
+
+@pytest.mark.parametrize("upright", [False, True])
+def test_an_image_of_the_library_s_caller_stays_as_it_was(upright: bool) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = encoded(PHOTO.resize((1600, 1200)), "JPEG", exif=exif.tobytes())
+    given = Image.open(io.BytesIO(data))
+    sent = opened(of_pillow(given, Scaling(160, upright)))
+    assert sent.size == ((120, 160) if upright else (160, 120))
+    assert (given.size, given.mode, given.getexif()[0x0112]) == ((1600, 1200), "RGB", 6)
+    assert np.array_equal(np.asarray(given), np.asarray(Image.open(io.BytesIO(data))))
 
 
 @pytest.mark.parametrize("upright", [False, True])

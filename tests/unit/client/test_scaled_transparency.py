@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from openclip_lambda.errors import InputError
-from openclip_lambda.images import Scaling, prepared
+from openclip_lambda.images import Scaling, of_pillow, prepared
 from PIL import Image
 
 from tests.unit.fake_bundle import encoded
@@ -52,9 +52,13 @@ def bitmap(alpha: int) -> bytes:
 
 
 def halves(data: bytes) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Return RGBA in the middle of the left and of the right half of what is sent."""
-    sent = np.asarray(Image.open(io.BytesIO(prepared(data, "a", Scaling(SIDE)))).convert("RGBA"))
+    """Return RGBA in the middle of the left and of the right half of what is sent, of a file or of Pillow's image."""
+    sent, of_library = (
+        np.asarray(Image.open(io.BytesIO(one)).convert("RGBA"))
+        for one in (prepared(data, "a", Scaling(SIDE)), of_pillow(Image.open(io.BytesIO(data)), Scaling(SIDE)))
+    )
     assert sent.shape[:2] == (SIDE, SIDE)
+    assert abs(sent.astype(int) - of_library).max() < 3  # one of them may be a JPEG
     return sent[SIDE // 2, SIDE // 4], sent[SIDE // 2, 3 * SIDE // 4]
 
 
