@@ -20,6 +20,7 @@ LARGE_PIXELS = 16_000_000  # one of these is decoded at a time: it may take 150 
 ORIENTATION = 0x0112
 STRETCHED = {"L;2": 85, "L;4": 17}  # Pillow multiplies a PNG's gray of 2 and 4 bits by this, and not the transparent
 _one_large = threading.Lock()
+_one_copied = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -63,13 +64,23 @@ def of_pillow(image: Image.Image, scaling: Scaling) -> bytes:
 
     The caller's image stays as it is: drafting a JPEG would leave it at a fraction of its size.
     """
+    try:
+        return _encoded(_copied(image), scaling, lossless=True)
+    except InputError:
+        raise
+    except Exception as error:  # it may be decoded only now
+        raise _damaged(error) from error
+
+
+def _copied(image: Image.Image) -> Image.Image:
     key = image.info.get("transparency")
     key = _sample(image, key) if isinstance(key, int) else key
-    own = image.copy()
+    with _one_copied:  # Pillow decodes an image in one thread alone, and a list may have it many times
+        own = image.copy()
     own.format = image.format
     if key is not None:
         own.info["transparency"] = key
-    return _encoded(own, scaling, lossless=True)
+    return own
 
 
 def _damaged(error: Exception) -> InputError:

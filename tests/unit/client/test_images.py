@@ -2,7 +2,9 @@
 
 import io
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import numpy as np
@@ -110,6 +112,19 @@ def test_a_scaled_image_is_turned_upright_only_when_asked(orientation: int) -> N
     kept = opened(prepared(data, "a.jpg", Scaling(160)))
     assert kept.size == (160, 120)
     assert kept.getexif().get(0x0112, 1) == orientation  # for an API that is set to turn images
+
+
+def test_an_image_that_is_not_decoded_yet_may_be_sent_many_times_at_once() -> None:
+    """As who measures an API sends it: one image in a list, taken by several threads."""
+    given = Image.open(io.BytesIO(encoded(Image.effect_noise((2000, 2000), 50).convert("RGB"), "JPEG")))
+    together = Barrier(8)
+
+    def send(_: int) -> bytes:
+        together.wait()
+        return of_pillow(given, Scaling(100))
+
+    with ThreadPoolExecutor(8) as pool:
+        assert len(set(pool.map(send, range(8)))) == 1
 
 
 @pytest.mark.parametrize("upright", [False, True])

@@ -71,6 +71,12 @@ def test_every_form_of_an_image_becomes_a_row(ask: Any, tmp_path: Path) -> None:
     np.testing.assert_allclose(ask("embed_images", array), [RED], atol=1e-6)
 
 
+def test_a_damaged_image_of_pillow_s_is_named(ask: Any) -> None:
+    Image.effect_noise((300, 300), 90).save(data := io.BytesIO(), "JPEG")
+    with pytest.raises(InputError, match=r"images\[1\]: it is damaged: image file is truncated"):
+        ask("embed_images", [image_bytes(), Image.open(io.BytesIO(data.getvalue()[:2000]))])
+
+
 def test_labels_are_scored_and_cosines_computed(ask: Any) -> None:
     images = [image_bytes((255, 0, 0)), image_bytes((0, 255, 0))]
     scores = ask("classify", images, ["a", "b"], "{}")
