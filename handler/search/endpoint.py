@@ -84,7 +84,8 @@ class Search:
     def tell(self, service: Service, request: Request) -> Response:
         """Answer `GET /v1/index`. Raises ApiError index_not_found."""
         about = self._index.about()
-        facts = {"rows": self._index.count(), "urls": bool(self._settings.url_buckets)}
+        takes = {"max_k": self._index.max_k, "filters": list(self._index.filters)}
+        facts = {"rows": self._index.count(), "urls": bool(self._settings.url_buckets), **takes}
         return Response(200, {"object": "index", **about._asdict(), **facts})
 
     def _there(self) -> About | None:

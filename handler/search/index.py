@@ -14,6 +14,8 @@ class Index(Protocol):
     """An index of one model's vectors. Several may write at once, in any order, and again: the result is the same."""
 
     place: str  # as OPENCLIP_INDEX has it
+    max_k: int  # hits of one query
+    filters: tuple[str, ...]  # the fields of Where that it takes
 
     def prepare(self, about: About) -> None:
         """Make the index where there is none yet. Raises ApiError index_of_another_model, index_unavailable."""

@@ -17,7 +17,7 @@ import numpy as np
 from handler.errors import ApiError
 from handler.search import lance_table as layout
 from handler.search import lance_tuning as tuning
-from handler.search.index import check_same, not_found
+from handler.search.index import MAX_K, check_same, not_found
 from handler.search.lance_pointer import S3, Pointer, Tables, new_name
 from handler.search.records import About, Gone, Hit, Item, Vector, Where, identity, newest
 
@@ -35,6 +35,9 @@ T = TypeVar("T")
 
 class LanceIndex:
     """The index at one place. Opens when it is first used. Any number of threads may use it."""
+
+    max_k = MAX_K
+    filters = Where._fields
 
     def __init__(self, place: str, pinned: str | None = None) -> None:
         """`pinned` is a table of the database that is not the index yet."""

@@ -43,6 +43,8 @@ ANSWERS: dict[str, dict[str, Any]] = {
         "dimensions": COUNT,
         "rows": COUNT,
         "urls": {"type": "boolean", "description": "Whether `with_urls` is allowed"},
+        "max_k": {**COUNT, "description": "The most hits of one search"},
+        "filters": {"type": "array", "items": STRING, "description": "What `filter` may have here"},
     },
 }
 EXAMPLES: dict[str, dict[str, Any]] = {

@@ -29,6 +29,9 @@ T = TypeVar("T")
 class S3VectorsIndex:
     """The index of one name. `client` is boto3's, and may be used by any number of threads."""
 
+    max_k = MAX_K
+    filters = tuple(name for name in Where._fields if name != "prefix")
+
     def __init__(self, place: str, client: Any) -> None:
         self.place = place
         bucket, _, index = place.removeprefix(SCHEME).partition("/")

@@ -3,8 +3,15 @@
 from selenium.webdriver.common.keys import Keys
 
 from tests.clients.browser import Browser
-from tests.clients.indexed import Indexed, shows
+from tests.clients.indexed import Indexed, opened, shows
 from tests.clients.test_playground_order import HELD, THROTTLED
+
+FEWER = """const ask = window.fetch;
+    window.fetch = async (url, options) => {
+        const response = await ask(url, options);
+        if (!String(url).endsWith("v1/index")) return response;
+        return new Response(JSON.stringify({ ...await response.json(), max_k: 40, filters: ["bucket"] }));
+    };"""
 
 
 def test_of_two_images_the_one_that_was_given_last_counts_whichever_is_read_first(
@@ -64,3 +71,20 @@ def test_more_can_be_asked_for_again_where_it_failed_once(tab: Browser, indexed:
     tab.find("#search-more").click()
     shows(tab, indexed.nearest(indexed.embed("a red circle"))[:48])
     tab.find("#language").click()  # as it was, for the next test
+
+
+def test_an_index_that_gives_fewer_hits_is_asked_for_no_more(tab: Browser, indexed: Indexed) -> None:
+    """S3 Vectors gives 100 at once, and has no filter for the beginning of a key."""
+    tab.driver.get("about:blank")
+    added = tab.command("Page.addScriptToEvaluateOnNewDocument", source=FEWER)
+    try:
+        opened(tab, indexed.url)
+        assert not tab.find("#search-prefix").is_displayed()
+        tab.find("#search-text").send_keys("a red circle", Keys.ENTER)
+        nearest = indexed.nearest(indexed.embed("a red circle"))
+        shows(tab, nearest[:24])
+        tab.find("#search-more").click()
+        shows(tab, nearest[:40])
+        assert not tab.find("#search-more").is_displayed()
+    finally:
+        tab.command("Page.removeScriptToEvaluateOnNewDocument", identifier=added["identifier"])

@@ -1,12 +1,16 @@
 // Searching the index that stands beside the API: by words, images and hits, together, and minus words.
 
 const PAGE = 24; // hits at first, and how many more each time
-const MOST = 192;
+const MOST = 192; // or what the index gives at once
 const MINUS = -0.5; // of what is not wanted: enough to turn it away, and not all that is like it too
 const parts = []; // images and hits that are searched by: {name, uri, file, query}
 let about = null; // what the index says of itself
 let hits = PAGE;
 let lastFound = null; // {answer, body}
+
+function mostHits() {
+  return Math.min(MOST, about.max_k);
+}
 
 function searching() {
   return !$("#search").hidden;
@@ -65,7 +69,7 @@ function showFound() {
   const rows = grouped(about.rows);
   const none = body.filter ? t("search.none", { prefix: body.filter.prefix }) : t("search.empty");
   $("#found-about").textContent = answer.data.length ? t("search.found", { shown: answer.data.length, rows }) : none;
-  $("#search-more").hidden = answer.data.length < body.k || body.k >= MOST;
+  $("#search-more").hidden = answer.data.length < body.k || body.k >= mostHits();
   showHits(answer.data, (hit, uri) => {
     $("#search-text").value = $("#search-minus").value = "";
     scrollTo({ top: 0 });
@@ -88,6 +92,7 @@ async function loadIndex() {
     $(panel).setAttribute("role", "tabpanel");
     $(panel).setAttribute("aria-labelledby", tab);
   }
+  $("#search-prefix").parentElement.hidden = !about.filters.includes("prefix");
   showRows();
   showTries();
   if (location.hash === "#search") chooseMode($("#mode-search"));
@@ -134,7 +139,7 @@ $("#search-form").addEventListener("submit", (event) => {
 });
 $("#search-add").addEventListener("click", () => $("#search-files").click());
 $("#search-more").addEventListener("click", () => {
-  hits = lastFound.body.k + PAGE;
+  hits = Math.min(lastFound.body.k + PAGE, mostHits());
   find();
 });
 redraws.push(showRows, showParts, showFound);

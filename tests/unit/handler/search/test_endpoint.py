@@ -116,6 +116,8 @@ def test_the_index_says_what_it_is_of(filled: SearchFunction) -> None:
             "dimensions": 4,
             "urls": False,
             "rows": 4,
+            "max_k": 1_000,
+            "filters": ["bucket", "prefix", "width", "height", "size", "last_modified"],
         },
     )
 

@@ -162,3 +162,14 @@ def test_a_refusal_of_the_service_has_a_code_of_ours(client: Any, code: str, our
         with pytest.raises(ApiError) as caught:
             S3VectorsIndex(PLACE, client).query(np.ones(4, np.float32), ABOUT, 5)
     assert caught.value.code == ours
+
+
+def test_it_says_what_it_refuses(client: Any) -> None:
+    """AWS's guide, "Limitations and restrictions": 100 hits a query. Its filters have no operator for a beginning."""
+    index = S3VectorsIndex(PLACE, client)
+    assert index.max_k == 100
+    assert index.filters == ("bucket", "width", "height", "size", "last_modified")
+    for k, where in ((101, None), (1, Where(prefix="2026/"))):
+        with pytest.raises(ApiError) as refused:
+            index.query(np.ones(4, np.float32), ABOUT, k, where)
+        assert refused.value.code == "invalid_value"
