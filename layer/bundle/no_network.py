@@ -1,4 +1,4 @@
-"""`python guard.py -m module ...`: run it with every socket refused, where there are no network namespaces."""
+"""`python no_network.py -m module ...`: run it with every socket refused, where there are no network namespaces."""
 
 import runpy
 import sys
