@@ -185,3 +185,18 @@ def test_of_a_bucket_the_pictures_come_by_the_url_that_the_response_has(tab: Bro
     assert [one.get_attribute("title") for one in tab.all("#hits .name")] == ["s3://b/x/one.png", "s3://b/two.png"]
     assert tab.find("#hits .unseen").text == "no picture"
     assert tab.faults() == []
+
+
+def test_at_a_base_path_without_a_slash_it_asks_below_the_base_path(
+    chrome: Browser, bundle: Path, indexed: Indexed, search_root: Path
+) -> None:
+    with server(bundle, search_root, OPENCLIP_BASE_PATH="/clip") as url:
+        opened(chrome, f"{url}/clip")
+        chrome.find("#search-text").send_keys("a red circle", Keys.ENTER)
+        chrome.wait(lambda: len(chrome.all("#hits .like")) == 24, "hits")
+        asked = chrome.run("return performance.getEntriesByType('resource').map((one) => new URL(one.name).pathname)")
+        assert {"/clip/v1/models", "/clip/v1/index", "/clip/v1/search"} <= set(asked)
+        assert [path for path in asked if not path.startswith("/clip/")] == []
+        assert chrome.run("return document.querySelector('nav a').href") == f"{url}/clip/docs"
+        chrome.console()
+        chrome.hosts()

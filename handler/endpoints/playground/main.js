@@ -61,6 +61,8 @@ async function start() {
   if (await loadModels()) await loadIndex();
 }
 
+// Behind a base path the page is at /clip as at /clip/. Only from there are its addresses below /clip.
+if (!location.pathname.endsWith("/")) history.replaceState(null, "", `${location.pathname}/${location.search}${location.hash}`);
 tell();
 $("#template").value = t("template.example");
 $("#ghost").append(...ghost());
