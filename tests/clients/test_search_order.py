@@ -88,3 +88,25 @@ def test_an_index_that_gives_fewer_hits_is_asked_for_no_more(tab: Browser, index
         assert not tab.find("#search-more").is_displayed()
     finally:
         tab.command("Page.removeScriptToEvaluateOnNewDocument", identifier=added["identifier"])
+
+
+def test_a_hit_that_another_model_found_is_not_searched_by(tab: Browser, indexed: Indexed) -> None:
+    tab.find("#search-text").send_keys("a red circle", Keys.ENTER)
+    tab.wait(lambda: len(tab.all("#hits .like")) == 24, "hits")
+    tab.run(
+        """const ask = window.fetch;
+        window.fetch = async (url, options) => {
+            const response = await ask(url, options);
+            const headers = new Headers(response.headers);
+            headers.set("x-openclip-manifest", "0".repeat(64));
+            return new Response(await response.text(), { status: response.status, headers });
+        };"""
+    )
+    tab.find("#hits .like").click()
+    tab.wait(lambda: "The model has changed" in tab.find("#error").text, "that nothing was found by it")
+    assert tab.all("#search-thumbs img") == []
+    assert not tab.find("#found").is_displayed()
+    tab.find("#search-text").send_keys("a red circle", Keys.ENTER)
+    tab.wait(lambda: len(tab.all("#hits .like")) == 24, "hits of the other model")
+    tab.find("#hits .like").click()
+    tab.wait(lambda: tab.find("#search-thumbs img") and tab.find("#error").text == "", "images like one of these")

@@ -82,6 +82,7 @@ function timing(response, milliseconds) {
     milliseconds,
     stages: Object.fromEntries(parts.filter((part) => part.length === 2).map(([name, value]) => [name, Number(value)])),
     cold: response.headers.get("x-openclip-cold") === "true",
+    manifest: response.headers.get("x-openclip-manifest"), // of the bundle whose vectors these are
     full: (response.headers.get("x-openclip-full") ?? "").split(", ").filter(Boolean),
   };
 }

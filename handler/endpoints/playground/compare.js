@@ -30,7 +30,7 @@ async function compare() {
   const key = keyOf(texts);
   const model = chosenFacts()?.id;
   const body = { ...chosenModel(), images: shown.map((item) => item.uri), texts, ...asShown(shown) };
-  const shownNow = await request($("#run"), "v1/similarity", body, shown, (answer, full) => {
+  const shownNow = await request($("#run"), "v1/similarity", body, shown, (answer, { full }) => {
     last = { shown, texts, answer, key };
     activations.set(model, answer.activation);
     $("#results").hidden = false;
@@ -63,7 +63,7 @@ async function classify() {
   }
   const model = chosenFacts()?.id;
   const expected = activations.get(model) ?? "sigmoid";
-  await request($("#zero-shot-form button"), "v1/classify", body, shown, (answer, full) => {
+  await request($("#zero-shot-form button"), "v1/classify", body, shown, (answer, { full }) => {
     activations.set(model, answer.activation);
     if (offersNone() && answer.activation !== expected) return classify(); // now it is known what to send
     classified = key;

@@ -15,7 +15,7 @@ async function request(button, path, body, sent, show) {
     if (turn !== waiting) return false;
     showCode({ path, body, files: sent.filter((item) => item.file) });
     showStatus(timing);
-    show(answer, timing.full);
+    show(answer, timing);
     return true;
   } catch (error) {
     if (turn !== waiting) return false;

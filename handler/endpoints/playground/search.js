@@ -36,13 +36,26 @@ async function find() {
   const filter = prefix ? { filter: { prefix } } : {};
   const urls = about.urls ? { with_urls: true } : {};
   const body = { model: about.model, query, k: hits, ...filter, with_vectors: true, ...urls };
-  await request($("#search-run"), "v1/search", body, parts, (answer, full) => {
-    lastFound = { answer, body };
+  const sent = [...parts];
+  await request($("#search-run"), "v1/search", body, sent, (answer, { full, manifest }) => {
+    if (sent.some((part) => part.manifest && part.manifest !== manifest)) return foundBefore();
+    lastFound = { answer, body, manifest };
     $("#found").hidden = false;
     showFound();
     showNotice(full.length ? t("cut.query", { tokens: factsOf(about.model)?.context_length }) : "");
     if (hits === PAGE) bringIntoView($("#found"));
   });
+}
+
+// A hit's vector is of the model that found it. After a deployment of another one the API takes it, and compares nothing.
+function foundBefore() {
+  lastFound = null;
+  parts.length = 0;
+  showParts();
+  $("#found").hidden = true;
+  $("#hits").replaceChildren();
+  showError(new ApiProblem(0, "", t("search.changed")));
+  return start();
 }
 
 function findAnew() {
@@ -65,7 +78,7 @@ function showParts() {
 
 function showFound() {
   if (!lastFound) return;
-  const { answer, body } = lastFound;
+  const { answer, body, manifest } = lastFound;
   const rows = grouped(about.rows);
   const none = body.filter ? t("search.none", { prefix: body.filter.prefix }) : t("search.empty");
   $("#found-about").textContent = answer.data.length ? t("search.found", { shown: answer.data.length, rows }) : none;
@@ -73,7 +86,7 @@ function showFound() {
   showHits(answer.data, (hit, uri) => {
     $("#search-text").value = $("#search-minus").value = "";
     scrollTo({ top: 0 });
-    searchBy({ name: nameOf(hit.key), uri, file: null, query: { vector: hit.vector } });
+    searchBy({ name: nameOf(hit.key), uri, file: null, query: { vector: hit.vector }, manifest });
   });
 }
 
