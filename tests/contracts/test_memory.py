@@ -1,12 +1,14 @@
 """What a function's memory buys, and how much it may have, is the same to each package; a changed copy fails here."""
 
 import pytest
+from openclip_lambda.batch import measured
 
 from handler.engines import threads
 from infra import assembly
 from infra.settings import StackSettings
 from layer import engines
 from layer.naming import memory
+from layer.registry import memory_setting
 from tests.contracts.agreement import agree
 
 
@@ -38,4 +40,24 @@ def test_the_memory_that_a_function_may_have() -> None:
     agree(
         "MB that a function may have",
         {"infra/settings.py": (least, most), "layer/naming/memory.py": (memory.LEAST, memory.MOST)},
+    )
+
+
+def test_the_memory_that_a_deployment_takes_unless_told() -> None:
+    estimated = {
+        (row["model"], f"{row['engine']} {row['precision']}"): row
+        for row in memory_setting.rows_measured()
+        if row["model"] in measured.MODELS and row["engine"] != "plain recipe"
+    }
+    assert len(estimated) >= 6
+    agree(
+        "MB of a worker by model and recipe",
+        {
+            "layer/registry/memory_settings.json": {
+                place: memory_setting.choose(row["warm"], int(row["peak"])).default for place, row in estimated.items()
+            },
+            "client/src/openclip_lambda/batch/measured.py": {
+                place: measured.measured(*place)[2] for place in estimated
+            },
+        },
     )

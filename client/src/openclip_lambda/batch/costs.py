@@ -29,7 +29,7 @@ class Work(NamedTuple):
     objects: int
     dimensions: int
     vcpu_milliseconds: float
-    memory: int = 3008
+    memory: int
     architecture: str = "x86_64"
     shard_size: int = 1000
     concurrency: int = 50

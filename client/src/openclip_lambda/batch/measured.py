@@ -43,19 +43,24 @@ MODELS = {
     ),
 }
 
+# MB that a deployment takes unless told, as docs/cost.md chooses them: one processor, and for these more.
+ONE_PROCESSOR = 1769
+MORE = {"ViT-B-16-SigLIP-i18n-256": {"torch fp32": 3008, "onnx int8": 3008, "openvino int8": 3008}}
 
-def measured(model: str, recipe: str) -> tuple[int, float]:
-    """Return the model's dimensions, and milliseconds of one processor for an image. Raises ClientError.
+
+def measured(model: str, recipe: str) -> tuple[int, float, int]:
+    """Return the model's dimensions, milliseconds of one processor for an image, and a worker's MB. Raises ClientError.
 
     `model` may carry a pretrained tag, or the owner of its repository.
     """
     words = [model, model.partition("/")[0], model.rpartition("/")[2]]
-    found = next((MODELS[word] for word in words if word in MODELS), None)
-    if found is None:
+    known = next((word for word in words if word in MODELS), None)
+    if known is None:
         raise ClientError(
             f"{model} was not measured (measured: {', '.join(MODELS)}): run `{COMMAND} --models {words[1]}` in the "
             "repository, and give --milliseconds: processors times what an image of 32 takes"
         )
+    found = MODELS[known]
     if recipe not in found.milliseconds:
         raise ClientError(f"--recipe {recipe!r} was not measured: give one of {', '.join(found.milliseconds)}")
-    return found.dimensions, CPUS * found.milliseconds[recipe]
+    return found.dimensions, CPUS * found.milliseconds[recipe], MORE.get(known, {}).get(recipe, ONE_PROCESSOR)

@@ -38,7 +38,7 @@ def test_a_million_images_cost_at_most_a_dollar_thirty_and_the_sum_is_that_of_it
     gb_seconds = 2 * 1769 / 1024 * seconds / 0.95 * 1_000_000  # 1,769 MB a processor; a worker at 95 % of that rate
     by_hand = {
         "compute": gb_seconds * 0.0000166667,
-        "cold starts": 50 * 5 * 3008 / 1024 * 0.0000166667,
+        "cold starts": 50 * 5 * 1769 / 1024 * 0.0000166667,
         "planning": 1000 * 0.5 * 0.5 * 0.0000166667,
         "Lambda requests": 1001 * 0.20 / 1_000_000,
         "state transitions": (3 * 1000 + 4) * 0.025 / 1000,
@@ -56,8 +56,8 @@ def test_a_million_images_cost_at_most_a_dollar_thirty_and_the_sum_is_that_of_it
     assert all(line["dollars"] == pytest.approx(line["quantity"] * line["price"]) for line in found["lines"])
     assert found["dollars"] == pytest.approx(sum(by_hand.values()), rel=1e-4)
     assert found["dollars_per_million_images"] <= 1.30
-    # 22.3 ms of a processor at 95 %, 3,008 MB have 1.7 of them, 50 workers at once
-    assert found["hours"] == pytest.approx((1_000_000 * seconds * 2 / 0.95 / (3008 / 1769) / 50 + 5) / 3600, rel=1e-4)
+    # 22.3 ms of a processor at 95 %, 1,769 MB have one, 50 workers at once
+    assert found["hours"] == pytest.approx((1_000_000 * seconds * 2 / 0.95 / 50 + 5) / 3600, rel=1e-4)
 
 
 def test_the_document_shows_the_same_lines(estimate: Estimate) -> None:
@@ -166,5 +166,5 @@ def test_every_price_says_where_it_was_read() -> None:
 
 
 def test_a_model_is_known_with_its_tag_and_by_its_repository() -> None:
-    assert measured.measured("ViT-B-32/laion2b_s34b_b79k", "onnx int8") == (512, 2 * 14.409)
-    assert measured.measured("hf-hub:timm/ViT-B-16-SigLIP-i18n-256", "onnx int8") == (768, 2 * 81.563)
+    assert measured.measured("ViT-B-32/laion2b_s34b_b79k", "onnx int8") == (512, 2 * 14.409, 1769)
+    assert measured.measured("hf-hub:timm/ViT-B-16-SigLIP-i18n-256", "onnx int8") == (768, 2 * 81.563, 3008)

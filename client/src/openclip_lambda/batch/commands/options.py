@@ -55,7 +55,10 @@ def priced() -> Parser:
     )
     parser.add_argument("--dimensions", type=number(1, 65536), metavar="D", help="of a vector, with --milliseconds")
     parser.add_argument(
-        "--memory", type=number(128, 10240), metavar="MB", help="of a worker; default: the deployed one's, or 3008"
+        "--memory",
+        type=number(128, 10240),
+        metavar="MB",
+        help="of a worker; default: the deployed one's, or a new one's",
     )
     parser.add_argument("--architecture", choices=ARCHITECTURES, help="default: the deployed worker's, or x86_64")
     parser.add_argument(
@@ -100,10 +103,10 @@ def place_of(options: argparse.Namespace) -> Place:
 def work_of(options: argparse.Namespace, images: int, objects: int, worker: tuple[int, str] | None) -> costs.Work:
     """Return what the arguments say of a run's work. `worker` is the deployed one's memory and architecture."""
     if options.milliseconds:
-        dimensions, milliseconds = options.dimensions or 512, options.milliseconds
+        dimensions, milliseconds, usual = options.dimensions or 512, options.milliseconds, measured.ONE_PROCESSOR
     else:
-        dimensions, milliseconds = measured.measured(options.model, options.recipe)
-    memory, architecture = worker or (3008, "x86_64")
+        dimensions, milliseconds, usual = measured.measured(options.model, options.recipe)
+    memory, architecture = worker or (usual, "x86_64")
     return costs.Work(
         images,
         objects,
