@@ -37,7 +37,7 @@ class LanceIndex:
     """The index at one place. Opens when it is first used. Any number of threads may use it."""
 
     max_k = MAX_K
-    filters = Where._fields
+    filters: tuple[str, ...] = Where._fields
 
     def __init__(self, place: str, pinned: str | None = None) -> None:
         """`pinned` is a table of the database that is not the index yet."""
