@@ -5,11 +5,12 @@ import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from time import monotonic, sleep
 from typing import Any, BinaryIO
 
 from layer.errors import FetchError
-from layer.network import environment, refusals
+from layer.network import environment, refusals, versions
 
 MAX_RESPONSE = 32 << 20  # bytes of JSON: a repository of 100,000 files
 RESPONSE_SECONDS = 30.0  # for all of a response
@@ -96,11 +97,12 @@ def download(
     size: int | None = None,
     headers: dict[str, str] | None = None,
     advance: Callable[[int], object] = lambda _: None,
+    tag: Path | None = None,
 ) -> Announced:
     """Append a file to `stream`, going on from its end; a broken connection is taken up again.
 
-    `size` is what it has to have, None where that is not known: then the server has to say where it ends. `limit` is
-    the most bytes that are taken. Raises FetchError, which begins with `where`, or OSError of the disk.
+    It has to have `size` bytes, or what the server announces; `limit` at most. Of a file whose hash nobody knows `tag`
+    keeps the mark of its version: with another, or none, it begins anew. Raises FetchError (`where` first) or OSError.
     """
     import httpx2
 
@@ -108,29 +110,40 @@ def download(
     if size is not None and stream.tell() > size:
         _restart(stream, advance)
     while size is None or stream.tell() < size:
+        rest = _rest(stream, tag, advance)
         before = stream.tell()
         try:
-            with _stream(url, {**(headers or {}), **_range(before)}) as response:
-                if response.status_code < 400:
+            with _stream(url, {**(headers or {}), **rest}) as response:
+                if response.status_code < 400 and versions.is_same(tag, response):
                     announced = _receive(response, stream, where, min(limit, size or limit), size, advance)
                     break
-                body = _read(response, where)
-            if response.status_code == 416 and before:
+                body = _read(response, where) if response.status_code >= 400 else b""
+            if response.status_code < 400 or (response.status_code == 416 and before):
                 _restart(stream, advance)
             elif not (tries := tries - 1) or not _wait(response):
                 raise refusals.refused(response, body, where)
-        except (httpx2.TimeoutException, httpx2.NetworkError, httpx2.RemoteProtocolError) as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             tries = TRIES if stream.tell() > before else tries - 1
-            if not tries or isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout):
+            if not tries or not _is_break(error):
                 raise refusals.unreachable(error, url, where) from error
             sleep(1)
-        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-            raise refusals.unreachable(error, url, where) from error
     return announced
 
 
-def _range(offset: int) -> dict[str, str]:
-    return {"range": f"bytes={offset}-"} if offset else {}
+def _is_break(error: Exception) -> bool:
+    """Tell whether a connection that was there has ended, so that another one may bring the rest."""
+    import httpx2
+
+    ended = isinstance(error, httpx2.TimeoutException | httpx2.NetworkError | httpx2.RemoteProtocolError)
+    return ended and not isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout)
+
+
+def _rest(stream: BinaryIO, tag: Path | None, advance: Callable[[int], object]) -> dict[str, str]:
+    """Return the headers that ask for what is not there yet."""
+    if tag and not versions.known(tag):
+        _restart(stream, advance)
+    offset = stream.tell()
+    return {"range": f"bytes={offset}-", **versions.condition(tag)} if offset else {}
 
 
 def _restart(stream: BinaryIO, advance: Callable[[int], object]) -> None:

@@ -218,8 +218,10 @@ def download_url(url: str, target: Path, sha256: str) -> None:
     partial.parent.mkdir(parents=True, exist_ok=True)
     where = environment.without_password(url)
     environment.check_name(url)
+    tag = partial.with_name(f"{partial.name}.version")
     with partial.open("ab") as stream:
-        transfer.download(url, stream, where, limit=hub.MAX_WEIGHTS)
+        transfer.download(url, stream, where, limit=hub.MAX_WEIGHTS, tag=None if sha256 else tag)
+    tag.unlink(missing_ok=True)
     found = file_sha256(partial)
     if not found.startswith(sha256):
         partial.unlink()

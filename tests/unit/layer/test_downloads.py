@@ -138,6 +138,53 @@ def test_a_download_goes_on_after_a_broken_connection_and_starts_anew_where_the_
             assert take(tmp_path / name, len(body), digest) == body
 
 
+OLD, NEW = bytes(range(256)) * 8, bytes(range(255, -1, -1)) * 8  # of one size, as a checkpoint that was trained on
+
+
+@pytest.mark.parametrize("honors", [True, False], ids=["If-Range", "no If-Range"])
+@pytest.mark.parametrize("mark", ["etag", "last-modified", "weak", "none"])
+@pytest.mark.parametrize("after", [OLD, NEW], ids=["the same", "another"])
+@pytest.mark.parametrize("stopped", [True, False], ids=["build stopped", "connection broke"])
+def test_the_end_of_another_version_is_never_put_behind_the_beginning_of_the_first(
+    tmp_path: Path, mark: str, after: bytes, honors: bool, stopped: bool
+) -> None:
+    """An address whose hash nobody knows, as a checkpoint's of one's own, by a server of each kind (RFC 9110)."""
+    content = [OLD]
+
+    def answer(_path: str, headers: Mapping[str, str]) -> Reply:
+        body = content[0]
+        number = hashlib.sha256(body).hexdigest()[:8]
+        stamps = {OLD: "Sun, 29 Nov 2026 10:00:00 GMT", NEW: "Sun, 29 Nov 2026 11:00:00 GMT"}
+        marks = {"etag": f'"{number}"', "last-modified": stamps[body], "weak": f'W/"{number}"'}
+        told = {"etag" if mark == "weak" else mark: marks[mark]} if mark != "none" else {}
+        if "range" in headers and (not honors or headers["if-range"] in told.values()):
+            start = int(headers["range"].removeprefix("bytes=").rstrip("-"))
+            return _closing(Reply(206, body[start:], {**told, "content-range": f"bytes {start}-2047/2048"}))
+        if content[0] is OLD and len(odd.asked) == 1:
+            content[0] = after
+            return _closing(Reply(body=OLD[:700], headers=told, length="2048"))  # and the connection breaks
+        return _closing(Reply(body=body, headers=told))
+
+    with odd_hub(answer) as odd:
+        target = tmp_path / "epoch_10.pt"
+        if stopped:
+            with pytest.MonkeyPatch.context() as patched:
+                patched.setattr(transfer, "sleep", _interrupted)
+                with pytest.raises(KeyboardInterrupt):
+                    fetch.download_url(f"{odd.url}/epoch_10.pt", target, "")
+        fetch.download_url(f"{odd.url}/epoch_10.pt", target, "")
+
+    assert target.read_bytes() == after
+    assert [path.name for path in tmp_path.iterdir()] == ["epoch_10.pt"]
+    ranges = [headers.get("range") for _, headers in odd.asked]
+    if after is OLD and mark in ("etag", "last-modified"):
+        assert ranges == [None, "bytes=700-"]  # a gigabyte is long
+
+
+def _interrupted(_: float) -> None:
+    raise KeyboardInterrupt
+
+
 def _closing(reply: Reply) -> Reply:
     return Reply(reply.status, reply.body, {**reply.headers, "connection": "close"}, reply.length)
 
