@@ -60,6 +60,19 @@ def test_the_picked_models_are_those_that_the_page_shows(capsys: pytest.CaptureF
     assert capsys.readouterr().out == shown
 
 
+def test_whether_a_model_fits_is_said_with_the_figures_that_the_page_shows(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """These are of a table that comes with the project: no machine gives others."""
+    [block] = [block for block in marked(__file__, "README.md", "") if "inspect" in block.code]
+    line, _, shown = block.text.partition("\n")
+    assert line == "$ python -m layer inspect --models models.toml"
+    model = '[[model]]\nname = "ViT-B-32"\npretrained = "laion2b_s34b_b79k"\n'
+    (tmp_path / "models.toml").write_text(f'[target]\npackage = "layer"\n{model}')
+    assert main(["inspect", "--models", str(tmp_path / "models.toml"), "--cache", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == shown
+
+
 def test_the_doctor_takes_what_the_page_says() -> None:
     usages = [block for block in marked(__file__, "docs/models.md", "") if "--pick" not in block.code]
     for block in usages:
