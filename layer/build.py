@@ -122,6 +122,8 @@ def _make_all(
 
     check_versions()
     pinned: locks.Lock = {} if mode == "update" else pins
+    if mode != "locked":
+        locks.check_writable(lock, pinned, (model.id for model in spec.models))
     ask_hub(spec.models, pinned, cache, prepared, weights_repository)
     _advise([model for model in spec.models if not model.checkpoint])
     fetched = gather(spec.models, cache, pinned, prepared, locked=mode == "locked")

@@ -1,7 +1,9 @@
 """models.lock, beside models.toml: the commit of every repository, the size and sha256 of every file that was built."""
 
+import errno
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -60,15 +62,45 @@ def read(path: Path) -> Lock:
         raise LockError(f"{path} is damaged ({reason}): restore it from git, or remove it and build") from error
 
 
+def check_writable(path: Path | None, pins: Lock, models: Iterable[str]) -> None:
+    """Raise LockError where a lock that lacks a model cannot be written: told before anything is downloaded."""
+    if path is None or all(model in pins for model in models):
+        return
+    with _explained(path):
+        aside = _aside(path)
+        aside.touch()
+        aside.unlink()
+
+
 def write(path: Path, lock: Lock) -> None:
-    """Write a lock, one line a file so that a diff reads well; aside first, and only where it says something new."""
+    """Write a lock, one line a file so that a diff reads well; aside first, and only where it says something new.
+
+    Raises LockError where that cannot be.
+    """
     models = {model: [_json(source) for source in lock[model]] for model in sorted(lock)}
     text = json.dumps({"version": VERSION, "models": models}, indent=1, ensure_ascii=False) + "\n"
     if path.exists() and path.read_bytes() == text.encode():
         return
-    aside = path.with_name(f".{path.name}.new")
-    aside.write_text(text, encoding="utf-8")
-    aside.rename(path)
+    with _explained(path):
+        _aside(path).write_text(text, encoding="utf-8")
+        _aside(path).rename(path)
+
+
+def _aside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.new")
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise  # no directory is to blame
+        raise LockError(
+            f"{path} cannot be written ({error.strerror}), and it has to pin what is built: make its directory "
+            "writable, or copy models.toml into one that is, and name it by --models"
+        ) from error
 
 
 def changes(old: Lock, new: Lock) -> Iterator[str]:

@@ -54,6 +54,7 @@ def fetch(
             replace.sweep(output.parent, f".{output.name}-")
             pins = locks.read(lock) if lock else {}
             pinned, given = {} if update else pins, prepared or NOTHING_PREPARED
+            locks.check_writable(lock, pinned, (model.id for model in spec.models))
             if weights_of:
                 ask_hub(spec.models, pinned, cache, given, weights_of)
             fetched = gather(spec.models, cache, pinned, given, by_xet)

@@ -1,5 +1,7 @@
 """A build is of one state of models.lock, also where it is measured afterwards."""
 
+import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -7,9 +9,11 @@ import pytest
 
 from layer.build import build
 from layer.bundle import build_cache, manifest
+from layer.errors import LockError
 from layer.quality import evaluate
-from layer.sources import lock
+from layer.sources import lock, portable
 from layer.spec import read_spec
+from tests.hub.odd import about, forget, serving
 from tests.unit import manifests
 
 SPEC = '[[model]]\nname = "hf-hub:acme/clip"\n[evaluate]\nlabels = "classes"\n'
@@ -46,3 +50,27 @@ def test_what_is_measured_has_the_commits_that_were_built(tmp_path: Path, monkey
     build(spec, tmp_path / "out", tmp_path / "cache", lock=path)
 
     assert (reads, measured) == ([path], [pins])
+
+
+@pytest.mark.parametrize("command", [build, portable.fetch])
+def test_a_lock_that_cannot_be_written_is_told_before_anything_is_asked_or_downloaded(
+    monkeypatch: pytest.MonkeyPatch, command: Any
+) -> None:
+    """models.toml may lie where this user cannot write: a mount of a container, a checkout of somebody else."""
+    forget(monkeypatch)
+    with tempfile.TemporaryDirectory() as name, serving(monkeypatch, about()) as hub:
+        root, user = Path(name), os.geteuid()
+        for folder, mode in ((root, 0o755), (root / "theirs", 0o555), (root / "ours", 0o777)):
+            folder.mkdir(exist_ok=True)
+            folder.chmod(mode)
+        (root / "ours" / "models.toml").write_text('[[model]]\nname = "hf-hub:acme/clip"\nengine = "torch"\n')
+        spec = read_spec(root / "ours" / "models.toml")
+        os.seteuid(user or 65534)  # root writes whatever the modes are
+        try:
+            with pytest.raises(LockError, match=r"theirs/models.lock cannot be written \(Permission denied\)") as told:
+                command(spec, root / "ours" / "out", root / "ours" / "cache", lock=root / "theirs" / "models.lock")
+        finally:
+            os.seteuid(user)
+
+    assert "copy models.toml into one that is, and name it by --models" in str(told.value)
+    assert hub.asked == []
