@@ -17,6 +17,7 @@ from layer.config.check import ignored
 from layer.config.text_files import check_files
 from layer.errors import CheckpointError
 from layer.files.foreign import read_json
+from layer.findings.printable import printable
 from layer.fit.fields import Shapes, explain
 from layer.openclip import open_clip
 from layer.registry import meta_model
@@ -44,7 +45,10 @@ def refuse_unfit(model: ModelSpec, sources: "list[Fetched]") -> None:
     has_config = resolve.CONFIG_FILE in weights.files
     config = resolve.model_config(model, weights.folder / resolve.CONFIG_FILE if has_config else None)
     if has_config and (keys := ignored(weights.folder / resolve.CONFIG_FILE)):
-        print(f"note: open_clip ignores {', '.join(keys)} in {resolve.CONFIG_FILE} of {model.id}", file=sys.stderr)
+        print(
+            f"note: open_clip ignores {printable(', '.join(keys))} in {resolve.CONFIG_FILE} of {model.id}",
+            file=sys.stderr,
+        )
     tensors = open_tensors(file)
     if file.suffix != ".safetensors":
         _refuse_script(file)

@@ -84,6 +84,23 @@ def test_a_sound_repository_passes_and_a_class_that_transformers_has_is_its_own(
     )
 
 
+def test_a_name_in_a_config_that_a_terminal_would_obey_is_printed_as_an_escape(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever writes a repository writes its config: the title of the window, and a line of ours."""
+    model = repositories.tiny_model(tmp_path / "tiny", "acme/tokens")
+    text = repositories.tokenizer_without_config(tmp_path / "tokens")
+    config = model / "open_clip_config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), "\x1b]0;owned\x07\nnote: sound": 1}))
+
+    refuse_unfit(
+        MODEL, [fetched("acme/tiny", model, ("weights", "config")), fetched("acme/tokens", text, ("tokenizer",))]
+    )
+
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("note: open_clip ignores \\x1b]0;owned\\x07\\nnote: sound in open_clip_config.json")
+
+
 @pytest.mark.parametrize(
     ("tower", "says"),
     [

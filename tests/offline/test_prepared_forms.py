@@ -72,6 +72,21 @@ def test_what_vouches_for_a_file_is_used_and_where_nothing_does_that_is_noted(
     assert [source.as_found for source in again] == [weights.as_found, tokenizer.as_found], "the lock keeps the note"
 
 
+def test_a_folder_whose_name_a_terminal_would_obey_is_printed_as_an_escape(
+    sources: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The names below a source are of whoever packed it."""
+    odd = shutil.copytree(sources["real files"], tmp_path / "cache" / "\x1b]0;owned\x07\nfrom here: sound")
+
+    gather([TINY], tmp_path / "build", {}, Prepared([Place(odd.parent)]))
+
+    printed = capsys.readouterr().err
+    assert [line.partition(":")[0] for line in printed.splitlines() if "acme/" in line] == [
+        f"from {odd.parent}/\\x1b]0;owned\\x07\\nfrom here"
+    ] * 2
+    assert "\x1b" not in printed
+
+
 def state(root: Path) -> dict[str, tuple[object, ...]]:
     """All that could be changed of a tree: names, modes, times of change, link targets and contents."""
     found: dict[str, tuple[object, ...]] = {}

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from layer.files.link import point_to
 from layer.findings.finding import Finding
+from layer.findings.printable import printable
 from layer.network import environment
 from layer.sources.fetch import Located, repo_folder
 from layer.sources.lock import LockedSource
@@ -20,6 +21,7 @@ from layer.sources.prepared.survey import Copy, survey
 from layer.sources.resolve import Need, parts
 from layer.spec import ModelSpec
 
+MAX_PATH = 4096  # characters of a path that is printed: Linux takes no longer one
 MAX_CLOSED = 5  # directories that are named because they cannot be entered
 Found = tuple[Located | None, list[Finding]]
 
@@ -101,10 +103,11 @@ class Prepared:
         mine = {id(found) for found, _ in self._known.values()}
         for one in {one.folder: one for one in taken if id(one) in mine}.values():
             told = f"{', '.join(one.as_found)} as found" if one.as_found else "all hashes checked"
-            print(f"from {one.folder}: {one.need.repo} at {one.revision[:12]}, {told}", file=sys.stderr)
+            place = printable(str(one.folder), MAX_PATH)
+            print(f"from {place}: {one.need.repo} at {one.revision[:12]}, {told}", file=sys.stderr)
             if one.unshown:
                 asked = f"{one.asked} of {one.need.repo}"
-                print(f"note: nothing in {one.folder} says that it is {asked}, and it is taken for it", file=sys.stderr)
+                print(f"note: nothing in {place} says that it is {asked}, and it is taken for it", file=sys.stderr)
         for variable in self._unasked() if environment.offline() is None else ():
             print(
                 f"note: {variable} has these commits, and no newer ones were looked for: --update asks the hub",

@@ -9,6 +9,7 @@ from configparser import ConfigParser, Error
 from dataclasses import dataclass
 from pathlib import Path
 
+from layer.findings.printable import printable
 from layer.sources.prepared.places import Place
 from layer.sources.prepared.revisions import is_commit
 
@@ -71,7 +72,10 @@ def survey(place: Place, closed: dict[Path, str]) -> list[Copy]:
             queue.extend((folder / name, depth + 1) for name in folders if not _NO_REPOSITORY.fullmatch(name))
         seen.add(real)
     if queue:
-        print(f"note: only the first {MAX_DIRECTORIES:,} directories of {place.path} were looked at", file=sys.stderr)
+        print(
+            f"note: only the first {MAX_DIRECTORIES:,} directories of {printable(str(place.path))} were looked at",
+            file=sys.stderr,
+        )
     return found
 
 
