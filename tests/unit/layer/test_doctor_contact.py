@@ -143,7 +143,8 @@ def test_a_here_document_is_no_instruction() -> None:
     )
 
     assert (found.base, found.environ) == ("a", {"HF_HOME": "/x", "B": "c"})
-    assert found.fetches == [("<<EOF python\nFROM b\nENV HF_HOME=\ncreate_model", True)]
+    [fetch] = found.fetches
+    assert (fetch.command, fetch.place) == ("<<EOF python\nFROM b\nENV HF_HOME=\ncreate_model", "/x/hub")
 
 
 def cost(work: Callable[[], object]) -> float:
