@@ -1,5 +1,6 @@
 """What Lambda itself refuses of a package: sizes, rights, places, and libraries that do not go together."""
 
+import re
 from collections.abc import Iterable, Iterator
 
 from packaging.version import Version
@@ -11,6 +12,9 @@ from layer.versions import BROKEN, MIN_VERSION
 
 KNOWN = {*MIN_VERSION, *(name for name, _ in BROKEN), "torch", "torchvision"}
 METADATA = ".dist-info/METADATA"
+# Where Lambda's Python looks, in a function's zip and in a layer's ("Packaging your layer content").
+SEARCHED = re.compile(r"(python(/lib/python3\.\d+/site-packages)?)?")
+PACKAGES = ("python", "lib", "site-packages", "dist-packages")  # what people name a directory of packages
 MAX_VERSION = 64  # characters
 
 Libraries = dict[str, str]  # a distribution's name -> its version
@@ -43,10 +47,12 @@ def layer_problems(tree: Tree, where: str) -> Iterator[Finding]:
     size = _size(tree)
     if size > LAYER_BYTES:
         yield Finding("over-250-mb", where, f"{size:,} bytes")
-    packages = sorted({path.partition("/")[0] for path, _ in tree.walk() if path.endswith(METADATA)})
-    wrong = [name for name in packages if name != "python" and name.endswith("site-packages")]
-    if wrong or any(name in ("lib", "venv", ".venv") for name in packages):
-        yield Finding("packages-not-under-python", where, f"they are under {packages[0]}/")
+    folders = {path.removesuffix(METADATA).rpartition("/")[0] for path, _ in tree.walk() if path.endswith(METADATA)}
+    if not folders or any(map(SEARCHED.fullmatch, folders)):
+        return
+    alone = len(tree.names("")) == 1  # the directory itself was packed, and not what is in it
+    if misplaced := sorted(folder for folder in folders if alone or folder.rpartition("/")[2].lower() in PACKAGES):
+        yield Finding("packages-not-under-python", where, f"they are under {misplaced[0]}/")
 
 
 def image_problems(tree: Tree, attested: bool, where: str) -> Iterator[Finding]:

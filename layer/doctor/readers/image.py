@@ -1,6 +1,7 @@
 """A container image as it was saved (`docker save`, or an OCI layout), and the environment that it sets."""
 
 import posixpath
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,7 @@ def read_image(path: Path, budget: Budget) -> Image | None:
     for layer, name in zip(layers, wanted, strict=True):
         if name not in listing.names:
             tree.problem(Finding("unreadable", layer, "the layer is missing in the archive"))
-    return Image(tree, environ, b"attestation-manifest" in listing.texts.get("index.json", b""))
+    return Image(tree, environ, any(_is_attestation(described) for described, _ in _described(listing, index)))
 
 
 def _listing(path: Path, budget: Budget) -> _Archive:
@@ -83,12 +84,30 @@ def _listing(path: Path, budget: Budget) -> _Archive:
 
 def _of_oci(listing: _Archive, index: dict[str, Any]) -> tuple[object, list[str]]:
     """Return the config and the layers of the first image of an OCI layout, which has no manifest.json."""
-    for _ in range(MAX_LINKS):  # an index may name another index: of several platforms
-        described = next(iter(as_dicts(index.get("manifests"))), None)
-        if described is None:
-            return _blob(as_dict(index.get("config"))), [_blob(layer) for layer in as_dicts(index.get("layers"))]
-        index = as_dict(_json(listing, _blob(described)))
-    raise UnreadableError("index.json", "its indexes name each other")
+    for described, image in _described(listing, index):
+        if "config" in image and not _is_attestation(described):
+            return _blob(as_dict(image["config"])), [_blob(layer) for layer in as_dicts(image.get("layers"))]
+    raise UnreadableError("index.json", "it names no image that is in the archive")
+
+
+def _described(listing: _Archive, index: dict[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Yield what an index describes, each with its document, which is empty where the archive does not have it.
+
+    An index that it describes is gone through, too: BuildKit has one in index.json, with attestations in it.
+    """
+    todo, seen = [index], set[str]()
+    while todo:
+        for described in as_dicts(todo.pop().get("manifests")):
+            name = _blob(described)
+            document = as_dict(_json(listing, name)) if name in listing.texts and name not in seen else {}
+            seen.add(name)
+            yield described, document
+            if "manifests" in document:
+                todo.append(document)
+
+
+def _is_attestation(described: dict[str, Any]) -> bool:
+    return as_dict(described.get("annotations")).get("vnd.docker.reference.type") == "attestation-manifest"
 
 
 def _blob(described: dict[str, Any]) -> str:

@@ -29,6 +29,7 @@ ERRORS = (
     struct.error,
     OverflowError,
 )
+UNIX = (3, 19)  # the systems, as "version made by" numbers them, whose zips have modes: 19 is macOS
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
@@ -77,7 +78,9 @@ def _check_listing(stream: BinaryIO) -> None:
 
 
 def _add(tree: Tree, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, entries: dict[str, zipfile.ZipInfo]) -> None:
-    mode = entry.external_attr >> 16
+    folder = entry.filename.endswith("/")
+    # Windows has no modes: what unpacks a zip that was made there, as Lambda does, gives it those of its own.
+    mode = entry.external_attr >> 16 if entry.create_system in UNIX else 0o755 if folder else 0o644
     link = None
     if stat.S_ISLNK(mode):
         try:
@@ -85,7 +88,7 @@ def _add(tree: Tree, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, entries: 
         except UnreadableError as error:
             tree.problem(Finding("unreadable", entry.filename, f"a link: {error.reason}"))
             return
-    node = Node(entry.file_size, stat.S_IMODE(mode), link, entry.filename.endswith("/"))
+    node = Node(entry.file_size, stat.S_IMODE(mode), link, folder)
     tree.add(entry.filename, node)
     if link is None and wanted(entry.filename, entry.file_size):
         entries["/".join(part for part in entry.filename.split("/") if part not in ("", "."))] = entry

@@ -1,0 +1,137 @@
+"""Archives as other tools write them: an image by BuildKit, a zip of Windows, a layer with another top directory."""
+
+import hashlib
+import io
+import json
+import tarfile
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from layer.doctor.examine import examine
+
+INDEX = "application/vnd.oci.image.index.v1+json"
+IMAGE = "application/vnd.oci.image.manifest.v1+json"
+GOOD = {"Env": ["HF_HUB_OFFLINE=1", "HF_HUB_CACHE=/opt/hub"]}
+
+
+class Layout:
+    """An OCI layout in a tar, blob by blob."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {"oci-layout": b'{"imageLayoutVersion": "1.0.0"}'}
+
+    def blob(self, data: bytes, kind: str, **more: Any) -> dict[str, Any]:
+        digest = hashlib.sha256(data).hexdigest()
+        self.files[f"blobs/sha256/{digest}"] = data
+        return {"mediaType": kind, "digest": f"sha256:{digest}", "size": len(data), **more}
+
+    def document(self, content: Mapping[str, Any], kind: str, **more: Any) -> dict[str, Any]:
+        return self.blob(json.dumps({"schemaVersion": 2, "mediaType": kind, **content}).encode(), kind, **more)
+
+    def image(self, config: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+        layer = io.BytesIO()
+        with tarfile.open(fileobj=layer, mode="w:gz") as tar:
+            tar.addfile(tarfile.TarInfo("var/task/app.py"))
+        settings = self.blob(json.dumps({"config": config}).encode(), "application/vnd.oci.image.config.v1+json")
+        layers = [self.blob(layer.getvalue(), "application/vnd.oci.image.layer.v1.tar+gzip")]
+        return self.document({"config": settings, "layers": layers}, IMAGE, **more)
+
+    def write(self, path: Path, *manifests: Mapping[str, Any]) -> str:
+        index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": manifests}
+        self.files["index.json"] = json.dumps(index).encode()
+        with tarfile.open(path, "w") as tar:
+            for name, data in self.files.items():
+                entry = tarfile.TarInfo(name)
+                entry.size = len(data)
+                tar.addfile(entry, io.BytesIO(data))
+        return str(path)
+
+
+def codes(what: str) -> list[str]:
+    return [finding.code for finding in examine(what)]
+
+
+def attestation(layout: Layout) -> dict[str, Any]:
+    """Describe one as BuildKit does: its docs/attestations/attestation-storage.md."""
+    notes = {"vnd.docker.reference.digest": "sha256:0", "vnd.docker.reference.type": "attestation-manifest"}
+    statement = layout.blob(b'{"_type": "https://in-toto.io/Statement/v0.1"}', "application/vnd.in-toto+json")
+    unknown = {"architecture": "unknown", "os": "unknown"}
+    return layout.document(
+        {"config": layout.blob(b"{}", "application/vnd.oci.image.config.v1+json"), "layers": [statement]},
+        IMAGE,
+        annotations=notes,
+        platform=unknown,
+    )
+
+
+def test_attestations_are_found_where_buildkit_puts_them(tmp_path: Path) -> None:
+    layout = Layout()
+    inner = layout.document({"manifests": [layout.image(GOOD), attestation(layout)]}, INDEX)
+
+    assert codes(layout.write(tmp_path / "image.tar", inner)) == ["image-with-attestations"]
+
+
+def test_an_image_without_attestations_in_an_index_of_its_own_is_sound(tmp_path: Path) -> None:
+    layout = Layout()
+    inner = layout.document({"manifests": [layout.image(GOOD)]}, INDEX)
+
+    assert codes(layout.write(tmp_path / "image.tar", inner)) == []
+
+
+def test_of_several_platforms_the_one_that_was_saved_is_examined(tmp_path: Path) -> None:
+    layout = Layout()
+    elsewhere = {"mediaType": IMAGE, "digest": f"sha256:{'0' * 64}", "size": 400}
+    inner = layout.document({"manifests": [elsewhere, layout.image({"Env": ["HF_HUB_OFFLINE=0"]})]}, INDEX)
+
+    assert codes(layout.write(tmp_path / "image.tar", inner)) == ["offline-not-true"]
+
+
+def write_zip(path: Path, names: list[str], system: int, attributes: int) -> str:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in names:
+            entry = zipfile.ZipInfo(name)
+            entry.create_system, entry.external_attr = system, attributes
+            archive.writestr(entry, "")
+    return str(path)
+
+
+# PKWARE's APPNOTE, 4.4.2: 0 is MS-DOS, 10 NTFS, 14 VFAT, whose attributes (0x20: "archive") are no modes; 3 is Unix.
+@pytest.mark.parametrize("system", [0, 10, 14])
+def test_a_zip_that_windows_made_has_no_modes_to_be_wrong(tmp_path: Path, system: int) -> None:
+    names = ["python/torch-2.13.0.dist-info/METADATA", "python/app.py"]
+
+    assert codes(write_zip(tmp_path / "layer.zip", names, system, 0x20)) == []
+    assert codes(write_zip(tmp_path / "unix.zip", names, 3, 0x20)) == ["not-readable"]
+
+
+LIBRARY = "torch-2.13.0.dist-info/METADATA"
+# AWS's "Packaging your layer content" and "Deployment package search path": what Python finds.
+FOUND = ["", "python/", "python/lib/python3.13/site-packages/"]
+NOT_FOUND = [
+    *("opt/python/", "my-layer/python/", "Python/", "python/site-packages/", "site-packages/", "lib/"),
+    *("python/venv/lib/python3.13/site-packages/", "package/"),
+]
+
+
+@pytest.mark.parametrize("folder", FOUND)
+def test_packages_where_lambda_looks_are_sound(tmp_path: Path, folder: str) -> None:
+    names = [f"{folder}{LIBRARY}", f"{folder}setuptools/_vendor/python/{LIBRARY}"]
+
+    assert codes(write_zip(tmp_path / "layer.zip", names, 3, 0o100644 << 16)) == []
+
+
+@pytest.mark.parametrize("folder", NOT_FOUND)
+def test_packages_where_lambda_does_not_look_are_named(tmp_path: Path, folder: str) -> None:
+    [finding] = examine(write_zip(tmp_path / "layer.zip", [f"{folder}{LIBRARY}"], 3, 0o100644 << 16))
+
+    assert (finding.code, finding.detail) == ("packages-not-under-python", f"they are under {folder}")
+
+
+def test_a_function_may_have_a_directory_of_packages_that_its_code_names(tmp_path: Path) -> None:
+    names = [f"vendor/{LIBRARY}", "app.py"]
+
+    assert codes(write_zip(tmp_path / "function.zip", names, 3, 0o100644 << 16)) == []
