@@ -168,7 +168,15 @@ PACKAGE = {
         "packages are not under python/: of a layer, Lambda's Python looks in /opt/python only",
         "pip install --target python, and zip that directory",
     ),
-    "module-missing": error("a module was not packed", "pack the module that the message names"),
+    "module-missing": error(
+        "a module, or a library that one needs, was not packed", "pack the module or the library that the message names"
+    ),
+    "built-for-another-platform": error(
+        "what is compiled is for another system, processor or Python than the function's, which cannot find or load it",
+        "pip install --platform manylinux2014_x86_64 (arm64: manylinux2014_aarch64) --only-binary=:all: "
+        "--python-version <the function's> --target <directory>, and a runtime of Python 3.12 or later; "
+        "for an image docker build --platform linux/amd64 or linux/arm64",
+    ),
     "old-base-image": error(
         "the base is Amazon Linux 2, whose glibc 2.26 today's torch and onnxruntime wheels do not run on",
         "take public.ecr.aws/lambda/python:3.13",
@@ -201,7 +209,18 @@ FUNCTION = {
         "it took longer than the timeout: the load, or a request to the hub",
         f"SnapStart or a faster load, and offline: {OFFLINE}",
     ),
-    "died": error("the function died, or gave no HTTP response", READ_LOG),
+    "out-of-memory": error(
+        "the function needed more memory than it has, and was killed",
+        "give it more memory (a REPORT line of the log has what it has), or take a smaller model or 8-bit weights",
+    ),
+    "tmp-full": error(
+        "the disk is full: a function has 512 MB, in /tmp, unless it asks for more",
+        "ship the model in the package and read it there, or set the ephemeral storage to more",
+    ),
+    "died": error(
+        "the function died, or gave no HTTP response",
+        "the log's lines before the end say why: " + READ_LOG,
+    ),
     "not-allowed": error(
         "the function refuses this caller",
         "set OPENCLIP_API_KEY to its key; a function URL of type IAM needs a signed request",

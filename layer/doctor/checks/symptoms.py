@@ -15,6 +15,13 @@ OVERLAP = 1000  # bytes that the next part of such a line begins with again
 SHOWN = 160  # characters of the message
 ERRORS = (OSError, EOFError, zlib.error)
 
+# Compiled parts of packages: Python does not find one that is of another version, system or processor.
+COMPILED = (
+    *("pydantic_core._pydantic_core", "numpy.core._multiarray_umath", "numpy._core._multiarray_umath", "torch._C"),
+    *("tokenizers.tokenizers", "safetensors._safetensors_rust", "regex._regex", "PIL._imaging", "sentencepiece._s"),
+    *("onnxruntime.capi.onnxruntime_pybind11_state", "hf_xet.hf_xet", "rpds.rpds"),
+)
+
 # Each code, with the messages that mean it: two parts of one line, in this order (the second may be empty). They are
 # looked for one after the other, for a regular expression with .* can cost the square of a line's length.
 SYMPTOMS: tuple[tuple[str, str, str], ...] = (
@@ -29,25 +36,65 @@ SYMPTOMS: tuple[tuple[str, str, str], ...] = (
     ("hub-asked", "Max retries exceeded", ""),
     ("hub-asked", "LocalEntryNotFoundError", ""),
     ("hub-asked", "not the path to a directory", ""),
+    ("hub-asked", "offline mode is enabled", ""),
     ("trees-left", "IncompleteSnapshotError", ""),
     ("shared-memory-needed", "Errno 38] Function not implemented", ""),
     ("shared-memory-needed", "SemLock", ""),
     ("shared-memory-needed", "Can't open SHM2", ""),
+    ("cache-in-roots-home", "Errno 13] Permission denied: '/root/", ""),
+    ("home-not-writable", "Errno 13] Permission denied: '/home/sbx", ""),
     ("not-readable", "Errno 13] Permission denied", ""),
+    ("tmp-full", "Errno 28] No space left on device", ""),
     ("torchvision-of-another-torch", "torchvision::nms does not exist", ""),
+    ("image-with-attestations", "image manifest, config or layer media type for the source image", ""),
     ("over-250-mb", "Unzipped size must be smaller than", ""),
     ("timed-out", "Task timed out", ""),
+    ("timed-out", "Status: timeout", ""),
+    ("timed-out", '"status":"timeout"', ""),
+    ("out-of-memory", "Runtime exited with error: signal: killed", ""),
+    ("out-of-memory", "Runtime.OutOfMemory", ""),
     ("weights-missing", "Required pretrained weights", ""),
     ("weights-missing", "odel initialized randomly", ""),
     ("weights-missing", "Failed to download file (", ""),
+    ("weights-missing", "Failed to download weights for tag", ""),
+    ("weights-missing", "Could not find/download default weights", ""),
+    ("lfs-pointer", "Error while deserializing", "header too large"),
+    ("lfs-pointer", "Error while deserializing", "HeaderTooLarge"),  # safetensors before 0.6
+    ("lfs-pointer", "invalid load key, 'v'", ""),  # a pointer begins with "version"
+    ("lfs-pointer", "Unsupported operand 118", ""),
+    ("incomplete-download", "Error while deserializing", "file not fully covered"),
+    ("incomplete-download", "Error while deserializing", "MetadataIncompleteBuffer"),
+    ("incomplete-download", "Error while deserializing", "invalid header length"),
+    ("incomplete-download", "PytorchStreamReader failed reading zip archive", ""),
+    ("config-missing", "Can't load the configuration of", ""),
+    ("tokenizer-missing", "Can't load tokenizer for", ""),
     ("tokenizer-of-no-model", "returning default SimpleTokenizer", ""),
     ("picture-not-decoded", "cannot identify image file", ""),
+    ("built-for-another-platform", "version `GLIBC_", ""),
+    ("built-for-another-platform", "invalid ELF header", ""),
+    ("built-for-another-platform", "wrong ELF class", ""),
+    ("built-for-another-platform", "exec format error", ""),
+    ("built-for-another-platform", "cannot import name '_imaging' from 'PIL'", ""),
+    ("built-for-another-platform", "import numpy from its source directory", ""),
+    ("built-for-another-platform", "Importing the numpy C-extensions failed", ""),
+    *(("built-for-another-platform", f"No module named '{module}", "") for module in COMPILED),
+    ("module-missing", "Error: ", "cannot open shared object file"),
     ("module-missing", "Runtime.ImportModuleError", ""),
     ("module-missing", "No module named", ""),
     ("died", "Internal Server Error", ""),
     ("died", "Runtime exited", ""),
 )
+# A message that has several causes, and the codes whose messages, in the same line, tell which one it was.
+TOLD_BY = {
+    "died": ("out-of-memory", "built-for-another-platform"),
+    "module-missing": ("built-for-another-platform",),
+    "not-readable": ("cache-in-roots-home", "home-not-writable"),
+}
 MESSAGES = tuple((code, first.encode(), then.encode()) for code, first, then in SYMPTOMS)
+CAUSES = {
+    code: tuple(first for other, first, then in MESSAGES if other in others and not then)
+    for code, others in TOLD_BY.items()
+}
 
 
 def symptoms(text: str, where: str) -> Iterator[Finding]:
@@ -69,22 +116,30 @@ def _findings(blocks: Iterable[bytes], where: str) -> Iterator[Finding]:
     seen: set[str] = set()
     for block in blocks:
         for code, first, then in MESSAGES:
-            if code not in seen and (message := _message(block, first, then)):
+            if code not in seen and (message := _message(block, first, then, CAUSES.get(code, ()))):
                 seen.add(code)
                 shown = message[:SHOWN].decode("utf-8", "replace")
                 yield Finding(code, where, printable(shown))
 
 
-def _message(block: bytes, first: bytes, then: bytes) -> bytes | None:
-    """Return the part of a line from `first` to `then`; a block is passed a few times, however often each occurs."""
+def _message(block: bytes, first: bytes, then: bytes, causes: Iterable[bytes]) -> bytes | None:
+    """Return the part of a line from `first` to `then`, of a line that has none of `causes`.
+
+    A block is passed a few times, however often each occurs.
+    """
     at = 0
     while (begin := block.find(first, at)) >= 0:
         found = block.find(then, begin + len(first))
         if found < 0:
             return None
-        if block.find(b"\n", begin, found) < 0:
+        if block.find(b"\n", begin, found) >= 0:
+            at = block.rfind(b"\n", begin, found) + 1  # no line between has both
+            continue
+        end = block.find(b"\n", found)
+        line = block[block.rfind(b"\n", 0, begin) + 1 : end if end >= 0 else len(block)]
+        if not any(cause in line for cause in causes):
             return block[begin : found + len(then)]
-        at = block.rfind(b"\n", begin, found) + 1  # no line between has both
+        at = end if end >= 0 else len(block)
     return None
 
 
