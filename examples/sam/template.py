@@ -1,6 +1,6 @@
 """Write a SAM template of what `make package` wrote: `python examples/sam/template.py`, then as `--help` says.
 
-Handler, runtime, architecture, environment and the order of the layers are read from package.json. Roles, key,
+Handler, runtime, architecture, environment, memory and the order of the layers are read from package.json. Roles, key,
 throttle, logs and limits are those of the CDK app; what that has on top is in examples/README.md.
 """
 
@@ -55,7 +55,13 @@ def template(package: Properties, authorizer: str) -> Properties:
         "Transform": "AWS::Serverless-2016-10-31",
         "Description": "OpenCLIP embeddings from a verified offline bundle",
         "Parameters": {
-            "Memory": {"Type": "Number", "Default": 1769, "MinValue": 512, "MaxValue": 10240, "Description": "MB"},
+            "Memory": {
+                "Type": "Number",
+                "Default": package.get("memory", 3008),  # an older package names none
+                "MinValue": 512,
+                "MaxValue": 10240,
+                "Description": "MB",
+            },
             "SnapStart": {
                 "Type": "String",
                 "Default": "PublishedVersions",

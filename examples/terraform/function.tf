@@ -19,6 +19,7 @@ locals {
   zips     = { for row in local.package.artefacts : row.path => row if endswith(row.path, ".zip") }
   is_image = length(local.zips) == 0
   bundle   = substr(local.package.manifest_sha256, 0, 12)
+  memory   = coalesce(var.memory, try(local.package.memory, 3008)) # an older package names none
 
   partition = data.aws_partition.current.partition
   suffix    = data.aws_partition.current.dns_suffix # of services in one region; amazonaws.com.cn in China
@@ -92,7 +93,7 @@ resource "aws_lambda_function" "openclip" {
   description   = "OpenCLIP embeddings, bundle ${local.bundle}"
   role          = aws_iam_role.function.arn
   architectures = [local.function.architecture]
-  memory_size   = var.memory
+  memory_size   = local.memory
   timeout       = 29 # the gateway waits no longer
   publish       = true
 

@@ -22,9 +22,9 @@ variable "image_uri" {
 }
 
 variable "memory" {
-  description = "MB. 1,769 buy one vCPU, and a new account may have 3,008."
+  description = "MB. 1,769 buy one vCPU, and a new account may have 3,008. null: what package.json names."
   type        = number
-  default     = 3008
+  default     = null
 }
 
 variable "snap_start" {

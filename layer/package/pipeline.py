@@ -115,7 +115,7 @@ def _package(
             **({"extension": added.contract} if own else {}),
             **({"image_formats": decoders} if decoders else {}),
             "artefacts": ARTIFACTS[target.package](trees, staged, target),
-            **_deployed(facts),
+            **deployed(facts),
             "sbom": {"path": sbom.NAME, "sha256": file_sha256(listed)},
         }
         table = size_check.size_table(facts, sizes, decoders)
@@ -128,10 +128,11 @@ def _package(
     return Packaged(contract, table, list(size_check.notes(facts, zips, uncompiled)))
 
 
-def _deployed(facts: Manifest) -> dict[str, Any]:
+def deployed(facts: Manifest) -> dict[str, Any]:
+    """Return what package.json says of the function, for whatever tool deploys it."""
     layers = [path for role, path, _, _ in ZIPS if role != "function"]
     return {
-        "memory": memory_setting.of_bundle(facts).default,
+        "memory": facts.target.memory or memory_setting.of_bundle(facts).default,
         "function": function.configuration(facts.target, layers),
     }
 

@@ -51,6 +51,17 @@ def test_what_models_may_take_is_held_to_the_memory_that_the_function_has(
         synthesized(folder, tmp_path / "over", {"model_memory_mb": str(room + 1)})
 
 
+@pytest.mark.parametrize(("target", "expected"), [({}, 5120), ({"memory": 1769}, 1769)])
+def test_a_project_is_deployed_with_the_memory_of_its_package(
+    tmp_path: Path, target: dict[str, Any], expected: int
+) -> None:
+    context = json.loads((fake_build.ROOT / "examples" / "project" / "cdk.json").read_text())["context"]
+    own = {name: value for name, value in context.items() if name not in ("stack_name", "build_dir")}
+
+    template = synthesized(build(tmp_path / "build", "onnx", packaged=5120, **target), tmp_path / "out", own)
+    assert the_function(template)["MemorySize"] == expected
+
+
 def test_the_package_names_a_memory_that_models_toml_and_the_context_replace(tmp_path: Path) -> None:
     named = build(tmp_path / "named", "onnx", packaged=1769)
     assert read_package(named, fake_build.ROOT / "handler").memory == 1769

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.documents import marked
+from tests.infra import fake_build
 from tests.infra.conftest import Template, resources, synthesized, the_function
 from tests.infra.terraform.state import State, resolved
 
@@ -199,6 +200,16 @@ def test_an_image_takes_the_address_that_it_was_pushed_to(
     }.items() <= function.items()
     assert not {"Layers", "Handler", "Runtime", "SnapStart", "S3Bucket"} & set(function)
     assert state.all("aws_s3_bucket") == []
+
+
+def test_the_memory_is_the_packages_unless_told(tmp_path: Path) -> None:
+    build = fake_build.write(tmp_path / "build", "layer")
+    package = json.loads((build / "package.json").read_text())
+    (build / "package.json").write_text(json.dumps(package | {"memory": 5120}))
+    cdk = synthesized(build, tmp_path / "cdk.out", {})
+
+    state = State(terraform(folder(tmp_path), build))
+    assert state.as_template("aws_lambda_function.openclip")["MemorySize"] == the_function(cdk)["MemorySize"] == 5120
 
 
 def test_terraform_refuses_what_the_provider_has_not(build_dir: Callable[[str, str], Path], tmp_path: Path) -> None:

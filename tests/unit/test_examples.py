@@ -1,5 +1,6 @@
 """examples/: each has a row in its README and a test, and the README's commands are those that the tests run."""
 
+import json
 import re
 import subprocess
 import sys
@@ -39,6 +40,16 @@ def test_the_commands_are_those_of_the_examples() -> None:
     )
     assert [line for line in block("SAM") if line.startswith("sam ") and line not in told.stdout] == []
     assert block("Terraform")[-2:] == ["terraform init", "terraform apply"]
+
+
+def test_a_sam_template_has_the_memory_of_the_package(tmp_path: Path) -> None:
+    function = {"handler": "h", "runtime": "python3.13", "architecture": "x86_64", "environment": {}, "layers": []}
+    package = {"manifest_sha256": "0" * 64, "artefacts": [], "function": function}
+    for memory, expected in (({"memory": 5120}, 5120), ({}, 3008)):
+        (tmp_path / "package.json").write_text(json.dumps(package | memory))
+        subprocess.run([sys.executable, EXAMPLES / "sam" / "template.py", "--build", tmp_path], check=True)
+        written = json.loads((tmp_path / "sam.json").read_text())
+        assert written["Parameters"]["Memory"]["Default"] == expected
 
 
 def test_a_sam_template_without_a_package_names_the_fix(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Which memory a function gets unless told, and what a request costs at a setting."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import cast
 
@@ -7,8 +8,10 @@ import pytest
 
 from layer.bundle.records import BundleFile, Manifest
 from layer.cli.memory_line import memory_line
+from layer.package import pipeline
 from layer.registry.memory_setting import choose, dollars_per_million, least, of_bundle, rows_measured
 from layer.spec import ModelSpec
+from tests.unit.manifests import TARGET, manifest_of, model
 
 
 def test_a_million_requests_cost_what_lambdas_price_page_works_out() -> None:
@@ -63,3 +66,11 @@ def test_inspect_says_which_memory_and_from_where() -> None:
     assert measured.startswith("memory: 1,769 MB is cheapest (measured: docs/cost.md; peak 0 MB); 3,538 is fastest")
     assert "3,008 up to the 3,008 of a new account" in measured
     assert measured.endswith("The deployment takes 2,048, as models.toml says")
+
+
+def test_package_json_names_the_memory_of_models_toml_for_tools_that_do_not_read_the_manifest() -> None:
+    told = replace(TARGET, memory=2560)
+    models, files = [model("ViT-B-32/openai")], [BundleFile("weights", 1, "0" * 64)]
+    assert pipeline.deployed(manifest_of(models, files, told))["memory"] == 2560
+    measured = manifest_of(models, files)
+    assert pipeline.deployed(measured)["memory"] == of_bundle(measured).default
