@@ -70,7 +70,7 @@ verify: $(VENV)/.workstation ## Check the bundle again: hashes, offline load, go
 package: $(BUNDLE)/manifest.json ## The bundle as an image's build context, or as zips for a function and its layers
 	$(PY) -m layer package --bundle $(BUNDLE) --output $(BUILD) $(OWN) $(if $(TORCH_INDEX_URL),--torch-index-url $(TORCH_INDEX_URL))
 
-pins: $(VENV)/.workstation ## Record again the sha256 of each wheel that is packaged, and the digests of the base images
+pins: $(VENV)/.workstation ## Record again the sha256 of each wheel that is packaged, the digests of the base images, and Pyodide
 	$(PY) -m layer.package.refresh $(if $(TORCH_INDEX_URL),--torch-index-url $(TORCH_INDEX_URL))
 
 # Arguments for the CDK CLI: make deploy ARGS="-c memory=2048"

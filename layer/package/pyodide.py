@@ -35,16 +35,21 @@ def compile_trees(python: str, trees: Mapping[Path, str], cache: Path) -> None:
     Raises UnavailableError, and then leaves no bytecode.
     """
     node, home = _installed(python, cache)
+    run(node, home, python, trees)
+
+
+def run(node: str, home: Path, python: str, trees: Mapping[Path, str]) -> None:
+    """Compile each tree with the Pyodide at `home`. Raises UnavailableError, and then leaves no bytecode."""
     modules = sum(1 for tree in trees for _ in tree.rglob("*.py"))
     places = [part for tree, stands_at in trees.items() for part in (str(tree.resolve()), stands_at)]
     command = [node, str(SCRIPT), str(home), bytecode.__file__, interpreters.MAGIC[python].hex(), *places]
     with tempfile.TemporaryFile() as errors, bar(f"compiling for Python {python}", modules, "module") as shown:
         with subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, bufsize=0
-        ) as run:
-            while run.stdout and (dots := run.stdout.read(1024)):  # one for each module
+        ) as process:
+            while process.stdout and (dots := process.stdout.read(1024)):  # one for each module
                 shown.update(len(dots))
-        if run.returncode == 0:
+        if process.returncode == 0:
             return
         reason = _last_line(errors)
     for tree in trees:
@@ -58,9 +63,7 @@ def _installed(python: str, cache: Path) -> tuple[str, Path]:
     pins = PINS / python
     if not pins.is_dir():
         raise UnavailableError(f"Pyodide has no release of Python {python}")
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if node is None or npm is None:
-        raise UnavailableError("there is no Node.js with npm either, which could run Pyodide, CPython as WebAssembly")
+    node, npm = programs()
     place = cache / "pyodide" / f"{python}-{tree_sha256(pins)[:12]}"
     if not _is_complete(place):
         print(
@@ -73,12 +76,20 @@ def _installed(python: str, cache: Path) -> tuple[str, Path]:
         with tempfile.TemporaryDirectory(prefix=".making-", dir=place.parent) as scratch:
             made = Path(scratch) / "kept"
             shutil.copytree(pins, made)
-            _install(npm, made)
+            install(npm, made)
             (made / "sha256").write_text(tree_sha256(made / "node_modules"))
             for older in place.parent.glob(f"{python}-*"):
                 shutil.rmtree(older)
             made.rename(place)
     return node, place.resolve() / "node_modules" / "pyodide"
+
+
+def programs() -> tuple[str, str]:
+    """Return Node.js and npm. Raises UnavailableError."""
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if node is None or npm is None:
+        raise UnavailableError("there is no Node.js with npm either, which could run Pyodide, CPython as WebAssembly")
+    return node, npm
 
 
 def _is_complete(place: Path) -> bool:
@@ -88,11 +99,11 @@ def _is_complete(place: Path) -> bool:
         return False
 
 
-def _install(npm: str, folder: Path) -> None:
-    """Have npm install what the lock file in `folder` pins; npm compares the hashes."""
+def install(npm: str, folder: Path, command: str = "ci", *flags: str) -> None:
+    """Have npm install what the lock file in `folder` pins; npm compares the hashes. Raises UnavailableError."""
     try:
         run = subprocess.run(
-            [npm, "ci", *(f"--{flag}" for flag in FLAGS)],
+            [npm, command, *(f"--{flag}" for flag in (*FLAGS, *flags))],
             cwd=folder,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -105,7 +116,11 @@ def _install(npm: str, folder: Path) -> None:
     if run.returncode != 0:
         said = re.findall(r"^npm (?:error|ERR!) (.+)$", run.stderr, re.MULTILINE) or ["it does not say why"]
         told = next((line for line in said if "failed" in line), said[0])
-        raise UnavailableError(f"npm cannot install Pyodide ({told.strip()[:300]}): see that npm reaches its registry")
+        another = "checksum failed" in told
+        advice = (
+            "its registry has another package than the recorded one" if another else "see that npm reaches its registry"
+        )
+        raise UnavailableError(f"npm cannot install Pyodide ({told.strip()[:300]}): {advice}")
 
 
 def _last_line(stream: IO[bytes]) -> str:

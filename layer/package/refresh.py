@@ -1,7 +1,8 @@
-"""Record what a package is made of: `python -m layer.package.refresh [wheels | base ...]`, or `make pins`.
+"""Record what a package is made of: `python -m layer.package.refresh [wheels | base | pyodide ...]`, or `make pins`.
 
 `wheels` asks the package index for the sha256 of every pin in layer/package/requirements, for each engine and target;
-`base` asks the registry for the digest of each base image. Look at the difference before you commit it.
+`base` asks the registry for the digest of each base image; `pyodide` has npm lock what compiles for each Python. Look
+at the difference before you commit it.
 """
 
 import argparse
@@ -13,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from layer.errors import BuildError, PackageError
-from layer.package import base_image, pip, wheels
+from layer.package import base_image, pip, pyodide_refresh, wheels
 from layer.package.runtime import REQUIREMENTS
 from layer.package.wheels import TORCH, Wheel
 from layer.spec import PYTHONS, Target
@@ -25,7 +26,7 @@ _REQUIREMENT = re.compile(r"^([A-Za-z0-9_.-]+==[^\s#]+)|^-r (\S+)", re.MULTILINE
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status. An error is one message on stderr."""
     parser = argparse.ArgumentParser(prog="python -m layer.package.refresh", description="Record what packages hold.")
-    parser.add_argument("what", nargs="*", choices=("wheels", "base"), help="default: both")
+    parser.add_argument("what", nargs="*", choices=("wheels", "base", "pyodide"), help="default: all")
     parser.add_argument("--torch-index-url", help="torch's CPU index, for the hashes of torch and torchvision")
     parser.add_argument("--python", action="append", help="one target's Python, as 3.13 (default: all)")
     options = parser.parse_args(arguments)
@@ -38,6 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                         print(refresh(engine, target, options.torch_index_url), file=sys.stderr)
         if not options.what or "base" in options.what:
             for line in base_image.refresh(options.python or PYTHONS):
+                print(line, file=sys.stderr)
+        if not options.what or "pyodide" in options.what:
+            for line in pyodide_refresh.refresh(options.python or PYTHONS):
                 print(line, file=sys.stderr)
     except BuildError as error:
         print(f"error: {error}", file=sys.stderr)

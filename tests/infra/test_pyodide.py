@@ -1,6 +1,7 @@
 """Pyodide as npm installs it: it compiles for every Python that Lambda has, and as this Python does for itself."""
 
 import importlib.util
+import json
 import marshal
 import shutil
 import subprocess
@@ -11,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from layer.package import compile_bytecode, interpreters
+from layer.errors import PackageError
+from layer.package import compile_bytecode, interpreters, pyodide, pyodide_refresh
 from layer.spec import PYTHONS
 
 ROOT = Path(__file__).parents[2]
@@ -63,6 +65,48 @@ def test_it_is_the_code_that_this_python_compiles_and_runs_without_its_source(tm
     command = [sys.executable, "-S", "-c", "import errors; print(errors.__file__)"]
     run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert run.stdout.strip().endswith("errors.pyc")
+
+
+def recorded(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def name_version(folder: Path, version: str) -> None:
+    package = json.loads((folder / "package.json").read_text())
+    (folder / "package.json").write_text(json.dumps(package | {"dependencies": {"pyodide": version}}, indent=2) + "\n")
+
+
+def test_make_pins_locks_the_version_that_is_named_by_the_registrys_hash(tmp_path: Path) -> None:
+    shutil.copytree(pyodide.PINS / "3.13", tmp_path / "3.13")
+    [as_before] = pyodide_refresh.refresh(["3.13"], tmp_path)
+    assert as_before.endswith(" (as before)")
+    assert recorded(tmp_path / "3.13") == recorded(pyodide.PINS / "3.13")
+
+    name_version(tmp_path / "3.13", "0.29.4")
+    assert list(pyodide_refresh.refresh(["3.13"], tmp_path)) == ["Pyodide for Python 3.13: 0.29.4"]
+    lock = json.loads((tmp_path / "3.13" / "package-lock.json").read_text())
+    view = ["npm", "view", "pyodide@0.29.4", "dist.integrity"]
+    told = subprocess.run(view, capture_output=True, text=True, check=True).stdout.strip()
+    assert lock["packages"]["node_modules/pyodide"]["integrity"] == told
+    assert not any("resolved" in package for package in lock["packages"].values())
+
+
+def test_make_pins_records_no_pyodide_of_another_python_and_none_whose_hash_is_another(tmp_path: Path) -> None:
+    shutil.copytree(pyodide.PINS / "3.13", tmp_path / "3.13")
+    name_version(tmp_path / "3.13", "0.27.7")  # CPython 3.12
+    before = recorded(tmp_path / "3.13")
+    with pytest.raises(PackageError, match=r"bytecode begins with cb0d0d0a instead of f30d0d0a"):
+        list(pyodide_refresh.refresh(["3.13"], tmp_path))
+    assert recorded(tmp_path / "3.13") == before
+
+    shutil.rmtree(tmp_path / "3.13")
+    shutil.copytree(pyodide.PINS / "3.13", tmp_path / "3.13")
+    lock = tmp_path / "3.13" / "package-lock.json"
+    lock.write_text(lock.read_text().replace("sha512-T", "sha512-U"))
+    with pytest.raises(
+        PackageError, match=r"(?i)integrity checksum failed .*: its registry has another package than the recorded one"
+    ):
+        list(pyodide_refresh.refresh(["3.13"], tmp_path))
 
 
 def assert_same(ours: CodeType, real: CodeType) -> None:
