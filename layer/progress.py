@@ -123,14 +123,19 @@ def hash_files(root: Path, paths: Iterable[Path], title: str) -> Iterator[tuple[
             yield path, file_sha256(root / path, shown.update)
 
 
-@contextmanager
-def steps(title: str, total: int) -> Iterator[Callable[[str], None]]:
-    """Show which of `total` steps is under way and how long all took; the clock runs on while a step takes long.
+class Step(Protocol):
+    """Says what is under way. A name that was said before is no step of its own: it is done again for the latest."""
 
-    A step may be needed that was not foreseen: then the total grows.
-    """
+    def __call__(self, name: str, detail: str = "") -> None:
+        """Go on to a step; `detail` may be another each time."""
+
+
+@contextmanager
+def steps(title: str, total: int) -> Iterator[Step]:
+    """Show which of `total` steps is under way and how long all took; the clock runs on while a step takes long."""
+    seen: set[str] = set()
     if sys.stderr is None or not sys.stderr.isatty():
-        yield _step_lines(title, total)
+        yield _step_lines(title, total, seen)
         return
     layout = "{desc}: step {n_fmt} of {total_fmt} [{elapsed}]{postfix}"
     ended = threading.Event()
@@ -140,10 +145,10 @@ def steps(title: str, total: int) -> Iterator[Callable[[str], None]]:
             while not ended.wait(1):
                 shown.refresh()
 
-        def step(name: str) -> None:
-            shown.total = max(total, shown.n + 1)
-            shown.set_postfix_str(name, refresh=False)
-            shown.update()
+        def step(name: str, detail: str = "") -> None:
+            seen.add(name)
+            shown.set_postfix_str(_told(name, detail), refresh=False)
+            shown.update(len(seen) - shown.n)
             shown.refresh()
 
         threading.Thread(target=tick, daemon=True).start()
@@ -153,12 +158,13 @@ def steps(title: str, total: int) -> Iterator[Callable[[str], None]]:
             ended.set()
 
 
-def _step_lines(title: str, total: int) -> Callable[[str], None]:
-    count = 0
-
-    def step(name: str) -> None:
-        nonlocal count
-        count += 1
-        print(f"{title}: step {count} of {max(total, count)}, {name}", file=sys.stderr, flush=True)
+def _step_lines(title: str, total: int, seen: set[str]) -> Step:
+    def step(name: str, detail: str = "") -> None:
+        seen.add(name)
+        print(f"{title}: step {len(seen)} of {total}, {_told(name, detail)}", file=sys.stderr, flush=True)
 
     return step
+
+
+def _told(name: str, detail: str) -> str:
+    return f"{name}: {detail}" if detail else name

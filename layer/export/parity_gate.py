@@ -1,7 +1,7 @@
 """The gate: a recipe is taken only if the shipped handler, without a network, agrees with open_clip on every sample."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from layer.export import tokenizer_form
 from layer.export.bounds import MIN_COSINE, MOST_BF16_LOSS, least_cosine
 from layer.export.export_cache import exported
 from layer.export.rounded_activations import rounded
-from layer.progress import steps
+from layer.progress import Step, steps
 from layer.sources.fetch import Fetched
 from layer.spec import ModelSpec, Spec
 
@@ -73,7 +73,7 @@ def export_model(
     trial = scratch / "trial"
     written = trial / "models" / model.slug / model.engine
     unwritten: tuple[str, ...] = TOWERS
-    with steps(model.slug, 4 if model.precision == "fp32" else 6) as step:  # 8 bits: both are smoothed (SmoothQuant)
+    with steps(model.slug, number_of_steps(model)) as step:
         step("open_clip to ONNX")
         made = exported(model, sources, cache, own_samples)
         facts = manifest.parse(ExportedFacts, (made / "facts.json").read_text())
@@ -83,7 +83,7 @@ def export_model(
         while all(left.values()):
             recipes = {tower: rest[0] for tower, rest in left.items()}
             for tower in unwritten:
-                step(f"{tower} tower: {recipes[tower].name}")
+                step(f"{tower} tower", recipes[tower].name)
                 write_tower(made, source[tower], model.engine, tower, recipes[tower], written)
             step("comparing with open_clip")
             try:
@@ -100,6 +100,12 @@ def export_model(
                 return written.parent, gate.finished(found, tried, step)
             tried += [found.trial(tower, left[tower].pop(0).name) for tower in unwritten]
     raise ExportError(_not_exact(model, tried))
+
+
+def number_of_steps(model: ModelSpec) -> int:
+    """Return how many steps `export_model` has, however many recipes it tries."""
+    in_8_bits = model.precision == "int8"  # both are smoothed then
+    return 4 + 2 * in_8_bits + (in_8_bits and ENGINES[model.engine].bf16_images)
 
 
 @dataclass(frozen=True)
@@ -134,7 +140,7 @@ class Comparison:
         with rounded(folder, exact) as changed:  # as other processors round
             return self._measured(export, decoding)[0] if changed else found
 
-    def finished(self, found: Compared, tried: list[Trial], step: Callable[[str], None]) -> ModelEntry:
+    def finished(self, found: Compared, tried: list[Trial], step: Step) -> ModelEntry:
         """Return the entry of a model whose towers passed, with what bfloat16 makes of them where it may be used."""
         if ENGINES[self.model.engine].bf16_images and self.model.precision == "int8":
             step("comparing in bfloat16, where this processor has it")
@@ -187,7 +193,7 @@ def recipes_of(model: ModelSpec, tower: str, facts: TowerFacts) -> tuple[Recipe,
     return tuple(for_texts)
 
 
-def fp32_graphs(made: Path, precision: str, smoothed: Path, step: Callable[[str], None]) -> dict[str, Path]:
+def fp32_graphs(made: Path, precision: str, smoothed: Path, step: Step) -> dict[str, Path]:
     """Return the fp32 graph of each tower that its recipes begin with."""
     if precision == "fp32":
         return {tower: made / f"{tower}.onnx" for tower in TOWERS}

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pty
+import re
 import subprocess
 import sys
 import termios
@@ -26,6 +27,41 @@ def test_a_log_has_lines_without_control_characters(
         "work: 1 of 2 starts (50%), on a",
         "work: 2 of 2 starts (100%), on b",
     ]
+
+
+def test_the_number_of_steps_is_right_from_the_first_one_on(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress.steps("acme", 3) as step:
+        step("export")
+        for recipe in ("fast", "exact"):  # the first is not exact enough
+            step("tower", recipe)
+            step("comparing")
+    assert capsys.readouterr().err.splitlines() == [
+        "acme: step 1 of 3, export",
+        "acme: step 2 of 3, tower: fast",
+        "acme: step 3 of 3, comparing",
+        "acme: step 3 of 3, tower: exact",
+        "acme: step 3 of 3, comparing",
+    ]
+
+
+STEPS = """
+from layer.progress import steps
+with steps("acme", 2) as step:
+    for name in ("tower", "comparing", "tower", "comparing"): step(name, "x")
+"""
+
+
+def test_a_terminal_never_counts_beyond_the_steps_that_there_are() -> None:
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 100))
+    subprocess.run([sys.executable, "-c", STEPS], stderr=theirs, cwd=ROOT, check=True)
+    os.close(theirs)
+    shown = b""
+    with contextlib.suppress(OSError), os.fdopen(ours, "rb", buffering=0) as stream:
+        while part := stream.read(1000):
+            shown += part
+    assert {*re.findall(rb"step (\d of \d)", shown)} <= {b"0 of 2", b"1 of 2", b"2 of 2"}
+    assert b"2 of 2" in shown
 
 
 def test_a_terminal_has_a_bar_that_names_what_is_under_way() -> None:
