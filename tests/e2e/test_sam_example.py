@@ -69,7 +69,8 @@ def test_the_function_is_configured_as_cdk_configures_it(translated: Template, c
     assert made["MemorySize"] == {"Ref": "Memory"}
     assert translated["Parameters"]["Memory"]["Default"] == wanted["MemorySize"]
     assert translated["Parameters"]["SnapStart"]["Default"] == wanted["SnapStart"]["ApplyOn"]
-    # CDK orders the layers by their names, and the package as Lambda unpacks them. No file is in two.
+    # CDK orders the layers by their names, and the package as Lambda unpacks them. No file is in two
+    # (tests/unit/layer/test_package_swap.py).
     described = [{template["Resources"][one["Ref"]]["Properties"]["Description"] for one in function.get("Layers", [])}
                  for template, function in ((translated, made), (cdk, wanted))]  # fmt: skip
     assert described[0] == described[1]

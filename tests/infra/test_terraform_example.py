@@ -74,7 +74,8 @@ def test_the_function_is_configured_as_cdk_configures_it(applied: State, cdk: Te
 
 def test_the_layers_are_those_of_the_package_in_its_order(applied: State, cdk: Template) -> None:
     layers = [cdk["Resources"][one["Ref"]]["Properties"] for one in the_function(cdk)["Layers"]]
-    # CDK orders them by their names, and the package as Lambda unpacks them. No file is in both.
+    # CDK orders them by their names, and the package as Lambda unpacks them. No file is in both
+    # (tests/unit/layer/test_package_swap.py).
     order = sorted(layers, key=lambda one: one["Description"].startswith("OpenCLIP dependencies"))
     arns = {values["arn"]: values for values in applied.all("aws_lambda_layer_version")}
     made = [arns[arn] for arn in applied.made["aws_lambda_function.openclip"]["layers"]]

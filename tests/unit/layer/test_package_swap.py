@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 import sys
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from layer.spec import Target
 from tests.unit.manifests import manifest_of, model
 
 WHEEL = {"name": "package", "version": "1", "filename": "package-1-py3-none-any.whl", "sha256": "0" * 64}
+NAMES = ("text.bin", "package.py")
 INSTALLED: list[list[str]] = []  # the engines of each installation
 
 
@@ -46,6 +48,26 @@ def write_manifest(bundle: Path, shape: str) -> None:
 
 def everything(root: Path) -> dict[str, bytes]:
     return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def test_no_file_lies_in_two_layers_whatever_is_named_alike(bundle: Path, tmp_path: Path) -> None:
+    """Lambda unpacks all layers into /opt: of a file that is in two, the order of the layers would decide."""
+    (bundle / "models" / "package.py").write_bytes(b"weights")  # as the dependencies have
+    write_manifest(bundle, "layer")
+    listed = [BundleFile(f"models/{name}", 7, hashlib.sha256(b"weights").hexdigest()) for name in NAMES]
+    facts = manifest.read(bundle)
+    manifest.write_facts(bundle, replace(facts, files=listed))
+
+    contract = pipeline.package(bundle, tmp_path / "build", tmp_path / "cache").contract
+
+    layers = contract["function"]["layers"]
+    names = []
+    for path in layers:
+        with zipfile.ZipFile(tmp_path / "build" / path) as layer:
+            names += [name.casefold() for name in layer.namelist()]
+    assert {"layer.zip", "layer-deps.zip"} == set(layers)
+    assert sum(name.endswith("/package.py") for name in names) == 2
+    assert len(names) == len(set(names))
 
 
 def test_a_package_that_does_not_fit_leaves_the_last_one_as_it_was(
