@@ -30,6 +30,7 @@ RIE := build/rie/aws-lambda-rie
 EMULATOR := build/emulator/.installed
 SAM := build/sam-cli/.installed
 TERRAFORM := build/terraform/.installed
+NODE := node_modules/.installed
 PORT ?= 8080
 COLLECTION := build/demo-collection
 DEMO_INDEX = $(if $(wildcard $(COLLECTION)/index),--index $(COLLECTION)/index --images $(COLLECTION)/images)
@@ -45,6 +46,11 @@ ifneq ($(origin PYTHON),file)
 ifneq ($(shell $(PYTHON) console/preflight.py --made $(VENV) 2>/dev/null && echo same),same)
 .PHONY: $(VENV)/.workstation
 endif
+endif
+
+# What is typed in one line is done in its order, where MAKEFLAGS has -j too: `make build package deploy` deploys what it built.
+ifeq ($(filter containers,$(MAKECMDGOALS)),)
+.NOTPARALLEL:
 endif
 
 .DEFAULT_GOAL := help
@@ -79,19 +85,19 @@ ARGS ?=
 IN_PROJECT := cd "$(or $(PROJECT),.)" && PATH="$(CURDIR)/$(VENV)/bin:$$PATH" OPENCLIP_LAMBDA="$(CURDIR)" PYTHONPATH="$(CURDIR)"
 CDK := $(IN_PROJECT) "$(CURDIR)/node_modules/.bin/cdk"
 
-synth: have-node $(VENV)/.workstation node_modules ## The CloudFormation template in cdk.out, checked by cdk-nag; needs no account
+synth: have-node $(VENV)/.workstation $(NODE) ## The CloudFormation template in cdk.out, checked by cdk-nag; needs no account
 	$(CDK) synth --quiet $(ARGS)
 	@$(IN_PROJECT) python -m infra.summary $(ARGS)
 
-bootstrap: have-node $(VENV)/.workstation node_modules have-aws ## What CDK needs in an AWS account and region, once
+bootstrap: have-node $(VENV)/.workstation $(NODE) have-aws ## What CDK needs in an AWS account and region, once
 	$(CDK) bootstrap $(ARGS)
 
 deploy: READY := --deploying
-deploy: have-node $(VENV)/.workstation node_modules have-aws ## What `make package` wrote, to the AWS account of your environment
+deploy: have-node $(VENV)/.workstation $(NODE) have-aws ## What `make package` wrote, to the AWS account of your environment
 	$(CDK) deploy --all $(ARGS)
 
 destroy: READY := --destroying
-destroy: have-node $(VENV)/.workstation node_modules have-aws ## All of it gone again
+destroy: have-node $(VENV)/.workstation $(NODE) have-aws ## All of it gone again
 	$(CDK) destroy --all $(ARGS)
 
 models: $(VENV)/.dev ## Every architecture family at its true size, on every engine: docs/coverage.* (two hours)
@@ -102,7 +108,7 @@ prepared: $(VENV)/.dev ## Prepared caches of true size in every form, built with
 	$(PY) -m pytest tests/families/test_prepared.py tests/families/test_prepared_forms.py -s
 
 # ARGS="--budget 2 --shapes image,layer": docs/measurements.md.
-measure: have-node $(VENV)/.workstation node_modules ## Cold start, latency and cost on your AWS account, in a stack that is destroyed again (under a dollar)
+measure: have-node $(VENV)/.workstation $(NODE) ## Cold start, latency and cost on your AWS account, in a stack that is destroyed again (under a dollar)
 	@$(PY) -m benchmarks.measure $(ARGS)
 
 trained: $(VENV)/.dev ## The tests' ViT trained again from its seed, its outliers, and every 8-bit recipe on it (40 minutes)
@@ -113,7 +119,7 @@ bench: $(VENV)/.workstation ## Every engine beside the plain recipe and beside i
 	$(PY) -m benchmarks
 
 # Those in containers mostly wait for them, so the longest of the others run beside them. What both need is made before.
-test: have-node lint unit infra coverage site $(RIE) $(EMULATOR) $(SAM) $(CLIENTS)/.installed node_modules $(DEMO_BUNDLE)/manifest.json ## Everything this machine can run
+test: have-node lint unit infra coverage site $(RIE) $(EMULATOR) $(SAM) $(CLIENTS)/.installed $(NODE) $(DEMO_BUNDLE)/manifest.json ## Everything this machine can run
 	@$(MAKE) --jobs 2 containers beside-containers
 	@$(PY) -m tests.count
 
@@ -137,7 +143,7 @@ unit: $(VENV)/.dev ## Tests that need nothing
 	$(PY) -m pytest --junitxml build/tests/cost.xml $(IMAGE_COST) $(COUNTED)
 	$(PYTEST) tests/unit --ignore $(IMAGE_COST) -n 2 --dist loadfile --no-loadscope-reorder $(COUNTED) --cov-append
 
-infra: have-node $(VENV)/.dev $(TERRAFORM) node_modules ## Tests of the CDK app, and of facts that two packages hold
+infra: have-node $(VENV)/.dev $(TERRAFORM) $(NODE) ## Tests of the CDK app, and of facts that two packages hold
 	$(PYTEST) tests/infra tests/contracts -n 2 --dist loadfile $(COUNTED) --cov-append
 
 coverage: unit infra ## How much of the code those two ran, in percent; under the floor of pyproject.toml it fails
@@ -161,8 +167,8 @@ local: $(VENV)/.dev $(RIE) ## Tests under the real Lambda runtime client and emu
 fit: $(VENV)/.dev ## The check of a checkpoint's shapes, tried with every model of open_clip's registry (two minutes)
 	FIT_ALL=1 $(PY) -m pytest tests/offline/test_fit.py -k registry -s
 
-clients: have-node $(CLIENTS)/.installed $(VENV)/.dev $(RIE) $(DEMO_BUNDLE)/manifest.json node_modules ## Real clients: openai, LangChain, a browser, ... (Chromium)
-	OPENCLIP_DEMO_BUNDLE=$(DEMO_BUNDLE) FUNCTION_PYTHON=$(CURDIR)/$(PY) \
+clients: have-node $(CLIENTS)/.installed $(VENV)/.dev $(RIE) $(DEMO_BUNDLE)/manifest.json $(NODE) ## Real clients: openai, LangChain, a browser, ... (Chromium)
+	OPENCLIP_DEMO_BUNDLE=$(DEMO_BUNDLE) FUNCTION_PYTHON="$(CURDIR)/$(PY)" \
 		$(CLIENTS)/bin/python -m pytest --junitxml build/tests/$@.xml $(CLIENTS_ARGS)
 
 fuzz: ## The fuzzers for longer: over 5,000 requests; images and events, FUZZ_SECONDS each; hostile clients
@@ -173,7 +179,7 @@ fuzz: ## The fuzzers for longer: over 5,000 requests; images and events, FUZZ_SE
 processors: $(VENV)/.dev ## Packages for arm64, and x86_64 without VNNI, as qemu runs them (Debian, x86_64, root)
 	$(PYTEST) tests/processors -n 2 --dist loadfile --no-loadscope-reorder --timeout 1800
 
-e2e: have-node $(VENV)/.dev $(RIE) $(EMULATOR) $(SAM) $(CLIENTS)/.installed node_modules ## Tests of what is deployed, in containers as Lambda runs them (a Docker engine; Debian, root)
+e2e: have-node $(VENV)/.dev $(RIE) $(EMULATOR) $(SAM) $(CLIENTS)/.installed $(NODE) ## Tests of what is deployed, in containers as Lambda runs them (a Docker engine; Debian, root)
 	$(PYTEST) --timeout 1800 $(E2E_ARGS)
 
 load: ## 50 clients of openai's package against a reserved concurrency of 4, for LOAD_SECONDS (60)
@@ -215,8 +221,10 @@ $(EMULATOR) $(SAM) $(TERRAFORM) $(SITE_TOOLS)/.installed:
 	$(@D)/bin/python -m pip install --quiet --no-compile -r $<
 	@touch $@
 
-node_modules: package.json package-lock.json
-	npm ci --no-audit --no-fund --silent
+# The directory itself is there from npm's beginning on, and stays where npm is killed.
+$(NODE): package.json package-lock.json
+	@npm ci --no-audit --no-fund --loglevel=error || \
+		{ echo "error: npm could not install the CDK CLI: look above, and see that npm reaches its registry (npm ping)" >&2; exit 1; }
 	@touch $@
 
 # All that the CDK CLI needs of this machine, told before anything is installed or synthesized.

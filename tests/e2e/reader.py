@@ -133,3 +133,4 @@ def _stand_in_for_cdk(modules: Path) -> None:
     command = modules / ".bin" / "cdk"
     command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m tests.e2e.reader_cdk "$@"\n')
     command.chmod(0o755)
+    (modules / ".installed").touch()

@@ -1,0 +1,84 @@
+"""The Makefile where something ends in the middle, and where MAKEFLAGS says that jobs run side by side."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CDK = """
+mkdir -p node_modules/.bin
+printf '#!/bin/sh\\necho cdk "$1"\\n' > node_modules/.bin/cdk
+chmod +x node_modules/.bin/cdk
+"""
+# Python, as `make` calls it: the first step of a build that is still at work when the other commands could begin.
+PYTHON = """
+echo "$3 begins" >> log
+[ "$3" = build ] && sleep 1
+echo "$3 ends" >> log
+"""
+
+
+def program(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{text}")
+    path.chmod(0o755)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    folder = tmp_path / "a checkout"
+    folder.mkdir()
+    for name in ("Makefile", "package.json", "package-lock.json", "requirements.txt"):
+        shutil.copyfile(ROOT / name, folder / name)
+    program(folder / ".venv" / "bin" / "python", "exit 0\n")
+    (folder / ".venv" / ".workstation").touch()
+    program(tmp_path / "bin" / "node", "exit 0\n")
+    return folder
+
+
+def make(checkout: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    path = os.pathsep.join((str(checkout.parent / "bin"), os.environ["PATH"]))
+    left = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "PYTHON", "PROJECT", "VENV")
+    environ = {name: value for name, value in os.environ.items() if name not in left} | {"PATH": path}
+    return subprocess.run(
+        ["make", *arguments], cwd=checkout, env=environ, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_an_npm_that_was_killed_is_started_again(checkout: Path) -> None:
+    npm = checkout.parent / "bin" / "npm"
+    program(npm, "mkdir -p node_modules/aws-cdk\nkill -9 $$\n")
+    assert "cdk" not in make(checkout, "synth").stdout.split()
+
+    program(npm, CDK)
+    done = make(checkout, "synth")
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "cdk synth"), done.stderr
+
+    program(npm, "echo again\n")
+    assert "again" not in make(checkout, "synth").stdout
+
+
+def test_what_npm_says_is_shown_with_the_fix(checkout: Path) -> None:
+    program(
+        checkout.parent / "bin" / "npm",
+        'case "$*" in *--silent*) ;; *) echo "npm error ECONNREFUSED" >&2;; esac; exit 1\n',
+    )
+
+    failed = make(checkout, "synth")
+    assert failed.returncode != 0
+    assert "npm error ECONNREFUSED" in failed.stderr
+    assert "npm could not install the CDK CLI: look above, and see that npm reaches its registry" in failed.stderr
+
+
+def test_commands_of_one_line_run_in_their_order_whatever_makeflags_has(checkout: Path) -> None:
+    program(checkout / ".venv" / "bin" / "python", PYTHON)
+    (checkout / "build" / "bundle").mkdir(parents=True)
+    (checkout / "build" / "bundle" / "manifest.json").touch()  # of an earlier build
+
+    assert make(checkout, "-j4", "build", "package").returncode == 0
+    assert (checkout / "log").read_text().split("\n") == [
+        "build begins", "build ends", "package begins", "package ends", ""
+    ]  # fmt: skip
