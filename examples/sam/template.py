@@ -30,6 +30,7 @@ COMMANDS = """then, with the SAM CLI and, for an image, Docker:
   sam build --template build/sam.json
   sam deploy --guided --capabilities CAPABILITY_IAM     (--resolve-image-repos for an image)
 """
+MEMORY = {"Type": "Number", "MinValue": 512, "MaxValue": 10240, "Description": "MB"}
 Properties = dict[str, Any]
 
 
@@ -55,13 +56,7 @@ def template(package: Properties, authorizer: str) -> Properties:
         "Transform": "AWS::Serverless-2016-10-31",
         "Description": "OpenCLIP embeddings from a verified offline bundle",
         "Parameters": {
-            "Memory": {
-                "Type": "Number",
-                "Default": package.get("memory", 3008),  # an older package names none
-                "MinValue": 512,
-                "MaxValue": 10240,
-                "Description": "MB",
-            },
+            "Memory": MEMORY | {"Default": package.get("memory", 3008)},  # an older package names none
             "SnapStart": {
                 "Type": "String",
                 "Default": "PublishedVersions",

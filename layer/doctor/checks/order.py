@@ -1,17 +1,27 @@
 """The checks of a directory, a zip and an image, in their order. None says that something known was recognized."""
 
+import posixpath
 from collections.abc import Iterator
 from pathlib import Path
 
+from layer.doctor.checks.bundle import file_problems, listed
 from layer.doctor.checks.cache import cache_problems, caches
 from layer.doctor.checks.code import Code, read_code
 from layer.doctor.checks.environment import cache_place, environment_problems
-from layer.doctor.checks.package import image_problems, layer_problems, libraries, library_problems, rights_problems
+from layer.doctor.checks.package import (
+    has_packages,
+    image_problems,
+    layer_problems,
+    libraries,
+    library_problems,
+    rights_problems,
+)
 from layer.doctor.guarded import guarded
 from layer.doctor.limits import MAX_TEXT
 from layer.doctor.readers.dockerfile import dockerfile_problems, read_dockerfile
 from layer.doctor.readers.image import Image
 from layer.doctor.readers.tree import Tree
+from layer.doctor.readers.wanted import BUNDLE_OF_LAYER
 from layer.findings.finding import Finding
 
 Checked = Iterator[Finding | None]
@@ -32,6 +42,11 @@ def zip_problems(tree: Tree, name: str) -> Checked:
     """Name what is wrong with a zip, as a layer or a function."""
     yield from tree.problems
     yield from layer_problems(tree, name)
+    if tree.has(BUNDLE_OF_LAYER):
+        yield None
+        yield from guarded(_bundle(tree))
+    elif has_packages(tree):
+        yield None
     yield from _problems(tree, read_code(tree), name)
 
 
@@ -43,6 +58,10 @@ def image_findings(image: Image, name: str) -> Iterator[Finding]:
     yield from environment_problems(image.environ, name, code.sets_offline)
     yield from _place_problems(tree, image.environ, name)
     yield from (finding for finding in _problems(tree, code, name, image=True) if finding is not None)
+
+
+def _bundle(tree: Tree) -> Iterator[Finding]:
+    yield from file_problems(tree, listed(tree, BUNDLE_OF_LAYER), posixpath.dirname(BUNDLE_OF_LAYER))
 
 
 def _dockerfile(tree: Tree, code: Code, where: str) -> Iterator[Finding]:

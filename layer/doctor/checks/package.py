@@ -31,6 +31,11 @@ def libraries(tree: Tree) -> Libraries:
     return found
 
 
+def has_packages(tree: Tree) -> bool:
+    """Tell whether anything is installed, known here or not."""
+    return any(path.endswith(METADATA) for path, _ in tree.walk())
+
+
 def rights_problems(nodes: Iterable[tuple[str, Node]], where: str) -> Iterator[Finding]:
     """Name what another user than the builder may not read."""
     first, count = "", 0

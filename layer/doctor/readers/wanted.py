@@ -2,6 +2,8 @@
 
 from layer.doctor.limits import MAX_SOURCE, MAX_TEXT
 
+BUNDLE_OF_LAYER = "openclip/manifest.json"  # of a layer's zip that `package` wrote
+MAX_MANIFEST = 8 * MAX_TEXT
 WEIGHTS = (".safetensors", ".bin", ".pth", ".pt", ".npz")
 TOKENIZERS = ("tokenizer.json", "vocab.json", "vocab.txt", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model")
 POINTER = b"version https://git-lfs"
@@ -13,6 +15,8 @@ def wanted(path: str, size: int) -> bool:
     """Tell whether the doctor will ask for a file's content."""
     if path.endswith(".py"):
         return is_source(path, size)
+    if path == BUNDLE_OF_LAYER:
+        return size <= MAX_MANIFEST
     if "models--" not in path:
         return False
     if may_be_pointer(path, size):

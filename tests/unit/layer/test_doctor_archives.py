@@ -135,3 +135,40 @@ def test_a_function_may_have_a_directory_of_packages_that_its_code_names(tmp_pat
     names = [f"vendor/{LIBRARY}", "app.py"]
 
     assert codes(write_zip(tmp_path / "function.zip", names, 3, 0o100644 << 16)) == []
+
+
+def bundle_zip(path: Path, files: Mapping[str, bytes]) -> str:
+    content = files.get("models/x/text.bin", b"")
+    listed = [{"path": "models/x/text.bin", "size": 7, "sha256": hashlib.sha256(content).hexdigest()}]
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in {"manifest.json": json.dumps({"files": listed}).encode(), **files}.items():
+            entry = zipfile.ZipInfo(f"openclip/{name}")
+            entry.external_attr = 0o100644 << 16
+            archive.writestr(entry, data)
+    return str(path)
+
+
+def test_the_layers_that_package_writes_are_known_and_sound(tmp_path: Path) -> None:
+    names = ["python/onnxruntime-1.32.0.dist-info/METADATA", "python/numpy-2.3.5.dist-info/METADATA"]
+
+    assert codes(write_zip(tmp_path / "layer-deps.zip", names, 3, 0o100644 << 16)) == []
+    assert codes(bundle_zip(tmp_path / "layer.zip", {"models/x/text.bin": b"weights"})) == []
+
+
+@pytest.mark.parametrize(
+    ("files", "where", "detail"),
+    [
+        ({}, "openclip/models/x/text.bin", "it is missing"),
+        ({"models/x/text.bin": b"cut"}, "openclip/models/x/text.bin", "it has 3 bytes, 7 were built"),
+        ({"models/x/text.bin": b"weights", "left": b""}, "openclip/left", "it is not in the manifest"),
+        ({"manifest.json": b"{", "left": b""}, "openclip/manifest.json", "not JSON"),
+    ],
+)
+def test_a_bundle_in_a_layer_is_compared_with_its_manifest(
+    tmp_path: Path, files: dict[str, bytes], where: str, detail: str
+) -> None:
+    [finding] = examine(bundle_zip(tmp_path / "layer.zip", files))
+
+    assert finding.code == ("unreadable" if "manifest" in where else "bundle-broken")
+    assert finding.where == where
+    assert finding.detail.startswith(detail)
