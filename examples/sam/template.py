@@ -180,14 +180,11 @@ def log_group() -> Properties:
 def encryption_key() -> Properties:
     """Return the properties of the key of logs and secret: for the account, and for log groups of this region."""
     groups = {"Fn::Sub": "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:*"}
-    actions = ["kms:Encrypt*", "kms:Decrypt*", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:Describe*"]
+    actions = [f"kms:{verb}*" for verb in ("Encrypt", "Decrypt", "ReEncrypt", "GenerateDataKey", "Describe")]
     account = {"AWS": {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"}}
     service = {"Service": {"Fn::Sub": "logs.${AWS::Region}.${AWS::URLSuffix}"}}
     for_logs = {"ArnLike": {"kms:EncryptionContext:aws:logs:arn": groups}}
-    statements = [
-        allow(["kms:*"], "*", Principal=account),
-        allow(actions, "*", Principal=service, Condition=for_logs),
-    ]
+    statements = [allow(["kms:*"], "*", Principal=account), allow(actions, "*", Principal=service, Condition=for_logs)]
     policy = {"Version": "2012-10-17", "Statement": statements}
     return {"EnableKeyRotation": True, "PendingWindowInDays": 7, "KeyPolicy": policy}
 
