@@ -93,7 +93,7 @@ def _file(path: Path, stream: BinaryIO, budget: Budget, name: str) -> Iterator[F
         if image is None:
             yield Finding("nothing-known", name, "a tar that is not a saved image")
         else:
-            yield from image_findings(image, name)
+            yield from _known(image_findings(image, name), name)
         return
     stream.seek(0)
     yield from _known(log_symptoms(stream, name, budget), name)

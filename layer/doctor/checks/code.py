@@ -2,11 +2,11 @@
 
 import ast
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from layer.doctor.checks import known
-from layer.doctor.checks.environment import too_many_threads
+from layer.doctor.checks.environment import TRUE, too_many_threads
 from layer.doctor.limits import MAX_SOURCE, UnreadableError
 from layer.doctor.readers.tree import Tree
 from layer.doctor.readers.wanted import is_source
@@ -18,6 +18,14 @@ CREATE = ("create_model", "create_model_and_transforms", "create_model_from_pret
 FILES = (".pt", ".pth", ".bin", ".safetensors")
 MAX_FINDINGS = 100  # of one module
 NEVER = 2**31  # a line that no module has
+
+
+@dataclass
+class _Scope:
+    """The first lines of a function, or of the module outside of its functions, that set the flag and that import."""
+
+    flag: int = NEVER
+    freeze: int = NEVER
 
 
 @dataclass
@@ -59,19 +67,35 @@ def _parsed(text: str, path: str) -> ast.Module | None:
 
 
 def _read_module(code: Code, path: str, module: ast.Module) -> None:
-    flag, freeze, calls = NEVER, NEVER, list[ast.Call]()
-    for node in ast.walk(module):
+    scopes, calls = [_Scope()], list[ast.Call]()
+    todo: list[tuple[ast.AST, _Scope]] = [(module, scopes[0])]
+    while todo:
+        node, scope = todo.pop()
         if isinstance(node, ast.Call):
             calls.append(node)
         if _sets_flag(node):
-            flag = min(flag, getattr(node, "lineno", NEVER))
+            scope.flag = min(scope.flag, getattr(node, "lineno", NEVER))
         if _freezes(node):
-            freeze = min(freeze, getattr(node, "lineno", NEVER))
-    code.sets_offline = code.sets_offline or flag < freeze
-    if freeze < flag < NEVER:
-        code.findings.append(Finding("offline-set-too-late", f"{path}:{flag}", f"line {freeze} has that import"))
+            scope.freeze = min(scope.freeze, getattr(node, "lineno", NEVER))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            scopes.append(scope := _Scope())
+        todo += ((child, scope) for child in _run(node))
+    for scope in scopes:
+        freeze = min(scope.freeze, scopes[0].freeze)
+        code.sets_offline = code.sets_offline or scope.flag < freeze
+        if freeze < scope.flag < NEVER:
+            where = f"{path}:{scope.flag}"
+            code.findings.append(Finding("offline-set-too-late", where, f"line {freeze} has that import"))
+    calls.sort(key=lambda call: call.lineno)
     findings = (finding for call in calls for finding in _call_problems(path, call))
     code.findings += [finding for finding, _ in zip(findings, range(MAX_FINDINGS), strict=False)]
+
+
+def _run(node: ast.AST) -> Iterable[ast.AST]:
+    """Return the parts of a node that run: not what stands below `if TYPE_CHECKING`."""
+    if isinstance(node, ast.If) and "TYPE_CHECKING" in (getattr(node.test, "id", ""), getattr(node.test, "attr", "")):
+        return node.orelse
+    return ast.iter_child_nodes(node)
 
 
 def _call_problems(path: str, call: ast.Call) -> Iterator[Finding]:
@@ -118,7 +142,8 @@ def _sets_flag(node: ast.AST) -> bool:
     if isinstance(node, ast.Call) and getattr(node.func, "attr", "") in ("setdefault", "update"):
         keys += [*node.args, *(key for arg in node.args if isinstance(arg, ast.Dict) for key in arg.keys if key)]
         keys += [ast.Constant(word.arg) for word in node.keywords]
-    return any(_text(key) in FLAGS for key in keys)
+    off = isinstance(node, ast.Assign) and (value := _text(node.value)) is not None and value.upper() not in TRUE
+    return not off and any(_text(key) in FLAGS for key in keys)
 
 
 def _freezes(node: ast.AST) -> bool:

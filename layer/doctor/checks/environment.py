@@ -1,9 +1,16 @@
 """What a function's environment variables mean to huggingface_hub, transformers and what writes beside them."""
 
+import re
 from collections.abc import Iterator, Mapping
 
+from layer.doctor.readers.tree import Tree
 from layer.findings.finding import Finding
 
+# Where a project says which environment its function has: SAM, the Serverless Framework, and Terraform's files.
+TEMPLATES = tuple(f"{name}.{kind}" for name in ("template", "serverless") for kind in ("yaml", "yml", "json"))
+DEPLOYED = re.compile(
+    r"""^[^#\n]*?\b(HF_HUB_OFFLINE|TRANSFORMERS_OFFLINE)["']?[ \t]*[:=][ \t]*["']?([^\s"'#},]*)""", re.MULTILINE
+)
 TRUE = ("1", "ON", "YES", "TRUE")  # huggingface_hub/constants.py, after .upper()
 QUOTES = "“”„‟«»‘’\"'"
 WRITERS = {
@@ -15,6 +22,12 @@ WRITERS = {
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 MOST_THREADS = 6  # vCPUs of a function with 10,240 MB
 MOST_DIGITS = 9  # of a number of threads that anybody means
+
+
+def deployed_environment(tree: Tree) -> dict[str, str]:
+    """Return what the templates of a project set of the offline flags. Raises UnreadableError."""
+    names = [name for name in tree.names("") if name in TEMPLATES or name.endswith(".tf")]
+    return {name: value for text in map(tree.text, names) for name, value in DEPLOYED.findall(text or "")}
 
 
 def environment_problems(environ: Mapping[str, str], where: str, set_in_code: bool) -> Iterator[Finding]:

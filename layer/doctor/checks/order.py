@@ -7,8 +7,9 @@ from pathlib import Path
 from layer.doctor.checks.bundle import file_problems, listed
 from layer.doctor.checks.cache import cache_problems, caches
 from layer.doctor.checks.code import Code, read_code
-from layer.doctor.checks.environment import cache_place, environment_problems
+from layer.doctor.checks.environment import cache_place, deployed_environment, environment_problems
 from layer.doctor.checks.package import (
+    asks_hub,
     has_packages,
     image_problems,
     layer_problems,
@@ -50,14 +51,17 @@ def zip_problems(tree: Tree, name: str) -> Checked:
     yield from _problems(tree, read_code(tree), name)
 
 
-def image_findings(image: Image, name: str) -> Iterator[Finding]:
-    """Name what is wrong with an image."""
+def image_findings(image: Image, name: str) -> Checked:
+    """Name what is wrong with an image. Where nothing in it asks the hub, its environment need not say offline."""
     tree, code = image.tree, read_code(image.tree)
     yield from tree.problems
     yield from image_problems(tree, image.attested, name)
-    yield from environment_problems(image.environ, name, code.sets_offline)
+    asks = code.found or bool(caches(tree)) or asks_hub(tree)
+    if asks or has_packages(tree) or tree.has(f"opt/{BUNDLE_OF_LAYER}"):
+        yield None
+    yield from environment_problems(image.environ, name, code.sets_offline or not asks)
     yield from _place_problems(tree, image.environ, name)
-    yield from (finding for finding in _problems(tree, code, name, image=True) if finding is not None)
+    yield from _problems(tree, code, name, image=True)
 
 
 def _bundle(tree: Tree) -> Iterator[Finding]:
@@ -68,7 +72,8 @@ def _dockerfile(tree: Tree, code: Code, where: str) -> Iterator[Finding]:
     goal = tree.target("Dockerfile") or ""
     found = read_dockerfile(tree.content(goal, MAX_TEXT).decode("utf-8-sig", "replace"))
     yield from dockerfile_problems(found, where)
-    yield from environment_problems(found.environ, where, code.sets_offline)
+    environ = {**found.environ, **deployed_environment(tree)}  # Lambda's own replaces the image's
+    yield from environment_problems(environ, where, code.sets_offline)
 
 
 def _problems(tree: Tree, code: Code, name: str, image: bool = False) -> Checked:

@@ -5,12 +5,14 @@ from collections.abc import Iterable, Iterator
 
 from packaging.version import Version
 
+from layer.doctor.checks.code import FREEZE
 from layer.doctor.readers.tree import Node, Tree
 from layer.findings.finding import Finding
 from layer.registry.lambda_limits import IMAGE_BYTES, LAYER_BYTES
 from layer.versions import BROKEN, MIN_VERSION
 
 KNOWN = {*MIN_VERSION, *(name for name, _ in BROKEN), "torch", "torchvision"}
+HUB = tuple(f"/{name}/__init__.py" for name in FREEZE)  # their *.dist-info may have been removed, to save space
 METADATA = ".dist-info/METADATA"
 # Where Lambda's Python looks, in a function's zip and in a layer's ("Packaging your layer content").
 SEARCHED = re.compile(r"(python(/lib/python3\.\d+/site-packages)?)?")
@@ -29,6 +31,11 @@ def libraries(tree: Tree) -> Libraries:
             if name.lower() in KNOWN:
                 found[name.lower()] = version
     return found
+
+
+def asks_hub(tree: Tree) -> bool:
+    """Tell whether a library is installed that asks Hugging Face's hub."""
+    return any(f"/{path}".endswith(HUB) for path, _ in tree.walk())
 
 
 def has_packages(tree: Tree) -> bool:

@@ -89,11 +89,11 @@ IMAGES: dict[str, tuple[Callable[[Path], Path], str]] = {
         written(tar(member("manifest.json", kind=tarfile.SYMTYPE, link="manifest.json"))),
         "nothing-known",
     ),
-    "a config that is null": (of_config({"config": None}), "offline-unset"),
-    "a config whose Env is an object": (of_config({"config": {"Env": {"a": 1}}}), "offline-unset"),
+    "a config that is null": (of_config({"config": None}), "nothing-known"),
+    "a config whose Env is an object": (of_config({"config": {"Env": {"a": 1}}}), "nothing-known"),
     "a config whose Env has numbers": (
         of_config({"config": {"Env": [1, None, "=", "MKL_NUM_THREADS=²"]}}),
-        "offline-unset",
+        "nothing-known",
     ),
     "a config with 9,000 digits of threads": (
         of_config({"config": {"Env": ["HF_HUB_OFFLINE=1", "OMP_NUM_THREADS=" + "9" * 9000]}}),

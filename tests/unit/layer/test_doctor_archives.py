@@ -15,6 +15,7 @@ from layer.doctor.examine import examine
 
 INDEX = "application/vnd.oci.image.index.v1+json"
 IMAGE = "application/vnd.oci.image.manifest.v1+json"
+HUB = ("var/lang/lib/python3.13/site-packages/huggingface_hub/__init__.py",)
 GOOD = {"Env": ["HF_HUB_OFFLINE=1", "HF_HUB_CACHE=/opt/hub"]}
 
 
@@ -32,10 +33,11 @@ class Layout:
     def document(self, content: Mapping[str, Any], kind: str, **more: Any) -> dict[str, Any]:
         return self.blob(json.dumps({"schemaVersion": 2, "mediaType": kind, **content}).encode(), kind, **more)
 
-    def image(self, config: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+    def image(self, config: Mapping[str, Any], files: tuple[str, ...] = HUB, **more: Any) -> dict[str, Any]:
         layer = io.BytesIO()
         with tarfile.open(fileobj=layer, mode="w:gz") as tar:
-            tar.addfile(tarfile.TarInfo("var/task/app.py"))
+            for name in files:
+                tar.addfile(tarfile.TarInfo(name))
         settings = self.blob(json.dumps({"config": config}).encode(), "application/vnd.oci.image.config.v1+json")
         layers = [self.blob(layer.getvalue(), "application/vnd.oci.image.layer.v1.tar+gzip")]
         return self.document({"config": settings, "layers": layers}, IMAGE, **more)
@@ -88,6 +90,23 @@ def test_of_several_platforms_the_one_that_was_saved_is_examined(tmp_path: Path)
     inner = layout.document({"manifests": [elsewhere, layout.image({"Env": ["HF_HUB_OFFLINE=0"]})]}, INDEX)
 
     assert codes(layout.write(tmp_path / "image.tar", inner)) == ["offline-not-true"]
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        (HUB, ["offline-unset"]),
+        (("var/task/onnxruntime-1.32.0.dist-info/METADATA",), []),
+        (("opt/openclip/manifest.json",), []),
+        (("etc/nginx/nginx.conf",), ["nothing-known"]),
+    ],
+)
+def test_an_image_in_which_nothing_asks_the_hub_need_not_say_offline(
+    tmp_path: Path, files: tuple[str, ...], expected: list[str]
+) -> None:
+    layout = Layout()
+
+    assert codes(layout.write(tmp_path / "image.tar", layout.image({"Env": ["PATH=/bin"]}, files))) == expected
 
 
 def write_zip(path: Path, names: list[str], system: int, attributes: int) -> str:

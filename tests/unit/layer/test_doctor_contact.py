@@ -192,7 +192,7 @@ def test_the_cost_of_text_grows_in_proportion(reader: Callable[[str, int], Calla
 
 
 def test_an_image_is_asked_for_by_name_and_named_so_in_the_findings(tmp_path: Path) -> None:
-    image(tmp_path, tar(member("a")))
+    image(tmp_path, tar(member("var/task/open_clip/__init__.py")))
     docker = tmp_path / "docker"
     docker.write_text(f'#!/bin/sh\n[ "$1 $2 $4 $5" = "save -o -- acme/clip:1" ] && cp {tmp_path}/image.tar "$3"\n')
     docker.chmod(0o755)

@@ -61,3 +61,55 @@ def test_variables_that_name_each_other_do_not_grow(tmp_path: Path) -> None:
     doubled = "".join(f"ENV A=$A{'$A' * 60}\n" for _ in range(2000))
 
     assert found(tmp_path, f"{BASE}ENV A={'x' * 200} HF_HUB_OFFLINE=1\n{doubled}") == []
+
+
+TEMPLATES = {
+    "template.yaml": "Resources:\n  F:\n    Environment:\n      Variables:\n        HF_HUB_OFFLINE: {}\n",
+    "serverless.yml": "provider:\n  environment: # HF_HUB_OFFLINE: no\n    HF_HUB_OFFLINE: {}\n",
+    "template.json": '{{"Variables": {{"HF_HUB_OFFLINE": {}}}}}\n',
+    "function.tf": "environment {{\n  variables = {{ HF_HUB_OFFLINE = {} }}\n}}\n",
+}
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_the_environment_of_a_projects_template_is_the_functions(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text(TEMPLATES[name].format('"1"'))
+    assert found(tmp_path, BASE) == []
+
+    (tmp_path / name).write_text(TEMPLATES[name].format('"0"'))
+    assert found(tmp_path, f"{BASE}ENV HF_HUB_OFFLINE=1") == ["offline-not-true"]  # Lambda's replaces the image's
+
+
+IMPORTS_IN_TIME = {
+    "in a function that is called later": (
+        "import os\ndef load():\n    import open_clip\nos.environ['HF_HUB_OFFLINE'] = '1'\nload()\n"
+    ),
+    "for a checker of types": (
+        "import os\nfrom typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import open_clip\n"
+        "os.environ['HF_HUB_OFFLINE'] = '1'\nimport open_clip\n"
+    ),
+    "after it, in one function": "import os\ndef f():\n    os.environ['HF_HUB_OFFLINE'] = '1'\n    import open_clip\n",
+}
+TOO_LATE = {
+    "in one function": "import os\ndef f():\n    import open_clip\n    os.environ['HF_HUB_OFFLINE'] = '1'\n",
+    "in a function, after the module's import": (
+        "import open_clip, os\ndef f():\n    os.environ['HF_HUB_OFFLINE'] = '1'\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("where", IMPORTS_IN_TIME)
+def test_an_import_that_runs_after_the_flag_is_in_time(tmp_path: Path, where: str) -> None:
+    (tmp_path / "app.py").write_text(IMPORTS_IN_TIME[where])
+    assert found(tmp_path, BASE) == []
+
+
+@pytest.mark.parametrize("where", TOO_LATE)
+def test_an_import_that_runs_before_the_flag_is_not(tmp_path: Path, where: str) -> None:
+    (tmp_path / "app.py").write_text(TOO_LATE[where])
+    assert "offline-set-too-late" in found(tmp_path, BASE)
+
+
+def test_code_that_switches_the_flag_off_is_not_taken_as_setting_it(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text("import os\nos.environ['HF_HUB_OFFLINE'] = '0'\nimport open_clip\n")
+    assert found(tmp_path, BASE) == ["offline-unset"]
