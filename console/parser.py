@@ -26,10 +26,17 @@ class Parser(argparse.ArgumentParser):
         hint = ""
         if unknown := _UNKNOWN.fullmatch(message):
             words = [word.partition("=")[0] for word in unknown.group(1).split() if word.startswith("-")]
-            hint = did_you_mean(words[0], _options(self)) if words else ""
+            hint = self._meant(words[0]) if words else ""
         elif choice := _CHOICE.search(message):
             hint = did_you_mean(choice.group(1), _choices(self))
         super().error(message + hint)
+
+    def _meant(self, word: str) -> str:
+        """Return the hint at an unknown option: the nearest one, or that it is one of a command and stood before it."""
+        commands = sorted(_commands_with(self, word))
+        if not commands:
+            return did_you_mean(word, _options(self))
+        return f"; it stands after the command: {self.prog} {commands[0] if len(commands) == 1 else '<command>'} {word}"
 
 
 def count(text: str) -> int:
@@ -52,6 +59,13 @@ def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
         if isinstance(action, argparse._SubParsersAction):
             for inner in action.choices.values():
                 yield from _actions(inner)
+
+
+def _commands_with(parser: argparse.ArgumentParser, word: str) -> Iterator[str]:
+    """Yield the commands that have an option which the parser itself has not."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            yield from (name for name, inner in action.choices.items() if word in inner._option_string_actions)
 
 
 def _options(parser: argparse.ArgumentParser) -> list[str]:

@@ -21,7 +21,9 @@ def add(commands: "argparse._SubParsersAction[Parser]") -> None:
     doctor.add_argument(
         "what", nargs="?", help="a directory, an image (by name, or saved), a zip, a log (or - for stdin), an address"
     )
-    doctor.add_argument("--timeout", type=int, default=30, metavar="SECONDS", help="for the examination (default: 30)")
+    doctor.add_argument(
+        "--timeout", type=count, default=30, metavar="SECONDS", help="for the examination (default: 30)"
+    )
     setup = doctor.add_argument_group("this machine and the AWS account, before anything long begins")
     setup.add_argument("--setup", action="store_true", help="Python, Node, Docker, disk, network, credentials, quotas")
     setup.add_argument(

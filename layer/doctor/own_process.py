@@ -27,6 +27,11 @@ def examine(what: str, seconds: float = SECONDS) -> list[Finding]:
         return worst_first(_run(what, what, seconds))
     if what.startswith(("http://", "https://")):
         return worst_first(_run(what, what, max(seconds, ADDRESS_SECONDS)))
+    if "://" in what:
+        raise DoctorError(
+            f"{printable(what)} is no address of a function, which begins with https://: of what is elsewhere, as in a "
+            "bucket, examine a copy on this machine"
+        )
     if not REFERENCE.fullmatch(what):
         raise DoctorError(
             f"{printable(what)} is not there: name a directory, an image, a zip, a log, or a function's address"

@@ -36,12 +36,17 @@ class _SameOrigin(urllib.request.HTTPRedirectHandler):
 def address_problems(url: str, key: str | None) -> Iterator[Finding]:
     """Ask for the health, then for one embedding, and name what is wrong with the responses.
 
-    Raises DoctorError where the key would be sent in the clear, or is none; the message does not show it.
+    Raises DoctorError where nothing answers, and where the key would be sent in the clear, or is none; the message does
+    not show it.
     """
     base, key = url.rstrip("/"), _cleaned(key)
     if key and base.startswith("http://") and urllib.parse.urlsplit(base).hostname not in LOCAL:
         raise DoctorError(f"OPENCLIP_API_KEY would be sent to {base} unencrypted: use https://, or unset it")
     status, text = _ask(f"{base}/health?deep=true", None, key)
+    if status == 0:
+        raise DoctorError(
+            f"{base} {text}: check the address (the deployment's output Url), and the network and proxy of this machine"
+        )
     health = _object(text)
     if status == 200 and "manifest_sha256" in health:
         if health.get("status") != "ok":

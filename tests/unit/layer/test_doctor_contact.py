@@ -48,6 +48,30 @@ def test_what_is_not_there_or_no_name_is_one_line(what: str) -> None:
     assert "Traceback" not in run.stderr
 
 
+@pytest.mark.parametrize(
+    ("what", "told"),
+    [
+        ("http://127.0.0.1:1", "check the address (the deployment's output Url), and the network"),
+        ("s3://my-bucket/layer.zip", "is no address of a function, which begins with https://"),
+        ("file:///tmp/x", "examine a copy on this machine"),
+    ],
+)
+def test_an_address_at_which_nothing_answers_is_one_line(what: str, told: str) -> None:
+    run = doctor(what)
+
+    assert (run.returncode, run.stdout) == (1, "")
+    assert run.stderr.startswith(f"error: {what} ")
+    assert run.stderr.count("\n") == 1
+    assert told in run.stderr
+
+
+def test_seconds_that_are_none_are_a_usage_error() -> None:
+    run = doctor("--timeout", "-5", "docs")
+
+    assert run.returncode == 2
+    assert "'-5' is not a whole number above 0" in run.stderr
+
+
 def test_what_may_not_be_read_is_named(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     (tmp_path / "file").touch(0o600)

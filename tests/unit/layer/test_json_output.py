@@ -89,3 +89,19 @@ def test_every_command_has_it() -> None:
     (commands,) = (action.choices for action in made._actions if isinstance(action.choices, dict))
     assert {name for name, command in commands.items() if "--json" not in command.format_help()} == set()
     assert len(commands) == 9
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--json", "models"], "it stands after the command: python -m layer <command> --json"),
+        (["--setup", "doctor"], "it stands after the command: python -m layer doctor --setup"),
+        (["--jsn", "models"], "did you mean '--json'?"),
+    ],
+)
+def test_an_option_before_its_command_is_told_where_it_stands(
+    words: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        parser.main(words)
+    assert told in capsys.readouterr().err
