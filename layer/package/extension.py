@@ -12,7 +12,8 @@ from typing import Any
 
 from layer.bundle import sandbox
 from layer.errors import PackageError
-from layer.package import runtime, tree
+from layer.files import text_file
+from layer.package import pip, runtime, tree
 from layer.package.digest import files, tree_sha256
 from layer.package.wheels import Wheel
 from layer.progress import file_sha256
@@ -22,7 +23,8 @@ NAME = "handler_ext"
 REQUIREMENTS = "requirements.txt"
 STANDS_AT = f"/var/task/{NAME}"
 _PIN = re.compile(
-    r"(?P<name>[A-Za-z0-9][A-Za-z0-9_.-]*)==(?P<version>[^\s;]+)(?P<hashes>(\s+--hash=sha256:[0-9a-f]{64})+)"
+    r"(?P<name>[A-Za-z0-9][A-Za-z0-9_.-]*)(\[[\w,. -]*\])?"
+    r"==(?P<version>[^\s;]+)(?P<hashes>(\s+--hash=sha256:[0-9a-f]{64})+)"
 )
 
 
@@ -48,7 +50,7 @@ def add(source: Path, trees: Path, target: Target, bundle: Path, output: Path, p
     tree.copy(source, place, [path.name for path in source.iterdir() if path.name.startswith(".")])
     for hidden in list(place.rglob(".*")):  # what editors and shells leave, and a .env
         shutil.rmtree(hidden) if hidden.is_dir() else hidden.unlink(missing_ok=True)
-    wheels = _requirements(place / REQUIREMENTS)
+    wheels = _requirements(place / REQUIREMENTS, source / REQUIREMENTS)
     with tempfile.TemporaryDirectory(prefix="openclip-own-") as scratch:
         own = Path(scratch)
         installed = _install(source, wheels, target, own, present)
@@ -67,18 +69,29 @@ def add(source: Path, trees: Path, target: Target, bundle: Path, output: Path, p
     return Extension(contract, installed)
 
 
-def _requirements(place: Path) -> list[Wheel]:
-    """Read pins with their hashes, as `pip-compile --generate-hashes` writes them too. Raises PackageError."""
+def _requirements(place: Path, named: Path) -> list[Wheel]:
+    """Read pins with their hashes, as `pip-compile --generate-hashes` writes them too.
+
+    `place` is the copy, `named` the user's own file. Raises PackageError.
+    """
     if not place.is_file():
         return []
     wheels = []
-    text = re.sub(r"\s*\\\n\s*", " ", place.read_text(encoding="utf-8"))
+    try:
+        text = re.sub(r"\s*\\\n\s*", " ", text_file.read(place))
+    except (OSError, ValueError) as error:
+        raise PackageError(f"{named} {getattr(error, 'strerror', None) or error}") from error
     for line in (line.partition(" #")[0].strip() for line in text.splitlines()):
         if not line or line.startswith("#"):
             continue
         if (found := _PIN.fullmatch(line)) is None:
+            if ";" in line:
+                raise PackageError(
+                    f"{named}: {line.partition(' --')[0]!r:.120} has a marker, by which each machine takes its own "
+                    "packages: remove it, or the line, as the function's Python and processor need it"
+                )
             raise PackageError(
-                f"{place}: {line.partition(' ')[0]!r:.80} is not name==version --hash=sha256:...: pin every package "
+                f"{named}: {line.partition(' ')[0]!r:.80} is not name==version --hash=sha256:...: pin every package "
                 "that is needed, those of packages too (`pip-compile --generate-hashes` writes such a file)"
             )
         wheels.append(Wheel(found["name"], found["version"], tuple(re.findall("[0-9a-f]{64}", found["hashes"]))))
@@ -96,8 +109,16 @@ def _install(
         )
     try:
         return sorted(runtime.install_pins(wheels, target, own, None), key=lambda one: one["name"])
-    except PackageError as error:
-        raise PackageError(f"{source / REQUIREMENTS} cannot be installed for the target: {error}") from error
+    except pip.PipError as error:
+        reason = (
+            "a wheel has another sha256 than stands there: `pip-compile --generate-hashes` writes those of all builds"
+            if error.other_hash
+            else f"pip finds no wheel of a package for Python {target.python} on {target.architecture}: take a version "
+            "that has one, and check the network"
+        )
+        raise PackageError(
+            f"{source / REQUIREMENTS} cannot be installed for the target: {reason}\n{error.said}"
+        ) from error
 
 
 def _checked(source: Path, place: Path, own: Path, bundle: Path) -> Mapping[str, Any]:

@@ -26,10 +26,18 @@ _LINE = re.compile(r"(?P<section>[^.=]+)\.(?P<option>[^=]+)=(?P<value>.*)")
 _OF_PYTHON = ("PYTHONUSERBASE", "PYTHONPATH", "PYTHONHOME")  # could put another pip, or its packages, before this one's
 
 
+class PipError(PackageError):
+    """pip installed nothing: what it said, and whether a wheel had another hash than the recorded one."""
+
+    def __init__(self, message: str, said: str, other_hash: bool) -> None:
+        super().__init__(message)
+        self.said, self.other_hash = said, other_hash
+
+
 def install(arguments: Iterable[str], target: Target, index: str | None = None) -> None:
     """Run `pip install` of wheels for the target, and of nothing that they name: the requirements are complete.
 
-    With `index`, packages come from there and from nowhere else. Raises PackageError with what pip said.
+    With `index`, packages come from there and from nowhere else. Raises PipError with what pip said.
     """
     machine = MACHINE[target.architecture]
     command = [
@@ -44,13 +52,17 @@ def install(arguments: Iterable[str], target: Target, index: str | None = None) 
         return
     output = run.stderr.strip()
     if "DO NOT MATCH THE HASHES" in output or "but is not pinned" in output:
-        raise PackageError(
+        raise PipError(
             "a wheel is not the one whose sha256 is recorded in layer/package/hashes, so nothing was installed. "
-            "Where the index has another build of it on purpose, `make pins` records that:\n" + output
+            "Where the index has another build of it on purpose, `make pins` records that:\n" + output,
+            output,
+            other_hash=True,
         )
-    raise PackageError(
+    raise PipError(
         f"pip found no wheels for Python {target.python} on {machine} (layer/package/requirements): check the "
-        f"network, and pip's own settings by `pip config list`:\n{output}"
+        f"network, and pip's own settings by `pip config list`:\n{output}",
+        output,
+        other_hash=False,
     )
 
 

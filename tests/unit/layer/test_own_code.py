@@ -130,8 +130,38 @@ def test_what_it_requires_is_installed_by_its_hash_and_listed(
     assert (trees / "dependencies" / "greeting" / "version.py").is_file()
 
     (source / "requirements.txt").write_text(f"greeting==1.0 --hash=sha256:{'0' * 64}\n")
-    with pytest.raises(PackageError, match=r"requirements\.txt cannot be installed for the target"):
+    with pytest.raises(PackageError, match=r"requirements\.txt cannot be installed for the target") as refused:
         add(source, trees)
+    assert "a wheel has another sha256 than stands there" in str(refused.value)
+    assert "make pins" not in str(refused.value)  # that is of our own requirements
+
+    (source / "requirements.txt").write_text(f"greeting==2.0 --hash=sha256:{'0' * 64}\n")
+    with pytest.raises(PackageError, match=r"pip finds no wheel of a package for Python 3\.\d+ on x86_64") as refused:
+        add(source, trees)
+    assert "layer/package" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "name"), [("utf-8-sig", "greeting"), ("utf-16", "greeting"), ("utf-8", "greeting[loud,clear]")]
+)
+def test_requirements_as_editors_and_pip_compile_write_them(
+    source: Path, trees: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoding: str, name: str
+) -> None:
+    made = wheel(tmp_path / "house", "greeting", "1.0", content="WORD = 'hello'\n")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(made.parent))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    text = f"{name}==1.0 \\\r\n    --hash=sha256:{sha256(made)}\r\n"
+    (source / "requirements.txt").write_bytes(text.encode(encoding))
+
+    [listed] = add(source, trees).contract["requirements"]
+    assert listed["name"] == "greeting"
+
+
+def test_requirements_that_are_no_text_are_refused_by_the_name_of_the_users_file(source: Path, trees: Path) -> None:
+    (source / "requirements.txt").write_bytes("# caf\xe9\n".encode("latin-1"))
+    with pytest.raises(PackageError) as refused:
+        add(source, trees)
+    assert str(refused.value).startswith(f"{source / 'requirements.txt'} is not UTF-8 (line 1, byte 0xe9): save it")
 
 
 @pytest.mark.parametrize(
@@ -139,6 +169,7 @@ def test_what_it_requires_is_installed_by_its_hash_and_listed(
     [
         ("greeting>=1.0", "'greeting>=1.0' is not name==version --hash"),
         ("greeting==1.0", "'greeting==1.0' is not name==version --hash"),
+        (f"greeting==1.0 ; sys_platform == 'linux' --hash=sha256:{'0' * 64}", "has a marker"),
         ("-r other.txt", "'-r' is not name==version --hash"),
         (f"NumPy==1.0 --hash=sha256:{'0' * 64}", "numpy is part of the package already: remove its line"),
     ],
@@ -150,6 +181,7 @@ def test_a_requirement_that_is_not_pinned_or_is_there_already_is_refused(
     with pytest.raises(PackageError) as refused:
         add(source, trees)
     assert said in str(refused.value)
+    assert str(refused.value).startswith(f"{source / 'requirements.txt'}: ")
 
 
 def test_preprocessing_tells_its_vectors_from_the_bundle_s_own(source: Path, trees: Path) -> None:
