@@ -26,9 +26,9 @@ def check(spec: Spec, options: argparse.Namespace) -> None:
 
 def check_package(options: argparse.Namespace) -> None:
     """Raise StorageError where a package, or its cache, would replace or change the bundle or the code in it."""
-    from layer.package.pipeline import OUTPUTS
+    from layer.package.pipeline import HANDLER, OUTPUTS
 
-    read = [(f"--bundle {options.bundle}", options.bundle)]
+    read = [(f"--bundle {options.bundle}", options.bundle), (f"the handler's code, {HANDLER}", HANDLER)]
     if options.extensions:
         read.append((f"--extensions {options.extensions}", options.extensions))
     apart.refuse(options.output, read, apart.CHANGED)

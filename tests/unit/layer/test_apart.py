@@ -8,6 +8,7 @@ from PIL import Image
 from layer.cli.parser import main
 from layer.errors import BuildError
 from layer.files.apart import HOLDS, INSIDE, SAME, relation
+from layer.package import pipeline
 from tests.hub.odd import forget
 
 SPEC = '[[model]]\nname = "hf-hub:acme/tiny"\n'
@@ -145,6 +146,22 @@ def test_a_package_replaces_nothing_that_it_is_made_of(
     assert main(["package", "--output", output, "--bundle", bundle, "--cache", "work", *extensions]) == 1
 
     assert ADVICE in capsys.readouterr().err
+    assert state(home) == before
+
+
+@pytest.mark.parametrize("option", ["--output", "--cache"])
+def test_a_package_is_not_made_in_the_code_that_goes_into_it(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, option: str
+) -> None:
+    """It would be copied into itself, until a name is too long or the disk is full."""
+    for folder in ("handler", "bundle"):
+        (home / folder).mkdir()
+    monkeypatch.setattr(pipeline, "HANDLER", home / "handler")
+    before, places = state(home), {"--output": "out", "--cache": "work"} | {option: "handler/new"}
+
+    assert main(["package", "--bundle", "bundle", *(word for pair in places.items() for word in pair)]) == 1
+
+    assert f"handler, and would change it: give {option} a place apart from it" in capsys.readouterr().err
     assert state(home) == before
 
 
