@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\ninterrupted: the index is the old one or the new one, whole; the same command begins anew", file=sys.stderr)
+        print("\ninterrupted: the index is the old one or the new one; the same command begins anew", file=sys.stderr)
         return 130
 
 

@@ -209,5 +209,8 @@ def test_ctrl_c_ends_the_command_in_a_line_and_the_old_index_stays(
 
     monkeypatch.setattr(lance_tuning, "create_index", stopped)
     assert command.main(asked) == 130
-    assert capsys.readouterr().err == "\ninterrupted: the index is the old one or the new one, whole; the same command begins anew\n"
+    assert (
+        capsys.readouterr().err
+        == "\ninterrupted: the index is the old one or the new one; the same command begins anew\n"
+    )
     assert content(LanceIndex(place)) == before
