@@ -17,7 +17,7 @@ from layer.doctor.checks.order import directory_problems, image_findings, zip_pr
 from layer.doctor.checks.symptoms import log_symptoms
 from layer.doctor.guarded import guarded
 from layer.doctor.limits import SECONDS, STANDARD_INPUT, Budget, LimitReached
-from layer.doctor.readers.directory import of_directory
+from layer.doctor.readers.directory import of_directory, of_file
 from layer.doctor.readers.image import read_image
 from layer.doctor.readers.regular import open_regular
 from layer.doctor.readers.streams import ERRORS, first_block
@@ -96,6 +96,10 @@ def _file(path: Path, stream: BinaryIO, budget: Budget, name: str) -> Iterator[F
             yield from _known(image_findings(image, name), name)
         return
     stream.seek(0)
+    if (of_docker := path.name.startswith("Dockerfile")) or path.suffix == ".py":
+        tree = of_file(path, "Dockerfile" if of_docker else path.name, budget)
+        yield from _known(directory_problems(tree, path.parent, path.name), name)
+        return
     yield from _known(log_symptoms(stream, name, budget), name)
 
 

@@ -28,12 +28,12 @@ from layer.findings.finding import Finding
 Checked = Iterator[Finding | None]
 
 
-def directory_problems(tree: Tree, path: Path) -> Checked:
+def directory_problems(tree: Tree, path: Path, dockerfile: str = "Dockerfile") -> Checked:
     """Name what is wrong with a directory: a Docker context, a function's code, or one that holds a cache."""
     code = read_code(tree)
     if tree.has("Dockerfile"):
         yield None
-        yield from guarded(_dockerfile(tree, code, str(path / "Dockerfile")))
+        yield from guarded(_dockerfile(tree, code, str(path / dockerfile)))
     if path.resolve().name.startswith("models--"):
         yield Finding("nothing-known", str(path), "this is one model of a cache: name the directory above it")
     yield from _problems(tree, code, str(path))

@@ -59,6 +59,9 @@ def layer_problems(tree: Tree, where: str) -> Iterator[Finding]:
     size = _size(tree)
     if size > LAYER_BYTES:
         yield Finding("over-250-mb", where, f"{size:,} bytes")
+    if flat := next((name for name in tree.names("") if "\\" in name), None):
+        detail = f"{flat} has backslashes in its name, which are no directories in Lambda: zip with another program"
+        yield Finding("packages-not-under-python", where, detail)
     folders = {path.removesuffix(METADATA).rpartition("/")[0] for path, _ in tree.walk() if path.endswith(METADATA)}
     if not folders or any(map(SEARCHED.fullmatch, folders)):
         return

@@ -29,6 +29,13 @@ def of_directory(root: Path, budget: Budget) -> Tree:
     return tree
 
 
+def of_file(path: Path, name: str, budget: Budget) -> Tree:
+    """Return the tree of one file alone, under another name."""
+    tree = Tree(budget, str(path.parent.resolve()), lambda inside, limit: read_regular(path, inside, limit))
+    tree.add(name, Node(path.stat().st_size, 0o644))
+    return tree
+
+
 def _node(entry: "os.DirEntry[str]") -> Node:
     try:
         status = entry.stat(follow_symlinks=False)

@@ -150,6 +150,14 @@ def test_packages_where_lambda_does_not_look_are_named(tmp_path: Path, folder: s
     assert (finding.code, finding.detail) == ("packages-not-under-python", f"they are under {folder}")
 
 
+def test_backslashes_are_told_which_make_no_directories_on_linux(tmp_path: Path) -> None:
+    """As .NET before 4.6.1 wrote them, and PowerShell with it; APPNOTE 4.4.17 has slashes alone."""
+    [finding] = examine(write_zip(tmp_path / "layer.zip", ["python\\app.py", "python\\numpy\\__init__.py"], 0, 0x20))
+
+    assert finding.code == "packages-not-under-python"
+    assert finding.detail.startswith("python\\app.py has backslashes in its name")
+
+
 def test_a_function_may_have_a_directory_of_packages_that_its_code_names(tmp_path: Path) -> None:
     names = [f"vendor/{LIBRARY}", "app.py"]
 

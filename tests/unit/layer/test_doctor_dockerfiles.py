@@ -113,3 +113,20 @@ def test_an_import_that_runs_before_the_flag_is_not(tmp_path: Path, where: str) 
 def test_code_that_switches_the_flag_off_is_not_taken_as_setting_it(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text("import os\nos.environ['HF_HUB_OFFLINE'] = '0'\nimport open_clip\n")
     assert found(tmp_path, BASE) == ["offline-unset"]
+
+
+@pytest.mark.parametrize("name", ["Dockerfile", "Dockerfile.lambda"])
+def test_a_dockerfile_that_is_named_itself_is_read_as_one(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text(BROKEN["old-base-image"])
+
+    [finding] = examine(str(tmp_path / name))
+    assert (finding.code, finding.where) == ("old-base-image", str(tmp_path / name))
+
+
+def test_a_module_that_is_named_itself_is_read_as_code(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text("import os\nimport open_clip\nos.environ['HF_HUB_OFFLINE'] = '1'\n")
+    (tmp_path / "other.py").write_text("import json\n")
+
+    [finding] = examine(str(tmp_path / "app.py"))
+    assert (finding.code, finding.where) == ("offline-set-too-late", "app.py:3")
+    assert [one.code for one in examine(str(tmp_path / "other.py"))] == ["nothing-known"]
