@@ -1,7 +1,7 @@
 """The checks of a directory, a zip and an image, in their order. None says that something known was recognized."""
 
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from layer.doctor.checks.bundle import file_problems, listed
@@ -36,7 +36,7 @@ def directory_problems(tree: Tree, path: Path, dockerfile: str = "Dockerfile") -
         yield from guarded(_dockerfile(tree, code, str(path / dockerfile)))
     if path.resolve().name.startswith("models--"):
         yield Finding("nothing-known", str(path), "this is one model of a cache: name the directory above it")
-    yield from _problems(tree, code, str(path))
+    yield from _problems(tree, code, str(path), lambda name: not _is_hidden(name))
 
 
 def zip_problems(tree: Tree, name: str) -> Checked:
@@ -61,7 +61,9 @@ def image_findings(image: Image, name: str) -> Checked:
         yield None
     yield from environment_problems(image.environ, name, code.sets_offline or not asks)
     yield from _place_problems(tree, image.environ, name)
-    yield from _problems(tree, code, name, image=True)
+    # An image's own system holds files that are root's alone by intent: the model's and the function's are looked at.
+    places = ("var/task/", "opt/", *(f"{hub}/" for hub in caches(tree)))
+    yield from _problems(tree, code, name, lambda path: path.startswith(places))
 
 
 def _bundle(tree: Tree) -> Iterator[Finding]:
@@ -76,7 +78,13 @@ def _dockerfile(tree: Tree, code: Code, where: str) -> Iterator[Finding]:
     yield from environment_problems(environ, where, code.sets_offline)
 
 
-def _problems(tree: Tree, code: Code, name: str, image: bool = False) -> Checked:
+def _is_hidden(path: str) -> bool:
+    """Tell whether a file of a project is one of its tools (.git, .env), which nobody packs; a cache's own are not."""
+    return "models--" not in path and any(part.startswith(".") for part in path.split("/"))
+
+
+def _problems(tree: Tree, code: Code, name: str, ships: Callable[[str], bool] = lambda _: True) -> Checked:
+    """`ships` tells of a path whether Lambda's user will have to read it."""
     found, hubs = libraries(tree), caches(tree)
     if found or hubs or code.found:
         yield None
@@ -84,9 +92,7 @@ def _problems(tree: Tree, code: Code, name: str, image: bool = False) -> Checked
         yield from cache_problems(tree, hub)
     yield from code.findings
     yield from library_problems(found, name)
-    # An image's own system holds files that are root's alone by intent: the model's and the function's are looked at.
-    places = ("var/task/", "opt/", *(f"{hub}/" for hub in hubs)) if image else ""
-    yield from rights_problems((pair for pair in tree.walk() if pair[0].startswith(places)), name)
+    yield from rights_problems((pair for pair in tree.walk() if ships(pair[0])), name)
 
 
 def _place_problems(tree: Tree, environ: dict[str, str], where: str) -> Iterator[Finding]:

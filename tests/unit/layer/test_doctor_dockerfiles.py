@@ -130,3 +130,19 @@ def test_a_module_that_is_named_itself_is_read_as_code(tmp_path: Path) -> None:
     [finding] = examine(str(tmp_path / "app.py"))
     assert (finding.code, finding.where) == ("offline-set-too-late", "app.py:3")
     assert [one.code for one in examine(str(tmp_path / "other.py"))] == ["nothing-known"]
+
+
+def test_files_that_only_their_owner_may_read_count_where_they_are_packed(tmp_path: Path) -> None:
+    for name in (".git/config", ".env", ".aws/credentials"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("mine")
+        (tmp_path / name).chmod(0o600)
+    assert found(tmp_path, SOUND["the rules of XDG"]) == []
+
+    hidden = tmp_path / "hub" / "models--a--b" / ".no_exist" / "c" / "config.json"
+    for path in (tmp_path / "app.py", hidden):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        path.chmod(0o600)
+        assert "not-readable" in found(tmp_path, SOUND["the rules of XDG"])
+        path.chmod(0o644)
