@@ -1,7 +1,7 @@
 """The gate: a recipe is taken only if the shipped handler, without a network, agrees with open_clip on every sample."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from layer.export import tokenizer_form
 from layer.export.bounds import MIN_COSINE, MOST_BF16_LOSS, least_cosine
 from layer.export.export_cache import exported
 from layer.export.rounded_activations import rounded
-from layer.progress import Step, steps
+from layer.progress import steps
 from layer.sources.fetch import Fetched
 from layer.spec import ModelSpec, Spec
 
@@ -140,7 +140,7 @@ class Comparison:
         with rounded(folder, exact) as changed:  # as other processors round
             return self._measured(export, decoding)[0] if changed else found
 
-    def finished(self, found: Compared, tried: list[Trial], step: Step) -> ModelEntry:
+    def finished(self, found: Compared, tried: list[Trial], step: Callable[[str], None]) -> ModelEntry:
         """Return the entry of a model whose towers passed, with what bfloat16 makes of them where it may be used."""
         if ENGINES[self.model.engine].bf16_images and self.model.precision == "int8":
             step("comparing in bfloat16, where this processor has it")
@@ -193,7 +193,7 @@ def recipes_of(model: ModelSpec, tower: str, facts: TowerFacts) -> tuple[Recipe,
     return tuple(for_texts)
 
 
-def fp32_graphs(made: Path, precision: str, smoothed: Path, step: Step) -> dict[str, Path]:
+def fp32_graphs(made: Path, precision: str, smoothed: Path, step: Callable[[str], None]) -> dict[str, Path]:
     """Return the fp32 graph of each tower that its recipes begin with."""
     if precision == "fp32":
         return {tower: made / f"{tower}.onnx" for tower in TOWERS}
