@@ -180,10 +180,22 @@ def _make(
         entry = _exported(model, spec, sources, bundle, cache, scratch / "work", own_samples)
     open_to_all(bundle)
     manifest.write(bundle, spec, [entry])
+    if ENGINES[model.engine].ships_checkpoint:
+        _refuse_changed(model, sources, bundle)
     open_to_all(bundle)
     stored = build_cache.store(cache, model, digest, bundle, verify(bundle))
     shutil.rmtree(scratch)
     return stored
+
+
+def _refuse_changed(model: ModelSpec, sources: "list[Fetched]", bundle: Path) -> None:
+    """Hold what was copied into a bundle, and hashed for its manifest, to the hashes of what was fetched."""
+    from layer.sources.fetch import repo_folder
+
+    shipped = {file.path: file.sha256 for file in manifest.read(bundle).files}
+    for source in sources:
+        folder = f"models/{model.slug}/hub/{repo_folder(source.repo)}/snapshots/{source.revision}"
+        source.refuse_changed({name: shipped[f"{folder}/{name}"] for name in source.files})
 
 
 def _advise(models: Sequence[ModelSpec]) -> None:

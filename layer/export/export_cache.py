@@ -30,6 +30,7 @@ def exported(model: ModelSpec, sources: Sequence[Fetched], cache: Path, own_samp
     making = Path(tempfile.mkdtemp(prefix="making-", dir=folder.parent))
     try:
         for source in sources:
+            source.refuse_changed()
             place(source, making / "hub", link_own(cache, point_to))
         make(model, making / "hub", making, own_samples)
         shutil.rmtree(making / "hub")

@@ -32,6 +32,21 @@ class Fetched:
     facts: Mapping[str, LockedFile] = field(default_factory=dict)
     as_found: tuple[str, ...] = ()
 
+    def refuse_changed(self, found: Mapping[str, str] | None = None) -> None:
+        """Raise FetchError where a file is not any more what it was when its hash was compared.
+
+        A disk loses what a machine without power had not written yet, and somebody may write into a cache. `found` are
+        the files' hashes where they are known, else each is hashed.
+        """
+        for name, fact in self.facts.items():
+            path = self.folder / name
+            digest = found[name] if found else file_sha256(path)
+            if digest != fact.sha256:
+                raise FetchError(
+                    f"{path} has sha256 {digest}, and it had {fact.sha256} when it was fetched: it was changed, or the "
+                    "disk lost a part; remove it, and run the build again"
+                )
+
     def locked(self) -> LockedSource:
         """Return what models.lock keeps of it."""
         return LockedSource(self.repo, self.asked, self.revision, self.roles, self.license, self.facts, self.as_found)

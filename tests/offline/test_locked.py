@@ -81,3 +81,22 @@ def test_a_checkpoint_of_ones_own_is_the_locks_or_none(tmp_path: Path) -> None:
     assert other.returncode == 1
     assert "acme/own: its checkpoint, config or tokenizer have other contents than when the lock" in other.stderr
     assert builder.manifest == bundle
+
+
+@pytest.mark.parametrize("engine", ["torch", "onnx"])
+def test_a_download_that_the_disk_lost_a_part_of_is_not_built(fetched: Builder, engine: str) -> None:
+    """After a power cut a file may have its name and its length, and zeros at its end."""
+    fetched.bundle.rename(fetched.root / "model_cache")
+    [weights] = fetched.root.glob("cache/hub/models--acme--tiny/*/open_clip_model.safetensors")
+    pins = lock.read(fetched.root / "models.lock")["acme/tiny"]
+    [known] = [source.files[weights.name].sha256 for source in pins if weights.name in source.files]
+    with weights.open("r+b") as stream:
+        stream.seek(-4096, 2)
+        stream.write(bytes(4096))
+
+    run = fetched.run(TINY.replace("torch", engine))
+
+    assert run.returncode == 1
+    assert f"{weights} has sha256 " in run.stderr
+    assert f"and it had {known} when it was fetched" in run.stderr
+    assert not fetched.bundle.exists()
