@@ -66,6 +66,8 @@ def _named(config: Path) -> Iterator[str]:
         return
     model = found.get("model_cfg") if isinstance(found, dict) else None
     text = model.get("text_cfg") if isinstance(model, dict) else None
-    for key in TEXT_KEYS if isinstance(text, dict) else ():
+    if not isinstance(text, dict):
+        return
+    for key in TEXT_KEYS:
         if isinstance(name := text.get(key), str) and name:
             yield name
