@@ -82,3 +82,16 @@ def test_commands_of_one_line_run_in_their_order_whatever_makeflags_has(checkout
     assert (checkout / "log").read_text().split("\n") == [
         "build begins", "build ends", "package begins", "package ends", ""
     ]  # fmt: skip
+
+
+def test_ci_names_targets_that_the_makefile_has(checkout: Path) -> None:
+    """A directory that is there, as node_modules after a first run, would pass as a target without a rule."""
+    database = make(checkout, "--print-data-base", "--dry-run", "help").stdout.partition("\n# Files\n")[2]
+    entries = [entry for entry in database.split("\n\n") if not entry.startswith("# Not a target:")]
+    targets = {entry.partition(":")[0].rpartition("\n")[2] for entry in entries}
+    lines = [line for line in (ROOT / ".ci" / "run").read_text().splitlines() if line.startswith("make ")]
+    asked = subprocess.run(["bash", "-c", "\n".join(f"echo {line.rstrip('& ')}" for line in lines)],
+                           capture_output=True, text=True, check=True).stdout.split()  # fmt: skip
+    named = {word for word in asked if word != "make" and not word.startswith("-")}
+    assert {"test", "lint", "node_modules/.installed"} <= named
+    assert named <= targets
