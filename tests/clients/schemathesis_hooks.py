@@ -12,7 +12,7 @@ from PIL import Image
 
 MODEL = "openclip-lambda/shapes-i18n"
 KINDS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
-JINA = {"embedding_type", "late_chunking", "normalized", "return_multivector", "task", "truncate"}
+JINA = {"embedding_type", "encoding_type", "late_chunking", "normalized", "return_multivector", "task", "truncate"}
 THEIRS = {*JINA, "output_dimension", "output_dtype", "output_encoding", "truncation"}
 SOURCES = ("texts", "images", "inputs")
 FORM = ("entries", "text", "image")
@@ -58,6 +58,7 @@ def filter_case(context: Any, case: Any) -> bool:
     if isinstance(body, dict) and not all(isinstance(body.get(name, ""), str | bytes) for name in FORM):
         return False  # a form has no other types: what is one is sent as a text
     wrong = (
+        _two_formats,
         _texts_as_images,
         _too_many_prompts,
         _not_one_source,
@@ -76,9 +77,15 @@ def _of_another_vendor(body: dict[str, Any]) -> bool:
 
 def _integers_of_any_length(body: dict[str, Any]) -> bool:
     """Tell a format that is of unit vectors beside the wish for others."""
-    formats = {str(body.get(name)) for name in ("encoding_format", "embedding_type")}
+    formats = {str(body.get(name)) for name in ("encoding_format", "embedding_type", "encoding_type")}
     any_length = any(body.get(name) in (False, "false") for name in ("normalize", "normalized"))
     return any_length and not formats <= {"None", "float", "base64"}
+
+
+def _two_formats(body: dict[str, Any]) -> bool:
+    """Tell a format of Jina's beside another one by its older name."""
+    both = [body.get(name) for name in ("embedding_type", "encoding_type")]
+    return None not in both and both[0] != both[1]
 
 
 def _not_one_source(body: dict[str, Any]) -> bool:
