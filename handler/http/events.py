@@ -12,6 +12,7 @@ from handler.messages import MODEL_PREFIX, Request, Response, without_prefix
 Event = Mapping[str, Any]
 NO_CONTENT = 204
 WORTH_COMPRESSING = 1_000  # bytes
+SCHEDULES = ("aws.events", "aws.scheduler")  # a rule of EventBridge, and EventBridge Scheduler
 
 
 def is_http(event: Any) -> bool:
@@ -23,14 +24,14 @@ def is_http(event: Any) -> bool:
 def event_source(event: Any) -> str | None:
     """Name the service whose own event this is, as `aws:sqs`: it reads no response, and takes any for a success.
 
-    Not of EventBridge's schedules, by which functions are kept warm: there is nothing in them to lose.
+    Not of a schedule, by which functions are kept warm: there is nothing in it to lose.
     """
     if not isinstance(event, Mapping):
         return None
     records = event.get("Records")
     first = records[0] if isinstance(records, list) and records else event
     name = first.get("eventSource") or first.get("EventSource") if isinstance(first, Mapping) else None
-    if name is None and "detail-type" in event and event.get("source") != "aws.events":
+    if name is None and "detail-type" in event and event.get("source") not in SCHEDULES:
         name = event.get("source")
     return name if isinstance(name, str) else None
 

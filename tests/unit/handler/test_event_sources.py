@@ -21,6 +21,7 @@ EVENTS: dict[str, dict[str, Any]] = {
     "aws.s3": {"version": "0", "detail-type": "Object Created", "source": "aws.s3", "detail": {}},
 }
 SCHEDULE = {"version": "0", "detail-type": "Scheduled Event", "source": "aws.events", "detail": {}}
+SCHEDULER = {"version": "0", "detail-type": "Scheduled Event", "source": "aws.scheduler", "detail": "{}"}
 
 
 @pytest.mark.parametrize("source", EVENTS)
@@ -36,6 +37,8 @@ def test_the_invocation_fails_so_that_the_message_stays(
     assert function.invoke({"input": "a"})["object"] == "list"
 
 
-@pytest.mark.parametrize("event", [SCHEDULE, {"Records": []}, {"Records": [7]}, {"Records": {"eventSource": "aws:x"}}])
+@pytest.mark.parametrize(
+    "event", [SCHEDULE, SCHEDULER, {"Records": []}, {"Records": [7]}, {"Records": {"eventSource": "aws:x"}}]
+)
 def test_a_schedule_or_a_caller_s_mistake_is_answered(event: dict[str, Any], tmp_path: Path) -> None:
     assert FakeFunction(tmp_path).invoke(event)["error"]["code"] == "unknown_field"
