@@ -49,10 +49,13 @@ def plan(
     listing, compared = secrets.token_hex(4), since() if since else None
     prefix, taken = f"runs/{run}/plan/{listing}/", endings(formats())
     found = _written(source, store, prefix, shard_size, taken, compared.changes if compared else None)
+    outdated = f"{compared.deletions}{listing}.jsonl" if compared else ""
     if compared:
-        found = _recorded(found, compared, f"{compared.deletions}{listing}.jsonl", store)
+        found = _recorded(found, compared, outdated, store)
     # Escaped: the source may not be UTF-8.
-    store.write_once(_summary(run), json.dumps(found, sort_keys=True).encode())
+    first = store.write_once(_summary(run), json.dumps(found, sort_keys=True).encode())
+    if outdated and not first:
+        store.remove(outdated)  # it is later than the vectors of the plan that holds
     return plan(source, store, run, shard_size, formats, since)
 
 

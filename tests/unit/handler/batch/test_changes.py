@@ -120,6 +120,25 @@ def test_a_stopped_run_of_changes_goes_on_under_its_name(folder: Folder) -> None
     assert folder.read == ["new.png"]
 
 
+def test_the_slower_of_two_listings_of_one_run_takes_nothing_away(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its deletions would be later than the vectors of the plan that holds."""
+    folder.put("1.png", 101)
+    written = Directory.write_once
+    monkeypatch.setattr("handler.batch.folder_plan.now", lambda: 2_000_000_000_000)
+
+    def overtaken(store: Directory, name: str, data: bytes) -> bool:
+        monkeypatch.setattr(Directory, "write_once", written)
+        monkeypatch.setattr("handler.batch.folder_plan.now", lambda: 1_999_999_999_000)
+        assert folder.run("--changes", "--run", "june") == 0  # listed before, and done first
+        return written(store, name, data)
+
+    monkeypatch.setattr(Directory, "write_once", overtaken)
+    assert folder.run("--changes", "--run", "june") == 0
+    assert folder.found()["1.png"] == pytest.approx(vector(101))
+
+
 def test_other_settings_of_vectors_embed_all_anew(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENCLIP_EXIF_ORIENTATION", "true")
     assert folder.run("--changes") == 0
