@@ -93,6 +93,15 @@ class Browser:
         for kind in ("dragEnter", "dragOver", "drop"):
             self.command("Input.dispatchDragEvent", type=kind, data=data, **place)
 
+    @contextmanager
+    def before_each_page(self, script: str) -> Iterator[None]:
+        """Run a script on each page that is opened, before those of its own."""
+        added = self.command("Page.addScriptToEvaluateOnNewDocument", source=script)
+        try:
+            yield
+        finally:
+            self.command("Page.removeScriptToEvaluateOnNewDocument", identifier=added["identifier"])
+
     def faults(self) -> list[str]:
         """Return what axe-core finds wrong by WCAG 2.2 AA with the page as it is shown now: contrast, names, roles."""
         self.run(AXE.read_text(encoding="utf-8"))

@@ -139,8 +139,7 @@ def test_it_speaks_the_browsers_language_and_the_one_that_is_chosen(
     browser: Browser, gateway: Gateway, files: list[Path]
 ) -> None:
     languages = "Object.defineProperty(navigator, 'languages', { get: () => ['zh-CN', 'en'] })"
-    added = browser.command("Page.addScriptToEvaluateOnNewDocument", source=languages)
-    try:
+    with browser.before_each_page(languages):
         browser.open(gateway.url)
         assert browser.find("#run").text.startswith("比较")
         assert browser.run("return document.documentElement.lang") == "zh-CN"
@@ -151,9 +150,7 @@ def test_it_speaks_the_browsers_language_and_the_one_that_is_chosen(
         assert browser.run("return document.documentElement.lang") == "en"
         browser.open(gateway.url)
         assert browser.find("#run").text.startswith("Compare")
-    finally:
-        browser.command("Page.removeScriptToEvaluateOnNewDocument", identifier=added["identifier"])
-        browser.run("localStorage.clear()")
+    browser.run("localStorage.clear()")
 
 
 def test_on_a_phone_the_results_come_into_view(browser: Browser, gateway: Gateway) -> None:

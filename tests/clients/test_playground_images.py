@@ -78,14 +78,11 @@ def test_cells_that_are_pasted_into_the_captions_are_text_and_no_image(browser: 
 def test_it_works_where_the_browser_lets_no_site_keep_data(
     browser: Browser, gateway: Gateway, files: list[Path]
 ) -> None:
-    added = browser.command("Page.addScriptToEvaluateOnNewDocument", source=NO_STORAGE)
-    try:
+    with browser.before_each_page(NO_STORAGE):
         browser.open(gateway.url)
         compare(browser, files)
         browser.find("#language").click()
         assert browser.find("#run").text.startswith("比较")
         browser.open(f"{gateway.url}/docs")
         browser.wait(lambda: browser.find("#key-panel").is_displayed(), "the page's script at work")
-    finally:
-        browser.command("Page.removeScriptToEvaluateOnNewDocument", identifier=added["identifier"])
-        browser.open(gateway.url)
+    browser.open(gateway.url)

@@ -72,11 +72,8 @@ def test_an_image_that_goes_while_it_is_classified_is_not_counted_as_classified(
 def test_another_models_activation_decides_what_stands_for_none_of_these(
     browser: Browser, gateway: Gateway, files: list[Path]
 ) -> None:
-    added = browser.command("Page.addScriptToEvaluateOnNewDocument", source=TWO_MODELS)
-    try:
+    with browser.before_each_page(TWO_MODELS):
         browser.open(gateway.url)
-    finally:
-        browser.command("Page.removeScriptToEvaluateOnNewDocument", identifier=added["identifier"])
     compare(browser, files[:1])
     browser.find("#tab-zero-shot").click()
     browser.wait(lambda: browser.all("#classified figure"), "the bars")

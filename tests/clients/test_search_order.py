@@ -12,8 +12,6 @@ FEWER = """const ask = window.fetch;
         if (!String(url).endsWith("v1/index")) return response;
         return new Response(JSON.stringify({ ...await response.json(), max_k: 40, filters: ["bucket"] }));
     };"""
-# By a script: while the page scrolls to what it found, a click by the mouse may meet another place.
-LIKE = "document.querySelector('#hits .like').click()"
 
 
 def test_of_two_images_the_one_that_was_given_last_counts_whichever_is_read_first(
@@ -78,8 +76,7 @@ def test_more_can_be_asked_for_again_where_it_failed_once(tab: Browser, indexed:
 def test_an_index_that_gives_fewer_hits_is_asked_for_no_more(tab: Browser, indexed: Indexed) -> None:
     """S3 Vectors gives 100 at once, and has no filter for the beginning of a key."""
     tab.driver.get("about:blank")
-    added = tab.command("Page.addScriptToEvaluateOnNewDocument", source=FEWER)
-    try:
+    with tab.before_each_page(FEWER):
         opened(tab, indexed.url)
         assert not tab.find("#search-prefix").is_displayed()
         tab.find("#search-text").send_keys("a red circle", Keys.ENTER)
@@ -88,8 +85,6 @@ def test_an_index_that_gives_fewer_hits_is_asked_for_no_more(tab: Browser, index
         tab.find("#search-more").click()
         shows(tab, nearest[:40])
         assert not tab.find("#search-more").is_displayed()
-    finally:
-        tab.command("Page.removeScriptToEvaluateOnNewDocument", identifier=added["identifier"])
 
 
 def test_a_hit_that_another_model_found_is_not_searched_by(tab: Browser, indexed: Indexed) -> None:
@@ -101,14 +96,17 @@ def test_a_hit_that_another_model_found_is_not_searched_by(tab: Browser, indexed
             const response = await ask(url, options);
             const headers = new Headers(response.headers);
             headers.set("x-openclip-manifest", "0".repeat(64));
-            return new Response(await response.text(), { status: response.status, headers });
+            const text = await response.text();
+            window.opened = String(url).endsWith("v1/index");
+            return new Response(text, { status: response.status, headers });
         };"""
     )
-    tab.run(LIKE)
+    tab.find("#hits .like").click()
+    tab.wait(lambda: tab.run("return window.opened === true"), "that the index was asked what it is now")
     tab.wait(lambda: "The model has changed" in tab.find("#error").text, "that nothing was found by it")
     assert tab.all("#search-thumbs img") == []
     assert not tab.find("#found").is_displayed()
     tab.find("#search-text").send_keys("a red circle", Keys.ENTER)
     tab.wait(lambda: len(tab.all("#hits .like")) == 24, "hits of the other model")
-    tab.run(LIKE)
+    tab.find("#hits .like").click()
     tab.wait(lambda: tab.find("#search-thumbs img") and tab.find("#error").text == "", "images like one of these")

@@ -48,14 +48,14 @@ async function find() {
 }
 
 // A hit's vector is of the model that found it. After a deployment of another one the API takes it, and compares nothing.
-function foundBefore() {
+async function foundBefore() {
   lastFound = null;
   parts.length = 0;
   showParts();
   $("#found").hidden = true;
   $("#hits").replaceChildren();
+  await start(); // which opens the tab anew, without errors
   showError(new ApiProblem(0, "", t("search.changed")));
-  return start();
 }
 
 function findAnew() {
