@@ -13,7 +13,10 @@ import pytest
 from layer.network import environment
 from layer.sources import hub
 
-VARIABLES = ("HF_ENDPOINT", "HF_TOKEN", "SSL_CERT_FILE", "SSL_CERT_DIR")
+VARIABLES = (
+    *("HF_ENDPOINT", "HF_TOKEN", "SSL_CERT_FILE", "SSL_CERT_DIR"),
+    *("HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"),
+)
 COMMIT = "c0ffee" + "0" * 34
 
 

@@ -9,6 +9,8 @@ from layer.errors import SourceError
 from layer.files.beside import at_home
 from layer.naming import addresses, checked
 
+USERS = "the user's own cache"
+
 
 @dataclass(frozen=True)
 class Place:
@@ -50,8 +52,11 @@ def _parted(text: str) -> tuple[str, str, str]:
 
 def _directory(text: str, where: str) -> Path:
     path = Path(at_home(text))
-    if path.is_dir():
-        return path
+    try:
+        if _is_directory(path):
+            return path
+    except PermissionError as error:
+        raise _unreadable(f"{where}: {text}") from error
     state = "is not a directory" if os.path.lexists(path) else "is not there"
     raise SourceError(
         f"{where}: {text} {state}: name the directory of a prepared cache, or a folder that holds several; "
@@ -66,6 +71,30 @@ def of_environment(default: bool, environ: Mapping[str, str] = os.environ) -> li
         named.append(("HF_HOME", str(Path(home) / "hub")))
     if default:
         caches = environ.get("XDG_CACHE_HOME") or "~/.cache"
-        named.append(("the user's own cache", str(Path(caches) / "huggingface" / "hub")))
+        named.append((USERS, str(Path(caches) / "huggingface" / "hub")))
     found = [Place(Path(path).expanduser(), variable=name) for name, path in named if path]
-    return [place for place in dict.fromkeys(found) if place.path.is_dir()]
+    return [place for place in dict.fromkeys(found) if _is_there(place)]
+
+
+def _is_there(place: Place) -> bool:
+    """Tell whether a cache can be looked into. A user's own that may not be read is none: nobody has named it."""
+    try:
+        return _is_directory(place.path)
+    except PermissionError as error:
+        if place.variable == USERS:
+            return False
+        raise _unreadable(f"{place.variable}: {place.path}") from error
+
+
+def _is_directory(path: Path) -> bool:
+    """Raises PermissionError where this user may not look, or not list what is there."""
+    if not path.is_dir():
+        return False
+    with os.scandir(path):
+        return True
+
+
+def _unreadable(what: str) -> SourceError:
+    return SourceError(
+        f"{what} cannot be read (Permission denied): let this user read it (`chmod -R a+rX`), or name another directory"
+    )
