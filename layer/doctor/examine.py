@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 from layer.doctor.checks.bundle import bundle_problems, is_bundle
-from layer.doctor.checks.order import directory_problems, image_findings, zip_problems
+from layer.doctor.checks.order import directory_problems, image_findings, tar_problems, zip_problems
 from layer.doctor.checks.symptoms import log_symptoms
 from layer.doctor.guarded import guarded
 from layer.doctor.limits import SECONDS, STANDARD_INPUT, Budget, LimitReached
 from layer.doctor.readers.directory import of_directory, of_file
 from layer.doctor.readers.image import read_image
+from layer.doctor.readers.plain_tar import of_tar
 from layer.doctor.readers.regular import open_regular
 from layer.doctor.readers.streams import ERRORS, first_block
 from layer.doctor.readers.wanted import POINTER
@@ -90,10 +91,8 @@ def _file(path: Path, stream: BinaryIO, budget: Budget, name: str) -> Iterator[F
     stream.seek(0)
     if _is_tar(stream, name, budget):
         image = read_image(path, budget)
-        if image is None:
-            yield Finding("nothing-known", name, "a tar that is not a saved image")
-        else:
-            yield from _known(image_findings(image, name), name)
+        found = image_findings(image, name) if image else tar_problems(of_tar(path, budget), name)
+        yield from _known(found, name)
         return
     stream.seek(0)
     if (of_docker := path.name.startswith("Dockerfile")) or path.suffix == ".py":

@@ -234,7 +234,7 @@ EXAMINATION = {
     "nothing-known": error(
         "nothing that the doctor knows was found here",
         "name a Hugging Face cache, a directory with a Dockerfile or a function's code, a bundle, an image or what "
-        "docker save wrote of it, a layer's zip, a log, or a function's address",
+        "docker save wrote of it, a tar of files, a layer's zip, a log, or a function's address",
     ),
     "unreadable": error("this cannot be read, so it was not examined", "make it readable, or make it again"),
     "unsafe-name": error(

@@ -61,9 +61,25 @@ def image_findings(image: Image, name: str) -> Checked:
         yield None
     yield from environment_problems(image.environ, name, code.sets_offline or not asks)
     yield from _place_problems(tree, image.environ, name)
-    # An image's own system holds files that are root's alone by intent: the model's and the function's are looked at.
+    yield from _problems(tree, code, name, _of_function(tree))
+
+
+def tar_problems(tree: Tree, name: str) -> Checked:
+    """Name what is wrong with a packed directory, or with a container's files: `docker export` has no environment."""
+    yield from tree.problems
+    whole_system = tree.has("etc/passwd")
+    if whole_system:
+        yield from image_problems(tree, False, name)
+        if has_packages(tree):
+            yield None
+    ships = _of_function(tree) if whole_system else lambda path: not _is_hidden(path)
+    yield from _problems(tree, read_code(tree), name, ships)
+
+
+def _of_function(tree: Tree) -> Callable[[str], bool]:
+    """An image's own system holds files that are root's alone by intent: the model's and the function's are checked."""
     places = ("var/task/", "opt/", *(f"{hub}/" for hub in caches(tree)))
-    yield from _problems(tree, code, name, lambda path: path.startswith(places))
+    return lambda path: path.startswith(places)
 
 
 def _bundle(tree: Tree) -> Iterator[Finding]:

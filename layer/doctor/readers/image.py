@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from layer.doctor.limits import MAX_MEMBERS, MAX_TEXT, Budget, LimitReached, UnreadableError
-from layer.doctor.readers.image_layers import Layer, lay, read_layer
+from layer.doctor.readers.image_layers import Layer, kept, lay, read_layer
 from layer.doctor.readers.regular import open_regular
 from layer.doctor.readers.shapes import as_dict, as_dicts, as_strings, parse
 from layer.doctor.readers.streams import content_stream, members, opened_tar, read_member
@@ -148,16 +148,10 @@ def _layered(path: Path, wanted: list[str], budget: Budget) -> Tree:
             except UnreadableError as error:
                 tree.problem(Finding("unreadable", error.where, error.reason))
     contents: dict[str, bytes] = {}
-    tree.read = lambda name, limit: _content(contents, name)
+    tree.read = kept(contents)
     if sum(len(found[name].changes) for name in wanted if name in found) > 4 * MAX_MEMBERS:
         raise LimitReached("its layers are named again and again")
     for name in wanted:
         if name in found:
             lay(tree, found[name], contents)
     return tree
-
-
-def _content(contents: dict[str, bytes], name: str) -> bytes:
-    if name not in contents:
-        raise UnreadableError(name, "it is larger than such a file has reason to be")
-    return contents[name]

@@ -1,10 +1,11 @@
 """The layers of an image: each read as a list of changes, then laid over the tree of those below."""
 
 import posixpath
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import IO, NamedTuple
 
-from layer.doctor.limits import MAX_SOURCE, MAX_TEXT, Budget
+from layer.doctor.limits import MAX_SOURCE, MAX_TEXT, Budget, UnreadableError
 from layer.doctor.readers.streams import members, opened_tar, read_member
 from layer.doctor.readers.tree import Node, Tree
 from layer.doctor.readers.wanted import wanted
@@ -72,3 +73,14 @@ def lay(tree: Tree, layer: Layer, contents: dict[str, bytes]) -> None:
         contents.pop(path, None)
         if content is not None:
             contents[path] = content
+
+
+def kept(contents: dict[str, bytes]) -> Callable[[str, int], bytes]:
+    """Return how a tree reads the contents that were kept while its layers were read."""
+
+    def read(name: str, _: int) -> bytes:
+        if name not in contents:
+            raise UnreadableError(name, "it is larger than such a file has reason to be")
+        return contents[name]
+
+    return read

@@ -119,6 +119,36 @@ def test_a_broken_cache_is_named(cache: Path, code: str) -> None:
     assert all(finding.fix and str(finding.where) for finding in findings)
 
 
+def pack(path: Path, folder: Path, at: str, *system: str) -> str:
+    """Write a tar as `tar czf` does of a folder; with files of a system, as `docker export` does of a container."""
+    with tarfile.open(path, "w:gz") as archive:
+        for name in system:
+            entry = tarfile.TarInfo(name)
+            entry.mode = 0o600
+            archive.addfile(entry)
+        archive.add(folder, at)
+    return str(path)
+
+
+@pytest.mark.parametrize("code", CACHES)
+def test_a_broken_cache_in_a_tar_is_named_as_it_is_outside(cache: Path, tmp_path: Path, code: str) -> None:
+    assert examine(pack(tmp_path / "sound.tar.gz", cache, "model_cache/hub")) == []
+    CACHES[code](cache)
+
+    assert codes(examine(pack(tmp_path / "cache.tar.gz", cache, "model_cache/hub"))) == {code}
+
+
+def test_of_an_exported_container_the_model_and_the_function_are_examined(cache: Path, tmp_path: Path) -> None:
+    system = ("etc/passwd", "etc/shadow", "root/.netrc")
+    exported = pack(tmp_path / "container.tar.gz", cache, "opt/hub", *system)
+    unreadable = pack(tmp_path / "unreadable.tar.gz", cache, "opt/hub", *system, "var/task/app.py")
+
+    assert examine(exported) == []
+    [finding] = examine(unreadable)
+    assert finding.code == "not-readable"
+    assert "var/task/app.py" in finding.detail
+
+
 GOOD = {"HF_HUB_OFFLINE": "1", "HF_HUB_CACHE": "/opt/hub", "PATH": "/usr/bin"}
 ENVIRONMENTS: dict[str, dict[str, str]] = {
     "offline-unset": {"HF_HUB_CACHE": "/opt/hub"},
