@@ -126,7 +126,7 @@ def _make_all(
         locks.check_writable(lock, pinned, (model.id for model in spec.models))
     ask_hub(spec.models, pinned, cache, prepared, weights_repository)
     _advise([model for model in spec.models if not model.checkpoint])
-    fetched = gather(spec.models, cache, pinned, prepared, locked=mode == "locked")
+    fetched = gather(spec.models, cache, pinned, prepared, mode=mode)
     _advise([model for model in spec.models if model.checkpoint])  # those that are there
     _refuse_two_commits(spec.models, fetched)
     found = {

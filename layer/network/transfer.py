@@ -106,24 +106,24 @@ def download(
     """
     import httpx2
 
-    announced, tries = Announced(size, None), TRIES
+    announced, tries, furthest = Announced(size, None), TRIES, stream.tell()
     if size is not None and stream.tell() > size:
         _restart(stream, advance)
     while size is None or stream.tell() < size:
         rest = _rest(stream, tag, advance)
-        before = stream.tell()
         try:
             with _stream(url, {**(headers or {}), **rest}) as response:
                 if response.status_code < 400 and versions.is_same(tag, response):
                     announced = _receive(response, stream, where, min(limit, size or limit), size, advance)
                     break
                 body = _read(response, where) if response.status_code >= 400 else b""
-            if response.status_code < 400 or (response.status_code == 416 and before):
+            if response.status_code < 400 or (response.status_code == 416 and rest):
                 _restart(stream, advance)
             elif not (tries := tries - 1) or not _wait(response):
                 raise refusals.refused(response, body, where)
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-            tries = TRIES if stream.tell() > before else tries - 1
+            tries = TRIES if stream.tell() > furthest else tries - 1  # begun anew, the same bytes are no progress
+            furthest = max(furthest, stream.tell())
             if not tries or not _is_break(error):
                 raise refusals.unreachable(error, url, where) from error
             sleep(1)

@@ -28,7 +28,7 @@ def gather(
     pins: Lock,
     prepared: Prepared = NOTHING_PREPARED,
     by_xet: bool = False,
-    locked: bool = False,
+    mode: str = "keep",
 ) -> list[list[Fetched]]:
     """Bring every model's repositories, at the commits of `pins` where they have some: of `prepared`, else of the hub.
 
@@ -36,7 +36,7 @@ def gather(
     files share one bar:
 
     1. `locate_repositories` says for each model, in parallel, which files at which commits there have to be: with
-       `locked`, those of `pins`.
+       `mode` "locked", those of `pins`. With "update" a checkpoint of an address is fetched anew before.
     2. A file that an older commit in the cache has too is taken over. What is left is listed by folder and name, so
        that a repository that two models name is fetched once: weights of 800 MB each, and one tokenizer of 2 MB for
        both, are 1,602 MB and not 1,604.
@@ -45,18 +45,19 @@ def gather(
     Returns the repositories of each model, in the models' order. Raises FetchError, PlanError, LockError, and
     SourceError where sources lack something and the hub cannot be asked.
     """
-    hub = cache / "hub"
     of_model = _pins_of(models, pins)
     if prepared or environment.offline():
         refuse_missing(models, cache, prepared, _pin_of(of_model))
+    if mode == "update" and not environment.offline():
+        local_checkpoint.fetch_again(models, cache)
     found = _locate_all(models, cache, of_model, prepared)
-    if locked:
+    if mode == "locked":
         refuse_unpinned(models, found, pins)
     prepared.tell(one for sources in found for one in sources)
     for one in (one for sources in found for one in sources):
         one.take_over()
     located = {(one.folder, name): one for sources in found for one in sources for name in one.missing()}
-    _download_all([(one, name) for (_, name), one in located.items()], hub, by_xet)
+    _download_all([(one, name) for (_, name), one in located.items()], cache / "hub", by_xet)
     fetched = [[one.fetched() for one in sources] for sources in found]
     for model, sources in zip(models, fetched, strict=True):
         _refuse_other_files(model, sources, pins.get(model.id, ()))

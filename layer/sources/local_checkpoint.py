@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,18 @@ def repository(model: ModelSpec, cache: Path) -> Own:
     return Own(Located(Need(repo, roles), None, revision, None, folder, expected), tuple(needs))
 
 
+def fetch_again(models: Sequence[ModelSpec], cache: Path) -> None:
+    """Fetch checkpoints of an address anew, for `--update`: what the address leads to may have changed.
+
+    What was fetched before stays until the new file is whole. An address that carries a hash leads to one file for
+    good. Raises FetchError.
+    """
+    for model in models:
+        given = str(model.checkpoint)
+        if is_address(given) and not resolve.checksum(given):
+            download_url(given, _of_address(given, cache / "local" / model.slug), "")
+
+
 def refuse_missing(model: ModelSpec) -> None:
     """Raise CheckpointError where the model's checkpoint is a path that leads to no file and no directory."""
     path = Path(str(model.checkpoint))
@@ -73,8 +85,7 @@ def refuse_missing(model: ModelSpec) -> None:
 def _weights(model: ModelSpec, place: Path) -> Path:
     given = str(model.checkpoint)
     if is_address(given):
-        # By the whole address: files of two addresses may have one name.
-        target = place / hashlib.sha256(given.encode()).hexdigest()[:16] / checked.url_file(given)
+        target = _of_address(given, place)
         if not target.exists():
             download_url(given, target, resolve.checksum(given))
         return target
@@ -90,6 +101,11 @@ def _weights(model: ModelSpec, place: Path) -> Path:
             )
         return chosen[0]
     return path
+
+
+def _of_address(address: str, place: Path) -> Path:
+    """Return where a fetched checkpoint lies: by the whole address, as files of two addresses may have one name."""
+    return place / hashlib.sha256(address.encode()).hexdigest()[:16] / checked.url_file(address)
 
 
 def _config(model: ModelSpec, weights: Path) -> tuple[dict[str, Any], Path]:

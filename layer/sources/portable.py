@@ -57,7 +57,7 @@ def fetch(
             locks.check_writable(lock, pinned, (model.id for model in spec.models))
             if weights_of:
                 ask_hub(spec.models, pinned, cache, given, weights_of)
-            fetched = gather(spec.models, cache, pinned, given, by_xet)
+            fetched = gather(spec.models, cache, pinned, given, by_xet, "update" if update else "keep")
             if lock:
                 found = {
                     model.id: tuple(source.locked() for source in sources)

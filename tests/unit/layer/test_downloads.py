@@ -181,6 +181,20 @@ def test_the_end_of_another_version_is_never_put_behind_the_beginning_of_the_fir
         assert ranges == [None, "bytes=700-"]  # a gigabyte is long
 
 
+@pytest.mark.parametrize("size", [None, 2048])
+def test_a_server_that_begins_anew_and_breaks_off_each_time_is_given_up(tmp_path: Path, size: int | None) -> None:
+    """It has neither marks nor ranges: what came is not the beginning of more."""
+    tag, reply = None if size else tmp_path / "x.version", Reply(body=OLD[:700], length="2048")
+    with (
+        odd_hub(lambda _path, _headers: _closing(reply)) as odd,
+        (tmp_path / "x").open("ab") as stream,
+        pytest.raises(FetchError, match="the file"),
+    ):
+        transfer.download(f"{odd.url}/x", stream, "the file", limit=4096, size=size, tag=tag)
+
+    assert len(odd.asked) == 1 + transfer.TRIES
+
+
 def _interrupted(_: float) -> None:
     raise KeyboardInterrupt
 
