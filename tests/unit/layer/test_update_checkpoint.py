@@ -14,7 +14,8 @@ from tests.hub.odd import Reply, forget, odd_hub
 
 
 def weights(value: float) -> bytes:
-    return save({"logit_scale": torch.tensor(value)}, metadata={"format": "pt"})
+    content: bytes = save({"logit_scale": torch.tensor(value)}, metadata={"format": "pt"})
+    return content
 
 
 def scale(model: ModelSpec, cache: Path, mode: str) -> float:
