@@ -201,6 +201,6 @@ def _cors(
         allow_origins=list(origins),
         allow_methods=[api.CorsHttpMethod[name] for name in sorted({"GET", "HEAD", "POST"}.union(*own_methods))],
         allow_headers=["authorization", "*"],  # clients add their own; `*` is all but authorization
-        expose_headers=["server-timing", "x-openclip-cold", "x-openclip-full", "x-openclip-manifest"],
+        expose_headers=["server-timing", "x-openclip-cold", "x-openclip-full", "x-openclip-manifest", "x-request-id"],
         max_age=Duration.hours(2),  # the most that Chromium keeps
     )

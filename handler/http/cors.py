@@ -9,7 +9,7 @@ MAX_AGE_SECONDS = 7_200  # the most that Chromium keeps
 # Any: clients add their own, as openai's package for JavaScript adds x-stainless-os, and the origin is one that the
 # settings name. `*` is all but authorization, which browsers want by its name (Fetch: "CORS-preflight fetch").
 HEADERS = "authorization, *"
-EXPOSED = "server-timing, x-openclip-cold, x-openclip-full, x-openclip-manifest"
+EXPOSED = "server-timing, x-openclip-cold, x-openclip-full, x-openclip-manifest, x-request-id"
 
 
 def allowed(methods: Iterable[str]) -> str:

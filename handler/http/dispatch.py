@@ -49,16 +49,22 @@ def handle(service: Service, event: Any, context: Any, table: Table = API) -> di
         if source := event_source(event):
             raise EventSourceError(_refused_source(source))
         return dict(response.body) if isinstance(response.body, Mapping) else {}
+    return shape(response._replace(headers=_told(service, call, response)), event, request)
+
+
+def _told(service: Service, call: Call, response: Response) -> dict[str, str]:
+    """Return a response's headers, with those that say what its call was."""
+    # openai's clients show it beside an error, and it is the `request_id` of the call's line in the log.
+    told = {"x-request-id": call.request_id, **response.headers}
     if call.model:
-        told = {
+        told |= {
             "server-timing": call.server_timing(),
             "x-openclip-cold": str(call.cold).lower(),
             "x-openclip-manifest": service.models.vectors_sha256,  # vectors of another bundle are not to be mixed in
         }
         if call.full:
             told["x-openclip-full"] = ", ".join(list(dict.fromkeys(call.full))[:MOST_NAMED])
-        response = response._replace(headers={**response.headers, **told})
-    return shape(response, event, request)
+    return told
 
 
 def extended() -> Any:

@@ -13,6 +13,7 @@ from tests.patience import SECONDS
 
 # JSON: `port` on this machine, `host` as the gateway knows the API, `key` as it was generated.
 VARIABLE = "OPENCLIP_DEPLOYED"
+KEPT = ("content-type", "retry-after", "x-request-id")  # headers of a response that clients read
 
 
 def found() -> dict[str, Any] | None:
@@ -39,9 +40,7 @@ def forwarding(api: dict[str, Any], guarded: bool) -> Iterator[Gateway]:
             answer = connection.getresponse()
             if answer.status not in (401, 403):  # what the gateway itself refused
                 gateway.seen.append((self.command, self.path))
-            kept = {
-                name: value for name, value in answer.getheaders() if name.lower() in ("content-type", "retry-after")
-            }
+            kept = {name: value for name, value in answer.getheaders() if name.lower() in KEPT}
             _answer(self, answer.status, kept, answer.read())
             connection.close()
 

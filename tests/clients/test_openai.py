@@ -99,6 +99,14 @@ def test_a_bad_request_has_its_own_error_class_with_code_and_param(gateway: Gate
     assert caught.value.type == "invalid_request_error"
 
 
+def test_responses_and_errors_have_the_id_of_their_request(gateway: Gateway) -> None:
+    answer = client(gateway).embeddings.create(model=MODEL, input="a")
+    with pytest.raises(openai.BadRequestError) as caught:
+        client(gateway).embeddings.create(model=MODEL, input="")
+    assert answer._request_id
+    assert caught.value.request_id not in (None, answer._request_id)
+
+
 def test_an_unknown_model_and_an_unknown_route_are_not_found(gateway: Gateway) -> None:
     with pytest.raises(openai.NotFoundError) as caught:
         client(gateway).embeddings.create(model="text-embedding-3-small", input="a")

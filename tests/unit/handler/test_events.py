@@ -119,7 +119,7 @@ def test_a_load_balancer_gets_its_status_description_and_multi_value_headers(fun
     assert (good["statusDescription"], good["headers"]["content-type"]) == ("200 OK", "application/json")
     assert (bad["statusDescription"], bad["multiValueHeaders"]) == (
         "404 Not Found",
-        {"content-type": ["application/json"]},
+        {"content-type": ["application/json"], "x-request-id": ["unknown"]},
     )
     assert "headers" not in bad
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from handler.http.dispatch import handle
 from tests.unit.fake_bundle import FIRST, SECOND, FakeFunction, as_base64, image_bytes
 
 ROOT = Path(__file__).parents[3]
@@ -60,6 +61,19 @@ def of_model(line: dict[str, Any]) -> set[str]:
     """Names of the metrics by function and model."""
     directives = line["_aws"]["CloudWatchMetrics"]
     return {m["Name"] for d in directives if d["Dimensions"] == [["FunctionName", "Model"]] for m in d["Metrics"]}
+
+
+def test_every_response_names_its_line_in_the_log(function: FakeFunction, capsys: pytest.CaptureFixture[str]) -> None:
+    class Invocation:
+        aws_request_id = "11111111-2222-3333-4444-555555555555"
+
+    bodies = {"/v1/embeddings": {"input": "a"}, "/v2/embed": {"texts": []}, "/nowhere": None, "/docs": None}
+    for path, body in bodies.items():
+        event = {"rawPath": path, "requestContext": {"http": {"method": "POST" if body else "GET"}}}
+        answer = handle(function.service, {**event, "body": json.dumps(body)}, Invocation())
+        [line] = lines(capsys)
+        assert (path, answer["headers"]["x-request-id"]) == (path, line["request_id"])
+        assert line["request_id"] == Invocation.aws_request_id
 
 
 def test_a_refused_call_is_counted_by_its_code(function: FakeFunction, capsys: pytest.CaptureFixture[str]) -> None:
