@@ -153,8 +153,12 @@ def parse_json(body: str | bytes, param: str | None = None) -> Any:
         raise ApiError("invalid_json", f"{name} is empty: send JSON", param)
     try:
         return json.loads(body, object_pairs_hook=_unique)
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except json.JSONDecodeError as error:
         raise ApiError("invalid_json", f"{name} is not JSON: {error}", param) from error
+    except UnicodeDecodeError as error:
+        fix = "send JSON as UTF-8 (PowerShell 5 needs -ContentType 'application/json; charset=utf-8')"
+        message = f"{name} is not {error.encoding.upper()} at its byte {error.start:,}: {fix}"
+        raise ApiError("invalid_json", message, param) from error
     except (ValueError, RecursionError) as error:  # in words of Python's own settings
         what = "brackets are nested too deep" if isinstance(error, RecursionError) else "a number has too many digits"
         raise ApiError("invalid_json", f"{name} cannot be read: {what}", param) from error

@@ -26,6 +26,14 @@ def test_an_empty_body_is_said_to_be_empty(function: FakeFunction) -> None:
     assert "is empty" in answer["error"]["message"]
 
 
+def test_json_that_is_not_utf_8_is_told_where_and_how_to_send_it(function: FakeFunction) -> None:
+    for encoding in ("latin-1", "cp1252"):  # what PowerShell 5 sends, and what an editor on Windows saves
+        status, answer = function.http("POST", "/v1/embeddings", '{"input": "un café"}'.encode(encoding))
+        error = answer["error"]
+        assert (status, error["code"]) == (400, "invalid_json")
+        assert error["message"].startswith("the body is not UTF-8 at its byte 17: send JSON as UTF-8 ")
+
+
 @pytest.mark.parametrize(
     "body",
     [
