@@ -124,7 +124,7 @@ def _failed(error: Exception, context: Any, invoked: bool = False) -> Response:
 def _instead(path: str, known: Collection[str]) -> str:
     """Say which paths there are, or what is in front of one of them."""
     if path.endswith(COHERE_1) and "/v2/embed" in known:  # whatever the base URL had in front of it
-        return "Cohere's version 1 is not answered: take cohere.ClientV2, which asks /v2/embed"
+        return "Cohere's v1 is not answered: take cohere.ClientV2 (JavaScript: CohereClientV2), which asks /v2/embed"
     if f"/v1{path}" in known:  # as of a client that was given the address alone, and whose base is to end in "/v1"
         return f"put /v1 in front of it, as in the base URL: /v1{path}"
     if "/deployments/" in path and path.endswith("/embeddings"):  # with and without `azure_endpoint`

@@ -119,9 +119,9 @@ def test_a_part_of_our_own_paths_in_front_of_a_route_is_taken_for_no_base_path(r
 @pytest.mark.parametrize(
     ("path", "says"),
     [
-        ("/v1/embed", "take cohere.ClientV2, which asks /v2/embed"),
-        ("/v1/v1/embed", "take cohere.ClientV2, which asks /v2/embed"),
-        ("/clip/v1/embed", "take cohere.ClientV2, which asks /v2/embed"),
+        ("/v1/embed", "take cohere.ClientV2 (JavaScript: CohereClientV2), which asks /v2/embed"),
+        ("/v1/v1/embed", "take cohere.ClientV2 (JavaScript: CohereClientV2), which asks /v2/embed"),
+        ("/clip/v1/embed", "take cohere.ClientV2 (JavaScript: CohereClientV2), which asks /v2/embed"),
         ("/openai/deployments/a/b/embeddings", "take openai.OpenAI in the place of AzureOpenAI"),
         ("/v1/deployments/a/b/embeddings", "take openai.OpenAI in the place of AzureOpenAI"),
         ("/k/secret/health", "`authorization: Bearer <key>`"),
