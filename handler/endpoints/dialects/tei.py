@@ -12,7 +12,7 @@ from handler.errors import ApiError
 from handler.messages import Request, Response
 from handler.schemas.fields import refuse_token_ids
 from handler.schemas.limits import check_response_size
-from handler.schemas.requests import Either, check_parts
+from handler.schemas.requests import MODEL, Either, check_parts
 from handler.schemas.validation import Body, Field, ListOf, Scalar
 from handler.service import Service
 
@@ -27,6 +27,7 @@ REQUEST = Body(
         "truncation_direction": Field(Scalar(str, tuple(SIDES)), "At which side it is cut"),
         "prompt_name": Field(Only(False), "CLIP's models have no prompts"),
         "dimensions": Field(Scalar(int), "Nothing but the model's own number"),
+        "model": MODEL,  # that server has one, and no such field: @huggingface/inference sends it up to version 2
     },
     check_parts("inputs"),
 )
@@ -36,11 +37,11 @@ KINDS = {"empty_input": "Empty", "internal_error": "Backend", "not_ready": "Unhe
 def respond(service: Service, request: Request) -> Response:
     """Answer a request. Raises ApiError."""
     fields = REQUEST.of(request, service.settings)
-    entry = service.models.manifest.model(None)
+    entry = service.models.manifest.model(fields["model"])
     check_dimensions(fields["dimensions"], entry, "dimensions")
     check_response_size(len(fields["inputs"]), entry.embed_dim, "float", param="inputs")
     cut = SIDES.get(fields["truncation_direction"]) if fields["truncate"] else "none"
-    model = service.model(None, modalities(fields["inputs"]))
+    model = service.model(fields["model"], modalities(fields["inputs"]))
     vectors, _ = embed(fields["inputs"], model, service.settings, cut)
     return Response(200, [floats(row) for row in (unit(vectors) if fields["normalize"] else vectors)])
 

@@ -16,7 +16,7 @@ from PIL import Image
 from handler.endpoints.dialects.core import image_facts
 from handler.errors import ImageError
 from handler.schemas.fields import Item
-from tests.unit.fake_bundle import FIRST, FakeFunction, as_base64, data_uri, image_bytes
+from tests.unit.fake_bundle import FIRST, SECOND, FakeFunction, as_base64, data_uri, image_bytes
 from tests.unit.handler.dialect_requests import COHERE, CONTENT, RED, entries, post, predict
 from tests.unit.handler.test_image_damage import SOUND
 
@@ -173,7 +173,8 @@ def test_tei_answers_a_bare_list(function: FakeFunction) -> None:
     status, answer = post(function, "/embed", {"inputs": ["abc", "d"], "truncate": True, "normalize": None})
     assert status == 200, answer
     np.testing.assert_allclose(answer, [ABC_UNIT, D_UNIT], atol=1e-6)
-    assert post(function, "/embed", {"inputs": "abc", "normalize": False})[1] == [[1, 1, 1, 0]]
+    assert post(function, "/embed", {"inputs": "abc", "normalize": False, "model": SECOND}) == (200, [[1, 1, 1, 0]])
+    assert function.get("/health")[1]["loaded"] == [FIRST, SECOND]
 
 
 def test_titan_s_request_is_a_direct_invoke(function: FakeFunction) -> None:
