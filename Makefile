@@ -19,6 +19,7 @@ OWN := $(if $(wildcard $(PROJECT)/handler_ext/__init__.py),$(if $(PROJECT),--ext
 DEMO_BUNDLE := build/demo-bundle
 ENGINES := tests/offline/test_engines.py
 CLIENTS := build/clients
+JAVASCRIPT := build/javascript/.installed
 SITE := build/site
 SITE_TOOLS := build/site-tools
 CLIENTS_ARGS ?= tests/clients
@@ -119,7 +120,7 @@ bench: $(VENV)/.workstation ## Every engine beside the plain recipe and beside i
 	$(PY) -m benchmarks
 
 # Those in containers mostly wait for them, so the longest of the others run beside them. What both need is made before.
-test: have-node lint unit infra coverage site $(RIE) $(EMULATOR) $(SAM) $(CLIENTS)/.installed $(NODE) $(DEMO_BUNDLE)/manifest.json ## Everything this machine can run
+test: have-node lint unit infra coverage site $(RIE) $(EMULATOR) $(SAM) $(CLIENTS)/.installed $(JAVASCRIPT) $(NODE) $(DEMO_BUNDLE)/manifest.json ## Everything this machine can run
 	@$(MAKE) --jobs 2 containers beside-containers
 	@$(PY) -m tests.count
 
@@ -167,7 +168,7 @@ local: $(VENV)/.dev $(RIE) ## Tests under the real Lambda runtime client and emu
 fit: $(VENV)/.dev ## The check of a checkpoint's shapes, tried with every model of open_clip's registry (two minutes)
 	FIT_ALL=1 $(PY) -m pytest tests/offline/test_fit.py -k registry -s
 
-clients: have-node $(CLIENTS)/.installed $(VENV)/.dev $(RIE) $(DEMO_BUNDLE)/manifest.json $(NODE) ## Real clients: openai, LangChain, a browser, ... (Chromium)
+clients: have-node $(CLIENTS)/.installed $(JAVASCRIPT) $(VENV)/.dev $(RIE) $(DEMO_BUNDLE)/manifest.json $(NODE) ## Real clients: openai, LangChain, a browser, ... (Chromium)
 	OPENCLIP_DEMO_BUNDLE=$(DEMO_BUNDLE) FUNCTION_PYTHON="$(CURDIR)/$(PY)" \
 		$(CLIENTS)/bin/python -m pytest --junitxml build/tests/$@.xml $(CLIENTS_ARGS)
 
@@ -203,6 +204,13 @@ $(DEMO_BUNDLE)/manifest.json: $(VENV)/.workstation $(wildcard layer/*.py layer/*
 $(CLIENTS)/.installed: requirements-clients.txt
 	$(PYTHON) -m venv $(CLIENTS)
 	$(CLIENTS)/bin/python -m pip install --quiet --no-compile -r requirements-clients.txt
+	@touch $@
+
+# Clients in JavaScript, apart from the CDK CLI: who deploys needs none of them.
+$(JAVASCRIPT): tests/clients/javascript/package.json tests/clients/javascript/package-lock.json
+	@mkdir -p $(@D)
+	@cp $^ $(@D)
+	npm ci --prefix $(@D) --no-audit --no-fund --ignore-scripts --loglevel=error
 	@touch $@
 
 # MkDocs stops at a warning. Both languages are one site, so they are made together.
