@@ -44,13 +44,24 @@ def handler(event: dict[str, Any], context: Any) -> None:
     """Handle Create and Update by checking, Delete by doing nothing; tell CloudFormation the outcome in any case."""
     status, reason = "SUCCESS", ""
     try:
-        if event["RequestType"] != "Delete":
+        if event["RequestType"] != "Delete" and not _goes_back(event):
             properties = event["ResourceProperties"]
             check(properties["FunctionVersion"], properties["ManifestSha256"], _deadline(context))
     except Exception as error:  # noqa: BLE001 - whatever it is, CloudFormation must hear of it or it waits for an hour
         status, reason = "FAILED", f"{type(error).__name__}: {error}"
         print(reason)
     _answer(event, status, reason)
+
+
+def _goes_back(event: dict[str, Any]) -> bool:
+    """Whether CloudFormation rolls back: it sends an update to the version of before, which has been checked already.
+
+    A check that fails there, since every place is busy or that version is ill, would leave the stack in
+    UPDATE_ROLLBACK_FAILED, and the alias on the new version. Lambda's numbers of versions only rise.
+    """
+    old = str(event.get("OldResourceProperties", {}).get("FunctionVersion", "")).rpartition(":")
+    new = str(event["ResourceProperties"]["FunctionVersion"]).rpartition(":")
+    return old[0] == new[0] and old[2].isdecimal() and new[2].isdecimal() and int(new[2]) < int(old[2])
 
 
 def check(function: str, manifest_sha256: str, deadline: float) -> None:

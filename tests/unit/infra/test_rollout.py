@@ -17,7 +17,8 @@ from botocore.stub import Stubber
 from handler.http import events
 from tests.unit.fake_bundle import FakeFunction
 
-VERSION = "arn:aws:lambda:eu-west-1:111122223333:function:openclip:7"
+FUNCTION = "arn:aws:lambda:eu-west-1:111122223333:function:openclip"
+VERSION = f"{FUNCTION}:7"
 MANIFEST = "a" * 64
 
 
@@ -75,8 +76,10 @@ def healthy(manifest: str = MANIFEST, status: int = 200, says: str = "ok") -> di
     return {"statusCode": status, "body": json.dumps({"status": says, "manifest_sha256": manifest})}
 
 
-def run(gate: Any, where: tuple[str, list[dict[str, Any]]], kind: str = "Update") -> dict[str, Any]:
-    """Send CloudFormation's request and return what it was answered."""
+def run(
+    gate: Any, where: tuple[str, list[dict[str, Any]]], kind: str = "Update", before: str = f"{FUNCTION}:6"
+) -> dict[str, Any]:
+    """Send CloudFormation's request, of version 7 after `before`, and return what it was answered."""
     address, answers = where
     gate.handler(
         {
@@ -87,6 +90,7 @@ def run(gate: Any, where: tuple[str, list[dict[str, Any]]], kind: str = "Update"
             "LogicalResourceId": "Gate",
             "PhysicalResourceId": "rollout",
             "ResourceProperties": {"FunctionVersion": VERSION, "ManifestSha256": MANIFEST},
+            **({"OldResourceProperties": {"FunctionVersion": before}} if kind == "Update" else {}),
         },
         Context(),
     )
@@ -161,6 +165,19 @@ def test_waiting_ends_before_the_time_of_the_function_does(
     gate.stub.add_client_error("invoke", "ResourceConflictException")
 
     assert run(gate, cloudformation)["Status"] == "FAILED"
+
+
+@pytest.mark.parametrize("failed", ["8", "10"])
+def test_a_rollback_is_never_stopped(gate: Any, cloudformation: Any, failed: str) -> None:
+    """CloudFormation sends an update with the old and the new properties exchanged, and nothing else tells of it."""
+    assert run(gate, cloudformation, before=f"{FUNCTION}:{failed}")["Status"] == "SUCCESS"  # Lambda is not called
+
+
+def test_a_version_of_another_function_is_asked_whatever_its_number(gate: Any, cloudformation: Any) -> None:
+    """A package of another shape is another function, whose versions begin at 1."""
+    reply(gate, healthy(manifest="b" * 64))
+
+    assert run(gate, cloudformation, before=f"{FUNCTION}-of-before:9")["Status"] == "FAILED"
 
 
 def test_destroying_the_stack_checks_nothing(gate: Any, cloudformation: Any) -> None:
