@@ -143,7 +143,8 @@ def _output(scope: Construct, settings: StackSettings) -> s3.IBucket:
         block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
         encryption=s3.BucketEncryption.S3_MANAGED,
         enforce_ssl=True,
-        removal_policy=RemovalPolicy.RETAIN,  # hours of computing lie in it
+        # Hours of computing lie in it. Only the empty one of a first deployment that failed goes again.
+        removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
         lifecycle_rules=[
             s3.LifecycleRule(abort_incomplete_multipart_upload_after=Duration.days(7)),
             s3.LifecycleRule(prefix=PARTS, expiration=Duration.days(15)),  # a run can be redriven for 14 days

@@ -94,6 +94,11 @@ def test_what_a_shard_saved_does_not_lie_in_the_bucket_for_ever(template: Templa
     assert not any("ExpirationInDays" in rule for prefix, rule in rules.items() if prefix != "parts/")
 
 
+def test_the_bucket_outlives_its_stack_but_not_a_first_deployment_that_failed(template: Template) -> None:
+    (bucket,) = [item for item in template["Resources"].values() if item["Type"] == "AWS::S3::Bucket"]
+    assert (bucket["DeletionPolicy"], bucket["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
+
+
 def test_the_worker_is_the_same_package_with_another_entry_point(template: Template) -> None:
     worker, api = function(template, "batch worker"), function(template, "OpenCLIP embeddings")
     if "ImageUri" in api["Code"]:
