@@ -11,6 +11,7 @@ from typing import Any
 
 from console.parser import Parser
 from console.run import run
+from console.setup.aws import region_of
 from infra.errors import InfraError
 
 EVENTBRIDGE = "EventBridgeConfiguration"
@@ -35,8 +36,9 @@ def _command(arguments: Sequence[str] | None) -> None:
 
     try:
         session = Session(profile=options.profile)
-        client = session.create_client("s3")
-        _check_region(client, options.bucket, session.get_config_variable("region"))
+        region = region_of(session)
+        client = session.create_client("s3", region_name=region)
+        _check_region(client, options.bucket, region)
         others = turn_on(client, options.bucket)
     except ClientError as error:
         code = error.response.get("Error", {}).get("Code", "")

@@ -20,12 +20,14 @@ class CommandLine:
     context: dict[str, Any]
     output: Path
     profile: str | None
+    region: str | None
     options: argparse.Namespace
 
 
 def read(parser: Parser, arguments: Sequence[str] | None) -> CommandLine:
     """Read the CDK CLI's arguments and cdk.json. What CDK alone understands is left to it."""
     parser.add_argument("--profile", help="of the AWS configuration")
+    parser.add_argument("--region", help="as the CDK CLI takes it")
     parser.add_argument("-c", "--context", action="append", default=[], help="as the CDK CLI takes it")
     parser.add_argument("-o", "--output", help="as the CDK CLI takes it")
     options, _ = parser.parse_known_args(arguments)
@@ -36,6 +38,7 @@ def read(parser: Parser, arguments: Sequence[str] | None) -> CommandLine:
         {**(context if isinstance(context, dict) else {}), **given},
         Path(str(options.output or written.get("output") or OUTPUT)),
         options.profile,
+        options.region or written.get("region"),
         options,
     )
 

@@ -1,6 +1,7 @@
 """`python -m infra.ready`: what a deployment needs of this machine and account, told before CDK spends half a minute.
 
-It takes the CDK CLI's arguments and heeds `--profile`, `-c build_dir=...` and `-c search=...` among them, and cdk.json.
+It takes the CDK CLI's arguments and heeds `--profile`, `--region`, `-c build_dir=...` and `-c search=...` among them,
+and cdk.json.
 AWS is asked what costs nothing: whose the credentials are, Lambda's quotas, whether CDK was set up, and whether the
 region has S3 Vectors where the search is kept there. `python -m layer doctor --setup` tells more.
 """
@@ -39,7 +40,7 @@ def _command(arguments: Sequence[str] | None) -> None:
     options = given.options
     build = Path(str(given.context.get("build_dir", "build")))
     types = (VECTORS,) if given.context.get("search") == "s3vectors" else ()
-    checks = examine(Asked(build / "bundle", profile=given.profile, seconds=SECONDS, types=types))
+    checks = examine(Asked(build / "bundle", profile=given.profile, region=given.region, seconds=SECONDS, types=types))
     known = {check.name: check for check in checks}
     # The app says more exactly what is wrong with a package, and which of its own libraries are missing.
     problems = [check for check in stops(checks, "deploy") if check.name not in ("package", "Python")]

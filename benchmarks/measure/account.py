@@ -8,6 +8,7 @@ from botocore.exceptions import BotoCoreError
 from botocore.session import Session
 
 from benchmarks.measure.errors import MeasureError
+from console.setup.aws import region_of
 
 AWS, EMULATOR = "aws", "emulator"
 HOSTS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws")  # of every service of AWS, in all partitions
@@ -45,7 +46,7 @@ def find(profile: str | None, region: str | None) -> Account:
     """Ask the account what costs nothing. Raises MeasureError without a region, and botocore's own errors."""
     try:
         session = Session(profile=profile)
-        where = region or session.get_config_variable("region")
+        where = region_of(session, region)
     except BotoCoreError as error:
         raise MeasureError(f"{error}: check ~/.aws/config, and --profile") from error
     if not where:

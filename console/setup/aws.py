@@ -1,5 +1,6 @@
 """The AWS account: credentials, region, quotas, CDK's bootstrap. Only calls that cost nothing, and none that write."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -28,7 +29,7 @@ def account(
     try:
         session = Session(profile=profile)
         found = session.get_credentials()
-        where = region or session.get_config_variable("region")
+        where = region_of(session, region)
     except BotoCoreError as error:
         yield missing("credentials", str(error), "check ~/.aws/config and AWS_PROFILE")
         return
@@ -44,6 +45,11 @@ def account(
         yield from _asked(session, where, types)
     else:
         yield ok("credentials", found.method)
+
+
+def region_of(session: Any, given: str | None = None) -> str | None:
+    """Return the region as the CDK CLI finds it: the given one, AWS_REGION (which botocore does not read), the rest."""
+    return given or os.environ.get("AWS_REGION") or session.get_config_variable("region")
 
 
 def _asked(session: Any, region: str, types: Sequence[tuple[str, str]]) -> Iterator[Check]:

@@ -76,6 +76,21 @@ def test_the_command_line_counts_before_cdk_json(account: Account, packaged: Pat
     assert ready.main(["-cbuild_dir=.", "-c", "search=lance"]) == 0
 
 
+@pytest.mark.parametrize("place", ["cdk.json", "--region", "--region="])
+def test_the_region_that_cdk_is_given_counts_before_the_environments(
+    place: str, account: Account, packaged: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    account.has_vectors = False
+    written = {"context": {"build_dir": ".", "search": "s3vectors"}, "region": "eu-west-3"}
+    given = {"cdk.json": [], "--region": ["--region", "eu-west-3"], "--region=": ["--region=eu-west-3"]}[place]
+    if given:
+        written["region"] = "eu-west-2"
+    (packaged / "cdk.json").write_text(json.dumps(written))
+
+    assert ready.main(["--deploying", *given]) == 1
+    assert "in eu-west-3: set search=lance" in capsys.readouterr().err
+
+
 def test_make_destroy_needs_no_docker_and_no_room_for_more_code(
     account: Account, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -72,6 +72,14 @@ def test_no_region(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (found.state, found.fix) == (MISSING, "set AWS_REGION, as in export AWS_REGION=eu-central-1")
 
 
+def test_the_region_is_the_one_that_cdk_deploys_to(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its README, "Region resolution": AWS_REGION, then AWS_DEFAULT_REGION, then the profile's."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    assert looked()["region"].found == "eu-central-1"
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    assert looked()["region"].found == "eu-central-1"
+
+
 def test_an_account_that_does_not_answer_does_not_hold_it_up(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     python, told = machine.python, threading.Event()
 

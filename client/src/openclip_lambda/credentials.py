@@ -1,5 +1,6 @@
 """How a request says who sends it: an API key or a token, an AWS signature, or nothing."""
 
+import os
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -73,7 +74,8 @@ def signature(region: str | None, url: str = "") -> Sign:
     try:
         session = Session()
         found = session.get_credentials()
-        where = region or (host[2] if host else session.get_config_variable("region"))
+        environment = os.environ.get("AWS_REGION") or session.get_config_variable("region")  # botocore knows no such
+        where = region or (host[2] if host else environment)
         frozen = found.get_frozen_credentials() if found else None
     except BotoCoreError as error:
         raise ClientError(f"AWS credentials cannot be read: {error}. Look at AWS_PROFILE and ~/.aws") from error
@@ -95,11 +97,9 @@ def _check_usable(frozen: Any, region: Any) -> None:
     if frozen is None:
         raise ClientError("no AWS credentials found: run `aws configure`, or set AWS_ACCESS_KEY_ID and its secret")
     if not region:
-        raise ClientError("no AWS region: give --region, or set AWS_DEFAULT_REGION")
+        raise ClientError("no AWS region: give --region, or set AWS_REGION")
     if not re.fullmatch(r"[a-z0-9-]+", region):
-        raise ClientError(
-            "the AWS region is no region's name, as eu-west-1 is: look at --region and AWS_DEFAULT_REGION"
-        )
+        raise ClientError("the AWS region is no region's name, as eu-west-1 is: look at --region and AWS_REGION")
     _check("the AWS access key", frozen.access_key)
     _check("the AWS secret key", frozen.secret_key)
     _check("the AWS session token", frozen.token or "")

@@ -8,6 +8,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from openclip_lambda import Client, ClientError, credentials
 from openclip_lambda.api import Api
+from openclip_lambda.batch import aws
 
 from tests.unit.client.conftest import Scripted
 
@@ -55,8 +56,21 @@ def test_the_region_and_the_service_are_those_of_the_address(
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", OF.access_key)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", OF.secret_key)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-2")
+    monkeypatch.delenv("AWS_REGION", raising=False)
     headers = credentials.signature(region, url)("GET", "https://clip.example.com/health", {}, None)
     assert f"/{scope}/aws4_request" in {name.lower(): value for name, value in headers.items()}["authorization"]
+
+
+def test_the_environments_region_is_the_one_that_awss_own_tools_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    """AWS SDKs and Tools Reference Guide, "AWS Region": AWS_REGION; the AWS CLI's guide has it before the other one."""
+    for name, value in (("ACCESS_KEY_ID", OF.access_key), ("SECRET_ACCESS_KEY", OF.secret_key)):
+        monkeypatch.setenv(f"AWS_{name}", value)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-2")
+    monkeypatch.setenv("AWS_REGION", "eu-west-3")
+    headers = credentials.signature(None)("GET", "https://clip.example.com/health", {}, None)
+    assert "/eu-west-3/execute-api/" in {name.lower(): value for name, value in headers.items()}["authorization"]
+    assert aws.Aws(None, None).region == "eu-west-3"
+    assert aws.Aws("ap-south-1", None).region == "ap-south-1"
 
 
 def test_an_address_that_says_its_region_needs_no_other(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,7 @@ READ = bucket_events._read
 def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "test")
+    monkeypatch.delenv("AWS_REGION", raising=False)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     with mock_aws():
         client = boto3.client("s3")
@@ -71,6 +72,9 @@ def test_a_bucket_whose_events_stay_in_another_region_is_refused(
     told = capsys.readouterr().err
     assert f"photos is in {named}, and this is for a stack in {region}" in told
     assert f"AWS_REGION={named}" in told
+    monkeypatch.setenv("AWS_REGION", named)  # as it was told
+    monkeypatch.setattr("infra.bucket_events.turn_on", lambda *_: None)
+    assert bucket_events.main([BUCKET]) == 0
 
 
 def test_it_is_turned_on_and_a_second_time_changes_nothing(s3: Any, capsys: pytest.CaptureFixture[str]) -> None:

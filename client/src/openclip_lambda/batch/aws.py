@@ -52,7 +52,9 @@ class Aws:
         retries: Any = {"mode": "standard", "max_attempts": 6}
         self._config = Config(retries=retries, connect_timeout=10, read_timeout=60, max_pool_connections=16)
         with asking("AWS"):
-            self._session = boto3.Session(region_name=region, profile_name=profile)
+            # As the AWS CLI and the CDK CLI: boto3 itself does not read the variable.
+            where = region or os.environ.get("AWS_REGION") or None
+            self._session = boto3.Session(region_name=where, profile_name=profile)
 
     @property
     def region(self) -> str:
@@ -149,7 +151,7 @@ def _trouble(error: Exception) -> str:
     if kind in ("NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError"):
         return "no AWS credentials found: run `aws configure`, or set AWS_ACCESS_KEY_ID and its secret"
     if kind == "NoRegionError":
-        return "no AWS region: give --region, or set AWS_DEFAULT_REGION"
+        return "no AWS region: give --region, or set AWS_REGION"
     if kind == "ProfileNotFound":
         return f"{error}: `aws configure list-profiles` names those there are"
     return f"{error} ({kind}): check the network, AWS_PROFILE and ~/.aws, then run the command again"

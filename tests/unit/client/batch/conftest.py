@@ -59,7 +59,7 @@ class Account:
 
 @pytest.fixture
 def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
-    for name in ("AWS_PROFILE", aws.STACK, "AWS_ENDPOINT_URL"):
+    for name in ("AWS_PROFILE", "AWS_REGION", aws.STACK, "AWS_ENDPOINT_URL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
     monkeypatch.setattr(status, "POLL_SECONDS", 0.0)
