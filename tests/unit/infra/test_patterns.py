@@ -20,6 +20,12 @@ def found(schema: Any) -> Iterator[str]:
             yield from found(value)
 
 
+@pytest.mark.parametrize("origin", ["*", "https://*", "http://*", "http://localhost:3000", "http://[::1]:8080"])
+def test_an_origin_that_api_gateway_takes_is_taken(origin: str) -> None:
+    """Amazon API Gateway, "Configure CORS for HTTP APIs": of all origins, and of those that begin with a scheme."""
+    assert StackSettings.from_context({"cors_origins": origin}).cors_origins == (origin,)
+
+
 def test_every_pattern_of_the_settings_has_words() -> None:
     assert set(found(StackSettings.model_json_schema())) == set(patterns.WORDS)
 
@@ -36,6 +42,8 @@ def test_an_example_in_the_words_is_taken(pattern: str) -> None:
         ("stack_name", "my stack", "write a letter, then letters, digits and hyphens"),
         ("asset_prefix", "Photos", "write small letters"),
         ("cors_origins", "https://a.example/", "no slash at its end"),
+        ("cors_origins", "https://a.example,https://*.b.example", "no slash at its end, no *; or *, https://*"),
+        ("cors_origins", "https://a*", "or *, https://*"),
         ("alarm_topic_arn", "alarms", "write the ARN of an SNS topic"),
         ("jwt_issuer", "http://a.example", "write an address that begins with https://"),
         ("allowed_buckets", "s3://photos", "no s3://, no path"),
