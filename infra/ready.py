@@ -1,7 +1,7 @@
 """`python -m infra.ready`: what a deployment needs of this machine and account, told before CDK spends half a minute.
 
-It takes the CDK CLI's arguments and heeds `--profile`, `--region`, `-c build_dir=...` and `-c search=...` among them,
-and cdk.json.
+It takes the CDK CLI's arguments and heeds `--profile`, `--region`, and the settings `build_dir`, `search` and
+`alarm_topic_arn`, given with `-c` or in cdk.json.
 AWS is asked what costs nothing: whose the credentials are, Lambda's quotas, whether CDK was set up, and whether the
 region has S3 Vectors where the search is kept there. `python -m layer doctor --setup` tells more.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from console.parser import Parser
 from console.run import run
-from console.setup.check import MISSING
+from console.setup.check import MISSING, OK, Check, missing
 from console.setup.examine import Asked, examine, stops
 from infra import command_line
 from infra.errors import InfraError
@@ -49,8 +49,22 @@ def _command(arguments: Sequence[str] | None) -> None:
     own_bootstrap = any(key.endswith(":bootstrapQualifier") for key in given.context)
     if options.deploying and not own_bootstrap and (found := known.get("bootstrap")) and found.state == MISSING:
         problems.append(found)
+    if not options.destroying:
+        problems += _other_region(given.context.get("alarm_topic_arn"), known.get("region"))
     if problems:
         raise NotReadyError("\n".join(f"{check.found}: {check.fix}" for check in problems))
+
+
+def _other_region(topic: object, region: Check | None) -> list[Check]:
+    """Return what is wrong with a topic that CloudWatch refuses for an alarm of this region; what else is, synth says.
+
+    It would after some minutes, when all the functions are made, and the deployment would be rolled back.
+    """
+    theirs = topic.split(":")[3:4] if isinstance(topic, str) else []
+    if region is None or region.state != OK or not theirs or theirs[0] == region.found:
+        return []
+    found = f"alarm_topic_arn is a topic in {theirs[0]}, and this deploys to {region.found}"
+    return [missing("alarm topic", found, f"name one in {region.found}: CloudWatch notifies topics of its own region")]
 
 
 if __name__ == "__main__":

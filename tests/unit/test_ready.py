@@ -91,6 +91,23 @@ def test_the_region_that_cdk_is_given_counts_before_the_environments(
     assert "in eu-west-3: set search=lance" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("options", "status"), [([], 1), (["--deploying"], 1), (["--destroying"], 0)])
+def test_a_topic_that_no_alarm_of_this_region_may_notify_is_told_first(
+    options: list[str], status: int, account: Account, packaged: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """PutMetricAlarm answers "Invalid region eu-west-1 specified. Only eu-central-1 is supported"."""
+
+    def run(topic: str, *more: str) -> int:
+        return ready.main([*options, "-cbuild_dir=.", "-c", f"alarm_topic_arn={topic}", *more])
+
+    assert run("arn:aws:sns:eu-central-1:111122223333:alarms") == 0
+    assert run("arn:aws:sns:eu-west-1:111122223333:alarms", "--region", "eu-west-1") == 0
+    assert run("alarms") == 0  # synth says what is wrong with it
+    assert run("arn:aws:sns:eu-west-1:111122223333:alarms") == status
+    told = "a topic in eu-west-1, and this deploys to eu-central-1: name one in eu-central-1"
+    assert (told in capsys.readouterr().err) == bool(status)
+
+
 def test_make_destroy_needs_no_docker_and_no_room_for_more_code(
     account: Account, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
