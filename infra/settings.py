@@ -16,7 +16,7 @@ from pydantic import (
     model_validator,
 )
 
-from console.suggest import nearest
+from console.suggest import did_you_mean, nearest
 from infra import patterns
 from infra.errors import SettingsError
 from infra.source_prefix import BUCKET, check_source
@@ -150,7 +150,10 @@ class StackSettings(BaseModel):
         ours = {key: value for key, value in context.items() if not CDKS_KEYS.fullmatch(key)}
         if unknown := sorted(set(ours) - set(cls.model_fields)):
             name = unknown[0] if unknown[0].isidentifier() else repr(unknown[0])  # a space is not seen otherwise
-            raise SettingsError(f"{name} is not a setting: there are {', '.join(sorted(cls.model_fields))}")
+            near = did_you_mean(unknown[0], cls.model_fields)
+            raise SettingsError(
+                f"{name} is not a setting{near or ': there are ' + ', '.join(sorted(cls.model_fields))}"
+            )
         try:
             return cls(**ours)
         except ValidationError as error:

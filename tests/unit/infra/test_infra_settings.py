@@ -44,7 +44,10 @@ def test_the_default_is_closed_and_fast() -> None:
 @pytest.mark.parametrize(
     ("context", "says"),
     [
-        ({"memroy": "2048"}, "memroy is not a setting: there are alarm_cold_start"),
+        ({"colour": "red"}, "colour is not a setting: there are alarm_cold_start"),
+        ({"memroy": "2048"}, "memroy is not a setting; did you mean 'memory'"),
+        ({"snapstart": "false"}, "snapstart is not a setting; did you mean 'snap_start'"),
+        ({"memory ": "2048"}, "'memory ' is not a setting; did you mean 'memory'"),
         ({"stack-name": "mine"}, "stack-name is not a setting: names have no hyphen, say stack_name"),
         ({"reserved-concurency": "4"}, "say reserved_concurrency"),
         ({"memory": "64"}, "memory=64"),
