@@ -1,0 +1,46 @@
+"""What a deployment over an existing stack, or beside another one, leaves as it is: the address, the key, the data."""
+
+from typing import Any
+
+import pytest
+
+from tests.infra.conftest import Synth
+from tests.infra.test_partitions import EVERYTHING
+
+# CloudFormation deletes what it no longer finds under its logical id, and makes another one: another address, another
+# API key, an empty bucket.
+KEPT = {
+    "AWS::ApiGatewayV2::Api": "HttpApi4E1D4184",
+    "AWS::SecretsManager::Secret": "ApiKeySecret5E0E1F3C",
+    "AWS::KMS::Key": "LogsKeyB5D1D597",
+    "AWS::S3::Bucket": "BatchOutput2B27D97F",
+}
+# Properties with which a resource has a name of its own in the account; a change of it is another resource.
+NAMES = {
+    "AWS::CloudWatch::Alarm": "AlarmName",
+    "AWS::CloudWatch::Dashboard": "DashboardName",
+    "AWS::EC2::SecurityGroup": "GroupName",
+    "AWS::Events::Rule": "Name",
+    "AWS::IAM::ManagedPolicy": "ManagedPolicyName",
+    "AWS::IAM::Role": "RoleName",
+    "AWS::Lambda::Function": "FunctionName",
+    "AWS::Lambda::LayerVersion": "LayerName",
+    "AWS::Logs::LogGroup": "LogGroupName",
+    "AWS::S3::Bucket": "BucketName",
+    "AWS::SQS::Queue": "QueueName",
+    "AWS::SecretsManager::Secret": "Name",
+    "AWS::StepFunctions::StateMachine": "StateMachineName",
+}
+
+
+@pytest.mark.parametrize("settings", [*EVERYTHING, {}], ids=["api", "lance", "s3vectors", "default"])
+def test_whatever_the_settings_the_address_the_key_and_the_bucket_stay_and_nothing_has_a_name_that_another_stack_has(
+    synth: Synth, settings: dict[str, Any]
+) -> None:
+    made = synth("layer", **settings)["Resources"]
+
+    kept = {logical: item["Type"] for logical, item in made.items() if item["Type"] in KEPT}
+    assert kept == {KEPT[kind]: kind for kind in kept.values()}
+    assert "AWS::ApiGatewayV2::Api" in kept.values()
+    named = {logical for logical, item in made.items() if NAMES.get(item["Type"]) in item.get("Properties", {})}
+    assert named == set()
