@@ -8,6 +8,15 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+INTERFACES = [
+    "ec2:CreateNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:DeleteNetworkInterface",
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:UnassignPrivateIpAddresses",
+]
+
 
 @dataclass(frozen=True)
 class Network:
@@ -43,17 +52,18 @@ def isolated(scope: Construct, *, log_group: logs.ILogGroup, role: iam.IGrantabl
         description="OpenCLIP: nothing comes in; out goes only what the subnets lead to",
         allow_all_outbound=bool(buckets),  # the endpoint's addresses are known to AWS's route table alone
     )
-    role.grant_principal.add_to_principal_policy(
-        iam.PolicyStatement(
-            actions=[
-                "ec2:CreateNetworkInterface",
-                "ec2:DescribeNetworkInterfaces",
-                "ec2:DescribeSubnets",
-                "ec2:DeleteNetworkInterface",
-                "ec2:AssignPrivateIpAddresses",
-                "ec2:UnassignPrivateIpAddresses",
-            ],
-            resources=["*"],
-        )
-    )
+    _may_have_interfaces(role)
     return Network(vpc, group)
+
+
+def _may_have_interfaces(role: iam.IGrantable) -> None:
+    """Let Lambda make the function's interfaces, by the function's role, and deny the same to the function's own code.
+
+    EC2 knows no narrower resource, so the code could make and delete interfaces of any network in the account. Lambda's
+    guide, "Using source function ARN to control function access behavior": the key is in credentials of the function's
+    execution environment, and not in those with which Lambda itself calls EC2.
+    """
+    from_the_code = {"Null": {"lambda:SourceFunctionArn": "false"}}
+    for effect, conditions in ((iam.Effect.ALLOW, None), (iam.Effect.DENY, from_the_code)):
+        statement = iam.PolicyStatement(effect=effect, actions=INTERFACES, resources=["*"], conditions=conditions)
+        role.grant_principal.add_to_principal_policy(statement)

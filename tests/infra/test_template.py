@@ -155,16 +155,6 @@ def test_the_function_may_log_trace_tell_of_failures_and_read_the_named_buckets_
     assert arns == ["arn:aws:s3:::images/*", "arn:aws:s3:::other-images/*"]
 
 
-def test_the_isolated_network_has_no_way_out_but_to_the_buckets(synth: Synth) -> None:
-    template = synth(vpc="isolated")
-    assert resources(template, "AWS::EC2::InternetGateway") == []
-    assert resources(template, "AWS::EC2::NatGateway") == []
-    assert resources(template, "AWS::EC2::Route") == []
-    assert len(the_function(template)["VpcConfig"]["SubnetIds"]) == 2
-    (endpoint,) = resources(synth(vpc="isolated", allowed_buckets="images", out="s3"), "AWS::EC2::VPCEndpoint")
-    assert endpoint["VpcEndpointType"] == "Gateway"
-
-
 def test_log_groups_are_encrypted_and_kept_as_long_as_the_setting_says(synth: Synth) -> None:
     groups = resources(synth(log_retention="90"), "AWS::Logs::LogGroup")
 
