@@ -1,17 +1,18 @@
 """`python -m infra.ready`: what a deployment needs of this machine and account, told before CDK spends half a minute.
 
-It takes the CDK CLI's arguments and heeds `--profile`, `--region`, and the settings `build_dir`, `search` and
-`alarm_topic_arn`, given with `-c` or in cdk.json.
+It takes the CDK CLI's arguments and heeds `--profile`, `--region` and, given with `-c` or in cdk.json, the settings
+with which a deployment to this account or region would fail after some minutes.
 AWS is asked what costs nothing: whose the credentials are, Lambda's quotas, whether CDK was set up, and whether the
 region has S3 Vectors where the search is kept there. `python -m layer doctor --setup` tells more.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from console.parser import Parser
 from console.run import run
+from console.setup.aws import NO_RESERVE
 from console.setup.check import MISSING, OK, Check, missing
 from console.setup.examine import Asked, examine, stops
 from infra import command_line
@@ -51,6 +52,7 @@ def _command(arguments: Sequence[str] | None) -> None:
         problems.append(found)
     if not options.destroying:
         problems += _other_region(given.context.get("alarm_topic_arn"), known.get("region"))
+        problems += _no_reserve(given.context, known.get("quotas"))
     if problems:
         raise NotReadyError("\n".join(f"{check.found}: {check.fix}" for check in problems))
 
@@ -65,6 +67,15 @@ def _other_region(topic: object, region: Check | None) -> list[Check]:
         return []
     found = f"alarm_topic_arn is a topic in {theirs[0]}, and this deploys to {region.found}"
     return [missing("alarm topic", found, f"name one in {region.found}: CloudWatch notifies topics of its own region")]
+
+
+def _no_reserve(context: Mapping[str, object], quotas: Check | None) -> list[Check]:
+    """Return the settings that a new account cannot have: Lambda wants all that it may run left unreserved."""
+    named = [name for name in ("reserved_concurrency", "provisioned_concurrency") if context.get(name)]
+    if quotas is None or quotas.fix != NO_RESERVE or not named:
+        return []
+    fix = f"leave {' and '.join(named)} out until Service Quotas has raised it"
+    return [missing("quotas", f"the account may run {quotas.found}", fix)]
 
 
 if __name__ == "__main__":

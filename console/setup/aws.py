@@ -12,6 +12,7 @@ NO_CREDENTIALS = (
     "run `aws configure` or `aws sso login`, or set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 )
 FEW = 10  # executions at once: what a new account has
+NO_RESERVE = "a new account's: reserved_concurrency cannot be set until it is raised"
 RESOURCE_TYPE = "resource type"
 BOOTSTRAP = "/cdk-bootstrap/hnb659fds/version"  # of CDK's default qualifier
 
@@ -91,7 +92,7 @@ def _quotas(client: Any, region: str) -> Check:
     if left < 300_000_000:
         return missing("quotas", found, "delete old functions and versions, or raise it in Service Quotas")
     if at_once <= FEW:
-        return unknown("quotas", found, "a new account's: reserved_concurrency cannot be set until it is raised")
+        return unknown("quotas", found, NO_RESERVE)
     return ok("quotas", found)
 
 
