@@ -13,15 +13,25 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from handler.batch.one_by_one import ENDED
 from handler.batch.reader import OneByOne, now
-from handler.batch.rows import Embedded, Failed, Row, deletion_lines, endings, error_lines, json_lines
+from handler.batch.rows import (
+    ARCHIVED,
+    AWAY,
+    DENIED,
+    ENDED,
+    Embedded,
+    Failed,
+    Row,
+    deletion_lines,
+    endings,
+    error_lines,
+    json_lines,
+    without_image,
+)
 from handler.batch.shard import Work
 
 PARTITION = "arrivals"  # as `run=arrivals`: readers of a Hive layout stop at a directory that is no key=value
 GONE = "object_not_found"
-# of what may be there, with an image in it
-DENIED, ARCHIVED, AWAY = "object_not_readable", "object_archived", "s3_unavailable"
 HELD = (DENIED, AWAY, ENDED)  # whose events go back
 
 Key = tuple[str, str]
@@ -104,7 +114,7 @@ def _store(work: Work, embedded: list[Embedded], failed: list[Failed]) -> set[Ke
     """Write what the looks have found; returns the keys of the objects whose events go back."""
     held = [item for item in failed if item.code in HELD]
     listed = [item for item in failed if item.code in (DENIED, ARCHIVED, ENDED)]
-    failed = [item for item in failed if item.code not in (*HELD, ARCHIVED)]
+    failed = without_image(failed)
     broken = [item for item in failed if item.code != GONE]
     # Named by all rows, broken ones too, or two batches of broken images would have one name.
     every = [item.row for item in embedded] + [item.row for item in failed]

@@ -8,9 +8,8 @@ with which ALONE more workers ended is recorded as failed, and the shard goes on
 from collections.abc import Callable, Iterable, Sequence
 
 from handler.batch.parts import Note, Parts, Result
-from handler.batch.rows import Failed, Row
+from handler.batch.rows import ENDED, Failed, Row
 
-ENDED = "worker_ended"
 ALONE = 3  # workers that an image ends: one or two may have been stopped by somebody
 
 

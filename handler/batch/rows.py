@@ -13,6 +13,10 @@ OTHER_ENDINGS = (
     *(".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".pef", ".srw"),
 )
 
+# Of an object that could not be looked at: an image may be there, and the vector that it had before stays.
+DENIED, ARCHIVED, AWAY, ENDED = "object_not_readable", "object_archived", "s3_unavailable", "worker_ended"
+UNKNOWN = (DENIED, ARCHIVED, AWAY, ENDED)
+
 
 def endings(image_formats: Iterable[str]) -> tuple[str, ...]:
     """Return the endings of keys that are taken for images where a bundle decodes these formats besides its own."""
@@ -86,6 +90,11 @@ def read_deletions(data: bytes) -> list[tuple[str, str, int]]:
 def deletion_lines(gone: Iterable[tuple[str, str, int]]) -> bytes:
     """Write what is gone: bucket, key and seen_at a line."""
     return json_lines({"bucket": bucket, "key": key, "seen_at": seen_at} for bucket, key, seen_at in gone)
+
+
+def without_image(failed: "Iterable[Failed]") -> "list[Failed]":
+    """Return those of which it is known that their object is gone, or is no image any more."""
+    return [item for item in failed if item.code not in UNKNOWN]
 
 
 def json_lines(objects: Iterable[dict[str, Any]]) -> bytes:

@@ -7,7 +7,18 @@ from handler.batch import one_by_one, parquet
 from handler.batch.parts import Parts, Result
 from handler.batch.pipeline import AHEAD, Pipeline
 from handler.batch.reader import Reader
-from handler.batch.rows import Embedded, Failed, Row, error_lines, read_plan
+from handler.batch.rows import (
+    ARCHIVED,
+    DENIED,
+    ENDED,
+    Embedded,
+    Failed,
+    Row,
+    deletion_lines,
+    error_lines,
+    read_plan,
+    without_image,
+)
 from handler.batch.store import Store
 from handler.endpoints import quantize
 from handler.errors import counted
@@ -108,6 +119,7 @@ def run(plan: str, work: Work, max_failed: float, again: bool = False, model: st
     _check_failures(plan, embedded, failed, max_failed)
     if failed:
         work.store.write(work.target("errors", partition, name, "jsonl"), error_lines(failed))
+    _outdate(work, work.target("deletions", partition, name, "jsonl"), failed)
     # The vectors come last: where they are, the shard is done.
     written = work.store.write_once(target, work.parquet(embedded))
     parts.remove()
@@ -130,9 +142,19 @@ def _look_again(results: list[Result], pipeline: Pipeline) -> None:
 
     Not where a worker of the same run failed a moment ago: an image that was replaced may be what ended it.
     """
-    places = [place for place, item in enumerate(results) if isinstance(item, Failed) and item.code != one_by_one.ENDED]
+    places = [place for place, item in enumerate(results) if isinstance(item, Failed) and item.code != ENDED]
     for place, result in zip(places, pipeline.embed([results[place].row for place in places]), strict=True):
         results[place] = result
+
+
+def _outdate(work: Work, target: str, failed: list[Failed]) -> None:
+    """Record that what runs before have of these images is outdated.
+
+    A millisecond before the listing: where the run is gone on with, or runs twice, an image that is whole by then has
+    a vector that is later.
+    """
+    if gone := without_image(failed):
+        work.store.write(target, deletion_lines((row.bucket, row.key, row.seen_at - 1) for row, _, _ in gone))
 
 
 def _failed_before(work: Work, errors: str) -> int:
@@ -143,9 +165,9 @@ def _failed_before(work: Work, errors: str) -> int:
 
 
 def _check_failures(plan: str, embedded: list[Embedded], failed: list[Failed], max_failed: float) -> None:
-    failed = [item for item in failed if item.code != "object_archived"]  # nothing is wrong with it
+    failed = [item for item in failed if item.code != ARCHIVED]  # nothing is wrong with it
     total = len(embedded) + len(failed)
-    if failed and all(item.code == "object_not_readable" for item in failed) and not embedded:
+    if failed and all(item.code == DENIED for item in failed) and not embedded:
         raise ShardError(
             f"{plan}: none of {counted(total, 'image')} may be read ({failed[0].message}): see the worker's role"
         )

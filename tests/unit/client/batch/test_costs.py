@@ -43,7 +43,7 @@ def test_a_million_images_cost_at_most_a_dollar_thirty_and_the_sum_is_that_of_it
         "Lambda requests": 1001 * 0.20 / 1_000_000,
         "state transitions": (3 * 1000 + 4) * 0.025 / 1000,
         "S3 GET": (1_000_000 + 3 * 1000) * 0.0004 / 1000,
-        "S3 PUT": (10 * 1000 + 10) * 0.005 / 1000,  # plan, vectors, errors and 7 parts of 128 a shard
+        "S3 PUT": (11 * 1000 + 10) * 0.005 / 1000,  # plan, vectors, errors, deletions and 7 parts of 128 a shard
         "S3 LIST": (1000 + 1 + 1000) * 0.005 / 1000,
         "S3 storage": 1_000_000 * (512 * 4 + 250) / 1024**3 * 0.023,
         "logs": 1000 * 12 * 1024 / 1024**3 * 0.50,

@@ -26,10 +26,8 @@ def made(tmp_path: Path) -> Iterator[World]:
         yield found
 
 
-def plan(made: World, keys: list[str], name: str = PLAN) -> None:
-    rows: list[dict[str, Any]] = [
-        {"bucket": SOURCE, "key": key, "size": 90, "seen_at": 1_700_000_000_000} for key in keys
-    ]
+def plan(made: World, keys: list[str], name: str = PLAN, seen_at: int = 1_700_000_000_000) -> None:
+    rows: list[dict[str, Any]] = [{"bucket": SOURCE, "key": key, "size": 90, "seen_at": seen_at} for key in keys]
     made.work.store.write(name, json_lines(rows))
 
 
