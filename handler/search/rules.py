@@ -1,7 +1,7 @@
 """What a field of a search may hold: numbers, names of objects, times, vectors, and filters made of them."""
 
 import math
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from handler.errors import ApiError, shorten
@@ -12,6 +12,7 @@ from handler.settings import Settings
 MAX_DIMENSIONS = 65_536  # of a vector in a request; the model's own number is compared later
 MAX_KEY_BYTES = 1_024  # S3's own limit
 MAX_NUMBER = 2**63 - 1
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NUMBER_SCHEMA = {"type": "number"}
 
 
@@ -106,7 +107,8 @@ class Moment:
         text = Scalar(str).read(value, param, settings)
         try:
             found = datetime.fromisoformat(text)
-            return int((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * 1000)
+            # In whole numbers: as a float, a time that a hit has may come out a millisecond early.
+            return ((found if found.tzinfo else found.replace(tzinfo=UTC)) - EPOCH) // timedelta(milliseconds=1)
         except (ValueError, OverflowError) as error:
             fix = "send ISO 8601, as 2026-11-27T12:00:00Z"
             raise ApiError("invalid_value", f"{param} is {shorten(text)}: {fix}", param) from error

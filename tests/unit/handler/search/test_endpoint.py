@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from handler.search.lance import LanceIndex
 from tests.unit.fake_bundle import FIRST, SECOND, data_uri, image_bytes
-from tests.unit.search_world import SearchFunction
+from tests.unit.search_world import SearchFunction, item
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 COLORS = {"red.png": RED, "green.png": GREEN, "blue.png": BLUE, "white.png": WHITE}
@@ -33,6 +34,18 @@ def keys(answer: tuple[int, Any]) -> list[str]:
     status, body = answer
     assert status == 200, body
     return [hit["key"] for hit in body["data"]]
+
+
+@pytest.mark.parametrize("modified", [1_091_570_428_843, 549_416_915_647, 2_190_822_590_851])
+def test_the_time_that_a_hit_has_finds_it(filled: SearchFunction, tmp_path: Path, modified: int) -> None:
+    index = LanceIndex(str(tmp_path / "index"))
+    index.put([item("2004.png", [1, 0, 0, 1], 1, last_modified=modified)], index.about())
+    (hit,) = filled.search({"query": "a", "filter": {"bucket": "photos"}})[1]["data"]
+    time = hit["metadata"]["last_modified"]
+    assert datetime.fromisoformat(time) == datetime.fromtimestamp(modified // 1000, UTC).replace(
+        microsecond=modified % 1000 * 1000
+    )
+    assert keys(filled.search({"query": "a", "filter": {"last_modified": {"gte": time, "lte": time}}})) == ["2004.png"]
 
 
 def cosine(one: Any, other: Any) -> float:
