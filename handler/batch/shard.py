@@ -1,6 +1,8 @@
 """One shard: a plan file in, errors and one Parquet file out. Where the Parquet file is, the shard is done."""
 
+import json
 import re
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from handler.batch import one_by_one, parquet
@@ -108,6 +110,7 @@ def run(plan: str, work: Work, max_failed: float, again: bool = False, model: st
     prefix = work.target("parts", partition, name, "npz").removesuffix(".npz") + "/"
     parts = Parts(work.store, prefix, work.settings.of_vectors)
     if work.store.exists(target):
+        _check_settings(work, target)
         parts.remove()  # of a worker that was killed between the two
         before = _failed_before(work, work.target("errors", partition, name, "jsonl"))
         return {"shard": name, "skipped": True, **({"failed_before": before} if before else {})}
@@ -135,6 +138,23 @@ def _check_model(plan: str, work: Work, model: str | None) -> None:
             f"{plan}: the run began with bundle {model}, and {ours} was deployed since: start the run again (`batch "
             "start` with its --run; a redrive would go on with the old one), and all of it is embedded by the new one"
         )
+
+
+def _check_settings(work: Work, target: str) -> None:
+    """Raise ShardError where what is done was embedded by other settings: one run's vectors would not fit together."""
+    try:
+        theirs, ours = parquet.about(work.store.read(target))["settings"], work.settings.of_vectors
+    except ValueError as error:
+        raise ShardError(f"{target}: {error}: remove it, and start the run again under its name") from error
+    if other := [name for name, value in ours.items() if theirs.get(name) != value]:
+        raise ShardError(
+            f"{target} was embedded with {_told(theirs, other)}, and now it is {_told(ours, other)}: set it back, "
+            "or start a run of another name, which embeds all images anew"
+        )
+
+
+def _told(settings: dict[str, Any], names: Iterable[str]) -> str:
+    return ", ".join(f"{name}={json.dumps(settings.get(name))}" for name in names)
 
 
 def _look_again(results: list[Result], pipeline: Pipeline) -> None:

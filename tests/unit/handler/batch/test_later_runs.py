@@ -1,4 +1,4 @@
-"""A run after others: what they have of an image that is gone, or is none any more, is outdated."""
+"""A run after others, or gone on with: what they have of an image that is gone, or is none any more, is outdated."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from handler.batch import shard
+from handler.batch.shard import ShardError
 from tests.unit.batch_world import OUTPUT, SOURCE, World, newest, png, world
 from tests.unit.handler.batch.test_shard import DONE, PLAN, plan, refuse
 
@@ -48,3 +49,19 @@ def test_an_image_that_is_whole_again_when_its_run_goes_on_has_its_vector(made: 
     assert shard.run(PLAN, made.work, 1.0) == {**DONE, "embedded": 2, "failed": 0}
 
     assert sorted(newest(made.download(tmp_path))) == ["a.png", "b.png"]
+
+
+def test_a_run_that_is_gone_on_with_by_other_settings_of_vectors_is_refused(made: World, tmp_path: Path) -> None:
+    made.put("a.png", png(1))
+    plan(made, ["a.png"])
+    shard.run(PLAN, made.work, 0.5)
+    (name,) = made.names("vectors/")
+    turned = made.work._replace(settings=made.work.settings._replace(exif_orientation=True))
+
+    with pytest.raises(ShardError, match=f"{name} .*exif_orientation=false, and now .*=true: .*run of another name"):
+        shard.run(PLAN, turned, 0.5)
+    assert shard.run(PLAN, made.work, 0.5) == {"shard": "00000000", "skipped": True}
+
+    made.work.store.write(name, b"PAR1 of half a file")
+    with pytest.raises(ShardError, match=f"{name}: .*not all of one: remove it"):
+        shard.run(PLAN, made.work, 0.5)
