@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from selenium.webdriver.common.keys import Keys
 
 from tests.clients.browser import DESKTOP, PHONE, Browser
+from tests.clients.conftest import data_uri
 from tests.clients.gateway import KEY, Gateway
 from tests.clients.indexed import NAMES, SCORES, Indexed, opened, server, shows
 from tests.clients.test_playground import copied
@@ -61,6 +63,30 @@ def test_an_image_is_dropped_and_words_are_added_and_taken_away(tab: Browser, in
 
     tab.find("#search-prefix").send_keys("no such", Keys.ENTER)
     tab.wait(lambda: tab.find("#found-about").text == "No image's name begins with purple/no such.", "that none does")
+
+
+def test_a_large_photo_that_exif_turns_is_searched_by_as_the_index_has_it(
+    tab: Browser, indexed: Indexed, tmp_path: Path
+) -> None:
+    image = Image.open(indexed.folder / "red" / "heart 图.png").convert("RGB").resize((1536, 1536))
+    noise = np.random.default_rng(1).integers(-25, 25, (1536, 1536, 3))
+    image = Image.fromarray(np.clip(np.asarray(image) + noise, 0, 255).astype(np.uint8))
+    exif = Image.Exif()
+    exif[0x0112] = 3  # a phone held upside down
+    image.save(tmp_path / "photo.jpg", exif=exif, quality=95)
+    stored = (tmp_path / "photo.jpg").read_bytes()
+    assert len(stored) > 700_000
+    image.transpose(Image.Transpose.ROTATE_180).save(tmp_path / "upright.jpg", quality=95)
+    as_stored, upright = (
+        indexed.embed({"image": data_uri(one)}) for one in (stored, (tmp_path / "upright.jpg").read_bytes())
+    )
+    expected = dict(indexed.nearest(as_stored))
+    assert max(abs(score - expected[key]) for key, score in indexed.nearest(upright)) > 0.1
+
+    tab.drop("#search-form", tmp_path / "photo.jpg")
+    tab.wait(lambda: len(tab.all("#hits .like")) == 24, "hits")
+    found = dict(zip(tab.run(NAMES), map(float, tab.run(SCORES)), strict=True))
+    assert found == pytest.approx({key: expected[key] for key in found}, abs=0.03)  # it was scaled down
 
 
 def test_with_the_keyboard_alone_images_like_a_hit_are_found(tab: Browser, indexed: Indexed) -> None:

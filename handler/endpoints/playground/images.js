@@ -47,6 +47,18 @@ function asShown(items) {
   return items.some(mayBeTurned) ? { exif_orientation: true } : {};
 }
 
+// A browser turns what it scales down, as EXIF says. Where the index has photos as they are stored, so is one that is
+// searched by: it loses the mark of its EXIF segment.
+async function asIndexed(file) {
+  if (about.settings.exif_orientation || file.type !== "image/jpeg" || file.size <= LARGE_BYTES) return file;
+  const bytes = new Uint8Array(await file.arrayBuffer());
+  const SEGMENT = 0xff, APP1 = 0xe1, PIXELS = 0xda; // ITU T.81, B.1.1.3
+  for (let at = 2; bytes[at] === SEGMENT && bytes[at + 1] !== PIXELS; at += 2 + bytes[at + 2] * 256 + bytes[at + 3]) {
+    if (bytes[at + 1] === APP1 && bytes[at + 4] === "E".charCodeAt()) bytes[at + 4] = 0;
+  }
+  return new File([bytes], file.name, { type: file.type });
+}
+
 const isHeic = (file) => /hei[cf]/i.test(file.type) || /\.(hei[cf]|hif)$/i.test(file.name);
 
 function unreadable(file) {

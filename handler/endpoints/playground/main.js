@@ -14,7 +14,7 @@ let latest = 0; // number of the image that was given last: a small one is read 
 async function takeForSearch(files) {
   const turn = (latest += 1);
   const taken = [];
-  const problems = await addFiles(taken, files.slice(0, 1));
+  const problems = await addFiles(taken, await Promise.all(files.slice(0, 1).map(asIndexed)));
   if (turn !== latest) return [];
   if (taken.length) await searchBy({ ...taken[0], query: { image: taken[0].uri } });
   return problems;
