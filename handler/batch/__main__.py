@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -96,10 +96,10 @@ def _image_formats() -> tuple[str, ...]:
 def _run(options: argparse.Namespace) -> int:
     store = Directory(options.output)
     before = planned(store, options.run)
+    _check_sources(options, _sources(store))
     since = (lambda: _since(store, options)) if options.changes else None
     found = plan(options.source, store, options.run, options.shard_size, _image_formats, since)
-    if not _is(options.source, found["source"]):
-        raise StartError(f"run {options.run!r} in {options.output} is of {found['source']}: give another --run")
+    _check_sources(options, {found["source"]})  # of two at once the other may have planned this run
     _print_plan(found)
     if before and not before.get("changes"):  # whose plan has a part of the folder
         _print_changes(options, store, found)
@@ -128,6 +128,26 @@ def _embed(options: argparse.Namespace, names: list[str]) -> int:
             file=sys.stderr,
         )
     return 1 if totals["shards_failed"] else 3 if totals["failed"] or totals["failed_before"] else 0
+
+
+def _sources(store: Directory) -> set[str]:
+    """Return the folders that runs of this output are of; a bucket's images have another name than any file."""
+    found = set[str]()
+    for run in store.folders("runs/"):
+        with suppress(StartError):  # no plan of a folder
+            if (summary := planned(store, run)) and not summary["source"].startswith("s3://"):
+                found.add(summary["source"])
+    return found
+
+
+def _check_sources(options: argparse.Namespace, sources: set[str]) -> None:
+    """Raise StartError for an output of another folder: files of one name below both would be one image."""
+    for source in sorted(sources):
+        if not _is(options.source, source):
+            raise StartError(
+                f"{_printable(options.output)} has the images of {source}, and one output holds one folder: a name "
+                "that both have would be one image. Give another --output"
+            )
 
 
 def _since(store: Directory, options: argparse.Namespace) -> Since:

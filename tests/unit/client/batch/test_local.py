@@ -180,7 +180,7 @@ def test_a_run_of_another_folder_is_not_gone_on_with(repository: Path) -> None:
     ended(repository, "start", "photos")
     status, out, err = ended(repository, "start", "slowly")
     assert (status, out) == (1, "")
-    assert f"run local in vectors is of {repository / 'photos'}: give another --run" in err
+    assert f"run local in vectors is of {repository / 'photos'}: give another --output" in err
 
 
 def test_an_output_with_several_runs_asks_which(repository: Path) -> None:

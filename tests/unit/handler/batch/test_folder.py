@@ -94,8 +94,19 @@ def test_a_share_that_is_none_and_a_run_of_another_folder_are_told(
     assert "set it to a number from 0 to 1" in capsys.readouterr().err
     plan(source, Directory(output), "local", 2)
     other = photos(tmp_path / "other")
-    assert command.main([str(other), "--output", str(output)]) == 1
-    assert "give another --run" in capsys.readouterr().err
+    for run in ("local", "second"):  # a search would find one of two images that have one name below their folders
+        assert command.main([str(other), "--output", str(output), "--run", run]) == 1
+        assert f"out has the images of {source}" in (said := capsys.readouterr().err)
+        assert "Give another --output" in said
+    assert not (output / "runs" / "second").exists()
+
+
+def test_a_folder_may_lie_beside_what_came_from_a_bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    of_bucket = {"shards": 1, "images": 1, "left_out": 0, "links": 0, "source": "s3://photos/2026/"}
+    Directory(tmp_path / "out").write("runs/first/plan.json", json.dumps(of_bucket).encode())
+    Directory(tmp_path / "out").write("runs/other/plan.json", b"no plan")
+    done(photos(tmp_path / "photos"), tmp_path / "out", monkeypatch, [])
+    assert (tmp_path / "out" / "runs" / "local" / "plan.json").exists()
 
 
 @pytest.mark.parametrize(("formats", "images"), [((), 1), (("heic",), 2), (("avif", "heic"), 3)])

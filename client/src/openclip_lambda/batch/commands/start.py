@@ -146,7 +146,7 @@ def _folder(options: argparse.Namespace, source: Path, run: str) -> int:
         arguments.append("--changes")
     planned = results.plan(Directory(output), run)
     if planned and not _is(source, planned.source):
-        raise ClientError(f"run {run} in {output} is of {planned.source}: give another --run, or another --output")
+        raise ClientError(f"run {run} in {output} is of {planned.source}: give another --output")
     place, bundle = Directory(output), functools.partial(local.bundle_of, options.bundle)
     try:
         with tqdm(unit="image", disable=True if options.json else None) as bar:
