@@ -58,11 +58,20 @@ def finished(place: Place, run: str) -> list[Entry]:
 
 
 def failures(place: Place, run: str | None, keys: int) -> list[Failed]:
-    """Count what could not be embedded by code, the most frequent first; of each code the first `keys` are kept."""
+    """Count what could not be embedded by code, the most frequent first; of each code the first `keys` are kept.
+
+    An image counts once, as in the latest run that failed at it: each run of changes tries again what failed before.
+    """
     partitions = [run] if run else _partitions(place)
-    names = [(part, entry.name) for part in partitions for entry in _of_newest_model(place, part)["errors"]]
+    files = [(part, _of_newest_model(place, part)["errors"]) for part in partitions]
+    files.sort(key=lambda found: -max((entry.modified for entry in found[1]), default=0.0))
+    names = [(part, entry.name) for part, entries in files for entry in entries]
     table: dict[str, Failed] = {}
+    counted = set[int]()  # hashes: of 10^8 images a million may have failed
     for line in _lines(place, names):
+        if (name := hash((line["bucket"], line["key"]))) in counted:
+            continue
+        counted.add(name)
         row = table.get(line["code"]) or Failed(line["code"], 0, line["message"], [])
         if len(row.keys) < keys:
             row.keys.append({name: line[name] for name in ("run", "bucket", "key")})
