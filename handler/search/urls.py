@@ -38,4 +38,6 @@ def _client() -> Any:
     import boto3  # late: most searches ask for no URL
     from botocore.config import Config
 
-    return boto3.client("s3", config=Config(signature_version="s3v4"))
+    # By path, or boto3 names S3's global endpoint. From there a new bucket's region is a redirect, which ends the
+    # signature, and regions launched after March 2019 are refused: AmazonS3, "Virtual hosting of buckets".
+    return boto3.client("s3", config=Config(signature_version="s3v4", s3={"addressing_style": "path"}))
