@@ -87,7 +87,7 @@ class Machine:
     def resume(self, latest: Execution) -> tuple[str, Execution]:
         """Go on with a run that ended: `redriven` where Step Functions can, else `started again` under its name."""
         with asking(self.arn):
-            if latest.redrive == REDRIVE:
+            if latest.redrive == REDRIVE and not self._redeployed(latest):
                 try:
                     self._client.redrive_execution(executionArn=latest.arn)
                     return "redriven", self._described(latest.arn)
@@ -113,6 +113,14 @@ class Machine:
                 for child in self._client.list_executions(**asked)["executions"]:
                     told.append(_reason(self._client.describe_execution(executionArn=child["executionArn"])))
         return told
+
+    def _redeployed(self, execution: Execution) -> bool:
+        """Tell whether the machine was changed since: a redrive keeps its definition, which names the bundle."""
+        with self._optional():
+            now = self._client.describe_state_machine(stateMachineArn=self.arn)
+            then = self._client.describe_state_machine_for_execution(executionArn=execution.arn)
+            return bool(now["definition"] != then["definition"])
+        return False
 
     def _map_run(self, execution: Execution) -> str | None:
         listed = self._client.list_map_runs(executionArn=execution.arn).get("mapRuns")

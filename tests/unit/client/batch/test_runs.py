@@ -91,21 +91,46 @@ def test_counts_rate_and_dollars_are_of_the_map_run(account: Account, stubbed: t
     assert "0:01:40, 40.0 images a second, 0:02:30 left" in status.lines(seen)[1]
 
 
-def test_a_run_that_step_functions_can_take_up_is_redriven(stubbed: tuple[Machine, Stubber]) -> None:
+def definitions(machine: Machine, stub: Stubber, now: str, then: str) -> None:
+    facts = {"name": "batch", "roleArn": "arn:aws:iam::123456789012:role/batch", "stateMachineArn": machine.arn}
+    made = {"type": "STANDARD", "creationDate": datetime.now(UTC)}
+    stub.add_response("describe_state_machine", {**facts, **made, "definition": now}, {"stateMachineArn": machine.arn})
+    of = {**facts, "updateDate": datetime.now(UTC), "definition": then}
+    stub.add_response("describe_state_machine_for_execution", of, {"executionArn": EXECUTION})
+
+
+def started_again(stub: Stubber) -> None:
+    looked_up(stub)  # whether it runs is asked once more
+    stub.add_response("start_execution", {"executionArn": EXECUTION + "9", "startDate": datetime.now(UTC)})
+    stub.add_response("describe_execution", described(status="RUNNING"), {"executionArn": EXECUTION + "9"})
+
+
+@pytest.mark.parametrize("may_look", [True, False])
+def test_a_run_that_step_functions_can_take_up_is_redriven(stubbed: tuple[Machine, Stubber], may_look: bool) -> None:
     machine, stub = stubbed
     found = latest(machine, stub, redriveStatus="REDRIVABLE")
+    if may_look:
+        definitions(machine, stub, '{"model": "0123456789ab"}', '{"model": "0123456789ab"}')
+    else:
+        stub.add_client_error("describe_state_machine", "AccessDeniedException")
     stub.add_response("redrive_execution", {"redriveDate": datetime.now(UTC)}, {"executionArn": EXECUTION})
     stub.add_response("describe_execution", described(status="RUNNING"), {"executionArn": EXECUTION})
     how, execution = machine.resume(found)
     assert (how, execution.status, execution.arn) == ("redriven", "RUNNING", EXECUTION)
 
 
+def test_a_run_of_a_bundle_that_was_replaced_since_is_started_again(stubbed: tuple[Machine, Stubber]) -> None:
+    machine, stub = stubbed
+    found = latest(machine, stub, redriveStatus="REDRIVABLE")
+    definitions(machine, stub, '{"model": "ba9876543210"}', '{"model": "0123456789ab"}')
+    started_again(stub)
+    assert machine.resume(found)[0] == "started again"
+
+
 def test_one_that_it_cannot_take_up_any_more_is_started_again(stubbed: tuple[Machine, Stubber]) -> None:
     machine, stub = stubbed
     found = latest(machine, stub, redriveStatus="REDRIVABLE")
+    definitions(machine, stub, "{}", "{}")
     stub.add_client_error("redrive_execution", "ExecutionNotRedrivable")
-    looked_up(stub)  # whether it runs is asked once more
-    again = {"executionArn": EXECUTION + "9", "startDate": datetime.now(UTC)}
-    stub.add_response("start_execution", again)
-    stub.add_response("describe_execution", described(status="RUNNING"), {"executionArn": EXECUTION + "9"})
+    started_again(stub)
     assert machine.resume(found)[0] == "started again"
