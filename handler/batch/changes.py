@@ -29,10 +29,14 @@ class Look(NamedTuple):
 
 
 class Changes:
-    """Compares files with how they were; counts what is new, changed and unchanged."""
+    """Compares files with how they were; counts what is new, changed and unchanged.
 
-    def __init__(self, known: dict[str, Look]) -> None:
+    `latest` is the latest look at any of them, in milliseconds since 1970: by a clock that was ahead, it is to come.
+    """
+
+    def __init__(self, known: dict[str, Look], latest: int = 0) -> None:
         self._known = known
+        self.latest = latest
         self._found = set[str]()
         self._changed = set[str]()
 
@@ -92,7 +96,7 @@ def embedded_before(store: Directory, runs: Iterable[str], model: str, settings:
 
     `model` is as in the names of the vectors. What was deleted since, or has no vector, counts as new.
     """
-    known, seen_at = dict[str, Look](), dict[str, int]()
+    known, seen_at, latest = dict[str, Look](), dict[str, int](), 0
     for run in runs:
         for name, data in _files(store, f"vectors/model={model}/run={run}/", ".parquet"):
             try:
@@ -102,13 +106,15 @@ def embedded_before(store: Directory, runs: Iterable[str], model: str, settings:
             if {**about["settings"], **settings} != about["settings"]:
                 continue
             for row, _, size, modified, *_ in rows:
+                latest = max(latest, row.seen_at)
                 if row.seen_at >= seen_at.get(row.key, 0):
                     known[row.key], seen_at[row.key] = Look(size, modified), row.seen_at
     for _, data in _files(store, f"deletions/model={model}/", ".jsonl"):
         for _, key, at in read_deletions(data):
+            latest = max(latest, at)
             if key in known and at >= seen_at[key]:
                 del known[key]
-    return Changes(known)
+    return Changes(known, latest)
 
 
 def _files(store: Directory, folder: str, ending: str) -> Iterator[tuple[str, bytes]]:

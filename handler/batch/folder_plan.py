@@ -92,7 +92,9 @@ def _written(
     source: Path, store: Directory, prefix: str, shard_size: int, taken: tuple[str, ...], changes: Changes | None
 ) -> dict[str, Any]:
     """Write the plan files, and return the summary."""
-    listed_at, shards, images, size = now(), 0, 0, 0
+    shards, images, size = 0, 0, 0
+    # The latest look counts: also behind one by a clock that was ahead then. One millisecond is for what is outdated.
+    listed_at = max(now(), changes.latest + 2 if changes else 0)
     rows: list[dict[str, Any]] = []
     left_out: list[Path] = []
     links: list[Path] = []

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from handler.batch import __main__ as command
-from handler.batch import shard
-from handler.batch.reader import FolderReader, Found
+from handler.batch import folder_plan, shard
+from handler.batch.reader import FolderReader, Found, now
 from handler.batch.rows import Row
 from handler.batch.store import Directory
 from tests.unit.batch_world import newest, png, vector
@@ -137,6 +137,27 @@ def test_the_slower_of_two_listings_of_one_run_takes_nothing_away(
     monkeypatch.setattr(Directory, "write_once", overtaken)
     assert folder.run("--changes", "--run", "june") == 0
     assert folder.found()["1.png"] == pytest.approx(vector(101))
+
+
+def test_a_clock_that_was_ahead_hides_no_change(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    ahead = now() + 8 * 3_600_000  # as of a machine with two systems, one of which takes its clock for local time
+    with monkeypatch.context() as patched:
+        patched.setattr(folder_plan, "now", lambda: ahead)
+        folder.put("6.png", 6)
+        folder.put("7.png", 7)
+        assert folder.run("--changes") == 0
+        folder.put("8.png", 8)
+        (folder.photos / "7.png").unlink()
+        assert folder.run("--changes") == 0
+    folder.put("6.png", 60, 1_700_000_001)
+    folder.put("7.png", 70)
+    (folder.photos / "8.png").unlink()
+    assert folder.run("--changes") == 0
+    found = folder.found()
+    assert sorted(found) == [f"{number}.png" for number in range(8)]
+    assert [found[name] for name in ("6.png", "7.png")] == [pytest.approx(vector(60)), pytest.approx(vector(70))]
+    assert folder.run("--changes") == 0
+    assert folder.read == []
 
 
 def test_other_settings_of_vectors_embed_all_anew(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
