@@ -51,7 +51,9 @@ function asShown(items) {
 // searched by: it loses the mark of its EXIF segment.
 async function asIndexed(file) {
   if (about.settings.exif_orientation || file.type !== "image/jpeg" || file.size <= LARGE_BYTES) return file;
-  const bytes = new Uint8Array(await file.arrayBuffer());
+  const data = await file.arrayBuffer().catch(() => null); // it was removed since: told where it is read next
+  if (!data) return file;
+  const bytes = new Uint8Array(data);
   const SEGMENT = 0xff, APP1 = 0xe1, PIXELS = 0xda; // ITU T.81, B.1.1.3
   for (let at = 2; bytes[at] === SEGMENT && bytes[at + 1] !== PIXELS; at += 2 + bytes[at + 2] * 256 + bytes[at + 3]) {
     if (bytes[at + 1] === APP1 && bytes[at + 4] === "E".charCodeAt()) bytes[at + 4] = 0;
