@@ -22,7 +22,7 @@ SHOWN = {
 def show(model: str, made: Certificate) -> None:
     """Print the figures in percent, each with its interval, and what each output loses to open_clip."""
     said = "captions" if made.kind == "pairs" else f"classes as {', '.join(repr(one) for one in made.templates)}"
-    sample = f" of {made.given:,}" if made.given > made.images + made.left_out else ""
+    sample = f" of {made.given:,}" if made.given > made.images else ""
     print(f"\n{model} on {made.data}: {made.images:,}{sample} images, {made.texts:,} {said}")
     columns.show(
         ("measured", "of", "%", f"{made.confidence:.0%} interval", "lost to open_clip", "interval"),

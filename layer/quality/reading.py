@@ -90,13 +90,17 @@ def _table(place: Path, columns: tuple[str | None, str | None]) -> tuple[list[tu
     header = text.partition("\n")[0]
     delimiter = max(",\t;|", key=header.count)
     rows = csv.reader(io.StringIO(f"{text}\n{END}"), delimiter=delimiter)
+    lines = text.split("\n")
     names = [name.strip() for name in next(rows, [])]
     image = _column(names, columns[0], IMAGE_COLUMNS, "--image-column")
     caption = _column(names, columns[1], CAPTION_COLUMNS, "--caption-column")
     found, left_out = [], []
-    for number, row in _numbered(rows):
+    for number, row in _numbered(rows, lines, delimiter):
         if len(row) <= max(image, caption):
             left_out.append(LeftOut(f"{place.name} line {number}", f"has {len(row)} columns of {len(names)}"))
+        elif any(value.strip() for value in row[len(names) :]):  # the caption's first part is another caption
+            reason = f"has {len(row)} columns of {len(names)}: put a text with {delimiter!r} in it into quotation marks"
+            left_out.append(LeftOut(f"{place.name} line {number}", reason))
         elif not (row[image].strip() and row[caption].strip()):
             left_out.append(LeftOut(f"{place.name} line {number}", "has no image or no caption"))
         else:
@@ -104,22 +108,30 @@ def _table(place: Path, columns: tuple[str | None, str | None]) -> tuple[list[tu
     return found, left_out
 
 
-def _numbered(rows: "Iterator[list[str]]") -> Iterator[tuple[int, list[str]]]:
-    """Yield each row that is not blank with the line that it ends on.
+def _numbered(rows: "Iterator[list[str]]", lines: Sequence[str], delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield each row of `lines` that is not blank with the line that it ends on.
 
-    Raises ValueError where a quotation mark is open to the end: all lines after it would be one caption.
+    Raises ValueError where a quotation mark is open to the end or to the next row's: a caption would hold all between.
     """
     line: int = rows.line_num  # type: ignore[attr-defined]
     for row in rows:
-        if row and row[-1].endswith(END):
-            if row != [END]:
-                raise ValueError(
-                    f"line {line + 1} has a quotation mark that nothing closes: close it, or write it twice"
-                )
+        last = row and row[-1].endswith(END)
+        if last and row == [END]:
             return
-        line = rows.line_num  # type: ignore[attr-defined]
+        end: int = rows.line_num  # type: ignore[attr-defined]
+        if last or (end > line + 1 and not _is_closed(lines[line:end], delimiter)):
+            raise ValueError(f"line {line + 1} has a quotation mark that nothing closes: close it, or write it twice")
+        line = end
         if row:
             yield line, row
+
+
+def _is_closed(lines: Sequence[str], delimiter: str) -> bool:
+    """Tell whether the quotation marks of a row of several lines end where a column does."""
+    try:
+        return bool(list(csv.reader(io.StringIO("\n".join(lines)), delimiter=delimiter, strict=True)))
+    except csv.Error:
+        return False
 
 
 def _column(names: Sequence[str], asked: str | None, known: Sequence[str], option: str) -> int:

@@ -11,13 +11,14 @@ import pytest
 from PIL import Image
 
 from layer.bundle import manifest
+from layer.cli import quality_table
 from layer.cli.parser import main
 from layer.errors import EvaluationError
 from layer.gate.settings import Evaluation
 from layer.quality import evaluate, sides
 from layer.quality.certificate import certify
 from layer.quality.chart import draw
-from layer.quality.data import Data
+from layer.quality.data import Data, LeftOut
 from layer.quality.embedding import Embedded, embed, of_handler, of_open_clip
 from layer.sources.prepared.chosen import Options
 from layer.spec import Spec, Target
@@ -145,6 +146,18 @@ def test_it_is_written_beside_others_shown_drawn_and_kept(
     assert manifest.with_quality_of(another, bundle).models[0].quality is None, "the figures are of another model"
     with pytest.raises(EvaluationError, match="has no model 'x': it has acme/clip"):
         evaluate.evaluate(bundle, "x", [data], places(tmp_path))
+
+
+def test_a_sample_is_told_also_where_rows_were_left_out(
+    data: Data, bundle: Path, tmp_path: Path, given: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given(vectors(), vectors())
+    missing = tuple(LeftOut(f"{number}.png", "is not there") for number in range(50))
+
+    made, _ = certify(bundled(bundle, tmp_path), replace(data, given=COUNT + 20, left_out=missing))
+    quality_table.show("acme/clip", made)
+
+    assert f"acme/clip on mine.csv: {COUNT} of {COUNT + 20} images, " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("bound", "refused"), [(0.002, True), (0.9, False), (None, False)])

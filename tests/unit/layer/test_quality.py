@@ -153,6 +153,22 @@ def test_images_of_the_same_bytes_are_one_and_bad_rows_are_listed(tmp_path: Path
     ]
 
 
+@pytest.mark.parametrize("delimiter", [",", "\t"])
+def test_a_caption_that_its_delimiter_cuts_is_left_out_and_not_half_of_it_measured(
+    tmp_path: Path, delimiter: str
+) -> None:
+    images(tmp_path, "a.png", "b.png", "c.png")
+    rows = [["image", "caption"], ["a.png", "one", " on a mat"], ["b.png", '"two\nlines"', " "], ["c.png", '"a" b']]
+    (tmp_path / "c.csv").write_text("".join(delimiter.join(row) + "\n" for row in rows))
+
+    data = reading.pairs(tmp_path / "c.csv")
+
+    assert data.texts == ("two\nlines", "a b"), "a blank column at the end cuts nothing off"
+    [left] = data.left_out
+    assert left.what == "c.csv line 2"
+    assert left.reason == f"has 3 columns of 2: put a text with {delimiter!r} in it into quotation marks"
+
+
 def test_a_folder_has_a_txt_beside_each_image_with_a_caption_a_line(tmp_path: Path) -> None:
     images(tmp_path, "deep/a.jpg", "b.png", "lonely.png")
     (tmp_path / "deep" / "a.txt").write_text("one\n\n two \n")
@@ -187,6 +203,8 @@ def test_classes_are_folders(tmp_path: Path) -> None:
         ("", "the columns are none"),
         ("image,caption\nx.png,y\n", "has no image that can be used"),
         ("image,caption\n\0,y\n", "NUL"),
+        ('image,caption\na.png,"one\nb.png,two\n', "line 2 has a quotation mark that nothing closes"),
+        ('image,caption\na.png,x\na.png,"one\nb.png,"two"\n', "line 3 has a quotation mark that nothing closes"),
     ],
 )
 def test_a_table_that_cannot_be_used_is_refused_with_the_fix(tmp_path: Path, table: str, says: str) -> None:
