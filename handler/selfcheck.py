@@ -48,6 +48,11 @@ def _report(given: list[str] | None) -> dict[str, Any]:
     arguments = parser.parse_args(given)
     if arguments.bundle:
         os.environ["OPENCLIP_BUNDLE_DIR"] = arguments.bundle
+    with contextlib.redirect_stdout(sys.stderr):  # what code of the deployment's own prints is no part of the report
+        return _checked(arguments)
+
+
+def _checked(arguments: argparse.Namespace) -> dict[str, Any]:
     from handler import app  # after the environment: importing it reads the settings
 
     if arguments.requests:

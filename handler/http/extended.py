@@ -1,7 +1,6 @@
 """Code of the deployment's own around a request: its routes, its authentication, its metrics."""
 
 import json
-import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
 DIRECT = "openclip"  # a key of an event that no gateway sends: who sends it may invoke the function itself
 NAME = re.compile(r"[!-~]{1,128}")  # of a caller
 METRIC = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
+MOST = 2**360  # of a value: CloudWatch drops what is beyond it, and what is no number
 MOST_METRICS = 20  # names of an execution environment, ever: CloudWatch bills each by the month
 HEADER = re.compile(r"[a-z0-9-]{1,64}")
 _names: set[str] = set()
@@ -158,8 +158,8 @@ def _checked(extension: Extension, found: Any) -> dict[str, float]:
     for name, value in found.items():
         if not isinstance(name, str) or not METRIC.fullmatch(name) or name.lower() in OURS:
             failed(extension, "metrics", f"the name {name!r:.80}: take letters, digits and _, and no name of ours")
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            failed(extension, "metrics", f"{name}, which is not a finite number")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not -MOST <= value <= MOST:
+            failed(extension, "metrics", f"{name}, which is not an int or a float from -2^360 to 2^360")
     if len(_names | found.keys()) > MOST_METRICS:
         failed(extension, "metrics", f"more than {MOST_METRICS} names: CloudWatch bills each of them by the month")
     _names.update(found)

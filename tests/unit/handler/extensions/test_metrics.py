@@ -47,6 +47,9 @@ def test_a_metric_is_in_the_line_in_cloudwatch_s_format(
         "{'A': 'text'}",
         "{'A': True}",
         "{'A': float('inf')}",
+        "{'A': float('nan')}",
+        "{'A': 2.0**361}",  # CloudWatch takes up to 2^360
+        "{'A': -(10**400)}",  # no float holds it
         "{f'M{n}': n for n in range(21)}",
         "1 / 0",
     ],
