@@ -17,6 +17,12 @@ from devserver.server import RequestHandler
 from handler.errors import StartError
 
 
+class Server(ThreadingHTTPServer):
+    """A thread for each connection. Many may wait to be accepted: of a burst, the default of 5 resets the others."""
+
+    request_queue_size = 1024  # Linux takes no more than net.core.somaxconn of it
+
+
 def main(arguments: list[str] | None = None, prog: str = "python -m devserver") -> int:
     """Serve until SIGTERM or SIGINT, letting a running invocation end. Returns the exit status."""
     return run(lambda: _command(arguments, prog), (StartError,))
@@ -57,7 +63,7 @@ def _command(arguments: list[str] | None, prog: str) -> int:
         os.environ["OPENCLIP_SEARCH"] = "true"  # the playground's tab
     if options.extensions:
         os.environ["OPENCLIP_EXTENSIONS"] = str(options.extensions)
-    server = ThreadingHTTPServer((options.host, options.port), RequestHandler)  # before a model is loaded in vain
+    server = Server((options.host, options.port), RequestHandler)  # before a model is loaded in vain
     if options.function:
         RequestHandler.remote = options.function
     else:
@@ -87,7 +93,7 @@ def _stop_at_once(*_: object) -> None:
     os._exit(INTERRUPTED)
 
 
-def _load(server: ThreadingHTTPServer, options: argparse.Namespace) -> None:
+def _load(server: Server, options: argparse.Namespace) -> None:
     """Run the handler's init phase in this process. Raises StartError."""
     from handler.app import SERVICE  # after the arguments: importing it is the init phase
 

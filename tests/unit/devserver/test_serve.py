@@ -212,6 +212,18 @@ def test_its_older_name_starts_the_same_command(tmp_path: Path) -> None:
         assert ask(connect(process), "GET", "/v1/models")[0] == 200
 
 
+def test_all_of_many_connections_at_once_are_answered(server: subprocess.Popen[str]) -> None:
+    port = connect(server).port
+    clients = [http.client.HTTPConnection("127.0.0.1", port, timeout=SECONDS) for _ in range(100)]
+    server.send_signal(signal.SIGSTOP)  # none is accepted before the last has come
+    try:
+        for client in clients:
+            client.request("GET", "/v1/models")
+    finally:
+        server.send_signal(signal.SIGCONT)
+    assert [client.getresponse().status for client in clients] == [200] * len(clients)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_cleanly(server: subprocess.Popen[str], number: signal.Signals) -> None:
     connection = connect(server)
