@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,12 +53,13 @@ def _run(options: argparse.Namespace) -> None:
     if options.chart:
         _check_chart(options.chart)
     from layer.bundle.verify import check_files
-    from layer.files import apart, disk_errors, replace
+    from layer.files import apart, disk_errors
     from layer.files.directory_lock import held
+    from layer.files.replace import place
     from layer.quality import evaluate
     from layer.sources import lock
 
-    bundles = list(dict.fromkeys(map(replace.place, options.bundle or [BUNDLE])))
+    bundles = list(dict.fromkeys(map(place, options.bundle or [BUNDLE])))
     apart.refuse(options.cache, [(f"--bundle {one}", one) for one in bundles], apart.CHANGED, apart.CACHE)
     pins = lock.read(lock.lock_path(options.models))
     places = evaluate.Places(spec, pins, sources.of(options), options.cache)
@@ -107,7 +109,7 @@ def _asked(options: argparse.Namespace, of_spec: Evaluation | None) -> Evaluatio
         raise EvaluationError(
             "nothing to measure on: name your images with --pairs or --labels, or in [evaluate] of models.toml"
         )
-    return of_spec
+    return replace(of_spec, templates=named) if options.template else of_spec
 
 
 def _note(bundle: Path) -> None:

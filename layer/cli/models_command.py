@@ -1,9 +1,11 @@
 """`python -m layer models`: what models.toml names, what open_clip's registry has, and a guided choice."""
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from console.counts import counted
 from console.parser import Parser
 from layer.cli import sources
 from layer.cli.printer import printer
@@ -11,6 +13,8 @@ from layer.errors import RegistryError
 from layer.spec import CHOICES, DEFAULT_SPEC, read_spec
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from layer.registry.pick import Need
 
 NEEDS = ("languages", "max_dollars", "max_ms", "min_accuracy", "license", "architecture")
@@ -93,13 +97,36 @@ def _pick(options: argparse.Namespace) -> None:
     from layer.registry.pick import pick
 
     need = _need(options)
-    picked = pick(need, lambda repositories: sources.licenses(repositories, options))
+    unknown: dict[str, str] = {}
+
+    def ask(repositories: "Sequence[str]") -> dict[str, str]:
+        from layer.sources.licenses import UNKNOWN
+
+        stated = sources.licenses(repositories, options)
+        unknown.update({repo: said.removeprefix(UNKNOWN) for repo, said in stated.items() if said.startswith(UNKNOWN)})
+        return stated
+
+    picked = pick(need, ask)
+    if unknown:
+        _tell_unknown(unknown, bool(picked.choices))
     if not picked.choices:
         raise RegistryError(
             "no model is all of that, by what open_clip has published: ask for less, one option at a time "
             "(`python -m layer models --all` lists every model)"
         )
     printer(options).show_picked(need, picked)
+
+
+def _tell_unknown(unknown: "Mapping[str, str]", some: bool) -> None:
+    """Say that the hub did not answer for some repositories: what is not listed may have the license that is asked for.
+
+    Raises RegistryError where nothing is listed.
+    """
+    reason = next(iter(unknown.values()))
+    told = f"the licenses of {counted(len(unknown), 'model')} are not known: {reason}"
+    if not some:
+        raise RegistryError(told)
+    print(f"note: {told}", file=sys.stderr)
 
 
 def _need(options: argparse.Namespace) -> "Need":

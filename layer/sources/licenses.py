@@ -8,6 +8,8 @@ from layer.progress import bar
 from layer.sources.fetch import WORKERS
 from layer.sources.hub import repository
 
+UNKNOWN = "not known: "  # and then the reason, in the place of a license that the hub did not state
+
 
 def stated(repos: Collection[str], known: Mapping[str, str]) -> dict[str, str]:
     """Ask the hub for the license of each repository; where it cannot say, the reason stands in its place.
@@ -27,4 +29,4 @@ def _stated(repo: str) -> str:
     try:
         return repository(repo, None).license or "not stated"
     except FetchError as error:
-        return f"not known: {error}"
+        return f"{UNKNOWN}{error}"

@@ -3,12 +3,14 @@
 import csv
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from benchmarks import cost as measured_cost
 from layer.cli.parser import main
+from layer.errors import FetchError
 from layer.registry import cost, pick, published, table
 from layer.registry.pick import Need
 
@@ -151,6 +153,26 @@ def test_a_license_is_asked_of_the_hub_and_kept_to() -> None:
     assert [one.pair.name for one in picked.choices] == ["ViT-B-16-SigLIP-256"]
     assert 0 < len(asked) <= pick.ASKED
     assert "license Apache-2.0" in picked.choices[0].reasons
+
+
+@pytest.mark.parametrize("answered", [False, True])
+def test_a_hub_that_does_not_answer_is_told_and_not_taken_for_other_licenses(
+    answered: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def repository(repo: str, revision: str | None) -> Any:
+        if answered and repo == "timm/ViT-B-16-SigLIP-256":
+            return SimpleNamespace(license="apache-2.0")
+        raise FetchError(f"{repo} cannot be reached: check the network")
+
+    monkeypatch.setattr("layer.sources.licenses.repository", repository)
+
+    assert main(["models", "--pick", "--license", "apache-2.0", "--max-dollars", "3"]) == (0 if answered else 1)
+
+    told = capsys.readouterr()
+    assert ("ViT-B-16-SigLIP-256" in told.out) == answered
+    [line] = [line for line in told.err.splitlines() if "are not known" in line]
+    assert line.startswith("note: the licenses of " if answered else "error: the licenses of ")
+    assert line.endswith("cannot be reached: check the network")
 
 
 @pytest.mark.parametrize("options", [["--pick"], ["--pick", "--languages", "en,zh"], ["--all"], ["--family", "ViT"]])
