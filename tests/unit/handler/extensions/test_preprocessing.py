@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from handler.errors import TextError
 from handler.http import dispatch
@@ -71,6 +72,52 @@ def test_preprocessing_that_fails_names_the_item(
     status, body = changed.ask("POST", "/v1/embeddings", {"input": [{"text": "a"}, item]})
     assert (body["error"]["code"], body["error"]["param"]) == (code, param)
     assert status == (500 if code == "extension_failed" else 413 if code == "image_too_large" else 400)
+
+
+CUT_OUT = """
+import io
+import numpy as np
+from PIL import Image
+
+def preprocess_image(image, model):
+    side = np.full(image.size[::-1], 255, np.uint8)
+    cut = Image.fromarray(np.dstack([side, 0 * side, 0 * side, 0 * side]))  # red, and nothing of it is seen
+    cut.putpixel((0, 0), (0, 0, 0, 255))
+    if MODE == "16 bits":
+        return Image.fromarray(np.full(image.size[::-1], 0x40FF, np.uint16))
+    if MODE == "closed":
+        cut.close()
+        return cut
+    if MODE == "half a file":
+        file = io.BytesIO()
+        Image.fromarray(np.random.default_rng(0).integers(0, 255, (9, 9, 3), np.uint8)).save(file, "PNG")
+        return Image.open(io.BytesIO(file.getvalue()[:200]))
+    if MODE == "PA":
+        striped = np.tile(np.array([3, 200], np.uint8), (image.height, image.width // 2))
+        return Image.fromarray(striped).convert("P").convert("PA")
+    return cut if MODE == "RGBA" else cut.convert(MODE) if MODE in ("RGBa", "LA") else cut.convert("LA").convert("La")
+"""
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "RGBa", "LA", "La", "PA", "16 bits"])
+def test_an_image_that_is_returned_is_embedded_as_a_file_of_it_would_be(tmp_path: Path, mode: str) -> None:
+    function = Extended(tmp_path, CUT_OUT.replace("MODE", repr(mode)))
+
+    got = vector(function, data_uri(image_bytes(size=(64, 64))))
+
+    if mode == "16 bits":
+        assert got[:3] == pytest.approx([0x40 / 255] * 3, abs=0.01)
+    elif mode == "PA":
+        assert got[:3] == pytest.approx([(3 + 200) / 2 / 255] * 3, abs=0.01)
+    else:
+        assert got[:3] == pytest.approx([1, 1, 1], abs=0.01), "what lies under transparent pixels was embedded"
+
+
+@pytest.mark.parametrize("mode", ["closed", "half a file"])
+def test_an_image_without_pixels_is_a_fault_of_the_code_and_not_of_the_caller(tmp_path: Path, mode: str) -> None:
+    function = Extended(tmp_path, CUT_OUT.replace("MODE", repr(mode)))
+    status, body = function.ask("POST", "/v1/embeddings", {"input": [data_uri(image_bytes(size=(64, 64)))]})
+    assert (status, body["error"]["code"]) == (500, "extension_failed")
 
 
 def test_a_text_that_the_tokenizer_refuses_is_named_by_its_place_although_it_was_changed(changed: Extended) -> None:
