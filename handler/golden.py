@@ -120,10 +120,13 @@ def _pixels(encoded: str, model: "LoadedModel", own: bool = False) -> "NDArray[n
 
 
 def _lowest_cosine(embeddings: "NDArray[np.float32]", golden: Sequence[str]) -> float:
+    """Return the lowest cosine of all: -1 where a vector has no direction, since a comparison with NaN says nothing."""
     import numpy as np
 
     expected = np.stack([np.frombuffer(base64.b64decode(vector), "<f4") for vector in golden]).astype(np.float64)
     found = embeddings.astype(np.float64)
-    found /= np.linalg.norm(found, axis=1, keepdims=True)
-    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
-    return float((found * expected).sum(axis=1).min())
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found /= np.linalg.norm(found, axis=1, keepdims=True)
+        expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+        cosines = (found * expected).sum(axis=1)
+    return float(np.nan_to_num(cosines, nan=-1.0).min())
