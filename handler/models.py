@@ -170,8 +170,9 @@ class Models:
         if self._preprocessing is None:
             return None
         from handler.extensions.preprocessing import OwnPreprocessing
+        from handler.imaging.as_decoded import as_decoded
 
-        return OwnPreprocessing(self._preprocessing, entry, self._settings)
+        return OwnPreprocessing(self._preprocessing, entry, self._settings, as_decoded)
 
     def _load_ahead(self) -> None:
         try:

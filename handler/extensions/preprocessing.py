@@ -1,6 +1,6 @@
 """Preprocessing of your own, which runs before ours, for one model."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from handler.errors import ApiError, ImageError
@@ -18,15 +18,21 @@ def facts(entry: ModelEntry) -> Model:
     return Model(entry.id, entry.embed_dim, entry.image_size, entry.context_length)
 
 
-# Of modes whose colors are multiplied by their alpha, and of one whose indices Pillow would mix in a resize.
-STRAIGHT = {"RGBa": "RGBA", "La": "LA", "PA": "RGBA"}
-
-
 class OwnPreprocessing:
-    """What an extension does to an image and a text. Images come several at once, in threads."""
+    """What an extension does to an image and a text. Images come several at once, in threads.
 
-    def __init__(self, extension: Extension, entry: ModelEntry, settings: Settings) -> None:
+    `as_decoded` makes of an image that is returned what comes of a file of it.
+    """
+
+    def __init__(
+        self,
+        extension: Extension,
+        entry: ModelEntry,
+        settings: Settings,
+        as_decoded: "Callable[[Image.Image], Image.Image]",
+    ) -> None:
         self.changes = extension.changes
+        self._as_decoded = as_decoded
         self._extension = extension
         self._model = facts(entry)
         self._most_pixels, self._most_letters = settings.max_image_pixels, settings.max_body_bytes
@@ -39,7 +45,7 @@ class OwnPreprocessing:
         try:
             made = call(self._extension, "preprocess_image", function, image, self._model)
             self._check_image(made)
-            found: Image.Image = call(self._extension, "preprocess_image", _as_decoded, made)
+            found: Image.Image = call(self._extension, "preprocess_image", self._as_decoded, made)
         except ApiError as error:
             raise ImageError(error.code, error.message, headers=error.headers) from error
         return found
@@ -75,19 +81,3 @@ class OwnPreprocessing:
         if not made or len(made) > self._most_letters:
             failed(self._extension, "preprocess_text", f"a text of {len(made):,} letters")
         return str(made)
-
-
-def _as_decoded(image: "Image.Image") -> "Image.Image":
-    """Return an image as one of a file comes here: transparency on white, 16-bit gray in 8 bits. See docs/api.md.
-
-    Raises what Pillow does of an image that was closed, or whose file cannot be read.
-    """
-    import numpy as np
-    from PIL import Image
-
-    from handler.imaging.flatten import flatten
-
-    image.load()
-    if image.mode == "I;16":
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    return flatten(image.convert(STRAIGHT[image.mode]) if image.mode in STRAIGHT else image)

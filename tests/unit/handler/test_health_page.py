@@ -1,13 +1,14 @@
-"""docs/api.md's table of the health check has every field of the answer, plain and deep."""
+"""The health check: docs/api.md has every field of the answer, plain and deep; what is not as built is told."""
 
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.documents import ROOT
-from tests.unit.fake_bundle import FakeFunction
+from tests.unit.fake_bundle import FakeFunction, LetterEngine
 
 PAGE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
 TABLE = PAGE.partition("\n## Health\n")[2].partition("\n## ")[0]
@@ -26,3 +27,16 @@ def test_the_page_has_every_field(tmp_path: Path, query: str) -> None:
     status, report = function.get("/health", query)
     assert status == 200
     assert [name for name in names(report) if f"`{name}`" not in TABLE] == []
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 0.0])
+def test_an_image_tower_whose_vectors_have_no_direction_is_reported_and_not_equal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: float
+) -> None:
+    monkeypatch.setattr(LetterEngine, "encode_images", lambda _, pixels: np.full((len(pixels), 4), value, np.float32))
+
+    status, report = FakeFunction(tmp_path).get("/health", "deep=true")
+
+    assert (status, report["status"]) == (503, "error")
+    assert {model["min_image_cosine"] for model in report["models"]} == {-1}
+    assert all(model["min_text_cosine"] > 0.99 for model in report["models"])
