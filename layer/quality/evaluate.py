@@ -1,10 +1,12 @@
 """Evaluate the models of a bundle, write what was found into its manifest, and hold it to models.toml's gate."""
 
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from console.counts import counted
 from layer.bundle import manifest
 from layer.bundle.build_cache import Built
 from layer.bundle.quality_records import Certificate
@@ -107,12 +109,22 @@ def refuse_loss(asked: Evaluation, results: Sequence[Result]) -> None:
         )
 
 
+def _note_left_out(results: Sequence[Result]) -> None:
+    """Say how much of the data a build could not use: it shows no table, and a gate is to be of all of the data."""
+    for result in results:
+        made, unused = result.certificate, len(result.left_out)
+        if unused:
+            told = f"{unused:,} rows or files of {made.data} cannot be used, {counted(made.images, 'image')} measured"
+            print(f"note: {result.model}: {told}: `python -m layer evaluate` says why", file=sys.stderr)
+
+
 def certified(parts: Sequence[Built], asked: Evaluation, places: Places) -> list[Built]:
     """Measure every built model on models.toml's data, and hold it to the gate. Raises EvaluationError."""
     data = data_of(asked)
     made = []
     for part in parts:
         results = evaluate(part.bundle, None, data, places)
+        _note_left_out(results)
         refuse_loss(asked, results)
         facts = replace(part.facts, models=[_certified(entry, results) for entry in part.facts.models])
         made.append(replace(part, facts=facts))

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from layer.bundle import manifest
+from layer.bundle.build_cache import Built
 from layer.cli import quality_table
 from layer.cli.parser import main
 from layer.errors import EvaluationError
@@ -174,6 +175,25 @@ def test_a_sample_is_told_also_where_rows_were_left_out(
     quality_table.show("acme/clip", made)
 
     assert f"acme/clip on mine.csv: {COUNT} of {COUNT + 20} images, " in capsys.readouterr().out
+
+
+def test_a_build_says_how_much_of_the_data_it_could_not_measure(
+    data: Data, bundle: Path, tmp_path: Path, given: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given(vectors(), vectors())
+    part = Built(bundle, manifest.read(bundle), {})
+
+    def noted(rows: str) -> str:
+        with (tmp_path / "mine.csv").open("a") as table:
+            table.write(rows)
+        evaluate.certified([part], Evaluation(pairs=tmp_path / "mine.csv"), places(tmp_path))
+        return capsys.readouterr().err
+
+    assert noted("") == ""
+    assert noted("\ngone.png,x\nimages/1.png,\n") == (
+        f"note: acme/clip: 2 rows or files of mine.csv cannot be used, {COUNT} images measured: "
+        "`python -m layer evaluate` says why\n"
+    )
 
 
 @pytest.mark.parametrize(("bound", "refused"), [(0.002, True), (0.9, False), (None, False)])
