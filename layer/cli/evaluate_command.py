@@ -1,10 +1,10 @@
 """`python -m layer evaluate`: the quality certificate of a bundle, on the user's own images."""
 
 import argparse
+import dataclasses
 import os
 import sys
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,13 +53,12 @@ def _run(options: argparse.Namespace) -> None:
     if options.chart:
         _check_chart(options.chart)
     from layer.bundle.verify import check_files
-    from layer.files import apart, disk_errors
+    from layer.files import apart, disk_errors, replace
     from layer.files.directory_lock import held
-    from layer.files.replace import place
     from layer.quality import evaluate
     from layer.sources import lock
 
-    bundles = list(dict.fromkeys(map(place, options.bundle or [BUNDLE])))
+    bundles = list(dict.fromkeys(map(replace.place, options.bundle or [BUNDLE])))
     apart.refuse(options.cache, [(f"--bundle {one}", one) for one in bundles], apart.CHANGED, apart.CACHE)
     pins = lock.read(lock.lock_path(options.models))
     places = evaluate.Places(spec, pins, sources.of(options), options.cache)
@@ -109,7 +108,7 @@ def _asked(options: argparse.Namespace, of_spec: Evaluation | None) -> Evaluatio
         raise EvaluationError(
             "nothing to measure on: name your images with --pairs or --labels, or in [evaluate] of models.toml"
         )
-    return replace(of_spec, templates=named) if options.template else of_spec
+    return dataclasses.replace(of_spec, templates=named) if options.template else of_spec
 
 
 def _note(bundle: Path) -> None:
