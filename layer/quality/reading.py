@@ -37,8 +37,10 @@ def labels(place: Path, templates: Sequence[str]) -> Data:
         folders = sorted(path for path in place.iterdir() if path.is_dir() and not path.name.startswith("."))
     except OSError as error:
         raise EvaluationError(f"--labels {place}: {error.strerror}: name {form}") from error
-    found = [(path, _class(folder)) for folder in folders for path in _files(folder)]
+    inside = {folder: _files(folder) for folder in folders}
+    found = [(path, _class(folder)) for folder, paths in inside.items() for path in paths]
     stray = [LeftOut(str(path), "is in no class's folder") for path in _files(place, deep=False)]
+    stray += [LeftOut(str(folder), "is no class: no file is in it") for folder, paths in inside.items() if not paths]
     classes = list(dict.fromkeys(text for _, text in found))
     data = _some(joined("labels", place.resolve().name, found, stray, classes), "--labels", place, form)
     if len(data.texts) < MIN_CLASSES:

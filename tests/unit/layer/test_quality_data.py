@@ -87,12 +87,13 @@ def test_a_folder_has_a_txt_beside_each_image_with_a_caption_a_line(tmp_path: Pa
 
 def test_classes_are_folders(tmp_path: Path) -> None:
     images(tmp_path, "red_fox/1.png", "red_fox/in/2.png", "owl/3.png", "stray.png")
+    (tmp_path / "wolf").mkdir()
 
     data = reading.labels(tmp_path, ("a photo of a {}",))
 
     assert data.texts == ("owl", "red fox")
     assert data.right == ((0, 0), (1, 1), (2, 1))
-    assert [Path(one.what).name for one in data.left_out] == ["stray.png"]
+    assert [Path(one.what).name for one in data.left_out] == ["stray.png", "wolf"]
 
 
 @pytest.mark.parametrize(
