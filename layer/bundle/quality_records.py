@@ -28,7 +28,7 @@ class Certificate:
     data: str
     sha256: str
     images: int
-    given: int  # images that there were, of which a sample was measured
+    given: int  # images that could be used, of which a sample was measured
     texts: int
     left_out: int
     templates: list[str]

@@ -71,7 +71,8 @@ def _without(data: Data, refused: Mapping[str, Mapping[int, str]], *sides: Embed
             + "".join(f"\n  {one.what}: {one.reason}" for one in (*data.left_out, *reasons)[:5])
         )
     kept = (Embedded(side.images[seen], side.texts[said], side.refused) for side in sides)
-    return replace(left, left_out=(*left.left_out, *reasons)), *kept
+    given = data.given - (len(data.images) - len(left.images))  # what cannot be used is told, and is not of the sample
+    return replace(left, left_out=(*left.left_out, *reasons), given=given), *kept
 
 
 def _figures(data: Data, outputs: dict[str, Embedded]) -> list[Figure]:

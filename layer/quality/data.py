@@ -36,7 +36,7 @@ class Data:
     right: tuple[tuple[int, int], ...]
     left_out: tuple[LeftOut, ...] = ()
     templates: tuple[str, ...] = ("{}",)
-    given: int = 0  # images that there were, where a sample of them is measured
+    given: int = 0  # images that can be used, of which a sample may be measured
 
     def only(self, images: Collection[int], texts: Collection[int]) -> "tuple[Data, list[int], list[int]]":
         """Return the data of some images and texts, and the places of those that are left.
