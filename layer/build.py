@@ -81,7 +81,7 @@ def _parts(
         refuse_drift(spec.models, pins, ask=not named and environment.offline() is None)
     if mode != "update" and (finished := _all_finished(spec, cache, pins, own_samples)):
         return finished, pins
-    from layer.registry.room import refuse_too_little
+    from layer.registry.disk_space import refuse_too_little
     from layer.registry.table import text_repositories
     from layer.sources.prepared import chosen
 

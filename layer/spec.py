@@ -13,7 +13,7 @@ from layer.errors import SpecError
 from layer.files import toml_file
 from layer.files.beside import beside
 from layer.gate import settings as gate
-from layer.naming import addresses, checked, host_blob, image_formats, memory, model_names
+from layer.naming import addresses, host_blob, image_formats, memory, model_names, validate
 
 DEFAULT_SPEC = Path(__file__).with_name("models.toml")
 CHOICES = {
@@ -153,10 +153,10 @@ def _model(path: Path, number: int, table: Mapping[str, Any], target: Target) ->
     if problem := model_names.name_problem(model.name):
         raise SpecError(f"{path}: {where} has name = {model.name!r}, which {problem}")
     from_hub = model.name.startswith("hf-hub:")
-    if from_hub and not checked.is_owned(model.name.removeprefix("hf-hub:")):
-        raise SpecError(f"{path}: {where} has name = {checked.shown(model.name)}: write hf-hub:<org>/<name>")
+    if from_hub and not validate.is_owned(model.name.removeprefix("hf-hub:")):
+        raise SpecError(f"{path}: {where} has name = {validate.shown(model.name)}: write hf-hub:<org>/<name>")
     if model.revision:
-        _check(path, f"revision in {where}", checked.revision, model.revision)
+        _check(path, f"revision in {where}", validate.revision, model.revision)
     if from_hub and model.pretrained:
         raise SpecError(f"{path}: {where} has both hf-hub: and pretrained, which open_clip ignores: drop `pretrained`")
     if not from_hub and not model.pretrained:
@@ -178,8 +178,8 @@ def _own(path: Path, where: str, fields: dict[str, str]) -> ModelSpec:
         raise SpecError(
             f"{path}: {where} has a checkpoint and {wrong.pop()}: a checkpoint needs nothing else, remove that"
         )
-    if not checked.is_owned(fields["name"]):
-        called = checked.shown(fields["name"])
+    if not validate.is_owned(fields["name"]):
+        called = validate.shown(fields["name"])
         raise SpecError(f'{path}: {where} has name = {called}: a model of your own is called "<you>/<name>"')
     if config := fields.get("config"):
         _check(path, f"config in {where}", model_names.config_pair, config)
@@ -193,7 +193,7 @@ def _own(path: Path, where: str, fields: dict[str, str]) -> ModelSpec:
     if not fields["checkpoint"].startswith("https://") and "://" in fields["checkpoint"]:
         raise SpecError(f"{path}: {where} has checkpoint = {fields['checkpoint']!r}: only https:// is fetched")
     if "://" in fields["checkpoint"]:
-        _check(path, f"the address of the checkpoint in {where}", checked.url_file, fields["checkpoint"])
+        _check(path, f"the address of the checkpoint in {where}", validate.url_file, fields["checkpoint"])
     return ModelSpec(**{**fields, "name": f"hf-hub:{fields['name']}"})
 
 
@@ -217,7 +217,7 @@ def _fields(path: Path, where: str, table: Any, kind: type) -> dict[str, str]:
         if not isinstance(value, str):
             raise SpecError(f'{path}: {key} = {value!r} in {where} is not a text: write {key} = "{value}"')
         if any(unicodedata.category(char) in ("Cc", "Cs") for char in value):
-            value_shown = checked.shown(value)
+            value_shown = validate.shown(value)
             raise SpecError(f"{path}: {key} = {value_shown} in {where} has control characters: write it without them")
         if key in CHOICES and value not in CHOICES[key]:
             hint = did_you_mean(value, CHOICES[key])
@@ -243,5 +243,7 @@ def _refuse_twins(path: Path, models: tuple[ModelSpec, ...]) -> None:
     for model, slug in zip(models, slugs, strict=True):
         if slugs.count(slug) > 1:
             raise SpecError(f"{path} names {model.slug} twice: drop one")
-        if len(slug) > checked.MAX_NAME:
-            raise SpecError(f"{path}: the name {checked.shown(model.id)} is longer than {checked.MAX_NAME} characters")
+        if len(slug) > validate.MAX_NAME:
+            raise SpecError(
+                f"{path}: the name {validate.shown(model.id)} is longer than {validate.MAX_NAME} characters"
+            )

@@ -17,9 +17,9 @@ from handler.settings import Settings
 if Path("/sys/devices/system/cpu/possible").exists():
     import onnxruntime
 else:
-    from handler.engines.hidden_sys import cpuinfo_told
+    from handler.engines.cpuinfo_messages import filter_cpuinfo_messages
 
-    with cpuinfo_told("onnxruntime"):
+    with filter_cpuinfo_messages("onnxruntime"):
         import onnxruntime
 
 log = logging.getLogger(__name__)

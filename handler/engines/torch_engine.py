@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers.models import BPE
 
-from handler.engines import hf_cache, hidden_sys
+from handler.engines import cpuinfo_messages, hf_cache
 from handler.engines.import_open_clip import import_open_clip
 from handler.engines.text_cleaning import CLEAN
 from handler.engines.threads import thread_count
@@ -27,7 +27,7 @@ class TorchEngine:
         # numpy has read it; torch's own OpenBLAS, on arm64, has work for as many threads as torch is given.
         os.environ.pop("OPENBLAS_NUM_THREADS", None)
         if not Path("/sys/devices/system/cpu/possible").exists():
-            hidden_sys.import_torch()
+            cpuinfo_messages.import_torch()
         open_clip = import_open_clip(manifest.models)
         import torch
 

@@ -16,7 +16,7 @@ from layer.bundle.records import NAME as NAME
 from layer.bundle.records import SCHEMA as SCHEMA
 from layer.bundle.records import BundleFile, Export, Manifest, ModelEntry, ModelFacts, Source, as_json
 from layer.errors import VerifyError
-from layer.naming.checked import shown
+from layer.naming.validate import shown
 from layer.progress import hash_files
 from layer.spec import ModelSpec, Spec
 from layer.versions import installed

@@ -4,7 +4,7 @@ import re
 
 from layer.bundle.records import Manifest
 from layer.engines import ENGINES
-from layer.naming import checked
+from layer.naming import validate
 from layer.naming.image_formats import DECODERS
 from layer.spec import CHOICES
 
@@ -19,7 +19,7 @@ def check(manifest: Manifest) -> None:
     """
     target = manifest.target
     if not _PYTHON.fullmatch(target.python):
-        raise ValueError(f"python = {checked.shown(target.python)} is not a version of Python")
+        raise ValueError(f"python = {validate.shown(target.python)} is not a version of Python")
     _one_of("architecture", target.architecture, CHOICES["architecture"])
     _one_of("package", target.package, CHOICES["package"])
     for name in target.image_formats or ():
@@ -28,34 +28,34 @@ def check(manifest: Manifest) -> None:
         _printable(name, version or "")
     _printable(manifest.created_at)
     for model in manifest.models:
-        checked.file_name(model.slug)
+        validate.file_name(model.slug)
         _printable(model.id, model.name)
         _one_of("engine", model.engine, tuple(ENGINES))
         _one_of("precision", model.precision, CHOICES["precision"])
         for source in model.sources:
-            checked.repository(source.repo)
-            checked.commit(source.revision)
+            validate.repository(source.repo)
+            validate.commit(source.revision)
             _printable(source.license or "", *source.roles, *(source.as_found or ()))
         for blob in model.host_blobs or ():
-            checked.file_name(blob.tower)
-            checked.file_name(blob.processor)
+            validate.file_name(blob.tower)
+            validate.file_name(blob.processor)
             _printable(blob.openvino, *blob.settings, *blob.settings.values())
         for one in model.quality or ():
             _printable(one.kind, one.data, one.created_at, *one.templates)
             _printable(*(text for figure in one.figures for text in (figure.output, figure.metric)))
     for file in manifest.files:
-        checked.relative_path(file.path)
-        checked.sha256(file.sha256)
+        validate.relative_path(file.path)
+        validate.sha256(file.sha256)
         if not 0 <= file.size <= MAX_SIZE:
-            raise ValueError(f"{checked.shown(file.size)} is not a size")
+            raise ValueError(f"{validate.shown(file.size)} is not a size")
 
 
 def _printable(*values: str) -> None:
     for value in values:
         if not value.isprintable():
-            raise ValueError(f"{checked.shown(value)} cannot be printed")
+            raise ValueError(f"{validate.shown(value)} cannot be printed")
 
 
 def _one_of(key: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
-        raise ValueError(f"{key} = {checked.shown(value)}: one of {', '.join(known)}")
+        raise ValueError(f"{key} = {validate.shown(value)}: one of {', '.join(known)}")

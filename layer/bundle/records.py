@@ -27,7 +27,7 @@ class BundleFile:
 class Source:
     """A repository that the model was made from, at one commit. `roles`: weights, config, tokenizer, text_config.
 
-    `as_found` names the files of a prepared source whose hashes nothing vouched for.
+    `as_found` names the files of a prepared source that had no hash to compare.
     """
 
     repo: str

@@ -53,13 +53,13 @@ def _run(options: argparse.Namespace) -> None:
     if options.chart:
         _check_chart(options.chart)
     from layer.bundle.verify import check_files
-    from layer.files import apart, disk_errors, replace
+    from layer.files import disk_errors, overlap, replace
     from layer.files.directory_lock import held
     from layer.quality import evaluate
     from layer.sources import lock
 
     bundles = list(dict.fromkeys(map(replace.place, options.bundle or [BUNDLE])))
-    apart.refuse(options.cache, [(f"--bundle {one}", one) for one in bundles], apart.CHANGED, apart.CACHE)
+    overlap.refuse(options.cache, [(f"--bundle {one}", one) for one in bundles], overlap.CHANGED, overlap.CACHE)
     pins = lock.read(lock.lock_path(options.models))
     places = evaluate.Places(spec, pins, sources.of(options), options.cache)
     with disk_errors.explained("the evaluation", options.cache, *bundles):

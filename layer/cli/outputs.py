@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from layer.cli import sources
-from layer.files import apart
+from layer.files import overlap
 from layer.spec import Spec
 
 
@@ -16,12 +16,13 @@ def check(spec: Spec, options: argparse.Namespace) -> None:
 
     named = [*chosen.named(spec, sources.of(options))]
     searched = [*named, *chosen.named_by_environment(bool(options.update), bool(named))]
-    around = [one for one in named if apart.relation(Path(), one[1]) in apart.CHANGED]  # `--from .`: build/ is no part
-    apart.refuse(options.output, searched, apart.REPLACED)
-    apart.refuse(options.output, [one for one in searched if one not in around], (apart.INSIDE,))
-    apart.refuse(options.cache, [one for one in named if one not in around], apart.CHANGED, apart.CACHE)
-    apart.refuse(options.cache, around, (apart.SAME,), apart.CACHE)
-    apart.refuse(options.output, _read(spec, options), apart.REPLACED)
+    # Sources that the working directory lies in, as in `--from .`: the default output, build/, may lie in these.
+    around = [one for one in named if overlap.relation(Path(), one[1]) in overlap.CHANGED]
+    overlap.refuse(options.output, searched, overlap.REPLACED)
+    overlap.refuse(options.output, [one for one in searched if one not in around], (overlap.INSIDE,))
+    overlap.refuse(options.cache, [one for one in named if one not in around], overlap.CHANGED, overlap.CACHE)
+    overlap.refuse(options.cache, around, (overlap.SAME,), overlap.CACHE)
+    overlap.refuse(options.output, _read(spec, options), overlap.REPLACED)
 
 
 def check_package(options: argparse.Namespace) -> None:
@@ -31,10 +32,10 @@ def check_package(options: argparse.Namespace) -> None:
     read = [(f"--bundle {options.bundle}", options.bundle), (f"the handler's code, {HANDLER}", HANDLER)]
     if options.extensions:
         read.append((f"--extensions {options.extensions}", options.extensions))
-    apart.refuse(options.output, read, apart.CHANGED)
-    apart.refuse(options.cache, read, apart.CHANGED, apart.CACHE)
+    overlap.refuse(options.output, read, overlap.CHANGED)
+    overlap.refuse(options.cache, read, overlap.CHANGED, overlap.CACHE)
     for name in OUTPUTS:
-        apart.refuse(options.output / name, [*read, (f"--cache {options.cache}", options.cache)], apart.REPLACED)
+        overlap.refuse(options.output / name, [*read, (f"--cache {options.cache}", options.cache)], overlap.REPLACED)
 
 
 def made_by(spec: Spec, output: Path) -> Spec:
@@ -42,13 +43,13 @@ def made_by(spec: Spec, output: Path) -> Spec:
     from layer.sources.prepared.places import folder_of
 
     def other(cache: str | None) -> str | None:
-        return None if cache and apart.relation(output, folder_of(cache)) == apart.SAME else cache
+        return None if cache and overlap.relation(output, folder_of(cache)) == overlap.SAME else cache
 
     models = tuple(replace(model, cache=other(model.cache)) for model in spec.models)
     return replace(spec, cache=other(spec.cache), models=models)
 
 
-def _read(spec: Spec, options: argparse.Namespace) -> Iterator[apart.Read]:
+def _read(spec: Spec, options: argparse.Namespace) -> Iterator[overlap.Read]:
     """Yield what else is read. An output may lie in it: a bundle beside the pictures that it is measured on."""
     from layer.sources.lock import lock_path
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from layer.errors import ProjectError
-from layer.files import apart, toml_file
+from layer.files import overlap, toml_file
 from layer.files.beside import at_home
 
 CHECKOUT = Path(__file__).parents[2]
@@ -76,7 +76,7 @@ def _check(folder: Path, models: Path, own: Path | None) -> None:
             f"{folder} has {found[0]} in it, and nothing is overwritten: name a folder that is not there"
         )
     if own:
-        apart.refuse(folder, [(f"--extensions {own}", own)], apart.CHANGED, "the project")
+        overlap.refuse(folder, [(f"--extensions {own}", own)], overlap.CHANGED, "the project")
     if not models.is_file():
         raise ProjectError(f"{models} is not there: give --models a models.toml, or leave it out")
     if own and not (own / "__init__.py").is_file():

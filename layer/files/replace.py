@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from layer.errors import StorageError
-from layer.files import apart
+from layer.files import overlap
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
@@ -65,7 +65,7 @@ def check_replaceable(target: Path, contents: frozenset[str], marker: str, what:
 def _check_movable(target: Path) -> None:
     """Raise StorageError for a directory that cannot have another one in its place."""
     inside = f"name one inside of it, as in --output {target / 'bundle'}"
-    if apart.relation(target, Path.cwd()) in apart.REPLACED:
+    if overlap.relation(target, Path.cwd()) in overlap.REPLACED:
         raise StorageError(
             f"{target} is the working directory, or above it, and would be replaced: change to another one, or {inside}"
         )

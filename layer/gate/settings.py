@@ -8,7 +8,7 @@ from typing import Any
 from console.suggest import did_you_mean
 from layer.errors import SpecError
 from layer.files.beside import beside
-from layer.naming.checked import shown
+from layer.naming.validate import shown
 
 TABLES = ("evaluate", "gate")
 TEMPLATE = "a photo of a {}"

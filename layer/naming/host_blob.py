@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from layer.engines import ENGINES
-from layer.naming.checked import shown
+from layer.naming.validate import shown
 
 PACKAGES = ("image",)  # zips have little room
 

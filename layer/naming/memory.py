@@ -1,6 +1,6 @@
 """The memory of a function, as models.toml says it."""
 
-from layer.naming.checked import shown
+from layer.naming.validate import shown
 
 LEAST, MOST = 512, 10_240  # MB, as infra/settings.py takes them
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from console.counts import counted
 from layer.bundle.quality_records import Certificate, Figure
 from layer.errors import EvaluationError
-from layer.naming.checked import shown
+from layer.naming.validate import shown
 from layer.quality import bootstrap, sides
 from layer.quality.data import Data, LeftOut
 from layer.quality.embedding import Embedded

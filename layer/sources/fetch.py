@@ -7,7 +7,7 @@ from pathlib import Path
 
 from layer.errors import FetchError
 from layer.files.link import link
-from layer.naming import checked
+from layer.naming import validate
 from layer.network import environment, transfer, xet
 from layer.progress import file_sha256
 from layer.sources import hub
@@ -172,7 +172,7 @@ def current_commit(repo: str, asked: str | None) -> str:
 def repo_folder(repo: str) -> str:
     """Name a repository's folder in a cache, from its id exactly as open_clip asks for it. Raises FetchError."""
     try:
-        return f"models--{checked.repository(repo).replace('/', '--')}"
+        return f"models--{validate.repository(repo).replace('/', '--')}"
     except ValueError as error:
         raise FetchError(f"{error}: check the model's name, or what its config names") from error
 
@@ -191,7 +191,7 @@ def _on_hub(need: Need, asked: str | None, cache: Path, revision: str | None) ->
     for name in need.choose(list(found.files)):
         stated = found.stated(name)
         expected[name] = Expected(stated.size, stated.sha256, stated.blob_id)
-    folder = cache / repo_folder(need.repo) / checked.commit(found.commit)
+    folder = cache / repo_folder(need.repo) / validate.commit(found.commit)
     return Located(need, asked, found.commit, found.license, folder, expected)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from layer.errors import FetchError
-from layer.naming import checked
+from layer.naming import validate
 from layer.network import environment, transfer
 from layer.network.refusals import one_line
 
@@ -35,7 +35,7 @@ class Repository:
 
     def stated(self, name: str) -> Stated:
         """Return what the hub says of a file. Raises FetchError for what cannot be, ValueError for a bad name."""
-        return _stated(self.files[name], checked.file_name(name))
+        return _stated(self.files[name], validate.file_name(name))
 
 
 _known: dict[tuple[str, str, str | None], Repository] = {}  # within a process a branch stands still
@@ -56,8 +56,8 @@ def repository(repo: str, revision: str | None) -> Repository:
 
 def file_url(repo: str, commit: str, name: str) -> str:
     """Return the address of a file at a commit. Raises ValueError for what cannot be part of one."""
-    file = quote(checked.file_name(name))
-    return f"{environment.endpoint()}/{checked.repository(repo)}/resolve/{checked.commit(commit)}/{file}"
+    file = quote(validate.file_name(name))
+    return f"{environment.endpoint()}/{validate.repository(repo)}/resolve/{validate.commit(commit)}/{file}"
 
 
 def limit(name: str) -> int:
@@ -68,9 +68,9 @@ def limit(name: str) -> int:
 def _ask(repo: str, revision: str | None) -> Repository:
     where = f"{one_line(repo)} at {one_line(revision or 'its default branch')} from {environment.shown_endpoint()}"
     try:
-        path = f"/api/models/{checked.repository(repo)}"
+        path = f"/api/models/{validate.repository(repo)}"
         if revision is not None:
-            path += f"/revision/{quote(checked.revision(revision), safe='')}"
+            path += f"/revision/{quote(validate.revision(revision), safe='')}"
     except ValueError as error:
         raise FetchError(
             f"{error}: check its name and `revision` in models.toml, or what the model's config names"
@@ -90,7 +90,7 @@ def _repository(data: Any, where: str) -> Repository:
     if data.get("sha") is None:
         raise FetchError(f"{where}: the hub names no commit. Check HF_ENDPOINT: a mirror has to pass it on")
     files = {sibling["rfilename"]: sibling for sibling in data.get("siblings") or []}
-    return Repository(checked.commit(data["sha"]), _license(data), files)
+    return Repository(validate.commit(data["sha"]), _license(data), files)
 
 
 def _stated(sibling: Mapping[str, Any], name: str) -> Stated:
@@ -98,9 +98,9 @@ def _stated(sibling: Mapping[str, Any], name: str) -> Stated:
     try:
         size, digest, blob = large.get("size", sibling.get("size")), large.get("sha256"), sibling.get("blobId")
         if size is not None and (type(size) is not int or not 0 <= size <= limit(name)):
-            raise ValueError(f"{checked.shown(size)} bytes: at most {limit(name)} are taken of such a file")
-        sha256 = checked.sha256(digest) if digest is not None else None
-        return Stated(size, sha256, checked.commit(blob) if blob is not None and sha256 is None else None)
+            raise ValueError(f"{validate.shown(size)} bytes: at most {limit(name)} are taken of such a file")
+        sha256 = validate.sha256(digest) if digest is not None else None
+        return Stated(size, sha256, validate.commit(blob) if blob is not None and sha256 is None else None)
     except (ValueError, AttributeError) as error:
         raise FetchError(f"{name}: the hub's response cannot be used ({error}). Check HF_ENDPOINT") from error
 

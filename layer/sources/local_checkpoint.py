@@ -12,7 +12,7 @@ from typing import Any
 from layer.config.check import check_config
 from layer.errors import CheckpointError, PlanError
 from layer.files.foreign import read_json
-from layer.naming import checked
+from layer.naming import validate
 from layer.naming.repositories import no_repository
 from layer.progress import file_sha256
 from layer.sources import own_files, resolve
@@ -105,7 +105,7 @@ def _weights(model: ModelSpec, place: Path) -> Path:
 
 def _of_address(address: str, place: Path) -> Path:
     """Return where a fetched checkpoint lies: by the whole address, as files of two addresses may have one name."""
-    return place / hashlib.sha256(address.encode()).hexdigest()[:16] / checked.url_file(address)
+    return place / hashlib.sha256(address.encode()).hexdigest()[:16] / validate.url_file(address)
 
 
 def _config(model: ModelSpec, weights: Path) -> tuple[dict[str, Any], Path]:

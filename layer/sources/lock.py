@@ -10,7 +10,7 @@ from typing import Any
 
 from layer.errors import LockError
 from layer.files import text_file
-from layer.naming import checked
+from layer.naming import validate
 
 VERSION = 1
 
@@ -27,7 +27,7 @@ class LockedFile:
 class LockedSource:
     """A repository as it was fetched: `asked` is the branch, tag or commit of models.toml, None the default branch.
 
-    `as_found` names the files of a prepared source whose hashes nothing vouched for when they were first taken.
+    `as_found` names the files of a prepared source that had no hash to compare when they were first taken.
     """
 
     repo: str
@@ -52,7 +52,7 @@ def read(path: Path) -> Lock:
     try:
         data = json.loads(text_file.read(path))
         if data["version"] != VERSION:
-            version = checked.shown(data["version"])
+            version = validate.shown(data["version"])
             raise LockError(f"{path} has version {version}, this builder knows {VERSION}: remove it and build")
         return {model: tuple(_source(source) for source in sources) for model, sources in data["models"].items()}
     except FileNotFoundError:
@@ -136,25 +136,25 @@ def _json(source: LockedSource) -> dict[str, object]:
 
 def _source(data: Mapping[str, Any]) -> LockedSource:
     """Read a source; what will be part of a path or a URL is checked. Raises ValueError, KeyError, TypeError."""
-    files = {checked.file_name(name): _file(line) for name, line in dict(data["files"]).items()}
+    files = {validate.file_name(name): _file(line) for name, line in dict(data["files"]).items()}
     if len({name.lower() for name in files}) < len(files):
         raise ValueError("two files have names that differ in case alone")
     asked, license_name = data["asked"], data["license"]
     if license_name is not None and not (isinstance(license_name, str) and license_name.isprintable()):
-        raise ValueError(f"{checked.shown(license_name)} is not a license")
+        raise ValueError(f"{validate.shown(license_name)} is not a license")
     return LockedSource(
-        checked.repository(data["repo"]),
-        None if asked is None else checked.revision(asked),
-        checked.commit(data["revision"]),
+        validate.repository(data["repo"]),
+        None if asked is None else validate.revision(asked),
+        validate.commit(data["revision"]),
         tuple(str(data["roles"]).split()),
         license_name,
         files,
-        tuple(checked.file_name(name) for name in data.get("as_found", ())),
+        tuple(validate.file_name(name) for name in data.get("as_found", ())),
     )
 
 
 def _file(line: str) -> LockedFile:
     size, sha256 = line.split()
     if not size.isascii() or not size.isdigit():
-        raise ValueError(f"{checked.shown(size)} is not a size")
-    return LockedFile(int(size), checked.sha256(sha256))
+        raise ValueError(f"{validate.shown(size)} is not a size")
+    return LockedFile(int(size), validate.sha256(sha256))

@@ -19,8 +19,8 @@ from layer.sources import lock as locks
 from layer.sources.download import NOTHING_PREPARED, gather
 from layer.sources.fetch import Fetched, repo_folder
 from layer.sources.preflight import ask_hub
+from layer.sources.prepared.known_hashes import CONTENTS
 from layer.sources.prepared.search import Prepared
-from layer.sources.prepared.vouched import CONTENTS
 from layer.spec import Spec
 
 VERSION = 1

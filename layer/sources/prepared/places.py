@@ -7,7 +7,7 @@ from pathlib import Path
 
 from layer.errors import SourceError
 from layer.files.beside import at_home
-from layer.naming import addresses, checked
+from layer.naming import addresses, validate
 
 USERS = "the user's own cache"
 
@@ -30,7 +30,7 @@ def given(text: str, where: str) -> Place:
     if sign and not os.path.lexists(text):
         try:
             repository = addresses.plain(name).removeprefix("hf-hub:")
-            return Place(_directory(path, where), checked.repository(repository))
+            return Place(_directory(path, where), validate.repository(repository))
         except ValueError as error:
             raise SourceError(f"{where}: {error}: write <directory> or <org>/<name>=<directory>") from error
     return Place(_directory(text, where))

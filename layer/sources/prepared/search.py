@@ -15,7 +15,7 @@ from layer.findings.printable import printable
 from layer.network import environment
 from layer.sources.fetch import Located, repo_folder
 from layer.sources.lock import LockedSource
-from layer.sources.prepared import opened
+from layer.sources.prepared import check_copy
 from layer.sources.prepared.places import Place
 from layer.sources.prepared.survey import Copy, survey
 from layer.sources.resolve import Need, parts
@@ -74,16 +74,16 @@ class Prepared:
     def stated(self, need: Need, asked: str | None, model: ModelSpec) -> tuple[str | None, str | None] | None:
         """Return the commit and the license that a repository states here; None where no source has it."""
         for copy in self._copies(need, model):
-            with suppress(opened.LackingError):
-                return opened.stated(copy, need.repo, asked)
+            with suppress(check_copy.LackingError):
+                return check_copy.stated(copy, need.repo, asked)
         return None
 
     def license(self, repo: str) -> str | None:
         """Return the license that a copy of a repository states, None where none does."""
         copies = (copy for place in self.places for copy in self._survey(place) if copy.is_of(repo))
         for copy in copies:
-            with suppress(opened.LackingError):
-                if found := opened.stated(copy, repo, None)[1]:
+            with suppress(check_copy.LackingError):
+                if found := check_copy.stated(copy, repo, None)[1]:
                     return found
         return None
 
@@ -136,8 +136,8 @@ class Prepared:
         lacking: list[Finding] = []
         for copy in dict.fromkeys(self._copies(need, model)):
             try:
-                found = opened.located(copy, need, asked, pin)
-            except opened.LackingError as error:
+                found = check_copy.located(copy, need, asked, pin)
+            except check_copy.LackingError as error:
                 lacking += error.findings
                 continue
             return found, []

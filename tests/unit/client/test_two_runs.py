@@ -5,7 +5,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from openclip_lambda.bulk import claim
+from openclip_lambda.bulk import file_lock
 from openclip_lambda.bulk.journal import Journal, journal_path
 from openclip_lambda.cli import main as cli
 from openclip_lambda.errors import OutputError
@@ -47,13 +47,13 @@ def test_a_journal_that_its_run_removes_just_then_is_made_anew(tmp_path: Path, m
     """A lock on a file without a name would keep nobody out, and its results would be lost."""
     out = tmp_path / "out.jsonl"
     journal_path(out).write_text("")
-    take = claim._take
+    take = file_lock._take
 
     def removed_before(file: object, path: Path) -> None:
-        monkeypatch.setattr(claim, "_take", take)
+        monkeypatch.setattr(file_lock, "_take", take)
         path.unlink()
 
-    monkeypatch.setattr(claim, "_take", removed_before)
+    monkeypatch.setattr(file_lock, "_take", removed_before)
     journal = Journal(out, {}, resume=True, scratch=[])
     assert journal_path(out).read_bytes().startswith(b'{"openclip_lambda"')
     with pytest.raises(OutputError, match="another run writes"):
@@ -76,7 +76,7 @@ def test_a_file_system_without_locks_is_told_of(
     def none(_: int) -> None:
         raise OSError(95, "Operation not supported")
 
-    monkeypatch.setattr(claim, "_lock", none)
+    monkeypatch.setattr(file_lock, "_lock", none)
     Journal(tmp_path / "out.jsonl", {}, resume=False, scratch=[]).close(complete=True)
     assert f"{tmp_path} has no locks (Operation not supported)" in capsys.readouterr().err
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from openclip_lambda.bulk.claim import TakenError, claimed
+from openclip_lambda.bulk.file_lock import TakenError, open_locked
 from openclip_lambda.bulk.inputs import Prepared
 from openclip_lambda.errors import InputError, OutputError
 from openclip_lambda.os_errors import reason
@@ -46,7 +46,7 @@ class Journal:
         self._line: tuple[int, Any] = (-1, None)  # the last that was read
         self._closed = False
         try:
-            self._file, there = claimed(self.path)
+            self._file, there = open_locked(self.path)
             try:
                 self._begin(asked, resume, scratch, there)
             except BaseException:

@@ -3,7 +3,7 @@
 import pytest
 from huggingface_hub.utils import HFValidationError, validate_repo_id
 
-from layer.naming import checked
+from layer.naming import validate
 
 HOSTILE = (
     *("..", ".", "", "../x", "/etc/passwd", "a/../b", "a\\b", "..\\x", "C:\\x", "C:x", "a\0b", "a\nb", "a\x1b[31m"),
@@ -28,15 +28,15 @@ HOSTILE = (
 @pytest.mark.parametrize("value", HOSTILE, ids=ascii)
 def test_a_name_that_would_leave_its_directory_or_that_a_file_system_refuses_is_none(value: object) -> None:
     with pytest.raises(ValueError, match=r"."):
-        checked.relative_path(value if not isinstance(value, str) else f"models/{value}")
+        validate.relative_path(value if not isinstance(value, str) else f"models/{value}")
     if value != "a/../b":
         with pytest.raises(ValueError, match=r"."):
-            checked.file_name(value)
+            validate.file_name(value)
 
 
 @pytest.mark.parametrize("value", ["models/a--b/hub/refs/main", "manifest.json", "a/.no_exist/b", "größe.json"])
 def test_a_bundles_own_paths_are_taken(value: str) -> None:
-    assert checked.relative_path(value) == value
+    assert validate.relative_path(value) == value
 
 
 @pytest.mark.parametrize(
@@ -44,13 +44,13 @@ def test_a_bundles_own_paths_are_taken(value: str) -> None:
 )
 def test_a_commit_is_forty_hex_digits(value: object) -> None:
     with pytest.raises(ValueError, match="is not a commit: one is 40 hexadecimal digits"):
-        checked.commit(value)
+        validate.commit(value)
 
 
 @pytest.mark.parametrize("value", ["0" * 63, "0" * 65, "G" * 64, "0" * 64 + "\n", None, b"0" * 64])
 def test_a_sha256_is_sixty_four(value: object) -> None:
     with pytest.raises(ValueError, match="is not a sha256"):
-        checked.sha256(value)
+        validate.sha256(value)
 
 
 @pytest.mark.parametrize(
@@ -64,10 +64,10 @@ def test_a_sha256_is_sixty_four(value: object) -> None:
 def test_a_repository_id_is_what_huggingface_hub_takes_too(value: str, sound: bool) -> None:
     if sound:
         validate_repo_id(value)
-        assert checked.repository(value) == value
+        assert validate.repository(value) == value
         return
     with pytest.raises(ValueError, match="is not a repository id"):
-        checked.repository(value)
+        validate.repository(value)
     if value.isascii() and value.strip() == value:  # theirs lets a newline at the end and other scripts' letters pass
         with pytest.raises(HFValidationError):
             validate_repo_id(value)
@@ -75,7 +75,7 @@ def test_a_repository_id_is_what_huggingface_hub_takes_too(value: str, sound: bo
 
 @pytest.mark.parametrize("value", ["main", "v1.0", "refs/pr/3", "0" * 40, "feature/x-y", "release_1"])
 def test_branches_tags_and_commits_are_taken(value: str) -> None:
-    assert checked.revision(value) == value
+    assert validate.revision(value) == value
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_branches_tags_and_commits_are_taken(value: str) -> None:
 )
 def test_what_git_takes_for_no_ref_is_none(value: str) -> None:
     with pytest.raises(ValueError, match="is not a branch, tag or commit"):
-        checked.revision(value)
+        validate.revision(value)
 
 
 @pytest.mark.parametrize(
@@ -101,13 +101,13 @@ def test_what_git_takes_for_no_ref_is_none(value: str) -> None:
 def test_the_file_of_a_url_is_its_paths_last_part(url: str, name: str | None) -> None:
     if name is None:
         with pytest.raises(ValueError, match="file name"):
-            checked.url_file(url)
+            validate.url_file(url)
     else:
-        assert checked.url_file(url) == name
+        assert validate.url_file(url) == name
 
 
 def test_what_is_shown_of_a_foreign_value_is_one_short_printable_line() -> None:
     for value in ("\x1b[2J", "a\nb", "x" * 10_000, "\u202e", ["\x1b"] * 1000):
-        told = checked.shown(value)
+        told = validate.shown(value)
         assert told.isprintable()
         assert len(told) <= 83

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from handler.engines.hidden_sys import cpuinfo_told
+from handler.engines.cpuinfo_messages import filter_cpuinfo_messages
 
 # As onnxruntime 1.32 printed it on arm64 (neoverse-n1) without /sys; the last line is of torch's oneDNN.
 PRINTED = b"""\
@@ -26,7 +26,7 @@ entry
 def test_what_is_expected_there_is_one_line_of_ours(
     capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    with caplog.at_level(logging.INFO), cpuinfo_told("onnxruntime"):
+    with caplog.at_level(logging.INFO), filter_cpuinfo_messages("onnxruntime"):
         os.write(2, PRINTED)
     assert capfd.readouterr().err == ""
     assert [record.getMessage() for record in caplog.records] == [
@@ -36,7 +36,7 @@ def test_what_is_expected_there_is_one_line_of_ours(
 
 def test_whatever_else_is_printed_stays_also_where_the_import_fails(capfd: pytest.CaptureFixture[str]) -> None:
     def fail() -> None:
-        with cpuinfo_told("onnxruntime"):
+        with filter_cpuinfo_messages("onnxruntime"):
             os.write(2, b"Error in cpuinfo: unknown microarchitecture\n" + PRINTED + b"Illegal instruction")
             raise ImportError
 

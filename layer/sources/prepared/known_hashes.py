@@ -1,4 +1,4 @@
-"""What a source itself knows of its files: hashes in the names of blobs, in listings and in the notes of a download."""
+"""The hashes that a source itself has of its files: in the names of blobs, in listings, in the notes of a download."""
 
 import json
 import re
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from layer.naming import checked
+from layer.naming import validate
 from layer.sources.fetch import Expected
 from layer.sources.prepared.survey import Copy
 
@@ -20,9 +20,9 @@ _ETAG = re.compile(r"[0-9a-f]{64}|[0-9a-f]{40}")
 
 @dataclass(frozen=True)
 class Notes:
-    """What a copy's own notes say: its commit, its license, and of each file its size and hash.
+    """What a copy's own notes say: its commit, its license, and the size and hash of each file.
 
-    `had` are the files that were put into it; a listing of the repository has others, too.
+    `had` are the files that the copy had when it was made; `files` may list others of the repository, too.
     """
 
     commit: str | None = None
@@ -31,7 +31,7 @@ class Notes:
     had: frozenset[str] = frozenset()
 
     def of(self, folder: Path, name: str) -> Expected | None:
-        """Return what is known of a file, None where nothing vouches for it."""
+        """Return the size and hash that are known of a file; None if no hash is known."""
         listed = (self.files or {}).get(name)
         known = listed if listed and listed.sha256 else _blob(folder / name) or listed
         return known if known and (known.sha256 or known.blob_id) else None
@@ -76,17 +76,17 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _metadata(path: Path) -> tuple[str | None, Expected | None]:
-    """Read commit and etag; not by the library's own reader, which locks, and removes what it cannot read."""
+    """Read commit and etag. The library's own reader is not used: it locks, and removes what it cannot read."""
     try:
         with path.open(encoding="utf-8") as stream:
             commit, etag = stream.readline(200).strip(), stream.readline(200).strip()
-        return checked.commit(commit), _etag(etag)
+        return validate.commit(commit), _etag(etag)
     except (OSError, ValueError):
         return None, None
 
 
 def _blob(path: Path) -> Expected | None:
-    """In a cache with links, the name of the blob that a file leads to is its hash."""
+    """Return the hash in the name of the blob that a link leads to; None if the file is not a link."""
     try:
         return _etag(path.readlink().name)
     except OSError:
@@ -109,11 +109,11 @@ def _fact(fact: Any) -> Expected:
     sha256, blob = data.get("sha256", data.get("lfs_sha256")), data.get("blob_id")
     size = data.get("lfs_size") or data.get("size")
     try:
-        digest = None if sha256 is None else checked.sha256(sha256)
+        digest = None if sha256 is None else validate.sha256(sha256)
         return Expected(
             size if type(size) is int else None,
             digest,
-            None if blob is None or digest is not None else checked.commit(blob),
+            None if blob is None or digest is not None else validate.commit(blob),
         )
     except ValueError:
         return Expected(None, None)

@@ -1,7 +1,7 @@
-"""What may become part of a path, a URL or a command: names, commits and hashes, wherever they come from.
+"""Validate names, commits and hashes before they become part of a path, a URL or a command.
 
-The hub's responses, models.lock, models.toml and manifest.json are other people's texts. Each function returns its
-argument where it is sound, and raises ValueError saying what is wrong with it, for the caller to say where it stood.
+The hub's responses, models.lock, models.toml and manifest.json are untrusted text. Each function returns its argument
+if it is valid. Otherwise it raises ValueError saying what is wrong; the caller adds where the value was found.
 """
 
 import re

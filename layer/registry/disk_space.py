@@ -1,4 +1,4 @@
-"""Whether the disk has room for a build at all, told before its minutes: the least that it will write, no estimate."""
+"""Refuse a build at its start if the disk has less space than the build writes at least. This is not an estimate."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,12 +9,14 @@ from layer.files import disk_errors
 from layer.registry import table
 from layer.spec import ModelSpec
 
-LEAST = 10_000_000  # bytes: the demo model, which is as small as models are, writes more
+MIN_BYTES = 10_000_000  # even the demo model, the smallest there is, writes more
 
 
 def refuse_too_little(models: Sequence[ModelSpec], cache: Path) -> None:
-    """Raise StorageError where less is free than the fp32 weights take that an export writes first."""
-    needed = max(LEAST, *(_exported(model) for model in models if not (cache / "exported" / model.slug).exists()), 0)
+    """Raise StorageError if less is free than the fp32 weights, which an export writes first, will take."""
+    needed = max(
+        MIN_BYTES, *(_exported(model) for model in models if not (cache / "exported" / model.slug).exists()), 0
+    )
     if disk_errors.free(cache) < needed:
         raise StorageError(
             f"No space left on device for this build: {disk_errors.space(cache)}, and at least {needed / 1e6:,.0f} MB "
@@ -23,7 +25,7 @@ def refuse_too_little(models: Sequence[ModelSpec], cache: Path) -> None:
 
 
 def _exported(model: ModelSpec) -> int:
-    """Return the bytes of a model's fp32 weights, 0 where that is not known or nothing is exported."""
+    """Return the bytes of a model's fp32 weights; 0 if they are not known, or if the model is not exported."""
     if ENGINES[model.engine].ships_checkpoint:
         return 0
     row = table.known(model.name) if model.pretrained else None

@@ -1,4 +1,4 @@
-"""One copy of a repository, opened: which commit, which of the needed files are there, and whether they are whole."""
+"""Check one copy of a repository: its commit, which of the needed files it has, and whether they are complete."""
 
 import hashlib
 import os
@@ -10,13 +10,13 @@ from pathlib import Path
 from huggingface_hub import try_to_load_from_cache
 
 from layer.findings.finding import Finding
-from layer.naming import checked
+from layer.naming import validate
 from layer.progress import file_sha256
 from layer.sources import resolve
 from layer.sources.fetch import Expected, Located, git_blob, repo_folder
 from layer.sources.hub import WEIGHTS
 from layer.sources.lock import LockedFile, LockedSource
-from layer.sources.prepared import damage, git_clone, revisions, vouched
+from layer.sources.prepared import damage, git_clone, known_hashes, revisions
 from layer.sources.prepared.survey import Copy
 from layer.sources.resolve import Need
 
@@ -29,7 +29,7 @@ _OTHER_WEIGHTS = r"\.(safetensors|bin|pth|pt|ckpt|npz|gguf|onnx|h5|msgpack)(\.in
 
 
 class LackingError(Exception):
-    """A copy is not what is needed: `findings` say why, all of it."""
+    """A copy cannot be used: `findings` has every reason."""
 
     def __init__(self, findings: Sequence[Finding]) -> None:
         super().__init__(", ".join(finding.code for finding in findings))
@@ -44,22 +44,22 @@ class _Snapshot:
     repo: str
     folder: Path
     revision: str | None
-    notes: vouched.Notes
+    notes: known_hashes.Notes
 
     def has(self, name: str) -> bool:
-        """Tell whether a file is there, of a cache as the library will tell at run time."""
+        """Tell whether a file is there: in a cache, by the function that huggingface_hub uses at run time."""
         if not self.copy.cache or self.copy.folder.name != repo_folder(self.repo):
             return (self.folder / name).is_file()
         there = try_to_load_from_cache(self.repo, name, cache_dir=self.copy.folder.parent, revision=self.revision)
         return isinstance(there, str)
 
-    def vouched(self, name: str) -> bool:
-        """Tell whether the source itself knows a file's hash."""
+    def has_known_hash(self, name: str) -> bool:
+        """Tell whether the source itself has the hash of a file."""
         return self.notes.of(self.folder, name) is not None
 
 
 def located(copy: Copy, need: Need, asked: str | None, pin: LockedSource | None) -> Located:
-    """Open a copy as the repository that is needed, at its pin if it has one. Raises LackingError."""
+    """Return the needed files of a copy, of the pinned commit if there is a pin. Raises LackingError."""
     snapshot = _snapshot(copy, need.repo, asked, pin)
     names, found = _names(snapshot, need)
     if pin and snapshot.revision != pin.revision and not set(names) & set(pin.files):
@@ -77,7 +77,7 @@ def located(copy: Copy, need: Need, asked: str | None, pin: LockedSource | None)
     license_name = pin.license if pin else snapshot.notes.license
     expected = {name: Expected(fact.size, fact.sha256) for name, fact in files.items()}
     known = pinned.keys() - set(pin.as_found if pin else ())
-    as_found = tuple(name for name in names if name not in known and not snapshot.vouched(name))
+    as_found = tuple(name for name in names if name not in known and not snapshot.has_known_hash(name))
     shown = copy.cache or asked in (None, snapshot.revision) or pin is not None or git_clone.is_at(copy.folder, asked)
     return Located(need, asked, revision, license_name, snapshot.folder, expected, as_found, not shown)
 
@@ -98,8 +98,8 @@ def _snapshot(copy: Copy, repo: str, asked: str | None, pin: LockedSource | None
             raise LackingError([error.finding, *cut_off]) from error
         folder = copy.folder / "snapshots" / revision
         _refuse_closed(folder)
-        return _Snapshot(copy, repo, folder, revision, vouched.of_cache(copy, revision))
-    notes = vouched.of_folder(copy.folder)
+        return _Snapshot(copy, repo, folder, revision, known_hashes.of_cache(copy, revision))
+    notes = known_hashes.of_folder(copy.folder)
     if asked and (told := _other_revision(copy.folder, notes.commit, asked, pin)):
         raise LackingError([Finding("revision-missing", str(copy.folder), f"revision = {asked}, {told}")])
     return _Snapshot(copy, repo, copy.folder, notes.commit, notes)
@@ -114,7 +114,7 @@ def _refuse_closed(folder: Path) -> None:
 
 
 def _other_revision(folder: Path, commit: str | None, asked: str, pin: LockedSource | None) -> str | None:
-    """Tell why a folder is not taken for what is asked for. With a pin its files are compared by hashes."""
+    """Tell why a folder does not have the revision that is asked for. With a pin, its files are compared by hashes."""
     if asked in (commit, pin.revision if pin else None):
         return None
     if revisions.is_commit(asked):
@@ -123,7 +123,7 @@ def _other_revision(folder: Path, commit: str | None, asked: str, pin: LockedSou
 
 
 def _names(snapshot: _Snapshot, need: Need) -> tuple[list[str], list[Finding]]:
-    """Name the files to take, as far as they are there, and what is not there, or is not the file itself."""
+    """Return the names of the files to take, and findings for those that are absent or broken."""
     candidates = [name for names in resolve.candidates(need).values() for name in names]
     broken = {name: finding for name in candidates if (finding := damage.broken(snapshot.folder / name))}
     whole = [name for name in candidates if name not in broken and snapshot.has(name)]
@@ -144,9 +144,9 @@ def _is_for(pin: LockedSource, need: Need) -> bool:
 
 
 def _pinned(snapshot: _Snapshot, need: Need, pin: LockedSource) -> tuple[list[str], list[Finding]]:
-    """Name the files that models.lock has, and say which are not there.
+    """Return the names of the files that models.lock has, and findings for those that are absent.
 
-    No fewer, and no more: a tokenizer with other parts loads all the same, and makes other token ids.
+    Exactly these files are taken: a tokenizer with more or fewer files also loads, but makes other token ids.
     """
     names = need.choose(list(pin.files))
     there = [name for name in names if snapshot.has(name) and not damage.broken(snapshot.folder / name)]
@@ -181,14 +181,14 @@ def _missing(snapshot: _Snapshot, role: str, names: Sequence[str]) -> Iterator[F
 
 
 def _taken_out(snapshot: _Snapshot, names: Sequence[str]) -> Iterator[Finding]:
-    """Name the parts of a tokenizer that a folder had by its own notes, and has not any more."""
+    """Yield the files of a tokenizer that, by its notes, the folder had when it was made, and that are gone."""
     for name in names:
         if name in snapshot.notes.had and not os.path.lexists(snapshot.folder / name):
             yield Finding("tokenizer-missing", str(snapshot.folder), f"no {name}, which it had when it was made")
 
 
 def _other_weights(folder: Path) -> str:
-    """Name what else may be weights, as shards: open_clip takes one file, of these names alone."""
+    """Name other files that may be weights, such as shards: open_clip takes one file, under a few known names."""
     there = sorted(path.name for path in folder.glob("*") if re.search(_OTHER_WEIGHTS, path.name))
     return f"; there is {', '.join(there[:3])}{', ...' if len(there) > 3 else ''}" if there else ""
 
@@ -201,7 +201,7 @@ def _cut_off(copy: Copy, *folders: Path) -> list[Finding]:
 
 
 def _checked(snapshot: _Snapshot, name: str, pin: LockedSource | None) -> tuple[LockedFile, list[Finding]]:
-    """Hash a file, and compare it with what its source says of it, and models.lock."""
+    """Hash a file, and compare the hash with the source's own and with that of models.lock."""
     path = snapshot.folder / name
     try:
         size, sha256 = path.stat().st_size, file_sha256(path)
@@ -243,6 +243,6 @@ def _difference(known: Expected, path: Path, fact: LockedFile) -> str | None:
 
 
 def _digest(files: dict[str, LockedFile]) -> str:
-    """Name a version of files of which no commit is known: by what they hold."""
+    """Make 40 digits, in the place of a commit, of the contents of files whose commit is not known."""
     listing = "".join(f"{name} {fact.sha256}\n" for name, fact in sorted(files.items()))
-    return checked.commit(hashlib.sha256(listing.encode()).hexdigest()[:40])
+    return validate.commit(hashlib.sha256(listing.encode()).hexdigest()[:40])

@@ -7,7 +7,7 @@ from PIL import Image
 
 from layer.cli.parser import main
 from layer.errors import BuildError
-from layer.files.apart import HOLDS, INSIDE, SAME, relation
+from layer.files.overlap import HOLDS, INSIDE, SAME, relation
 from layer.package import pipeline
 from tests.hub.odd import forget
 

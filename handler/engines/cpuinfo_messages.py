@@ -1,4 +1,4 @@
-"""Imports where /sys describes no processor, as on Lambda's arm64: what is printed of that becomes a line of ours."""
+"""Replace what libraries print when /sys describes no processor, as on Lambda's arm64, by one line in the log."""
 
 import logging
 import os
@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-# What the libraries that look for the list of processors print where there is none: cpuinfo, which ONNX Runtime and
-# torch hold, ONNX Runtime of cpuinfo, and torch's oneDNN, with a path of its own build before it.
+# What is printed when /sys has no list of processors: by cpuinfo, a library inside ONNX Runtime and torch; by ONNX
+# Runtime about cpuinfo; and by torch's oneDNN, whose line begins with a source path of its build.
 EXPECTED = re.compile(
     rb"Error in cpuinfo: failed to parse "
     rb"|onnxruntime cpuid_info warning: "
@@ -20,8 +20,8 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def cpuinfo_told(library: str) -> Iterator[None]:
-    """Hold back what is printed inside, and write it out at the end, without the lines that are expected there."""
+def filter_cpuinfo_messages(library: str) -> Iterator[None]:
+    """Collect what is printed to stderr inside, and print it at the end, without the lines that match EXPECTED."""
     held, stderr = os.memfd_create("stderr"), os.dup(2)
     os.dup2(held, 2)
     try:
@@ -33,18 +33,18 @@ def cpuinfo_told(library: str) -> Iterator[None]:
 
 
 def import_torch() -> Any:
-    """Import torch and let it look for the processor at once, not in a request; returns the module."""
-    with cpuinfo_told("torch"):
+    """Import torch, and have it identify the processor now and not during a request; return the module."""
+    with filter_cpuinfo_messages("torch"):
         import torch
 
         _ask_onednn(torch)
-    # It needs the same list, and without it each process prints a warning at its first convolution of some shapes.
+    # NNPACK needs the same list. Without it, each process prints a warning at its first convolution of some shapes.
     torch.backends.nnpack.set_flags(False)
     return torch
 
 
 def _ask_onednn(torch: Any) -> None:
-    """Run the smallest convolution that is oneDNN's own: it looks for the processor when it is first used."""
+    """Run the smallest convolution that oneDNN computes: oneDNN identifies the processor when it is first used."""
     kernel = torch.zeros(1, 1, 4, 4)
     with torch.inference_mode():
         torch.nn.functional.conv2d(kernel, kernel)

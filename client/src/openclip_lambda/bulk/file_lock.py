@@ -1,4 +1,4 @@
-"""A file that one process writes at a time. The system gives its lock back however the process ends."""
+"""Open a file that only one process may write at a time. The system releases the lock however the process ends."""
 
 import errno
 import os
@@ -8,13 +8,13 @@ from typing import BinaryIO
 
 from openclip_lambda.bulk.terminal import say
 
-TURNS = 100  # far more than other runs make and remove the file between two looks at it
+TURNS = 100  # tries: other runs do not create and remove the file that often while this one opens it
 TAKEN = (errno.EAGAIN, errno.EACCES)  # by another process; EACCES is what Windows says
 
 if sys.platform == "win32":
     import msvcrt
 
-    FAR = 2**31 - 2  # a byte that nobody reads: Windows keeps others from those that are locked
+    FAR = 2**31 - 2  # a byte that nobody reads: on Windows, other processes cannot read the bytes that are locked
 
     def _lock(number: int) -> None:
         os.lseek(number, FAR, os.SEEK_SET)
@@ -31,10 +31,11 @@ class TakenError(Exception):
     """Another process writes the file now."""
 
 
-def claimed(path: Path) -> tuple[BinaryIO, bool]:
-    """Open a file for this process alone, and make it where it is not there; returns whether it was there, too.
+def open_locked(path: Path) -> tuple[BinaryIO, bool]:
+    """Open a file and lock it, and create it if it does not exist. Return the file, and whether it existed before.
 
-    Raises TakenError, and OSError where it cannot be written. A file system without locks is told of.
+    Raises TakenError if another process holds the lock, and OSError if the file cannot be written. On a file system
+    without locks, a note on standard error says so, and the file is opened without a lock.
     """
     for turn in range(TURNS):
         there = os.path.lexists(path)
@@ -43,7 +44,7 @@ def claimed(path: Path) -> tuple[BinaryIO, bool]:
         except (FileNotFoundError, FileExistsError):
             if turn == TURNS - 1:
                 raise
-            continue  # another run removed it or made it between the two
+            continue  # another run removed or created it since `lexists`
         try:
             _take(file, path)
             if _is_at(file, path):
@@ -51,7 +52,7 @@ def claimed(path: Path) -> tuple[BinaryIO, bool]:
         except BaseException:
             file.close()
             raise
-        file.close()  # its run has ended, and has removed it, since it was opened
+        file.close()  # the run that held it has ended and removed it, after this process opened it
     raise TakenError
 
 

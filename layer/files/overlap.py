@@ -1,4 +1,4 @@
-"""Whether an output would replace or change what a command reads: told before anything is written."""
+"""Refuse an output that would replace or change what the same command reads, before anything is written."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -6,16 +6,16 @@ from pathlib import Path
 
 from layer.errors import StorageError
 
-SAME, HOLDS, INSIDE = "is", "has in it", "lies in"
-REPLACED = (SAME, HOLDS)
-CHANGED = (SAME, INSIDE)
-CACHE = "--cache"  # nothing is replaced as a whole there
+SAME, HOLDS, INSIDE = "is", "has in it", "lies in"  # also words of the message
+REPLACED = (SAME, HOLDS)  # relations in which replacing the output destroys the place
+CHANGED = (SAME, INSIDE)  # relations in which writing into the output changes the place
+CACHE = "--cache"  # a command adds files to it, and never replaces it as a whole
 
 Read = tuple[str, Path]  # what it is, for the message, and where it is
 
 
 def relation(output: Path, place: Path) -> str | None:
-    """Say how an output lies to a place, through links: SAME, HOLDS, INSIDE, or None where they are apart."""
+    """Return how an output relates to a place, links followed: SAME, HOLDS, INSIDE, or None if they are apart."""
     one, other = _ways(output), _ways(place)
     if one[0] == other[0]:
         return SAME
@@ -25,7 +25,7 @@ def relation(output: Path, place: Path) -> str | None:
 
 
 def refuse(output: Path, places: Iterable[Read], relations: Sequence[str], option: str = "--output") -> None:
-    """Raise StorageError where `output`, of `option`, has one of `relations` to a place that the command reads."""
+    """Raise StorageError if `output`, the value of `option`, has one of `relations` to a place that is read."""
     for what, place in places:
         found = relation(output, place)
         if found in relations:
@@ -34,7 +34,7 @@ def refuse(output: Path, places: Iterable[Read], relations: Sequence[str], optio
 
 
 def _ways(path: Path) -> list[object]:
-    """Return what tells a place and each directory above it: the same by whatever name, where it is there."""
+    """Return the identity of a path and of each directory above it: the same for every name of an existing place."""
     real = Path(os.path.realpath(path))
     return [_identity(one) for one in (real, *real.parents)]
 
