@@ -97,7 +97,7 @@ def _load(server: Server, options: argparse.Namespace) -> None:
     """Run the handler's init phase in this process. Raises StartError."""
     from handler.app import SERVICE  # after the arguments: importing it is the init phase
 
-    if SERVICE.started is None:  # its reason is logged
+    if SERVICE.models_or_none is None:  # its reason is logged
         server.server_close()
         fix = "set OPENCLIP_BUNDLE_DIR to a bundle (`python -m layer build` makes one)"
         of_own_code = "handler_ext" in (SERVICE.problem or "")

@@ -1,8 +1,8 @@
 """Lambda's entry point, `handler.app.lambda_handler`. Importing it is the init phase, in this order:
 
 1. `handler.offline` sets the environment, before any library can read it.
-2. `handler.service` brings what loading a model needs, and starts the load in a thread.
-3. `handler.http` brings the rest, while the model loads.
+2. `handler.service` imports what loading a model needs, and starts the load in a thread.
+3. `handler.http` imports the rest, while the model loads.
 """
 
 from handler import offline  # noqa: F401, I001 - before all else: libraries freeze their network settings when imported
@@ -14,7 +14,7 @@ from typing import Any
 
 STARTED = time.monotonic()
 
-gc.disable()  # modules are not garbage, and looking for some among them takes a tenth of their import
+gc.disable()  # an import leaves hardly any garbage, and looking for it takes a tenth of the import's time
 from handler.service import Service  # noqa: E402 - what is imported is part of the cold start
 
 SERVICE = Service.start(os.environ, STARTED)

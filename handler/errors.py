@@ -1,4 +1,4 @@
-"""Every error of the handler: what stops a start, and the one table of what a request can be answered with."""
+"""Every error of the handler: those that prevent its start, and the table of all error codes in responses."""
 
 from collections.abc import Mapping, Sequence
 from reprlib import Repr
@@ -72,7 +72,7 @@ class StartError(Exception):
 
 
 class SettingsError(StartError):
-    """An `OPENCLIP_` variable has a value that cannot be meant."""
+    """An `OPENCLIP_` variable has an invalid value."""
 
 
 class OfflineError(StartError):
@@ -80,7 +80,7 @@ class OfflineError(StartError):
 
 
 class CacheError(StartError):
-    """The bundle's caches cannot be brought into the writable directory."""
+    """The bundle's Hugging Face caches cannot be linked or copied into the writable directory."""
 
 
 class BundleError(StartError):
@@ -123,13 +123,13 @@ class ModelNotFoundError(ApiError):
 
 
 class TextError(ApiError):
-    """A text whose cleaning would cost too much. The caller adds its place: `text` says which of several it is."""
+    """A text that is too long or too expensive to clean. `text` is that text; the caller finds its place by it."""
 
     text: str | None = None
 
 
 class ImageError(ApiError):
-    """An image that cannot be embedded. The item's place in the input is added by the caller, as `param`."""
+    """An image that cannot be embedded. The caller adds its place in the input as `param`."""
 
 
 def counted(number: int, thing: str) -> str:

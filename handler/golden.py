@@ -21,7 +21,8 @@ MIN_COSINE = {"fp32": 0.99999, "int8": 0.999}  # to open_clip, by precision
 def compare(manifest: Manifest, models: "Models", samples: Golden | None = None) -> dict[str, Any]:
     """Hash every file, then embed each model's golden texts and images. Takes as long as loading every model.
 
-    `samples` replace the golden ones: the builder's, of which there are more than a bundle should carry.
+    `samples` replace the golden ones: the builder passes its own, which are too many for a bundle. Returns the report
+    of `GET /health?deep=true`; its `ok` is false if anything differs.
     """
     changed, missing = list(changed_files(manifest)), _missing_decoders(manifest)
     reports = [_check_model(entry, models, samples or entry.golden) for entry in manifest.models]
@@ -66,9 +67,9 @@ def _compare(model: "LoadedModel", golden: Golden) -> dict[str, Any]:
     own = _compare_own(model, golden) if model.own else {}
     ids_equal = ids.tolist() == golden.token_ids
     if golden.tokenized_texts:
-        from handler.engines.mapped_words import MappedWords  # late: the build's gate alone has such texts
+        from handler.engines.mapped_words import MappedWords  # late: only the build's gate has such texts
 
-        MappedWords.most_new = sys.maxsize  # the mapped form of every word is compared
+        MappedWords.most_new = sys.maxsize  # so that every word is encoded by the mapped vocabulary, and compared
         ids_equal = ids_equal and model.engine.tokenize(golden.tokenized_texts).tolist() == golden.tokenized_ids
     least = MIN_COSINE[model.entry.precision]
     return {
@@ -87,9 +88,9 @@ def _compare(model: "LoadedModel", golden: Golden) -> dict[str, Any]:
 
 
 def _compare_own(model: "LoadedModel", golden: Golden) -> dict[str, Any]:
-    """Say how far preprocessing of the deployment's own takes the same samples from open_clip: no less is demanded.
+    """Measure how far the deployment's own preprocessing moves the embeddings of the samples from open_clip's.
 
-    All that is demanded is that it runs on them. What is compared above is the bundle, without that preprocessing.
+    No cosine is required: it only has to run on the samples. `_compare` checks the bundle without it.
     """
     import numpy as np
 
@@ -104,9 +105,9 @@ def _compare_own(model: "LoadedModel", golden: Golden) -> dict[str, Any]:
 
 
 def _pixels(encoded: str, model: "LoadedModel", own: bool = False) -> "NDArray[np.float32]":
-    """Return what the model is given of a PNG, or of a JPEG as a request's is decoded.
+    """Return the pixels of a PNG, or of a JPEG decoded as those of requests are: float32 [3, H, W].
 
-    Preprocessing of the deployment's own is left out, but for `own`.
+    The deployment's own preprocessing runs only if `own` is set.
     """
     data = base64.b64decode(encoded)
     if own or data.startswith(b"\xff\xd8"):

@@ -1,6 +1,6 @@
-"""The bundle as its manifest.json describes it: read at every start, present and of the right size, or an error.
+"""Read manifest.json at every start, and check that each file of the bundle is there with its size.
 
-The form is docs/manifest.schema.json. A key that is not known here is ignored; another schema number is refused.
+docs/manifest.schema.json describes the format. Unknown keys are ignored; another schema number is refused.
 """
 
 import functools
@@ -34,7 +34,7 @@ class Golden(NamedTuple):
     text_embeddings: list[str]
     images: list[str]  # PNG, base64
     image_embeddings: list[str]
-    tokenized_texts: Sequence[str] = ()  # of which token ids alone are compared
+    tokenized_texts: Sequence[str] = ()  # texts of which only the token ids are compared
     tokenized_ids: Sequence[list[int]] = ()
 
 
@@ -69,7 +69,7 @@ class Manifest(NamedTuple):
     models: tuple[ModelEntry, ...]
     files: tuple[BundleFile, ...]
     created_at: str = ""  # UTC, as 2026-11-26T18:40:26Z
-    image_formats: tuple[str, ...] = ()  # of handler.imaging.added_formats: what the package decodes besides
+    image_formats: tuple[str, ...] = ()  # names of handler.imaging.added_formats that the package decodes, too
 
     @property
     def sha256(self) -> str:
@@ -77,11 +77,14 @@ class Manifest(NamedTuple):
         return _sha256(self.raw)
 
     def vectors_sha256(self, preprocessing: str = "") -> str:
-        """Name which vectors may be compared: the bundle's, and with `preprocessing` of one's own those of both."""
+        """Return a digest of all that changes vectors: only vectors with equal digests may be compared.
+
+        It is the bundle's, or, with `preprocessing` of the deployment's own, one of both.
+        """
         return _sha256(f"{self.sha256}\n{preprocessing}".encode()) if preprocessing else self.sha256
 
     def model(self, model_id: str | None) -> ModelEntry:
-        """Find a model by its id; None is the bundle's first. Raises ModelNotFoundError."""
+        """Find a model by its id; None means the bundle's first. Raises ModelNotFoundError."""
         for entry in self.models:
             if model_id in (None, entry.id):
                 return entry
@@ -109,7 +112,7 @@ def load(bundle_dir: Path) -> Manifest:
 
 
 def changed_files(manifest: Manifest) -> Iterator[str]:
-    """Hash every file and say which is not what was built. Reads the whole bundle."""
+    """Hash every file, and yield a message for each one that is missing or changed. Reads the whole bundle."""
     import hashlib
 
     for file in manifest.files:
@@ -125,7 +128,7 @@ def changed_files(manifest: Manifest) -> Iterator[str]:
 
 @functools.cache  # every response names the bundle
 def _sha256(raw: bytes) -> str:
-    """Hash with the interpreter's own code where it has it: hashlib loads OpenSSL, 2 ms of a cold start."""
+    """Hash with the interpreter's built-in module if it has one: hashlib loads OpenSSL, 2 ms of a cold start."""
     for name in ("_sha2", "_sha256", "hashlib"):  # CPython from 3.12, CPython 3.11, any Python
         try:
             digest: str = import_module(name).sha256(raw).hexdigest()
@@ -161,7 +164,7 @@ def _entry(data: dict[str, Any]) -> ModelEntry:
 
 
 def _known(record: type, data: dict[str, Any]) -> dict[str, Any]:
-    """Return the keys that a record has: a later builder may write more, which this handler has no use for."""
+    """Return only the keys that a record has: a later builder may write more of them."""
     return {name: data[name] for name in record.__annotations__ if name in data}
 
 

@@ -1,4 +1,4 @@
-"""One HTTP request and one response, whoever sent the event."""
+"""One HTTP request and one response, the same for every kind of event."""
 
 import binascii
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 from handler.errors import ApiError
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
-MODEL_PREFIX = "/v1/models/"  # an id stands behind it, slashes and all: `ViT-B-32/openai`
+MODEL_PREFIX = "/v1/models/"  # followed by a model's id, which may contain slashes: `ViT-B-32/openai`
 MODEL_PATH = f"{MODEL_PREFIX}{{model}}"
 
 Inflate = Callable[[bytes, str, int], bytes]
 
 
-def as_it_is(body: bytes, coding: str, max_bytes: int) -> bytes:
-    """Return a body that nobody takes for compressed."""
+def no_inflate(body: bytes, coding: str, max_bytes: int) -> bytes:
+    """Return the body unchanged: for requests that cannot be compressed."""
     return body
 
 
@@ -29,16 +29,16 @@ class Request(NamedTuple):
     text: str = ""
     encoded: bool = False
     max_body_bytes: int = 0
-    inflate: Inflate = as_it_is  # what undoes a content-encoding
-    route: str = ""  # the path by the gateway's own route, which a custom domain's base path is no part of
-    authorizer: Mapping[str, Any] = NOTHING  # what the gateway's authorizer says of the caller, as the gateway has it
-    model: str = ""  # the id that stands in the path
-    principal: str = ""  # the caller by name, where the deployment's own `authenticate` has said it
+    inflate: Inflate = no_inflate  # decompresses a body that has a content-encoding
+    route: str = ""  # the path by the gateway's own route: without the base path of a custom domain
+    authorizer: Mapping[str, Any] = NOTHING  # the result of the gateway's authorizer, unchanged
+    model: str = ""  # the model's id, if the path has one
+    principal: str = ""  # the caller's name, from the deployment's own `authenticate`
 
     def at(self, known: Collection[str], base_path: str, keyed: Collection[str] = ()) -> "Request":
-        """Return the request at the path that is known: as it came, by the gateway's route, or below the base path.
+        """Return the request with the first of its paths that is `known`: as sent, the route's, or without `base_path`.
 
-        Paths in `keyed` are known below `/k/<key>` too, whatever the key: who stands in front has compared it.
+        Paths in `keyed` are also found below `/k/<key>`. The key is not checked here: the authorizer has compared it.
         """
         for path in (self.path, self.route, without_prefix(self.path, base_path)):
             if path in known:
@@ -56,12 +56,11 @@ class Request(NamedTuple):
 
     @property
     def body(self) -> bytes:
-        """The body's bytes, as they were before a client compressed them.
+        """The body's bytes, decompressed.
 
-        Raises ApiError body_too_large, invalid_base64 for one that is not what its flag says, invalid_gzip, or
-        unsupported_media_type for another coding.
-
-        Read when it is asked for, and not with the event: so that its error is answered as any other is.
+        Raises ApiError body_too_large, invalid_base64 if the body is not the base64 that the event announces,
+        invalid_gzip, or unsupported_media_type for another content-encoding. The body is decoded here and not when the
+        event is parsed, so that these errors become responses as all others do.
         """
         body = self._sent
         coding = self.headers.get("content-encoding", "identity").strip().lower()
@@ -88,7 +87,7 @@ class Request(NamedTuple):
 
     @property
     def content(self) -> str | bytes:
-        """The body as JSON is read from it: where that is ASCII, as photographs in base64 are, without two copies."""
+        """The body for the JSON parser: as text if it is plain ASCII, as base64 images are, which saves two copies."""
         plain = "content-encoding" not in self.headers and not self.encoded
         if not plain or not self.text.isascii() or len(self.text) > self.max_body_bytes:
             return self.body
@@ -105,7 +104,7 @@ class Response(NamedTuple):
 
 
 def too_large(max_body_bytes: int) -> ApiError:
-    """The error for a body, or one item of it, that is over the limit."""
+    """Return the error for a body, or an item of it, that is over the limit."""
     return ApiError(
         "body_too_large",
         f"the body is larger than {max_body_bytes:,} bytes: send fewer items, or scale the images down",
@@ -113,11 +112,11 @@ def too_large(max_body_bytes: int) -> ApiError:
 
 
 def without_prefix(path: str, prefix: str) -> str:
-    """Drop whole segments from the front of a path."""
+    """Remove a prefix of whole segments from a path; a path without it is returned unchanged."""
     return path[len(prefix) :] or "/" if prefix and (path == prefix or path.startswith(prefix + "/")) else path
 
 
 def without_key(path: str) -> str:
-    """Return what stands below `/k/<key>`; an empty text for any other path."""
+    """Return the rest of a path below `/k/<key>`; an empty string for any other path."""
     _, first, key, below = [*path.split("/", 3), "", "", "", ""][:4]
     return f"/{below}" if first == "k" and key and below else ""

@@ -25,10 +25,10 @@ log = logging.getLogger(__name__)
 
 
 class LoadedModel(NamedTuple):
-    """A model ready to embed; `load_seconds` is what loading it took, imports included.
+    """A model ready to embed; `load_seconds` is the time that loading took, imports included.
 
-    `fit` lets large JPEGs be decoded at a reduced scale; None where all of their pixels are wanted. `image_formats`
-    are what the bundle's package decodes besides the formats that every package does.
+    `fit` lets large JPEGs be decoded at a reduced scale; None if they are decoded in full. `image_formats` are the
+    formats that this package decodes in addition to those of every package.
     """
 
     entry: ModelEntry
@@ -37,10 +37,10 @@ class LoadedModel(NamedTuple):
     load_seconds: float
     fit: "Fit | None" = None
     image_formats: tuple[str, ...] = ()
-    own: "OwnPreprocessing | None" = None  # what code of the deployment's own does to images and texts before ours
+    own: "OwnPreprocessing | None" = None  # the deployment's own preprocessing, which runs before ours
 
     def pixels(self, decoded: "Decoded", out: "NDArray[np.float32] | None" = None) -> "NDArray[np.float32]":
-        """Return an image as the engine takes it, float32 [3, H, W], in `out` where there is one. Raises ImageError."""
+        """Return an image as the engine takes it, float32 [3, H, W], in `out` if that is given. Raises ImageError."""
         if self.own is not None:
             image = self.own.image(decoded.image)
             decoded = decoded._replace(image=image, size=image.size, box=(0, 0, *image.size))
@@ -59,7 +59,6 @@ class Models:
     ) -> None:
         self.manifest = manifest
         self._preprocessing = extension if extension and extension.preprocessing else None
-        # Which vectors may be compared: a bundle's, and with preprocessing of one's own those of both.
         changed = self._preprocessing.preprocessing if self._preprocessing else ""
         self.vectors_sha256 = manifest.vectors_sha256(changed)
         self._settings = settings
@@ -75,14 +74,14 @@ class Models:
         self._lock = threading.Lock()
 
     def get(self, model_id: str | None = None, modalities: Collection[str] = MODALITIES) -> LoadedModel:
-        """Return the model, with what these modalities need loaded if need be; None is the bundle's first.
+        """Return a model, after loading what these modalities need; `model_id` None means the bundle's first model.
 
-        Raises ModelNotFoundError for an id the bundle does not have, and whatever the engine raises while loading.
+        Raises ModelNotFoundError for an id that the bundle does not have, and whatever the engine raises while loading.
         """
         entry = self.manifest.model(model_id)
         self._used[entry.id] = next(self._clock)
         if (ready := self._loaded.get(entry.id)) and self.ready(entry.id, modalities):
-            return ready  # without the lock: a model being loaded must not hold up one that is ready
+            return ready  # without the lock: a request for a loaded model must not wait until another one is loaded
         with self._lock:
             if entry.id not in self._loaded:
                 self._make_room(entry)
@@ -98,29 +97,29 @@ class Models:
         return self._ready.get(model_id, frozenset()).issuperset(modalities)
 
     def loaded_ids(self) -> list[str]:
-        """Name the models that are in memory with a tower at least, in the order in which they were loaded."""
+        """Return the ids of the models that have at least one tower in memory, in the order of loading."""
         return [model_id for model_id in self._loaded if self._ready.get(model_id)]
 
     def engine_facts(self, entry: ModelEntry) -> dict[str, object]:
-        """Return what the health check tells of a model's engine on this host, beside what the manifest says."""
+        """Return what the health check reports of a model's engine on this host; the manifest has the other facts."""
         model = self._loaded.get(entry.id)
         compiled: dict[str, str] = getattr(model.engine, "compiled", dict)() if model else {}
         facts = {"compiled": compiled, "variants": model.engine.variants() if model else {}}
         return {name: by_tower for name, by_tower in facts.items() if by_tower}
 
     def start_in_background(self) -> threading.Thread:
-        """Start to import the engine of the bundle's first model; the first `get` waits for the same lock.
+        """Import the engine of the bundle's first model in a thread, under the lock that the first `get` waits for.
 
-        The towers are loaded by the first request, which says which of them are needed.
+        No tower is loaded: only the first request shows which ones are needed.
         """
         thread = threading.Thread(target=self._load_ahead, name="openclip-load", daemon=True)
         thread.start()
         return thread
 
     def prime(self) -> None:
-        """Load every model that there is room for, and run one image and one text through each.
+        """Load as many models as OPENCLIP_MODEL_MEMORY_MB allows, and run one image and one text through each.
 
-        A snapshot then holds them warm. The bundle's first models go first.
+        The bundle's first models go first. A snapshot then contains warm models.
         """
         from PIL import Image
 
@@ -130,19 +129,19 @@ class Models:
             model = self.get(entry.id)
             model.engine.encode_tokens(model.engine.tokenize(["prime"]))
             model.engine.encode_images(model.preprocess(Image.new("RGB", (8, 8)))[None])
-        gc.collect()  # what loading left behind: handler/app.py has the collector rest, and freezes what is there next
+        gc.collect()  # handler/app.py has disabled the collector, and next freezes every object that is left
 
     def _make_room(self, entry: ModelEntry) -> None:
-        """Release the least recently used models until `entry` fits; whoever is computing with one keeps it so long.
+        """Release the least recently used models until `entry` fits. A call that is using one keeps it until it ends.
 
-        Before the load and not after, so that both never have to fit. One that is alone too large is loaded all the
-        same: the memory setting decides then, and says so better than we could.
+        They are released before the load, so that old and new never have to fit together. A model that exceeds the
+        limit alone is loaded all the same: then the function's memory decides, and Lambda reports if it is too small.
         """
         while self._loaded and not self._fits(entry):
             oldest = min(self._loaded, key=lambda model_id: self._used[model_id])
             del self._loaded[oldest]
             self._ready.pop(oldest, None)
-            gc.unfreeze()  # a model that was loaded while the handler was imported was frozen with it
+            gc.unfreeze()  # handler/app.py froze the models that were loaded during init
             gc.collect()  # torch's modules refer to each other
             log.info("released %s: %s does not fit beside it", oldest, entry.id)
 
@@ -178,7 +177,7 @@ class Models:
         try:
             self.get(modalities=())
         except Exception as error:
-            # Not lost: the health check tells it, and the first request tries again.
+            # Not lost: the health check reports it, and the first request tries again.
             self.background_error = error
             log.exception("loading %s in the background failed", self.manifest.models[0].id)
 
@@ -190,7 +189,7 @@ def _with(model: LoadedModel, modalities: Collection[str]) -> LoadedModel:
 
 
 def _sizes(manifest: Manifest) -> dict[str, int]:
-    """Sum each model's files, in bytes: what it takes at most of its weights, which are mapped and not copied."""
+    """Sum each model's files, in bytes, by id: an upper bound of the memory that its mapped weights take."""
     sizes = {entry.slug: 0 for entry in manifest.models}
     for file in manifest.files:
         slug = file.path.removeprefix("models/").partition("/")[0]

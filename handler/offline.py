@@ -17,7 +17,7 @@ OFFLINE_FLAGS = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE"
 
 
 def environment(cache_dir: Path) -> dict[str, str]:
-    """Name every variable that must hold before a library is imported: no network, and nothing written but in /tmp."""
+    """Return the variables to set before a library is imported: no network, and no writes outside of `cache_dir`."""
     return {
         **dict.fromkeys(OFFLINE_FLAGS, "1"),
         "HF_HOME": str(cache_dir / "hf"),
@@ -32,9 +32,9 @@ def environment(cache_dir: Path) -> dict[str, str]:
 
 
 def enforce(environ: MutableMapping[str, str], modules: Mapping[str, ModuleType] = sys.modules) -> None:
-    """Set the offline environment, saying which flag was there with a value that would have left the network on.
+    """Set the offline environment. Print each flag that was set to a value which would have left the network on.
 
-    Raises OfflineError when a library that has already frozen other values was imported before.
+    Raises OfflineError if huggingface_hub was imported before, and froze other values.
     """
     wanted = environment(cache_dir(environ))
     for flag in OFFLINE_FLAGS:
@@ -42,8 +42,8 @@ def enforce(environ: MutableMapping[str, str], modules: Mapping[str, ModuleType]
             # Curly quotes pasted from a blog post parse as false, and HF_HUB_OFFLINE=0 beats TRANSFORMERS_OFFLINE=1.
             print(f"openclip: {flag} was {environ[flag]!r}, which does not mean offline: set to '1'", file=sys.stderr)
     environ.update(wanted)
-    environ.pop("HF_ENDPOINT", None)  # nobody is asked; what is no address would end huggingface_hub's import
-    # numpy's products are small here, and the threads it would start for larger ones spin through the cold start.
+    environ.pop("HF_ENDPOINT", None)  # not needed offline, and a value that is not a URL makes the import fail
+    # The matrix products of numpy are small here, and OpenBLAS's threads would spin during the cold start.
     environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     _check_frozen(wanted, modules)
 

@@ -1,8 +1,8 @@
 """Check a bundle with the code that ships, as the builder does and as the image's build does.
 
-`python -m handler.selfcheck --bundle DIR` prints one JSON document and exits with 1 when anything differs. With
-`--requests` it answers requests instead, a line of standard output for each line of standard input, as a direct Invoke
-would: so the builder measures what ships on images that no bundle holds.
+`python -m handler.selfcheck --bundle DIR` prints one JSON document, and exits with 1 if anything differs. With
+`--requests` it reads the body of a direct Invoke from each line of standard input, and writes the response as a line of
+standard output. The builder uses that to measure the shipped code on the user's own images.
 """
 
 import argparse
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print the report of one bundle; returns the exit status. What cannot be checked is told in the report."""
+    """Print the report of one bundle; returns the exit status. If the check fails, the report has the reason."""
     try:
         report = _report(arguments)
     except Exception as error:  # noqa: BLE001 - the report is where the error is told
@@ -28,7 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         print(json.dumps(report, indent=1), flush=True)
     except OSError as error:
-        with contextlib.suppress(OSError):  # or Python tries to write what is left when it ends
+        with contextlib.suppress(OSError):  # otherwise Python writes the rest at exit, and fails again
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         print(
             f"error: standard output cannot be written ({error.strerror}): redirect it to another place",
@@ -71,7 +71,7 @@ def _checked(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _answer(handle: "Callable[[Any, Any], dict[str, Any]]") -> dict[str, Any]:
-    """Answer each line with a line. What else writes to standard output, as the metrics do, goes to stderr."""
+    """Answer each line with a line. Everything else that prints to standard output, as the metrics, goes to stderr."""
     answers, count = os.fdopen(os.dup(1), "w", encoding="utf-8"), 0
     os.dup2(2, 1)
     with answers:

@@ -26,7 +26,7 @@ LOAD_AT_INIT = (SNAP_START, "provisioned-concurrency")  # up to 15 minutes of in
 
 
 class Service:
-    """What the endpoints need. Without a bundle it still answers, with the reason: an init that dies tells nobody."""
+    """What the endpoints need. If the start failed, each request gets the reason: a failed init would not show it."""
 
     def __init__(
         self,
@@ -39,9 +39,9 @@ class Service:
         self.extension = extension
         self._models = models
         self._problem = problem
-        self.init_seconds = 0.0  # until loading began
+        self.init_seconds = 0.0  # from the start of init until loading began
         self._calls = itertools.count()
-        self._in_snapshot = False  # whether what stands in memory now is restored several times over
+        self._in_snapshot = False  # whether several environments are restored from a snapshot of this memory
 
     @classmethod
     def start(cls, environ: Mapping[str, str] = os.environ, since: float | None = None) -> "Service":
@@ -85,11 +85,11 @@ class Service:
         return self._models.manifest.models if self._models else ()
 
     def image_formats(self) -> tuple[str, ...]:
-        """Return what the package decodes besides the formats that every package does; nothing without a bundle."""
+        """Return the formats that this package decodes in addition to those of every package; none without a bundle."""
         return self._models.manifest.image_formats if self._models else ()
 
     def model(self, model_id: str | None, modalities: Collection[str] = MODALITIES) -> LoadedModel:
-        """Return a model, with what these modalities need loaded if need be.
+        """Return a model, after loading what these modalities need and is not loaded yet.
 
         Raises ApiError: model_not_found, or not_ready with the reason.
         """
@@ -111,38 +111,38 @@ class Service:
             return self.models.get(model_id, modalities)
 
     def begin(self) -> bool:
-        """Count a call, and tell whether it is the first: before it, this environment is cold."""
-        first = next(self._calls) == 0  # one step of the interpreter: of several threads, one is the first
-        if first and self._in_snapshot and "random" in sys.modules:  # else it is seeded when it is imported
-            # Else all environments of a snapshot draw the same numbers: who collides waits, and collides again.
+        """Count a call, and tell whether it is the first one of this execution environment."""
+        first = next(self._calls) == 0  # atomic: of several threads, exactly one gets 0
+        if first and self._in_snapshot and "random" in sys.modules:  # a later import seeds it anyway
+            # Otherwise all environments restored from the snapshot draw the same numbers, and retry at the same times.
             sys.modules["random"].seed()
         return first
 
     @property
-    def started(self) -> Models | None:
-        """The bundle's models; None where the start failed."""
+    def models_or_none(self) -> Models | None:
+        """The bundle's models; None if the start failed."""
         return self._models
 
     @property
     def problem(self) -> str | None:
-        """Why nothing can be served at present; None where all is well."""
+        """Why no request can be served at present; None if requests can be served."""
         if self._models and self._models.background_error and not self._models.loaded_ids():
             return _reason(self._models.background_error)
         return self._problem
 
     def cold_start_seconds(self) -> float | None:
-        """Seconds from the start of init until the first model could answer, without what it waited for a request.
+        """Return the seconds from the start of init until the first model could answer; None before.
 
-        None before that.
+        The time between init and the first request does not count.
         """
         load = self._models.first_load_seconds if self._models else None
         return None if load is None else round(self.init_seconds + load, 3)
 
 
 def load_extension(settings: Settings) -> "Extension | None":
-    """Import code of the deployment's own, where the package has some. Raises ExtensionError.
+    """Import `handler_ext`, the deployment's own code, if the package has it. Raises ExtensionError.
 
-    Without such code nothing is imported, and this costs one look at the disk.
+    If there is none, this imports nothing and costs one look at the disk.
     """
     folder = settings.extensions or BESIDE
     if folder == "none" or not (settings.extensions or os.path.isfile(f"{folder}/__init__.py")):  # noqa: PTH113

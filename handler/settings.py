@@ -68,7 +68,7 @@ def _some_of(*known: str) -> Read:
 
 
 class Declared(NamedTuple):
-    """How a setting is read, and what it means. `shown` says of its default what the value does not."""
+    """How a setting is read, and what it means. `shown`, if given, describes the default in place of its value."""
 
     read: Read
     about: str
@@ -171,15 +171,12 @@ class Settings(NamedTuple):
 
     @property
     def of_vectors(self) -> dict[str, bool]:
-        """What of it changes a vector, as files and indexes of vectors say it."""
+        """The settings that change vectors, as Parquet files and search indexes record them."""
         return {"exif_orientation": self.exif_orientation, "normalize": True}
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
-        """Read the `OPENCLIP_` variables.
-
-        Raises SettingsError when one has a value that cannot be meant.
-        """
+        """Read the `OPENCLIP_` variables. Raises SettingsError if one has an invalid value."""
         given = {name: value for name in cls._fields if (value := environ.get(variable(name))) is not None}
         return cls(
             **{name: declared(name).read(variable(name), value, default_of(name)) for name, value in given.items()}
@@ -198,7 +195,7 @@ def declared(name: str) -> Declared:
 
 
 def default_of(name: str) -> str:
-    """Say what holds where a setting's variable is not set."""
+    """Describe the default of a setting, for messages and documents."""
     default = Settings._field_defaults[name]
     if shown := declared(name).shown:
         return shown
@@ -208,5 +205,5 @@ def default_of(name: str) -> str:
 
 
 def cache_dir(environ: Mapping[str, str]) -> Path:
-    """Return the writable directory, also where another variable cannot be meant."""
+    """Return the writable directory. Unlike `Settings.from_env`, this does not fail for other variables' values."""
     return Path(environ.get(variable("cache_dir"), Settings._field_defaults["cache_dir"])).absolute()

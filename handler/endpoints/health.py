@@ -21,9 +21,9 @@ def deep_health(service: Service) -> Response:
     """Hash the bundle and compare the golden vectors: as slow as loading everything. 503 unless all is as built."""
     from handler.golden import compare  # late: a request for embeddings needs none of it
 
-    if service.started is None:
+    if service.models_or_none is None:
         return health(service)
-    report = compare(service.started.manifest, service.started)
+    report = compare(service.models_or_none.manifest, service.models_or_none)
     reason = (
         None
         if report["ok"]
@@ -36,16 +36,16 @@ def deep_health(service: Service) -> Response:
 def _report(service: Service) -> dict[str, Any]:
     problem = service.problem
     report: dict[str, Any] = {"status": "error" if problem else "ok", "reason": problem}
-    if service.started is not None:
+    if service.models_or_none is not None:
         from handler.engines.host_kind import processor  # late: no other request asks for it
 
-        entries = service.started.manifest.models
+        entries = service.models_or_none.manifest.models
         report |= {
-            "manifest_sha256": service.started.manifest.sha256,
+            "manifest_sha256": service.models_or_none.manifest.sha256,
             "engine": entries[0].engine,
-            "models": [_model(service.started, entry) for entry in entries],
+            "models": [_model(service.models_or_none, entry) for entry in entries],
             "processor": processor(),
-            "loaded": service.started.loaded_ids(),
+            "loaded": service.models_or_none.loaded_ids(),
             "cold_start_seconds": service.cold_start_seconds(),
         }
     if service.extension is not None:

@@ -1,4 +1,4 @@
-"""The engines' shared protocol, what their token ids count, and the choice of one by its name in the manifest."""
+"""The protocol that all engines share, the choice of one by its name in the manifest, and the counting of tokens."""
 
 from collections.abc import Collection, Mapping, Sequence
 from importlib import import_module
@@ -24,13 +24,13 @@ class Engine(Protocol):
     """Turns token ids and pixels into embeddings. Vectors come as the towers give them, not normalized."""
 
     def load(self, modalities: Collection[str]) -> None:
-        """Load what embedding these takes, of `text` and `image`; what is loaded already stays."""
+        """Load the towers of these modalities, `text` and `image`, that are not loaded yet."""
 
     def variants(self) -> dict[str, str]:
-        """Tell by modality how this processor computes the towers that are loaded; empty where there is one way."""
+        """Return, by modality, how this processor computes each loaded tower; empty if there is only one way."""
 
     def tokenize(self, texts: Sequence[str], cut: str | None = None) -> "NDArray[np.int64]":
-        """Return token ids: int64 [N, context_length], padded; `cut` is one of tokenizer.CUTS, or open_clip's way."""
+        """Return padded token ids, int64 [N, context_length]; `cut` is one of tokenizer.CUTS; None: as open_clip."""
 
     def encode_tokens(self, ids: "NDArray[np.int64]") -> "NDArray[np.float32]":
         """Embed token ids [N, context_length] as float32 [N, D]."""
@@ -40,11 +40,11 @@ class Engine(Protocol):
 
 
 def create_engine(entry: ModelEntry, manifest: Manifest, settings: Settings) -> Engine:
-    """Load the model with the engine that the manifest names. Raises BundleError for an engine not known here."""
+    """Create the engine that the manifest names for a model. Raises BundleError for an unknown engine."""
     place = ENGINES.get(entry.engine)
     if place is None:
         raise BundleError(
-            f"{entry.id} wants engine {entry.engine!r}, and this handler has {', '.join(ENGINES)}: "
+            f"{entry.id} needs engine {entry.engine!r}, and this handler has {', '.join(ENGINES)}: "
             "deploy the handler and the bundle of one version"
         )
     module, _, name = place.partition(":")
@@ -53,12 +53,12 @@ def create_engine(entry: ModelEntry, manifest: Manifest, settings: Settings) -> 
 
 
 def token_counts(ids: "NDArray[np.int64]", facts: Mapping[str, Any]) -> "NDArray[np.int64]":
-    """Return how many tokens each text has, int64 [N], by its row of ids [N, context_length].
+    """Return how many tokens each text has, int64 [N], from its row of ids [N, context_length].
 
-    `facts` is what the manifest says of the tokenizer. The tokens around every text count. Padding does not, so an end
-    that is written as padding does not either, as SigLIP's is. Within a text any id is a token: CLIP pads with its "!".
+    `facts` is the manifest's `tokenizer`. Start and end tokens count, padding does not. SigLIP's end token is its
+    padding token, so it does not count. Inside a text, the padding id counts: CLIP's is also the id of "!".
     """
-    last = 1 if facts.get("mode") == "clips" else 0  # a class token, which stands behind the padding
+    last = 1 if facts.get("mode") == "clips" else 0  # a class token, which follows the padding
     own = ids[:, : ids.shape[1] - last] != facts["pad_id"]
     first, behind = own.argmax(axis=1), own.shape[1] - own[:, ::-1].argmax(axis=1)
     counts: NDArray[np.int64] = (behind - first) * own.any(axis=1) + last
@@ -66,7 +66,7 @@ def token_counts(ids: "NDArray[np.int64]", facts: Mapping[str, Any]) -> "NDArray
 
 
 def most_tokens(context_length: int, facts: Mapping[str, Any]) -> int:
-    """Return `token_counts` of a text that fills the model's context: one less where its end is padding."""
+    """Return the `token_counts` of a text that fills the model's context: one less if its end token is padding."""
     pad = facts["pad_id"]
     ends_as_padding = facts.get("eos_id") == pad or (facts.get("strip_sep_token", False) and pad == 0)
     return context_length - int(ends_as_padding)

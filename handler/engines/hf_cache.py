@@ -1,4 +1,4 @@
-"""Bring the bundle's Hugging Face caches into one writable directory, by links or by copies, whole or not at all."""
+"""Link or copy the bundle's Hugging Face caches into one writable directory, in full or not at all."""
 
 import fcntl
 import os
@@ -12,14 +12,14 @@ from handler.errors import CacheError
 from handler.manifest import BundleFile, Manifest
 from handler.settings import MB, Settings
 
-MARK = ".openclip-bundle"  # written last: says which bundle, brought in which way, stands here complete
+MARK = ".openclip-bundle"  # written last: the mode and the digest of the bundle that is here in full
 
 
 def prepare(manifest: Manifest, settings: Settings) -> Path:
-    """Make `<cache_dir>/hub` hold every model's repositories, and return it. Costs little the second time.
+    """Link or copy every model's repositories into `<cache_dir>/hub`, and return it. A second call only checks sizes.
 
-    Raises CacheError when a copy would not fit, where the directory cannot be written, or when two models bring the
-    same repository at different commits.
+    Raises CacheError if a copy would not fit, if the directory cannot be written, or if two models need the same
+    repository at different commits.
     """
     with held(manifest, settings) as hub:
         return hub
@@ -27,10 +27,10 @@ def prepare(manifest: Manifest, settings: Settings) -> Path:
 
 @contextmanager
 def held(manifest: Manifest, settings: Settings) -> Iterator[Path]:
-    """Do what `prepare` does, and keep other processes from putting another bundle there while a model is read.
+    """Do what `prepare` does, and hold a lock, so that no other process replaces the bundle while a model is read.
 
-    huggingface_hub froze that one address, so of two bundles one waits. Processes of one bundle read at once. Raises
-    CacheError.
+    huggingface_hub reads from this one directory only. So a process with another bundle waits, and processes with the
+    same bundle share the lock. Raises CacheError.
     """
     hub, files = settings.cache_dir / "hub", _targets(manifest)
     mark = f"{settings.cache_mode} {manifest.sha256}"
@@ -41,22 +41,22 @@ def held(manifest: Manifest, settings: Settings) -> Iterator[Path]:
         with _explained(settings.cache_dir):
             fcntl.flock(lock, fcntl.LOCK_SH)
             if not _is_complete(hub, mark, files):
-                fcntl.flock(lock, fcntl.LOCK_EX)  # kept: to share it again, it would have to be let go first
+                fcntl.flock(lock, fcntl.LOCK_EX)  # kept to the end: flock cannot go back to LOCK_SH without releasing
                 if not _is_complete(hub, mark, files):
-                    _bring_all(manifest, settings, mark, files)
+                    _replace_hub(manifest, settings, mark, files)
         yield hub
     finally:
         os.close(lock)
 
 
-def _bring_all(manifest: Manifest, settings: Settings, mark: str, files: dict[str, BundleFile]) -> None:
+def _replace_hub(manifest: Manifest, settings: Settings, mark: str, files: dict[str, BundleFile]) -> None:
     hub = settings.cache_dir / "hub"
     _sweep(settings.cache_dir)
     if settings.cache_mode == "copy":
         _check_space(files, settings.cache_dir)
     aside = Path(tempfile.mkdtemp(prefix="hub-", dir=settings.cache_dir))
     for relative, file in files.items():
-        _bring(manifest.bundle_dir / file.path, aside / relative, settings.cache_mode)
+        _link_or_copy(manifest.bundle_dir / file.path, aside / relative, settings.cache_mode)
     (aside / MARK).write_text(mark)
     if hub.exists():
         hub.rename(settings.cache_dir / "hub-old")
@@ -90,7 +90,7 @@ def _check_space(files: dict[str, BundleFile], cache_dir: Path) -> None:
         )
 
 
-def _bring(source: Path, target: Path, mode: str) -> None:
+def _link_or_copy(source: Path, target: Path, mode: str) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     if mode == "copy":
         shutil.copyfile(source, target)
@@ -99,7 +99,7 @@ def _bring(source: Path, target: Path, mode: str) -> None:
 
 
 def _is_complete(hub: Path, mark: str, files: dict[str, BundleFile]) -> bool:
-    """Tell whether the bundle stands here, and is still there: links lead to where it was, and /tmp may be tidied."""
+    """Tell whether the whole bundle is here. Sizes are checked: link targets may move, and /tmp may be cleaned."""
     try:
         return (hub / MARK).read_text() == mark and all(
             (hub / relative).stat().st_size == file.size for relative, file in files.items()
@@ -109,14 +109,14 @@ def _is_complete(hub: Path, mark: str, files: dict[str, BundleFile]) -> bool:
 
 
 def _sweep(cache_dir: Path) -> None:
-    """Remove what a start that was killed half-way left behind: it would fill /tmp."""
+    """Remove what a killed start left behind: it would fill /tmp."""
     for leftover in cache_dir.glob("hub-*"):
         shutil.rmtree(leftover)
 
 
 @contextmanager
 def _explained(cache_dir: Path) -> Iterator[None]:
-    """Tell what the system refuses as CacheError."""
+    """Turn an OSError into a CacheError with the path and the fix."""
     try:
         yield
     except OSError as error:

@@ -1,7 +1,7 @@
-"""A tower as OpenVINO compiled it for one kind of host: imported, not compiled, by a host of that kind.
+"""Host blobs: towers that OpenVINO has compiled for one kind of host, and that hosts of that kind import.
 
-The blob is OpenVINO's graph after all of its passes, without the weights, which stay in the tower's own file. Whatever
-speaks against a blob, the tower is compiled as if there were none.
+A blob is OpenVINO's graph after all of its passes, without the weights, which stay in the tower's own file. If a blob
+cannot be used, for whatever reason, the tower is compiled as if there were none.
 """
 
 import ctypes
@@ -20,12 +20,12 @@ from handler.manifest import HOST_BLOB, Manifest, ModelEntry
 
 log = logging.getLogger(__name__)
 
-THREADS = "INFERENCE_NUM_THREADS"  # the one setting that may be another than when the blob was made
+THREADS = "INFERENCE_NUM_THREADS"  # the one setting that may differ from that of the blob
 WEIGHTLESS = {"CACHE_MODE": "OPTIMIZE_SIZE"}
 
 
 class HostBlob(NamedTuple):
-    """A blob of the manifest, with what has to be the same here as where it was made."""
+    """A blob of the manifest. Its sha256, version of OpenVINO and settings have to be the same here."""
 
     path: Path
     sha256: str
@@ -34,7 +34,7 @@ class HostBlob(NamedTuple):
 
 
 class Imported(NamedTuple):
-    """An infer request, its settings, and the memory whose pages may be released while its weights are packed."""
+    """An infer request, its settings, and the mappings whose pages may be released while its weights are packed."""
 
     request: Any
     config: Mapping[str, Any]
@@ -42,7 +42,7 @@ class Imported(NamedTuple):
 
 
 def find(manifest: Manifest, entry: ModelEntry, tower: str) -> HostBlob | None:
-    """Return the tower's blob for this kind of host; None, with a line in the log, where the bundle has none."""
+    """Return the tower's blob for this kind of host; None, and a line in the log, if the bundle has none."""
     kind = processor()
     path = f"models/{entry.slug}/openvino/{tower}.{kind}{HOST_BLOB}"
     for made in entry.host_blobs:
@@ -56,7 +56,7 @@ def find(manifest: Manifest, entry: ModelEntry, tower: str) -> HostBlob | None:
 def take(
     blob: HostBlob, core: Any, weights: Path, configs: Sequence[Mapping[str, Any]], started: Callable[[], None]
 ) -> Imported | None:
-    """Import a blob with the settings of `configs` that it was made with; None, with a line in the log, if refused.
+    """Import a blob with that one of `configs` that it was made with; None, and a line in the log, if that fails.
 
     `weights` is the tower's .bin, which OpenVINO maps itself. `started` is called before the native part.
     """
@@ -88,12 +88,12 @@ def _take(
 
 
 def settings(config: Mapping[str, Any]) -> dict[str, str]:
-    """Return what of a tower's settings a blob depends on, as the manifest has them."""
+    """Return the settings of a tower that a blob depends on, as the manifest has them."""
     return {name: str(value) for name, value in config.items() if name != THREADS}
 
 
 class MappedByOpenVino:
-    """A file of weights as OpenVINO has mapped it into this process, read-only. It stays so as long as its tower."""
+    """A file of weights that OpenVINO has mapped into this process, read-only, for as long as its tower exists."""
 
     def __init__(self, path: Path) -> None:
         self._path = os.path.realpath(path)
@@ -101,7 +101,7 @@ class MappedByOpenVino:
         self._libc.madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
 
     def madvise(self, advice: int) -> None:
-        """Advise the system about the file's pages, as mmap.madvise does; nothing where it is not mapped."""
+        """Advise the system about the file's pages, as mmap.madvise does; does nothing if it is not mapped."""
         for start, size in self._ranges():
             self._libc.madvise(start, size, advice)
 
@@ -109,6 +109,6 @@ class MappedByOpenVino:
         with open("/proc/self/maps", encoding="utf-8", errors="surrogateescape") as lines:  # noqa: PTH123
             told = [line.split(maxsplit=5) for line in lines if self._path in line]
         for place, modes, *_, path in told:
-            if path.rstrip("\n") == self._path and modes.startswith("r-"):  # what was written to would be lost
+            if path.rstrip("\n") == self._path and modes.startswith("r-"):  # a writable mapping would lose its changes
                 start, _, end = place.partition("-")
                 yield int(start, 16), int(end, 16) - int(start, 16)

@@ -1,11 +1,11 @@
-"""The kind of host that this is: what of its processor decides how OpenVINO rewrites a model."""
+"""Name this host's kind: the features of its processor that decide how OpenVINO compiles a model."""
 
 import functools
 from pathlib import Path
 
 CPUINFO = Path("/proc/cpuinfo")
-# OpenVINO picks its kernels, and the graph that it makes for them, by these. It looks at some of them itself when it
-# imports, and refuses; the list is finer, so that no blob is read in vain.
+# OpenVINO chooses kernels, and the graph for them, by these. When it imports a blob, it checks some of them itself, and
+# refuses the blob. This list has more of them, so that a blob which would be refused is not read at all.
 FEATURES = (
     *("avx2", "avx_vnni", "avx_vnni_int8", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16"),
     *("amx_int8", "amx_bf16", "amx_fp16"),
@@ -14,9 +14,9 @@ FEATURES = (
 
 @functools.cache
 def processor() -> str:
-    """Name this processor's kind by what it has of FEATURES, as `avx2-avx512f-avx512_vnni`; empty where none is told.
+    """Return the FEATURES that this processor has, joined as in `avx2-avx512f-avx512_vnni`.
 
-    It is empty on arm64, and on systems other than Linux.
+    It is empty where /proc/cpuinfo has no `flags`: on arm64, and on systems other than Linux.
     """
     try:
         with CPUINFO.open(encoding="ascii", errors="replace") as lines:
@@ -28,6 +28,6 @@ def processor() -> str:
 
 
 def saturates() -> bool:
-    """Tell whether this processor is known to cut off sums of 8-bit products: x86 that has neither VNNI nor AMX."""
+    """Tell whether sums of 8-bit products are known to saturate on this processor: x86 with neither VNNI nor AMX."""
     has = set(processor().split("-"))
     return "avx2" in has and has.isdisjoint({"avx_vnni", "avx512_vnni", "amx_int8"})

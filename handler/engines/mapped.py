@@ -1,4 +1,4 @@
-"""A file of weights mapped into memory, whose pages are released while the engine packs them."""
+"""Map files of weights into memory, and release their pages while the engine packs them."""
 
 import mmap
 import threading
@@ -11,14 +11,14 @@ PAUSE = 0.01  # seconds: the copying of some 10 MB
 
 
 class Mapped(Protocol):
-    """A file that is mapped into memory, by whomever."""
+    """A file mapped into memory, by Python or by a library."""
 
     def madvise(self, option: int, /) -> None:
         """Advise the system about its pages (madvise(2))."""
 
 
 def map_weights(path: Path) -> mmap.mmap:
-    """Map a file. Writable but private: OpenVINO takes no read-only memory."""
+    """Map a file, writable but private: OpenVINO does not accept read-only memory."""
     with path.open("rb") as stream:
         return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_COPY)
 
@@ -27,9 +27,9 @@ def map_weights(path: Path) -> mmap.mmap:
 def release_pages(mappings: Sequence[Mapped]) -> Iterator[None]:
     """Give the mappings' pages back to the system every PAUSE seconds, and once more at the end.
 
-    The engine copies each matrix once, into its own layout. Without this, the whole file would count as memory beside
-    the copies, at the moment when memory is at its peak. With it, no more than what is copied within one pause does.
-    A mapping stays valid: a page that is touched again is read again, from the page cache or the disk.
+    The engine copies each matrix once, into its own layout. Without this, the pages of the whole file would count as
+    memory in addition to the copies. With it, only the pages of the last PAUSE seconds do. A mapping stays valid: a
+    released page is read again when it is used.
     """
     done = threading.Event()
 

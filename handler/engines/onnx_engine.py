@@ -55,31 +55,34 @@ class Tower:
 
 
 def graphs(folder: Path) -> list[Path]:
-    """Return the image and the text graph; wide ones, where there are some, on a processor that needs them."""
+    """Return the paths of the image and the text graph: the saturation-safe ones if this processor needs them.
+
+    The folder has those, and probe.onnx, only if the recipe of a tower is int8 per token.
+    """
     probe = folder / "probe.onnx"
     if not probe.exists() or multiplies_exactly(probe):
         return [folder / "image.onnx", folder / "text.onnx"]
-    log.warning("this processor's 8-bit products saturate (it has no VNNI): exact ones are taken, which are slower")
+    log.warning("8-bit products saturate on this processor (it has no VNNI): exact ones are used, which are slower")
     wide = [folder / f"image{WIDE}", folder / f"text{WIDE}"]
     return [path if path.exists() else folder / path.name.replace(".wide", "") for path in wide]
 
 
 def multiplies_exactly(probe: Path) -> bool:
-    """Try a product of 8-bit numbers whose sums of two do not fit 16 bits."""
+    """Run the VNNI probe: a product of 8-bit numbers whose sums of two products do not fit 16 bits."""
     numbers = np.full((2, 8), 255, np.uint8)
     return bool((session(probe, 1).run(None, {"numbers": numbers})[0] == 8 * 255 * 127).all())
 
 
 def session(path: Path, threads: int) -> Any:
-    """Load a graph that was optimized at build. The weights of a wide one are rewritten here, by constant folding."""
+    """Load a graph that was optimized at build. Constant folding here rewrites the weights of a saturation-safe one."""
     options = onnxruntime.SessionOptions()
     levels = onnxruntime.GraphOptimizationLevel
     options.graph_optimization_level = levels.ORT_ENABLE_BASIC if path.name.endswith(WIDE) else levels.ORT_DISABLE_ALL
     options.intra_op_num_threads = threads
-    # Threads spin between a run's operations, a third of a caption's time, and not between runs or before the first:
-    # the other tower wants the cores.
+    # Threads may spin between the operations of a run, which saves a third of a caption's time. 100 us ends the
+    # spinning soon after a run, because the other tower needs the cores.
     options.add_session_config_entry("session.intra_op.spin_duration_us", "100")
-    # Not from an arena that grows by doubling.
+    # Weights are allocated directly, and not in an arena that grows by doubling.
     options.add_session_config_entry("session.use_device_allocator_for_initializers", "1")
     options.log_severity_level = 3
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

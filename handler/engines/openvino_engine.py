@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Importing this module is the first model's start, so the disk is asked for the libraries now, and not again.
+# This module is imported when the first model is loaded: the best moment to read the libraries ahead, once.
 read_ahead(libraries("openvino", "libs/libopenvino.so*", "*.so", "libs/libopenvino_intel_cpu_plugin.so"))
 openvino = import_openvino()
 
@@ -40,16 +40,16 @@ class OpenVinoEngine(TwoTowerEngine):
         folder = manifest.bundle_dir / "models" / entry.slug / "openvino"
         core = openvino.Core()
         threads, export = thread_count(settings), entry.export or {}
-        one_by_one = threading.Lock()  # never are both in memory twice
+        one_by_one = threading.Lock()  # so that only one tower at a time has its file and its copies in memory
         inexact = saturates()
         if inexact and any(export[tower]["activation_group"] for tower in MODALITIES):
             log.warning(
-                "8-bit products saturate on this processor (it has no VNNI): fp32 ones are taken, which are slower"
+                "8-bit products saturate on this processor (it has no VNNI): fp32 ones are used, which are slower"
             )
         blobs = _host_blobs(entry, manifest)
 
         def variants(tower: str) -> list[Variant]:
-            measured = export[tower].get("bf16_cosine")  # asking loads OpenVINO's plugin: after the disk was asked
+            measured = export[tower].get("bf16_cosine")  # _has_bf16 loads OpenVINO's plugin: after read_ahead began
             return compile_configs(export[tower], threads, bool(measured) and _has_bf16(core), inexact)
 
         def load_image(started: Started) -> Tower:
@@ -63,7 +63,7 @@ class OpenVinoEngine(TwoTowerEngine):
         super().__init__(entry, folder, load_image, load_text)
 
     def compiled(self) -> dict[str, str]:
-        """Tell by tower, of those that are loaded, where its compiled graph comes from."""
+        """Return where the compiled graph of each loaded tower comes from: "host blob" or "at load"."""
         towers = {name: tower for name, tower in self.towers.items() if isinstance(tower, Tower)}
         return {name: "host blob" if tower.imported else "at load" for name, tower in towers.items()}
 
@@ -89,13 +89,16 @@ class Variant(NamedTuple):
 
 
 def compile_configs(recipe: Mapping[str, Any], threads: int, has_bf16: bool, inexact: bool = False) -> list[Variant]:
-    """List variants, from the fastest to the one that every processor can run: a name and OpenVINO's settings.
+    """List the variants to try, from the fastest to the one that every processor can run.
 
-    First, where the processor has it and the build's gate has measured it: bfloat16 between products. Then fp32 there.
-    In both activations are in 8 bits, `activation_group` of them sharing a scale (0 leaves them as they are). Third:
-    fp32 activations and no product of integers, for a processor without VNNI. Last: the same without any other
-    setting, in case one of those is what a processor refuses. Where products of integers are known to be `inexact` they
-    are left out: else each tower is compiled, and found out at its first run, in vain.
+    1. bfloat16 between products, if the processor has it and the build's parity gate has measured it.
+    2. fp32 between products. In both, activations are quantized to 8 bits, `activation_group` of them with one scale
+       (0: they are not quantized).
+    3. fp32 activations and no integer products, for a processor without VNNI.
+    4. The same without any other setting, in case the processor refuses one of those.
+
+    If integer products are known to be `inexact`, 1 and 2 are left out: each tower would be compiled with them first,
+    and rejected at its first run.
     """
     common: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
     common["INFERENCE_NUM_THREADS"] = threads
@@ -112,10 +115,10 @@ def compile_configs(recipe: Mapping[str, Any], threads: int, has_bf16: bool, ine
 
 
 class Tower:
-    """One compiled tower. A setting that this processor refuses, or is inexact with, gives way to the next.
+    """One compiled tower. If this processor refuses a variant, or computes it inexactly, the next one is compiled.
 
-    One call at a time: an infer request holds one call's inputs and outputs. Further requests would hold activations of
-    their own and save no time, since one already keeps all of the model's threads busy.
+    One call runs at a time: an infer request holds the inputs and outputs of one call. A second request would take
+    memory for its own activations and save no time, because one call already uses all threads.
     """
 
     def __init__(
@@ -130,7 +133,7 @@ class Tower:
         self._configs = list(configs)
         self._lock = threading.Lock()  # held for a whole call, which may replace the request
         self.variant = ""
-        self._weights: mmap | None = None  # of a tower that is compiled here
+        self._weights: mmap | None = None  # mapped when the tower is compiled here; a host blob has its own mapping
         self._mapped: list[Mapped] = []  # kept as long as the tower: OpenVINO reads from it
         self._imported = self._import(blob) if blob else None
         self._request = self._imported or self._compile_next()
@@ -138,7 +141,7 @@ class Tower:
 
     @property
     def imported(self) -> bool:
-        """Whether the tower runs as a host blob has it."""
+        """Whether the tower runs from a host blob."""
         return self._imported is not None and self._request is self._imported
 
     def __call__(self, feed: "Mapping[str, NDArray[Any]]") -> NDArray[np.float32]:
@@ -148,7 +151,7 @@ class Tower:
             try:
                 return self._run(feed)
             except Exception:
-                self._request, self.variant, self._configs = before  # no setting could do it, so that none is to blame
+                self._request, self.variant, self._configs = before  # all variants failed: the input is the reason
                 raise
 
     def _run(self, feed: "Mapping[str, NDArray[Any]]") -> NDArray[np.float32]:
@@ -168,10 +171,10 @@ class Tower:
     def prepack(self, one_by_one: threading.Lock) -> "Tower":
         """Run once on zeros: the first run packs the weights for this processor. Returns the tower itself.
 
-        Under `one_by_one`, so that the two towers' weights and their copies are never in memory together.
+        It runs under `one_by_one`, so that the weights and copies of both towers are never in memory at the same time.
         """
         feed = {}
-        for port in self._request.model_inputs:  # one item, of 8 positions where any number will do
+        for port in self._request.model_inputs:  # one item; 8 positions if their number is dynamic
             shape = [1, *(8 if size.is_dynamic else size.get_length() for size in list(port.partial_shape)[1:])]
             feed[port.any_name] = np.zeros(shape, port.element_type.to_dtype())
         with one_by_one, release_pages(self._mapped):
@@ -179,7 +182,7 @@ class Tower:
         return self
 
     def _import(self, blob: "HostBlob") -> Any:
-        """Import a host blob; returns an infer request, None where the blob is refused: all settings are left then."""
+        """Import a host blob. Return an infer request; None if the blob is refused, and then no variant is used up."""
         from handler.engines import host_blob
 
         weights, settings = self._path.with_suffix(".bin"), [variant.settings for variant in self._configs]
@@ -191,10 +194,9 @@ class Tower:
         return found.request
 
     def _compile_next(self) -> Any:
-        """Compile with the next setting that this processor takes; returns an infer request.
+        """Compile the next variant that OpenVINO accepts on this processor; returns an infer request.
 
-        A setting may be refused here (RuntimeError by OpenVINO), or prove inexact at the first run, which calls this
-        again.
+        A variant may also turn out to be inexact at its first run, which then calls this again.
         """
         if self._weights is None:
             self._weights = map_weights(self._path.with_suffix(".bin"))
@@ -213,6 +215,6 @@ class Tower:
 
 
 def _check_vnni(found: Any) -> None:
-    """Raise RuntimeError where a tower's products of integers, if it has such, came out wrong."""
+    """Raise RuntimeError if the tower's second output, a probe of integer products, shows that they saturate."""
     if len(found) > 1 and not (np.abs(found[1] - 1) < 1e-5).all():  # `np.allclose` takes a twentieth of a caption
         raise RuntimeError("its 8-bit products saturate: it has no VNNI")

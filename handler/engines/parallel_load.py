@@ -1,4 +1,4 @@
-"""Load towers and a tokenizer at once: reading a tokenizer holds the interpreter, loading a tower does not."""
+"""Load towers and a tokenizer in parallel: reading a tokenizer holds the interpreter lock, loading a tower does not."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -13,11 +13,11 @@ Started = Callable[[], None]
 def load_in_parallel(
     towers: Sequence[Callable[[Started], Tower]], tokenizer: Callable[[], Tokenizer] | None
 ) -> tuple[list[Tower], Tokenizer | None]:
-    """Load the towers in threads, and the tokenizer, where one is wanted, in this one; returns all in the order given.
+    """Load the towers in threads, and the tokenizer, if there is one, in this thread; returns the towers in order.
 
-    Loading a tower is short Python first, then long native code that releases the interpreter lock. Reading a tokenizer
-    holds that lock throughout, and takes as long for a large vocabulary. So the tokenizer waits until the towers have
-    reached their native part: each calls the callback that it is given just before. They then overlap.
+    Loading a tower begins with a little Python; the rest is native code, which releases the interpreter lock. Reading
+    a large tokenizer takes as long, and holds the lock all the time. So it begins when every tower has called its
+    `started` callback, just before its native code: then both run at the same time.
     """
     started = [threading.Event() for _ in towers]
 
@@ -25,7 +25,7 @@ def load_in_parallel(
         try:
             return make(event.set)
         finally:
-            event.set()  # also where it failed before
+            event.set()  # also if it failed before its callback
 
     with ThreadPoolExecutor(max(len(towers), 1)) as pool:
         loading = [pool.submit(load, make, event) for make, event in zip(towers, started, strict=True)]

@@ -1,4 +1,4 @@
-"""Ask the disk for files before they are needed: reading them then costs a cold start no time of its own."""
+"""Read files into the page cache before they are needed, while a cold start does other work."""
 
 import logging
 import os
@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 
 
 def read_ahead(paths: Iterable[Path]) -> threading.Thread:
-    """Bring files into the page cache, one after the other, in a thread that is returned."""
+    """Start a thread that reads files into the page cache, one after the other; returns the thread."""
     thread = threading.Thread(target=_read, args=(list(paths),), name="openclip-ahead", daemon=True)
     thread.start()
     return thread
@@ -26,13 +26,14 @@ def libraries(package: str, *patterns: str) -> list[Path]:
 
 
 def _read(paths: list[Path]) -> None:
-    if sys.platform == "darwin":  # takes sockets only
+    if sys.platform == "darwin":  # its sendfile writes to sockets only
         return
     try:
         with Path(os.devnull).open("wb") as nowhere:
             for path in paths:
                 with path.open("rb") as stream:
-                    # One call a file: nothing is copied, and other Python runs. A page fault reads 128 KB, and waits.
+                    # One system call a file, without a copy, and without the interpreter lock. Page faults would read
+                    # 128 KB at a time, and wait for each.
                     while os.sendfile(nowhere.fileno(), stream.fileno(), None, 1 << 30):
                         pass
     except OSError as error:

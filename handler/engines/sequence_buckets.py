@@ -1,4 +1,4 @@
-"""Run a causal text tower over as many positions as each text needs: what follows the end-of-text token is padding."""
+"""Run a causal text tower over only as many positions as each text needs: padding after the end token is cut off."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-# What a run costs besides its positions, in positions: every weight is read once more. Measured 6 to 26 on ViT-B-32.
+# The fixed cost of a run, in positions: each run reads every weight once. Measured 6 to 26 on ViT-B-32.
 RUN = 16
 
 
@@ -15,7 +15,7 @@ def run_by_length(
 ) -> NDArray[np.float32]:
     """Embed token ids [N, L] with `run`, in groups of similar length, each cut after its longest text.
 
-    `end_id` is the end-of-text token; None says that it is the highest id of each row. Returns float32 [N, D].
+    `end_id` is the end-of-text token; None means that it is the highest id of each row. Returns float32 [N, D].
     """
     ends = ids.argmax(axis=1) if end_id is None else (ids == end_id).argmax(axis=1)
     lengths = np.maximum(ends + 1, 2)
@@ -34,9 +34,9 @@ def run_by_length(
 
 
 def groups(lengths: Sequence[int]) -> list[int]:
-    """Return the longest length of each group, ascending: of all ways to group, the one that computes least."""
+    """Return the longest length of each group, ascending, for the grouping of least cost (dynamic programming)."""
     counted = sorted(Counter(lengths).items())
-    best, begins = [0], [0]  # of the lengths before each: the least cost, and where the last group begins
+    best, begins = [0], [0]  # for the first k lengths: the least cost, and where the last group begins
     for end, (longest, _) in enumerate(counted):
         cost, begin, texts = float("inf"), end, 0
         for at in range(end, -1, -1):

@@ -1,4 +1,4 @@
-"""Load a torch model without filling its parameters twice: no random init, and the checkpoint's own memory used."""
+"""Load a torch model without random initialization, and without copying the checkpoint's tensors."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,10 +31,10 @@ class _NoInit(TorchFunctionMode):
 
 @contextmanager
 def skip_weight_init() -> Iterator[None]:
-    """Within this block modules are built uninitialized and `load_state_dict` takes tensors over instead of copying.
+    """Within this block, parameters are not initialized, and `load_state_dict` assigns tensors instead of copying them.
 
-    Only for loads that are strict: a parameter that the checkpoint lacks would stay uninitialized. Patches
-    torch.nn.Module, so one load at a time.
+    Use it only for strict loads: a parameter that the checkpoint lacks would stay uninitialized. It patches
+    torch.nn.Module, so only one model may be loaded at a time.
     """
     original = torch.nn.Module.load_state_dict
     torch.nn.Module.load_state_dict = partialmethod(original, assign=True)  # type: ignore[method-assign,assignment]

@@ -1,4 +1,4 @@
-"""The token table of a text tower, outside its graph: mapped into memory, so that only the rows of a text are read."""
+"""The token table of a text tower, outside of its graph: mapped into memory, so that a text reads only its own rows."""
 
 import mmap
 from collections.abc import Container
@@ -29,12 +29,12 @@ class TokenTable:
 
 def _mapped(path: Path) -> NDArray[Any]:
     rows = np.load(path, mmap_mode="r")
-    rows.base.madvise(mmap.MADV_RANDOM)  # a few rows anywhere: what lies around them is not worth reading ahead
+    rows.base.madvise(mmap.MADV_RANDOM)  # a text uses a few rows anywhere: reading ahead would be wasted
     return np.asarray(rows)
 
 
 def text_inputs(ids: NDArray[np.int64], table: TokenTable | None, inputs: Container[str]) -> "dict[str, NDArray[Any]]":
-    """Return what a text graph is to be given for ids [N, L]: themselves, their rows, or both, as `inputs` names."""
+    """Return the inputs of a text graph for ids [N, L]: the ids, their rows [N, L, D], or both, as `inputs` names."""
     feed: dict[str, NDArray[Any]] = {"ids": np.ascontiguousarray(ids)} if "ids" in inputs else {}
     if table is not None:
         feed["rows"] = table(ids)

@@ -12,24 +12,24 @@ from handler.engines.text_cleaning import CLEAN
 from handler.errors import TextError
 
 T = TypeVar("T")
-# Of a text that is longer than the model reads: an error; its first tokens are left out; its last ones are.
-# None is open_clip's way.
+# What happens to a text that is longer than the model reads: "none" is an error, "start" leaves out its first tokens,
+# "end" its last ones. Where None is passed instead, the text is cut as open_clip cuts it.
 CUTS = ("none", "start", "end")
 
 
 class Tokenizer:
-    """A tokenizer.json with the settings that the manifest holds beside it."""
+    """A tokenizer.json with its settings, the manifest's `tokenizer`."""
 
     def __init__(self, path: Path, settings: Mapping[str, Any]) -> None:
         mapped, longest = settings.get("vocabulary"), settings.get("longest_piece")
         self._special: Mapping[str, int] = settings.get("special_tokens") or {}  # open_clip's own tokenizer's
         self._inner: Callable[[str], list[int]] = self._pieces
         if longest:
-            from handler.engines.mapped_words import MappedWords  # late: of open_clip's own tokenizer alone
+            from handler.engines.mapped_words import MappedWords  # late: only open_clip's own tokenizer needs it
 
             self._inner = MappedWords(path.parent, longest, self._special)
         elif mapped:
-            from handler.engines.mapped_tokenizer import MappedTokenizer  # late: of large tokenizers alone
+            from handler.engines.mapped_tokenizer import MappedTokenizer  # late: only large tokenizers need it
 
             self._own_ids: Callable[[str], list[int]] = MappedTokenizer(path.parent, mapped)
         else:
@@ -49,7 +49,7 @@ class Tokenizer:
     def __call__(self, texts: Sequence[str], cut: str | None = None) -> NDArray[np.int64]:
         """Return token ids, int64 [N, context_length]; `cut` is one of tokenizer.CUTS.
 
-        Raises TextError for a text that costs too much to clean, or is too long and not to be cut.
+        Raises TextError for a text that is too expensive to clean, or is too long if `cut` is "none".
         """
         ids = np.full((len(texts), self._length), self._pad, np.int64)
         for row, text in zip(ids, texts, strict=True):
@@ -61,14 +61,14 @@ class Tokenizer:
         return ids
 
     def _encode_simple(self, text: str, row: NDArray[np.int64], cut: str | None) -> None:
-        """Fill a row as open_clip's SimpleTokenizer does: whatever is cut off, the last token is end-of-text."""
+        """Fill a row as open_clip's SimpleTokenizer does: also of a text that is cut, the last token is end-of-text."""
         inner = fitted(self._inner(text), self._length - 2, cut, text)
         row[: len(inner) + 2] = [self._settings["bos_id"], *inner, self._settings["eos_id"]]
 
     def _pieces(self, text: str) -> list[int]:
         if not any(special in text for special in self._special):
             return self._own_ids(text)
-        # The specials are tokens only where the splitting leaves them alone ("<<start_of_text>" does not).
+        # A special is a token only if it is a piece by itself after splitting (in "<<start_of_text>" it is not).
         ids: list[int] = []
         for piece, _ in self._tokenizer.pre_tokenizer.pre_tokenize_str(text):
             if piece in self._special:
@@ -88,7 +88,7 @@ class Tokenizer:
             row[: len(found)] = found
 
     def _mapped_whole(self, text: str, cut: str | None) -> list[int]:
-        """Return a text's ids with those around it, no more than fit, from a vocabulary that is mapped."""
+        """Return a text's ids, cut to the context length, with the start and end tokens: from a mapped vocabulary."""
         before, after = self._settings["vocabulary"]["before"], self._settings["vocabulary"]["after"]
         if cut is None and self._settings["truncation_side"] == "left":
             cut = "start"
@@ -96,13 +96,13 @@ class Tokenizer:
         return [*before, *own, *after]
 
     def _library_whole(self, text: str, cut: str | None) -> list[int]:
-        """Return the same from the library."""
+        """Return the same from the `tokenizers` library."""
         encoding = self._tokenizer.encode(text) if cut is None else self._cut_at(text, cut)
         ids: list[int] = encoding.ids
         return ids
 
     def _cut_at(self, text: str, cut: str) -> tokenizers.Encoding:
-        """Cut where it is asked for: the tokenizer's own side is a setting of it, which all threads share."""
+        """Encode without the library's truncation and cut afterwards: its side is a setting that all threads share."""
         first = self._tokenizer.encode(text, add_special_tokens=False)
         parts = [first, *first.overflowing]
         if self._settings["truncation_side"] == "left":  # the last tokens come first, then those before them
@@ -114,7 +114,7 @@ class Tokenizer:
         return self._tokenizer.post_process(whole)
 
     def _encode_clips(self, text: str, row: NDArray[np.int64], cut: str | None) -> None:
-        """Fill a row as HFTokenizer's mode "clips" does: the class token stands last."""
+        """Fill a row as HFTokenizer's mode "clips" does: the class token comes last, after the padding."""
         settings = self._settings
         inner = fitted(self._own_ids(text), self._length - 3, cut, text)
         found = [settings["bos_id"], *inner, settings["eos_id"]]
@@ -123,7 +123,7 @@ class Tokenizer:
 
 
 def fitted(pieces: Sequence[T], room: int, cut: str | None, text: str) -> Sequence[T]:
-    """Return a text's own tokens, `room` at most. Raises TextError where they are not to be cut."""
+    """Return at most `room` of a text's tokens. Raises TextError if `cut` is "none" and there are more."""
     if len(pieces) <= room:
         return pieces
     refuse(len(pieces), room, cut, text)
@@ -131,7 +131,7 @@ def fitted(pieces: Sequence[T], room: int, cut: str | None, text: str) -> Sequen
 
 
 def refuse(tokens: int, room: int, cut: str | None, text: str) -> None:
-    """Raise TextError for a text that is too long and not to be cut."""
+    """Raise TextError for a text that is longer than `room` tokens, if `cut` is "none"."""
     if cut == "none" and tokens > room:
         message = f"it has {tokens} tokens, and the model reads {room} of a text: shorten it, or let it be cut"
         error = TextError("text_too_long", message)

@@ -23,8 +23,8 @@ class TorchEngine:
     """Any OpenCLIP model, as open_clip runs it."""
 
     def __init__(self, entry: ModelEntry, manifest: Manifest, settings: Settings) -> None:
-        hf_cache.prepare(manifest, settings)  # what is wrong with it is told before seconds of imports
-        # numpy has read it; torch's own OpenBLAS, on arm64, has work for as many threads as torch is given.
+        hf_cache.prepare(manifest, settings)  # first, so that its errors do not come after seconds of imports
+        # numpy has read this value (handler/offline.py). torch's own OpenBLAS, on arm64, is to use torch's threads.
         os.environ.pop("OPENBLAS_NUM_THREADS", None)
         if not Path("/sys/devices/system/cpu/possible").exists():
             cpuinfo_messages.import_torch()
@@ -37,17 +37,17 @@ class TorchEngine:
             self._model = _load_model(open_clip, entry)
         self._tokenizer_facts = entry.tokenizer
         self._tokenizing = threading.Lock()  # transformers sets padding and truncation on a tokenizer for each call
-        self._running = threading.Lock()  # one call keeps all threads busy, and others' activations would cost memory
+        self._running = threading.Lock()  # one call uses all threads; a second one would only take more memory
 
     def load(self, modalities: Collection[str]) -> None:
-        """Load nothing: open_clip makes both towers at once."""
+        """Do nothing: open_clip creates both towers together, in `__init__`."""
 
     def variants(self) -> dict[str, str]:
-        """Tell nothing: there is one way."""
+        """Return nothing: there is only one way."""
         return {}
 
     def token_facts(self) -> dict[str, Any]:
-        """Return what the manifest says of an exported tokenizer, and not of one that open_clip reads itself."""
+        """Return facts that the manifest has of exported tokenizers only, in the manifest's form."""
         return token_facts(self._tokenizer)
 
     def tokenize(self, texts: Sequence[str], cut: str | None = None) -> NDArray[np.int64]:
@@ -77,13 +77,13 @@ class TorchEngine:
 
 
 def token_facts(tokenizer: Any) -> dict[str, Any]:
-    """Return which token ends a text; nothing for open_clip's own tokenizer, which does not pad with it."""
+    """Return `eos_id`, the end token; nothing for SimpleTokenizer, which does not pad with it."""
     return {"eos_id": tokenizer.tokenizer.eos_token_id} if hasattr(tokenizer, "tokenizer") else {}
 
 
 def _load_tokenizer(open_clip: Any, entry: ModelEntry) -> Any:
     tokenizer = open_clip.get_tokenizer(entry.name)
-    # open_clip answers a name or a config that it cannot read with its default tokenizer, which gives other ids.
+    # If open_clip cannot read a name or a config, it returns its default tokenizer, which gives other ids.
     wanted = {"hf": open_clip.tokenizer.HFTokenizer, "simple": open_clip.tokenizer.SimpleTokenizer}
     if not isinstance(tokenizer, wanted[entry.tokenizer["kind"]]):
         raise BundleError(
@@ -97,9 +97,9 @@ def _load_tokenizer(open_clip: Any, entry: ModelEntry) -> Any:
 
 
 def _bpe(tokenizer: Any) -> Callable[[str], str]:
-    """Return what SimpleTokenizer's `bpe` returns, for a word of any length.
+    """Return a function that gives the same results as SimpleTokenizer's `bpe`, in linear time and bounded memory.
 
-    Its own takes the square of the length, seconds for 10,000 letters, and keeps every word it ever saw.
+    The original takes quadratic time, seconds for a word of 10,000 letters, and caches every word that it ever saw.
     """
     merges = sorted(tokenizer.bpe_ranks, key=tokenizer.bpe_ranks.__getitem__)
     model = BPE(vocab=tokenizer.encoder, merges=merges, end_of_word_suffix="</w>")
@@ -111,6 +111,6 @@ def _load_model(open_clip: Any, entry: ModelEntry) -> Any:
     from handler.engines.skip_weight_init import skip_weight_init  # late: it imports torch
 
     with skip_weight_init():
-        # ..._from_pretrained and not create_model: missing weights must be an error, never a random model.
+        # Not create_model: missing weights must be an error, never a model with random weights.
         model = open_clip.create_model_from_pretrained(entry.name, pretrained=entry.pretrained, return_transform=False)
     return model.float().eval()

@@ -1,4 +1,4 @@
-"""Where open_clip's own tokenizers cut a text that is longer than a model reads, if the request says where."""
+"""Cut a long text where the request says, with open_clip's own tokenizers, which have no such option for each call."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,9 +10,10 @@ from handler.engines.tokenizer import fitted, refuse
 
 
 def by_open_clip(tokenizer: Any, texts: Sequence[str], cut: str, facts: Mapping[str, Any]) -> NDArray[np.int64]:
-    """Return the ids of open_clip's own tokenizer, int64 [N, context_length], with another end than its own cut off.
+    """Return token ids, int64 [N, context_length], of texts that are cut as `cut`, one of tokenizer.CUTS, says.
 
-    `facts` is what the manifest says of it. The caller keeps others from the tokenizer meanwhile. Raises TextError.
+    `facts` is the manifest's `tokenizer`. Not thread-safe: the caller holds a lock. Raises TextError for a text that is
+    too long if `cut` is "none".
     """
     length = tokenizer.context_length
     if facts["kind"] == "simple":

@@ -1,4 +1,4 @@
-"""What the fast engines share: a model of two exported towers, a token table and a tokenizer, whatever runs them."""
+"""What the fast engines share: a model as two exported towers, a token table and a tokenizer."""
 
 import threading
 from collections.abc import Callable, Collection, Container, Mapping, Sequence
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 
 
 class Tower(Protocol):
-    """One of the two, in the hands of an engine."""
+    """One tower, loaded by an engine."""
 
     @property
     def inputs(self) -> Container[str]:
-        """The names of what it takes."""
+        """The names of its inputs: `pixels`, or some of `ids` and `rows`."""
 
     @property
     def variant(self) -> str:
         """How this processor computes it."""
 
     def __call__(self, feed: "Mapping[str, NDArray[Any]]") -> NDArray[np.float32]:
-        """Run the tower on a batch, given by the names in `inputs`; returns float32 [N, D]."""
+        """Run the tower on a batch, an array for each name of `inputs`; returns float32 [N, D]."""
 
 
 class TwoTowerEngine:
@@ -49,7 +49,7 @@ class TwoTowerEngine:
         self._loading = threading.Lock()
 
     def load(self, modalities: Collection[str]) -> None:
-        """Load what embedding these takes, all at once; what is loaded already stays. Raises the first failure."""
+        """Load the missing towers of these modalities, in parallel. Raises the first failure."""
         with self._loading:
             missing = [modality for modality in modalities if modality not in self.towers]
             if not missing:
@@ -63,7 +63,7 @@ class TwoTowerEngine:
             self.towers |= zip(missing, towers, strict=True)
 
     def variants(self) -> dict[str, str]:
-        """Tell by modality how this processor computes the towers that are loaded."""
+        """Return, by modality, how this processor computes each loaded tower."""
         return {modality: tower.variant for modality, tower in dict(self.towers).items()}
 
     def _read_tokenizer(self) -> "Tokenizer":
@@ -72,7 +72,7 @@ class TwoTowerEngine:
         return Tokenizer(self._folder / "tokenizer.json", self._entry.tokenizer)
 
     def tokenizer_files(self) -> list[Path]:
-        """Return what reading the tokenizer reads."""
+        """Return the files of the tokenizer, to be read ahead."""
         if self._entry.tokenizer.get("vocabulary") or self._entry.tokenizer.get("longest_piece"):
             return [self._folder / "tokenizer.rules.json", *sorted(self._folder.glob("vocabulary.*.npy"))]
         return [self._folder / "tokenizer.json"]

@@ -1,7 +1,7 @@
-"""Write host blobs of a bundle's towers, each as this host's OpenVINO compiles it for the settings that it chose.
+"""Write host blobs of a bundle's towers: each compiled by this host's OpenVINO, with the settings that this host uses.
 
-`python -m handler.engines.write_blobs --bundle DIR --output DIR` is run by the builder, with the code that ships. It
-prints what it wrote as JSON. With `--processor` it prints this host's kind alone.
+The builder runs `python -m handler.engines.write_blobs --bundle DIR --output DIR`, with the code that ships. It prints
+what it wrote as JSON. With `--processor` it prints only this host's kind.
 """
 
 import argparse
@@ -32,14 +32,14 @@ def main(arguments: list[str] | None = None) -> None:
         print(processor())
         return
     if not processor():
-        sys.exit("this host's processor is not told by Linux: make host blobs on x86_64 and Linux")
+        sys.exit("/proc/cpuinfo of this host does not list the processor's features: make host blobs on x86_64 Linux")
     print(json.dumps(write(given.bundle, given.output), indent=1))
 
 
 def write(bundle: Path, output: Path) -> list[dict[str, Any]]:
-    """Write `<tower>.<kind>.blob` of each tower of the bundle's first model into `output`; returns the manifest's rows.
+    """Write `<tower>.<kind>.blob` for each tower of the bundle's first model to `output`; returns the manifest's rows.
 
-    Raises RuntimeError where an imported blob does not compute bit by bit what the compiled tower does.
+    Raises RuntimeError if an imported blob and the compiled tower do not give bit-identical results.
     """
     import openvino
 
@@ -63,11 +63,11 @@ def write(bundle: Path, output: Path) -> list[dict[str, Any]]:
 
 
 def export(source: Path, config: dict[str, Any]) -> bytes:
-    """Return a tower compiled with these settings, without its weights."""
+    """Compile a tower with these settings, and return the compiled graph without its weights."""
     import openvino
 
     core = openvino.Core()
-    # From its path, and not from memory: only so does OpenVINO know where in the file each matrix is.
+    # Read from its path and not from memory: otherwise OpenVINO does not know where in the file each matrix is.
     compiled = core.compile_model(core.read_model(source), "CPU", {**config, **host_blob.WEIGHTLESS})
     content = compiled.export_model()
     return content.getvalue() if isinstance(content, BytesIO) else bytes(content)

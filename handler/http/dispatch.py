@@ -151,7 +151,7 @@ def _route(service: Service, request: Request, table: Table) -> Response:
     routes = served(service.settings, table)
     methods = routes.get(request.path)
     if methods is None:
-        if service.started is None:
+        if service.models_or_none is None:
             raise ApiError("not_ready", service.problem or "not started")  # what it lacks may have had such a route
         raise ApiError("not_found", f"no route {shorten(request.path)}: {_instead(request.path, routes)}")
     current().dialect = DIALECT_OF.get(request.path)
