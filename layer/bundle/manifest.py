@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from console.setup.machine import elsewhere_fix
 from layer.bundle.manifest_check import check
+from layer.bundle.quality_records import Certificate
 from layer.bundle.records import NAME as NAME
 from layer.bundle.records import SCHEMA as SCHEMA
 from layer.bundle.records import BundleFile, Export, Manifest, ModelEntry, ModelFacts, Source, as_json
@@ -114,8 +115,15 @@ def with_quality_of(facts: Manifest, bundle: Path) -> Manifest:
     for model in facts.models:
         before = earlier.get(model.id)
         known = before.quality if before and _of_vectors(before) == _of_vectors(model) else None
-        models.append(replace(model, quality=known) if known else model)
+        models.append(with_certificates(replace(model, quality=known), model.quality or ()) if known else model)
     return replace(facts, models=models)
+
+
+def with_certificates(model: ModelEntry, new: Sequence[Certificate]) -> ModelEntry:
+    """Return the model with these certificates, in the place of its older ones of the same data."""
+    replaced = {(one.kind, one.data) for one in new}
+    older = [one for one in model.quality or () if (one.kind, one.data) not in replaced]
+    return replace(model, quality=[*older, *new] or None)
 
 
 def _of_vectors(model: ModelEntry) -> ModelEntry:

@@ -133,6 +133,4 @@ def certified(parts: Sequence[Built], asked: Evaluation, places: Places) -> list
 
 def _certified(entry: ModelEntry, results: Sequence[Result]) -> ModelEntry:
     new = [result.certificate for result in results if result.model == entry.id]
-    replaced = {(one.kind, one.data) for one in new}
-    older = [one for one in entry.quality or () if (one.kind, one.data) not in replaced]
-    return replace(entry, quality=[*older, *new] or None)
+    return manifest.with_certificates(entry, new)

@@ -145,6 +145,11 @@ def test_it_is_written_beside_others_shown_drawn_and_kept(
     assert manifest.with_quality_of(built, bundle).models[0].quality == model.quality
     another = manifests.manifest_of([manifests.model("acme/clip", precision="fp32")], [])
     assert manifest.with_quality_of(another, bundle).models[0].quality is None, "the figures are of another model"
+
+    measured = replace(model.quality[1], created_at="2026-11-30T00:00:00Z")
+    built = replace(built, models=[replace(built.models[0], quality=[measured])])
+    kept = manifest.with_quality_of(built, bundle).models[0].quality
+    assert kept == [model.quality[0], measured], "what a build measured stands in for the earlier figures of that data"
     with pytest.raises(EvaluationError, match="has no model 'x': it has acme/clip"):
         evaluate.evaluate(bundle, "x", [data], places(tmp_path))
 
