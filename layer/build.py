@@ -1,4 +1,4 @@
-"""Build a bundle: fetch, normalize, golden, verify, and only then put it in place; nothing finished is made again."""
+"""Build a bundle: fetch, normalize, export, compute golden vectors, verify, and only then replace the old bundle."""
 
 import os
 import shutil
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from layer.sources.prepared.chosen import Options
     from layer.sources.prepared.search import Prepared
 
-CONTENTS = frozenset({manifest.NAME, "models"})  # all that a bundle has at its top
+CONTENTS = frozenset({manifest.NAME, "models"})  # everything at the top level of a bundle
 
 
 def build(
@@ -40,12 +40,11 @@ def build(
 ) -> dict[str, Any]:
     """Build every model of the spec into one verified bundle at `output`; returns the handler's reports on them.
 
-    `cache` keeps what was downloaded and finished, so that a build that was cut off goes on; `own_samples` is a
-    directory of images and texts on which a fast engine is compared with open_clip, besides this project's own.
-    `lock` is models.lock: `mode` "keep" stays with it where it has a model, "locked" raises LockError where the hub
-    has moved on, "update" takes what is there now and shows what changed. `sources` are the prepared caches that are
-    searched before the hub is asked. Whatever goes wrong, raised as BuildError,
-    the bundle that was at `output` stays as it was.
+    `cache` keeps downloads and finished models, so that an interrupted build continues. `own_samples` is a directory of
+    images and texts on which a fast engine is compared with open_clip, in addition to this project's own. `lock` is
+    models.lock. With `mode` "keep" its commits are used for the models that it has; "locked" raises LockError if the
+    hub has newer ones; "update" takes the newest and shows what changed. `sources` are prepared caches, which are
+    searched before the hub is asked. Raises BuildError; then the bundle that was at `output` is unchanged.
     """
     output = replace.place(output)
     with disk_errors.explained("the build", output.parent, cache):
@@ -71,7 +70,7 @@ def build(
 def _parts(
     spec: Spec, cache: Path, own_samples: Path | None, lock: Path | None, mode: str, sources: "Options | None"
 ) -> tuple[list[Built], locks.Lock]:
-    """Return every model's bundle, of the cache where nothing has changed, else made now; and what it was made of."""
+    """Return every model's bundle, from the cache if nothing has changed, else built now; and its sources."""
     pins = locks.read(lock) if lock else {}
     if mode == "locked":
         from layer.network import environment
@@ -91,14 +90,14 @@ def _parts(
 
 
 def _cache_held(cache: Path) -> AbstractContextManager[None]:
-    """Hold the cache, unless it cannot be written: finished models are taken from it then, and nobody builds there."""
+    """Lock the cache. One that is read-only needs no lock: finished models can be taken, and nobody can build there."""
     if cache.is_dir() and not os.access(cache, os.W_OK):
         return nullcontext()
     return held(cache / ".lock", str(cache))
 
 
 def _all_finished(spec: Spec, cache: Path, pins: locks.Lock, own_samples: Path | None) -> list[Built] | None:
-    """Return every model's bundle where nothing is to be done: by the lock and the cache alone, without the hub."""
+    """Return every model's bundle if all are finished; decided by the lock and the cache, without asking the hub."""
     if any(model.id not in pins for model in spec.models):
         return None
     found = [build_cache.find(cache, m, build_cache.fingerprint(m, pins[m.id], own_samples)) for m in spec.models]
@@ -127,7 +126,7 @@ def _make_all(
     ask_hub(spec.models, pinned, cache, prepared, weights_repository)
     _advise([model for model in spec.models if not model.checkpoint])
     fetched = gather(spec.models, cache, pinned, prepared, mode=mode)
-    _advise([model for model in spec.models if model.checkpoint])  # those that are there
+    _advise([model for model in spec.models if model.checkpoint])  # after `gather`, which checks that they exist
     _refuse_two_commits(spec.models, fetched)
     found = {
         model.id: tuple(source.locked() for source in sources)
@@ -155,7 +154,7 @@ def _refuse_unfit(
     cache: Path,
     own_samples: Path | None,
 ) -> None:
-    """Hold every checkpoint that is to be built to its config, before the first of them takes its minutes."""
+    """Compare every checkpoint that is to be built with its config, before the first one takes minutes to build."""
     from layer.fit.check import refuse_unfit
 
     for model, sources in zip(models, fetched, strict=True):
@@ -166,7 +165,7 @@ def _refuse_unfit(
 def _make(
     model: ModelSpec, spec: Spec, sources: "list[Fetched]", cache: Path, digest: str, own_samples: Path | None
 ) -> Built:
-    """Make a bundle of one model, verify it by the shipped handler, and keep it."""
+    """Build a bundle of one model, verify it with the shipped handler, and store it in the cache."""
     from layer.bundle.verify import verify
     from layer.sources.hf_cache import open_to_all
 
@@ -189,7 +188,7 @@ def _make(
 
 
 def _refuse_changed(model: ModelSpec, sources: "list[Fetched]", bundle: Path) -> None:
-    """Hold what was copied into a bundle, and hashed for its manifest, to the hashes of what was fetched."""
+    """Raise FetchError if a file in the bundle has another hash than the file that was fetched."""
     from layer.sources.fetch import repo_folder
 
     shipped = {file.path: file.sha256 for file in manifest.read(bundle).files}
@@ -207,7 +206,7 @@ def _advise(models: Sequence[ModelSpec]) -> None:
 
 
 def _refuse_two_commits(models: Sequence[ModelSpec], fetched: "Sequence[list[Fetched]]") -> None:
-    """Raise BuildError where two models of engine torch, which share a cache at run time, pin a repository apart."""
+    """Raise BuildError if two models of engine torch need two commits of a repository: at run time they share it."""
     pins: dict[str, str] = {}
     for model, sources in zip(models, fetched, strict=True):
         for source in sources if ENGINES[model.engine].ships_checkpoint else []:
@@ -239,7 +238,7 @@ def _exported(
     work: Path,
     own_samples: Path | None,
 ) -> ModelEntry:
-    """Ship the model as two towers and a tokenizer, for a fast engine; the checkpoint stays behind."""
+    """Ship the model as two towers and a tokenizer, for a fast engine, without its checkpoint."""
     from layer.export.parity_gate import export_model  # late: ONNX's packages are needed for this alone
 
     folder, entry = export_model(model, spec, sources, cache, work, own_samples)

@@ -1,4 +1,4 @@
-"""The engines, a record each: how exact it can be, how a tower is written for it, what its code takes.
+"""The engines, one record each: its recipes, how a tower is written for it, and the size of its code.
 
 A new engine is a record here, its writer in `layer/export/`, its packages in
 `layer/package/requirements/<name>.txt`, and its class in `handler/engines/`. `docs/architecture.md` names the files.
@@ -13,12 +13,12 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a tower's matrices are kept.
+    """How the matrices of a tower are stored and multiplied.
 
-    `block` weights share a scale (0: nothing is quantized, ROW: all of a row do); `activations` is in how many bits
-    they meet weights, and `group` of them share a scale, or `block`. `per_token`: integers are multiplied, with a scale
-    for each token and each output channel. `static_noise`: where a fixed range is at most so many times as noisy as one
-    a token, the activations of all images have that.
+    `block` weights share a scale (0: nothing is quantized; ROW: all weights of a row). `activations` is their number of
+    bits in products; `group` of them share a scale (0: as many as `block`). `per_token`: products of integers, with a
+    scale for each token and for each output channel. `static_noise`: a product gets one fixed range for the activations
+    of all images if that is at most so many times as noisy as a range for each token; 0: no product does.
     """
 
     name: str
@@ -30,12 +30,12 @@ class Recipe:
 
     @property
     def static(self) -> bool:
-        """Tell whether it has fixed ranges. It is none for texts then, which are too various to calibrate on."""
+        """Tell whether it has fixed ranges. Such a recipe is not for texts, which are too diverse to calibrate on."""
         return self.static_noise > 0
 
     @property
     def activation_group(self) -> int:
-        """How many activations share a scale at run time; 0 where they are not quantized."""
+        """How many activations share a scale at run time; 0 if they are not quantized."""
         return (self.group or self.block) if self.activations == 8 else 0
 
 
@@ -43,7 +43,7 @@ class Writer(Protocol):
     """Writes one tower as an engine reads it."""
 
     def __call__(self, fp32: Path, recipe: Recipe, target: Path) -> None:
-        """Write `target`, and what belongs beside it, from an fp32 ONNX graph."""
+        """Write `target`, and the files that belong to it, from an fp32 ONNX graph."""
 
 
 @dataclass(frozen=True)
@@ -51,21 +51,21 @@ class Engine:
     """One engine. `recipes` are by precision, each list from the fastest to the most exact.
 
     `writer` is "module:function", imported when a tower is written; None ships the checkpoint itself. `code_bytes` is
-    what the engine takes beside its models: packages with their bytecode, and the handler. The tests measure it.
-    `bf16_images`: its image towers in 8 bits may have bfloat16 between products, which the gate then measures too.
+    the size of everything but the models: packages with their bytecode, and the handler. The tests measure it.
+    `bf16_images`: its 8-bit image towers may use bfloat16 between products; the parity gate measures that, too.
     """
 
     recipes: Mapping[str, tuple[Recipe, ...]]
     code_bytes: int
     writer: str | None = None
     suffix: str = ""  # of a tower's file
-    causal_text: Recipe | None = None  # takes the place of PER_TOKEN for the few tokens of a caption
-    host_blobs: bool = False  # compiles a model when it starts, and can export what it compiled
+    causal_text: Recipe | None = None  # used instead of PER_TOKEN in causal text towers, for the few tokens of captions
+    host_blobs: bool = False  # it compiles a model when it starts, and can export the compiled model
     bf16_images: bool = False
 
     @property
     def ships_checkpoint(self) -> bool:
-        """Tell whether the bundle holds the checkpoint itself, in a Hugging Face cache, and not two towers."""
+        """Tell whether the bundle has the checkpoint, in a Hugging Face cache, instead of two exported towers."""
         return self.writer is None
 
     def load_writer(self) -> Writer:
@@ -80,9 +80,9 @@ FP32 = Recipe("fp32")
 PER_TOKEN = Recipe("per-token int8", 128, 8, per_token=True)
 STATIC = Recipe("static int8", 128, 8, per_token=True, static_noise=4.0)  # one bit of eight
 FEWER_STATIC = Recipe("static int8 for fewer products", 128, 8, per_token=True, static_noise=3.0)
-# One operation in OpenVINO's CPU plugin, which rounds the activations itself: it compiles in half of PER_TOKEN's time.
+# A single operation of OpenVINO's CPU plugin, which rounds the activations itself: half the compile time of PER_TOKEN.
 ROWS = Recipe("8-bit weights with a scale for each row, 8-bit activations in groups of 256", ROW, 8, 256)
-# Per-tensor dynamic quantization is not among them: 0.97 on trained weights.
+# There is no recipe with per-tensor dynamic quantization: its cosine is 0.97 on trained weights.
 ENGINES: dict[str, Engine] = {
     "onnx": Engine(
         recipes={
@@ -125,15 +125,15 @@ ENGINES: dict[str, Engine] = {
 }
 
 
-# OpenVINO where there is room for it, on the processors that it is made for.
+# Where `auto` takes OpenVINO: in images, which have room for it, on the processors that it is made for.
 FASTEST = {("x86_64", "image"): "openvino"}
 TWO_THREADS = 2654  # MB of memory, which buy one and a half processors: from there on the engines start a second thread
 
 
 def fastest(architecture: str, package: str, memory: int | None = None) -> str:
-    """Name the engine that `engine = "auto"` means for a target; `memory` is the function's, in MB, where it is told.
+    """Return the engine that `engine = "auto"` means for a target; `memory` is the function's in MB, None if not set.
 
-    On one processor ONNX Runtime starts in half of OpenVINO's time, most of which is the compiling of two graphs.
+    On one processor ONNX Runtime starts in half the time of OpenVINO, which compiles two graphs at each start.
     """
     one_processor = memory is not None and memory < TWO_THREADS
     return "onnx" if one_processor else FASTEST.get((architecture, package), "onnx")

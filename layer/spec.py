@@ -50,9 +50,9 @@ class Target:
 class ModelSpec:
     """One model as open_clip names it: a registry name with its `pretrained` tag, or `hf-hub:<org>/<name>`.
 
-    `engine` is never "auto" here; `precision` is of the weights' matrices. A model of one's own has `checkpoint`, a
-    directory, a file or a URL, and `config`, what it was made from: a pair of the registry or an open_clip_config.json.
-    `cache` is a prepared cache, or a folder of repositories, in which the model is looked for first.
+    `engine` is never "auto" here; `precision` is that of the weight matrices. A model of the user's own has
+    `checkpoint`, a directory, a file or a URL, and `config`, its architecture: a pair of the registry or the path of an
+    open_clip_config.json. `cache` is a prepared cache, or a folder of repositories, that is searched first.
     """
 
     name: str
@@ -119,7 +119,7 @@ def _target(path: Path, table: Any) -> Target:
 
 
 def _beside(path: Path, directory: str | None) -> str | None:
-    """Return a directory that models.toml names, which is relative to it; `<org>/<name>=` may stand before it."""
+    """Return a directory that models.toml names, relative to the file; it may begin with `<org>/<name>=`."""
     if directory is None:
         return None
     whole = beside(path, directory)
@@ -239,7 +239,7 @@ def _refuse_unknown(path: Path, where: str, table: Mapping[str, Any], known: tup
 
 
 def _refuse_twins(path: Path, models: tuple[ModelSpec, ...]) -> None:
-    slugs = [model.slug.lower() for model in models]  # two directories that some file systems take for one
+    slugs = [model.slug.lower() for model in models]  # some file systems do not distinguish upper and lower case
     for model, slug in zip(models, slugs, strict=True):
         if slugs.count(slug) > 1:
             raise SpecError(f"{path} names {model.slug} twice: drop one")

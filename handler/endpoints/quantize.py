@@ -1,7 +1,7 @@
-"""Vectors in fewer bytes: 8 bits or 1 bit a dimension, by a scale that hangs on the number of dimensions alone.
+"""Vectors in fewer bytes: 8 bits or 1 bit a dimension, by a scale that depends only on the number of dimensions.
 
-So the numbers of different vectors, requests and deployments of a model compare with each other. What each costs in
-retrieval is measured by `python -m layer.demo.quantized`; docs/api.md has the table.
+So vectors of different requests and deployments of a model can be compared. `python -m layer.demo.quantized` measures
+what each format loses in retrieval; docs/api.md has the table.
 """
 
 import base64
@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-FORMATS = ("int8", "uint8", "binary", "ubinary")
-WIDEST = 8  # a dimension's part of a unit vector, in units of 1 / sqrt(D), that is the largest 8-bit number
+WIDEST = 8  # a dimension of a unit vector, in units of 1 / sqrt(D), that becomes the largest 8-bit number
 
 
 def scale(dimensions: int) -> float:
-    """What a dimension of a unit vector is multiplied by for int8: 127 / min(1, 8 / sqrt(D))."""
+    """Return the factor for the dimensions of a unit vector as int8: 127 / min(1, 8 / sqrt(D))."""
     return float(127 / min(1.0, WIDEST / np.sqrt(dimensions)))
 
 

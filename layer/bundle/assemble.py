@@ -1,4 +1,4 @@
-"""Make one bundle of the bundles of several models, by links where the file system has them."""
+"""Join the bundles of several models into one, by hard links where the file system has them."""
 
 import shutil
 import tempfile
@@ -14,7 +14,7 @@ from layer.spec import Spec
 
 
 def put_in_place(spec: Spec, parts: Sequence[Built], output: Path) -> None:
-    """Join the models' bundles into one at `output`; leave one that is the same alone."""
+    """Join the models' bundles into one at `output`; if that is already the same, do nothing."""
     facts = manifest.with_quality_of(manifest.joined(spec, [part.facts for part in parts]), output)
     if build_cache.unmodified(output) and manifest.same(manifest.read(output), facts):
         return
@@ -25,7 +25,7 @@ def put_in_place(spec: Spec, parts: Sequence[Built], output: Path) -> None:
 
 
 def assemble(parts: Sequence[Built], facts: Manifest, folder: Path) -> None:
-    """Write the bundle of these parts into a folder that is not there yet; everyone may read it."""
+    """Write the bundle of these parts into a new folder that every user may read."""
     for part in parts:
         shutil.copytree(part.bundle / "models", folder / "models", copy_function=link, dirs_exist_ok=True)
         for path, file in part.added.items():

@@ -1,7 +1,7 @@
-"""Finished models, each kept as a verified bundle of one: what has not changed is not made again.
+"""Keep each finished model as a verified bundle of its own, so that a build does not make an unchanged model again.
 
-A model is known by the digest of all that its bundle depends on: models.toml, the lock, the libraries, the code that
-exports and computes it, and the samples that it was compared on.
+A model is found by the digest of everything that its bundle depends on: its lines of models.toml and models.lock, the
+libraries, the code that exports and computes it, and the samples that it is compared on.
 """
 
 import hashlib
@@ -33,7 +33,6 @@ CODE = (
     "layer/sources/hf_cache.py",
     "layer/demo/hub/*/refs/main",
     "handler/engines/*.py",
-    "handler/engines/tokenizer.py",
     "handler/imaging/preprocess.py",
     "handler/imaging/enlarge.py",
     "handler/imaging/decode.py",
@@ -46,9 +45,9 @@ CODE = (
 
 @dataclass(frozen=True)
 class Built:
-    """A verified bundle of one model: its manifest, and what the shipped handler said of it.
+    """A verified bundle of one model: its manifest, and the report of the shipped handler.
 
-    `added` are files that the manifest has and the bundle has not, by their path in it.
+    `added` maps paths of the manifest to files that are not in `bundle` yet, as host blobs are.
     """
 
     bundle: Path
@@ -62,7 +61,7 @@ def fingerprint(model: ModelSpec, sources: Sequence[LockedSource], own_samples: 
     samples = own_samples_files(own_samples) if own_samples else []
     own = own_files.read(model)
     known = {
-        "model": _without(asdict(model), "cache"),  # where the same files were found changes nothing
+        "model": _without(asdict(model), "cache"),  # it does not matter where the same files were found
         "sources": [
             {**_without(asdict(source), "as_found"), "files": {n: f.sha256 for n, f in source.files.items()}}
             for source in sources
@@ -81,7 +80,7 @@ def _without(known: dict[str, Any], key: str) -> dict[str, Any]:
 
 
 def find(cache: Path, model: ModelSpec, digest: str) -> Built | None:
-    """Return the finished model if it is there, whole and unmodified since it was verified."""
+    """Return the finished model; None if it is not there, or not complete and unmodified since it was verified."""
     place = _place(cache, model, digest)
     try:
         report = json.loads((place / "report.json").read_text(encoding="utf-8"))
@@ -92,9 +91,9 @@ def find(cache: Path, model: ModelSpec, digest: str) -> Built | None:
 
 
 def store(cache: Path, model: ModelSpec, digest: str, bundle: Path, report: dict[str, Any]) -> Built:
-    """Take a bundle of one model that was verified; it appears whole or not at all.
+    """Move a verified bundle of one model into the cache, in full or not at all.
 
-    It replaces the model's last one of this engine and precision: whoever compares engines has each made once.
+    It replaces the model's last one of this engine and precision. Those of other engines stay, for comparisons.
     """
     place = _place(cache, model, digest)
     aside = place.with_name(f"{place.name}.making")
@@ -111,7 +110,7 @@ def store(cache: Path, model: ModelSpec, digest: str, bundle: Path, report: dict
 
 
 def unmodified(bundle: Path) -> bool:
-    """Tell whether a bundle's files are there in their sizes, none written to after its manifest (the last of all)."""
+    """Tell whether a bundle has exactly the manifest's files, of their sizes, and none is newer than the manifest."""
     try:
         written = (bundle / manifest.NAME).stat().st_mtime_ns
         files = manifest.read(bundle).files
@@ -133,7 +132,7 @@ def _kind(model: ModelSpec) -> str:
 def code_digest(root: Path = ROOT, patterns: Sequence[str] = CODE) -> str:
     """Return the digest, 64 hex digits, of the code that exports and computes models: names and contents.
 
-    Raises BuildError for a pattern that matches no file: a file that moved would silently no longer count.
+    Raises BuildError for a pattern that matches no file: otherwise a moved file would no longer count, unnoticed.
     """
     digest = hashlib.sha256()
     for pattern in patterns:

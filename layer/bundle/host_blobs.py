@@ -1,7 +1,7 @@
-"""Add host blobs to a bundle: each tower as OpenVINO compiled it for a kind of host, made by the handler that ships.
+"""Add host blobs to a bundle: towers that OpenVINO has compiled for a kind of host. The shipped handler makes them.
 
-They are kept in the cache by the model's files and the kind, `blobs/<slug>/<digest>/<processor>`. All kinds that are
-there go into the bundle, so that a cache that was on several hosts has blobs for each.
+The cache keeps them as `blobs/<slug>/<digest of the model's files>/<kind of host>`. All kinds that it has go into the
+bundle: a cache that was used on hosts of several kinds gives a bundle with blobs for each.
 """
 
 import hashlib
@@ -29,14 +29,14 @@ CODE = ("handler/engines/*.py",)
 
 
 def with_blobs(parts: Sequence[Built], spec: Spec, cache: Path) -> list[Built]:
-    """Return every model's bundle with the host blobs that there are, this host's made now if need be.
+    """Return every model's bundle with all host blobs of the cache, after making this host's if they are missing.
 
-    Raises ExportError where this host can make none, VerifyError where the handler does not start with them.
+    Raises ExportError if this host can make none, VerifyError if the handler does not start with them.
     """
     kind = sandbox.run(parts[0].bundle, ["-m", WRITER, "--processor"]).stdout.strip()
     if not kind:
         raise ExportError(
-            "host_blob = true in [target], and this system does not tell its processor's features: build on x86_64 and "
+            "host_blob = true in [target], and this system does not list its processor's features: build on x86_64 and "
             "Linux, on a host of the kind that the function runs on, or remove host_blob from models.toml"
         )
     return [_with_blobs(part, spec, cache, kind) for part in parts]
@@ -54,7 +54,7 @@ def _with_blobs(part: Built, spec: Spec, cache: Path, kind: str) -> Built:
 
 
 def _make(part: Built, spec: Spec, place: Path) -> None:
-    """Write this host's blobs aside, have the handler start with them, and keep them."""
+    """Write this host's blobs into a scratch directory, check that the handler uses them, and move them to `place`."""
     [model] = part.facts.models
     with tempfile.TemporaryDirectory(prefix=".making-", dir=place.parent) as scratch:
         aside, trial = Path(scratch) / place.name, Path(scratch) / "bundle"
@@ -106,7 +106,7 @@ def _joined(part: Built, found: Sequence[tuple[Path, dict[str, Any]]]) -> Built:
 
 
 def _known(place: Path) -> tuple[Path, dict[str, Any]] | None:
-    """Return a place with its record if its files are what was made."""
+    """Return a place with its record; None if a file is missing or changed."""
     try:
         record = json.loads((place / RECORD).read_text(encoding="utf-8"))
         whole = [hashlib.sha256((place / file["path"]).read_bytes()).hexdigest() for file in record["files"]]
@@ -116,7 +116,7 @@ def _known(place: Path) -> tuple[Path, dict[str, Any]] | None:
 
 
 def _digest(part: Built) -> str:
-    """Name what blobs depend on beside the host: the towers' files, OpenVINO, and the handler's settings for it."""
+    """Return the digest of what blobs depend on besides the host: the files, OpenVINO, and the handler's engines."""
     files = [(file.path, file.sha256) for file in part.facts.files]
     known = [files, part.facts.versions["openvino"], build_cache.code_digest(patterns=CODE)]
     return hashlib.sha256(json.dumps(known).encode()).hexdigest()

@@ -93,7 +93,7 @@ def joined(spec: Spec, parts: Sequence[Manifest]) -> Manifest:
 
 
 def same(one: Manifest, other: Manifest) -> bool:
-    """Tell whether two manifests say the same but for when."""
+    """Tell whether two manifests are equal except for their times."""
     return _timeless(one) == _timeless(other)
 
 
@@ -106,7 +106,10 @@ def _timeless(facts: Manifest) -> Manifest:
 
 
 def with_quality_of(facts: Manifest, bundle: Path) -> Manifest:
-    """Return the facts with what was measured of the same models in an earlier bundle, where that is not known anew."""
+    """Return the facts with the quality certificates that an earlier bundle has for unchanged models.
+
+    A certificate of the facts replaces the earlier one of the same data.
+    """
     try:
         earlier = {model.id: model for model in read(bundle).models}
     except VerifyError:
@@ -127,7 +130,7 @@ def with_certificates(model: ModelEntry, new: Sequence[Certificate]) -> ModelEnt
 
 
 def _of_vectors(model: ModelEntry) -> ModelEntry:
-    """Return the facts that embeddings depend on: with a host blob they are the same, bit by bit."""
+    """Return the facts that embeddings depend on. Host blobs are left out: with them, vectors are bit-identical."""
     return replace(model, quality=None, host_blobs=None)
 
 
@@ -143,7 +146,7 @@ def _facts(spec: Spec, models: list[ModelEntry], files: list[BundleFile]) -> Man
 
 
 def read(bundle: Path) -> Manifest:
-    """Read manifest.json. Raises VerifyError where there is none that can be read."""
+    """Read manifest.json. Raises VerifyError if it is missing, damaged, or of another schema."""
     path = bundle / NAME
     if bundle.is_file():
         raise VerifyError(f"{bundle} is a file: name the bundle's directory, which has {NAME} in it")
@@ -175,5 +178,5 @@ def parse(record: type[Record], raw: str | bytes) -> Record:
 
 @functools.cache
 def _adapter(record: type) -> TypeAdapter[Any]:
-    """Make what reads a record, once: that takes longer than the reading."""
+    """Return the reader of a record, made once: making it takes longer than reading."""
     return TypeAdapter(record)

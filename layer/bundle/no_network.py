@@ -1,4 +1,4 @@
-"""`python no_network.py -m module ...`: run it with every socket refused, where there are no network namespaces."""
+"""Run a module with every socket refused, on systems without network namespaces: `python no_network.py -m <module>`."""
 
 import runpy
 import sys
@@ -21,7 +21,7 @@ def _refuse(event: str, arguments: tuple[object, ...]) -> None:
 
 if __name__ == "__main__":
     if len(sys.argv) < 3 or sys.argv[1] not in ("-m", "-c"):
-        sys.exit("usage: python guard.py -m <module> ... | -c <program> ...")
+        sys.exit("usage: python no_network.py -m <module> ... | -c <program> ...")
     sys.addaudithook(_refuse)
     if sys.argv[1] == "-c":
         code = sys.argv[2]

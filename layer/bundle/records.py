@@ -1,6 +1,6 @@
-"""manifest.json as records: what the builder writes and reads. docs/manifest.schema.json describes the same.
+"""manifest.json as records, for the builder to write and read. docs/manifest.schema.json describes the same.
 
-A field that may be left out has a default. A key that no record has is ignored: a later builder may write more.
+An optional field has a default. A key that no record has is ignored: a later builder may write more.
 """
 
 from dataclasses import dataclass, field, fields, is_dataclass, replace
@@ -39,7 +39,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Preprocess:
-    """How pixels are made of an image, each default of open_clip spelled out."""
+    """How an image becomes pixels, with every default of open_clip written out."""
 
     mean: list[float]
     std: list[float]
@@ -50,7 +50,7 @@ class Preprocess:
 
 @dataclass(frozen=True)
 class Tokenizer:
-    """What open_clip does around its tokenizer, of either kind: "simple" is open_clip's own, "hf" of a repository."""
+    """Settings of open_clip's tokenizer. `kind` is "simple" for open_clip's own, or "hf" for that of a repository."""
 
     kind: str
     repo: str | None
@@ -63,7 +63,7 @@ class Tokenizer:
 
 @dataclass(frozen=True)
 class ExportedSimpleTokenizer(Tokenizer):
-    """open_clip's own tokenizer as a tokenizer.json, with what is not in that file."""
+    """open_clip's own tokenizer as a tokenizer.json, with the facts that this file does not have."""
 
     special_tokens: dict[str, int]
     bos_id: int
@@ -73,9 +73,10 @@ class ExportedSimpleTokenizer(Tokenizer):
 
 @dataclass(frozen=True)
 class MappedVocabulary:
-    """A large vocabulary as arrays that are mapped into memory; `before` and `after` are the ids around any text.
+    """A large vocabulary as arrays that are mapped into memory. `before` and `after` are the ids around every text.
 
-    `longest` is in characters, `lowest` the piece of the lowest score; the rest is the `tokenizers` library's.
+    `longest` is the length of the longest piece in characters, `lowest` the piece with the lowest score. The other
+    fields are settings of the `tokenizers` library.
     """
 
     model: str
@@ -91,7 +92,7 @@ class MappedVocabulary:
 
 @dataclass(frozen=True)
 class ExportedHfTokenizer(Tokenizer):
-    """A repository's tokenizer as a tokenizer.json, with what transformers does around it; `vocabulary` if mapped."""
+    """A repository's tokenizer as a tokenizer.json, with transformers' settings; `vocabulary` if it is mapped."""
 
     padding_side: str
     truncation_side: str
@@ -111,11 +112,11 @@ class Golden:
     text_embeddings: list[str]
     images: list[str]  # PNG, base64
     image_embeddings: list[str]
-    tokenized_texts: list[str] = field(default_factory=list)  # of which token ids alone are compared
+    tokenized_texts: list[str] = field(default_factory=list)  # texts of which only the token ids are compared
     tokenized_ids: list[list[int]] = field(default_factory=list)
 
     def and_then(self, other: "Golden") -> "Golden":
-        """Return this with the texts and images of another behind its own; what is tokenized alone is this one's."""
+        """Return this with the texts and images of another one appended; `tokenized_texts` stay those of this one."""
         return replace(
             self,
             texts=self.texts + other.texts,
@@ -126,7 +127,7 @@ class Golden:
         )
 
     def and_tokenized(self, texts: list[str], ids: list[list[int]]) -> "Golden":
-        """Return this with more texts of which token ids alone are compared."""
+        """Return this with more texts of which only the token ids are compared."""
         return replace(self, tokenized_texts=self.tokenized_texts + texts, tokenized_ids=self.tokenized_ids + ids)
 
 
@@ -146,7 +147,7 @@ class ModelFacts:
 
 @dataclass(frozen=True)
 class TowerFacts:
-    """What the exporter found of the text tower. `end_id` is None where the highest id ends a text."""
+    """What the exporter found out about the text tower. `end_id` None means that the highest id ends a text."""
 
     causal_text: bool
     end_id: int | None
@@ -162,10 +163,10 @@ class ExportedFacts(ModelFacts):
 
 @dataclass(frozen=True)
 class TowerRecipe:
-    """How a tower's weights are kept. `activation_group`: how many activations share a scale; 0: none is quantized.
+    """How a tower's weights are stored. `activation_group` activations share a scale; 0: they are not quantized.
 
-    `bf16_cosine` is the least cosine with bfloat16 between the products: a processor that has it computes so. None
-    where the building machine has no bfloat16, or the gate refused it.
+    `bf16_cosine` is the least cosine with bfloat16 between the products, which a processor that has bfloat16 then uses.
+    None if the building machine has no bfloat16, or if the parity gate refused it.
     """
 
     recipe: str
@@ -175,7 +176,7 @@ class TowerRecipe:
 
 @dataclass(frozen=True)
 class Parity:
-    """What the parity gate found, cosines of the worst sample; `required_cosine` is the bound that it held."""
+    """The result of the parity gate: the cosines of the worst sample, and the bound `required_cosine` that they met."""
 
     min_text_cosine: float
     min_image_cosine: float
@@ -199,7 +200,7 @@ class Export(TowerFacts):
 
     image: TowerRecipe
     text: TowerRecipe
-    parity: Parity | None = None  # not known before the gate has run
+    parity: Parity | None = None  # None until the gate has run
     tried: list[Trial] = field(default_factory=list)
 
 
@@ -239,7 +240,7 @@ class Manifest:
 
 
 def as_json(value: Any) -> Any:
-    """Return a record as JSON has it; what may be left out and is not known is left out."""
+    """Return a record as JSON values; optional fields that are None are left out."""
     if is_dataclass(value):
         named = {one.name: (getattr(value, one.name), one.default) for one in fields(value)}
         return {name: as_json(held) for name, (held, default) in named.items() if (held, default) != (None, None)}

@@ -1,4 +1,4 @@
-"""Run a module as Lambda would: no network, the bundle read-only, no home. By namespaces where the system has them."""
+"""Run a module as Lambda would: no network, no home, the bundle read-only. Uses namespaces if the system has them."""
 
 import functools
 import os
@@ -14,14 +14,14 @@ from layer.files import disk_errors
 
 ROOT = Path(__file__).parents[2]
 GUARD = Path(__file__).with_name("no_network.py")
-# $1 is the bundle. A bind mount is read-only only after a remount, and root writes through mode bits, not through that.
+# $1 is the bundle. It is mounted read-only, since mode bits do not stop root. A bind mount needs a remount for that.
 _ENTER = 'mount --bind "$1" "$1" && mount -o remount,ro,bind "$1" && mount -t tmpfs -o ro tmpfs /dev/shm && shift && '
-_NO_HOME = "/proc/openclip-no-home"  # nothing can be made below /proc, not even by root
+_NO_HOME = "/proc/openclip-no-home"  # not even root can create a directory below /proc
 
 
 @functools.cache
 def namespaces() -> tuple[str, ...]:
-    """Return the command that enters new network and mount namespaces here; empty where the system refuses."""
+    """Return the command that enters new network and mount namespaces; empty if the system refuses them."""
     for command in (("unshare", "--net", "--mount"), ("unshare", "--map-root-user", "--net", "--mount")):
         try:
             probe = subprocess.run(
@@ -39,7 +39,7 @@ def namespaces() -> tuple[str, ...]:
 def run(bundle: Path, arguments: list[str], environ: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """Run `python <arguments>` on a bundle without network; stdout and stderr are captured as text.
 
-    In namespaces the bundle is read-only and /dev/shm is gone too. Without them an audit hook refuses every socket.
+    In namespaces, the bundle and /dev/shm are read-only as well. Without them, an audit hook refuses every socket.
     """
     with tempfile.TemporaryDirectory(prefix="openclip-") as scratch:
         return subprocess.run(
@@ -53,7 +53,7 @@ def run(bundle: Path, arguments: list[str], environ: dict[str, str] | None = Non
 
 
 def environment(bundle: Path, scratch: str) -> dict[str, str]:
-    """Return the whole environment of a process that runs on a bundle; `scratch` is what it may write."""
+    """Return the complete environment of a process that runs on a bundle; it may write into `scratch` only."""
     return {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": str(ROOT),
@@ -62,7 +62,7 @@ def environment(bundle: Path, scratch: str) -> dict[str, str]:
         "HOME": _NO_HOME,
         "OPENCLIP_BUNDLE_DIR": str(bundle.resolve()),
         "OPENCLIP_CACHE_DIR": scratch,
-        "OPENCLIP_EXTENSIONS": "none",  # a bundle is checked as it is, whatever lies beside the handler
+        "OPENCLIP_EXTENSIONS": "none",  # the bundle is checked without a handler_ext that may be beside the handler
     }
 
 
@@ -75,9 +75,9 @@ def command(bundle: Path, arguments: list[str]) -> list[str]:
 
 
 def run_with_hub(hub: Path, arguments: list[str]) -> subprocess.CompletedProcess[str]:
-    """Run `python <arguments>` without network, with `hub` as the libraries' cache, in this environment otherwise.
+    """Run `python <arguments>` without network, in this environment, but with `hub` as the libraries' cache.
 
-    Nobody is asked anything either: transformers would ask on the terminal whether to run a repository's own code.
+    Standard input is empty: transformers would ask on the terminal whether to run a repository's own code.
     """
     return subprocess.run(
         command_with_hub(arguments),
@@ -96,15 +96,15 @@ def command_with_hub(arguments: list[str]) -> list[str]:
 
 
 def environment_with_hub(hub: Path) -> dict[str, str]:
-    """Return this environment with `hub` as the libraries' cache, and nobody to be asked."""
+    """Return this environment with `hub` as the libraries' cache, and the libraries offline."""
     offline = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_HUB_CACHE": str(hub.resolve())}
     return {**os.environ, "PYTHONPATH": str(ROOT), **offline}
 
 
 def reason(run: subprocess.CompletedProcess[str], *written: Path) -> str:
-    """Return the last line that a failed process wrote: of a traceback, the exception.
+    """Return the last line that a failed process wrote, which is the exception if it wrote a traceback.
 
-    Raises StorageError where the process failed at a disk: `written` are the folders that it wrote into.
+    Raises StorageError if the process failed at a disk; `written` are the folders that it wrote into.
     """
     for folder in (*written, Path(tempfile.gettempdir())):
         if found := disk_errors.disk_reason(run.stderr, folder):
@@ -116,7 +116,7 @@ def reason(run: subprocess.CompletedProcess[str], *written: Path) -> str:
 
 
 def own_message(reason: str) -> str | None:
-    """Return the message of an error of the builder's own, which states the fix itself; None of any other reason."""
-    found = re.fullmatch(r"error: (\w+): (.+)", reason)  # as console.run.run_step tells it
+    """Return the message of one of the builder's own errors, which states the fix; None for any other reason."""
+    found = re.fullmatch(r"error: (\w+): (.+)", reason)  # as console.run.run_step prints it
     kind = getattr(errors, found.group(1), None) if found else None
     return found.group(2) if found and isinstance(kind, type) and issubclass(kind, errors.BuildError) else None

@@ -21,7 +21,8 @@ MAX_SHOWN = 10
 def verify(bundle: Path, own: Path | None = None) -> dict[str, Any]:
     """Check everything and return the handler's own report. Raises VerifyError naming what is wrong, and the fix.
 
-    With `own`, code of the user's own, the handler starts with it, and says how far its preprocessing goes.
+    With `own`, a directory of the user's own code (`handler_ext`), the handler runs with it, and the report says how
+    far its preprocessing moves the embeddings.
     """
     facts = check_files(bundle)
     needs_torch = any(ENGINES[model.engine].ships_checkpoint for model in facts.models)
@@ -34,7 +35,7 @@ def check_files(bundle: Path) -> Manifest:
     problems = list(_misplaced(bundle, facts.files))
     for model in facts.models:
         if not ENGINES[model.engine].ships_checkpoint:
-            continue  # no cache: its three files are in the manifest
+            continue  # it has no Hugging Face cache, only files of the manifest
         hub = bundle / "models" / model.slug / "hub"
         problems += [*layout_problems(hub), *_not_found(hub, model, facts.files)]
     _refuse(bundle, problems)  # before reading a gigabyte to hash it
@@ -50,7 +51,7 @@ def run_handler(bundle: Path, needs_torch: bool = True, own: Path | None = None)
     try:
         report: dict[str, Any] = json.loads(run.stdout)
     except ValueError as error:
-        sandbox.reason(run)  # a disk that is full is told as that
+        sandbox.reason(run)  # raises StorageError if a disk is full
         raise VerifyError(f"the handler died on {bundle} without a report:\n{run.stderr.strip()}") from error
     if run.returncode != 0 or not report.get("ok"):
         reasons = [_reason(model) for model in report.get("models", []) if not model.get("ok", False)]

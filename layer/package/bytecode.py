@@ -1,8 +1,8 @@
 """Compile a tree's modules for the Python that runs this: `python3 bytecode.py <tree> [<where it will stand>]`.
 
-In Lambda the file system is read-only: what is not compiled before is compiled at every cold start again. The bytecode
-is not checked against its source and has one fixed time, so that the same tree gives the same bytes. Runs alone, inside
-the target's base image, under its interpreter or in Pyodide: imports the standard library and nothing else.
+Lambda's file system is read-only: a module without bytecode would be compiled at every cold start. The bytecode is not
+checked against its source and has one fixed time, so that the same tree gives the same bytes. This file runs by itself,
+under the target's interpreter or in Pyodide, and imports only the standard library.
 """
 
 import compileall
@@ -14,17 +14,17 @@ from pathlib import Path
 MTIME = 315_532_800  # tree.py's
 
 
-def compile_tree(root: Path, stands_at: str, quiet: bool = True) -> None:
-    """Write `__pycache__` for every module below `root`; a module of another Python's syntax stays as it is.
+def compile_tree(root: Path, stands_at: str) -> None:
+    """Write `__pycache__` for every module below `root`, whose path in the bytecode is `stands_at`.
 
-    Prints a line for each module if not `quiet`.
+    A module that this Python cannot parse is left without bytecode.
     """
     compileall.compile_dir(
         root,
         maxlevels=100,
         stripdir=str(root),
         prependdir=stands_at,
-        quiet=2 if quiet else 0,
+        quiet=2,
         workers=1 if sys.platform == "emscripten" else 0,  # WebAssembly has no processes
         invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
     )

@@ -1,4 +1,4 @@
-"""Bring what all models of a build need: every repository found first, then one parallel download under one bar."""
+"""Get the files of all models of a build: first find every repository, then download in parallel under one bar."""
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -30,20 +30,19 @@ def gather(
     by_xet: bool = False,
     mode: str = "keep",
 ) -> list[list[Fetched]]:
-    """Bring every model's repositories, at the commits of `pins` where they have some: of `prepared`, else of the hub.
+    """Get every model's repositories from `prepared`, else from the hub, at the commits of `pins` if it has them.
 
-    Every question is asked before the first large file is fetched, so that a wrong name fails within seconds, and all
-    files share one bar:
+    All repositories are found before the first large file is downloaded, so that a wrong name fails within seconds:
 
-    1. `locate_repositories` says for each model, in parallel, which files at which commits there have to be: with
-       `mode` "locked", those of `pins`. With "update" a checkpoint of an address is fetched anew before.
-    2. A file that an older commit in the cache has too is taken over. What is left is listed by folder and name, so
-       that a repository that two models name is fetched once: weights of 800 MB each, and one tokenizer of 2 MB for
-       both, are 1,602 MB and not 1,604.
-    3. Those are downloaded in parallel, and their hashes compared with the lock's.
+    1. `locate_repositories` finds out for each model, in parallel, which files of which commits it needs: with
+       `mode` "locked", those of `pins`. With "update", checkpoints at URLs are downloaded again before that.
+    2. Files that another commit in the cache has, too, are linked. The rest is listed by folder and name, so that a
+       repository which two models use is downloaded once: two files of weights of 800 MB, and one tokenizer of 2 MB for
+       both models, are 1,602 MB and not 1,604.
+    3. Those are downloaded in parallel, and their hashes are compared with the lock's.
 
     Returns the repositories of each model, in the models' order. Raises FetchError, PlanError, LockError, and
-    SourceError where sources lack something and the hub cannot be asked.
+    SourceError if prepared sources lack something and the hub cannot be asked.
     """
     of_model = _pins_of(models, pins)
     if prepared or environment.offline():
@@ -67,7 +66,7 @@ def gather(
 def gather_configs(
     models: Sequence[ModelSpec], cache: Path, pins: Lock, prepared: Prepared = NOTHING_PREPARED
 ) -> list[list[Located]]:
-    """Bring every model's configs, some KB: open_clip's own and its text tower's, from where `gather` takes them.
+    """Get only the configs of every model, some KB: open_clip's and the text tower's, from the places of `gather`.
 
     Raises as `gather` does.
     """
@@ -89,10 +88,10 @@ def locate_repositories(
     prepared: Prepared = NOTHING_PREPARED,
     roles: Sequence[str] = resolve.ROLES,
 ) -> list[Located]:
-    """Find the weights' repository, then those that its config says the text side needs, as far as they have `roles`.
+    """Find the repository of the weights, then those that its config names for the text side; only for these `roles`.
 
-    The config alone says where tokenizer and text tower come from, and it lies in the weights' repository. So that
-    repository is located twice: for its config, which is downloaded at once (some KB), then for all of its files.
+    Only the config says where tokenizer and text tower come from, and it is in the repository of the weights. So that
+    repository is located twice: for its config, which is downloaded immediately (some KB), then for all of its files.
     For acme/siglip, whose open_clip_config.json has "hf_tokenizer_name": "acme/words":
 
         weights_need  ->  weights and config of acme/siglip
@@ -125,14 +124,14 @@ def _locate_all(
 ) -> list[list[Located]]:
     for model in models:
         local_checkpoint.refuse_missing(model)
-    from layer.openclip import open_clip  # noqa: F401 - in this thread: Ctrl-C does not end the import of another
+    from layer.openclip import open_clip  # noqa: F401 - here, because Ctrl-C does not stop an import in a worker thread
 
     with ThreadPoolExecutor(WORKERS) as pool:
         return list(pool.map(lambda model: locate_repositories(model, cache, of_model[model.id], prepared), models))
 
 
 def _pins_of(models: Sequence[ModelSpec], pins: Lock) -> dict[str, list[LockedSource]]:
-    """Return each model's pins, its own first; a new model takes a repository at the commit that others have."""
+    """Return each model's pins, its own first, then all others': a new model uses the commits that the others have."""
     every = [source for sources in pins.values() for source in sources]
     return {model.id: [*pins.get(model.id, ()), *every] for model in models}
 
@@ -142,7 +141,7 @@ def _pin_of(of_model: Mapping[str, Sequence[LockedSource]]) -> PinOf:
 
 
 def _pin(repo: str, asked: str | None, pins: Sequence[LockedSource]) -> LockedSource | None:
-    """A pin holds as long as models.toml asks for the same branch, tag or commit as when it was made."""
+    """Return the pin of a repository; None if it was made for another branch, tag or commit than `asked`."""
     return next((pin for pin in pins if (pin.repo, pin.asked) == (repo, asked)), None)
 
 

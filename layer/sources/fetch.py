@@ -1,4 +1,4 @@
-"""Bring the needed files of a repository into a cache, pinned to one commit, with their hashes checked."""
+"""Download the needed files of a repository into a cache, pinned to one commit, and check their hashes."""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -14,7 +14,7 @@ from layer.sources import hub
 from layer.sources.lock import LockedFile, LockedSource
 from layer.sources.resolve import Need
 
-WORKERS = 4  # questions or files at a time: enough to fill a line, few enough for a hub that counts connections
+WORKERS = 4  # requests or files at a time: enough to use the bandwidth, few enough for a hub that limits connections
 EMBEDDED = Path(__file__).parents[1] / "demo" / "hub"  # repositories that come with this project, in cache layout
 
 
@@ -33,10 +33,10 @@ class Fetched:
     as_found: tuple[str, ...] = ()
 
     def refuse_changed(self, found: Mapping[str, str] | None = None) -> None:
-        """Raise FetchError where a file is not any more what it was when its hash was compared.
+        """Raise FetchError if a file has changed since its hash was checked.
 
-        A disk loses what a machine without power had not written yet, and somebody may write into a cache. `found` are
-        the files' hashes where they are known, else each is hashed.
+        A power failure can lose data that was not on the disk yet, and somebody may write into a cache. `found` are the
+        files' hashes, if they are known; otherwise each file is hashed.
         """
         for name, fact in self.facts.items():
             path = self.folder / name
@@ -54,10 +54,10 @@ class Fetched:
 
 @dataclass(frozen=True)
 class Located:
-    """A repository found, at one commit: the files to bring, each with its size and what its hash has to be.
+    """A repository at one commit: the files to get, each with its expected size and hash.
 
-    `as_found` names the files of a prepared source whose hashes nothing vouches for: they are taken as they are. Of an
-    `unshown` one, a folder of files, nothing says that it is the branch or tag that was asked for.
+    `as_found` names the files of a prepared source that have no hash to compare: they are taken as they are. `unshown`
+    is a folder of files that is taken for the requested branch or tag, though nothing in it shows that it is.
     """
 
     need: Need
@@ -74,11 +74,11 @@ class Located:
         return [name for name, want in self.expected.items() if not want.is_at(self.folder / name)]
 
     def take_over(self) -> None:
-        """Bring the files that an older commit in the cache has already: most commits leave the weights as they are."""
+        """Link missing files from other commits in the cache that have the same ones: weights seldom change."""
         for name in self.missing():
             want = self.expected[name]
             if not want.sha256 and not want.blob_id:
-                continue  # of a mirror that says nothing of its files, none is known to be the same
+                continue  # a mirror that gives no hashes: no file is known to be the same
             for older in sorted(self.folder.parent.glob(f"*/{name}")):
                 if want.difference(older) is None:
                     self.folder.mkdir(parents=True, exist_ok=True)
@@ -86,7 +86,7 @@ class Located:
                     break
 
     def fetched(self) -> Fetched:
-        """Return the repository with its files' facts, all of them being there by now."""
+        """Return the repository with the facts of its files, which must all be there."""
         facts = {
             name: LockedFile((self.folder / name).stat().st_size, want.digest(self.folder / name))
             for name, want in self.expected.items()
@@ -99,21 +99,21 @@ class Located:
 
 @dataclass(frozen=True)
 class Expected:
-    """What the hub, or models.lock, says of a file: `sha256`, or git's own `blob_id` of a small file, or neither."""
+    """What the hub or models.lock says of a file: its `sha256`, or git's `blob_id` for a small file, or neither."""
 
     size: int | None
     sha256: str | None
     blob_id: str | None = None
 
     def is_at(self, path: Path) -> bool:
-        """Tell whether a file is there, of its size: its hash was checked before it got its name."""
+        """Tell whether a file is there with its size. Its hash was checked before it got its name."""
         try:
             return self.size in (None, path.stat().st_size)
         except FileNotFoundError:
             return False
 
     def difference(self, path: Path) -> str | None:
-        """Tell how a file is another one, None where it is the one that was meant, as far as that is known."""
+        """Say how a file differs from the expected one; None if it does not, as far as size and hash are known."""
         size = path.stat().st_size
         if self.size is not None and size != self.size:
             return f"has {size} bytes, the hub says {self.size}"
@@ -126,12 +126,12 @@ class Expected:
         return None if found == wanted else f"has the hash {found}, the hub says {wanted}"
 
     def digest(self, path: Path) -> str:
-        """Return the file's sha256: the one that it was checked against, or of a small file its own."""
+        """Return the file's sha256: the expected one if that is known, else the file is hashed."""
         return self.sha256 or file_sha256(path)
 
 
 def git_blob(path: Path) -> str:
-    """Return git's id of a file, which is what the hub names a small file by."""
+    """Return git's blob id of a file, 40 hex digits: the hub states it for small files."""
     digest = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
     with path.open("rb") as stream:
         while chunk := stream.read(1 << 20):
@@ -140,15 +140,15 @@ def git_blob(path: Path) -> str:
 
 
 def locate(need: Need, asked: str | None, cache: Path, pin: LockedSource | None = None) -> Located:
-    """Find a repository at its pin, or at the commit that `asked` (a branch, a tag, None the default) names now.
+    """Find a repository at its pin, or at the current commit of `asked`: a branch or tag, None for the default branch.
 
-    With a pin and every file in the cache the hub is not asked. Raises FetchError, PlanError.
+    If the cache has every file of the pin, the hub is not asked. Raises FetchError, PlanError.
     """
     return in_cache(need, asked, cache, pin) or _on_hub(need, asked, cache, pin.revision if pin else asked)
 
 
 def in_cache(need: Need, asked: str | None, cache: Path, pin: LockedSource | None) -> Located | None:
-    """Find a repository that comes with this project, or of which the cache has every file at its pin."""
+    """Find a repository that comes with this project, or whose pinned files are all in the cache; else None."""
     embedded = EMBEDDED / repo_folder(need.repo)
     if embedded.is_dir():
         return _embedded(need, asked, embedded)
@@ -162,7 +162,7 @@ def in_cache(need: Need, asked: str | None, cache: Path, pin: LockedSource | Non
 
 
 def current_commit(repo: str, asked: str | None) -> str:
-    """Return the commit that a branch, a tag or the default branch stands at now, 40 hex digits. Raises FetchError."""
+    """Return the current commit of a branch, a tag or the default branch, 40 hex digits. Raises FetchError."""
     embedded = EMBEDDED / repo_folder(repo)
     if embedded.is_dir():
         return (embedded / "refs" / "main").read_text()
@@ -196,11 +196,11 @@ def _on_hub(need: Need, asked: str | None, cache: Path, revision: str | None) ->
 
 
 def download(located: Located, name: str, advance: Callable[[int], object], by_xet: bool = False) -> None:
-    """Download one file, going on from where an earlier try stopped; it gets its name only once its hash is right.
+    """Download one file, continuing where an earlier try stopped. It gets its name only when its hash is right.
 
-    hf_hub_download begins each time anew (a partial file's name is its process's own), and a gigabyte is long.
-    `advance` is told how many bytes came; `by_xet` tries the hub's chunked storage first. Raises FetchError, or OSError
-    of the disk.
+    hf_hub_download would start a gigabyte from zero after each interruption: its partial files belong to one process.
+    `advance` is called with the number of new bytes. `by_xet` tries the hub's chunked storage first. Raises FetchError,
+    or OSError for the disk.
     """
     repo, want, target = located.need.repo, located.expected[name], located.folder / name
     url = hub.file_url(repo, located.revision, name)
@@ -216,7 +216,7 @@ def download(located: Located, name: str, advance: Callable[[int], object], by_x
         announced = transfer.download(
             url, stream, where, limit=hub.limit(name), size=want.size, headers=headers, advance=advance
         )
-    if want.size is None and want.sha256 is None:  # a mirror's answer without them: what came with the file counts
+    if want.size is None and want.sha256 is None:  # a mirror that lists neither: take those of the file's response
         want = Expected(announced.size, announced.sha256)
     if problem := want.difference(partial):
         partial.unlink()
@@ -225,7 +225,7 @@ def download(located: Located, name: str, advance: Callable[[int], object], by_x
 
 
 def download_url(url: str, target: Path, sha256: str) -> None:
-    """Download a file from outside the hub; `sha256` is what is known of its hash, from the beginning, "" nothing.
+    """Download a file from outside the hub. `sha256` is the beginning of its hash, "" if nothing is known of it.
 
     Raises FetchError.
     """
@@ -245,5 +245,5 @@ def download_url(url: str, target: Path, sha256: str) -> None:
 
 
 def partial_of(target: Path) -> Path:
-    """Name the file in which a download grows."""
+    """Return the path of a download that is not complete yet."""
     return target.with_name(f"{target.name}.partial")

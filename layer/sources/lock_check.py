@@ -1,4 +1,4 @@
-"""Whether the hub, and models.toml, still are what models.lock was made of: `python -m layer build --locked`."""
+"""Check that the hub and models.toml still agree with models.lock, for `python -m layer build --locked`."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,10 +10,10 @@ from layer.spec import ModelSpec
 
 
 def refuse_drift(models: Sequence[ModelSpec], pins: Lock, ask: bool = True) -> None:
-    """Ask the hub where each pinned branch stands now. Raises LockError for what is not the lock's.
+    """Ask the hub for the current commit of each pinned branch. Raises LockError if one is not the lock's.
 
-    Without `ask`, offline or where sources are named, the lock only has to have every model: its commits and hashes
-    hold for what is found.
+    Without `ask` (offline, or with named sources) the lock only has to have every model. Its commits and hashes are
+    compared later, with the files that are found.
     """
     for model in models:
         if model.id not in pins:
@@ -38,9 +38,9 @@ def refuse_drift(models: Sequence[ModelSpec], pins: Lock, ask: bool = True) -> N
 
 
 def refuse_unpinned(models: Sequence[ModelSpec], found: Sequence[Sequence[Located]], pins: Lock) -> None:
-    """Raise LockError where a model takes what the lock has not: another commit, repository or file, or checkpoint.
+    """Raise LockError if a model needs a commit, repository, file or checkpoint that is not in the lock.
 
-    `found` are each model's repositories, before anything large of them is downloaded.
+    `found` are each model's repositories. This is called before anything large is downloaded.
     """
     told = [
         line

@@ -1,6 +1,6 @@
-"""`python -m layer fetch`: all that the models take, in one directory that needs no network.
+"""`python -m layer fetch`: put all files of the models into one directory, for machines without a network.
 
-It is a Hugging Face cache of real files, for `build --from` and for open_clip itself, with a list of every hash.
+It is a Hugging Face cache of real files, for `build --from` and for open_clip itself, with a list of all hashes.
 """
 
 import json
@@ -38,13 +38,13 @@ def fetch(
     prepared: Prepared | None = None,
     weights_of: Callable[[str, str | None], str | None] | None = None,
 ) -> dict[str, Any]:
-    """Fetch what every model takes into `output`, which is replaced as a whole, and only once all of it is there.
+    """Fetch all files of every model into `output`, which is replaced as a whole when everything has been fetched.
 
-    `cache` keeps the downloads, so that a fetch that was cut off goes on, and a build need not fetch again. `lock` is
-    models.lock: its commits are fetched, unless with `update`. With `by_xet` large files come by the hub's chunked
-    storage where it has them there. What `prepared` sources have is copied, and not downloaded. With
-    `weights_of`, as `ask_hub` takes it, a hub that is not reached is told at once. Returns what the list
-    in `output` says: repositories with their commits, files, sizes and hashes. Raises BuildError.
+    `cache` keeps the downloads, so that an interrupted fetch continues, and a build need not download again. `lock` is
+    models.lock: its commits are fetched, except with `update`. With `by_xet`, large files are downloaded from the hub's
+    chunked storage if it has them. Files of `prepared` sources are copied instead. With `weights_of`, which is passed
+    to `ask_hub`, an unreachable hub is reported at the start. Returns the contents of the list in `output`:
+    repositories with their commits, files, sizes and hashes. Raises BuildError.
     """
     output = replace.place(output)
     with disk_errors.explained("the fetch", output.parent, cache):
@@ -71,7 +71,7 @@ def fetch(
 
 
 def _joined(sources: Sequence[Fetched]) -> dict[str, list[Fetched]]:
-    """Sort by repository: two models may take different files of one."""
+    """Group by repository: two models may use different files of one. Raises StorageError for two commits of one."""
     joined: dict[str, list[Fetched]] = {}
     for source in sources:
         taken = joined.setdefault(source.repo, [])
@@ -121,7 +121,7 @@ def _put_in_place(joined: dict[str, list[Fetched]], contents: dict[str, Any], ou
 
 
 def _is_there(output: Path, contents: dict[str, Any], text: str) -> bool:
-    """Tell whether the very same cache is there, by its list and the sizes of its files."""
+    """Tell whether `output` already is this cache, by its list and the sizes of its files."""
     try:
         if (output / CONTENTS).read_text(encoding="utf-8") != text:
             return False
@@ -135,7 +135,7 @@ def _is_there(output: Path, contents: dict[str, Any], text: str) -> bool:
 
 
 def _check_replaceable(output: Path) -> None:
-    """Refuse what `fetch` did not put there: a repository that somebody added may be nowhere else."""
+    """Refuse to replace a directory with files that `fetch` did not put there: they may exist nowhere else."""
     listed = {repo_folder(repo) for repo in _listed(output)}
     replace.check_replaceable(output, frozenset({*listed, *BESIDE}), CONTENTS, "a cache of `fetch` alone")
 

@@ -1,6 +1,6 @@
-"""What a model is made of: which repositories, which of their files, and where else its weights are served from.
+"""Which repositories a model needs, which of their files, and from where else its weights are served.
 
-Only the registry is open_clip's to know. Its import takes seconds, and is left to the functions that ask it.
+Functions that ask open_clip's registry import open_clip late: that takes seconds.
 """
 
 import posixpath
@@ -36,10 +36,10 @@ ROLES = ("weights", "config", "tokenizer", "text_config")
 
 @dataclass(frozen=True)
 class Need:
-    """One repository, under the id by which open_clip will ask for it, and what of it is needed.
+    """A repository, by the id that open_clip will ask for, and what is needed from it.
 
-    `files` are required, and so is the first of `weights` that the repository has; `roles` are "weights", "config"
-    (open_clip's), "tokenizer" and "text_config" (transformers').
+    `roles` are "weights", "config" (open_clip's), "tokenizer" and "text_config" (transformers'). `weights` are the
+    names that the file of weights may have: the first one that the repository has is taken.
     """
 
     repo: str
@@ -72,18 +72,21 @@ class Need:
 
 
 def limited(needs: Sequence[Need], roles: Sequence[str]) -> list[Need]:
-    """Leave out what is not for one of the roles."""
+    """Return the needs with only these roles; a need that has none of them is left out."""
     kept = [(need, tuple(role for role in need.roles if role in roles)) for need in needs]
     return [Need(need.repo, own, need.weights if "weights" in own else ()) for need, own in kept if own]
 
 
 def parts(need: Need) -> list[Need]:
-    """Split a need by what may have been fetched for itself: weights, configs, a tokenizer."""
+    """Split a need into one for each role: weights, configs and tokenizer may have been fetched separately."""
     return [Need(need.repo, (role,), need.weights if role == "weights" else ()) for role in need.roles]
 
 
 def candidates(need: Need) -> dict[str, tuple[str, ...]]:
-    """Return for each role of a need the files that it may take; "class" is what transformers reads if it is there."""
+    """Return, for each role of a need, the files that can serve it.
+
+    The role "class" is config.json beside a tokenizer, which transformers reads if it is there.
+    """
     found = {"weights": need.weights} if need.weights else {}
     if "config" in need.roles:
         found["config"] = (CONFIG_FILE,)
@@ -95,7 +98,7 @@ def candidates(need: Need) -> dict[str, tuple[str, ...]]:
 
 
 def satisfies(role: str, names: Sequence[str]) -> bool:
-    """Tell whether the files of a role that are there are enough for it."""
+    """Tell whether these files are enough for a role."""
     if role != "tokenizer":
         return role == "class" or bool(names)
     vocabulary = set(names) - {"tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "merges.txt"}
@@ -104,7 +107,7 @@ def satisfies(role: str, names: Sequence[str]) -> bool:
 
 @dataclass(frozen=True)
 class Direct:
-    """Weights served from outside the hub; `sha256` is what the registry says of them: all of it, a prefix, or ""."""
+    """Weights served from outside the hub. `sha256` is the registry's: in full, its beginning, or "" if it has none."""
 
     url: str
     sha256: str
@@ -112,12 +115,11 @@ class Direct:
 
 @dataclass(frozen=True)
 class SourcePlan:
-    """All that one model takes. Without a repository of weights, `direct` is where they come from.
+    """What one model needs. If its weights are in no repository, `direct` says where they are.
 
-    `advice` says what the registry itself gets wrong for this pair.
+    `advice` is a warning about this pair where the registry itself is wrong.
     """
 
-    model_id: str
     needs: tuple[Need, ...]
     direct: Direct | None
     advice: str | None
@@ -129,7 +131,7 @@ def source_plan(model: ModelSpec) -> SourcePlan:
     weights = [weights_need(model)] if pair.get("hf_hub") else []
     config = model_config(model, None)
     direct = Direct(pair["url"], checksum(pair["url"])) if pair.get("url") else None
-    return SourcePlan(model.id, tuple(merge([*weights, *text_needs(config)])), direct, _advice(model, pair, config))
+    return SourcePlan(tuple(merge([*weights, *text_needs(config)])), direct, _advice(model, pair, config))
 
 
 def checksum(url: str) -> str:
@@ -141,7 +143,7 @@ def checksum(url: str) -> str:
 
 
 def _advice(model: ModelSpec, pair: Mapping[str, Any], config: Mapping[str, Any]) -> str | None:
-    """Tell where open_clip computes a model with another activation than it was trained with, and only warns."""
+    """Return a warning if open_clip computes a model with another activation than it was trained with."""
     from layer.openclip import open_clip
 
     trained, computed = bool(pair.get("quick_gelu")), bool(config.get("quick_gelu"))
@@ -154,7 +156,7 @@ def _advice(model: ModelSpec, pair: Mapping[str, Any], config: Mapping[str, Any]
 
 
 def advice(model: ModelSpec) -> str | None:
-    """Say what open_clip's registry gets wrong for the pair that a model is, or that its weights were made from.
+    """Return the warning about a model's pair, or about the pair in its `config`; None if there is none.
 
     Raises PlanError for a name or a tag that open_clip does not know.
     """
@@ -202,7 +204,7 @@ def _pretrained_cfg(model: ModelSpec) -> dict[str, Any]:
 
 
 def text_needs(model_config: Mapping[str, Any]) -> list[Need]:
-    """Say which repositories the text side needs, from open_clip's model config; often none, often another one."""
+    """Return what the text side needs, by open_clip's model config: often nothing, often from another repository."""
     text = model_config["text_cfg"]
     needs = []
     if tokenizer := text.get("hf_tokenizer_name"):
@@ -236,7 +238,7 @@ def model_config(model: ModelSpec, config_file: Path | None) -> dict[str, Any]:
 
 
 def _weights_names(file: str) -> tuple[str, ...]:
-    """Return the file and, before it, its safetensors sibling: what open_clip itself asks for, in its order."""
+    """Return the names that open_clip tries, in its order: the safetensors file of the same name, then the file."""
     if not file or file == DEFAULT_WEIGHTS[1]:
         return DEFAULT_WEIGHTS
     stem, extension = posixpath.splitext(file)

@@ -1,4 +1,4 @@
-"""The sources of one command: of its options, of models.toml, of the environment."""
+"""The prepared sources of one command: from its options, from models.toml, and from the environment."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from layer.spec import Spec
 
 @dataclass(frozen=True)
 class Options:
-    """What a command line says of sources: the values of --from, and the models.toml that was named, if one was."""
+    """What a command line says of sources: the values of --from, and the path given by --models, if any."""
 
     given: tuple[str, ...] = ()
     spec: Path | None = None
@@ -21,10 +21,10 @@ class Options:
 def prepared(
     spec: Spec, options: Options, update: bool, texts_of: Callable[[str], Sequence[str]], cache: Path
 ) -> Prepared:
-    """Return the sources in the order in which they are searched. Raises SourceError for one that is not there.
+    """Return the sources in the order in which they are searched. Raises SourceError for a missing directory.
 
-    With `update`, which takes what the hub has now, the environment's caches count only where the hub is not asked.
-    `texts_of` tells which repositories go with one of weights; `cache` is the build's own.
+    With `update`, which wants the hub's current commits, the environment's caches are searched only offline. `texts_of`
+    returns the repositories of the text side for one of weights; `cache` is the build's own.
     """
     listed = [places.given(text, "--from") for text in options.given]
     if spec.cache:
@@ -42,7 +42,7 @@ def prepared(
 
 
 def named(spec: Spec, options: Options) -> Iterator[tuple[str, Path]]:
-    """Yield the directories of options and of models.toml, whether they are there or not, each with what names it."""
+    """Yield the directories of options and of models.toml, existing or not, each with the words that name it."""
     given = [(f"--from {text}", text) for text in options.given]
     if spec.cache:
         given.append((f"cache = {spec.cache} in models.toml", spec.cache))
@@ -52,7 +52,7 @@ def named(spec: Spec, options: Options) -> Iterator[tuple[str, Path]]:
 
 
 def named_by_environment(update: bool, others: bool) -> Iterator[tuple[str, Path]]:
-    """Yield the environment's caches likewise; `others` tells whether there are sources besides."""
+    """Yield the environment's caches in the same way; `others` says whether there are other sources, too."""
     for place in _of_environment(update, others):
         yield f"{place.variable} ({place.path}), which is searched", place.path
 

@@ -1,4 +1,4 @@
-"""What prepared sources say of models before a build: their repositories, each with its commit and license."""
+"""List the repositories of models in prepared sources before a build, each with its commit and license."""
 
 from collections.abc import Sequence
 
@@ -8,11 +8,11 @@ from layer.sources.lock import Lock, LockedSource
 from layer.sources.prepared.search import Prepared
 from layer.spec import ModelSpec
 
-NO_COMMIT = "0" * 40  # of files of which nothing says it
+NO_COMMIT = "0" * 40  # for files whose commit is not known
 
 
 def listed(models: Sequence[ModelSpec], prepared: Prepared) -> Lock:
-    """Return the sources of each model of which every repository is here, without their files: none is hashed."""
+    """Return the sources of each model whose repositories are all here. Their files are not listed, and not hashed."""
     found = {model.id: _sources(model, prepared) for model in models if not model.checkpoint}
     return {name: sources for name, sources in found.items() if sources}
 

@@ -1,4 +1,4 @@
-"""Where prepared models lie: the directories of --from, of models.toml, and of the environment's caches."""
+"""The directories that are searched for prepared models: those of --from, of models.toml and of the environment."""
 
 import os
 from collections.abc import Mapping
@@ -14,9 +14,9 @@ USERS = "the user's own cache"
 
 @dataclass(frozen=True)
 class Place:
-    """A directory to look in; with `repo`, that repository itself, whatever the directory is called.
+    """A directory to search; with `repo`, the directory of that repository, whatever its name.
 
-    `variable` is the one of the environment that names it, where nothing else does.
+    `variable` is the environment variable that names it, if neither an option nor models.toml does.
     """
 
     path: Path
@@ -25,7 +25,7 @@ class Place:
 
 
 def given(text: str, where: str) -> Place:
-    """Read `<directory>` or `<org>/<name>=<directory>`. Raises SourceError where no directory is there."""
+    """Read `<directory>` or `<org>/<name>=<directory>`. Raises SourceError if the directory does not exist."""
     name, sign, path = _parted(text)
     if sign and not os.path.lexists(text):
         try:
@@ -43,7 +43,7 @@ def folder_of(text: str) -> Path:
 
 
 def _parted(text: str) -> tuple[str, str, str]:
-    """Part a repository from its directory; an address may have a `=` of its own, behind a `?`."""
+    """Split `<repository>=<directory>`; the address of a repository may itself contain `=`, after a `?`."""
     for place in (place for place, letter in enumerate(text) if letter == "="):
         if addresses.understood(text[:place]) and os.path.lexists(at_home(text[place + 1 :])):
             return text[:place], "=", text[place + 1 :]
@@ -65,7 +65,7 @@ def _directory(text: str, where: str) -> Path:
 
 
 def of_environment(default: bool, environ: Mapping[str, str] = os.environ) -> list[Place]:
-    """Return the caches that the environment names and that are there; with `default`, the user's own one as well."""
+    """Return the existing caches that the environment names; with `default`, also the user's own one."""
     named = [(name, environ.get(name)) for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE")]
     if home := environ.get("HF_HOME"):
         named.append(("HF_HOME", str(Path(home) / "hub")))
@@ -77,7 +77,7 @@ def of_environment(default: bool, environ: Mapping[str, str] = os.environ) -> li
 
 
 def _is_there(place: Place) -> bool:
-    """Tell whether a cache can be looked into. A user's own that may not be read is none: nobody has named it."""
+    """Tell whether a cache can be read. The user's own cache, which nobody named, is skipped if it cannot be read."""
     try:
         return _is_directory(place.path)
     except PermissionError as error:
@@ -87,7 +87,7 @@ def _is_there(place: Place) -> bool:
 
 
 def _is_directory(path: Path) -> bool:
-    """Raises PermissionError where this user may not look, or not list what is there."""
+    """Tell whether a path is a directory. Raises PermissionError if this user may not list it."""
     if not path.is_dir():
         return False
     with os.scandir(path):

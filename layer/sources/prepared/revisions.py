@@ -1,4 +1,4 @@
-"""Which of a cached repository's snapshots is meant: by models.lock, by its references, or for want of another."""
+"""Choose one of a cached repository's snapshots: by models.lock, by the cache's refs, or because it is the only one."""
 
 import re
 from pathlib import Path
@@ -16,7 +16,7 @@ def is_commit(name: str) -> bool:
 
 
 class UnresolvedError(Exception):
-    """No snapshot of a repository is the one that is meant."""
+    """It cannot be decided which snapshot of a repository to take; `finding` says why."""
 
     def __init__(self, finding: Finding) -> None:
         super().__init__(finding.code)
@@ -26,8 +26,8 @@ class UnresolvedError(Exception):
 def of_cache(folder: Path, asked: str | None, pin: LockedSource | None) -> str:
     """Return the commit to take of a repository's folder in a cache. Raises UnresolvedError.
 
-    The pin's commit if it is there; else the one that `asked` (a branch, a tag or a commit, None the default branch)
-    names here: its files may still be the pin's, most commits leave the weights as they are.
+    It is the pin's commit if the cache has that. Otherwise it is the one that the cache has for `asked` (a branch, a
+    tag or a commit; None is the default branch): its files may still be those of the pin, since weights seldom change.
     """
     there = _snapshots(folder)
     if not there:

@@ -1,4 +1,4 @@
-"""Find the repositories that models need in prepared sources: of each the first copy that has all of it, whole."""
+"""Find the repositories of models in prepared sources: for each, the first copy that has all needed files, complete."""
 
 import os
 import shutil
@@ -47,11 +47,11 @@ class Prepared:
         texts_of: Callable[[str], Sequence[str]] = lambda _: (),
         scratch: Path | None = None,
     ) -> None:
-        """`own` are the places of single models, by id, searched first; `alone` says that there is one model only.
+        """`own` are the places of single models, by id, searched first. `alone` means that there is only one model.
 
-        `spec` is the models.toml, for the commands that an error names; None is the default one. `texts_of` tells
-        which repositories go with one of weights, where its config, which would say so, is missing. In `scratch`
-        links are made to the files of a repository of which two sources have a part each.
+        `spec` is the models.toml, for the commands in error messages; None is the default one. `texts_of` returns the
+        repositories of the text side for one of weights, and is used if the config, which names them, is missing.
+        `scratch` is for links to the files of a repository whose parts are in two sources.
         """
         self.places, self.own, self.alone, self.spec = tuple(places), own or {}, alone, spec
         self.texts_of, self.scratch = texts_of, scratch
@@ -64,7 +64,7 @@ class Prepared:
         return bool(self.places or self.own)
 
     def find(self, need: Need, asked: str | None, pin: LockedSource | None, model: ModelSpec) -> Located | None:
-        """Return the repository, at its pin if it has one, None where no source has all of it."""
+        """Return the repository, at its pin if it has one; None if no source has all of it."""
         return self._search(need, asked, pin, model)[0]
 
     def findings(self, need: Need, asked: str | None, pin: LockedSource | None, model: ModelSpec) -> list[Finding]:
@@ -88,7 +88,7 @@ class Prepared:
         return None
 
     def peek(self, repo: str, name: str, model: ModelSpec) -> Path | None:
-        """Return a file of any snapshot of a repository, whole or not: to learn what else will be missing."""
+        """Return a file of any snapshot of a repository, complete or not, to find out what else will be missing."""
         for copy in self._order_of(repo, model):
             for path in (copy.folder / name, *sorted(copy.folder.glob(f"snapshots/*/{name}"))):
                 if os.path.isfile(path):  # noqa: PTH113 - Path's raises where a directory may not be entered
@@ -99,7 +99,7 @@ class Prepared:
         return [copy for place in self._order(model) for copy in self._survey(place) if copy.is_of(repo)]
 
     def tell(self, taken: Iterable[Located]) -> None:
-        """Print which of the repositories come from here, and whether anything vouches for them."""
+        """Print which of the repositories come from prepared sources, and which of their hashes were checked."""
         mine = {id(found) for found, _ in self._known.values()}
         for one in {one.folder: one for one in taken if id(one) in mine}.values():
             told = f"{', '.join(one.as_found)} as found" if one.as_found else "all hashes checked"
@@ -115,7 +115,7 @@ class Prepared:
             )
 
     def _unasked(self) -> list[str]:
-        """Name what in the environment gave a repository of no pin its commit."""
+        """Return the environment's variables whose caches decided the commit of a repository without a pin."""
         unpinned = [found.folder for key, (found, _) in self._known.items() if found and key.pin is None]
         by_variable = [place for place in self.places if place.variable]
         inside = [place for folder in unpinned for place in by_variable if folder.is_relative_to(place.path)]
@@ -146,7 +146,7 @@ class Prepared:
         return None, list(dict.fromkeys(lacking)) or list(self._nowhere(need, model))
 
     def _joined(self, need: Need, asked: str | None, pin: LockedSource | None, model: ModelSpec) -> Located | None:
-        """Join a repository of parts: where `cache_dir` was given to one of open_clip's calls and not to the other."""
+        """Join a repository whose parts are in two sources, as when only one of open_clip's calls got `cache_dir`."""
         wanted = parts(need)
         found = [self._search(part, asked, pin, model)[0] for part in wanted] if len(wanted) > 1 else []
         whole = [one for one in found if one]
@@ -188,7 +188,7 @@ class Prepared:
         return self._surveys[place]
 
     def _nowhere(self, need: Need, model: ModelSpec) -> Iterator[Finding]:
-        """Say that no source has the repository, that one has it under another id, or what cannot be entered."""
+        """Yield why no source has a repository: it has another id there, or is in a closed directory, or is missing."""
         last = need.repo.rpartition("/")[2].casefold()
         for copy in (copy for place in self._order(model) for copy in self._survey(place)):
             if copy.repo and copy.repo.rpartition("/")[2].casefold() == last:

@@ -1,4 +1,4 @@
-"""Which repositories lie below a directory: in Hugging Face's cache layout, or each as a plain folder of its own."""
+"""Find the repositories below a directory: in Hugging Face's cache layout, or each as a plain folder of files."""
 
 import os
 import re
@@ -26,10 +26,10 @@ _NO_REPOSITORY = re.compile(r"\..*|blobs|refs|trees|(datasets|spaces|kernels)--.
 
 @dataclass(frozen=True)
 class Copy:
-    """A repository as it lies in a source. `cache` is Hugging Face's layout, otherwise the files lie in `folder`.
+    """A repository in a source. With `cache` it has Hugging Face's layout, otherwise its files are in `folder`.
 
-    `repo` is its id where that is certain; `names` are the ids that its place lets it be taken for, in lower case.
-    `nameless` is the directory itself that was named, of which nothing says what it holds.
+    `repo` is its id if that is certain; `names` are ids that its path suggests, in lower case. `nameless` marks the
+    directory that the user named, if it holds files itself: it may be any repository.
     """
 
     folder: Path
@@ -39,18 +39,18 @@ class Copy:
     nameless: bool = False
 
     def is_of(self, repo: str) -> bool:
-        """Tell whether this is the repository, by its whole id."""
+        """Tell whether this is the repository, by its full id."""
         return self.repo == repo if self.repo else repo.casefold() in self.names
 
     def may_be(self, names: Sequence[str]) -> bool:
-        """Tell whether its folder has one of the names, where nothing says more of it."""
+        """Tell whether its folder has one of the names; a copy whose id is certain never matches."""
         return self.repo is None and any(name.casefold() in self.names for name in names)
 
 
 def survey(place: Place, closed: dict[Path, str]) -> list[Copy]:
-    """Find every repository in a place: nothing is opened but git's own config.
+    """Find every repository in a place. No file is opened except git's config.
 
-    What cannot be entered is left out, and put into `closed` with the reason.
+    Directories that cannot be read are put into `closed`, with the reason.
     """
     if place.repo:
         return [_told(place.path, place.repo)]
@@ -80,9 +80,9 @@ def survey(place: Place, closed: dict[Path, str]) -> list[Copy]:
 
 
 def _told(folder: Path, repo: str) -> Copy:
-    """Return the copy of a repository that somebody named: the folder of a cache, whatever it is called, or of files.
+    """Return the copy of a repository whose id the user gave: a folder of a cache, whatever its name, or of files.
 
-    Snapshots that are not named by commits are not a cache of Hugging Face's: of these the only one is taken.
+    If no snapshot is named by a commit, this is not Hugging Face's layout: a single snapshot is taken as the folder.
     """
     snapshots = _entries(folder / "snapshots", {})[1]
     if any(is_commit(name) for name in snapshots):
@@ -104,7 +104,7 @@ def _entries(folder: Path, closed: dict[Path, str]) -> tuple[list[str], list[str
 
 
 def _is_folder(entry: "os.DirEntry[str]") -> bool:
-    """Tell whether a name is a directory's: a link that leads to itself, or to a closed place, hides no other name."""
+    """Tell whether an entry is a directory; an entry that cannot be examined, as a link to itself, is none."""
     try:
         return entry.is_dir()
     except OSError:
@@ -125,7 +125,7 @@ def _copy(folder: Path, files: Sequence[str], folders: Sequence[str], root: bool
 
 
 def _ids(folder: Path) -> Iterator[str]:
-    """Yield what a folder's name may stand for: `name`, `org/name`, and how ModelScope and others write those."""
+    """Yield the ids that a folder's name may stand for: `name`, `org/name`, and ModelScope's and others' spellings."""
     name, parent = folder.name.casefold().removeprefix(CACHE), folder.parent.name.casefold()
     for plain in {name, name.replace("___", ".")}:
         yield plain
@@ -137,7 +137,7 @@ def _ids(folder: Path) -> Iterator[str]:
 
 
 def _git_remote(folder: Path) -> str | None:
-    """Return the id of the repository that a clone was made of, by the remote in .git/config."""
+    """Return the id of the repository that was cloned, by the remote in .git/config; None if that is unknown."""
     config = folder / ".git" / "config"
     try:
         if config.stat().st_size > MAX_CONFIG:
