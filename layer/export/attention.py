@@ -1,7 +1,7 @@
-"""Attention in a form that exports to a third of the nodes, each linear layer a plain product.
+"""Attention that exports to a third of the ONNX nodes, with each linear layer as a plain MatMul.
 
-torch's multi-head forward turns batches around and flattens them for its output projection, which ONNX then holds as
-a Gemm: no quantizer takes those. And its exporter spells a dot product out with shapes computed anew each time.
+torch's multi-head forward transposes and flattens batches for its output projection, which becomes a Gemm in ONNX, and
+no quantizer supports those. And the exporter computes the shapes of a dot product again for each use.
 """
 
 import math
@@ -20,7 +20,7 @@ _dot_product = functional.scaled_dot_product_attention
 
 @contextmanager
 def export_friendly_attention() -> Iterator[None]:
-    """Within this block attention computes the same by fewer operations, wherever it is asked for plainly."""
+    """Within this block, attention without special options computes the same with fewer operations."""
     with (
         mock.patch.object(nn.MultiheadAttention, "forward", multi_head),
         mock.patch.object(functional, "scaled_dot_product_attention", dot_product),
@@ -57,7 +57,7 @@ def multi_head(
     attn_mask: torch.Tensor | None = None,
     **others: Any,
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Do what `nn.MultiheadAttention.forward` does, [N, L, E]; what is not plain is left to that."""
+    """Do what `nn.MultiheadAttention.forward` does, [N, L, E]; calls with special options are passed on to it."""
     plain = self.batch_first and query.dim() == 3 and self.in_proj_weight is not None and self.bias_k is None
     if not plain or self.add_zero_attn or need_weights or key_padding_mask is not None or others.get("is_causal"):
         return _multi_head(self, query, key, value, key_padding_mask, need_weights, attn_mask, **others)

@@ -1,6 +1,8 @@
-"""The calibration range of activations, channel by channel, where they enter a MatMul."""
+"""Calibration: run a graph on samples, and find the range of each channel of the activations that enter a MatMul."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -10,10 +12,11 @@ from onnx import TensorProto, helper, numpy_helper
 
 TEXT_INPUTS = {"ids", "rows"}
 Ranges = dict[str, NDArray[np.float32]]
+Feed = dict[str, NDArray[Any]]
 
 
 def products(graph: onnx.GraphProto) -> dict[str, list[onnx.NodeProto]]:
-    """Return the products with a matrix of the graph's own, by the name of the activations that enter them."""
+    """Return the MatMul nodes whose second input is a weight of the graph, by the name of the activations they take."""
     matrices = {t.name for t in graph.initializer if len(t.dims) == 2 and t.data_type == TensorProto.FLOAT}
     uses = [name for node in graph.node for name in node.input]
     found: dict[str, list[onnx.NodeProto]] = {}
@@ -60,18 +63,27 @@ def measure_ranges(fp32: Path, samples: Path) -> Ranges:
 
 
 def _largest(graph: Path, entering: list[str], samples: Path) -> Ranges:
+    found: Ranges = {}
+    for _, computed in run_each(graph, [f"{name}.ReduceMax" for name in entering], samples):
+        for name, values in zip(entering, computed, strict=True):
+            found[name] = np.maximum(found[name], values) if name in found else values
+    return found
+
+
+def run_each(graph: Path, outputs: list[str], samples: Path) -> Iterator[tuple[Feed, list[NDArray[np.float32]]]]:
+    """Run a graph on the rows of `samples` (.npz, an array for each input) one by one.
+
+    Yields the inputs of each row, and its `outputs`. A text is cut at its `lengths`, if the samples have them.
+    """
     options = onnxruntime.SessionOptions()
-    options.add_session_config_entry("session.disable_prepacking", "1")  # a copy of every weight
+    options.add_session_config_entry("session.disable_prepacking", "1")  # it would copy every weight
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
     with np.load(samples) as held:
         feeds = {port.name: held[port.name] for port in session.get_inputs()}
         lengths = held["lengths"] if "lengths" in held and TEXT_INPUTS & set(feeds) else None
-    found: Ranges = {}
     for row in range(len(next(iter(feeds.values())))):
         feed = {name: values[row : row + 1] for name, values in feeds.items()}
         if lengths is not None:
             feed = {name: values[:, : lengths[row]] for name, values in feed.items()}
-        for name, values in zip(entering, session.run([f"{name}.ReduceMax" for name in entering], feed), strict=True):
-            found[name] = np.maximum(found[name], values) if name in found else values
-    return found
+        yield feed, session.run(outputs, feed)

@@ -1,4 +1,4 @@
-"""How exact each recipe of an engine is on one model, also those that the parity gate would never have to try."""
+"""Measure how exact each recipe of an engine is on one model, including those that the parity gate would not reach."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from layer.spec import ModelSpec, Spec
 
 @dataclass(frozen=True)
 class Exactness:
-    """The least cosine to open_clip of a model's towers by one recipe, and what each has to reach."""
+    """The least cosine to open_clip of each tower with one recipe, and the cosine that it has to reach."""
 
     recipe: str
     image: float
@@ -28,11 +28,10 @@ class Exactness:
 def every_recipe(
     model: ModelSpec, spec: Spec, sources: list[Fetched], cache: Path, scratch: Path
 ) -> Iterator[Exactness]:
-    """Write both towers by one recipe after the other, the fastest first, and have the shipped handler compare them.
+    """Write both towers with each recipe, the fastest first, and have the shipped handler compare them with open_clip.
 
-    Beside a recipe that texts do not have, the text tower has the first of its own.
-
-    `scratch` is left with the files of the last one. Raises ExportError where the handler cannot run a model.
+    For a recipe that is not for texts, the text tower is written with the first of its own recipes. `scratch` keeps the
+    files of the last recipe. Raises ExportError if the handler cannot run the model.
     """
     made = exported(model, sources, cache, None)
     facts = manifest.parse(ExportedFacts, (made / "facts.json").read_text())

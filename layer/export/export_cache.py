@@ -1,4 +1,4 @@
-"""The last fp32 export of each model, kept: another engine or precision begins there, and a build that was cut off."""
+"""Keep the last fp32 export of each model: other engines and precisions, and interrupted builds, continue from it."""
 
 import shutil
 import tempfile
@@ -15,7 +15,7 @@ from layer.spec import ModelSpec
 
 
 def exported(model: ModelSpec, sources: Sequence[Fetched], cache: Path, own_samples: Path | None) -> Path:
-    """Return the folder of the model's export, as `layer.export.onnx_export` wrote it, made now if need be.
+    """Return the folder of the model's export, as `layer.export.onnx_export` writes it; export it if there is none.
 
     Raises ExportError with the exporter's reason.
     """
@@ -26,7 +26,7 @@ def exported(model: ModelSpec, sources: Sequence[Fetched], cache: Path, own_samp
         return folder
     shutil.rmtree(folder.parent, ignore_errors=True)  # of other weights or libraries, or cut off
     folder.parent.mkdir(parents=True)
-    # A name of its own: the exporter of a build that was killed may still be writing into the last one.
+    # A new name each time: the exporter of a killed build may still be writing into the last one.
     making = Path(tempfile.mkdtemp(prefix="making-", dir=folder.parent))
     try:
         for source in sources:
@@ -36,5 +36,5 @@ def exported(model: ModelSpec, sources: Sequence[Fetched], cache: Path, own_samp
         shutil.rmtree(making / "hub")
         making.rename(folder)
     finally:
-        shutil.rmtree(making, ignore_errors=True)  # of a full disk, half an export would keep it full
+        shutil.rmtree(making, ignore_errors=True)  # after a failure: on a full disk, half an export would keep it full
     return folder

@@ -1,6 +1,6 @@
-"""Attention of an ONNX graph as one operation of ONNX Runtime's: no copies that split heads apart and join them.
+"""Replace the attention of an ONNX graph by ONNX Runtime's fused operation, which splits heads without copying.
 
-Only forms that are known are replaced, in graphs that ONNX Runtime has optimized; attention of any other form stays.
+Only known forms are replaced, in graphs that ONNX Runtime has optimized; any other attention is left unchanged.
 """
 
 import math
@@ -35,9 +35,9 @@ class Tokens:
 
 
 def fuse_attention(model: onnx.ModelProto, shapes: Mapping[str, Shape]) -> int:
-    """Replace attention by `MultiHeadAttention`, in place; returns how often. `shapes` are of tensors by name.
+    """Replace attention by `MultiHeadAttention`, in place; returns how many. `shapes` are the tensors' shapes by name.
 
-    Masks that are added to the scores stay, where they have the scores' own last two axes.
+    A mask that is added to the scores is supported if its last two axes are those of the scores.
     """
     graph = _Graph(model.graph, shapes)
     fused = {node.output[0]: node for found in model.graph.node if (node := graph.attention(found))}
@@ -69,7 +69,7 @@ class _Graph:
         self.wider_masks: dict[str, onnx.NodeProto] = {}
 
     def attention(self, joined: onnx.NodeProto) -> onnx.NodeProto | None:
-        """Return the operation that makes what `joined` does, the Reshape behind attention; None for anything else."""
+        """Return the operation that replaces `joined`, the Reshape after attention; None if it is anything else."""
         path = self._above(joined, "Reshape", "Transpose", "MatMul", "Softmax")
         if path is None or _attribute(path[1], "perm") != HEADS_FIRST or _attribute(path[3], "axis", -1) not in (-1, 3):
             return None
@@ -94,7 +94,7 @@ class _Graph:
         )
 
     def _above(self, node: onnx.NodeProto | None, *types: str) -> list[onnx.NodeProto] | None:
-        """Return `node` and what makes the first input of each, if they are of these types."""
+        """Return `node` and the chain of nodes that make its first input, one for each of these types; else None."""
         found = []
         for kind in types:
             if node is None or node.op_type != kind:
@@ -104,7 +104,7 @@ class _Graph:
         return found
 
     def _scores(self, name: str) -> tuple[onnx.NodeProto | None, str]:
-        """Return the product of queries and keys that `name` is, and what mask is added to it."""
+        """Return the product of queries and keys that makes `name`, and the mask that is added; (None, "") if none."""
         node, mask = self._made.get(name), ""
         if node is not None and node.op_type == "Add":
             products = [at for at in (0, 1) if _is_product(self._made.get(node.input[at]))]
@@ -129,7 +129,7 @@ class _Graph:
         return tuple(tensor.dims) if tensor is not None else self._shapes.get(name, ())
 
     def _tokens(self, name: str, order: list[int]) -> Tokens | None:
-        """Return what queries, keys or values are made of by splitting them into heads and by `order`."""
+        """Return the tokens that become `name` by splitting into heads and transposing to `order`; None if unknown."""
         node = self._made.get(name)
         if path := self._above(node, "Transpose", "Reshape"):
             whole, split_up = path[1].input[0], path[1].output[0]
@@ -145,7 +145,7 @@ class _Graph:
         return None
 
     def _splits_heads(self, whole: str, split_up: str) -> bool:
-        """Tell whether one is [N, L, W], and the other the same with W split up: a Reshape may join or part tokens."""
+        """Tell whether `whole` is [N, L, W] and `split_up` has only W split; a Reshape might also change N and L."""
         one, other = self._shape(whole), self._shape(split_up)
         sizes = [size for size in other[2:] if isinstance(size, int) and size > 0]
         known = len(one) == 3 and len(sizes) == len(other) - 2 > 0
@@ -178,7 +178,7 @@ class _Graph:
 
 
 def _is_product(node: onnx.NodeProto | None) -> bool:
-    """Tell whether a node multiplies two tensors as they are, or the second one turned."""
+    """Tell whether a node multiplies two tensors, of which at most the second one is transposed."""
     if node is None or node.op_type not in ("MatMul", "FusedMatMul"):
         return False
     return not any(_attribute(node, name, 0) for name in ("transA", "transBatchA", "transBatchB"))
@@ -190,7 +190,7 @@ def _attribute(node: onnx.NodeProto, name: str, default: Any = None) -> Any:
 
 
 def read_shapes(model: onnx.ModelProto) -> dict[str, Shape]:
-    """Return the shapes that a graph tells of its tensors, by name; a size that varies is told by its name."""
+    """Return the shapes that a graph declares for its tensors, by name; a dynamic size is given by its name."""
     ports = [*model.graph.input, *model.graph.value_info, *model.graph.output]
     return {
         port.name: tuple(size.dim_param or size.dim_value for size in port.type.tensor_type.shape.dim) for port in ports
@@ -198,7 +198,7 @@ def read_shapes(model: onnx.ModelProto) -> dict[str, Shape]:
 
 
 def _used(nodes: list[onnx.NodeProto], outputs: Iterable[onnx.ValueInfoProto]) -> list[onnx.NodeProto]:
-    """Return those of which something reaches an output."""
+    """Return the nodes that an output depends on."""
     made, needed, ahead = {name: node for node in nodes for name in node.output}, set(), [port.name for port in outputs]
     while ahead:
         name = ahead.pop()

@@ -1,4 +1,4 @@
-"""The weights of an OpenVINO graph: what is packed when a tower is loaded stands apart from what each run reads."""
+"""Order the weights of an OpenVINO graph: matrices, which are packed at load, before what each run reads in place."""
 
 from pathlib import Path
 from xml.etree import ElementTree
@@ -10,13 +10,13 @@ ALIGNED = 64  # bytes: of a cache line
 def partition_constants(graph: Path) -> None:
     """Move the large constants of `graph` (.xml, with its .bin) before the small ones.
 
-    Matrices are copied once and their pages given back; biases and scales are read in place by each run. Between
-    matrices they would bring these back into memory, since Linux maps what lies around the page that it is asked for.
+    Matrices are copied once, and their pages are released; biases and scales are read in place by each run. If these
+    were between matrices, each run would bring pages of matrices back: Linux also maps pages around a requested one.
     """
     tree = ElementTree.parse(graph)  # noqa: S314 - OpenVINO has just written it
     found = [data for data in tree.iter("data") if "offset" in data.attrib]
     places = sorted({(int(data.attrib["offset"]), int(data.attrib["size"])) for data in found})
-    places.sort(key=lambda place: place[1] < LARGE)  # else in the order in which they are used
+    places.sort(key=lambda place: place[1] < LARGE)  # a stable sort: otherwise they stay in the order of their use
     weights, aside = graph.with_suffix(".bin"), graph.with_suffix(".parting")
     moved = {}
     with weights.open("rb") as source, aside.open("wb") as target:

@@ -12,17 +12,17 @@ from numpy.typing import NDArray
 from layer.bundle.records import MappedVocabulary
 
 MIN_PIECES = 100_000  # the library reads a smaller vocabulary within a tenth of a second
-MIN_OF_WORDS = 20_000  # the same, where a word is encoded once: the library reads 49,408 in 60 ms
-MARK = 1 << 31  # set in the ids of added tokens: those of a model's own pieces are others while a text is encoded
+MIN_OF_WORDS = 20_000  # the same for open_clip's own tokenizer: the library reads its 49,408 pieces in 60 ms
+MARK = 1 << 31  # set in the ids of added tokens, so that they differ from the ids that pieces have for one text only
 RULES = "tokenizer.rules.json"
 Arrays = dict[str, NDArray[Any]]
 
 
 def write_mapped(backend: tokenizers.Tokenizer, folder: Path, least: int = MIN_PIECES) -> MappedVocabulary | None:
-    """Write tokenizer.rules.json and vocabulary.*.npy into `folder`; returns what the manifest says of them.
+    """Write tokenizer.rules.json and vocabulary.*.npy into `folder`; returns the manifest's record of them.
 
-    Returns None, and writes nothing, where there are less than `least` pieces, or where the tokenizer is of a kind
-    that has no such form: the library then reads all of it.
+    Returns None, and writes nothing, if there are fewer than `least` pieces, or if the tokenizer's kind has no mapped
+    form: then the library reads the whole vocabulary.
     """
     if backend.get_vocab_size(with_added_tokens=False) < least:
         return None
@@ -52,7 +52,7 @@ def write_mapped(backend: tokenizers.Tokenizer, folder: Path, least: int = MIN_P
 def write_mapped_words(backend: tokenizers.Tokenizer, folder: Path, least: int = MIN_OF_WORDS) -> int | None:
     """Do the same for open_clip's own tokenizer (`handler/engines/mapped_words.py`).
 
-    Returns how many characters its longest piece has, None where nothing is written.
+    Returns the length of its longest piece in characters; None if nothing is written.
     """
     written = json.loads(backend.to_str())
     if len(written["model"]["vocab"]) < least:
@@ -65,7 +65,7 @@ def write_mapped_words(backend: tokenizers.Tokenizer, folder: Path, least: int =
 
 
 def _has_form(model: Mapping[str, Any]) -> bool:
-    """Tell whether a text's ids depend on nothing of the model but the pieces that occur in the text."""
+    """Tell whether a text's ids depend only on those pieces of the model that occur in the text."""
     if model["type"] == "Unigram":
         return model["unk_id"] is not None and not model.get("alpha") and not model.get("nbest_size")
     if model["type"] != "BPE" or model["dropout"]:
@@ -76,7 +76,7 @@ def _has_form(model: Mapping[str, Any]) -> bool:
 
 
 def _around(backend: tokenizers.Tokenizer) -> tuple[list[int], list[int]] | None:
-    """Return the ids before and after any text, None where they are not told apart."""
+    """Return the ids that are added before and after every text; None if they cannot be told from the text's own."""
     own, whole = (backend.encode("a", add_special_tokens=special).ids for special in (False, True))
     places = [place for place in range(len(whole)) if whole[place : place + len(own)] == own]
     return (whole[: places[0]], whole[places[0] + len(own) :]) if own and len(places) == 1 else None
@@ -115,7 +115,7 @@ def _scores(model: Mapping[str, Any]) -> Arrays:
 
 
 def _merges(model: Mapping[str, Any]) -> Arrays:
-    """Return the merges by the piece that they make: the number of its left part's characters, and its rank."""
+    """Return the merges, sorted by the piece that they make: the length of the left part, and the rank of each."""
     vocabulary, merges = model["vocab"], model["merges"]
     made = np.array([vocabulary[left + right] for left, right in merges], np.int64)
     lefts = np.array([len(left) for left, _ in merges], np.uint32)
@@ -125,7 +125,7 @@ def _merges(model: Mapping[str, Any]) -> Arrays:
 
 
 def _write_rules(written: dict[str, Any], target: Path) -> None:
-    """Write the tokenizer without its vocabulary; what stands before and after every text is in the manifest."""
+    """Write the tokenizer without its vocabulary, and without the ids around every text, which the manifest has."""
     added = [{**token, "id": token["id"] + MARK} for token in written["added_tokens"]]
     known = {token["content"]: token["id"] for token in added}  # the library takes an added token's id from the model
     model = {"type": "WordLevel", "vocab": known, "unk_token": ""}

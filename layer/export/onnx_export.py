@@ -30,7 +30,7 @@ MORE_IMAGES = 16
 
 
 def make(model: ModelSpec, hub: Path, out: Path, own_samples: Path | None) -> None:
-    """Export `model`, whose repositories are in the cache `hub`, into `out`; facts.json is the manifest's on it.
+    """Export `model`, whose repositories are in the cache `hub`, into `out`, with its facts for the manifest.
 
     Raises ExportError with the exporter's reason.
     """
@@ -77,7 +77,7 @@ def _keep_inputs(
     inputs = {"pixels": np.stack([loaded.transform(image).numpy() for image in images]), "ids": ids}
     if (out / "text.table.npy").exists():
         inputs["rows"] = np.load(out / "text.table.npy", mmap_mode="r")[ids]
-    if towers.causal_text:  # what pads a text can have any range: nothing of it reaches the embedding
+    if towers.causal_text:  # leave out padding: its range does not matter, because it does not affect the embedding
         ends = ids.argmax(axis=1) if towers.end_id is None else (ids == towers.end_id).argmax(axis=1)
         inputs["lengths"] = ends + 1
     np.savez(out / "inputs.npz", **inputs)
@@ -98,7 +98,7 @@ def _command(given: Sequence[str] | None) -> None:
     parser.add_argument("--samples", type=Path)
     arguments = parser.parse_args(given)
     logging.disable(logging.WARNING)  # stderr's last line is the reason of a failure
-    # Looking for garbage among the exporter's objects takes up to a seventh of the time, and this process ends soon.
+    # Garbage collection takes up to a seventh of the exporter's time, and this process ends soon.
     gc.disable()
     _make(arguments.name, arguments.pretrained, arguments.out, arguments.samples)
 

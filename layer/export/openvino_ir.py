@@ -1,4 +1,4 @@
-"""OpenVINO's form of a tower: its intermediate representation, 8-bit weights in blocks where the recipe has them."""
+"""Write a tower as OpenVINO's intermediate representation (IR), quantized as its recipe says."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,8 +18,8 @@ from layer.export.split_products import split_products
 from layer.export.static_ranges import read_static_ranges
 
 TINY = np.finfo(np.float32).tiny
-SMALL = 16  # numbers in a constant that is worth finding again
-VNNI_CHECK = "proof"  # the output by which the handler sees that this processor's products in 8 bits are exact
+SMALL = 16  # numbers: constants of at most this size are shared
+VNNI_CHECK = "proof"  # the output that shows the handler whether 8-bit products are exact on its processor
 
 
 def write_ir(fp32: Path, recipe: Recipe, target: Path) -> None:
@@ -32,14 +32,14 @@ def write_ir(fp32: Path, recipe: Recipe, target: Path) -> None:
         _quantize(model, None if recipe.per_token else recipe.block, read_static_ranges(fp32, recipe))
     if recipe.per_token:
         _add_vnni_check(model)
-    apply_moc_transformations(model, cf=True)  # what each load would begin with
+    apply_moc_transformations(model, cf=True)  # otherwise each load would begin with these
     _share_constants(model)
     openvino.save_model(model, target, compress_to_fp16=False)
     partition_constants(target)
 
 
 def _fold(model: Any) -> None:
-    """Fold constants, as relative positions are: OpenVINO cannot, once its products are in 8 bits."""
+    """Fold constants, such as relative positions: OpenVINO cannot do this after products are quantized."""
     folding = Manager()
     folding.register_pass(ConstantFolding())
     folding.run_passes(model)
@@ -48,10 +48,10 @@ def _fold(model: Any) -> None:
 def _quantize(model: Any, block: int | None, ranges: Mapping[str, float]) -> None:
     """Quantize each matrix that activations are multiplied with. `block` weights share a scale.
 
-    None is a scale for each row of the matrix, and the activations are quantized too: with a fixed range where `ranges`
-    has them (`_static`), else with a scale for each token (`_per_token`). OpenVINO's CPU plugin knows Constant ->
-    Convert -> Multiply -> Reshape -> MatMul, and never makes the fp32 matrix. nncf, the usual tool, has one scale a row
-    in 8 bits: too coarse for trained weights.
+    With `block` None, each row of a matrix has a scale, and the activations are quantized, too: with a fixed range if
+    `ranges` has one for them (`_static`), else with a scale for each token (`_per_token`). OpenVINO's CPU plugin
+    recognizes Constant -> Convert -> Multiply -> Reshape -> MatMul, and never makes the fp32 matrix. nncf, the usual
+    tool, has one scale for each row in 8 bits: too coarse for trained weights.
     """
     for node in model.get_ordered_ops():
         if node.get_type_name() != "MatMul":
@@ -64,8 +64,8 @@ def _quantize(model: Any, block: int | None, ranges: Mapping[str, float]) -> Non
         entering = node.input_value(0)
         if block is not None or attributes["transpose_a"]:
             product = ops.matmul(entering, _in_8_bits(matrix, block or 32), attributes["transpose_a"], True)
-        elif reach := next((ranges[name] for name in entering.get_names() if name in ranges), 0.0):
-            product = _static(entering, matrix, reach)
+        elif bound := next((ranges[name] for name in entering.get_names() if name in ranges), 0.0):
+            product = _static(entering, matrix, bound)
         else:
             product = _per_token(entering, matrix)
         product.set_friendly_name(node.get_friendly_name())
@@ -81,22 +81,23 @@ def _per_token(entering: Any, matrix: NDArray[np.float32]) -> Any:
         w = [3, 1]     ->  largest 3:  [1, 0.333]     in steps of 1/127:  [127, 42]
 
     The product of integers is 32 x 127 - 127 x 42 = -1,270. Times both steps and both largest, 2 x 3 / 127^2, it is
-    -0.472; exactly it would be -0.5. Hundreds of inputs even such errors out.
+    -0.472; the exact product is -0.5. With hundreds of inputs, such errors average out.
     """
     last = ops.constant(np.array([-1]))
     absmax = ops.maximum(ops.reduce_max(ops.abs(entering), last, False), ops.constant(np.float32(1e-6)))
-    # Once a token. Without the Unsqueeze the plugin would fuse both operations, and divide once for each number.
+    # One division for each token. Without the Unsqueeze, the plugin would fuse both operations and divide each number.
     inverse = ops.unsqueeze(ops.divide(ops.constant(np.float32(1)), absmax), last)
     product = _integers(ops.multiply(entering, inverse), *_rows_in_8_bits(matrix))
     return ops.multiply(product, ops.unsqueeze(absmax, last))
 
 
-def _static(entering: Any, matrix: NDArray[np.float32], reach: float) -> Any:
-    """Return the product of activations [..., inputs], from -reach to reach, and `matrix` [outputs, inputs].
+def _static(entering: Any, matrix: NDArray[np.float32], bound: float) -> Any:
+    """Return the product of activations [..., inputs], from -bound to bound, and `matrix` [outputs, inputs].
 
-    Symmetric, although nothing after a GELU is far below 0: a zero point makes OpenVINO compile 1.7 times as long.
+    The range is symmetric, although a GELU gives nothing far below 0: with a zero point OpenVINO compiles 1.7 times as
+    long.
     """
-    return _integers(entering, *_rows_in_8_bits(matrix), reach)
+    return _integers(entering, *_rows_in_8_bits(matrix), bound)
 
 
 def _rows_in_8_bits(matrix: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
@@ -105,15 +106,15 @@ def _rows_in_8_bits(matrix: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDAr
     return np.rint(matrix / scales).astype(np.int8), scales
 
 
-def _integers(entering: Any, numbers: NDArray[np.int8], scales: NDArray[np.float32], reach: float = 1.0) -> Any:
-    """Multiply what is from -reach to reach: the plugin turns a FakeQuantize of fixed range into integers."""
-    low, high = ops.constant(np.float32(-reach)), ops.constant(np.float32(reach))
+def _integers(entering: Any, numbers: NDArray[np.int8], scales: NDArray[np.float32], bound: float = 1.0) -> Any:
+    """Multiply activations from -bound to bound: the plugin turns a FakeQuantize of fixed range into integers."""
+    low, high = ops.constant(np.float32(-bound)), ops.constant(np.float32(bound))
     matrix = ops.multiply(ops.convert(ops.constant(numbers), "f32"), ops.constant(scales))
     return ops.matmul(ops.fake_quantize(entering, low, high, low, high, 255), matrix, False, True)
 
 
 def _add_vnni_check(model: Any) -> None:
-    """Add the output "proof" [N, 8], 1 where products are exact: x86 without VNNI lets sums of two saturate."""
+    """Add the output "proof" [N, 8], which is 1 if products are exact: without VNNI, sums of two products saturate."""
     count = ops.gather(ops.shape_of(model.inputs[0]), ops.constant([0]), ops.constant(0))
     shape = ops.concat([count, ops.constant(np.array([64]))], 0)
     scales = np.full((8, 1), 1 / (64 * 127), np.float32)
@@ -123,9 +124,9 @@ def _add_vnni_check(model: Any) -> None:
 
 
 def _share_constants(model: Any) -> None:
-    """Keep each small constant once: OpenVINO's passes visit every node, and a third of them hold the same few numbers.
+    """Keep each small constant only once, which changes no result.
 
-    Nothing that is computed changes.
+    OpenVINO's passes visit every node, and a third of the nodes are constants with the same few numbers.
     """
     kept: dict[tuple[Any, ...], Any] = {}
     for node in model.get_ordered_ops():
@@ -137,7 +138,7 @@ def _share_constants(model: Any) -> None:
 
 
 def _in_8_bits(matrix: NDArray[np.float32], block: int) -> Any:
-    """Return a node that is `matrix` [outputs, inputs]; a row that `block` does not divide has one scale."""
+    """Return `matrix` [outputs, inputs] as a node in 8 bits; a row that `block` does not divide has a single scale."""
     rows, width = matrix.shape
     blocks = matrix.reshape(rows, -1, block if width % block == 0 else width)
     scales = np.maximum(np.abs(blocks).max(axis=2, keepdims=True) / 127, TINY)

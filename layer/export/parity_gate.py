@@ -1,4 +1,4 @@
-"""The gate: a recipe is taken only if the shipped handler, without a network, agrees with open_clip on every sample."""
+"""The parity gate: a recipe is used only if the shipped handler, with it, agrees with open_clip on every sample."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -18,9 +18,9 @@ from layer.sources.fetch import Fetched
 from layer.spec import ModelSpec, Spec
 
 TOWERS = ("image", "text")
-BF16 = "bf16"  # variants, as the handler tells them
+BF16 = "bf16"  # names of variants in the handler's report (handler/engines/openvino_engine.py)
 NO_INTEGERS = "f32, no 8-bit products"
-JPEG_DECODING = {"fp32": "full", "int8": "reduced"}  # what is tried first
+JPEG_DECODING = {"fp32": "full", "int8": "reduced"}  # tried first, by precision
 
 
 class _OtherIdsError(ExportError):
@@ -29,7 +29,7 @@ class _OtherIdsError(ExportError):
 
 @dataclass(frozen=True)
 class Compared:
-    """The manifest's entry of a model, its part about the export, and what the shipped handler measured of it."""
+    """The manifest's entry of a model, its `export`, and the cosines that the shipped handler measured."""
 
     entry: ModelEntry
     export: Export
@@ -48,12 +48,12 @@ class Compared:
         return tuple(tower for tower in TOWERS if self._lowest(tower) < least[tower])
 
     def passed(self, tried: list[Trial]) -> ModelEntry:
-        """Return the entry with what was measured, the bound, and the recipes that did not pass."""
+        """Return the entry with the measured cosines, the bound, and the recipes that did not pass."""
         parity = replace(self.parity, required_cosine=self.required)
         return replace(self.entry, export=replace(self.export, parity=parity, tried=tried))
 
     def trial(self, tower: str, recipe: str) -> Trial:
-        """Return what is told of a recipe that did not pass."""
+        """Return the manifest's record of a recipe that did not pass."""
         return Trial(tower, recipe, self._lowest(tower))
 
     def _lowest(self, tower: str) -> float:
@@ -63,11 +63,11 @@ class Compared:
 def export_model(
     model: ModelSpec, spec: Spec, sources: list[Fetched], cache: Path, scratch: Path, own_samples: Path | None
 ) -> tuple[Path, ModelEntry]:
-    """Export a model, each tower by the fastest recipe that passes; returns its folder of the bundle and its entry.
+    """Export a model, each tower with the fastest recipe that passes; returns its folder of the bundle and its entry.
 
     Each round writes the towers whose recipe is new, has the shipped handler compare both with open_clip, and drops the
     recipe of each tower that is not exact enough, until both pass or a tower has no recipe left.
-    Raises ExportError with the cosines of every recipe when a tower has none that passes.
+    Raises ExportError with the cosines of every recipe if a tower has none that passes.
     """
     tried: list[Trial] = []
     trial = scratch / "trial"
@@ -104,13 +104,13 @@ def export_model(
 
 def number_of_steps(model: ModelSpec) -> int:
     """Return how many steps `export_model` has, however many recipes it tries."""
-    in_8_bits = model.precision == "int8"  # both are smoothed then
+    in_8_bits = model.precision == "int8"  # then both towers are smoothed, a step each
     return 4 + 2 * in_8_bits + (in_8_bits and ENGINES[model.engine].bf16_images)
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What is compared: a bundle of one model at `trial`, with the samples that open_clip embedded."""
+    """Compares a bundle of one model, at `trial`, with open_clip on `samples`, a file of open_clip's embeddings."""
 
     trial: Path
     spec: Spec
@@ -120,7 +120,7 @@ class Comparison:
     samples: Path
 
     def best(self, recipes: Mapping[str, Recipe], tried: list[Trial]) -> Compared:
-        """Compare with large JPEGs decoded as is tried first; in full where that alone is not exact enough."""
+        """Compare with large JPEGs decoded as JPEG_DECODING says; in full if that is the reason for a failure."""
         found = self.compare(recipes, JPEG_DECODING[self.model.precision])
         if "image" not in found.inexact or found.entry.jpeg_decoding == "full":
             return found
@@ -131,29 +131,29 @@ class Comparison:
         return full
 
     def compare(self, recipes: Mapping[str, Recipe], decoding: str) -> Compared:
-        """Have the shipped handler embed the samples with the towers that were written by these recipes."""
+        """Have the shipped handler embed the samples with the towers, which were written with these recipes."""
         towers = {tower: TowerRecipe(recipe.name, recipe.activation_group) for tower, recipe in recipes.items()}
         export = Export(**vars(self.facts.export), image=towers["image"], text=towers["text"])
         found, variants = self._measured(export, decoding)
         folder = self.trial / "models" / self.model.slug / self.model.engine
         exact = {tower: recipe for tower, recipe in recipes.items() if variants.get(tower) == NO_INTEGERS}
-        with rounded(folder, exact) as changed:  # as other processors round
+        with rounded(folder, exact) as changed:  # to measure what processors with VNNI compute
             return self._measured(export, decoding)[0] if changed else found
 
     def finished(self, found: Compared, tried: list[Trial], step: Callable[[str], None]) -> ModelEntry:
-        """Return the entry of a model whose towers passed, with what bfloat16 makes of them where it may be used."""
+        """Return the entry of a model whose towers passed, with the cosine in bfloat16 if that may be used."""
         if ENGINES[self.model.engine].bf16_images and self.model.precision == "int8":
             step("comparing in bfloat16, where this processor has it")
             found = self._in_bf16(found, tried)
         return found.passed(tried)
 
     def _in_bf16(self, found: Compared, tried: list[Trial]) -> Compared:
-        """Have the image tower, which passed, run in bfloat16; returns `found` with what was seen.
+        """Measure the image tower, which passed, in bfloat16; returns `found` with that cosine.
 
-        It stays as it is where this processor has no bfloat16, or where that is not exact enough. Also where it loses
-        much more than the recipe itself: on images unlike the samples it would then lose more than the bound.
+        `found` is returned unchanged if this processor has no bfloat16, or if it is not exact enough. The same if it
+        loses much more than the recipe itself: on images unlike the samples, it might then lose more than the bound.
         """
-        image = replace(found.export.image, bf16_cosine=1.0)  # so that the handler takes it
+        image = replace(found.export.image, bf16_cosine=1.0)  # any cosine, so that the handler uses bfloat16
         export = replace(found.export, image=image)
         measured, variants = self._measured(export, found.entry.jpeg_decoding)
         if variants.get("image") != BF16:
@@ -182,7 +182,7 @@ def _not_exact(model: ModelSpec, tried: list[Trial]) -> str:
 
 
 def recipes_of(model: ModelSpec, tower: str, facts: TowerFacts) -> tuple[Recipe, ...]:
-    """Return what is tried for a tower, the fastest first."""
+    """Return the recipes that are tried for a tower, the fastest first."""
     engine = ENGINES[model.engine]
     every = engine.recipes[model.precision]
     if tower == "image":
@@ -194,7 +194,7 @@ def recipes_of(model: ModelSpec, tower: str, facts: TowerFacts) -> tuple[Recipe,
 
 
 def fp32_graphs(made: Path, precision: str, smoothed: Path, step: Callable[[str], None]) -> dict[str, Path]:
-    """Return the fp32 graph of each tower that its recipes begin with."""
+    """Return the fp32 graph that each tower's recipes start from: for int8, after SmoothQuant, with static ranges."""
     if precision == "fp32":
         return {tower: made / f"{tower}.onnx" for tower in TOWERS}
     from layer.export.smoothquant import write_smoothed
@@ -209,7 +209,7 @@ def fp32_graphs(made: Path, precision: str, smoothed: Path, step: Callable[[str]
 
 
 def write_tower(made: Path, source: Path, engine: str, tower: str, recipe: Recipe, folder: Path) -> None:
-    """Write a tower into `folder` in the place of an earlier one, the text tower with its table."""
+    """Write a tower into `folder`, replacing an earlier one; the text tower with its token table."""
     from layer.export.token_table import write_table
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -219,15 +219,15 @@ def write_tower(made: Path, source: Path, engine: str, tower: str, recipe: Recip
     write = record.load_writer()
     write(source, recipe, folder / f"{tower}.{record.suffix}")
     if not any(folder.glob("*.wide.onnx")):
-        (folder / "probe.onnx").unlink(missing_ok=True)  # of an earlier one: there is nothing left to choose
+        (folder / "probe.onnx").unlink(missing_ok=True)  # of an earlier recipe; no tower needs the probe now
     if tower == "text" and (made / "text.table.npy").exists():
         write_table(made / "text.table.npy", recipe, folder)
 
 
 def _measure(trial: Path, entry: ModelEntry, samples: Path) -> tuple[Parity, dict[str, str]]:
-    """Run the shipped handler on a bundle of this one model, on samples that the bundle itself does not hold.
+    """Run the shipped handler, without a network, on a bundle of this one model, with samples that are not in it.
 
-    Returns what it measured, and by tower in which variant this processor runs it.
+    Returns the cosines that it measured, and the variant in which this processor runs each tower.
     """
     check = ["layer.bundle.runtime_only", "handler.selfcheck", "--samples", str(samples.resolve())]
     run = sandbox.run(trial, ["-m", *check])

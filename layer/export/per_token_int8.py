@@ -1,4 +1,4 @@
-"""Products of an ONNX graph in integers, with a scale for each token and each output: quick on VNNI and AMX."""
+"""Write the products of an ONNX graph in int8, with a scale for each token and each output: fast on VNNI and AMX."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from layer.export.calibration import products
 
-ZERO = 128  # of the activations: they meet the signed weights as unsigned numbers
+ZERO = 128  # zero point of the activations: they are unsigned, and the weights are signed
 MICROSOFT = "com.microsoft"
 CONSTANTS = {
     "token.last": np.array([-1], np.int64),
@@ -22,9 +22,9 @@ CONSTANTS = {
 
 
 def per_token_matmul(model: onnx.ModelProto, ranges: Mapping[str, float]) -> None:
-    """Replace, in place, each product with a matrix of the model's own.
+    """Replace, in place, each MatMul whose second input is a weight of the model.
 
-    Activations that `ranges` names are from -range to range, and all of them have that scale.
+    `ranges` are bounds of activations by name: these are quantized from -bound to bound, with one scale for all tokens.
     """
     graph = model.graph
     tensors = {tensor.name: tensor for tensor in graph.initializer}
@@ -58,7 +58,7 @@ def per_token_matmul(model: onnx.ModelProto, ranges: Mapping[str, float]) -> Non
 
 
 def _biases(graph: onnx.GraphProto, found: list[onnx.NodeProto]) -> dict[str, onnx.NodeProto]:
-    """Return the nodes that add a vector of the graph's own to one of these products and to nothing else."""
+    """Return, by the product's output, each node that adds a constant vector to one of these products only."""
     vectors = {tensor.name for tensor in graph.initializer if len(tensor.dims) == 1}
     uses = [name for node in graph.node for name in node.input] + [port.name for port in graph.output]
     alone = {node.output[0] for node in found if uses.count(node.output[0]) == 1}
@@ -67,7 +67,7 @@ def _biases(graph: onnx.GraphProto, found: list[onnx.NodeProto]) -> dict[str, on
 
 
 def _with_bias(inputs: list[str], product: onnx.NodeProto, added: onnx.NodeProto | None) -> onnx.NodeProto:
-    """Return a product that adds the bias itself: one pass less over what it computes."""
+    """Return a product that adds the bias itself, which saves a pass over its output."""
     if added is None:
         return _node("MatMulIntegerToFloat", inputs, product.output[0], domain=MICROSOFT)
     [bias] = set(added.input) - {product.output[0]}
@@ -75,27 +75,27 @@ def _with_bias(inputs: list[str], product: onnx.NodeProto, added: onnx.NodeProto
 
 
 def _in_8_bits(name: str) -> list[onnx.NodeProto]:
-    """Return what makes `name`.in_8_bits, uint8 around 128, and `name`.scale, one for each token, of activations."""
+    """Return the nodes that make `name`.in_8_bits (uint8, zero point 128) and `name`.scale, one for each token."""
     return [
         _node("ReduceMax", [name, "token.last"], f"{name}.high", keepdims=1),
         _node("ReduceMin", [name, "token.last"], f"{name}.low", keepdims=1),
         _node("Neg", [f"{name}.low"], f"{name}.depth"),
         _node("Max", [f"{name}.high", f"{name}.depth", "token.least"], f"{name}.absmax"),
         _node("Mul", [f"{name}.absmax", "token.step"], f"{name}.scale"),
-        # Not by QuantizeLinear: it takes a scale for each row of a matrix alone, and flattening to one copies.
+        # Div and not QuantizeLinear alone: that takes a scale for each row of a 2-D matrix only, and a Reshape copies.
         _node("Div", [name, f"{name}.scale"], f"{name}.steps"),
         _node("QuantizeLinear", [f"{name}.steps", "token.one", "token.zero"], f"{name}.in_8_bits"),
     ]
 
 
 def _in_fixed_steps(graph: onnx.GraphProto, name: str, step: float) -> list[onnx.NodeProto]:
-    """Return what makes `name`.in_8_bits, uint8 around 128, in steps that are the same for all tokens."""
+    """Return the nodes that make `name`.in_8_bits (uint8, zero point 128) with the same step for all tokens."""
     graph.initializer.append(numpy_helper.from_array(np.asarray(np.float32(step)), f"{name}.step"))
     return [_node("QuantizeLinear", [name, f"{name}.step", "token.zero"], f"{name}.in_8_bits")]
 
 
 def _quantize(matrix: onnx.TensorProto, step: float) -> onnx.TensorProto:
-    """Turn a matrix into int8, in place; returns the scales of its columns times `step`."""
+    """Quantize a matrix to int8, in place; returns the scales of its columns, each times `step`."""
     values: NDArray[np.float32] = numpy_helper.to_array(matrix)
     scales = np.maximum(np.abs(values).max(axis=0) / 127, np.finfo(np.float32).tiny).astype(np.float32)
     matrix.CopyFrom(numpy_helper.from_array(np.rint(values / scales).astype(np.int8), matrix.name))
@@ -109,16 +109,16 @@ def _node(
 
 
 def write_saturation_safe(fast: Path, wide: Path) -> None:
-    """Write `wide`, which computes what `fast` does where 8-bit products saturate; it shares the weights' file.
+    """Write `wide`, a saturation-safe graph with the results of `fast`; both use the same file of weights.
 
-    x86 without VNNI multiplies unsigned by signed bytes (`vpmaddubsw`), adds two products in 16 bits, and cuts a sum
-    off at 32,767. The largest sum of `fast` is 2 x 255 x 127 = 64,770. Unsigned by unsigned bytes are multiplied in
+    x86 without VNNI multiplies unsigned by signed bytes (`vpmaddubsw`), adds two products in 16 bits, and saturates at
+    32,767. The largest sum of `fast` is 2 x 255 x 127 = 64,770. Products of unsigned and unsigned bytes are computed in
     16 bits and added in 32 (`vpmaddwd`): exact, and a third slower. So the same bytes of each matrix are read as
     unsigned and their sign bit is flipped, which adds 128, the matrix's zero point:
 
         -3 is 0xFD   ->   0xFD ^ 0x80 = 0x7D = 125 = -3 + 128
 
-    ONNX Runtime flips them once, when it loads the graph with its basic optimizations: constant folding.
+    ONNX Runtime flips them once, by constant folding, when it loads the graph with its basic optimizations.
     """
     model = onnx.load(fast, load_external_data=False)
     tensors = {tensor.name: tensor for tensor in model.graph.initializer}
@@ -146,7 +146,7 @@ def _read_as_unsigned(matrix: onnx.TensorProto) -> None:
 
 
 def write_vnni_probe(target: Path) -> None:
-    """Write the graph by which the handler finds out whether a processor saturates: "numbers" [2, 8] times 127."""
+    """Write the VNNI probe, a graph that shows whether a processor saturates: "numbers" [2, 8] times 127."""
     ports = [
         helper.make_tensor_value_info(name, kind, [2, 8])
         for name, kind in (("numbers", TensorProto.UINT8), ("sums", TensorProto.INT32))

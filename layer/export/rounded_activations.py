@@ -1,7 +1,7 @@
-"""Activations that OpenVINO would round to 8 bits at run time, rounded in the graph: for a processor that cannot.
+"""Round activations to 8 bits in the graph, on a processor on which OpenVINO does not do so at run time.
 
-Where weights are in blocks, the CPU plugin rounds activations itself (DYNAMIC_QUANTIZATION_GROUP_SIZE), but on x86
-without VNNI leaves them in fp32. A gate that ran there would pass a recipe that is less exact on other processors.
+With weights in blocks, the CPU plugin rounds activations itself (DYNAMIC_QUANTIZATION_GROUP_SIZE), but on x86 without
+VNNI it leaves them in fp32. There the parity gate would pass recipes that are less exact on other processors.
 """
 
 import shutil
@@ -20,9 +20,9 @@ TINY = 1e-12
 
 @contextmanager
 def rounded(folder: Path, recipes: Mapping[str, Recipe]) -> Iterator[tuple[str, ...]]:
-    """Have towers in `folder` round their activations as their recipes say; they are put back at the end.
+    """Within this block, towers in `folder` round their activations as their recipes say; then they are restored.
 
-    Yields the towers that do. Others have recipes without 8-bit activations, or graphs that round by themselves.
+    Yields the towers that were changed. Others have recipes without 8-bit activations, or graphs that round already.
     """
     with ExitStack() as stack:
         taken = {tower: recipe.activation_group for tower, recipe in recipes.items() if recipe.activation_group}

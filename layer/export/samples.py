@@ -1,4 +1,4 @@
-"""What a fast engine is compared on: images and texts unlike each other, and the user's own where they give some."""
+"""The samples for comparing a fast engine with open_clip: diverse images and texts, and the user's own if given."""
 
 from pathlib import Path
 

@@ -1,8 +1,8 @@
 """SmoothQuant: give the channels that enter a MatMul similar ranges, so that 8 bits are enough for all of them.
 
-Xiao et al. 2023, alpha 0.5. One channel with a large range costs the precision of all that inverse_scale its
-scale. So activations are divided by a smoothing scale for each channel, and the rows of the matrix are multiplied by
-it: the graph computes the same, and both sides are easier to quantize.
+Xiao et al. 2023, alpha 0.5. One channel with a large range makes the steps of quantization coarse for all channels that
+share its scale. So activations are divided by a smoothing scale for each channel, and the rows of the matrix are
+multiplied by it: the graph computes the same, and both sides are easier to quantize.
 """
 
 from pathlib import Path
@@ -14,7 +14,7 @@ from onnx import helper, numpy_helper
 
 from layer.export.calibration import Ranges, measure_ranges, products
 
-MIN_RANGE = 1e-6  # a channel that is never anything but 0
+MIN_RANGE = 1e-6  # of a channel that is always 0
 
 
 def write_smoothed(fp32: Path, inputs: Path, target: Path) -> None:
@@ -64,7 +64,7 @@ def _divide_norm(
     tensors: dict[str, onnx.TensorProto],
     smoothing_scale: NDArray[np.float32],
 ) -> None:
-    """Divide in the weights of the normalization itself, which costs nothing at run time."""
+    """Divide the weights of the normalization by the scale, which costs nothing at run time."""
     for place in range(1, len(norm.input)):
         values = numpy_helper.to_array(tensors[norm.input[place]])
         graph.initializer.append(numpy_helper.from_array(values / smoothing_scale, f"{norm.output[0]}.smoothed{place}"))
@@ -72,7 +72,7 @@ def _divide_norm(
 
 
 def _insert(graph: onnx.GraphProto, after: dict[str, onnx.NodeProto]) -> None:
-    """Put each node behind the one, or before all where it is an input, that makes what it takes."""
+    """Insert each node of `after` directly after the node that makes its input, or first if that is a graph input."""
     made = {name for node in graph.node for name in node.output}
     nodes = [node for name, node in after.items() if name not in made]
     for node in graph.node:

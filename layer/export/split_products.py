@@ -1,4 +1,4 @@
-"""One product that is split into queries, keys and values, as one product each."""
+"""Replace a product whose output is split into queries, keys and values by a product for each."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from openvino import opset13 as ops
 def split_products(model: Any) -> None:
     """Replace, in place, MatMul -> Add -> Split along the outputs by a MatMul and an Add for each part.
 
-    In 8 bits the plugin scales each part behind the Split, and copies it for that: a twentieth of a small tower's time.
+    In 8 bits the plugin would copy each part to scale it after the Split, a twentieth of a small tower's time.
     """
     for node in model.get_ordered_ops():
         if node.get_type_name() == "Split" and (found := product_and_bias(node.input_value(0).get_node())):
@@ -17,7 +17,7 @@ def split_products(model: Any) -> None:
 
 
 def product_and_bias(node: Any) -> tuple[Any, Any] | None:
-    """Return a product with a matrix, and what is added to it, None where nothing is; None for anything else."""
+    """Return a product with a weight matrix, and its bias or None; None if the node is anything else."""
     bias = None
     if node.get_type_name() == "Add":
         sides = [node.input_value(place).get_node() for place in (0, 1)]

@@ -1,6 +1,6 @@
-"""A fixed range for the activations that enter a product, where it is nearly as exact as a range for each token.
+"""Static int8: a fixed range for the activations of a product, where it is nearly as exact as a range for each token.
 
-With a fixed range nothing has to be measured at run time: activations become integers where they are computed.
+With a fixed range, the runtime does not have to find the largest number of each token before it quantizes.
 """
 
 import json
@@ -10,35 +10,37 @@ from typing import NamedTuple
 
 import numpy as np
 import onnx
-import onnxruntime
 from numpy.typing import NDArray
 from onnx import helper
 
 from layer.engines import Recipe
-from layer.export.calibration import products
+from layer.export.calibration import products, run_each
 
-MARGIN = 1.1  # an image of a user's may reach further than those that were measured
+MARGIN = 1.1  # a user's image may have larger activations than the samples
 
 
 class Range(NamedTuple):
-    """Activations are from -`reach` to `reach`; rounding is `noise` times as loud as with a range for each token."""
+    """Activations are quantized from -`bound` to `bound`.
 
-    reach: float
+    `noise` is the power of the rounding error, as a multiple of that with a range for each token.
+    """
+
+    bound: float
     noise: float
 
 
 def write_static_ranges(fp32: Path, inputs: Path) -> None:
-    """Measure a graph on `inputs`, an .npz as its ports, and write what is found to `fp32` with .ranges.json."""
-    found = {name: [range_.reach, range_.noise] for name, range_ in _measured(fp32, inputs)}
+    """Measure a graph on `inputs`, an .npz with an array for each input, and write its ranges to <fp32>.ranges.json."""
+    found = {name: [range_.bound, range_.noise] for name, range_ in _measured(fp32, inputs)}
     _file(fp32).write_text(json.dumps(found), encoding="utf-8")
 
 
 def read_static_ranges(fp32: Path, recipe: Recipe) -> dict[str, float]:
-    """Return the reach by name of the activations for which the recipe has a fixed range; none where it has no such."""
+    """Return the bound, by name, of the activations for which the recipe has a fixed range; empty if it has none."""
     if not recipe.static_noise:
         return {}
     found: dict[str, list[float]] = json.loads(_file(fp32).read_text(encoding="utf-8"))
-    return {name: reach for name, (reach, noise) in found.items() if noise <= recipe.static_noise}
+    return {name: bound for name, (bound, noise) in found.items() if noise <= recipe.static_noise}
 
 
 def _file(fp32: Path) -> Path:
@@ -63,13 +65,13 @@ def _measured(fp32: Path, inputs: Path) -> Iterator[tuple[str, Range]]:
         each, squares = np.concatenate(found).astype(np.float64), np.concatenate(power[name]).astype(np.float64)
         seen = squares > 0  # a token of zeros is exact in any steps
         if seen.any():
-            reach = float(each.max()) * MARGIN
-            noise = reach**2 * float((1 / squares[seen]).sum() / (each[seen] ** 2 / squares[seen]).sum())
-            yield name, Range(reach, noise)
+            bound = float(each.max()) * MARGIN
+            noise = bound**2 * float((1 / squares[seen]).sum() / (each[seen] ** 2 / squares[seen]).sum())
+            yield name, Range(bound, noise)
 
 
 def _activations(fp32: Path, inputs: Path) -> Iterator[tuple[str, NDArray[np.float32]]]:
-    """Run the graph on each sample of `inputs`; yields what enters its products, by name."""
+    """Run the graph on each sample of `inputs`; yields the activations that enter each product, with their name."""
     model = onnx.load(fp32, load_external_data=False)
     names = list(products(model.graph))
     if not names:
@@ -80,15 +82,8 @@ def _activations(fp32: Path, inputs: Path) -> Iterator[tuple[str, NDArray[np.flo
     probing = fp32.with_suffix(".activations.onnx")
     onnx.save(model, probing)
     try:
-        options = onnxruntime.SessionOptions()
-        options.add_session_config_entry("session.disable_prepacking", "1")  # a copy of every weight
-        options.log_severity_level = 3
-        session = onnxruntime.InferenceSession(str(probing), options, providers=["CPUExecutionProvider"])
-        with np.load(inputs) as held:
-            feeds = {port.name: held[port.name] for port in session.get_inputs()}
-        for row in range(len(next(iter(feeds.values())))):
-            feed = {name: values[row : row + 1] for name, values in feeds.items()}
-            yield from zip(shown, session.run(shown, feed), strict=True)
+        for feed, computed in run_each(probing, shown, inputs):
+            yield from zip(shown, computed, strict=True)
             yield from ((name, feed[name]) for name in names if name in given)
     finally:
         probing.unlink()

@@ -1,4 +1,4 @@
-"""Take the token table out of a text graph, so that the runtime reads the rows of a text and not a whole vocabulary."""
+"""Take the token table out of a text graph, so that the runtime reads only the rows of a text's tokens."""
 
 import shutil
 from pathlib import Path
@@ -15,7 +15,7 @@ CHUNK = 8192  # rows that are held in memory at a time
 def externalize_table(graph: Path) -> bool:
     """Rewrite `graph` to take the rows of its ids as input "rows"; the table goes to text.table.npy, float32.
 
-    Returns False, and changes nothing, where the ids do not go straight into one table.
+    Returns False, and changes nothing, if the ids are not the direct input of a single table.
     """
     model = onnx.load(graph, load_external_data=False)
     tensors = {tensor.name: tensor for tensor in model.graph.initializer}
@@ -42,7 +42,7 @@ def externalize_table(graph: Path) -> bool:
 
 
 def write_table(source: Path, recipe: Recipe, folder: Path) -> None:
-    """Write `source`, a table in float32, into `folder` as the recipe keeps it: as it is, or in 8 bits by block."""
+    """Write `source`, a float32 table, into `folder`: unchanged if the recipe does not quantize, else int8 by block."""
     if not recipe.block:
         shutil.copyfile(source, folder / "text.table.npy")
         return

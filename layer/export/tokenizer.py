@@ -17,7 +17,7 @@ from layer.export.mapped_vocabulary import write_mapped, write_mapped_words
 
 
 def export_tokenizer(tokenizer: Any, facts: Tokenizer, folder: Path) -> ExportedSimpleTokenizer | ExportedHfTokenizer:
-    """Write `folder`/tokenizer.json; `facts` are the manifest's about the tokenizer, returned with what else is needed.
+    """Write `folder`/tokenizer.json, and return `facts`, the manifest's `tokenizer`, with the facts of the export.
 
     Raises ExportError for a tokenizer that only transformers can run.
     """
@@ -68,7 +68,7 @@ def _export_simple(tokenizer: Any, facts: Tokenizer, folder: Path) -> ExportedSi
 
 
 def _write(tokenizer: tokenizers.Tokenizer, target: Path) -> None:
-    """Write a tokenizer.json, its merges as "a b" where they can be: read in two thirds of the time of ["a", "b"]."""
+    """Write a tokenizer.json, with merges as "a b" if possible: they are read a third faster than ["a", "b"]."""
     written = json.loads(tokenizer.to_str())
     merges = written["model"].get("merges")
     if merges and not any(" " in piece or piece.startswith("#version") for merge in merges for piece in merge):
@@ -77,9 +77,9 @@ def _write(tokenizer: tokenizers.Tokenizer, target: Path) -> None:
 
 
 def _pattern(special: list[str]) -> str:
-    """Return SimpleTokenizer's pattern with its classes spelled out: the two regex engines know different Unicodes.
+    """Return SimpleTokenizer's pattern with character classes written out: the two regex engines have other Unicodes.
 
-    `special` are its special tokens, in order; they are <names>, which both engines read as they stand.
+    `special` are its special tokens, in order. They are <names>, without characters that a pattern would escape.
     """
     letters, number, others = (_ranges(kind) for kind in (r"[\p{L}]", r"[\p{N}]", r"[^\s\p{L}\p{N}]"))
     fixed = rf"(?i:{'|'.join(special)}|'s|'t|'re|'ve|'m|'ll|'d)"

@@ -1,4 +1,4 @@
-"""In which of two forms a bundle's tokenizer is used: mapped into memory, or as the library reads it whole."""
+"""Choose between the two forms of a bundle's tokenizer: mapped into memory, or read in full by the library."""
 
 import shutil
 import sys
@@ -12,8 +12,8 @@ import numpy as np
 from layer.bundle.records import ExportedFacts, ExportedHfTokenizer, ExportedSimpleTokenizer, Tokenizer
 from layer.export.mapped_vocabulary import RULES
 
-PIECES = 40_000  # of a vocabulary that are tried, so that a second is enough
-OF_WORDS = 10_000  # of open_clip's own tokenizer, which is slower
+PIECES = 40_000  # pieces of a vocabulary that are tried, which takes a second
+OF_WORDS = 10_000  # the same for open_clip's own tokenizer, which is slower
 PIECES_OF_A_TEXT = 20
 RANDOM_TEXTS = 200
 
@@ -26,7 +26,7 @@ def is_mapped(tokenizer: Tokenizer) -> bool:
 
 
 def read_whole(facts: ExportedFacts, model_id: str, made: Path, folder: Path) -> ExportedFacts:
-    """Write a mapped tokenizer in the other form, since this one is not exact, and say so; returns the facts of it."""
+    """Replace a mapped tokenizer that is not exact by the form that is read in full; print a note; return its facts."""
     print(
         f"note: the mapped vocabulary of {model_id} gives other token ids than open_clip's, so that the tokenizers "
         "library reads all of it at each start; please report it",
@@ -42,17 +42,17 @@ def read_whole(facts: ExportedFacts, model_id: str, made: Path, folder: Path) ->
 
 
 def write(made: Path, folder: Path, tokenizer: Tokenizer) -> None:
-    """Write the tokenizer of the export `made` into `folder`: for the library, and mapped where it has that form."""
+    """Write the tokenizer of the export `made` into `folder`: for the library, and also mapped if it has that form."""
     folder.mkdir(parents=True, exist_ok=True)
     for earlier in (*folder.glob("tokenizer.*"), *folder.glob("vocabulary.*")):
         earlier.unlink()
     mapped = [made / RULES, *made.glob("vocabulary.*")] if is_mapped(tokenizer) else []
-    for path in (made / "tokenizer.json", *mapped):  # a handler from before the mapped form reads the first
+    for path in (made / "tokenizer.json", *mapped):  # older handlers, without the mapped form, read the first
         shutil.copyfile(path, folder / path.name)
 
 
 def vocabulary_texts(tokenizer: Any) -> list[str]:
-    """Return texts on which a wrong form shows: pieces from all over the vocabulary, and characters of any kind.
+    """Return texts that would show an inexact form: pieces from the whole vocabulary, and characters of any kind.
 
     `tokenizer` is transformers', or open_clip's own.
     """

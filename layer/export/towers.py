@@ -1,4 +1,4 @@
-"""The two towers of an OpenCLIP model as modules of one input and one output, ready to be exported."""
+"""The two towers of an OpenCLIP model as torch modules with one input and one output, for the exporter."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ class TextTower(nn.Module):
         self.pooled = PooledTower(_text_part(model))
         inner = getattr(getattr(model, "text", None), "transformer", None)
         if inner is not None and hasattr(inner, "set_attn_implementation"):
-            # transformers' own: its fused attention leaves strides that the exporter cannot view through (mT5, NLLB).
+            # A tower of transformers: its fused attention leaves strides that the exporter cannot handle (mT5, NLLB).
             inner.set_attn_implementation("eager")
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
@@ -45,9 +45,9 @@ class TextTower(nn.Module):
 
 
 class CausalTextTower(nn.Module):
-    """The same of a tower in which no token sees a later one: ids may be cut after the last end-of-text, int64 [N, L].
+    """A text tower in which no token attends to later ones. Its ids, int64 [N, L], may be cut after the last end token.
 
-    open_clip's own forward refuses a shorter input, so this slices the positional embedding and the mask.
+    open_clip's own forward refuses a shorter input, so this one slices the positional embedding and the mask.
     """
 
     def __init__(self, model: Any) -> None:
@@ -72,7 +72,7 @@ class CausalTextTower(nn.Module):
 
 
 def is_causal(model: Any) -> bool:
-    """Tell whether padding after the end-of-text token changes nothing, so that it need not be computed."""
+    """Tell whether padding after the end-of-text token does not affect the embedding, and can be cut off."""
     part = _text_part(model)
     return (
         getattr(part, "attn_mask", None) is not None
@@ -83,7 +83,7 @@ def is_causal(model: Any) -> bool:
 
 
 def _text_part(model: Any) -> Any:
-    """Return what holds the text tower: the model itself (CLIP), or its `text` (CustomTextCLIP and others)."""
+    """Return the module with the text tower: the model itself (CLIP), or its `text` (CustomTextCLIP and others)."""
     return model if hasattr(model, "token_embedding") else model.text
 
 
