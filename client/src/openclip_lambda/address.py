@@ -1,4 +1,4 @@
-"""The address of an API: what people paste, as the base URL of the requests, or refused with the fix."""
+"""Turn the address that a user gives into the base URL of the requests, or refuse it with the fix."""
 
 import ipaddress
 import re
@@ -7,7 +7,7 @@ from urllib.parse import SplitResult, quote, urlsplit
 
 from openclip_lambda.errors import ClientError
 
-# What stands behind the base in the addresses that documents, other clients and browsers show.
+# Paths after the base URL, as in addresses that users copy from documents, other clients and browsers.
 ENDINGS = ("/v1/embeddings", "/v1/classify", "/v1/similarity", "/v1/models", "/v1", "/health", "/docs", "/openapi.json")
 DEFAULT_PORTS = {"http": 80, "https": 443}
 WANTED = "give the stack's output Url, as https://abc123.execute-api.eu-west-1.amazonaws.com"
@@ -38,7 +38,7 @@ def base_url(given: str, insecure_http: bool = False) -> str:
 def is_local(host: str) -> bool:
     """Say whether a host name or an address (without brackets) is this machine's loopback."""
     name = host.rstrip(".").lower()
-    if name.endswith(".localhost"):  # loopback by RFC 6761, but not every resolver knows: a captive one tells its own
+    if name.endswith(".localhost"):  # loopback by RFC 6761, but a resolver (as of a captive portal) may not follow it
         try:
             found = {str(entry[4][0]) for entry in socket.getaddrinfo(name, None)}
         except OSError:
@@ -95,7 +95,7 @@ def _host(parts: SplitResult) -> str:
 
 
 def _port(parts: SplitResult) -> int | None:
-    """Return the port where it is not the scheme's own, which a signature would not count."""
+    """Return the port; None for the scheme's default, which an AWS signature does not include."""
     try:
         port = parts.port
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""Requests to the API: JSON there and back, again where it is busy, an exception with the API's own words otherwise."""
+"""Send requests to the API: JSON in both directions, retries while it is busy, its own message in an exception."""
 
 import asyncio
 import os
@@ -37,7 +37,7 @@ class Api(Exchange):
         self._http().close()
 
     def _http(self) -> httpx.Client:
-        """Return the connections of this process: on those of its parent each would read what the other asked for."""
+        """Return the connections of this process. A forked child must not use its parent's: responses would mix."""
         if self._of_process[0] != os.getpid():
             self._of_process = os.getpid(), httpx.Client(**self.way.options)
         return self._of_process[1]
@@ -66,7 +66,7 @@ class Api(Exchange):
 
 
 class AsyncApi(Exchange):
-    """The same for asyncio, in one event loop after another, or in several at once."""
+    """The same for asyncio; it may be used in several event loops, one after another or at once."""
 
     def __init__(self, url: str, sign: Sign = nobody, insecure_http: bool = False) -> None:
         super().__init__(url, sign, insecure_http)
@@ -88,7 +88,7 @@ class AsyncApi(Exchange):
             await http.aclose()
 
     def _http(self) -> httpx.AsyncClient:
-        """Return the connections of the running loop: another's, which may be closed, cannot be used in it."""
+        """Return the connections of the running loop: those of another loop, which may be closed, cannot be used."""
         if self._closed:
             raise RuntimeError("this client was closed: make another")
         loop = asyncio.get_running_loop()

@@ -1,4 +1,4 @@
-"""What the methods of Client and AsyncClient send and read, whoever transports it."""
+"""What the methods of Client and AsyncClient send and read, independent of the transport."""
 
 import base64
 import json
@@ -27,7 +27,7 @@ ITEM = re.compile(r"input\[(\d+)\](.*)")
 
 
 def signer(api_key: str | None, sigv4: bool, region: str | None, url: str) -> credentials.Sign:
-    """Return how requests to an address are signed. Raises ClientError where that cannot be done."""
+    """Return the function that signs requests to an address. Raises ClientError if the credentials cannot be used."""
     if sigv4:
         return credentials.signature(region, url)
     key = api_key or os.environ.get("OPENCLIP_API_KEY")
@@ -43,7 +43,7 @@ def address(url: str | None) -> str:
 
 
 def as_images(given: ImageInput | Sequence[ImageInput]) -> list[ImageInput]:
-    """Return a list, of one where a single image was given. Raises InputError for an open file, a list of lines."""
+    """Return a list; a single image becomes a list of one. Raises InputError for an open file."""
     if hasattr(given, "read"):
         raise InputError(f"{type(given).__name__} is an open file: give its path, or what its read() returns")
     single = isinstance(given, str | bytes | bytearray | memoryview | os.PathLike | Image.Image | np.ndarray)
@@ -51,7 +51,7 @@ def as_images(given: ImageInput | Sequence[ImageInput]) -> list[ImageInput]:
 
 
 def as_texts(given: str | Sequence[str]) -> list[str]:
-    """Return a list, of one where a single text was given."""
+    """Return a list; a single text becomes a list of one."""
     return [given] if isinstance(given, str) else list(given)
 
 
@@ -96,7 +96,7 @@ def _of_array(array: NDArray[np.uint8]) -> Image.Image:
 
 
 def requests(items: Sequence[Item]) -> Iterator[tuple[int, list[Item]]]:
-    """Yield where each request begins, and its items: as many as one request can carry."""
+    """Split items into requests of at most MAX_JSON_BYTES; yields the place of each one's first item, and its items."""
     start, size, batch = 0, 0, list[Item]()
     for place, item in enumerate(items):
         length = len(json.dumps(item))
@@ -110,21 +110,21 @@ def requests(items: Sequence[Item]) -> Iterator[tuple[int, list[Item]]]:
 
 
 def inputs(path: str, items: list[Item]) -> list[Item] | list[str]:
-    """Return the items as `input` of a route: a classified image is a string alone."""
+    """Return the items in the form of a route's `input`: /v1/classify takes images as strings."""
     return [item["image"] for item in items] if path == "/v1/classify" else items
 
 
 def named(error: ResponseError, start: int) -> ResponseError:
-    """Let an error's `param` count from the first item of the call."""
+    """Let an error's `param` count items of the whole call, and not of its request, whose first item is `start`."""
     if found := ITEM.fullmatch(error.param or ""):
         error.param = f"input[{start + int(found[1])}]{found[2]}"
     return error
 
 
 def told_of_full(answer: Any) -> Any:
-    """Return a response, and log a warning of its texts that the model did not read to their end."""
+    """Return a response, and log a warning if texts fill the model's context: tokens beyond it were not read."""
     if count := full_texts(answer):
-        log.warning("of %s only as much was read as the model's context holds", counted(count, "text"))
+        log.warning("%s reached the model's context length: tokens beyond it were not read", counted(count, "text"))
     return answer
 
 
@@ -146,7 +146,7 @@ def scores(results: Sequence[Any], labels: Sequence[str], start: int) -> NDArray
 
 def cosines(rows: NDArray[np.float32], columns: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the cosine of each of [N, D] with each of [M, D], as [N, M]."""
-    if not rows.size or not columns.size:  # of no items the number of dimensions is not known
+    if not rows.size or not columns.size:  # without items the number of dimensions is not known
         return np.empty((len(rows), len(columns)), np.float32)
     return unit(rows) @ unit(columns).T
 

@@ -20,12 +20,12 @@ from openclip_lambda.responses import Results
 TEMPLATE = "a photo of a {}"
 Vectors = NDArray[np.float32]
 A = TypeVar("A", Api, AsyncApi)
-Read = Callable[[Any, int, int], Vectors]  # a response, how many items were asked, which of the call was the first
-Prepare = Callable[[int, int], list[Item]]  # the items from one place to another
+Read = Callable[[Any, int, int], Vectors]  # of a response, its number of items, and the place of the first in the call
+Prepare = Callable[[int, int], list[Item]]  # the items from one place of the call to another
 
 
 class _Base(Generic[A]):
-    """What both clients are made of."""
+    """The parts that Client and AsyncClient share."""
 
     _kind: type[A]
 
@@ -70,7 +70,7 @@ class _Base(Generic[A]):
         return {"encoding_format": "base64", **self._asked}, read
 
     def _classifying(self, labels: str | Sequence[str], template: str) -> tuple[dict[str, Any], Read]:
-        results, listed = Results(), calls.as_texts(labels)  # a string is one label, and no list of its letters
+        results, listed = Results(), calls.as_texts(labels)  # a string is one label, and not a list of letters
         read: Read = lambda answer, count, start: calls.scores(  # noqa: E731
             results.scores(answer, count, listed), listed, start
         )
@@ -111,7 +111,7 @@ class Client(_Base[Api]):
 
     def similarity(self, images: ImageInput | Sequence[ImageInput], texts: str | Sequence[str]) -> Vectors:
         """Return the cosine of each of N images with each of M texts, float32 [N, M]."""
-        of_one = self._embedding()  # both are held to it: an API may change its bundle between the two
+        of_one = self._embedding()  # shared, so that a bundle that changes between the two calls is an error
         rows = self._all("/v1/embeddings", *self._images(images), *of_one)
         return calls.cosines(rows, self._all("/v1/embeddings", *self._texts(texts), *of_one))
 
@@ -230,7 +230,7 @@ class AsyncClient(_Base[AsyncApi]):
 
 
 async def _together(works: Iterable[Coroutine[Any, Any, Vectors]]) -> list[Vectors]:
-    """Await all at once. The first error is the call's, and nothing more is sent."""
+    """Await all at once. The first error is raised, and the others are cancelled."""
     tasks = [asyncio.create_task(work) for work in works]
     try:
         return await asyncio.gather(*tasks)

@@ -1,4 +1,4 @@
-"""How a request says who sends it: an API key or a token, an AWS signature, or nothing."""
+"""Credentials of a request: an API key or a token, an AWS signature, or none."""
 
 import os
 import re
@@ -9,25 +9,25 @@ from openclip_lambda.errors import ClientError
 from openclip_lambda.extras import install_command
 
 Headers = Mapping[str, str]
-# Method, URL, headers and body of a request to the headers that it is to be sent with.
+# A function from the method, URL, headers and body of a request to the headers that it is sent with.
 Sign = Callable[[str, str, Headers, bytes | None], Headers]
 
-# An address of AWS's own says its region, and the service that checks the signature: API Gateway, or Lambda by a
-# function URL. Any other is a domain of the user's own, in front of API Gateway.
+# An address of AWS contains its region, and the service that checks the signature: API Gateway, or Lambda for a
+# function URL. Any other address is the user's own domain in front of API Gateway.
 AWS_HOST = re.compile(
     r"(?:https?://)?[^/?#]+\.(execute-api|lambda-url)\.([a-z0-9-]+)\.(?:vpce\.)?(?:amazonaws\.com|on\.aws)"
 )
 SERVICES = {"execute-api": "execute-api", "lambda-url": "lambda"}
-WRAPPING = " \t\r\n\v\f'\"`“”‘’\ufeff\u200b\xa0"  # what copying brings along at the ends
+WRAPPING = " \t\r\n\v\f'\"`“”‘’\ufeff\u200b\xa0"  # characters that are often copied with a token, at its ends
 
 
 def nobody(_method: str, _url: str, headers: Headers, _body: bytes | None) -> Headers:
-    """Send as it is."""
+    """Add no credentials."""
     return headers
 
 
 def bearer(token: str) -> Sign:
-    """Send an API key, or a JWT. Raises ClientError for one that cannot be sent; the message does not show it."""
+    """Return a function that adds an API key or a JWT. Raises ClientError, without the token, if it cannot be sent."""
     token = cleaned(token)
 
     def sign(_method: str, _url: str, headers: Headers, _body: bytes | None) -> Headers:
@@ -37,7 +37,7 @@ def bearer(token: str) -> Sign:
 
 
 def cleaned(token: str) -> str:
-    """Take off what was copied along: white space and quotes at the ends, the header's name, the word Bearer."""
+    """Remove what was copied with a token: white space and quotes at its ends, the header's name, the word Bearer."""
     token = token.strip(WRAPPING)
     while found := re.match(r"(authorization\s*:\s*)?bearer(\s+|$)|authorization\s*:\s*", token, re.IGNORECASE):
         token = token[found.end() :].strip(WRAPPING)
@@ -48,7 +48,7 @@ def cleaned(token: str) -> str:
 
 
 def _check(name: str, value: str) -> None:
-    """Raise ClientError for a character that no header may carry, saying where it is and not what the value is."""
+    """Raise ClientError for a character that a header cannot have; the message has its place, and not the value."""
     for place, letter in enumerate(value, 1):
         if not "!" <= letter <= "~" or letter in "\"'":
             kind = "white space" if letter.isspace() else "a quote" if letter in "\"'" else "no printable ASCII"
@@ -56,10 +56,10 @@ def _check(name: str, value: str) -> None:
 
 
 def signature(region: str | None, url: str = "") -> Sign:
-    """Sign with botocore, by the credentials that every AWS tool would take here.
+    """Return a function that signs with botocore, with the credentials that the AWS CLI would use.
 
-    The region is the given one, else the address's own, else the environment's. Raises ClientError where there are no
-    credentials, or no region, or botocore cannot read its configuration.
+    The region is the given one, else the address's, else the environment's. Raises ClientError if there are no
+    credentials or no region, or if botocore cannot read its configuration.
     """
     try:
         from botocore.auth import SigV4Auth
@@ -85,7 +85,7 @@ def signature(region: str | None, url: str = "") -> Sign:
         request = AWSRequest(method, url, dict(headers), body)
         try:
             SigV4Auth(found, service, where).add_auth(request)
-        except BotoCoreError as error:  # they expired, and could not be fetched anew
+        except BotoCoreError as error:  # they have expired, and could not be renewed
             raise ClientError(f"AWS credentials cannot be renewed: {error}. Sign in again") from error
         return dict(request.headers.items())
 
@@ -93,7 +93,7 @@ def signature(region: str | None, url: str = "") -> Sign:
 
 
 def _check_usable(frozen: Any, region: Any) -> None:
-    """Raise ClientError for what no request can be signed with."""
+    """Raise ClientError if requests cannot be signed with these credentials and this region."""
     if frozen is None:
         raise ClientError("no AWS credentials found: run `aws configure`, or set AWS_ACCESS_KEY_ID and its secret")
     if not region:

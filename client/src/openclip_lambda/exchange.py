@@ -1,4 +1,4 @@
-"""Requests and responses as they are agreed with the API, whoever transports them: what is sent, read, tried again."""
+"""What is sent to the API, read from it and retried, independent of the transport."""
 
 import email.utils
 import json
@@ -16,7 +16,7 @@ from openclip_lambda.transport import Response, Way
 
 PAUSES = (0.5, 1.0, 2.0, 4.0)  # seconds before each further try
 MAX_WAIT = 60.0  # seconds that `retry-after` may ask for
-NEVER_AGAIN = (501, 505)  # of the 5xx; the others pass: no place left, a cold start that took longer than the gateway
+NEVER_AGAIN = (501, 505)  # of the 5xx; others may pass, as no free concurrency, or a cold start longer than 29 s
 MANIFEST = "x-openclip-manifest"  # the sha256 of the manifest of the bundle that answered
 FULL = "x-openclip-full"  # names the texts, at most 32 of them, that fill the model's context
 SECRET_HEADERS = ("authorization", "x-amz-security-token")
@@ -39,7 +39,7 @@ class Exchange:
         self.way = Way(self.url)
         self.on_retry: Callable[[ResponseError, float], None] = lambda error, seconds: None
         self._sign = sign
-        self._answered = False  # once: from then on every lost connection is worth another try
+        self._answered = False  # becomes true with the first response; then every lost connection is retried
 
     def prepare(self, method: str, path: str, body: bytes | None) -> tuple[str, Headers]:
         """Return the address and the headers of a request; each try is signed anew."""
@@ -47,7 +47,7 @@ class Exchange:
         return url, self._sign(method, url, {"content-type": "application/json"}, body)
 
     def read(self, url: str, response: Response, headers: Headers) -> Any:
-        """Return the JSON of a response. Raises ResponseError, with the API's own words, where it is no result."""
+        """Return the JSON of a response. Raises ResponseError, with the API's own message, if it is an error."""
         self._answered = True
         if response.status != 200:
             raise _refusal(url, response, headers)
@@ -66,7 +66,7 @@ class Exchange:
         return content
 
     def pause(self, error: ResponseError, tries: int, method: str) -> float:
-        """Return how many seconds to wait before trying again. Raises the error where that is of no use."""
+        """Return how many seconds to wait before the next try. Raises the error if there is to be none."""
         if tries >= len(PAUSES) or not self._may_pass(error, method):
             raise error
         if error.wait is not None and error.wait > MAX_WAIT:
@@ -80,7 +80,7 @@ class Exchange:
     def _may_pass(self, error: ResponseError, method: str) -> bool:
         if error.status:
             return error.status == 429 or (error.status >= 500 and error.status not in NEVER_AGAIN)
-        return self._answered or (error.may_pass and method == "POST")  # a GET asks what is there now
+        return self._answered or (error.may_pass and method == "POST")  # a first GET, as of `health`, fails at once
 
 
 def to_body(value: Any) -> bytes:
@@ -89,7 +89,7 @@ def to_body(value: Any) -> bytes:
 
 
 def _refusal(url: str, response: Response, headers: Mapping[str, str]) -> ResponseError:
-    """Take the API's message out of its error, or the gateway's out of its own."""
+    """Return the error with the message of the API's response, or of the gateway's."""
     status = response.status
     if 300 <= status < 400:
         place = _without_secrets(_place(response.headers.get("location") or ""), headers)[:200]
@@ -118,7 +118,7 @@ def _refusal(url: str, response: Response, headers: Mapping[str, str]) -> Respon
 
 
 def _place(location: str) -> str:
-    """Return where a redirect leads, without what may be a secret of whoever wrote it: user, password and query."""
+    """Return the target of a redirect without user, password and query, which may be secrets."""
     try:
         parts = urlsplit(location)
     except ValueError:  # brackets of an IPv6 address
@@ -133,7 +133,7 @@ def _excerpt(response: Response, headers: Mapping[str, str]) -> str:
 
 
 def _without_secrets(text: str, headers: Mapping[str, str]) -> str:
-    """Take out what the request was signed with: some servers show a request in their errors."""
+    """Replace the request's credentials in a text: some servers repeat the request in their errors."""
     for name, value in headers.items():
         if name.lower() in SECRET_HEADERS:
             for secret in (value, value.removeprefix("Bearer ")):

@@ -1,16 +1,16 @@
-"""Which files are images that the API takes, and what the others are: by their first bytes, else by their name."""
+"""Recognize the images that the API takes, and name the format of other files: by the first bytes, else the name."""
 
 from pathlib import PurePath
 
 HEAD_BYTES = 256  # as far as the API looks for the brands of an ISO media file
 FIX = "convert it to JPEG, PNG or WebP"
 
-# The suffixes of what the API takes, as directories are searched for them.
+# The suffixes of formats that the API takes; a directory is searched for these.
 SUFFIXES = {
     ".jpg": "JPEG", ".jpeg": "JPEG", ".jpe": "JPEG", ".jfif": "JPEG", ".png": "PNG", ".apng": "PNG",
     ".webp": "WEBP", ".gif": "GIF", ".bmp": "BMP", ".dib": "BMP",
 }  # fmt: skip
-# Of what people take for images, too: a directory's are named as skipped, not passed over.
+# The suffixes of other formats that users think of as images: such files of a directory are reported as skipped.
 OTHER_SUFFIXES = {
     ".heic": "HEIC", ".heif": "HEIF", ".hif": "HEIF", ".avif": "AVIF", ".tif": "TIFF", ".tiff": "TIFF",
     ".jxl": "JPEG XL", ".jp2": "JPEG 2000", ".j2k": "JPEG 2000", ".jpx": "JPEG 2000", ".svg": "SVG", ".psd": "PSD",
@@ -32,7 +32,7 @@ OTHER_STARTS = {
     b"\x76\x2f\x31\x01": "OpenEXR", b"#?RADIANCE": "Radiance HDR", b"\xd7\xcd\xc6\x9a": "WMF",
     b"\x8aMNG\r\n\x1a\n": "MNG", b"\x8bJNG\r\n\x1a\n": "JNG", b"<svg": "SVG", b"\x1aE\xdf\xa3": "video",
 }  # fmt: skip
-# Brands of ISO base media files; the first that a file names counts, of one that says little those behind it, too.
+# Brands of ISO base media files. The first known brand of a file counts; one of GENERAL only if no other is known.
 BRANDS = {
     b"avif": "AVIF", b"avis": "AVIF", b"avio": "AVIF",
     **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"), "HEIC"),
@@ -47,17 +47,17 @@ NO_IMAGES = {
 }
 
 
-CONVERTED = ("HEIC", "HEIF", "AVIF", "TIFF")  # read here, and sent as JPEG or PNG
+CONVERTED = ("HEIC", "HEIF", "AVIF", "TIFF")  # the client reads these, and sends them as JPEG or PNG
 
 
 def has_image_suffix(name: str) -> bool:
-    """Say whether a file of a directory is to be sent, or to be named as skipped."""
+    """Say whether a file of a directory is sent or reported as skipped; all others are ignored."""
     suffix = PurePath(name).suffix.lower()
     return suffix in SUFFIXES or suffix in OTHER_SUFFIXES
 
 
 def why_not_by_name(name: str) -> str | None:
-    """Say why a file of a directory is not even opened; None for the others."""
+    """Say why a file of a directory is skipped without opening it; None if it is opened."""
     path = PurePath(name)
     if path.name.startswith("._"):
         return f"it is {APPLE_DOUBLE}"
@@ -65,13 +65,13 @@ def why_not_by_name(name: str) -> str | None:
 
 
 def convertible(name: str, head: bytes) -> str | None:
-    """Return the format of a file that has to be converted, from its first HEAD_BYTES; None for the others."""
+    """Return the format of a file that has to be converted, by its first HEAD_BYTES; None for any other file."""
     kind = None if _is_taken(head) else _kind(name, head)
     return kind if kind in CONVERTED else None
 
 
 def why_not(name: str, head: bytes) -> str | None:
-    """Say why a file is not worth a request, from its first HEAD_BYTES; None where the API has to judge."""
+    """Say why a file is not sent, by its first HEAD_BYTES; None if it is sent, and the API decides."""
     if not head:
         return "it is empty"
     if _is_taken(head):

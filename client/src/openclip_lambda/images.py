@@ -1,4 +1,4 @@
-"""Images as the API takes them: scaled where they are too large, converted where they are of another format."""
+"""Prepare images for the API: scale those that are too large, and convert those of other formats."""
 
 import io
 import threading
@@ -14,28 +14,28 @@ from openclip_lambda.extras import install_command
 
 MAX_BYTES = 3_000_000 - 100  # of an image before base64: a request carries 4 MB as JSON
 MAX_PIXELS = 40_000_000  # what the API decodes, by default
-SIDE = 2048  # of an image that has to be encoded anew, where nothing else is asked for: 4 to 9 times a model's input
+SIDE = 2048  # pixels of the longer side of an image that is encoded again, by default: 4 to 9 times a model's input
 LOSSLESS_PIXELS = 1_000_000  # up to here a converted image is written as PNG
 LARGE_PIXELS = 16_000_000  # one of these is decoded at a time: it may take 150 MB
 ORIENTATION = 0x0112
-STRETCHED = {"L;2": 85, "L;4": 17}  # Pillow multiplies a PNG's gray of 2 and 4 bits by this, and not the transparent
+STRETCHED = {"L;2": 85, "L;4": 17}  # Pillow multiplies 2- and 4-bit gray by this, but not the transparent gray
 _one_large = threading.Lock()
 _one_copied = threading.Lock()
 
 
 @dataclass(frozen=True)
 class Scaling:
-    """What is done to images. `max_side`: pixels of the longer side; None scales only what the API would not take."""
+    """How images are changed. `max_side`: pixels of the longer side; None scales only what the API would refuse."""
 
     max_side: int | None = None
-    upright: bool = False  # as EXIF says; the API does so for images that are sent as they are
+    upright: bool = False  # turn by EXIF; images that are sent unchanged are turned by the API
 
 
 def prepared(data: bytes, name: str, scaling: Scaling) -> bytes:
-    """Return an image as the API takes it, the bytes themselves where it would.
+    """Return the bytes of an image in a form that the API takes: unchanged if possible, else encoded again.
 
-    Raises InputError for what is too damaged to be converted, or of a format that cannot be read here. A damaged file
-    of a format that the API takes is returned as it is: the API says what is wrong with it.
+    Raises InputError for a file that is too damaged to be converted, or of a format that cannot be read here. A damaged
+    file of a format that the API takes is returned unchanged: the API says what is wrong with it.
     """
     kind = formats.convertible(name, data[: formats.HEAD_BYTES])
     if kind is None:
@@ -60,9 +60,9 @@ def prepared(data: bytes, name: str, scaling: Scaling) -> bytes:
 
 
 def of_pillow(image: Image.Image, scaling: Scaling) -> bytes:
-    """Encode an image of Pillow's: without loss where it is small. Raises InputError for a mode without a meaning.
+    """Encode a Pillow image, lossless if it is small. Raises InputError for a mode that cannot be converted.
 
-    The caller's image stays as it is: drafting a JPEG would leave it at a fraction of its size.
+    A copy is encoded, because drafting a JPEG would reduce the caller's image.
     """
     try:
         return _encoded(_copied(image), scaling, lossless=True)
@@ -75,7 +75,7 @@ def of_pillow(image: Image.Image, scaling: Scaling) -> bytes:
 def _copied(image: Image.Image) -> Image.Image:
     key = image.info.get("transparency")
     key = _sample(image, key) if isinstance(key, int) else key
-    with _one_copied:  # Pillow decodes an image in one thread alone, and a list may have it many times
+    with _one_copied:  # Pillow images are not thread-safe, and a list may contain the same one several times
         own = image.copy()
     own.format = image.format
     if key is not None:
@@ -125,14 +125,14 @@ def _encode(image: Image.Image, scaling: Scaling, lossless: bool) -> bytes:
     if isinstance(image.info.get("transparency"), int):
         image.info["transparency"] = _sample(image, image.info["transparency"])
     if image.format == "TIFF":
-        image.load()  # Pillow turns it then, and takes the tag out
+        image.load()  # then Pillow turns it, and removes the tag
     orientation = image.getexif().get(ORIENTATION, 1)
     image.draft("RGB", (side, side))  # a JPEG is decoded at a half, a quarter or an eighth
     small = _eight_bits(_scaled(_whole_modes(image), side))
     if scaling.upright:
         small.getexif()[ORIENTATION] = orientation
         small = _turned(small, orientation)
-    elif orientation != 1:  # an API that is set to turn images turns this one, too
+    elif orientation != 1:  # kept, for an API whose setting is to turn images
         exif = Image.Exif()
         exif[ORIENTATION] = orientation
         options["exif"] = exif.tobytes()
@@ -145,7 +145,7 @@ def _encode(image: Image.Image, scaling: Scaling, lossless: bool) -> bytes:
 
 
 def _sample(image: Image.Image, stored: int) -> int:
-    """Return a gray as it is in the pixels, before they are decoded: later nothing tells how it was stored."""
+    """Return the transparent gray as the pixels will have it. Call it before decoding, which loses the stored depth."""
     if image.mode == "1":
         return 255 * bool(stored)  # Pillow 11 has 1, later ones 255
     tile = getattr(image, "tile", None)  # an image that was not read from a file has none
@@ -162,7 +162,7 @@ def _written(image: Image.Image, lossless: bool, options: dict[str, Any]) -> byt
 
 
 def _scaled(image: Image.Image, side: int) -> Image.Image:
-    """Return it with a longer side of at most `side`."""
+    """Return the image with a longer side of at most `side` pixels."""
     longer = max(image.size)
     if longer <= side:
         return image
@@ -171,7 +171,7 @@ def _scaled(image: Image.Image, side: int) -> Image.Image:
 
 
 def _whole_modes(image: Image.Image) -> Image.Image:
-    """Return it in a mode that can be scaled; a transparent color is alpha then, or the resize would blend it in."""
+    """Return the image in a mode that can be scaled. A transparent color becomes alpha: it must not be blended in."""
     if image.mode in ("P", "PA"):
         return image.convert("RGBA" if "transparency" in image.info or image.mode == "PA" else "RGB")
     if image.mode.startswith("I;16"):
@@ -181,12 +181,12 @@ def _whole_modes(image: Image.Image) -> Image.Image:
     if image.mode == "1":
         return image.convert("L")
     if (image.format, image.mode) == ("BMP", "RGBA") and image.getchannel("A").getextrema() == (0, 0):
-        return image.convert("RGB")  # an alpha channel that nobody filled: the API takes it as opaque
+        return image.convert("RGB")  # an alpha channel of zeros only: the API takes it as opaque
     return image
 
 
 def _high_bytes(image: Image.Image) -> Image.Image:
-    """Return the high bytes of gray of 16 bits, as the API does it. Raises InputError where all become one gray."""
+    """Return the high bytes of 16-bit gray, as the API does. Raises InputError if all pixels would get one gray."""
     samples = np.asarray(image)
     gray = Image.fromarray((samples >> 8).astype(np.uint8))
     if samples.min() != samples.max() and len(set(gray.getextrema())) == 1:
@@ -199,7 +199,7 @@ def _high_bytes(image: Image.Image) -> Image.Image:
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """Return it as grey or RGB of 8 bits, with alpha where it has some."""
+    """Return the image as gray or RGB with 8 bits, with its alpha if it has one."""
     if image.mode in ("L", "LA", "RGB", "RGBA"):
         return image
     if image.mode in ("RGBX", "CMYK", "YCbCr", "HSV"):

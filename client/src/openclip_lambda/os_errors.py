@@ -1,4 +1,4 @@
-"""What the system refuses, in words and with the fix."""
+"""Errors of the operating system in words, with the fix."""
 
 import errno
 

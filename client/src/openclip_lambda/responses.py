@@ -1,4 +1,4 @@
-"""What a response of the API has to hold, item by item: no row is written that is not a result of this model."""
+"""Check responses of the API item by item, so that only results of one model are written."""
 
 import base64
 import binascii
@@ -49,7 +49,7 @@ class Results:
         return found
 
     def expect(self, model: Any, manifest: str | None, width: int | None) -> None:
-        """Hold a response to those before it. Raises ResponseError where it is of another model."""
+        """Compare a response with earlier ones. Raises ResponseError if it is from another model or bundle."""
         with self._lock:
             self._same("the model", model, self.model)
             self._same("the bundle", manifest, self.manifest)

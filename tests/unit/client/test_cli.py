@@ -49,7 +49,7 @@ def test_a_directory_of_images_becomes_an_array_with_names(run: Run, function: F
 def test_texts_that_are_longer_than_the_model_reads_are_told(
     run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told = "note: of {} only as much was read as the model's context holds"
+    told = "note: {} reached the model's context length: tokens beyond it were not read"
     (tmp_path / "red.png").write_bytes(image_bytes((255, 0, 0)))
     long, short = "a" * 40, "b" * 3  # the model's context is of 16 letters
     assert run("embed", "--text", long, "--text", short, "--text", f"{long}c", "--batch", "1") == 0

@@ -92,7 +92,7 @@ def test_labels_are_scored_and_cosines_computed(ask: Any) -> None:
 def test_a_text_that_is_longer_than_the_model_reads_is_logged(ask: Any, caplog: pytest.LogCaptureFixture) -> None:
     ask("embed_texts", ["a" * 40, "b"])  # the model's context is of 16 letters
     assert [(one.name, one.levelname, one.getMessage()) for one in caplog.records if one.name == "openclip_lambda"] == [
-        ("openclip_lambda", "WARNING", "of 1 text only as much was read as the model's context holds")
+        ("openclip_lambda", "WARNING", "1 text reached the model's context length: tokens beyond it were not read")
     ]
 
 

@@ -39,7 +39,7 @@ def test_a_text_finds_what_is_nearest(run: Run, album: Path, capsys: pytest.Capt
     assert run("search", f"all{suffix}", "a" * 40, "--top", 2) == 0  # the model's context is of 16 letters
     told = capsys.readouterr()
     assert lines(told.out)[0] == (0.707, "album/red.png")
-    assert "note: only as much of the text was read as the model's context holds" in told.err
+    assert "note: the text reached the model's context length: tokens beyond it were not read" in told.err
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".jsonl", ".csv", ".parquet"])

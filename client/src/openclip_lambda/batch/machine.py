@@ -1,4 +1,4 @@
-"""Runs as executions of the deployment's state machine: started, found, counted, taken up again."""
+"""Runs as executions of the deployment's state machine: start, find, count and resume them."""
 
 import json
 import re
@@ -13,7 +13,7 @@ from openclip_lambda.errors import ClientError
 RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")  # as the planner has it
 RESERVED = ("arrivals",)
 STAMP = re.compile(r"(?P<run>.+)\.[0-9]{14,15}")  # of executions that were started here; earlier ones had seconds alone
-FAILURES = 3  # shards of which it is told why they failed
+FAILURES = 3  # failed shards whose reason is shown
 LOOKED_AT = 500  # executions, the newest first
 REDRIVE = "REDRIVABLE"  # also REDRIVABLE_BY_MAP_RUN: Express children alone, which these are not
 UNCOUNTED = ("AccessDeniedException", "UnknownOperationException", "InvalidAction", "501", "NotImplemented")
@@ -85,7 +85,7 @@ class Machine:
             return self._described(arn)
 
     def resume(self, latest: Execution) -> tuple[str, Execution]:
-        """Go on with a run that ended: `redriven` where Step Functions can, else `started again` under its name."""
+        """Resume a run that ended: `redriven` if Step Functions can do that, else `started again` under its name."""
         with asking(self.arn):
             if latest.redrive == REDRIVE and not self._redeployed(latest):
                 try:
@@ -96,7 +96,7 @@ class Machine:
         return "started again", self.start(latest.run, {k: v for k, v in latest.asked.items() if k != "run"})
 
     def counts(self, execution: Execution) -> dict[str, int] | None:
-        """Return the shards of the execution's map run by what became of them; None where nobody counts them."""
+        """Return the shards of the execution's map run, counted by state; None if there is no map run."""
         with self._optional():
             if arn := self._map_run(execution):
                 found = self._client.describe_map_run(mapRunArn=arn)
@@ -105,7 +105,7 @@ class Machine:
         return None
 
     def failures(self, execution: Execution) -> list[str]:
-        """Return why the first shards failed, as far as Step Functions tells it."""
+        """Return the reasons why the first FAILURES shards failed, if Step Functions has them."""
         told: list[str] = []
         with self._optional():
             if arn := self._map_run(execution):
@@ -128,7 +128,7 @@ class Machine:
 
     @contextmanager
     def _optional(self) -> Iterator[None]:
-        """Ask for what a run can be told without."""
+        """Ignore errors of a request whose result is not essential."""
         with asking(self.arn):
             try:
                 yield

@@ -1,4 +1,4 @@
-"""Where a run's plan and results lie: a bucket, or a directory of this machine. Both have the same names."""
+"""The place of a run's plan and results: a bucket, or a directory of this machine, with the same names in both."""
 
 import errno
 import os
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 
 from openclip_lambda.batch.aws import asking, code_of
 
-GONE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}  # it went meanwhile, or is a link that leads nowhere
+GONE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}  # it was removed meanwhile, or is a broken link
 
 
 class Entry(NamedTuple):

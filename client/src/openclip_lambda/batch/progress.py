@@ -1,4 +1,4 @@
-"""How far a run is: shards and images, the rate, the time that is left, what was spent."""
+"""The progress of a run: shards and images, the rate, the remaining time, the cost so far."""
 
 import math
 import time
@@ -16,7 +16,7 @@ FAILED = ("failed", "timedOut", "aborted")
 
 
 class Shards(NamedTuple):
-    """Shards by what became of them; `total` is 0 while the source is being listed."""
+    """Shards, counted by state; `total` is 0 while the source is being listed."""
 
     total: int = 0
     done: int = 0
@@ -48,7 +48,7 @@ class Progress(NamedTuple):
 
     @property
     def left(self) -> float | None:
-        """Seconds until the end at this rate; None where nothing says."""
+        """Seconds until the end at this rate; None if that is not known."""
         if self.status not in ("RUNNING", "PENDING_REDRIVE", "INCOMPLETE") or not self.images or not self.rate:
             return None
         return (self.images - self.images_done) / self.rate
@@ -73,7 +73,7 @@ class Progress(NamedTuple):
 
 
 def of_execution(machine: Machine, execution: Execution, place: Place) -> Progress:
-    """Look at a run on AWS: by its map run's counts, or by its Parquet files where nobody counts."""
+    """Return the progress of a run on AWS: by its map run's counts, or by its Parquet files if there are none."""
     planned, counts = results.plan(place, execution.run), machine.counts(execution)
     total = planned.shards if planned else 0
     if counts:
@@ -99,7 +99,7 @@ def of_execution(machine: Machine, execution: Execution, place: Place) -> Progre
 
 
 def of_place(place: Place, run: str) -> Progress:
-    """Look at a run by its files alone. Raises ClientError where none of that name was planned there."""
+    """Return the progress of a run by its files only. Raises ClientError if no run of that name was planned there."""
     planned = results.plan(place, run)
     if planned is None:
         known = ", ".join(results.runs(place)) or "none"
@@ -115,7 +115,7 @@ def of_place(place: Place, run: str) -> Progress:
 
 
 def with_dollars(found: Progress, work: costs.Work, prices: Prices) -> Progress:
-    """Add what was spent by the estimate's formula, on the shards that are done."""
+    """Add the cost of the finished shards, by the formula of the estimate."""
     if not found.shards.total:
         return found._replace(dollars=0.0)
     size = max(1, math.ceil(found.images / found.shards.total))
@@ -126,5 +126,5 @@ def with_dollars(found: Progress, work: costs.Work, prices: Prices) -> Progress:
 
 
 def _share(images: int, shards: Shards) -> int:
-    """Return the images of the finished shards, taking all shards for equally large."""
+    """Return the number of images in finished shards, as if all shards had the same size."""
     return images * shards.done // shards.total if shards.total else 0

@@ -1,4 +1,4 @@
-"""What a run left in its place: its plan, its finished shards, and the images that have no vector."""
+"""Read what a run wrote: its plan, its finished shards, and the images that have no vector."""
 
 import json
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ KINDS = ("vectors", "errors")
 
 
 class Plan(NamedTuple):
-    """What a run is to do, and what it leaves out. `source` is empty where the plan does not say it."""
+    """What a run does, and what it leaves out. `source` is empty if the plan does not have it."""
 
     shards: int
     images: int

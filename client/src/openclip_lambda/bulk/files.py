@@ -1,4 +1,4 @@
-"""Files of other people: read without waiting for one that is no file, walked without running in circles."""
+"""Read files and walk directories safely: pipes and devices are not opened, and links in circles are not followed."""
 
 import os
 import stat
@@ -42,7 +42,7 @@ def read_image(path: str) -> bytes:
 
 
 def too_large(size: int) -> InputError:
-    """Return the error for an image that is not even read."""
+    """Return the error for an image file that is too large to be read."""
     return InputError(f"it has {size:,} bytes, at most {MAX_BYTES:,} are read: scale it down", "too large to be read")
 
 

@@ -1,4 +1,4 @@
-"""What is to be embedded: texts, images on disk, images in S3; in batches that one request can carry."""
+"""The inputs of a run: texts, images on disk and images in S3, in batches that fit into one request."""
 
 import base64
 import codecs
@@ -27,10 +27,10 @@ class Source:
     name: str
     text: str | None = None
     path: str | None = None  # neither: `name` is an s3:// reference
-    problem: str = ""  # why it cannot be sent, where that is known already
+    problem: str = ""  # why it cannot be sent, if that is already known
 
     def read(self) -> bytes:
-        """Return what it is, unchanged. Raises InputError with the reason why it cannot be sent."""
+        """Return the text or the file as bytes, unchanged. Raises InputError with the reason if it cannot be sent."""
         if self.problem:
             raise InputError(self.problem)
         if self.path is not None:
@@ -43,7 +43,7 @@ class Source:
         return hashlib.sha256(kind + data).digest()
 
     def item(self, data: bytes, scaling: Scaling) -> dict[str, str]:
-        """Return it as an item of a request, from what `read` returned. Raises InputError likewise."""
+        """Return the item of a request, made of what `read` returned. Raises InputError as `read` does."""
         if self.text is not None:
             return {"text": self.text}
         if self.path is None:
@@ -53,7 +53,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A source that was read: `item` is it in a request, None where its result is known already."""
+    """A source that was read. `item` is its form in a request, None if its result is already known."""
 
     source: Source
     digest: bytes  # sha256 of what was read
@@ -62,18 +62,21 @@ class Prepared:
     problem: InputError | None = None
 
     def without_item(self) -> "Prepared":
-        """Return it without what is no longer needed once it was sent."""
+        """Return a copy without the item, which is large, and not needed after it was sent."""
         return replace(self, item=None)
 
 
 class Reader:
-    """Reads sources into items; several threads may use one. `known` gives the length of what need not be sent."""
+    """Reads sources into items; several threads may use one.
+
+    `known` returns the length of an item whose result is already known, by its digest; else None.
+    """
 
     def __init__(self, scaling: Scaling, known: Callable[[bytes], int | None] = lambda digest: None) -> None:
         self._scaling, self._known = scaling, known
 
     def __call__(self, source: Source, afresh: bool = False) -> Prepared:
-        """Read one source; what is wrong with it is its `problem`."""
+        """Read one source; an error becomes its `problem`. `afresh` prepares the item even if its result is known."""
         try:
             data = source.read()
             digest = source.digest(data)
@@ -89,10 +92,10 @@ class Reader:
 
 
 class Inputs:
-    """The sources that arguments stand for, found anew at each pass: a directory of a million images is no list.
+    """The sources that arguments stand for. Each pass finds them anew: a million images need no list in memory.
 
-    A directory stands for the images in it, at any depth; `**` and `*` are patterns where no file has that name; `-` is
-    a list of names on standard input. `left_out` counts what the last pass did not look at.
+    A directory stands for the images in it, at any depth; a name with `*` or `**` is a pattern if no file has that
+    name; `-` is a list of names on standard input. `left_out` counts what the last pass did not look at.
     """
 
     def __init__(self, names: Sequence[str], texts: Sequence[str] = ()) -> None:
@@ -144,7 +147,7 @@ class Inputs:
 
 
 def _plain(data: bytes) -> bytes:
-    """Return a list as UTF-8 where a byte order mark says what it is: PowerShell and editors on Windows write one."""
+    """Return a list as UTF-8, by its byte order mark if it has one, as PowerShell and editors on Windows write it."""
     for mark, encoding in MARKS:
         if data.startswith(mark):
             try:
@@ -158,7 +161,7 @@ def _plain(data: bytes) -> bytes:
 def batches(
     found: Iterable[Prepared], size: int, skip: Callable[[Source, InputError], None]
 ) -> Iterator[list[Prepared]]:
-    """Group what was read into requests of at most `size` items and of what Lambda takes."""
+    """Group what was read into requests of at most `size` items and MAX_BYTES; `skip` gets each one with a problem."""
     batch: list[Prepared] = []
     total = 0
     for one in found:

@@ -1,4 +1,4 @@
-"""What a run that ended early leaves for `--resume`: results of complete requests, by the hash of their inputs."""
+"""The journal of a run that ended early, for `--resume`: results of complete requests, by the hash of their inputs."""
 
 import base64
 import contextlib
@@ -20,7 +20,7 @@ from openclip_lambda.os_errors import reason
 from openclip_lambda.responses import Result, to_vector
 
 SCHEMA = 1
-Key = bytes  # of an input: its digest, and how many inputs of the same content came before it
+Key = bytes  # the digest of an input, and the number of earlier inputs with the same content, if any
 
 
 def journal_path(output: Path) -> Path:
@@ -29,11 +29,11 @@ def journal_path(output: Path) -> Path:
 
 
 class Journal:
-    """A file of lines beside the output: first what was asked, then a line for each complete request.
+    """A file of lines beside the output: first the arguments of the run, then a line for each complete request.
 
-    Removed when the run is complete. A line that a killed run left unfinished is cut off. Several threads may add.
-    `model` and `manifest` are those of the results in it. Raises OutputError where `resume` is not given and a journal
-    is there, where what was asked is not the same, and where another run writes to it now: that one's files are in use.
+    It is removed when the run is complete. An unfinished line of a killed run is cut off. Several threads may add
+    results. `model` and `manifest` are those of the results in it. Raises OutputError if there is a journal and
+    `resume` is not given, if it is of other arguments, and if another run is writing to it.
     """
 
     def __init__(self, output: Path, asked: dict[str, Any], resume: bool, scratch: Sequence[str]) -> None:
@@ -74,7 +74,7 @@ class Journal:
         return len(self._places)
 
     def length(self, digest: bytes) -> int | None:
-        """Return how long an input of this content is as JSON, None where an earlier run has not sent it."""
+        """Return the length, as JSON, of an input with this content; None if no earlier run has sent it."""
         return self._lengths.get(digest)
 
     def knows(self, key: Key) -> bool:
@@ -107,17 +107,17 @@ class Journal:
                 self._places[key] = start, place
 
     def close(self, complete: bool) -> None:
-        """End it; it stays where it is of use to another run."""
+        """Close the journal. It is removed if the run is `complete`, or if it has no results."""
         remove = complete or not self._places
         with self._lock:
             self._closed = True
             if remove:
                 with contextlib.suppress(OSError):
-                    self.path.unlink()  # while it is ours: behind its close it may be another run's
+                    self.path.unlink()  # before it is closed: afterwards it may be another run's
             self._file.close()
         if remove and sys.platform == "win32":
             with contextlib.suppress(OSError):  # it is another run's
-                self.path.unlink()  # no open file is removed there
+                self.path.unlink()  # Windows does not remove an open file
 
     def _append(self, value: Any) -> int:
         """Write one line at the end; return where it begins."""

@@ -1,4 +1,4 @@
-"""Where results go: JSON lines on standard output, or files that are written aside, then renamed."""
+"""The outputs of a run: JSON lines on standard output, or files that are written under another name, then renamed."""
 
 import contextlib
 import os
@@ -30,11 +30,11 @@ class Output(Protocol):
         """Write at least one row of about `total`."""
 
     def finish(self, complete: bool) -> Path | None:
-        """Put the results into place, those of a run that ended early under another name; return that place."""
+        """Move the results to their place, or to another name if the run ended early; return that path."""
 
 
 class Lines:
-    """A line of JSON for each row, on standard output, as soon as it is there."""
+    """A line of JSON for each row, printed to standard output immediately."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -50,9 +50,9 @@ class Lines:
 
 
 class Files:
-    """One file, or an array and its names. Nothing is there before `open`, and nothing under its name before `finish`.
+    """One file, or an array with its file of names. `open` creates them under other names, `finish` renames them.
 
-    Raises OutputError for what cannot be written as asked.
+    Raises OutputError if they cannot be written.
     """
 
     def __init__(self, path: Path, formats: Sequence[str]) -> None:
@@ -83,11 +83,11 @@ class Files:
         return min((table.count for table in self._tables.values()), default=0)
 
     def identities(self) -> set[Identity]:
-        """Return what would be replaced: none of it may be an input."""
+        """Return the identities of the files that would be replaced: none of them may be an input."""
         return {(found.st_dev, found.st_ino) for target in self._forms for found in _existing(target)}
 
     def open(self) -> None:
-        """Create the files beside their places, which shows that they can be written."""
+        """Create the files beside their final paths, which shows at once whether they can be written."""
         for target, form in self._forms.items():
             try:
                 self._tables[target] = Table(target.with_name(f".openclip-{secrets.token_hex(6)}"), form)
@@ -117,7 +117,7 @@ class Files:
             self._check_room(total / len(rows) - 1)
 
     def _check_room(self, times: float) -> None:
-        """Raise OutputError where the disk will be full before the last row: so many times what is there will come."""
+        """Raise OutputError if the disk will be full before the last row: `times` as many bytes will follow."""
         with contextlib.suppress(OSError):
             needed = int(sum(table.end for table in self._tables.values()) * times)
             if needed > (free := shutil.disk_usage(self.target.parent).free):
@@ -136,7 +136,7 @@ class Files:
                 if old.suffix.lower() == ".parquet":
                     parquet.replace(table.path)
                 _keep_mode(old, table.path)
-            if len(left) > 1:  # an array is never beside the names of another: killed here, `--resume` makes both
+            if len(left) > 1:  # so that a kill here never leaves an old array with new names; `--resume` makes both
                 target.unlink(missing_ok=True)
             # The names first: a reader who finds the array finds them, too.
             for old, table in reversed(self._tables.items()):
@@ -170,7 +170,7 @@ def print_bytes(data: bytes) -> None:
 
 @contextlib.contextmanager
 def unhurried() -> Iterator[None]:
-    """Ignore a second Ctrl-C until the results are in their place."""
+    """Ignore further signals (a second Ctrl-C) until the results are in their place."""
     before = {}
     with contextlib.suppress(ValueError):  # only the main thread hears signals
         for name in ("SIGINT", "SIGTERM", "SIGHUP"):
@@ -221,7 +221,7 @@ def _existing(path: Path) -> Iterator[os.stat_result]:
 
 
 def _free_name(target: Path) -> Path:
-    """Return a name beside it that no file has."""
+    """Return an unused name beside the target: `<stem>.partial<suffix>`, or with a number."""
     number = 1
     while True:
         name = f"{target.stem}.partial{'' if number == 1 else f'-{number}'}{target.suffix}"

@@ -1,4 +1,4 @@
-"""Parquet of the lines of JSON that a run wrote. Needs pyarrow, an extra."""
+"""Convert the JSON lines that a run wrote into Parquet. Needs pyarrow, an extra."""
 
 import json
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ def aside(name: str) -> str:
 
 
 def replace(lines: Path) -> None:
-    """Put Parquet into the place of the lines: name, facts and `embedding` (float32 [D]), or a column a label.
+    """Replace the lines by Parquet: columns for name, facts and `embedding` (float32 [D]), or one for each label.
 
     A byte of a name that is not UTF-8 is written as `\\\\udcXX`.
     """

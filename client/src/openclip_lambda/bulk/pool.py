@@ -1,4 +1,4 @@
-"""Work done several at once and taken in order, a bounded number of pieces ahead."""
+"""Run a function on many items in threads, a bounded number ahead, and yield the results in order."""
 
 import queue
 import threading
@@ -12,7 +12,7 @@ R = TypeVar("R")
 
 
 class Pool:
-    """Threads that end with the process, whatever they wait for: Ctrl-C is not kept waiting for a slow answer."""
+    """Daemon threads: they end with the process, so that Ctrl-C does not wait for a slow response."""
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -27,7 +27,7 @@ class Pool:
         return future
 
     def stop(self) -> None:
-        """End the threads once they are done with what they are at."""
+        """Cancel the work that has not begun, and end the threads after their current work."""
         while True:
             try:
                 left = self._work.get_nowait()
@@ -55,9 +55,9 @@ class Pool:
 def ordered(
     pool: Pool | None, function: Callable[[T], R], items: Iterable[T], ahead: int, first_alone: bool = False
 ) -> Iterator[R]:
-    """Yield the function of each item, in their order; at most `ahead` are begun before the first of them is taken.
+    """Yield the function's result for each item, in order; at most `ahead` items are started and not yet yielded.
 
-    Without a pool each is computed when it is asked for. `first_alone`: nothing else is begun before the first is done.
+    Without a pool, each result is computed when it is asked for. With `first_alone`, the others start after the first.
     """
     if pool is None:
         yield from map(function, items)

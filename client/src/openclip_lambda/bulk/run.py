@@ -1,4 +1,4 @@
-"""One run: every input is sent, a bad one costs itself alone, and what was computed is written whatever happens."""
+"""A run of `embed` or `classify`: send every input, skip bad ones, and write what was computed, whatever happens."""
 
 import os
 from collections import Counter

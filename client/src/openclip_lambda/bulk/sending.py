@@ -1,4 +1,4 @@
-"""One batch to the API, in parts where it refuses it: an item is skipped only if it is refused alone."""
+"""Send a batch, split into parts if the API refuses it: an item is skipped only if it is refused by itself."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ Ask = Callable[[list[dict[str, Any]]], list[Result]]
 Asked = tuple[list[tuple[Prepared, Result]], ClientError | None]  # what has a result, and what ended it
 
 ITEM = re.compile(r"(?:\$\.)?input(?:\[|\.)(\d{1,9})\b")  # what an error calls an item: input[3], input[3].image
-MAX_CRASHES = 3  # items in a row that end in a fault of the API: then it is not the items
+MAX_CRASHES = 3  # consecutive items that end in a fault of the API; after that, the items are not the reason
 
 
 class Sender:
@@ -24,7 +24,7 @@ class Sender:
         self._crashes = 0
 
     def send(self, batch: Sequence[Prepared]) -> Asked:
-        """Return a result for each input, in their order; up to the error, where one ends it."""
+        """Return a result for each input, in order; if an error ends the run, those before it, and the error."""
         answered: list[tuple[Prepared, Result]] = []
         try:
             self._send(list(batch), answered)
@@ -75,7 +75,7 @@ def _place(error: ResponseError, count: int) -> int | None:
 
 
 def _can_be_split(error: ResponseError) -> bool:
-    """Say whether fewer items may do: too much at once, or a fault that one of them may have caused."""
+    """Say whether fewer items may succeed: there were too many, or one of them may have caused the fault."""
     too_much = error.status == 413 or (error.code or "").endswith(("_too_large", "_too_complex", "internal_error"))
     return error.param == "input" or (error.param is None and too_much)
 

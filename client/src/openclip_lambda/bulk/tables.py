@@ -1,4 +1,4 @@
-"""Files of rows in each format: they grow batch by batch, and are complete after every batch."""
+"""Write rows in each file format, batch by batch. After every batch the file is complete and valid."""
 
 import csv
 import io

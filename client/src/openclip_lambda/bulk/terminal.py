@@ -1,4 +1,4 @@
-"""Lines for people, on standard error: whatever a file name or a server puts into them, the terminal stays sound."""
+"""Print lines to standard error, with control characters of file names and of servers escaped."""
 
 import contextlib
 import sys
@@ -16,7 +16,7 @@ def printable(text: str) -> str:
 
 
 def say(line: str) -> None:
-    """Print one line, above the progress bar where there is one. A closed standard error is no reason to stop."""
+    """Print one line, above the progress bar if there is one. A closed standard error is ignored."""
     if sys.stderr is None:
         return
     with contextlib.suppress(OSError):
@@ -24,6 +24,6 @@ def say(line: str) -> None:
 
 
 def quiet_libraries() -> None:
-    """Keep warnings of libraries off the terminal: what matters of them is told as the reason of a skipped file."""
+    """Hide warnings of libraries: if one matters, the file is skipped, with the reason."""
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
     warnings.filterwarnings("ignore", module=r"PIL\..*")

@@ -78,7 +78,7 @@ def _embedded(api: Api, rows: Saved, options: argparse.Namespace) -> Any:
     if isinstance(result, InputError):
         raise result
     if results.full:
-        say("note: only as much of the text was read as the model's context holds")
+        say("note: the text reached the model's context length: tokens beyond it were not read")
     if rows.model and results.model not in (None, rows.model):
         raise ClientError(f"{rows.path} is of {rows.model}, the API answers with {results.model}: embed again")
     return result["embedding"]

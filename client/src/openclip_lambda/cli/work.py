@@ -124,7 +124,8 @@ def _work(options: argparse.Namespace, inputs: Inputs, ask: Ask, results: Result
             if journal:
                 journal.close(complete)
         if results.full:
-            say(f"note: of {counted(results.full, 'text')} only as much was read as the model's context holds")
+            texts = counted(results.full, "text")
+            say(f"note: {texts} reached the model's context length: tokens beyond it were not read")
         _summary(run, place, complete)
         if options.json:
             print_bytes(tables.to_json({"report": _report(run, results, place, complete)}) + b"\n")

@@ -1,4 +1,4 @@
-"""The output of `embed`, read again: vectors, their names, and what they are of."""
+"""Read the output of `embed`: vectors, their names, and the model that they come from."""
 
 import csv
 import json
