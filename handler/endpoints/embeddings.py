@@ -25,29 +25,29 @@ from handler.telemetry.invocation import current, stage
 if TYPE_CHECKING:
     from handler.models import LoadedModel
 
-TENS = np.array([float(f"1e{exponent}") for exponent in range(23)])  # all that a float64 holds exactly
-TYPED = ("normalize", "dimensions", "exif_orientation")  # options that are not text in JSON
-BATCH = 32  # texts a run: activations grow with it, speed hardly does
+TENS = np.array([float(f"1e{exponent}") for exponent in range(23)])  # the powers of ten that a float64 has exactly
+TYPED = ("normalize", "dimensions", "exif_orientation")  # options that are not strings in JSON
+BATCH = 32  # texts in one run: more take more memory, and are hardly faster
 
 Vectors = NDArray[np.float32]
 V = TypeVar("V")
 
 
 class EmbeddingsRequest(NamedTuple):
-    """A request that can be run: everything but the images' contents has been checked."""
+    """A valid request: everything has been checked except the contents of images."""
 
     items: Sequence[Item]
     model: str | None = None
     encoding_format: str = "float"
     dimensions: int | None = None
     normalize: bool = True
-    exif_orientation: bool | None = None  # None: as the settings say
+    exif_orientation: bool | None = None  # None: the setting decides
     cut: str | None = None  # one of tokenizer.CUTS; None: a text that is too long is cut as open_clip does
-    names: Mapping[str, str] = NOTHING  # what another vendor's API calls an option: an error is to name a field it has
+    names: Mapping[str, str] = NOTHING  # another vendor's names of options, for error messages
 
 
 def parse(body: Any, settings: Settings, query: Mapping[str, str] | None = None) -> EmbeddingsRequest:
-    """Check a JSON body; options that it leaves out may stand in the query string. Raises ApiError."""
+    """Check a JSON body; options that are not in it are taken from the query string. Raises ApiError."""
     modality = body.get("modality") if isinstance(body, dict) else None
     form = EMBEDDINGS[modality] if modality in MODALITIES else EMBEDDINGS[None]
     check_query(query or {}, form.fields.keys() - OPTIONS.keys())
@@ -58,7 +58,7 @@ def parse(body: Any, settings: Settings, query: Mapping[str, str] | None = None)
 def options(
     body: Mapping[str, Any], fields: Mapping[str, Any], query: Mapping[str, str], settings: Settings
 ) -> dict[str, Any]:
-    """Return the options of a body that was read as `fields`, else of the query string. Raises ApiError."""
+    """Return the options: from the body, which was read as `fields`, else from the query string. Raises ApiError."""
     known = {name: text for name, text in query.items() if name in OPTIONS}
     if not known:
         return {name: fields[name] for name in OPTIONS if name in fields}
@@ -67,7 +67,7 @@ def options(
 
 
 def parse_image(body: bytes, query: Mapping[str, str], settings: Settings) -> EmbeddingsRequest:
-    """Take an image that is the body itself; the other fields come from the query string. Raises ApiError."""
+    """Read a request whose body is an image; the other fields are in the query string. Raises ApiError."""
     read = QUERY.read(_typed(query), settings)
     if not body:
         raise ApiError("empty_input", "the body is an image of no bytes")
@@ -79,7 +79,7 @@ def _typed(query: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _from_query(text: str) -> str | bool | int:
-    """Read a query parameter as the JSON value that it stands for; what is none stays text, and has a wrong type."""
+    """Return a query parameter as a boolean or an integer; anything else stays a string, which its rule refuses."""
     if text in ("true", "false"):
         return text == "true"
     return int(text) if text.isdecimal() and len(text) < 10 else text
@@ -122,21 +122,21 @@ def run(request: EmbeddingsRequest, model: "LoadedModel", settings: Settings) ->
 
 
 def as_asked(settings: Settings, exif_orientation: bool | None) -> Settings:
-    """Return the settings with what a request says itself."""
+    """Return the settings with the request's `exif_orientation`, if it has one."""
     return settings if exif_orientation is None else settings._replace(exif_orientation=exif_orientation)
 
 
 def modalities(items: Sequence[Item]) -> set[str]:
-    """Name what is to be embedded, so that no other tower is loaded for it."""
+    """Return the modalities of the items, so that only the towers that are needed are loaded."""
     return {TEXT if isinstance(part.value, str) else IMAGE for item in items for part in item.parts}
 
 
 def embed(
     items: Sequence[Item], model: "LoadedModel", settings: Settings, cut: str | None = None
 ) -> tuple[Vectors, int]:
-    """Embed texts together and images together; `cut` says where a text that is too long is cut, if the request does.
+    """Embed all texts together and all images together; `cut` is as in EmbeddingsRequest.
 
-    Returns float32 [N, D] in the items' order, not normalized, and the number of tokens that the texts had.
+    Returns float32 [N, D] in the items' order, not normalized, and the number of tokens of the texts. Raises ApiError.
     """
     if any(isinstance(item.value, list) for item in items):
         return _combined(items, model, settings, cut)
@@ -196,7 +196,7 @@ def _tokenized(
 
 
 def fetched(items: Sequence[Item], settings: Settings) -> Sequence[Item]:
-    """Put the bytes in the place of what lies in S3."""
+    """Replace references to S3 objects by the objects' bytes. Raises ApiError."""
     wanted = [(item.value, item.param or "") for item in items if isinstance(item.value, S3Object)]
     if not wanted:
         return items
@@ -211,7 +211,7 @@ def _record(texts: int, images: int, model_id: str) -> None:
 
 
 def unit(vectors: Vectors) -> Vectors:
-    """Bring vectors [N, D] to unit length, as torch's `normalize` does: zeros stay zeros."""
+    """Scale vectors [N, D] to unit length, as torch's `normalize` does: zeros stay zeros."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return np.asarray(vectors / np.maximum(lengths, np.float32(1e-12)), np.float32)
 
@@ -222,10 +222,10 @@ def _batches(items: Sequence[V]) -> Iterator[Sequence[V]]:
 
 
 def encoded(vectors: Vectors, encoding_format: str) -> list[Any]:
-    """Return each vector as the format has it in JSON: a list of numbers, or base64 of little-endian float32."""
+    """Return each vector in its JSON form: a list of numbers, or base64 of little-endian float32."""
     if encoding_format in ("float", "base64"):
         return [_base64(vector) if encoding_format == "base64" else floats(vector) for vector in vectors]
-    from handler.endpoints.quantize import quantized  # late: most requests have none of it
+    from handler.endpoints.quantize import quantized  # late: most requests do not need it
 
     numbers: list[Any] = quantized(vectors, encoding_format).tolist()
     return numbers
@@ -236,9 +236,9 @@ def _base64(vector: Vectors) -> str:
 
 
 def floats(vector: Vectors) -> list[float]:
-    """Return the numbers with the 9 digits that name a float32 exactly: JSON's 17 would double the response's size.
+    """Round to 9 significant digits, which identify a float32: the 17 of a float64 would double the response's size.
 
-    What is nearer to 0 than 1e-14 keeps 22 decimals.
+    Numbers nearer to 0 than 1e-14 are rounded to 22 decimals.
     """
     numbers = vector.astype(np.float64)
     decimals = 8 - np.floor(np.log10(np.maximum(np.abs(numbers), 1e-14)))

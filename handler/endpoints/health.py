@@ -1,4 +1,4 @@
-"""`GET /health`: what runs here, or why nothing does; with `deep=true` compared with what was built."""
+"""`GET /health`: what runs here, or why nothing does; with `deep=true`, a comparison with what was built."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 
 def health(service: Service) -> Response:
-    """Tell what runs here, 200, or why nothing does, 503. Loads nothing."""
+    """Return what runs here, with 200, or why nothing does, with 503. Loads nothing."""
     report = _report(service)
     return Response(503 if report["reason"] else 200, report)
 
 
 def deep_health(service: Service) -> Response:
-    """Hash the bundle and compare the golden vectors: as slow as loading everything. 503 unless all is as built."""
+    """Hash the bundle and compare the golden vectors; 503 if anything differs. As slow as loading every model."""
     from handler.golden import compare  # late: a request for embeddings needs none of it
 
     if service.models_or_none is None:
@@ -58,7 +58,7 @@ def _model(models: Models, entry: ModelEntry) -> dict[str, Any]:
 
 
 def _extension(service: Service, extension: "Extension") -> dict[str, Any]:
-    """Name what code of the deployment's own is here. Where it preprocesses, vectors are no longer open_clip's."""
+    """Describe the deployment's own code. If it preprocesses, `vectors_sha256` differs from the manifest's hash."""
     from handler.extensions import describe  # late: most functions have no such code
 
     return {**describe(extension), "vectors_sha256": service.models.vectors_sha256}

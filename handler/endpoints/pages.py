@@ -1,4 +1,4 @@
-"""The pages for people: each one response, without another host, and nothing that its own hash does not allow."""
+"""The HTML pages: each is one response, loads nothing from another host, and allows only scripts and styles by hash."""
 
 import base64
 import hashlib
@@ -9,20 +9,20 @@ from typing import Any
 from handler.messages import Response
 from handler.settings import Settings
 
-CACHE_CONTROL = "public, max-age=300"  # the same for everybody, and another one after a deployment
+CACHE_CONTROL = "public, max-age=300"  # a page is the same for everybody, and may change with a deployment
 FOLDER = Path(__file__).with_name("playground")
 LANGUAGES = ("en", "zh")
 STYLES = ("base.css", "results.css", "search.css")
 VIEWS = ("heatmap.js", "matches.js", "notices.js", "models.js", "code.js", "request.js", "zero_shot.js", "compare.js")
 SCRIPTS = ("text.js", "api.js", "images.js", "examples.js", "tabs.js", *VIEWS, "hits.js", "search.js", "main.js")
-# Where presigned URLs of S3 lead: the pictures of what was found in a bucket.
+# The hosts of presigned S3 URLs, from which the search tab loads images of a bucket.
 S3 = "https://*.amazonaws.com https://*.amazonaws.com.cn"
 
 
 def playground(settings: Settings) -> Response:
-    """Return the playground: it asks this very API, so it needs no data of its own.
+    """Return the playground, which calls this API.
 
-    The search tab is there where an index is: the page is told so, for it to ask nothing that would not be answered.
+    `data-search` tells the page that there is an index: otherwise it has no search tab, and sends no such requests.
     """
     texts = ", ".join(f"{name}: {_read(f'texts.{name}.json')}" for name in LANGUAGES)
     script = "\n".join([f"const TEXTS = {{ {texts} }};", *(_read(name) for name in SCRIPTS)])
@@ -32,7 +32,7 @@ def playground(settings: Settings) -> Response:
 
 
 def docs(document: Mapping[str, Any]) -> Response:
-    """Return an OpenAPI document of this API as a page to read and to try it."""
+    """Return the API's OpenAPI document as a page, with a form to try each operation."""
     from handler.endpoints import reference
 
     script = "\n".join(_read(name) for name in ("api.js", "docs.js"))

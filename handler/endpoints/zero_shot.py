@@ -16,19 +16,19 @@ if TYPE_CHECKING:
     from handler.models import LoadedModel
 
 Scores = NDArray[np.float32]
-DIGITS = 9  # name a float32 exactly
+DIGITS = 9  # significant digits that identify a float32
 
 
 def check_classes(fields: dict[str, Any]) -> None:
-    """Raise ApiError for more images and labels than a response may hold."""
+    """Raise ApiError if the response could be too large for these images and labels."""
     labels = [item.value for item in fields["labels"]]
-    # Each label stands in each image's row, escaped: `\\uXXXX` twice over for what lies outside the first plane.
+    # Each label is in the row of each image, escaped twice: up to 14 bytes, for characters beyond the first plane.
     characters = sum(30 + 14 * len(label) for label in labels)
     check_matrix_size(len(fields["input"]), len(labels), characters, "input")
 
 
 def classify(fields: dict[str, Any], model: "LoadedModel", settings: Settings) -> dict[str, Any]:
-    """Score each image's labels: they sum to 1 under softmax, and stand each alone under sigmoid."""
+    """Score the labels for each image: with softmax the scores sum to 1, with sigmoid each is independent."""
     images, labels, templates = fields["input"], fields["labels"], fields["template"]
     prompts = [Item(template.replace("{}", label.value), label.param) for label in labels for template in templates]
     settings = as_asked(settings, fields["exif_orientation"])
@@ -47,7 +47,7 @@ def classify(fields: dict[str, Any], model: "LoadedModel", settings: Settings) -
 
 
 def similarity(fields: dict[str, Any], model: "LoadedModel", settings: Settings) -> dict[str, Any]:
-    """Give the cosine of every image (row) with every text (column), and what makes probabilities of them."""
+    """Return the cosine of every image (row) with every text (column), and the model's scale, bias and activation."""
     images, texts = fields["images"], fields["texts"]
     vectors, tokens = embed([*images, *texts], model, as_asked(settings, fields["exif_orientation"]))
     vectors = unit(vectors)
@@ -64,7 +64,7 @@ def similarity(fields: dict[str, Any], model: "LoadedModel", settings: Settings)
 
 
 def activation(entry: ModelEntry) -> str:
-    """Name what makes probabilities of a model's logits: only SigLIP's loss has a bias."""
+    """Return the activation of a model: "sigmoid" if it has a logit bias, as SigLIP's loss does, else "softmax"."""
     return "softmax" if entry.logit_bias is None else "sigmoid"
 
 
@@ -78,7 +78,7 @@ def activate(cosines: Scores, entry: ModelEntry) -> NDArray[np.float64]:
 
 
 def _ensemble(prompts: Scores, labels: int) -> Scores:
-    """Average each label's prompts [labels x templates, D], each at unit length, and bring the mean to it again."""
+    """Average each label's prompts [labels x templates, D] at unit length; the means are scaled to unit length, too."""
     means: Scores = unit(prompts).reshape(labels, -1, prompts.shape[1]).mean(axis=1)
     return unit(means)
 

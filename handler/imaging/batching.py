@@ -1,4 +1,4 @@
-"""A request's images as batches of pixels: several decoded at once, and the next batch while the engine computes."""
+"""Decode a request's images, several at once, and yield their pixels in batches for the engine."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,22 +19,22 @@ from handler.telemetry.invocation import stage
 if TYPE_CHECKING:
     from handler.models import LoadedModel
 
-# Images that the engine gets at once, for each of its threads. With more, its activations grow, and hardly its speed:
-# on one thread ViT-B-32 takes 3 % less time an image by 32 than by 8 (OpenVINO), or 5 % more (ONNX Runtime).
+# Images in one run of the engine, for each of its threads. More images take more memory, and are hardly faster: on one
+# thread, ViT-B-32 takes 3 % less time for an image in runs of 32 than of 8 (OpenVINO), or 5 % more (ONNX Runtime).
 PER_THREAD = 8
 AHEAD = 32  # images decoded before the engine has them: 19 MB of pixels at 224x224
 
 Pixels = NDArray[np.float32]
-ImageItem = tuple[int, bytes, str | None]  # its place among the items, its bytes, and what an error calls that place
+ImageItem = tuple[int, bytes, str | None]  # its index among the items, its bytes, and the `param` of an error
 
 
 def images_a_run(threads: int) -> int:
-    """Return how many images the engine gets at once."""
+    """Return the number of images in one run of the engine."""
     return PER_THREAD * threads
 
 
 def read_headers(items: Sequence[ImageItem], model: "LoadedModel", settings: Settings) -> list[Container]:
-    """Read every image's header before the first is decoded: a batch that will be refused costs next to nothing.
+    """Read every image's header before the first image is decoded, so that refusing a request costs little.
 
     Raises ImageError.
     """
@@ -42,7 +42,7 @@ def read_headers(items: Sequence[ImageItem], model: "LoadedModel", settings: Set
     for _, data, param in items:
         with _error_context(param), stage("decode"):
             headers.append(read_header(data, settings.max_image_pixels, model.fit, model.image_formats))
-    if len(items) > 1:  # the one has its own limit
+    if len(items) > 1:  # a single image has its own limit
         check_pixels(sum(header.work for header in headers), len(items), settings.max_request_pixels)
     return headers
 
@@ -50,12 +50,12 @@ def read_headers(items: Sequence[ImageItem], model: "LoadedModel", settings: Set
 def batches(
     items: Sequence[ImageItem], headers: Sequence[Container], model: "LoadedModel", settings: Settings
 ) -> Iterator[tuple[list[int], Pixels]]:
-    """Yield the images' places, and their pixels as float32 [N, 3, H, W], a batch at a time.
+    """Yield the indices of images, and their pixels as float32 [N, 3, H, W], a batch at a time.
 
-    At most one image a thread is ever held at its full size, and none is decoded while the engine computes: it keeps
-    every core busy, and waits for the slowest of its threads. Raises ImageError for the first that is none.
+    Each thread holds at most one image at its full size. No image is decoded while the engine computes: the engine uses
+    every core, and waits for the slowest of its threads. Raises ImageError for the first image that cannot be decoded.
     """
-    if len(items) < 2:  # no thread is worth it
+    if len(items) < 2:  # for one image, a thread costs more than it saves
         for item, header in zip(items, headers, strict=True):
             pixels = model.preprocess.empty(1)
             _decode(item, header, pixels[0], model, settings)
@@ -91,7 +91,7 @@ def _decode(item: ImageItem, header: Container, out: Pixels, model: "LoadedModel
 
 @contextmanager
 def _error_context(param: str | None) -> Iterator[None]:
-    """Let an ImageError name the item's place in the input."""
+    """Set an ImageError's `param`, the item's place in the input."""
     try:
         yield
     except ImageError as error:

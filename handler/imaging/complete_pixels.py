@@ -1,4 +1,4 @@
-"""Decode an image and know that every pixel of it was in the file: Pillow leaves what is missing as it was before."""
+"""Decode an image, and check that the file had every pixel: Pillow does not report missing ones."""
 
 import os
 
@@ -14,11 +14,12 @@ BYTES = {"LA": 2, "RGB": 3, "RGBA": 4}  # of a pixel with several bands
 def load_whole(container: Container, box: tuple[int, int, int, int]) -> Image.Image:
     """Decode the image whose pixels are to fill `box`. Raises ImageError truncated_image.
 
-    It is filled with a color before. Where the last rows hold that still, it is decoded on another one: pixels that
-    are in the file do not change. The color is a random one: none can be sent that always costs the second time.
+    The image is filled with a color first, and decoded over it. If the last rows still have that color somewhere, the
+    image is decoded again over another color: only pixels that are missing in the file change. The colors are random,
+    so that nobody can make images that always have to be decoded twice.
     """
     left, _, right, bottom = box
-    last = (left, max(box[1], bottom - 2), right, bottom)  # two rows: an interlaced image has all passes in them
+    last = (left, max(box[1], bottom - 2), right, bottom)  # two rows contain pixels of every pass of interlacing
     first, second = _fills(container.open().mode)
     image = _load(container, first)
     rows = np.asarray(image.crop(last))

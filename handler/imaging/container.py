@@ -1,7 +1,7 @@
-"""What a file's container says of its image, read in bounded time, and the small file that a decoder is given.
+"""The result of reading an image file's container: size, cost, and a small file with only the parts to decode.
 
-A decoder of ours never sees metadata, further frames or what stands behind an image: each is a way to cost time or to
-fail, and none of it is pixels.
+Decoders never get metadata, further frames or data after the image: these have no pixels of it, and can cost time or
+make a decoder fail.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,7 +11,7 @@ from PIL import Image
 
 from handler.errors import ImageError
 
-# ICC.1:2022, 7.2.6: the data color spaces whose numbers browsers show as colors, with or without the profile.
+# ICC.1:2022, 7.2.6: the color spaces whose numbers browsers show as colors, with or without the profile.
 SHOWN_SPACES = (b"RGB ", b"GRAY", b"CMYK")
 PROFILE_HEAD = 40  # bytes: the color space is at 16, the signature "acsp" at 36
 
@@ -19,9 +19,9 @@ PROFILE_HEAD = 40  # bytes: the color space is at 16, the signature "acsp" at 36
 class Container(NamedTuple):
     """One image of a file.
 
-    `work` is the cost of decoding it, in pixels of an ordinary image. `parts` are the file to decode. `exif` is the
-    TIFF structure of its EXIF, or nothing. `finish` takes this and returns the image as it is to be embedded, both
-    sides divided by `scale`. `held` is the memory of that, in pixels, where it is not that of the whole image; else 0.
+    `work` is the cost of decoding it, in pixels of an ordinary image. `parts` are the bytes of the file to decode.
+    `exif` is the TIFF structure of its EXIF, or empty. `finish` takes this record and returns the decoded image, with
+    both sides divided by `scale`. `held` is the memory that this takes, in pixels; 0 means that of the whole image.
     """
 
     kind: str
@@ -57,9 +57,9 @@ def too_complex(kind: str, what: str) -> NoReturn:
 
 
 def check_profile(kind: str, profile: bytes) -> None:
-    """Refuse an image whose color profile says that its numbers are not colors. `profile` is its beginning.
+    """Refuse an image whose color profile has a color space that is not shown as colors. `profile` is its beginning.
 
-    Profiles of colors are left unapplied, as open_clip leaves them. Raises ImageError unsupported_image_format.
+    Other profiles are ignored, as open_clip does. Raises ImageError unsupported_image_format.
     """
     space = profile[16:20]
     if profile[36:40] == b"acsp" and space not in SHOWN_SPACES:

@@ -1,4 +1,4 @@
-"""Bytes from a stranger to a Pillow image: format, size and cost are checked before a pixel is decoded."""
+"""Decode untrusted bytes to a Pillow image: format, size and cost are checked before any pixel is decoded."""
 
 import warnings
 from collections.abc import Iterator, Sequence
@@ -34,7 +34,7 @@ class Format(NamedTuple):
     at_8: bytes = b""
 
 
-# Their plugins, imported above so that Pillow does not import all of its others, are the only ones that ever see a
+# The plugins of these formats are imported above, so that Pillow does not import all others. No other plugin gets a
 # request's bytes.
 FORMATS = {
     PngImagePlugin.PngImageFile.format: Format("image/png", (".png", ".apng"), (b"\x89PNG\r\n\x1a\n",)),
@@ -43,21 +43,21 @@ FORMATS = {
     GifImagePlugin.GifImageFile.format: Format("image/gif", (".gif",), (b"GIF87a", b"GIF89a")),
     BmpImagePlugin.BmpImageFile.format: Format("image/bmp", (".bmp", ".dib"), (b"BM",)),
 }
-BMP_HEADER_SIZES = (12, 16, 40, 52, 56, 64, 108, 124)  # "BM" alone would make an image of many a text
+BMP_HEADER_SIZES = (12, 16, 40, 52, 56, 64, 108, 124)  # checked, because texts may also begin with "BM"
 
-# Pillow warns of what is odd in a file in words that hold sizes and tags of the file, and Python keeps every text that
-# it showed: log and memory for whoever sends many kinds of damage. What matters of it is an ImageError.
+# Pillow's warnings about a file contain sizes and tags of it, and Python remembers every text of a warning. So files
+# with many kinds of damage would fill the log and the memory. Damage that matters becomes an ImageError.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 MAX_SIDE = 65_535  # pixels, JPEG's own limit: Pillow's resize tables grow with the longer side, not with the area
-MAX_ASPECT = 2_000  # fitted to 224, the longer side would be 448,000: hardly anything of it is in the part that is kept
-MAX_WORK = 2  # times the most pixels of an image: a progressive JPEG of the most pixels costs 1.4 to 1.7 times that
+MAX_ASPECT = 2_000  # resized to 224, the longer side would be 448,000, of which the crop keeps hardly anything
+MAX_WORK = 2  # times max_pixels: a progressive JPEG of max_pixels costs 1.4 to 1.7 times that
 
 
 def decode(data: bytes, max_pixels: int, upright: bool = False, added: Sequence[str] = ()) -> Image.Image:
-    """Decode the first frame as docs/api.md says: as open_clip's users open it, or as a viewer shows it.
+    """Decode the first frame as docs/api.md describes: as open_clip's users open it, or as a viewer shows it.
 
-    `upright` turns it as its EXIF says; open_clip does not. `added` are formats of `added_formats.ADDED` that are
+    `upright` turns it by its EXIF, which open_clip does not do. `added` are names of `added_formats.ADDED` that are
     decoded, too. Raises ImageError: not_an_image, unsupported_image_format, truncated_image, image_too_large,
     image_too_narrow, image_too_complex.
     """
@@ -65,9 +65,9 @@ def decode(data: bytes, max_pixels: int, upright: bool = False, added: Sequence[
 
 
 def decode_for(data: bytes, max_pixels: int, upright: bool, fit: Fit | None, added: Sequence[str] = ()) -> Decoded:
-    """Decode as `decode` does; a JPEG only as large as a model needs it that fits images to a size. Raises as `decode`.
+    """Decode as `decode` does, but a large JPEG at a reduced scale that is enough for the model's `fit`; None: in full.
 
-    None for `fit` decodes all of it.
+    Raises as `decode`.
     """
     return decode_container(read_header(data, max_pixels, fit, added), max_pixels, upright)
 
@@ -89,7 +89,7 @@ def decode_container(container: "Container", max_pixels: int, upright: bool) -> 
 
 
 def read_header(data: bytes, max_pixels: int, fit: Fit | None = None, added: Sequence[str] = ()) -> "Container":
-    """Read an image's format, size and cost, and refuse what must not be decoded; no pixel is. Raises as `decode`."""
+    """Read an image's format, size and cost, and refuse it over the limits. Decodes no pixel. Raises as `decode`."""
     try:
         return _checked_header(data, max_pixels, fit, added)
     except ImageError as error:
@@ -110,7 +110,7 @@ def _checked_header(data: bytes, max_pixels: int, fit: Fit | None, added: Sequen
 
 
 def _read(kind: str, data: bytes, fit: Fit | None, added: Sequence[str]) -> "Container":
-    """Call the reader of a format. Imported here: a cold start pays for the one that it needs."""
+    """Call the reader of a format. It is imported here, so that a cold start imports only the one that it needs."""
     if kind == "JPEG":
         from handler.imaging import jpeg
 
@@ -145,7 +145,7 @@ def _map_pillow_errors(kind: str, max_pixels: int) -> Iterator[None]:
 
 
 def kind_of(data: bytes, added: Sequence[str] = ()) -> str:
-    """Tell the format from the first bytes, whatever a header or a file name said."""
+    """Return the format by the first bytes; content types and file names are ignored. Raises ImageError."""
     for kind, known in FORMATS.items():
         if data.startswith(known.starts) and data.startswith(known.at_8, 8) and (kind != "BMP" or _is_bmp(data)):
             return str(kind)
@@ -158,7 +158,7 @@ def kind_of(data: bytes, added: Sequence[str] = ()) -> str:
 
 
 def media_type(data: bytes) -> str:
-    """Return the media type of an image, of any format that may be decoded. Raises ImageError for what is none."""
+    """Return the media type of an image, of every format that a package can decode. Raises ImageError."""
     from handler.imaging.added_formats import ADDED, SETTINGS
 
     kind = kind_of(data, tuple(ADDED))
@@ -166,7 +166,7 @@ def media_type(data: bytes) -> str:
 
 
 def media_types(added: Sequence[str]) -> list[str]:
-    """Return the media types of what is decoded, with formats of `added_formats.ADDED`."""
+    """Return the media types that are decoded; `added` are names of `added_formats.ADDED`."""
     from handler.imaging.added_formats import ADDED
 
     others = [ADDED[name].media_type for name in added if name in ADDED]
@@ -182,7 +182,7 @@ def _is_bmp(data: bytes) -> bool:
 
 
 def _check_size(width: int, height: int, max_pixels: int, held: int = 0) -> None:
-    """Refuse an image that is too large; `held` is as in Container, 0 for all pixels."""
+    """Raise ImageError for an image that is too large or too narrow; `held` is as in Container."""
     pixels = width * height
     if (pixels > max_pixels and (held or pixels) > max_pixels) or max(width, height) > MAX_SIDE:
         memory = (
@@ -200,7 +200,7 @@ def _check_size(width: int, height: int, max_pixels: int, held: int = 0) -> None
 
 
 def _check_work(container: "Container", max_pixels: int) -> None:
-    """Refuse what costs much more to decode than its size says: repeated scans, 16 bits of many pixels."""
+    """Raise ImageError if decoding costs much more than the size suggests: many scans, or 16 bits of many pixels."""
     if container.work > MAX_WORK * max_pixels:
         raise ImageError(
             "image_too_complex",

@@ -1,4 +1,4 @@
-"""Pillow's resize where it enlarges much and little is kept: the kept pixels alone, bit for bit, at their cost only."""
+"""Enlarge very narrow images as Pillow does, bit for bit, but compute only the pixels that the crop keeps."""
 
 import numpy as np
 from numpy.typing import NDArray

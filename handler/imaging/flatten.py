@@ -1,4 +1,4 @@
-"""Transparent images on a page: what lies under transparent pixels is not seen, and must not be embedded."""
+"""Put transparent images on a background: the hidden colors of transparent pixels must not be embedded."""
 
 from collections.abc import Iterator
 
@@ -10,9 +10,9 @@ LIGHT = 224  # of 255: an image that has nothing darker would not be seen on whi
 
 
 def flatten(image: Image.Image) -> Image.Image:
-    """Return the image on white, or on black where it would vanish on white; as it is where it is opaque.
+    """Return the image on white, or on black if it could not be seen on white; an opaque image is returned unchanged.
 
-    White is what a page mostly is, and what img2dataset put under the training images of LAION's models.
+    Most pages are white, and img2dataset put white under the training images of LAION's models.
     """
     if "transparency" not in image.info and image.mode not in ("LA", "PA", "RGBA"):
         return image

@@ -52,7 +52,7 @@ class _File:
 
 
 def read(data: bytes, fit: Fit | None = None) -> Container:
-    """Read the segments up to the end of the first image, to be decoded as large as `fit` wants it.
+    """Read the segments up to the end of the first image. `fit` decides at which scale it will be decoded.
 
     Raises ImageError.
     """
@@ -80,8 +80,8 @@ def read(data: bytes, fit: Fit | None = None) -> Container:
 def _cost(frame: Frame, scanned: int, scale: int) -> tuple[int, int]:
     """Return `work` and `held` of a Container.
 
-    At a reduced scale every coefficient is read still, and those of a progressive JPEG are all kept: 2 bytes each,
-    where a pixel has 4.
+    Also at a reduced scale, every coefficient is read. A progressive JPEG keeps all of them in memory: 2 bytes each,
+    and a pixel has 4.
     """
     pixels, samples = frame.width * frame.height, sum(width * height for width, height in frame.components.values())
     more = max(0, scanned - samples) // PASS_WORK
@@ -201,7 +201,7 @@ def _take_scan(data: bytes, file: _File, start: int) -> int:
 
 
 def _check_scans_are_there(frame: Frame, file: _File) -> None:
-    """Refuse a file that ends between its scans: colors or detail would be missing, and nobody told."""
+    """Raise ImageError for a file that ends between scans: colors or details would be missing without an error."""
     for name in frame.components:
         if any(file.bits.get(name, (16,))):
             damaged("JPEG", "it ends before its last scan")

@@ -1,4 +1,4 @@
-"""A JPEG's pixels, all of them: libjpeg fills what a file does not hold with gray, and tells nobody."""
+"""Decode a JPEG, and check that the file had all pixels: libjpeg fills missing ones with gray, without an error."""
 
 import re
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from PIL import Image
 from handler.imaging.container import Container, damaged
 from handler.imaging.reduced import draft
 
-# Behind pixels that are complete, a decoder passes over this. Where pixels are missing, it makes some of it.
+# After complete pixels, a decoder skips these bytes. If pixels are missing, it decodes some from them.
 EXTRA = bytes(number * 73 % 255 for number in range(1, 65))  # as good as random, and no marker among them
 RESTART = re.compile(rb"\xff[\xd0-\xd7]")
 MOST_RESTARTS = 10_000
@@ -24,8 +24,8 @@ RUN = 4  # pixels: so many gray ones in a row of a reduced image may be missing:
 def load(container: Container, scans: Sequence[int], always: bool) -> Image.Image:
     """Decode a JPEG whose scans are `container.parts[place]`, for each place of `scans`.
 
-    `always` looks for missing pixels in every case, otherwise where the image has blocks of the gray that stands for
-    them. Raises ImageError truncated_image.
+    It looks for missing pixels if the image has blocks in the gray of missing ones; with `always`, in every case.
+    Raises ImageError truncated_image.
     """
     image = container.open()
     draft(image, container.scale)
@@ -52,7 +52,7 @@ def _gray_blocks(image: Image.Image) -> Blocks:
 
 
 def _gray_runs(image: Image.Image, container: Container) -> Blocks:
-    """Tell the same of an image at a reduced scale, whose blocks have too few pixels to tell one by one."""
+    """Return the same for an image at a reduced scale, whose blocks have too few pixels to be judged one by one."""
     samples, side = np.asarray(image), 8 // container.scale
     found = np.zeros((-(-container.height // 8), -(-container.width // 8)), bool)
     found[-1, -1] = _is_gray(samples[-1:, -1:]).all()
@@ -74,7 +74,7 @@ def _is_gray(samples: NDArray[np.uint8]) -> Blocks:
 
 
 def _is_incomplete(parts: Sequence[bytes | memoryview], scans: Sequence[int], gray: Blocks | None) -> bool:
-    """Decode with more behind each scan, at an eighth of the size: a pixel a block. Blocks that stay `gray` are so."""
+    """Decode at an eighth of the size, a pixel for each block, with EXTRA after each scan: missing blocks change."""
     longer = list(parts)
     for place in scans:
         longer[place] = RESTART.sub(lambda found: EXTRA + found[0], bytes(parts[place]), MOST_RESTARTS) + EXTRA

@@ -27,7 +27,7 @@ HEIF_TURNS = ((1, 4, 2), (8, 5, 7), (3, 2, 4), (6, 7, 5))
 
 
 def upright(decoded: Decoded, exif: bytes) -> Decoded:
-    """Turn an image as its EXIF says. `exif` is the TIFF structure; one that is damaged says nothing."""
+    """Turn an image by its EXIF. `exif` is the TIFF structure; a damaged one is ignored."""
     orientation = _orientation(exif)
     turn = TURNS.get(orientation)
     if turn is None:
@@ -60,7 +60,7 @@ def _orientation(exif: bytes) -> int:
 
 
 def as_exif(properties: Sequence["Property"]) -> bytes:
-    """Return what HEIF's irot and imir say as the TIFF structure of an EXIF; nothing where they say nothing."""
+    """Return HEIF's irot and imir as the TIFF structure of an EXIF; empty if the image is not turned."""
     turn, mirror = 0, 0
     for one in properties:
         if one.type == b"irot":

@@ -1,4 +1,4 @@
-"""What bytes are that no decoder here reads, so that the response can say what to do with them."""
+"""Recognize formats that are not decoded here, so that the response can say what to do with such a file."""
 
 import re
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ WITH_ZEROS = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF", b"GIF8")  # how files begin 
 
 
 def refusal(data: bytes, known: Sequence[str], hint: str = "") -> ImageError:
-    """Return the error for bytes that start like none of the formats `known`; `hint` is what else to do."""
+    """Return the error for bytes of none of the `known` formats; `hint` is one more fix."""
     formats = ", ".join(known)
     if name := _markup(data):
         if name == "HTML":
@@ -51,7 +51,7 @@ def refusal(data: bytes, known: Sequence[str], hint: str = "") -> ImageError:
 
 
 def changed(data: bytes) -> str:
-    """Say what happened on the way to bytes that begin nearly as an image does; nothing where that cannot be told."""
+    """Say what damaged an image on its way here, such as base64 or a conversion to text; empty if that is unknown."""
     start = data[:32]
     if NO_UTF8 in start:
         return ". Its bytes were read as text on the way: send them as they are, or as base64"
@@ -73,7 +73,7 @@ def _other(data: bytes) -> str | None:
 
 
 def media(data: bytes) -> str | None:
-    """Tell what an ISO media file is by its brands; None for a file of another kind."""
+    """Return the format of an ISO media file by its brands; None for a file of another kind."""
     if data[4:8] != b"ftyp":
         return None
     end = min(int.from_bytes(data[:4], "big"), 256)
@@ -86,7 +86,7 @@ def media(data: bytes) -> str | None:
 
 
 def _markup(data: bytes) -> str | None:
-    """Tell SVG, HTML or another XML, in UTF-8 or UTF-16, whatever stands before its first tag."""
+    """Recognize SVG, HTML and other XML, in UTF-8 or UTF-16, also with text before the first tag."""
     start = data[:LOOKED_AT]
     if start.startswith((b"\xff\xfe", b"\xfe\xff", b"<\0", b"\0<")):
         start = start.replace(b"\0", b"")  # as far as tags go, UTF-16 is ASCII with zeros between

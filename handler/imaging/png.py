@@ -80,7 +80,7 @@ def _walk(data: bytes, file: _File) -> None:
 
 
 def _take(data: bytes, file: _File, kind: bytes, at: int, length: int) -> None:
-    """Keep of one chunk what decoding needs. A damaged one that is not critical is left out, as browsers do it."""
+    """Keep a chunk if decoding needs it. A damaged chunk that is not critical is left out, as browsers do."""
     body, color = data[at + 8 : at + 8 + length], file.header.color
     if kind == b"PLTE" and color == PALETTE:
         if not _is_sound(data, at, length) or length % 3 or not 0 < length <= 768:

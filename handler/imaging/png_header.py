@@ -1,4 +1,4 @@
-"""What a PNG says of itself first: its size, its depth and its colors."""
+"""A PNG's header: its size, its depth and its colors."""
 
 from typing import NamedTuple
 

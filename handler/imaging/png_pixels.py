@@ -1,4 +1,4 @@
-"""A PNG's pixels: all of them, and as a viewer shows them where Pillow's conversion would lose some."""
+"""Decode a PNG: check that it has all pixels, and convert 16-bit gray as viewers show it, which Pillow does not."""
 
 import numpy as np
 from PIL import Image
@@ -20,9 +20,9 @@ def load(container: Container, header: Header) -> Image.Image:
 
 
 def _to_8_bits(image: Image.Image) -> Image.Image:
-    """Keep the high byte, as Pillow itself does it for colors: its conversion of 16-bit gray makes nearly all white.
+    """Keep the high byte, as Pillow does for colors: its conversion of 16-bit gray would make nearly everything white.
 
-    Raises ImageError unsupported_image_format where what differs would all become one gray.
+    Raises ImageError unsupported_image_format if different samples would all become the same gray.
     """
     samples = np.asarray(image)
     gray = Image.fromarray((samples >> 8).astype(np.uint8))

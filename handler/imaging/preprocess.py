@@ -10,7 +10,7 @@ from PIL import Image, ImageOps
 from handler.errors import ImageError
 from handler.imaging.reduced import Box, Decoded, Size
 
-# Pillow resizes these by way of premultiplied alpha (Image.resize); doing it here keeps one round trip for two passes.
+# Pillow converts these to premultiplied alpha and back in each resize; done here, one conversion serves two passes.
 PREMULTIPLIED = {"LA": "La", "RGBA": "RGBa"}
 RESAMPLING = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 PIXELS_AT_ONCE = 8_000_000  # of an intermediate image: 32 MB at 4 bytes
@@ -31,20 +31,20 @@ class Preprocess:
         self._levels = (np.arange(256, dtype=np.float32) / np.float32(255) - mean) / std  # [3, 256]: of each sample
 
     def __call__(self, image: Image.Image) -> NDArray[np.float32]:
-        """Return float32 [3, H, W], normalized. Any mode goes in: as in open_clip, RGB comes after the resize.
+        """Return float32 [3, H, W], normalized. An image of any mode is resized first, then converted to RGB.
 
-        Raises ImageError for an image that open_clip's transform could not take either.
+        That is open_clip's order. Raises ImageError for an image that open_clip's transform refuses, too.
         """
         return self._pixels(image, self._fit, self.empty(1)[0])
 
     def empty(self, count: int) -> NDArray[np.float32]:
-        """Return room for so many images' pixels: float32 [count, 3, H, W]."""
+        """Return an uninitialized array for the pixels of `count` images: float32 [count, 3, H, W]."""
         return np.empty((count, 3, *self._target[::-1]), np.float32)
 
     def of(self, decoded: Decoded, out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
-        """Return the same of an image that may have been decoded at a reduced scale, then not bit by bit.
+        """Return the same for an image that may have been decoded at a reduced scale; then it is not bit-identical.
 
-        It is written into `out`, float32 [3, H, W], where there is one.
+        It is written into `out`, float32 [3, H, W], if that is given.
         """
         out = self.empty(1)[0] if out is None else out
         if not decoded.reduced:
@@ -63,7 +63,7 @@ class Preprocess:
         return out
 
     def _fit_reduced(self, image: Image.Image, decoded: Decoded) -> Image.Image:
-        """Compute what is kept, and that alone: the crop and the resize are one."""
+        """Crop and resize in one step, so that only the kept pixels are computed."""
         size = self.fitted(*decoded.size)
         left, top, right, bottom = decoded.box
         if self._resize_mode == "longest":
@@ -85,7 +85,7 @@ class Preprocess:
         return _resize(image, size, self._kept(size), self._resample)
 
     def _kept(self, size: Size) -> tuple[int, int, int, int]:
-        """Return what the crop keeps of a resized image."""
+        """Return the box that the crop keeps of a resized image."""
         left = round((size[0] - self._target[0]) / 2)
         top = round((size[1] - self._target[1]) / 2)
         return left, top, left + self._target[0], top + self._target[1]
@@ -105,12 +105,12 @@ class Preprocess:
 
 
 def _inside(box: Box, whole: Box) -> Box:
-    """Return a box without what rounding put outside of another, which Pillow would refuse."""
+    """Return a box clipped to another one: Pillow refuses a box that rounding has put outside."""
     return max(box[0], whole[0]), max(box[1], whole[1]), min(box[2], whole[2]), min(box[3], whole[3])
 
 
 def _resize(image: Image.Image, size: Size, box: tuple[int, int, int, int], how: Image.Resampling) -> Image.Image:
-    """Do `image.resize(size, how).crop(box)`, never holding a resized image that is much larger than the source."""
+    """Do `image.resize(size, how).crop(box)` without a resized image that is much larger than the source."""
     if image.size == size:
         return image.crop(box)
     grows = size[0] > image.width and size[1] > image.height
@@ -122,7 +122,7 @@ def _resize(image: Image.Image, size: Size, box: tuple[int, int, int, int], how:
 def _resize_in_passes(
     image: Image.Image, size: Size, box: tuple[int, int, int, int], how: Image.Resampling
 ) -> Image.Image:
-    """Compute the pixels that the crop keeps and no others: 4000x3 would grow to 298,666x224 before it.
+    """Compute only the pixels that the crop keeps: 4000x3 would first be enlarged to 298,666x224.
 
     Bit-equal, because Pillow enlarges columns first too, and no pixel depends on its neighbors of the same pass.
     """

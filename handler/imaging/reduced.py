@@ -1,4 +1,4 @@
-"""Decoding a JPEG at a half, a quarter or an eighth of its size: libjpeg leaves out what a model would never see."""
+"""Decode a large JPEG at a half, a quarter or an eighth of its size: libjpeg skips details that no model sees."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -7,17 +7,18 @@ from PIL import Image
 
 Size = tuple[int, int]  # width, height
 Box = tuple[float, float, float, float]  # left, top, right, bottom
-Fit = Callable[[int, int], Size]  # an image's size -> its size when it was fitted to a model, before the crop
+Fit = Callable[[int, int], Size]  # from an image's size to its size after the model's resize, before the crop
 
 SCALES = (8, 4, 2)
-LEAST_RATIO = 2  # of the decoded image to the fitted one, on both sides: docs/engines.md has the cosines of others
-LEAST_SIDE = 448  # pixels: of fewer, decoding takes less than a millisecond, and small models see more of what is lost
+MIN_RATIO = 2  # of the decoded to the resized image, on both sides; docs/engines.md has the cosines for other ratios
+MIN_SIDE = 448  # pixels of the decoded image: smaller ones would save less than a millisecond, and lose more
 
 
 class Decoded(NamedTuple):
-    """An image as it was decoded, and the `size` of the whole one.
+    """A decoded image, and the `size` of the image in full.
 
-    `box` is where the whole one lies in it: a scale that does not divide the size leaves part of a pixel over.
+    `box` is the part of the decoded image that the full one covers: if the scale does not divide the size, the last
+    pixels are covered only in part.
     """
 
     image: Image.Image
@@ -26,27 +27,27 @@ class Decoded(NamedTuple):
 
     @property
     def reduced(self) -> bool:
-        """Whether it has fewer pixels than the whole one."""
+        """Whether it was decoded at a reduced scale."""
         return self.image.size != self.size
 
 
 def scale_for(width: int, height: int, fit: Fit | None) -> int:
-    """Return the divisor that an image is decoded with: the largest that leaves enough of it, 1 for none.
+    """Return the divisor for decoding an image, from SCALES: the largest that leaves enough pixels; 1 for none.
 
-    Enough also where EXIF turns it.
+    It leaves enough whether EXIF turns the image or not.
     """
     if fit is None:
         return 1
     across, down = fit(width, height)
     down_turned, across_turned = fit(height, width)
-    wanted = LEAST_RATIO * max(across, across_turned), LEAST_RATIO * max(down, down_turned)
+    wanted = MIN_RATIO * max(across, across_turned), MIN_RATIO * max(down, down_turned)
     for scale in SCALES:
-        if width >= wanted[0] * scale and height >= wanted[1] * scale and min(width, height) >= LEAST_SIDE * scale:
+        if width >= wanted[0] * scale and height >= wanted[1] * scale and min(width, height) >= MIN_SIDE * scale:
             return scale
     return 1
 
 
 def draft(image: Image.Image, scale: int) -> None:
-    """Have Pillow decode a JPEG, opened and not loaded yet, at that scale."""
+    """Set the scale at which Pillow will decode a JPEG that is open, and not loaded yet."""
     if scale > 1:
         image.draft(None, (max(1, image.width // scale), max(1, image.height // scale)))

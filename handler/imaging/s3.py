@@ -12,7 +12,7 @@ from handler.settings import Settings
 
 AT_ONCE = 16  # connections; one object of a few hundred kilobytes takes some 50 ms, nearly all of it waiting
 SECONDS = 15  # for all objects of a request: the gateway gives up at 30
-CHUNK = 1_000_000  # bytes read between two looks at the clock
+CHUNK = 1_000_000  # bytes that are read between two checks of the deadline
 TOTAL_OBJECTS = 8  # times the size of one object: what a request may hold in memory
 SCHEME = "s3://"
 # S3's own codes, docs.aws.amazon.com: AmazonS3 "Error responses"
@@ -82,10 +82,10 @@ class Budget:
 
 
 def fetch(wanted: Sequence[tuple[S3Object, str]], settings: Settings) -> dict[S3Object, bytes]:
-    """Read every object once; with each comes the place in the input that first named it.
+    """Read every object once. `wanted` are objects, each with its place in the input.
 
-    Raises ApiError with that place as `param`: object_not_found, object_archived, object_not_readable,
-    object_too_large, s3_unavailable.
+    Raises ApiError with the object's first place as `param`: object_not_found, object_archived, object_not_readable,
+    object_too_large, empty_input, s3_unavailable.
     """
     budget, deadline = Budget(settings), time.monotonic() + SECONDS
     first = dict(reversed(wanted))
@@ -98,7 +98,7 @@ def fetch(wanted: Sequence[tuple[S3Object, str]], settings: Settings) -> dict[S3
 
 
 def _in_time(future: "Future[bytes]", where: S3Object, param: str, deadline: float) -> bytes:
-    """Wait no longer than until the deadline: the tries of an object that began before it may end long behind it."""
+    """Wait at most until the deadline: boto3's retries of an object may take much longer. Raises ApiError."""
     try:
         return future.result(max(0.0, deadline - time.monotonic()))
     except TimeoutError as error:
@@ -158,7 +158,7 @@ def _is_unicode(text: str) -> bool:
 
 
 def _client() -> Any:
-    """Return the process's one client: boto3 makes one thread's at a time, and any number of threads may use it."""
+    """Return the client of this process. boto3 cannot create clients in several threads, but several may use one."""
     with _making:
         return _made()
 

@@ -15,9 +15,9 @@ MAX_TEXT_CHARACTERS = 10_000  # models read the first few hundred; CLIP's tokeni
 
 
 class Item(NamedTuple):
-    """One thing to embed: a text, an image's bytes or place in S3, or several of these as one.
+    """One thing to embed: a text, an image as bytes or as its place in S3, or a list of these.
 
-    Several count as the mean of their unit vectors. `param` is where it stood, as `input[3]`.
+    The vector of a list is the mean of the unit vectors. `param` is its place in the request, as `input[3]`.
     """
 
     value: "str | bytes | S3Object | list[Item]"
@@ -25,7 +25,7 @@ class Item(NamedTuple):
 
     @property
     def parts(self) -> "list[Item]":
-        """What it consists of: itself, where it is one text or image."""
+        """The texts and images that it consists of: itself, unless it is a list."""
         return self.value if isinstance(self.value, list) else [self]
 
 
@@ -73,13 +73,13 @@ class Image:
 
 TEXT = Text()
 IMAGE = Image()
-MOST_HEAD = 1_000  # characters of a data URI in front of its comma, where a file's name may stand
-# An image by its type, or anything in base64. `data: see;base64,` is a text: a media type has no space.
-DATA_URI = r"data:(?:image/|[\w.+/-]*(?:;[^,]*)?;base64,)"  # compiled when it is first needed: not in a cold start
+MOST_HEAD = 1_000  # characters of a data URI before its comma, which may include a file's name
+# `data:image/`, or any type in base64. `data: see;base64,` is a text: a media type has no space.
+DATA_URI = r"data:(?:image/|[\w.+/-]*(?:;[^,]*)?;base64,)"  # compiled at its first use, and not in a cold start
 
 
 def is_data_uri(value: str) -> bool:
-    """Tell an image that is a plain string from a text: by `data:image/`, or by `data:...;base64,` of any type.
+    """Tell whether a string is an image: if it begins with `data:image/`, or with `data:...;base64,` of any type.
 
     Browsers name no type, or application/octet-stream, for a file that they do not know, such as HEIC.
     """
@@ -88,7 +88,7 @@ def is_data_uri(value: str) -> bool:
 
 
 def refuse_token_ids(first: Any, param: str) -> None:
-    """Raise ApiError for a list that starts as LangChain's token ids do: they must never be embedded as if texts."""
+    """Raise ApiError if a list begins with token ids, as LangChain sends them: they must not be embedded as texts."""
     if type(first) is int or isinstance(first, list):
         raise ApiError(
             "token_ids_not_supported",

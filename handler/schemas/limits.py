@@ -1,4 +1,4 @@
-"""How large a response may become, known before anything is computed."""
+"""Limits for the size of a response, checked before anything is computed."""
 
 from handler.errors import ApiError
 from handler.telemetry.invocation import current
@@ -13,14 +13,14 @@ FLOAT_BYTES = 16  # the longest float32 in nine digits, `-1.23456789e-05`, and i
 
 
 def response_limit() -> tuple[int, str]:
-    """Return the most bytes that this call's response may have, and the limit as a message says it."""
+    """Return the most bytes that this call's response may have, and the words for an error message."""
     if current().balanced:
         return MAX_BALANCER_BYTES, f"a load balancer passes on at most {MAX_BALANCER_BYTES:,}"
     return MAX_RESPONSE_BYTES, f"Lambda answers with at most {MAX_RESPONSE_BYTES:,}"
 
 
 def vector_bytes(dimensions: int, encoding_format: str) -> int:
-    """Return the most that one vector takes in a response."""
+    """Return the most bytes that one vector takes in a response."""
     return {
         "base64": 4 * -(-4 * dimensions // 3),
         "int8": 5 * dimensions,  # `-127,`
@@ -33,9 +33,10 @@ def vector_bytes(dimensions: int, encoding_format: str) -> int:
 def check_response_size(
     items: int, dimensions: int, *formats: str, more: int = 0, base64: str = "", param: str | None = None
 ) -> None:
-    """Raise ApiError where vectors in these formats, and `more` bytes, could not pass the limit.
+    """Raise ApiError if vectors in these formats, and `more` bytes, may be over the limit.
 
-    `base64` says how the caller's API asks for base64, if it can, and `param` which field has the items, if it is one.
+    `base64` is the advice for getting base64 from the caller's API, "" if it has none; `param` is the field with the
+    items, if it is a single one.
     """
     most, limit = response_limit()
     each = ITEM_BYTES + sum(vector_bytes(dimensions, name) for name in formats)
@@ -54,7 +55,7 @@ def check_response_size(
 
 
 def check_matrix_size(rows: int, columns: int, text_bytes: int, param: str) -> None:
-    """Raise ApiError where a matrix of scores could not pass the limit; `text_bytes` stand in each row."""
+    """Raise ApiError if a matrix of scores may be over the limit; each row also has `text_bytes` of text."""
     most, limit = response_limit()
     each = ITEM_BYTES + text_bytes + FLOAT_BYTES * columns
     total = rows * each + ENVELOPE_BYTES

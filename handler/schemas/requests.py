@@ -90,10 +90,10 @@ def _one(kind: str, content: Any, param: str, of_both: bool, settings: Settings)
 
 
 class AbsentModality:
-    """`modality` where it is absent: of the two that it may have, each has a body of its own."""
+    """The rule for `modality` if it is absent: each of its two values selects another body, which has its own rule."""
 
     def read(self, value: Any, param: str, settings: Settings) -> Any:
-        """Raise ApiError: a value that is one of the two never gets here."""
+        """Raise ApiError for any value: the two valid ones select other bodies, and never get here."""
         return Scalar(str, MODALITIES).read(value, param, settings)
 
     def schema(self, settings: Settings) -> dict[str, Any]:
@@ -102,7 +102,7 @@ class AbsentModality:
 
 
 def check_parts(param: str) -> Callable[[Mapping[str, Any], Settings], None]:
-    """Return a check that a field's items consist of no more parts than there may be items."""
+    """Return a check that a field's items have at most OPENCLIP_MAX_ITEMS parts together."""
 
     def check(values: Mapping[str, Any], settings: Settings) -> None:
         count = sum(len(item.parts) for item in values[param] or ())
@@ -143,7 +143,7 @@ EMBEDDINGS = {
 
 
 class Templates:
-    """One template or several, of which each label's prompts are made."""
+    """One template, or several, from which the prompts of each label are made."""
 
     def read(self, value: Any, param: str, settings: Settings) -> list[str]:
         """Return the templates. Raises ApiError for one without `{}`."""

@@ -1,4 +1,4 @@
-"""What a JSON body may hold: each rule reads a value and describes itself, so the document says what is checked."""
+"""Rules for JSON bodies: each reads a value and describes itself, so that /openapi.json says what is checked."""
 
 import json
 from collections.abc import Callable, Collection, Mapping
@@ -23,7 +23,7 @@ class Rule(Protocol):
 
 
 class Scalar(NamedTuple):
-    """A string, a whole number, or true and false; one of `choices` where there are any."""
+    """A string, an integer or a boolean; one of `choices`, if there are any."""
 
     kind: type
     choices: tuple[str, ...] = ()
@@ -53,12 +53,12 @@ class Field(NamedTuple):
 
 
 class Body(NamedTuple):
-    """An object that has known fields only: a misspelled one, silently ignored, would change the response."""
+    """An object with known fields only: if a misspelled field were ignored, the response would be wrong."""
 
     name: str
     about: str
     fields: Mapping[str, Field]
-    # Whatever only shows when all fields are read. Raises ApiError.
+    # A check of several fields together. Raises ApiError.
     check: Callable[[Mapping[str, Any], Settings], None] = lambda values, settings: None
 
     def of(self, request: Request, settings: Settings) -> dict[str, Any]:
@@ -100,9 +100,10 @@ def _describe(one: Field, settings: Settings) -> dict[str, Any]:
 
 
 class ListOf(NamedTuple):
-    """A list of at least one thing and at most `OPENCLIP_MAX_ITEMS`, or `most` of them.
+    """A list of at least one item and at most `most`, by default OPENCLIP_MAX_ITEMS.
 
-    `or_one` takes one thing alone too, `or_none` an empty list. `refuse` looks at the first item before all else.
+    `or_one` also accepts a single item without a list, `or_none` an empty list. `refuse` checks the first item before
+    anything else.
     """
 
     rule: Rule
@@ -112,7 +113,7 @@ class ListOf(NamedTuple):
     refuse: Callable[[Any, str], None] = lambda first, param: None
 
     def read(self, value: Any, param: str, settings: Settings) -> list[Any]:
-        """Return a list, also for one thing alone. Raises ApiError."""
+        """Return a list, also for a single item. Raises ApiError."""
         if not isinstance(value, list):
             if not self.or_one:
                 raise wrong_type(value, "a list", param)
@@ -147,7 +148,7 @@ def read_json(request: Request, otherwise: str = "application/json") -> Any:
 
 
 def parse_json(body: str | bytes, param: str | None = None) -> Any:
-    """Read the body, or one field of a form. Raises ApiError invalid_json, saying where it went wrong."""
+    """Parse the body, or one field of a form. Raises ApiError invalid_json with the position of the error."""
     name = param or "the body"
     if not body:
         raise ApiError("invalid_json", f"{name} is empty: send JSON", param)
@@ -165,7 +166,7 @@ def parse_json(body: str | bytes, param: str | None = None) -> Any:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return an object's fields. Raises ApiError where one stands twice: json takes the last, others the first."""
+    """Return an object's fields. Raises ApiError if one is there twice: Python takes the last, others the first."""
     fields = dict(pairs)
     if len(fields) < len(pairs):
         seen = set[str]()
@@ -179,7 +180,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def check_query(query: Mapping[str, str], fields: Collection[str]) -> None:
-    """Raise ApiError unknown_field for a body's field in the query string. What proxies add there is not looked at."""
+    """Raise ApiError unknown_field for a body's field in the query string. Other parameters are ignored."""
     for name in query:
         if name in fields:
             raise ApiError("unknown_field", f"`{name}` is in the query string: put it into the JSON body", name)
@@ -193,7 +194,7 @@ def check_object(value: Any, known: Collection[str], param: str | None = None) -
         if name not in known:
             import difflib  # late: for the message alone
 
-            # What is longer is no misspelling. A name of 6 MB would take 2 s and 250 MB.
+            # A longer name is not a misspelling; one of 6 MB would take 2 s and 250 MB here.
             close = difflib.get_close_matches(str(name)[:MOST_QUOTED], known, n=1)
             fix = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}"
             where = f"{param}.{printable(name)}" if param else printable(name)
@@ -202,11 +203,11 @@ def check_object(value: Any, known: Collection[str], param: str | None = None) -
 
 
 def wrong_type(value: Any, wanted: str, param: str | None) -> ApiError:
-    """The error for a value of another JSON type than the one wanted."""
+    """Return the error for a value of another JSON type than the one wanted."""
     found = "null" if value is None else NAMES.get(type(value), "an object")
     return ApiError("invalid_type", f"{param or 'the body'} is {found}: send {wanted}", param)
 
 
 def printable(name: object) -> str:
-    """Return a field's name as it can stand in a response, whatever a client made of it."""
+    """Return a field's name, which the client chose, in a form that is safe in a response."""
     return shorten(name).strip("'\"")

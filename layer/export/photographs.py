@@ -8,7 +8,7 @@ from PIL import Image, ImageChops, ImageDraw
 
 MOST_PIXELS = 24_000_000  # of one; a model of more than 256 pixels has none that is decoded at an eighth
 SCALES = (2, 4, 8)
-LEAST_SIDE, LEAST_RATIO = 448, 2  # as handler/imaging/reduced.py has them: the smallest that is decoded at a scale
+MIN_SIDE, MIN_RATIO = 448, 2  # as in handler/imaging/reduced.py: the smallest image that is decoded at a reduced scale
 ASPECTS = (4 / 3, 3 / 4, 16 / 9)
 SETTINGS = (
     {"quality": 85, "subsampling": 2},
@@ -27,7 +27,7 @@ def photographs(image_size: tuple[int, int]) -> list[bytes]:
 
 def _each(target: int) -> Iterator[bytes]:
     rng = np.random.default_rng(11)
-    least = max(LEAST_SIDE, LEAST_RATIO * target)
+    least = max(MIN_SIDE, MIN_RATIO * target)
     for scale in SCALES:
         for aspect, settings in tuple(zip(ASPECTS, SETTINGS, strict=True))[: 1 if scale == 8 else None]:
             short = least * scale + 1  # one pixel over: a scale that does not divide the size
