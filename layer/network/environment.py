@@ -1,6 +1,6 @@
-"""How the hub is reached from this machine: its address, proxies, certificates and the token, checked before use.
+"""How this machine reaches the hub: address, proxies, certificates and token, from the environment.
 
-They come from environment variables, which are checked here for what a library would only stumble over.
+The variables are checked here, because libraries report wrong values late or not at all.
 """
 
 import os
@@ -82,7 +82,7 @@ def token_source() -> str:
 
 
 def token_headers(url: str) -> dict[str, str]:
-    """Return the header with the token, none where there is none or where it would travel in plain text."""
+    """Return the header with the token; empty if there is no token, or if it would be sent unencrypted."""
     found = token()
     if not found or not sends_token(url):
         return {}
@@ -118,7 +118,7 @@ def _new_client() -> Any:
 
 
 def check_offline() -> None:
-    """Raise UnreachableError where the libraries were told to stay offline."""
+    """Raise UnreachableError if the environment sets the libraries offline."""
     if name := offline():
         raise UnreachableError(
             f"{name}={os.environ[name]} is set, so the hub is not asked: name a prepared cache by `--from "
@@ -127,7 +127,7 @@ def check_offline() -> None:
 
 
 def offline() -> str | None:
-    """Return the variable by which the libraries were told to stay offline, None where they may ask the hub."""
+    """Return the variable that sets the libraries offline; None if they may ask the hub."""
     told = (name for name in OFFLINE if os.environ.get(name, "").upper() in ("1", "ON", "YES", "TRUE"))
     return next(told, None)
 
@@ -159,7 +159,7 @@ def _check_proxies(httpx2: Any) -> None:
 
 
 def _certificates() -> "ssl.SSLContext | bool":
-    """Trust what SSL_CERT_FILE names, or other tools' variables for it; True is the library's own choice."""
+    """Return the certificates to trust: those of SSL_CERT_FILE or of other tools' variables; True: the default ones."""
     for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", *CA_FILES):
         place = os.environ.get(name, "")
         if not place:
@@ -180,9 +180,9 @@ def _certificates() -> "ssl.SSLContext | bool":
 
 
 def check_name(url: str) -> None:
-    """Raise FetchError where the name of a URL's host is not resolved within seconds: no network, or a wrong name.
+    """Raise FetchError if the name of a URL's host is not resolved within seconds: no network, or a wrong name.
 
-    A resolver that is not there is waited for much longer than a host that is not there. A proxy resolves for itself.
+    Without this, a missing resolver would take much longer than a missing host. With a proxy, the proxy resolves names.
     """
     check_offline()
     parts = urlsplit(url)

@@ -1,4 +1,4 @@
-"""Say why the hub, a mirror, a proxy or the network did not give what was asked for, and what to do about it."""
+"""Explain why the hub, a mirror, a proxy or the network did not deliver, and what to do about it."""
 
 import json
 import re
@@ -89,7 +89,7 @@ def _rights(sent: bool, source: str) -> str:
 
 
 def _server_message(response: Any, body: bytes) -> str:
-    """Return what the server says of the reason, one printable line."""
+    """Return the reason that the server gives, as one printable line."""
     text = response.headers.get("x-error-message", "")
     if not text:
         try:
@@ -101,13 +101,13 @@ def _server_message(response: Any, body: bytes) -> str:
 
 
 def one_line(text: str, limit: int = 200) -> str:
-    """Return a foreign text for a message: one line, without what a terminal would act on."""
+    """Return a server's text for a message: one line, without control characters."""
     flat = " ".join("".join(char if char.isprintable() else " " for char in text).split())
     return flat if len(flat) <= limit else f"{flat[:limit]}..."
 
 
 def unexpected(response: Any, beginning: bytes, where: str, wanted: str) -> FetchError:
-    """Return the error for a response of status 200 that is not what was asked for, by how it begins."""
+    """Return the error for a response of status 200 with other contents than asked for, by its beginning."""
     if beginning.startswith(_LFS):
         return FetchError(
             f"{where} is a Git LFS pointer in place of the file: the mirror was copied without `git lfs pull`; tell "
@@ -136,7 +136,7 @@ def is_page(response: Any, beginning: bytes) -> bool:
 
 
 def unreachable(error: Exception, url: str, where: str) -> UnreachableError:
-    """Return the error for a request that got no response at all, or half of one."""
+    """Return the error for a request that got no response, or only a part of one."""
     host = environment.without_password(url)
     text = one_line(str(error) or type(error).__name__)
     kind = type(error).__name__

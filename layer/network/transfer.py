@@ -24,7 +24,7 @@ AGAIN = (408, 429, 500, 502, 503, 504)
 
 @dataclass(frozen=True)
 class Announced:
-    """What the server said of a file while it sent it: None where it said nothing."""
+    """What the server stated about a file that it sent; None if it did not."""
 
     size: int | None
     sha256: str | None
@@ -75,7 +75,7 @@ def _parse(response: Any, body: bytes, where: str) -> Any:
 
 
 def _wait(response: Any) -> bool:
-    """Wait as the server asks, or a second; False where asking again is of no use."""
+    """Wait as long as the server asks, or a second; return False, at once, if another try would not help."""
     if response.status_code not in AGAIN or response.status_code == 500:
         return False
     asked = response.headers.get("retry-after", "1").strip()
@@ -99,10 +99,10 @@ def download(
     advance: Callable[[int], object] = lambda _: None,
     tag: Path | None = None,
 ) -> Announced:
-    """Append a file to `stream`, going on from its end; a broken connection is taken up again.
+    """Append the rest of a file to `stream`, and reconnect if the connection breaks.
 
-    It has to have `size` bytes, or what the server announces; `limit` at most. Of a file whose hash nobody knows `tag`
-    keeps the mark of its version: with another, or none, it begins anew. Raises FetchError (`where` first) or OSError.
+    It must have `size` bytes, or as many as announced, and at most `limit`. `tag`, if the hash is not known, stores the
+    server's version mark: for another version, this starts from zero. Raises FetchError (`where` first) or OSError.
     """
     import httpx2
 
@@ -131,7 +131,7 @@ def download(
 
 
 def _is_break(error: Exception) -> bool:
-    """Tell whether a connection that was there has ended, so that another one may bring the rest."""
+    """Tell whether an established connection broke, so that a new one may deliver the rest."""
     import httpx2
 
     ended = isinstance(error, httpx2.TimeoutException | httpx2.NetworkError | httpx2.RemoteProtocolError)
@@ -139,7 +139,7 @@ def _is_break(error: Exception) -> bool:
 
 
 def _rest(stream: BinaryIO, tag: Path | None, advance: Callable[[int], object]) -> dict[str, str]:
-    """Return the headers that ask for what is not there yet."""
+    """Return the headers that ask for the part of the file that is missing."""
     if tag and not versions.known(tag):
         _restart(stream, advance)
     offset = stream.tell()
@@ -181,7 +181,7 @@ def _goes_on(response: Any, offset: int) -> bool:
 
 
 def _check_announced(response: Any, announced: Announced, size: int | None, beginning: bytes, where: str) -> None:
-    """Refuse, before anything is written, what cannot be the file. Raises FetchError."""
+    """Raise FetchError, before anything is written, for a response that cannot be the file."""
     differs = size is not None and announced.size not in (None, size)
     if (size is None or differs) and refusals.is_other(response, beginning):
         raise refusals.unexpected(response, beginning, where, "the file")
@@ -195,7 +195,7 @@ def _check_announced(response: Any, announced: Announced, size: int | None, begi
 
 
 def _announced(response: Any, offset: int) -> Announced:
-    """Read what the hub, and whom it redirected to, says of the file."""
+    """Return what the hub, and the host that it redirected to, state about the file."""
     sha256, size = None, None
     for answer in (*response.history, response):
         etag = answer.headers.get("x-linked-etag", answer.headers.get("etag", "")).removeprefix("W/").strip('"')

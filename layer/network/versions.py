@@ -1,6 +1,6 @@
-"""Which version of a file the first part of a download is of, by the server's own mark: an ETag, or a date.
+"""Remember the version of a partly downloaded file, by the server's mark: an ETag, or a date.
 
-An address may serve another file tomorrow, of the same size: its end must not be put behind today's beginning.
+An address may serve another file of the same size tomorrow: its end must not be appended to today's beginning.
 """
 
 from pathlib import Path
@@ -10,7 +10,7 @@ MAX_MARK = 1000  # characters
 
 
 def known(tag: Path) -> str:
-    """Return the mark that was kept with a part, "" where there is none."""
+    """Return the mark that was stored with a part; "" if there is none."""
     try:
         with tag.open(encoding="ascii") as stream:
             return stream.read(MAX_MARK)
@@ -19,12 +19,12 @@ def known(tag: Path) -> str:
 
 
 def condition(tag: Path | None) -> dict[str, str]:
-    """Return the header by which a server sends the rest of that version alone, of another all (RFC 9110, If-Range)."""
+    """Return the header If-Range (RFC 9110): the server sends the rest of that version, or all of another one."""
     return {"if-range": known(tag)} if tag else {}
 
 
 def is_same(tag: Path | None, response: Any) -> bool:
-    """Tell whether a response goes on with the version of the tag; keep the mark of one that begins anew."""
+    """Tell whether a response continues the version of `tag`; store the mark of a response that starts from zero."""
     if tag is None:
         return True
     mark = _mark(response)
@@ -35,7 +35,7 @@ def is_same(tag: Path | None, response: Any) -> bool:
 
 
 def _mark(response: Any) -> str:
-    """Return a strong ETag, else the date of the last change; "" where the server tells neither."""
+    """Return a strong ETag, else the date of the last change; "" if the server sends neither."""
     found: str = response.headers.get("etag", "")
     if not found.startswith('"'):
         found = response.headers.get("last-modified", "")

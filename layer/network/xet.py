@@ -1,4 +1,4 @@
-"""Download a large file by Xet, the hub's storage in chunks, by huggingface_hub's own client, where both offer it."""
+"""Download a large file from Xet, the hub's chunked storage, with huggingface_hub's client, if both support it."""
 
 import sys
 from importlib.util import find_spec
@@ -11,9 +11,9 @@ LEAST_BYTES = 10 << 20  # a smaller file is not worth the questions
 
 
 def download(url: str, target: Path, size: int | None, headers: dict[str, str]) -> bool:
-    """Write the file at a URL to `target`, unchecked; False where Xet is not to be had, and HTTP has to do.
+    """Write the file at a URL to `target`, without checking it; return False if Xet is not available.
 
-    The token is sent to the hub alone, wherever the hub's answer would have it go.
+    The token is sent only to the hub, whatever address the hub's response names.
     """
     from huggingface_hub import constants
     from huggingface_hub.errors import HfHubHTTPError

@@ -1,6 +1,6 @@
-"""AWS's base images, pinned: which digest each tag is recorded with, and how a registry is asked for today's.
+"""AWS's base images, pinned by the digests that base_images.json records.
 
-The record is base_images.json. For a tag without one, packaging asks the registry, and pins what it has today.
+For a tag without a record, packaging asks the registry, and pins the digest that it has today.
 """
 
 import hashlib
@@ -78,7 +78,7 @@ def base(python: str, registry: str = f"https://{REGISTRY}") -> Base:
 def refresh(pythons: Iterable[str], registry: str = f"https://{REGISTRY}") -> list[str]:
     """Ask the registry for the digest of each image and record all of them; returns a line for each.
 
-    Raises PackageError where one cannot be had; the record then stays as it was.
+    Raises PackageError if one is not available; then the record is unchanged.
     """
     found = {tag(python): ask(registry, REPOSITORY, python) for python in pythons}
     before = _recorded()

@@ -1,6 +1,6 @@
-"""Bytecode for the zips: by the target's Python where this machine has it, else by Pyodide, the same CPython in Node.
+"""Compile bytecode for the zips: with the target's Python if this machine has it, else with Pyodide, CPython in Node.
 
-An image compiles for itself while it is built.
+An image compiles its own bytecode while it is built.
 """
 
 import subprocess
@@ -14,8 +14,8 @@ from layer.package import bytecode, interpreters, pyodide
 def compile_for(python: str, trees: Mapping[Path, str], cache: Path) -> str | None:
     """Compile each tree for the target's Python and for the place where Lambda will have it.
 
-    `cache` keeps Pyodide, if it is needed. Returns None, or, where nothing here compiles for that Python, why: then
-    there is no bytecode in the trees. Raises PackageError where an interpreter cannot write.
+    `cache` keeps Pyodide, if it is needed. Returns None; or the reason if nothing on this machine compiles for that
+    Python, and then the trees have no bytecode. Raises PackageError if an interpreter cannot write.
     """
     interpreter = interpreters.find(python)
     if interpreter is None:

@@ -1,4 +1,4 @@
-"""The digest of a tree: what names a handler or an image context, whatever the order in which a disk lists files.
+"""The digest of a directory tree, which identifies a handler or an image context.
 
 sha256 over one line for each file, sorted by its path as UTF-8: the path relative to the root's parent (so
 `handler/app.py`, with `/`), a NUL, the file's own sha256 as 64 hex digits, a newline. Modes and times do not count.

@@ -1,4 +1,4 @@
-"""Code of the user's own, packaged beside the handler: copied, checked by the handler itself, with what it requires."""
+"""Add the user's own code to a package: copy it, install its requirements, and have the handler check it."""
 
 import json
 import os
@@ -30,7 +30,7 @@ _PIN = re.compile(
 
 @dataclass(frozen=True)
 class Extension:
-    """What was added to a package: `contract` is its part of package.json, `wheels` what it requires, as installed."""
+    """What was added to a package: `contract` is its part of package.json, `wheels` are the installed requirements."""
 
     contract: dict[str, Any]
     wheels: list[dict[str, str]]

@@ -1,4 +1,4 @@
-"""What a function of the package is configured with: the same for whatever tool deploys it."""
+"""The configuration of a function that runs the package, the same for every tool that deploys it."""
 
 from typing import Any
 

@@ -1,7 +1,7 @@
-"""pip for a target, apart from what the machine's own settings would change of the result.
+"""Run pip for a target, without those of the machine's settings that would change the result.
 
-Of pip.conf and the `PIP_` variables there stays what says where packages are and how to reach it. All else (`user`,
-`prefix`, `constraint`, `no-binary`, `require-virtualenv`, ...) is the business of environments that people work in.
+From pip.conf and the `PIP_` variables, only the settings for where packages are and how to reach them are kept. Others
+(`user`, `prefix`, `constraint`, `no-binary`, `require-virtualenv`, ...) are meant for the user's own environments.
 """
 
 import ast
@@ -35,9 +35,9 @@ class PipError(PackageError):
 
 
 def install(arguments: Iterable[str], target: Target, index: str | None = None) -> None:
-    """Run `pip install` of wheels for the target, and of nothing that they name: the requirements are complete.
+    """Run `pip install` of wheels for the target, without their dependencies: the requirements are complete.
 
-    With `index`, packages come from there and from nowhere else. Raises PipError with what pip said.
+    With `index`, packages come only from there. Raises PipError with pip's output.
     """
     machine = MACHINE[target.architecture]
     command = [
@@ -95,7 +95,7 @@ def _settings() -> dict[str, str]:
 
 
 def _config(*arguments: str) -> str:
-    """Run `pip config`, with this machine's settings but for those that change what it prints."""
+    """Run `pip config` with this machine's settings, except for those that change its output."""
     # `pip config` has options of these names, too: `user = true` would make it list the user's file alone.
     plain = dict.fromkeys(("PIP_QUIET", "PIP_VERBOSE", "PIP_USER", "PIP_GLOBAL", "PIP_SITE"), "0")
     environ = {name: value for name, value in os.environ.items() if name not in ("PIP_PYTHON", *_OF_PYTHON)}

@@ -1,4 +1,4 @@
-"""`python -m layer package`: everything is made aside and checked, and only then put in place."""
+"""`python -m layer package`: build everything in a scratch directory, check it, and only then move it into place."""
 
 import os
 import tempfile
@@ -51,7 +51,7 @@ OUTPUTS = (sbom.NAME, search_image.SBOM, *CONTEXTS, *(path for _, path, _, _ in 
 
 @dataclass(frozen=True)
 class Packaged:
-    """What was made: `contract` as package.json has it, the size of each part, and what else is good to know."""
+    """A finished package: `contract` is package.json, `table` the sizes of its parts, `notes` further hints."""
 
     contract: dict[str, Any]
     table: list[str]
@@ -70,8 +70,8 @@ def package(
 
     `extras` are names of EXTRAS: packages that not every deployment needs; `own` is a directory with code of the
     user's own (docs/extending.md).
-    Raises PackageError, with the sizes where they are over a limit, or VerifyError where the bundle is not as it was
-    built; what was in `output` then stays as it was.
+    Raises PackageError, with the sizes if they are over a limit, or VerifyError if the bundle has changed since it was
+    built; then `output` is unchanged.
     """
     facts = check_files(bundle)
     with (
@@ -185,9 +185,9 @@ ARTIFACTS = {"image": _image, "layer": _layers}  # by package shape
 
 
 def _swap(staged: Path, output: Path) -> None:
-    """Replace the old artifacts. package.json goes first and comes last: without it there is no package.
+    """Replace the old artifacts. package.json is removed first and added last: without it, there is no package.
 
-    By renaming alone, so that there is none for no longer than that takes; the old ones are removed with `staged`.
+    Files are only renamed, so that this takes little time; the old ones are deleted with `staged`.
     """
     before = staged / "before"
     before.mkdir()

@@ -1,4 +1,4 @@
-"""Refuse to replace what is not a package of ours: `--output` may be a directory in which people have files."""
+"""Refuse to replace files that `package` did not write: `--output` may be a directory with the user's own files."""
 
 import zipfile
 from collections.abc import Collection, Mapping

@@ -1,4 +1,4 @@
-"""The runtime tree of a bundle's engines: wheels for the target, whatever machine packages it, trimmed."""
+"""Install the runtime of a bundle's engines: wheels for the target, on any machine, then trimmed."""
 
 import json
 import tempfile
@@ -32,10 +32,9 @@ class Installed:
 def install(engines: Iterable[str], target: Target, tree: Path, torch_index_url: str | None) -> Installed:
     """Install what the engines need at run time into `tree`, for the manifest's target, and trim it.
 
-    What decodes the target's `image_formats` is left in it.
-    Each package comes from one place: torch and torchvision from `torch_index_url` alone where it is given, all else
-    from the index that pip is set up with here; each only with a hash that is recorded. Raises PackageError where a
-    wheel cannot be had, is another one, or is torch with CUDA.
+    The decoders of the target's `image_formats` are kept. Each package comes from one place: torch and torchvision only
+    from `torch_index_url`, if that is given, all others from the index that pip is configured with. Raises PackageError
+    if a wheel is not available, has another hash than the recorded one, or is torch with CUDA.
     """
     pins = wheels.recorded(engines, target)
     of_torch = [wheel for wheel in pins if wheel.name in TORCH]
@@ -55,7 +54,7 @@ def install(engines: Iterable[str], target: Target, tree: Path, torch_index_url:
 
 
 def install_pins(pins: list[Wheel], target: Target, tree: Path, index: str | None) -> list[dict[str, str]]:
-    """Install these and no others, and return what pip reports of them. Raises PackageError."""
+    """Install exactly these wheels, and return pip's report of them. Raises PackageError."""
     if not pins:
         return []
     with tempfile.TemporaryDirectory(prefix="openclip-pins-") as scratch:

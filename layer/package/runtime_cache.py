@@ -1,4 +1,4 @@
-"""The runtime tree of the last time, where nothing has changed that it is made of: a second package takes seconds."""
+"""Keep the installed runtime tree, and use it again if its inputs have not changed: then packaging takes seconds."""
 
 import hashlib
 import json
@@ -26,11 +26,10 @@ def copy_into(
 
 
 def cached(engines: Iterable[str], target: Target, index: str | None, cache: Path) -> Path:
-    """Return the directory of `cache` with the engines' runtime: the one there if it is complete, else installed anew.
+    """Return the directory of `cache` with the engines' runtime; install it if it is missing or not complete.
 
-    In it are `tree`, its `sha256`, `wheels.json`: what was installed, and `trimmed.json`: how many files each rule of
-    the trimming took.
-    `index` is where torch's CPU builds are. Raises PackageError as the installation does.
+    It has `tree`, its `sha256`, `wheels.json` (the installed wheels) and `trimmed.json` (how many files each rule of
+    trim.toml removed). `index` is the index of torch's CPU builds. Raises PackageError as the installation does.
     """
     names = sorted(engines)
     stem = "-".join((*sorted({*names, *(target.image_formats or ())}), target.python, target.architecture))
@@ -52,7 +51,7 @@ def cached(engines: Iterable[str], target: Target, index: str | None, cache: Pat
 
 
 def _key(engines: list[str], target: Target, index: str | None) -> str:
-    """Digest what the tree depends on: every wheel, every trimming rule, where torch comes from, how pip is asked."""
+    """Return the digest of the tree's inputs: wheels, trimming rules, torch's index, and the code that installs."""
     known = engines, target.image_formats or (), wheels.recorded(engines, target), index
     digest = hashlib.sha256(repr(known).encode())
     for path in (trim.RULES, *(Path(str(module.__file__)) for module in (trim, shared_objects, runtime, pip))):

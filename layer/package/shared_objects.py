@@ -1,7 +1,7 @@
-"""Take out of shared objects what is never mapped into memory: symbols for debuggers, and gaps between segments.
+"""Remove from shared objects what is never mapped into memory: symbols for debuggers, and gaps between segments.
 
-As `strip --strip-unneeded` does, for any processor on any machine: the loader reads the program headers and what they
-name (man 5 elf), and nothing else of a file.
+This does the same as `strip --strip-unneeded`, for every processor on every machine. The loader reads only the program
+headers and the segments that they list (man 5 elf).
 """
 
 import shutil
@@ -30,7 +30,7 @@ class Segment(NamedTuple):
 
 
 def shrink(tree: Path) -> int:
-    """Write each shared object below `tree` anew without what is never mapped; returns the bytes that are saved."""
+    """Rewrite each shared object below `tree` without what is never mapped; returns the number of bytes saved."""
     saved = 0
     for path in sorted(tree.rglob("*.so*")):
         if path.is_symlink() or not path.is_file():
@@ -47,9 +47,9 @@ def shrink(tree: Path) -> int:
 
 
 def mapped_only(data: bytes) -> bytes:
-    """Return a shared object with its mapped segments alone, each as near to the one before as pages allow.
+    """Return a shared object with only its mapped segments, each as close to the one before as page alignment allows.
 
-    What is none, or is laid out in a way that is not understood here, is returned as it is.
+    Any other file, or one with an unknown layout, is returned unchanged.
     """
     if not data.startswith(MAGIC) or len(data) < HEADER.size:
         return data
@@ -77,7 +77,7 @@ def mapped_only(data: bytes) -> bytes:
 
 
 def _places(segments: list[Segment], page: int | None, length: int) -> list[tuple[Segment, int]] | None:
-    """Return each mapped segment with its new place; None where these are not laid out as usual."""
+    """Return each mapped segment with its new place; None for an unknown layout."""
     loads = sorted((one for one in segments if one.type == LOAD and one.size), key=lambda one: one.offset)
     if page is None or not loads or loads[0].offset != 0 or loads[0].size < HEADER.size:
         return None
@@ -92,7 +92,7 @@ def _places(segments: list[Segment], page: int | None, length: int) -> list[tupl
 
 
 def _moved(offset: int, size: int, moved: list[tuple[Segment, int]]) -> int | None:
-    """Return where a part of the file went; None for one that is in no mapped segment."""
+    """Return the new place of a part of the file; None if it is in no mapped segment."""
     for segment, place in moved:
         if segment.offset <= offset and offset + size <= segment.offset + segment.size:
             return place + offset - segment.offset

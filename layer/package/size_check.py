@@ -1,4 +1,4 @@
-"""Hold a package to Lambda's limits before any of it is written, and say what would fit."""
+"""Compare a package with Lambda's limits before any of it is written, and say what would fit."""
 
 from collections.abc import Iterator, Mapping
 
@@ -47,7 +47,7 @@ def _left(room: int) -> str:
 
 
 def refuse_beforehand(facts: Manifest, layers: int) -> None:
-    """Raise PackageError where the models alone, or the code alone, are over the limit: nothing is installed for it.
+    """Raise PackageError if the models alone, or the code alone, are over the limit; called before the installation.
 
     The code's sizes are those that the tests measured of the engines.
     """
@@ -71,7 +71,7 @@ def size_table(facts: Manifest, sizes: Mapping[str, int], decoders: Mapping[str,
 
 
 def notes(facts: Manifest, zips: Mapping[str, int], uncompiled: str | None) -> Iterator[str]:
-    """Yield what is no error, and good to know: of uploads, of /tmp, and `uncompiled`: why there is no bytecode."""
+    """Yield notes that are no errors: on uploads, on /tmp, and `uncompiled`, the reason why there is no bytecode."""
     target = facts.target
     for name, size in zips.items():
         if size > lambda_limits.DIRECT_UPLOAD_BYTES:

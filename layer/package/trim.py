@@ -1,4 +1,4 @@
-"""Take out of a runtime tree what never runs in Lambda, by the list in trim.toml, which gives each line its reason."""
+"""Remove from a runtime tree what never runs in Lambda, by the patterns of trim.toml, each with its reason."""
 
 import shutil
 import tomllib
@@ -9,9 +9,9 @@ RULES = Path(__file__).with_name("trim.toml")
 
 
 def trim(tree: Path, image_formats: Collection[str] = ()) -> dict[str, int]:
-    """Delete what the rules match; returns how many files went by each rule.
+    """Delete the files that the rules match; returns how many files each rule removed.
 
-    A rule that matches nothing is of another engine's packages.
+    A rule that matches nothing belongs to another engine's packages.
     """
     found = rules(image_formats, {path.name for path in tree.iterdir()})
     return {pattern: sum(_delete(path) for path in sorted(tree.glob(pattern))) for pattern in found}
@@ -20,7 +20,7 @@ def trim(tree: Path, image_formats: Collection[str] = ()) -> dict[str, int]:
 def rules(image_formats: Collection[str] = (), packages: Collection[str] = ()) -> dict[str, str]:
     """Return each pattern (of pathlib, relative to the tree) with the reason why what it matches never runs.
 
-    What decodes one of `image_formats` is left out, and what one of `packages` imports (`needed_by`): it does run.
+    Patterns for decoders of `image_formats`, and for files that one of `packages` imports (`needed_by`), are left out.
     """
     listed = tomllib.loads(RULES.read_text(encoding="utf-8"))["rule"]
     return {

@@ -22,7 +22,7 @@ _PIN = re.compile(r"(?P<name>[A-Za-z0-9_.-]+)==(?P<version>\S+)(?P<hashes>( --ha
 
 @dataclass(frozen=True)
 class Wheel:
-    """One pin. There are several hashes where an index has a build that another has not."""
+    """One pin. It has several hashes if indexes have different builds of it."""
 
     name: str
     version: str
@@ -35,14 +35,14 @@ class Wheel:
 
 
 def needed(models: Sequence[ModelEntry]) -> set[str]:
-    """Name what models take at run time: their engines, and transformers where open_clip reads a part of one by it."""
+    """Return the packages' names for these models: their engines, and transformers if open_clip needs it for one."""
     by_open_clip = [model for model in models if ENGINES[model.engine].ships_checkpoint]
     of_open_clip = {TRANSFORMERS for model in by_open_clip if _needs_transformers(model)}
     return {model.engine for model in models} | of_open_clip
 
 
 def _needs_transformers(model: ModelEntry) -> bool:
-    """Tell what the handler tells of it (handler/engines/import_open_clip.py): 121 MB are for these alone."""
+    """Decide as the handler does (handler/engines/import_open_clip.py); transformers takes 121 MB."""
     return model.tokenizer.kind != "simple" or any("text_config" in source.roles for source in model.sources)
 
 
@@ -52,7 +52,7 @@ def path(engine: str, target: Target) -> Path:
 
 
 def recorded(engines: Iterable[str], target: Target) -> list[Wheel]:
-    """Return what the engines need, each package once. Raises PackageError where nothing is recorded for the target."""
+    """Return the wheels that the engines need, each package once. Raises PackageError if the target has no record."""
     wheels: dict[str, Wheel] = {}
     for engine in sorted(engines):
         place = path(engine, target)

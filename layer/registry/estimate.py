@@ -1,4 +1,4 @@
-"""Say what a model will take before it is built: its parameters, counted on the meta device, in its engine's form."""
+"""Estimate the size of a model before it is built: its parameters, counted on the meta device, in its engine's form."""
 
 import json
 from collections.abc import Mapping, Sequence

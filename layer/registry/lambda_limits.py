@@ -1,4 +1,4 @@
-"""AWS Lambda's limits ("Lambda quotas" in AWS's documentation), and what of them is left for models."""
+"""AWS Lambda's limits ("Lambda quotas" in AWS's documentation), and the room that they leave for models."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ BASE_IMAGE_BYTES = 700_000_000  # allowed for AWS's Python base image, which the
 
 @dataclass(frozen=True)
 class Shape:
-    """One package shape. `room` is what Lambda takes of code and models together, unzipped, `of` whom it says so."""
+    """A package shape. `room` is what Lambda allows for code and models, in bytes, unzipped; `of` names the limit."""
 
     room: int
     of: str

@@ -1,8 +1,8 @@
-"""Which memory setting a bundle's function gets unless told: of a sweep that was measured, or by a rule from it.
+"""The default memory setting of a bundle's function: from a measured sweep, or by a rule that was derived from it.
 
-`python -m benchmarks.memory` writes memory_settings.json; docs/cost.md has the same figures as tables. A function's
-share of processors grows with its memory, and so does its price. So up to one vCPU more memory is faster at the same
-price, and beyond it a request is seldom faster by as much as it is dearer.
+`python -m benchmarks.memory` writes memory_settings.json; docs/cost.md has the same figures as tables. Both a
+function's share of processors and its price grow with its memory. So up to one vCPU, more memory is faster at the same
+price; beyond it, the time of a request seldom falls as much as its price rises.
 """
 
 import functools
@@ -55,8 +55,8 @@ def of_bundle(facts: Manifest) -> Choice:
 def choose(warm: Mapping[str, Mapping[str, float]], peak: int) -> Choice:
     """Choose among measured settings: `warm` is seconds by workload and setting, `peak` bytes at the peak.
 
-    A setting counts that holds the peak and was measured for all workloads, which weigh the same. Raises ValueError
-    where there is none.
+    Only settings that hold the peak, and that were measured for all workloads, are considered; the workloads have equal
+    weight. Raises ValueError if there is no such setting.
     """
     counted = [mb for mb in _common(warm) if mb >= least(peak)]
     if not counted:
@@ -82,7 +82,7 @@ def least(peak: int) -> int:
 
 
 def _by_rule(models: Sequence[ModelName], files: Sequence[BundleFile]) -> Choice:
-    """Return one vCPU, or what the peak needs, estimated from the files' bytes as those of measured models."""
+    """Return one vCPU, or more if the peak needs it; the peak is estimated from file sizes, by the measured models."""
     factor = max(_bytes_to_peak(model) for model in models)
     peak = round(BASE_MEMORY * 1e6 + factor * sum(file.size for file in files))
     setting = min(MAX_MEMORY, max(MB_PER_VCPU, least(peak)))

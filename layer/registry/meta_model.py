@@ -19,8 +19,8 @@ _NAME = "on-meta"  # in open_clip's registry for so long
 def create(config: Mapping[str, Any], towers: Mapping[str, Any]) -> Any:
     """Return open_clip's model of a config (`model_cfg`), whose tensors have no values.
 
-    `towers` are transformers' configs of text towers by repository. Raises CheckpointError where open_clip cannot
-    make such a model.
+    `towers` are transformers' configs of text towers by repository. Raises CheckpointError if open_clip cannot create
+    such a model.
     """
     with ExitStack() as stack:
         stack.enter_context(patch.dict("open_clip.factory._MODEL_CONFIGS", {_NAME: config}))

@@ -1,4 +1,4 @@
-"""Count what open_clip's models are made of, on torch's meta device: nothing is downloaded, nothing is allocated.
+"""Count the parameters of open_clip's models on torch's meta device: nothing is downloaded, nothing is allocated.
 
 `python -m layer.registry.parameter_count` writes registry.json, which `python -m layer models` reads without torch.
 """
@@ -79,7 +79,7 @@ def _weights(model: nn.Module) -> Iterator[tuple[str, torch.Tensor, int]]:
 
 
 def _in_8_bits(module: nn.Module, name: str, tensor: torch.Tensor) -> int:
-    """Bytes of a weight: a matrix multiplied per token has scales and nodes beside it, a token table scales alone."""
+    """Return the bytes of a weight, with the scales and nodes of its per-token product, or a token table's scales."""
     if isinstance(module, nn.Conv2d) and name == "weight" and cuts_patches(module):
         tensor = tensor.flatten(1)  # the export makes a product of it
     if tensor.ndim == 2 and (isinstance(module, nn.Linear | nn.Conv2d) or name in IN_MATRICES):

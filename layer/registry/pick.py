@@ -1,4 +1,4 @@
-"""A short list of models for what somebody needs, the best first, each with the reasons."""
+"""Choose a short list of models for a user's needs, the best first, each with the reasons."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -57,12 +57,11 @@ class Picked:
 
 
 def pick(need: Need, licenses: Callable[[Sequence[str]], dict[str, Any]]) -> Picked:
-    """Return the models that nothing beats: of those that do, none is both cheaper and better.
+    """Return the suitable models for which no other suitable model is both cheaper and better.
 
-    Better is a higher accuracy on ImageNet; for other languages than English, a higher recall in them, if one is
-    published.
-    Where that leaves room, models follow of which nothing is published, the smallest first, unless an accuracy or a
-    cost is asked for. `licenses` asks the hub what it states of repositories; it is called only for `need.licenses`.
+    Better means a higher accuracy on ImageNet; for other languages than English, a higher recall in them, if it is
+    published. If the list is not full, models without published figures follow, the smallest first, unless an accuracy
+    or a cost is asked for. `licenses` asks the hub for licenses of repositories; it is called only for `need.licenses`.
     """
     engine = fastest(need.architecture, need.package or "image")
     every = [
@@ -86,7 +85,7 @@ def pick(need: Need, licenses: Callable[[Sequence[str]], dict[str, Any]]) -> Pic
 
 
 def languages_of(pair: table.Pair) -> str | None:
-    """Say what a multilingual text tower is; None of one that reads English."""
+    """Describe a multilingual text tower; None for an English one."""
     names = " ".join((pair.name, *pair.text))
     return next((about for mark, about in MULTILINGUAL.items() if mark in names), None)
 
@@ -96,7 +95,7 @@ def _reads(pair: table.Pair, languages: Sequence[str]) -> bool:
 
 
 def _recall(pair: table.Pair, need: Need) -> float | None:
-    """Return the recall in the languages; English alone is ranked by ImageNet, of which far more is published."""
+    """Return the recall in the languages; None for English only, which is ranked by ImageNet: more models have that."""
     return None if set(need.languages) <= {"en"} else recall(pair.name, pair.pretrained, need.languages)
 
 
@@ -114,7 +113,7 @@ def _cost(pair: table.Pair, engine: str) -> Cost | None:
 
 
 def _score(one: Choice, by_recall: bool) -> float:
-    """Return what models are ranked by, 0 where it is not published."""
+    """Return the figure by which models are ranked; 0 if it is not published."""
     if by_recall:
         return one.recall or 0.0
     return one.accuracy.imagenet if one.accuracy else 0.0
@@ -125,7 +124,7 @@ def _dollars(one: Choice) -> float:
 
 
 def _licensed(need: Need, listed: Sequence[Choice], ask: Callable[[Sequence[str]], dict[str, Any]]) -> list[Choice]:
-    """Keep those of which the hub states one of the licenses; it is asked of ASKED repositories at most."""
+    """Keep the models for which the hub states one of the licenses; it is asked for at most ASKED repositories."""
     repositories = list(dict.fromkeys(str(one.pair.weights) for one in listed))[:ASKED]
     stated = {repository: str(license) for repository, license in ask(repositories).items()} if repositories else {}
     found = [replace(one, license=stated.get(str(one.pair.weights))) for one in listed]

@@ -1,4 +1,4 @@
-"""What open_clip has published of its models: figures alone, copied from its own tables.
+"""The figures that open_clip has published about its models, copied from its tables.
 
 https://github.com/mlfoundations/open_clip at commit f862f86cd92123615a8695ce8bcb6ecc066af452: docs/openclip_results.csv
 (zero-shot accuracy on ImageNet, and the mean over 38 data sets) is published.csv, docs/model_profile.csv (billions of
@@ -27,7 +27,7 @@ class Accuracy:
 
 
 def accuracy(name: str, pretrained: str) -> Accuracy | None:
-    """Return what is published of a pair; of the same weights under open_clip's other name where that has none."""
+    """Return the published accuracy of a pair, or of the same weights under open_clip's other name; None if unknown."""
     return _accuracies().get((name, pretrained)) or _accuracies().get((_plain(name), pretrained))
 
 

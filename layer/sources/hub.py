@@ -1,4 +1,4 @@
-"""What the hub says of a repository: its commit, its license, its files. Nothing of it is believed unchecked."""
+"""Ask the hub about a repository: its commit, its license, its files. Every value is checked before it is used."""
 
 import threading
 from collections.abc import Mapping
@@ -55,7 +55,7 @@ def repository(repo: str, revision: str | None) -> Repository:
 
 
 def file_url(repo: str, commit: str, name: str) -> str:
-    """Return the address of a file at a commit. Raises ValueError for what cannot be part of one."""
+    """Return the URL of a file at a commit. Raises ValueError for a name or a commit that is not valid."""
     file = quote(validate.file_name(name))
     return f"{environment.endpoint()}/{validate.repository(repo)}/resolve/{validate.commit(commit)}/{file}"
 

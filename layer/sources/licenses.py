@@ -12,9 +12,9 @@ UNKNOWN = "not known: "  # and then the reason, in the place of a license that t
 
 
 def stated(repos: Collection[str], known: Mapping[str, str]) -> dict[str, str]:
-    """Ask the hub for the license of each repository; where it cannot say, the reason stands in its place.
+    """Return the license of each repository, as the hub states it; if the hub does not answer, the reason instead.
 
-    `known` are those that prepared sources state: of them the hub is not asked.
+    `known` are licenses that prepared sources state: for these the hub is not asked.
     """
     asked = [repo for repo in repos if repo not in known]
     with ThreadPoolExecutor(WORKERS) as pool, bar("asking the hub", len(asked), unit="answer") as shown:

@@ -76,7 +76,7 @@ def fetch_again(models: Sequence[ModelSpec], cache: Path) -> None:
 
 
 def refuse_missing(model: ModelSpec) -> None:
-    """Raise CheckpointError where the model's checkpoint is a path that leads to no file and no directory."""
+    """Raise CheckpointError if the model's checkpoint is a path, and there is no file or directory."""
     path = Path(str(model.checkpoint))
     if model.checkpoint and not is_address(model.checkpoint) and not (path.is_file() or path.is_dir()):
         raise CheckpointError(f"{path}, the checkpoint of {model.id}, is not there: paths are relative to models.toml")
@@ -164,7 +164,7 @@ def _text_files(config: dict[str, Any], directory: Path, repo: str) -> Iterator[
 
 
 def _refuse_damaged(found: Mapping[str, Path], key: str, there: Path) -> None:
-    """Raise CheckpointError for files of which a library would say something else: half a file, half a tokenizer."""
+    """Raise CheckpointError for incomplete files or tokenizers: the errors of libraries would be misleading."""
     for path in found.values():
         if problem := damage.broken(path):
             raise CheckpointError(f"{problem.where}: {problem.what}; {problem.fix}")
@@ -197,7 +197,7 @@ def _write(folder: Path, weights: Path, config: dict[str, Any], files: dict[str,
 
 
 def _state(source: Path) -> dict[str, Tensor]:
-    """Open a checkpoint, and take off what a training run puts around the names of a model's tensors."""
+    """Open a checkpoint, and remove the prefixes that training adds to the names of tensors."""
     tensors = open_tensors(source)
     named = {key: ".".join(part for part in key.split(".") if part != "_orig_mod") for key in tensors}
     while all(name.split(".")[0] in _WRAPPERS and "." in name for name in named.values()):

@@ -48,7 +48,7 @@ def lock_path(spec: Path) -> Path:
 
 
 def read(path: Path) -> Lock:
-    """Read a lock; one that is not there is empty. Raises LockError where it cannot be understood."""
+    """Read a lock; a missing one is empty. Raises LockError if it is damaged."""
     try:
         data = json.loads(text_file.read(path))
         if data["version"] != VERSION:
@@ -63,7 +63,7 @@ def read(path: Path) -> Lock:
 
 
 def check_writable(path: Path | None, pins: Lock, models: Iterable[str]) -> None:
-    """Raise LockError where a lock that lacks a model cannot be written: told before anything is downloaded."""
+    """Raise LockError if the lock lacks a model and cannot be written; called before anything is downloaded."""
     if path is None or all(model in pins for model in models):
         return
     with _explained(path):
@@ -73,9 +73,9 @@ def check_writable(path: Path | None, pins: Lock, models: Iterable[str]) -> None
 
 
 def write(path: Path, lock: Lock) -> None:
-    """Write a lock, one line a file so that a diff reads well; aside first, and only where it says something new.
+    """Write a lock if it has changed, with one line for each file, so that a diff is readable.
 
-    Raises LockError where that cannot be.
+    It is written under another name first, then renamed. Raises LockError if it cannot be written.
     """
     models = {model: [_json(source) for source in lock[model]] for model in sorted(lock)}
     text = json.dumps({"version": VERSION, "models": models}, indent=1, ensure_ascii=False) + "\n"
@@ -104,7 +104,7 @@ def _explained(path: Path) -> Iterator[None]:
 
 
 def changes(old: Lock, new: Lock) -> Iterator[str]:
-    """Say what differs, a line for each repository and file."""
+    """Return the differences between two locks, a line for each repository and file."""
     for model in sorted({*old, *new}):
         before = {source.repo: source for source in old.get(model, ())}
         after = {source.repo: source for source in new.get(model, ())}
@@ -135,7 +135,7 @@ def _json(source: LockedSource) -> dict[str, object]:
 
 
 def _source(data: Mapping[str, Any]) -> LockedSource:
-    """Read a source; what will be part of a path or a URL is checked. Raises ValueError, KeyError, TypeError."""
+    """Read a source, and validate what becomes part of a path or a URL. Raises ValueError, KeyError, TypeError."""
     files = {validate.file_name(name): _file(line) for name, line in dict(data["files"]).items()}
     if len({name.lower() for name in files}) < len(files):
         raise ValueError("two files have names that differ in case alone")

@@ -1,6 +1,6 @@
-"""The files that a model of the user's own is made of: where each lies, told without reading the weights.
+"""Find the files of a model of the user's own, without reading the weights.
 
-A build asks for them before it takes a finished model, so that one of them that was edited is noticed.
+A build compares them before it uses a finished model, so that an edited file is noticed.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ TEXT_KEYS = {"hf_tokenizer_name": TOKENIZER_FILES, "hf_model_name": ("config.jso
 
 
 def is_address(checkpoint: str) -> bool:
-    """Tell whether a checkpoint is fetched."""
+    """Tell whether a checkpoint is a URL, which is downloaded."""
     return "://" in checkpoint
 
 
@@ -40,17 +40,17 @@ def read(model: ModelSpec) -> list[Path]:
 
 
 def _weights(given: Path) -> tuple[list[Path], Path]:
-    """Return what may be the weights, and the directory that they are in."""
+    """Return the files that may be the weights, and the directory that they are in."""
     return (sorted(given.iterdir()), given) if given.is_dir() else ([given], given.parent)
 
 
 def config_file(model: ModelSpec, folder: Path) -> Path:
-    """Return where the config of a model lies that is no pair of the registry: as it is named, else by its weights."""
+    """Return the path of a config that is not a pair of the registry: that in models.toml, or beside the weights."""
     return Path(model.config) if model.config else folder / CONFIG_FILE
 
 
 def place(directory: Path, name: str) -> Path:
-    """Say where a config's tokenizer lies: in a directory that it names, or beside it. It may not lead out of there."""
+    """Return the directory of a config's tokenizer: one that it names, or its own. It may not lead out of that."""
     if not looks_like_a_path(name) and "/" not in name:
         return directory / name if (directory / name).is_dir() else directory
     named = (directory / name).resolve()
@@ -59,7 +59,7 @@ def place(directory: Path, name: str) -> Path:
 
 
 def _named(config: Path) -> Iterator[str]:
-    """Yield what a config names of its text side; what is wrong with the config, a build says."""
+    """Yield the text-side names of a config; a config that cannot be read yields none, and the build reports it."""
     try:
         found = read_json(config, CheckpointError) if config.is_file() else None
     except CheckpointError:

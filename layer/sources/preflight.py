@@ -19,9 +19,9 @@ def ask_hub(
     prepared: Prepared,
     weights_of: Callable[[str, str | None], str | None],
 ) -> None:
-    """Ask the hub what will be asked of it first, if anything will: not where there are prepared sources, or offline.
+    """Send the hub the first question of a build, if there will be one; not with prepared sources, and not offline.
 
-    `weights_of` gives the repository of a registry pair's weights, None where it has none. Raises FetchError.
+    `weights_of` returns the repository of a registry pair's weights, None if it has none. Raises FetchError.
     """
     for model in [] if prepared or environment.offline() else models:
         repo = _repository(model, weights_of)
@@ -30,7 +30,7 @@ def ask_hub(
 
 
 def _repository(model: ModelSpec, weights_of: Callable[[str, str | None], str | None]) -> str | None:
-    """Return the repository of a model's weights; None where it has none, or where open_clip has to be asked."""
+    """Return the repository of a model's weights; None if it has none, or if only open_clip could say it."""
     if model.checkpoint:
         return None
     if model.name.startswith("hf-hub:"):

@@ -1,4 +1,4 @@
-"""What is wrong with a single file of a source, whatever else is there: it is not the file, or not all of it."""
+"""Find damage in a single file of a source: a link, a pointer or a web page in its place, or only a part of it."""
 
 import json
 import re
@@ -15,7 +15,7 @@ MAX_LINK = 300  # bytes
 
 
 def broken(path: Path) -> Finding | None:
-    """Tell where something has a file's name and is not the file. None also where nothing has the name."""
+    """Return a finding if something else is in the place of a file; None if it is the file, or if nothing is there."""
     try:
         if path.is_symlink() and not path.exists():
             return Finding("dangling-link", str(path), str(path.readlink()))
@@ -36,7 +36,7 @@ def broken(path: Path) -> Finding | None:
 
 
 def unreadable(path: Path) -> str | None:
-    """Tell why a file that nothing vouches for cannot be read to its end: weights by their header, a text as JSON."""
+    """Say why a file without a known hash is incomplete: weights are checked by their header, texts as JSON."""
     try:
         if path.name.endswith(WEIGHTS):
             open_tensors(path)

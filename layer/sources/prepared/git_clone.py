@@ -1,4 +1,4 @@
-"""What a git clone knows of its files: the commit that is checked out, and the hashes in its index."""
+"""Read a git clone: the commit that is checked out, and the hashes in its index."""
 
 import re
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ _FIXED = 62  # bytes of an entry before its name, in versions 2 and 3
 
 
 def commit(folder: Path) -> str | None:
-    """Return the commit of HEAD, None where it cannot be read."""
+    """Return the commit of HEAD; None if it cannot be read."""
     git = folder / ".git"
     head = _text(git / "HEAD")
     if head.startswith("ref: "):
@@ -25,7 +25,7 @@ def commit(folder: Path) -> str | None:
 
 
 def is_at(folder: Path, name: str) -> bool | None:
-    """Tell whether a branch or a tag is what is checked out, None where the clone's references do not say it."""
+    """Tell whether a branch or a tag is checked out; None if the clone's references do not show it."""
     git, at = folder / ".git", commit(folder)
     if at is None or ".." in name.split("/"):
         return None
@@ -51,7 +51,7 @@ def files(folder: Path) -> dict[str, Expected]:
 
 
 def _entries(data: bytes) -> Iterator[tuple[str, str]]:
-    """Read git's index, versions 2 and 3 (gitformat-index); version 4 compresses names, and is left alone."""
+    """Read git's index, versions 2 and 3 (gitformat-index). Version 4, which compresses names, is not supported."""
     if data[:4] != b"DIRC" or int.from_bytes(data[4:8]) not in (2, 3):
         return
     at = 12

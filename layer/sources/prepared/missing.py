@@ -1,4 +1,4 @@
-"""All that prepared sources lack, of all models, told at once: where the hub cannot be asked for it."""
+"""Report everything that prepared sources lack, for all models at once, if the hub cannot be asked for it."""
 
 import os
 import shlex
@@ -55,7 +55,7 @@ class _Search:
         self.first: tuple[str, str | None] | None = None
 
     def model(self, model: ModelSpec) -> None:
-        """Look for everything that a model needs; what its config names is known only where the config is."""
+        """Look for everything that a model needs; the text side is known only if its config is there."""
         if model.checkpoint:
             for need in resolve.limited(self._of_own(model), self.roles):
                 self._look(model, need, None)
@@ -66,7 +66,7 @@ class _Search:
             self._look(model, need, model.revision if need.repo == weights.repo else None)
 
     def _texts(self, model: ModelSpec, repo: str, has_config: bool) -> Sequence[Need]:
-        """Say what the text side needs: by the config, even one in a broken place, else by the registry."""
+        """Return what the text side needs: by the config, even in an incomplete snapshot, else by the registry."""
         if not has_config:
             return resolve.text_needs(resolve.model_config(model, None))
         folder = self._folder(model, Need(repo, ("config",)), model.revision)
@@ -109,7 +109,7 @@ class _Search:
 
 
 def _once(found: Iterable[Finding]) -> list[Finding]:
-    """Leave out that a config cannot be read where it is said what is wrong with the file."""
+    """Leave out findings that a config cannot be read, if another finding says what is wrong with the file."""
     told = {finding.where for finding in found if finding.code != "unreadable"}
     return [finding for finding in found if finding.code != "unreadable" or finding.where not in told]
 
