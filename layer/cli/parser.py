@@ -11,6 +11,7 @@ from layer.cli.printer import BUNDLE as BUNDLE
 from layer.cli.printer import CACHE as CACHE
 from layer.cli.printer import printer as _printer
 from layer.errors import BuildError, SourceError, SpecError
+from layer.package import EXTRAS
 from layer.spec import DEFAULT_SPEC, read_spec
 
 OWN = "a directory with code of your own: routes, authentication, preprocessing, metrics (docs/extending.md)"
@@ -77,7 +78,7 @@ def _add_package(commands: "argparse._SubParsersAction[Parser]") -> None:
         dest="extras",
         action="append",
         default=[],
-        choices=("batch", "search"),
+        choices=EXTRAS,
         help="batch: what writes a batch's results, 35 MB more; search: a second image, of the search function",
     )
     package.add_argument("--extensions", type=Path, metavar="HANDLER_EXT", help=OWN)

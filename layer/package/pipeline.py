@@ -43,8 +43,7 @@ ZIPS = (  # role in package.json, file, directory in it, tree
     ("dependencies", "layer-deps.zip", "python", "dependencies"),
 )
 BESIDE = {"function": (extension.NAME,)}  # directories that a zip may have, too
-# Each with its pins in requirements/<name>.txt, as are some of layer/naming/image_formats.py.
-EXTRAS = ("batch", search_image.EXTRA)
+
 CONTEXTS = ("image", search_image.CONTEXT)  # directories that Docker builds
 OUTPUTS = (sbom.NAME, search_image.SBOM, *CONTEXTS, *(path for _, path, _, _ in ZIPS))
 
@@ -68,8 +67,7 @@ def package(
 ) -> Packaged:
     """Package a bundle in the shape that its manifest names, into `output`; `cache` keeps what was installed.
 
-    `extras` are names of EXTRAS: packages that not every deployment needs; `own` is a directory with code of the
-    user's own (docs/extending.md).
+    `extras` are some of `layer.package.EXTRAS`; `own` is a directory with code of the user's own (docs/extending.md).
     Raises PackageError, with the sizes if they are over a limit, or VerifyError if the bundle has changed since it was
     built; then `output` is unchanged.
     """

@@ -1,6 +1,6 @@
-"""The search function's image: the same bundle and engine, with the index's packages and all of the handler.
+"""The search function's image: the same bundle and engine, with the packages of the index and all of the handler.
 
-It is an image whatever the shape of the package beside it: LanceDB and pyarrow alone are over what layers may take.
+It is an image even if the main package is layers: LanceDB and pyarrow alone are larger than layers may be.
 """
 
 from collections.abc import Collection
@@ -19,13 +19,13 @@ CONTEXT = "search-image"
 SBOM = "search-sbom.cdx.json"
 NOT_SHIPPED = ("serve",)  # of handler/
 COMMAND = "handler.search.app.lambda_handler"
-# What an index is made of has to be there, too: with these two LanceDB writes, and Parquet is read.
+# The packages of the index are checked, too: LanceDB writes it, and pyarrow reads Parquet files.
 CHECK = f"{image.CHECK} && python3 -B -c 'import lancedb, pyarrow.parquet, handler.search.app'"
 
 
 @dataclass(frozen=True)
 class Sources:
-    """What goes in: the bundle, all of the handler, the engines' names, where packages come from and are kept."""
+    """The inputs of the image: bundle, handler, names of engines, torch's index, and the cache of packages."""
 
     bundle: Path
     facts: Manifest

@@ -23,8 +23,7 @@ from layer.bundle import manifest as layer_manifest
 from layer.doctor.checks import environment as doctor
 from layer.export import bounds as gate_bounds
 from layer.naming import image_formats
-from layer.package import digest, pipeline, wheels
-from layer.package.pipeline import EXTRAS
+from layer.package import EXTRAS, digest, pipeline, wheels
 from layer.registry import lambda_limits
 from layer.spec import CHOICES, Target
 from tests import bounds
