@@ -1,6 +1,7 @@
-"""ftfy, with each step of its search for mojibake counted before it is made. Imported late, it takes 40 ms.
+"""Count each step of ftfy's search for mojibake before it is made. Imported late: it takes 40 ms.
 
-One step costs what the text's length says, but their number does not: some texts are decoded a few characters a step.
+The cost of a step depends on the text's length, but the number of steps does not: in some texts, each step decodes only
+a few characters.
 """
 
 import re
@@ -17,10 +18,11 @@ if TYPE_CHECKING:
 ftfy = import_ftfy()
 is_bad = ftfy.badness.is_bad
 
-TRY = 50  # characters: what finding the right encoding costs beside the length of the text ...
-VAIN = 100  # ... and trying the rarer ones too, or all of them where none is right ...
-SEARCH = 2  # ... with so many times the length of the text
-LOOK = 5  # characters: what it costs to see that a text has no mojibake
+# Costs, in characters:
+TRY = 50  # finding the right encoding, in addition to the length of the text
+VAIN = 100  # trying rarer encodings, or all of them if none is right, in addition to SEARCH times the length
+SEARCH = 2
+LOOK = 5  # seeing that a text has no mojibake
 
 _BAD_START = re.compile("^[ÃÂ] ", re.MULTILINE)  # the one rule of `is_bad` that depends on where a line begins
 _FIRST_TRIED = ("latin-1", "sloppy-windows-1252")
@@ -32,7 +34,7 @@ _step = ftfy._fix_encoding_one_step_and_explain
 
 @contextmanager
 def counted(spend: Callable[[int], None]) -> "Iterator[None]":
-    """Tell `spend` the characters of each step that is made inside, before it is made; it raises to stop them."""
+    """Within this block, call `spend` with the cost of each step before it is made; it may raise to stop."""
     token = _spend.set(spend)
     try:
         yield
@@ -41,7 +43,7 @@ def counted(spend: Callable[[int], None]) -> "Iterator[None]":
 
 
 def fix_encoding(text: str) -> str:
-    """Do what `ftfy.fix_encoding` does, without the two objects of settings that it makes for each line."""
+    """Do what `ftfy.fix_encoding` does, without creating two settings objects for each line."""
     before = None
     while text != before:
         before, text = text, _counted_step(text, _CONFIG).text
@@ -49,7 +51,7 @@ def fix_encoding(text: str) -> str:
 
 
 def may_be_mojibake(text: str) -> bool:
-    """Tell whether any line of the text may look like mojibake to ftfy, which looks at each by itself."""
+    """Tell whether any line of the text may look like mojibake to ftfy, which judges each line by itself."""
     return not text.isascii() and (is_bad(text) or bool(_BAD_START.search(text)))
 
 

@@ -1,10 +1,10 @@
-"""Import open_clip without what no request reaches, also beside a torchvision that was built for another torch.
+"""Import open_clip without parts that no request needs, and also with a torchvision that was built for another torch.
 
-Two thirds of its import is for others: torch's compiler, which decorators of timm and torchvision bring although
-nothing is compiled, and transformers, which only some text towers and tokenizers need. Such a torchvision dies at
-import for want of its own operators. open_clip uses its transforms only, so the operators' names are declared, without
-an implementation, and only where the binary did not load. (`layer/openclip.py` does the same with the compiler and
-torchvision for the builder: the two packages share no code.)
+Two thirds of the import time are for torch's compiler, which decorators of timm and torchvision import although nothing
+is compiled, and for transformers, which only some text towers and tokenizers need. A torchvision whose binary does not
+fit the torch beside it fails at import, because its operators are missing. open_clip only uses its transforms, so in
+that case the operators are declared by name, without an implementation. (`layer/openclip.py` does the same with the
+compiler and torchvision for the builder: the two packages share no code.)
 """
 
 import importlib
@@ -20,11 +20,11 @@ from handler.manifest import ModelEntry
 if TYPE_CHECKING:
     import torch
 
-_kept: "list[torch.library.Library]" = []  # a Library takes its schemas along when it is collected
+_kept: "list[torch.library.Library]" = []  # kept alive: when a Library is collected, its operators are removed
 
 
 def import_open_clip(models: Iterable[ModelEntry]) -> ModuleType:
-    """Return the open_clip module, fit for all these models. Raises what its import raises."""
+    """Return the module open_clip, with everything that these models need. Raises what its import raises."""
     if "open_clip" in sys.modules:
         return sys.modules["open_clip"]
     with ExitStack() as hidden:
@@ -44,16 +44,16 @@ def import_open_clip(models: Iterable[ModelEntry]) -> ModuleType:
 
 
 def needs_transformers(entry: ModelEntry) -> bool:
-    """Tell whether the model's tokenizer or text tower is one of transformers; yes where its sources are not known."""
+    """Tell whether the model's tokenizer or text tower needs transformers; true if its sources are not known."""
     tower = not entry.sources or any("text_config" in source["roles"] for source in entry.sources)
     return tower or entry.tokenizer["kind"] != "simple"
 
 
 @contextmanager
 def without_compiler() -> Iterator[None]:
-    """Keep torch's compiler from being imported within: 830 modules, a third of the time that open_clip takes.
+    """Within this block, torch's compiler is not imported: it has 830 modules, a third of open_clip's import time.
 
-    What timm marks as not to be compiled is left unmarked.
+    timm's marks for functions that must not be compiled have no effect then.
     """
     import torch
 
@@ -74,18 +74,18 @@ def _as_it_is(fn: Callable[..., Any] | None = None, recursive: bool = True, *, r
 
 
 def _is_compile_supported(device_type: str) -> bool:
-    """Answer as the real one, which torchvision asks when it aligns regions: never for an embedding."""
+    """Call the real function. torchvision asks it when it aligns regions, which no embedding does."""
     found: bool = importlib.import_module("torch._dynamo.utils").is_compile_supported(device_type)
     return found
 
 
-# The load runs in a thread, and code of one's own (`handler_ext`) may import what it needs in a request beside it.
-# So what is hidden here is hidden from this thread alone, or gives way to the real one.
+# The load runs in a thread, and the deployment's own code (`handler_ext`) may import modules in another one meanwhile.
+# So modules are hidden from this thread only, or are replaced by the real ones when another thread uses them.
 
 
 @contextmanager
 def _absent_here(package: str) -> Iterator[None]:
-    """Have a package be one that is not installed, for the imports of this thread within."""
+    """Within this block, a package appears as not installed to the imports of this thread."""
     finder = _Absent(package, threading.get_ident())
     sys.meta_path.insert(0, finder)
     try:
@@ -95,7 +95,7 @@ def _absent_here(package: str) -> Iterator[None]:
 
 
 class _Absent:
-    """Of the import system: says that a package is not there, to one thread, and nothing to others."""
+    """A finder of the import system that reports a package as not installed, to one thread only."""
 
     def __init__(self, package: str, thread: int) -> None:
         self._package, self._thread = package, thread
@@ -107,7 +107,10 @@ class _Absent:
 
 @contextmanager
 def _utils_put_off() -> Iterator[None]:
-    """Have the compiler's `utils` be one with what torchvision imports of it; who imports more gets the real one."""
+    """Replace the compiler's `utils` by a module with the one function that torchvision imports.
+
+    Any other attribute comes from the real module, which is imported then.
+    """
     name = "torch._dynamo.utils"
     utils: Any = ModuleType(name)
 

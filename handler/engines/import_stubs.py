@@ -1,7 +1,7 @@
-"""Import libraries without what no request reaches.
+"""Import libraries without parts that no request needs.
 
-OpenVINO without what only builds graphs, its operations in seventeen versions and its model converter. ftfy without the
-widths of characters, 3 MB of tables that a package leaves out.
+OpenVINO without the modules that build graphs (its operations in seventeen versions) and without its model converter.
+ftfy without wcwidth, 3 MB of tables of character widths, which packages leave out.
 """
 
 import sys
@@ -16,7 +16,7 @@ UNUSED = (
 
 
 def import_ftfy() -> Any:
-    """Return the module `ftfy`; its columns of text (`ftfy.formatting`) work only where it was imported before."""
+    """Return the module `ftfy`; `ftfy.formatting` works only if ftfy was imported before, with the real wcwidth."""
     if "ftfy" in sys.modules:
         return sys.modules["ftfy"]
     stub: Any = ModuleType("wcwidth")
@@ -33,7 +33,7 @@ def import_ftfy() -> Any:
 
 
 def import_openvino() -> Any:
-    """Return the module `openvino`; whoever imports one of the modules left out afterwards gets the real one."""
+    """Return the module `openvino`. A later import of one of the left-out modules imports the real one."""
     if "openvino" in sys.modules:
         return sys.modules["openvino"]
     for name in UNUSED:

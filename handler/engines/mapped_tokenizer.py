@@ -1,8 +1,8 @@
-"""A large tokenizer whose vocabulary is mapped into memory: a text costs the pages of its own pieces.
+"""A large tokenizer whose vocabulary is mapped into memory: a text only reads the pages with its own pieces.
 
-The `tokenizers` library takes up to a second and 300 MB to read 250,000 pieces. But what it makes of a text depends
-only on those pieces that occur in the text. The build writes them as a tree (`vocabulary.*.npy`). Here the library does
-all of the work, exactly as ever, with a model that holds the pieces found in the tree and no others.
+The `tokenizers` library takes up to a second and 300 MB to read 250,000 pieces. But the ids of a text depend only on
+those pieces that occur in it. The build writes all pieces as a tree (`vocabulary.*.npy`). For each text, this module
+finds the pieces in the tree, and gives the library a model with only these. The library does the rest as usual.
 """
 
 import threading
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer, models
 
-MARK = 1 << 31  # in the library's hands, ids of added tokens have this bit: a model's own ids may be others there
+MARK = 1 << 31  # set in the ids of added tokens, to tell them from the ids that pieces have in a text's own model
 
 
 class MappedTokenizer:
@@ -30,11 +30,11 @@ class MappedTokenizer:
         else:
             self._scores = _mapped(folder, "scores")
         self._rules = Tokenizer.from_file(str(folder / "tokenizer.rules.json"))
-        self._words = models.Unigram([("<unk>", 0.0)], unk_id=0)  # knows nothing: what is not known stays as it is
-        self._lock = threading.Lock()  # a text's model is set in `_rules`
+        self._words = models.Unigram([("<unk>", 0.0)], unk_id=0)  # has no pieces, so it returns normalized text
+        self._lock = threading.Lock()  # `_rules` is changed for each text: its model is set
 
     def __call__(self, text: str) -> list[int]:
-        """Return a text's own token ids, without what stands before and after every text."""
+        """Return a text's token ids, without the start and end tokens."""
         with self._lock:
             self._rules.model = self._words
             normalized = "".join(self._rules.encode(text, add_special_tokens=False).tokens)
@@ -44,9 +44,9 @@ class MappedTokenizer:
         return [own_ids[number] if number < MARK else number - MARK for number in ids]
 
     def _unigram(self, pieces: dict[str, int], unknown: Iterable[str]) -> tuple[Any, Any]:
-        """Return a model of the pieces, and the real id of each of its ids."""
+        """Return a model of the pieces, and the list that maps its ids to the real ones."""
         facts = self._facts
-        # The score of the unknown is made of the lowest of all.
+        # The library computes the score of unknown characters from the lowest score, so that piece is included.
         known = {name: self._tree.id_of(name) for name in (facts["unk_token"], facts["lowest"])}
         known |= pieces | (self._bytes(unknown) if facts["byte_fallback"] else {})
         ids, scores = list(known.values()), self._scores
@@ -54,7 +54,7 @@ class MappedTokenizer:
         return models.Unigram(scored, unk_id=0, byte_fallback=facts["byte_fallback"]), ids
 
     def _bpe(self, pieces: dict[str, int], unknown: Iterable[str]) -> tuple[Any, Any]:
-        """Return a model of the pieces and of the merges that make them; its ids are the real ones."""
+        """Return a model of the pieces and of the merges that make them, and the map of its ids: the identity."""
         facts, known = self._facts, dict(pieces)
         if facts["unk_token"]:
             known[facts["unk_token"]] = self._tree.id_of(facts["unk_token"])
@@ -71,7 +71,7 @@ class MappedTokenizer:
         return model, range(MARK)
 
     def _bytes(self, unknown: Iterable[str]) -> dict[str, int]:
-        """Return the pieces of single bytes that stand for characters which are no pieces."""
+        """Return the byte pieces, such as `<0x0A>`, of characters that are not pieces themselves."""
         names = {f"<0x{byte:02X}>" for byte in {*"".join(unknown).encode()}}
         return {name: number for name in names if (number := self._tree.id_of(name)) >= 0}
 
@@ -83,7 +83,7 @@ class Merges:
         self._ends, self._ranks, self._lefts = (_mapped(folder, name) for name in ("merges", "ranks", "lefts"))
 
     def of(self, pieces: Mapping[str, int]) -> list[tuple[str, str]]:
-        """Return the merges that make these pieces, by their ids, in the vocabulary's order: the two parts of each."""
+        """Return the merges that make these pieces, as pairs of their parts, in the vocabulary's order."""
         ends, ranks, lefts = self._ends, self._ranks, self._lefts
         ranked: list[tuple[int, str, int]] = []
         for piece, number in pieces.items():
@@ -113,7 +113,7 @@ class Tree:
         codes, found, seen = [ord(one) for one in text], {}, set()
         for start in range(len(codes)):
             ahead = text[start : start + longest]
-            if ahead in seen:  # or one character again and again would be the dearest text by far
+            if ahead in seen:  # otherwise a text that repeats one character would be by far the most expensive
                 continue
             seen.add(ahead)
             node = 0
@@ -127,7 +127,7 @@ class Tree:
         return found
 
     def id_of(self, piece: str) -> int:
-        """Return the id of a piece, -1 where it is none."""
+        """Return the id of a piece; -1 if it is not in the vocabulary."""
         node = 0
         for one in piece:
             end = self._children[node + 1]

@@ -1,9 +1,9 @@
-"""open_clip's own tokenizer with its vocabulary mapped into memory: a word costs the pages of its own pieces, once.
+"""open_clip's own tokenizer with its vocabulary mapped into memory: a word reads the pages of its pieces, once.
 
 The `tokenizers` library takes 60 ms to read CLIP's 49,408 pieces, and a caption has five. open_clip encodes each word
-by itself, so what a word becomes is kept. Of a word that is new the library does all of the work, as `MappedTokenizer`
-says, with a model of those pieces alone that occur in it. That takes five times as long as with a model of all pieces,
-so from some thousand characters on the library reads them after all: no text costs more than that beside its own work.
+by itself, so the ids of words are cached. A new word is encoded by the library, as in `MappedTokenizer`, with a model
+of only those pieces that occur in it. That takes five times as long as with a model of all pieces. So after some
+thousand characters of new words, the library reads all pieces: then the extra cost of a text is limited to that.
 """
 
 import threading
@@ -15,18 +15,18 @@ from tokenizers import Tokenizer, models
 
 from handler.engines.mapped_tokenizer import Merges, Tree
 
-END = "</w>"  # a word's last piece ends so
-MOST_KEPT = 5_000  # words, and characters of each: 5 MB at most
+END = "</w>"  # the end of a word's last piece
+MOST_KEPT = 5_000  # words in the cache, each of at most LONGEST_KEPT characters: 5 MB
 LONGEST_KEPT = 32
 
 
 class MappedWords:
     """The tokenizer whose files are in `folder`; its longest piece has `longest` characters.
 
-    `special` are the ids of words that are one token whatever the vocabulary says of them.
+    `special` are special tokens with their ids: such a word is one token, and is not looked up in the vocabulary.
     """
 
-    most_new = 5_000  # characters of new words, 15 ms: then the library reads all
+    most_new = 5_000  # characters of new words, 15 ms: after these, the library reads all pieces
 
     def __init__(self, folder: Path, longest: int, special: Mapping[str, int]) -> None:
         self._folder = folder
@@ -38,7 +38,7 @@ class MappedWords:
         self._known = dict(self._special)
 
     def __call__(self, text: str) -> list[int]:
-        """Return a text's own token ids, without what stands before and after every text."""
+        """Return a text's token ids, without the start and end tokens."""
         known = self._known  # another thread may put an empty one in its place
         words = [word for word, _ in self._split.pre_tokenize_str(text)]
         new = self._encoded({word for word in words if word not in known})

@@ -1,8 +1,8 @@
-"""open_clip's cleaning of texts, character for character, at a cost that is known before it is spent.
+"""Clean texts exactly as open_clip does, at a bounded cost.
 
 open_clip repairs every text with ftfy, which passes over a line until nothing changes: a chain of `&amp;amp;...` takes
-a pass for each link, and ordering a run of combining marks takes the square of its length. A text that needs more than
-its share is refused; no honest one does.
+a pass for each link, and sorting a run of combining marks takes quadratic time. The cost is counted before each step,
+and a text that needs more than its budget is refused; ordinary texts need much less.
 """
 
 import re
@@ -15,8 +15,8 @@ from contextvars import ContextVar
 from handler.errors import TextError
 
 PASSES = 16  # over each character of a text: repairing mojibake takes 5 to 11, any other text 1 to 4
-FREE = 1_500  # characters: a tenth of a millisecond, so that a short text may need many passes
-LINE = 20  # characters: what a pass over a line costs beside its length
+FREE = 1_500  # characters, a tenth of a millisecond: added to each budget, since short texts may need many passes
+LINE = 20  # characters: the fixed cost of a pass over a line
 MARKS = 128  # combining marks in a row; Unicode's Stream-Safe Text Format (UAX #15) stops at 30
 BYTES = 4  # of UTF-8 for each character, once compatibility characters are spelled out: one of them may stand for 18
 FREE_BYTES = 400
@@ -33,14 +33,14 @@ _INTO_MARKS = "\u0f73\u0f75\u0f81\uff9e\uff9f"  # no marks themselves, but norma
 
 
 class Budget:
-    """The characters that repair may still pass over: of one text, and of all texts of a request together."""
+    """The number of characters that repair may still pass over: for one text, and for all texts of a request."""
 
     def __init__(self) -> None:
         self._request = FREE - PASSES * LINE  # each text brings a line's share, so that many short ones are taken
         self._text = 0
 
     def admit(self, characters: int) -> None:
-        """Begin with a text of this length, which brings its share along."""
+        """Begin a text of this length: it gets a budget of its own, and adds to that of the request."""
         self._request += PASSES * (characters + LINE)
         self._text = FREE + PASSES * characters
 
@@ -51,7 +51,7 @@ class Budget:
         self.check(0)
 
     def check(self, characters: int) -> None:
-        """Raise TextError where so many more characters are over the budget, without counting them."""
+        """Raise TextError if so many more characters would be over the budget; they are not counted."""
         if min(self._request, self._text) < characters:
             raise TextError(
                 "text_too_complex",
@@ -65,7 +65,7 @@ _budget: ContextVar[Budget | None] = ContextVar("budget", default=None)
 
 @contextmanager
 def one_request() -> Iterator[None]:
-    """Let the texts that are cleaned inside share one budget; outside, each has its own."""
+    """Within this block, all texts share a budget as one request; outside, each text has only its own."""
     token = _budget.set(Budget())
     try:
         yield
@@ -103,7 +103,7 @@ def _basic(text: str) -> str:
     except TextError as error:
         error.text = text
         raise
-    except ValueError as error:  # Python's limit of digits, where open_clip dies as well
+    except ValueError as error:  # Python's limit of digits; open_clip fails here as well
         failure = TextError("text_too_complex", "it has a character reference of thousands of digits: leave that out")
         failure.text = text
         raise failure from error
@@ -122,10 +122,10 @@ def _fix_text(text: str) -> str:
 
 
 def _fix_lines_at_once(text: str, budget: Budget) -> str | None:
-    """Repair all lines together, which gives the same where none has an entity or mojibake; None where one has.
+    """Repair all lines together; None if a line has an entity or mojibake, which have to be repaired line by line.
 
-    All other fixes look at characters, or at a few beside each other on one line. A pass more than a line needs changes
-    nothing.
+    All other fixes look at single characters, or at neighbors on one line, so the result is the same. A line is not
+    changed by more passes than it needs.
     """
     from handler.engines.counted_ftfy import may_be_mojibake
 
@@ -145,7 +145,7 @@ def _fix_one_by_one(text: str, budget: Budget) -> Iterator[str]:
 
     html = True
     for line in re.findall(r"[^\n]*\n|[^\n]+", text):
-        html = html and "<" not in line  # from the first line with a tag on, entities are meant
+        html = html and "<" not in line  # ftfy's rule: after a line with a tag, entities are intended, and stay
         if html and (chains := _CHAIN.findall(line)):
             longest, others = max(chains, key=len), len(line) - sum(map(len, chains))
             links = longest.count(";")  # each takes a pass over what is left of the line
@@ -159,7 +159,7 @@ def _fix_one_by_one(text: str, budget: Budget) -> Iterator[str]:
 
 
 def _fix_characters(text: str) -> str:
-    """Make the rest of ftfy's fixes once, in its order."""
+    """Apply ftfy's other fixes once, in its order."""
     from ftfy import fixes
 
     text = fixes.fix_character_width(fixes.fix_latin_ligatures(fixes.fix_c1_controls(text)))
@@ -180,7 +180,7 @@ def check_marks(text: str) -> None:
 
 
 def _check_size(text: str, characters: int) -> None:
-    """Raise TextError for a text that becomes much longer when its tokenizer normalizes it."""
+    """Raise TextError for a text that becomes much longer when a tokenizer normalizes it."""
     if text.isascii():
         return
     check_marks(text)
