@@ -7,7 +7,7 @@ A function whose package has `handler_ext/` imports it once, at its start. It ma
     preprocess_image(image, model)    the PIL image that is embedded instead, of any mode
     preprocess_text(text, model)      the text that is embedded instead
     metrics(request, response)        {name: number}, for the log line of the request
-    PREPROCESSING                     a name for what the two above do, which vectors are told apart by
+    PREPROCESSING                     a name for what the two preprocess_ functions do; part of `vectors_sha256`
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -70,13 +70,13 @@ class Extension(NamedTuple):
 
     @property
     def changes(self) -> list[str]:
-        """Of which modalities the preprocessing is changed."""
+        """The modalities whose preprocessing is changed."""
         named = {"image": self.preprocess_image, "text": self.preprocess_text}
         return [modality for modality, function in named.items() if function]
 
 
 def describe(extension: Extension) -> dict[str, Any]:
-    """Say what an extension has, as package.json and `GET /health` do."""
+    """Describe an extension, in the form of package.json and `GET /health`."""
     hooks = ("authenticate", "preprocess_image", "preprocess_text", "metrics")
     return {
         "sha256": extension.sha256,

@@ -1,4 +1,4 @@
-"""Call code of your own: whatever it raises or returns becomes a response with a code, and a line in the log."""
+"""Call code of your own: an exception becomes a response with an error code, and a line in the log."""
 
 import logging
 import os
@@ -27,14 +27,14 @@ def call(extension: Extension, name: str, function: Callable[..., Any], *argumen
         if error.code in STATUS and isinstance(error.message, str):
             raise
         failed(extension, name, f"an ApiError of the unknown code {error.code!r:.40}", error)
-    except BaseException as error:  # noqa: BLE001 - a sys.exit() too: it would end the execution environment
+    except BaseException as error:  # noqa: BLE001 - also sys.exit(): it would end the execution environment
         failed(extension, name, type(error).__name__, error)
 
 
 def failed(extension: Extension, name: str, what: str, error: BaseException | None = None) -> NoReturn:
-    """Log what went wrong, and where in the extension's files; raise ApiError `extension_failed`, which has neither.
+    """Log what went wrong, and where in the extension's files; raise ApiError `extension_failed`, without details.
 
-    Neither messages nor source lines are logged: a request or a secret may stand in them.
+    Neither messages nor source lines are logged: they may contain a request or a secret.
     """
     request_id = current().request_id
     where = "".join(f"\n  {frame}" for frame in frames(error, extension.folder)) if error else ""
@@ -44,11 +44,11 @@ def failed(extension: Extension, name: str, what: str, error: BaseException | No
 
 
 def frames(error: BaseException, folder: str) -> list[str]:
-    """Return where in the extension an exception came by, the last place last: `handler_ext/a.py:12 in hello`."""
+    """Return the traceback's places in the extension, the last one last, as `handler_ext/a.py:12 in hello`."""
     found, here, root = [], error.__traceback__, os.path.join(folder, "")  # noqa: PTH118
     while here is not None:
         code = here.tb_frame.f_code
-        if code.co_filename.startswith((root, f"/var/task/{PACKAGE}/")):  # compiled for the place where Lambda has it
+        if code.co_filename.startswith((root, f"/var/task/{PACKAGE}/")):  # the path in bytecode compiled for Lambda
             inside = code.co_filename.removeprefix(root).removeprefix(f"/var/task/{PACKAGE}/")
             found.append(f"{PACKAGE}/{inside}:{here.tb_lineno} in {code.co_name}")
         here = here.tb_next

@@ -1,4 +1,4 @@
-"""The digest of code of your own, as package.json has it: layer/package/digest.py says how it is made."""
+"""The digest of code of your own, as in package.json; layer/package/digest.py describes its definition."""
 
 import os
 from collections.abc import Iterator

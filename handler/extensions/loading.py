@@ -1,4 +1,4 @@
-"""Import `handler_ext`, and check all of it before the first request: a name too many is a hook that nobody calls."""
+"""Import `handler_ext`, and check it before the first request: a misspelled name would be a hook that nobody calls."""
 
 import os
 import re
@@ -14,7 +14,7 @@ from handler.extensions.digest import tree_sha256
 PACKAGE = "handler_ext"
 HOOKS = {"authenticate": 1, "preprocess_image": 2, "preprocess_text": 2, "metrics": 2}  # arguments
 METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
-MOST_ROUTES = 50  # an HTTP API of API Gateway takes 300, of which ours take up to 40
+MOST_ROUTES = 50  # an HTTP API of API Gateway has at most 300 routes, and ours are up to 40
 PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 VERSION = re.compile(r"[A-Za-z0-9._-]{1,64}")
 NOT_PLAIN = 0x20 | 0x80 | 0x200  # of a code object: a generator, a coroutine, both (Python's data model, co_flags)
@@ -70,15 +70,18 @@ def _import(folder: str) -> ModuleType:
         spec.loader.exec_module(module)
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # a sys.exit() too: the function has to live, and say so
+    except BaseException as error:  # also sys.exit(): the function must keep running, and report the reason
         del sys.modules[PACKAGE]
         raise ExtensionError(_why_not_imported(error, folder)) from error
     return module
 
 
 def _why_not_imported(error: BaseException, folder: str) -> str:
-    """Say what stopped the import and where. Not the message: it may quote a secret, and every caller reads this."""
-    from handler.extensions.calls import frames  # late: for the message alone
+    """Say what stopped the import, and where. Without the exception's message: it may contain a secret.
+
+    Every caller of the API can read the result.
+    """
+    from handler.extensions.calls import frames  # late: only this message needs it
 
     if isinstance(error, SyntaxError):
         place = f"{PACKAGE}/{os.path.basename(error.filename or '')}:{error.lineno}"  # noqa: PTH119
@@ -96,7 +99,7 @@ def _why_not_imported(error: BaseException, folder: str) -> str:
 
 
 def _check_name(name: str, value: Any) -> None:
-    """Refuse what looks like one of the names, and is none: nobody would ever call it."""
+    """Raise ExtensionError for a function or a dict under an unknown name: it would never be called."""
     if name in HOOKS or name in ("routes", "PREPROCESSING"):
         return
     own = isinstance(value, FunctionType) and value.__module__.partition(".")[0] == PACKAGE
@@ -136,7 +139,7 @@ def _routes(value: Any) -> Mapping[str, Mapping[str, Callable[..., Any]]]:
 
 
 def _function(name: str, value: Any, arguments: int) -> Any:
-    """Return a function that can be called so, as far as one can tell without calling it."""
+    """Return a function after checking, without calling it, its number of arguments. Raises ExtensionError."""
     if not callable(value):
         raise _wrong(name, "is not a function", f"write one of {arguments} arguments")
     code = getattr(value, "__code__", None)  # none of a class, a partial, a callable object: those are tried
