@@ -1,6 +1,7 @@
 """The directories that are searched for prepared models: those of --from, of models.toml and of the environment."""
 
 import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,8 +9,6 @@ from pathlib import Path
 from layer.errors import SourceError
 from layer.files.beside import at_home
 from layer.naming import addresses, validate
-
-USERS = "the user's own cache"
 
 
 @dataclass(frozen=True)
@@ -54,9 +53,13 @@ def _directory(text: str, where: str) -> Path:
     path = Path(at_home(text))
     try:
         if _is_directory(path):
-            return path
+            with os.scandir(path):
+                return path
     except PermissionError as error:
-        raise _unreadable(f"{where}: {text}") from error
+        raise SourceError(
+            f"{where}: {text} cannot be read ({error.strerror}): let this user read it (`chmod -R a+rX`), "
+            "or name another directory"
+        ) from error
     state = "is not a directory" if os.path.lexists(path) else "is not there"
     raise SourceError(
         f"{where}: {text} {state}: name the directory of a prepared cache, or a folder that holds several; "
@@ -71,30 +74,24 @@ def of_environment(default: bool, environ: Mapping[str, str] = os.environ) -> li
         named.append(("HF_HOME", str(Path(home) / "hub")))
     if default:
         caches = environ.get("XDG_CACHE_HOME") or "~/.cache"
-        named.append((USERS, str(Path(caches) / "huggingface" / "hub")))
+        named.append(("the user's own cache", str(Path(caches) / "huggingface" / "hub")))
     found = [Place(Path(path).expanduser(), variable=name) for name, path in named if path]
-    return [place for place in dict.fromkeys(found) if _is_there(place)]
+    return [place for place in dict.fromkeys(found) if _may_be_there(place.path)]
 
 
-def _is_there(place: Place) -> bool:
-    """Tell whether a cache can be read. The user's own cache, which nobody named, is skipped if it cannot be read."""
+def _may_be_there(path: Path) -> bool:
+    """Tell whether a cache is there, or may be: what this user may not read, the search names if a model is missing."""
     try:
-        return _is_directory(place.path)
-    except PermissionError as error:
-        if place.variable == USERS:
-            return False
-        raise _unreadable(f"{place.variable}: {place.path}") from error
-
-
-def _is_directory(path: Path) -> bool:
-    """Tell whether a path is a directory. Raises PermissionError if this user may not list it."""
-    if not path.is_dir():
-        return False
-    with os.scandir(path):
+        return _is_directory(path)
+    except PermissionError:
         return True
 
 
-def _unreadable(what: str) -> SourceError:
-    return SourceError(
-        f"{what} cannot be read (Permission denied): let this user read it (`chmod -R a+rX`), or name another directory"
-    )
+def _is_directory(path: Path) -> bool:
+    """Raises PermissionError where this user may not look; Path.is_dir() says False there from Python 3.14 on."""
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except PermissionError:
+        raise
+    except OSError:  # nothing there, a file on the way, links in a circle
+        return False

@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 from layer.errors import SourceError
+from layer.sources import resolve
 from layer.sources.prepared import places
+from layer.sources.prepared.search import Prepared
+from layer.spec import ModelSpec
 
 
 @contextmanager
@@ -28,16 +31,25 @@ def theirs(mode: int) -> Iterator[Path]:
             (root / "theirs").chmod(0o755)
 
 
-@pytest.mark.parametrize("variable", ["HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"])
-def test_a_cache_that_a_variable_names_and_that_may_not_be_read_is_told_with_the_variable(variable: str) -> None:
-    with theirs(0o000) as folder, pytest.raises(SourceError, match=rf"{variable}: .*/hub cannot be read") as told:
-        places.of_environment(False, {variable: str(folder / "huggingface/hub")})
-    assert "let this user read it (`chmod -R a+rX`), or name another directory" in str(told.value)
-
-
-def test_a_home_that_may_not_be_read_has_no_cache_and_stops_no_build() -> None:
+@pytest.mark.parametrize(
+    ("variable", "inside"),
+    [("HF_HUB_CACHE", "huggingface/hub"), ("HUGGINGFACE_HUB_CACHE", "."), ("XDG_CACHE_HOME", ".")],
+)
+def test_a_cache_of_the_environment_that_may_not_be_read_is_named_where_a_model_is_missing(
+    variable: str, inside: str
+) -> None:
+    """And it stops no build that takes its model from elsewhere: nobody may have meant it."""
     with theirs(0o000) as folder:
-        assert places.of_environment(True, {"XDG_CACHE_HOME": str(folder)}) == []
+        found = Prepared(places.of_environment(variable == "XDG_CACHE_HOME", {variable: str(folder / inside)}))
+        model = ModelSpec("hf-hub:acme/clip")
+        need = resolve.Need("acme/clip", ("weights", "config"))
+
+        assert found.find(need, None, None, model) is None
+        findings = found.findings(need, None, None, model)
+
+    [closed] = [one for one in findings if one.code == "unreadable"]
+    assert closed.where.startswith(str(folder))
+    assert closed.detail == "Permission denied"
 
 
 @pytest.mark.parametrize(("mode", "inside"), [(0o000, "huggingface"), (0o000, "."), (0o311, ".")])
