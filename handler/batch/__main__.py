@@ -96,7 +96,8 @@ def _image_formats() -> tuple[str, ...]:
 def _run(options: argparse.Namespace) -> int:
     store = Directory(options.output)
     before = planned(store, options.run)
-    _check_sources(options, _sources(store))
+    if not (before and _is(options.source, before["source"])):  # that one is gone on with, whatever else is there
+        _check_sources(options, _sources(store))
     since = (lambda: _since(store, options)) if options.changes else None
     found = plan(options.source, store, options.run, options.shard_size, _image_formats, since)
     _check_sources(options, {found["source"]})  # of two at once the other may have planned this run
@@ -172,7 +173,7 @@ def _print_plan(found: dict[str, Any]) -> None:
         built = f", or build with image_formats = [{', '.join(more)}] in [target] of models.toml" if more else ""
         print(f"not decoded by this bundle, and left out: {names}: convert them to JPEG, PNG or WebP{built}")
     if links := found["links"]:
-        print(f"{counted(links, 'link')} to a directory not followed: what lies behind is embedded by a run of its own")
+        print(f"{counted(links, 'link')} to a directory not followed: it takes a run with an output of its own")
 
 
 def _print_changes(options: argparse.Namespace, store: Directory, found: dict[str, Any]) -> None:

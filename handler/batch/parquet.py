@@ -2,8 +2,7 @@
 
 import io
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +10,7 @@ import numpy as np
 from handler.batch.rows import Embedded, Row
 
 if TYPE_CHECKING:
-    from arro3.core import Array, RecordBatchReader
+    from arro3.core import Array
 
 MAGIC = b"PAR1"  # begins and ends a file
 METADATA_KEY = "openclip"  # one key that holds JSON: several come out in an order that differs from run to run
@@ -52,41 +51,27 @@ def write(rows: Sequence[Embedded], dimensions: int, about: dict[str, Any]) -> b
 def read(data: bytes) -> tuple[list[Embedded], dict[str, Any]]:
     """Return what `write` was given: the rows and `about`. Raises ValueError for what is no such file."""
     from arro3.core import list_flatten
-
-    with _opened(data) as (reader, said):
-        table = reader.read_all()
-        columns = {name: table[name].combine_chunks() for name in table.column_names} if table.num_rows else {}
-        vectors = list_flatten(columns["vector"]).to_numpy().reshape(table.num_rows, -1) if columns else ()
-        texts = [columns[name].to_pylist() if columns else () for name in ("bucket", "key", "etag")]
-        names = ("size", "last_modified", "seen_at", "width", "height")
-        numbers = [_integers(columns[name]) if columns else () for name in names]
-    found = zip(*texts, *numbers, vectors, strict=True)
-    return [
-        Embedded(Row(bucket, key, size, seen), etag, size, modified, width, height, vector)
-        for bucket, key, etag, size, modified, seen, width, height, vector in found
-    ], said
-
-
-def about(data: bytes) -> dict[str, Any]:
-    """Return `about`, without the rows. Raises ValueError for what is no such file."""
-    with _opened(data) as (_, said):
-        return said
-
-
-@contextmanager
-def _opened(data: bytes) -> "Iterator[tuple[RecordBatchReader, dict[str, Any]]]":
-    """Open a file, and read its `about`. Raises ValueError, also for what is found to be damaged inside the block."""
     from arro3.io import read_parquet
 
     if len(data) < 12 or data[:4] != MAGIC or data[-4:] != MAGIC:
         raise ValueError("no Parquet file, or not all of one")
     try:
-        reader = read_parquet(io.BytesIO(data))
-        yield reader, json.loads(dict(reader.schema.metadata)[METADATA_KEY.encode()])
+        table = read_parquet(io.BytesIO(data)).read_all()
+        about: dict[str, Any] = json.loads(dict(table.schema.metadata)[METADATA_KEY.encode()])
+        columns = {name: table[name].combine_chunks() for name in table.column_names} if table.num_rows else {}
+        vectors = list_flatten(columns["vector"]).to_numpy().reshape(table.num_rows, -1) if columns else ()
+        texts = [columns[name].to_pylist() if columns else () for name in ("bucket", "key", "etag")]
+        names = ("size", "last_modified", "seen_at", "width", "height")
+        numbers = [_integers(columns[name]) if columns else () for name in names]
     except BaseException as error:
         if isinstance(error, Exception) or type(error).__name__ == "PanicException":  # how Rust reports a damaged file
             raise ValueError(f"not a Parquet file of a batch: {error}") from error
         raise
+    found = zip(*texts, *numbers, vectors, strict=True)
+    return [
+        Embedded(Row(bucket, key, size, seen), etag, size, modified, width, height, vector)
+        for bucket, key, etag, size, modified, seen, width, height, vector in found
+    ], about
 
 
 def _integers(column: "Array") -> list[int]:

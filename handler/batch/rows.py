@@ -13,9 +13,10 @@ OTHER_ENDINGS = (
     *(".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".pef", ".srw"),
 )
 
-# Of an object that could not be looked at: an image may be there, and the vector that it had before stays.
+# Of an object that could not be looked at, or failed in the deployment's own code: an image may be there, and the
+# vector that it had before stays.
 DENIED, ARCHIVED, AWAY, ENDED = "object_not_readable", "object_archived", "s3_unavailable", "worker_ended"
-UNKNOWN = (DENIED, ARCHIVED, AWAY, ENDED)
+UNKNOWN = (DENIED, ARCHIVED, AWAY, ENDED, "extension_failed")
 
 
 def endings(image_formats: Iterable[str]) -> tuple[str, ...]:

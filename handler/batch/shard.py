@@ -82,14 +82,18 @@ class Work(NamedTuple):
             resumed,
         )
 
+    @property
+    def vector_settings(self) -> dict[str, Any]:
+        """What changes a vector in the files, besides the bundle."""
+        as_int8 = {"vectors": "int8", "scale": quantize.scale(self.model.entry.embed_dim)} if self.int8 else {}
+        return {**self.settings.of_vectors, **as_int8}
+
     def parquet(self, embedded: list[Embedded]) -> bytes:
         """Return the results as Parquet, with what changes a vector in the file's metadata."""
-        settings: dict[str, Any] = self.settings.of_vectors
         entry = self.model.entry
         if self.int8:  # by the API's scale: handler/endpoints/quantize.py
-            settings |= {"vectors": "int8", "scale": quantize.scale(entry.embed_dim)}
             embedded = [item._replace(vector=quantize.quantized(item.vector[None], "int8")[0]) for item in embedded]
-        about = {"model": entry.id, "manifest_sha256": self.manifest_sha256, "settings": settings}
+        about = {"model": entry.id, "manifest_sha256": self.manifest_sha256, "settings": self.vector_settings}
         return parquet.write(embedded, entry.embed_dim, about)
 
 
@@ -109,8 +113,8 @@ def run(plan: str, work: Work, max_failed: float, again: bool = False, model: st
     target = work.target("vectors", partition, name, "parquet")
     prefix = work.target("parts", partition, name, "npz").removesuffix(".npz") + "/"
     parts = Parts(work.store, prefix, work.settings.of_vectors)
+    _check_settings(partition, work)
     if work.store.exists(target):
-        _check_settings(work, target)
         parts.remove()  # of a worker that was killed between the two
         before = _failed_before(work, work.target("errors", partition, name, "jsonl"))
         return {"shard": name, "skipped": True, **({"failed_before": before} if before else {})}
@@ -140,15 +144,21 @@ def _check_model(plan: str, work: Work, model: str | None) -> None:
         )
 
 
-def _check_settings(work: Work, target: str) -> None:
-    """Raise ShardError where what is done was embedded by other settings: one run's vectors would not fit together."""
+def _check_settings(run: str, work: Work) -> None:
+    """Raise ShardError where a run goes on with other settings than it began with: its vectors would not fit together.
+
+    The first shard writes them down. Shards that begin at once are of one deployment, and write the same.
+    """
+    name = f"runs/{run}/settings-{work.manifest_sha256[:DIGITS]}.json"
+    ours = work.vector_settings
     try:
-        theirs, ours = parquet.about(work.store.read(target))["settings"], work.settings.of_vectors
-    except ValueError as error:
-        raise ShardError(f"{target}: {error}: remove it, and start the run again under its name") from error
-    if other := [name for name, value in ours.items() if theirs.get(name) != value]:
+        theirs = json.loads(work.store.read(name))
+    except FileNotFoundError:
+        work.store.write(name, json.dumps(ours, sort_keys=True).encode())
+        return
+    if other := [key for key in {**theirs, **ours} if theirs.get(key) != ours.get(key)]:
         raise ShardError(
-            f"{target} was embedded with {_told(theirs, other)}, and now it is {_told(ours, other)}: set it back, "
+            f"run {run} was begun with {_told(theirs, other)}, and now it is {_told(ours, other)}: set it back, "
             "or start a run of another name, which embeds all images anew"
         )
 

@@ -19,6 +19,7 @@ def flatten(image: Image.Image) -> Image.Image:
     alphas = [strip.getchannel("A").getextrema() for strip in _strips(image)]
     lowest, highest = min(low for low, _ in alphas), max(high for _, high in alphas)
     if lowest == 255:
+        image.info.pop("transparency", None)  # of no pixel: Pillow would give it to others when a palette is converted
         return image.convert("RGB") if image.mode == "RGBA" else image
     shown = _on(image, WHITE)
     has_shape = lowest != highest

@@ -14,17 +14,18 @@ from pathlib import Path
 MTIME = 315_532_800  # tree.py's
 
 
-def compile_tree(root: Path, stands_at: str) -> None:
+def compile_tree(root: Path, stands_at: str, quiet: bool = True) -> None:
     """Write `__pycache__` for every module below `root`, whose path in the bytecode is `stands_at`.
 
-    A module that this Python cannot parse is left without bytecode.
+    A module that this Python cannot parse is left without bytecode. If not `quiet`, a line is printed for each module:
+    pyodide_compile.mjs counts them.
     """
     compileall.compile_dir(
         root,
         maxlevels=100,
         stripdir=str(root),
         prependdir=stands_at,
-        quiet=2,
+        quiet=2 if quiet else 0,
         workers=1 if sys.platform == "emscripten" else 0,  # WebAssembly has no processes
         invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
     )

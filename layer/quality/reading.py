@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -129,9 +130,10 @@ def _numbered(rows: "Iterator[list[str]]", lines: Sequence[str], delimiter: str)
 
 
 def _is_closed(lines: Sequence[str], delimiter: str) -> bool:
-    """Tell whether the quotation marks of a row of several lines end where a column does."""
+    """Tell whether the quotation marks of a row of several lines end where a column does, with or without blanks."""
+    text = re.sub(rf'" +(?={re.escape(delimiter)}|$)', '"', "\n".join(lines), flags=re.MULTILINE)
     try:
-        return bool(list(csv.reader(io.StringIO("\n".join(lines)), delimiter=delimiter, strict=True)))
+        return bool(list(csv.reader(io.StringIO(text), delimiter=delimiter, strict=True)))
     except csv.Error:
         return False
 

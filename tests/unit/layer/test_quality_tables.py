@@ -41,6 +41,12 @@ def test_marks_that_match_are_read_to_the_last_line(folder: Path, end: str) -> N
     assert texts(folder, rows + end) == ('a "red"\ncat', 'a 6" dog', "a cow")
 
 
+@pytest.mark.parametrize("blanks", ["", " ", "  "])
+def test_blanks_behind_a_mark_change_nothing(folder: Path, blanks: str) -> None:
+    rows = f'0.png,"a\ncat"{blanks}\n1.png,"a dog"{blanks}\n2.png,"a\n6"" cow"{blanks}'
+    assert texts(folder, rows) == ("a\ncat", "a dog", 'a\n6" cow')
+
+
 def test_a_table_without_a_row_has_no_image(folder: Path) -> None:
     with pytest.raises(EvaluationError, match="has no image that can be used"):
         texts(folder, "")

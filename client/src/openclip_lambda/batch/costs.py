@@ -12,9 +12,10 @@ COLD_SECONDS = 5  # of a new execution environment, assumed; 0.8 were measured f
 PLANNER_MB, PAGE_SECONDS = 512, 0.5  # the planner's memory; assumed for a page of 1,000 keys and its plan file
 TRANSITIONS_A_SHARD = 3  # of its child execution: start, embed, end
 TRANSITIONS_A_RUN = 4
-GETS_A_SHARD, PUTS_A_SHARD = 3, 4  # done?, plan, the first part; plan, vectors, where there are any errors, deletions
+GETS_A_SHARD = 4  # whether it is done, the run's settings, the plan, the first part
+PUTS_A_SHARD = 4  # the plan, the vectors; errors and deletions where there are any
 SAVED_EVERY, LISTS_A_SHARD = 128, 1  # images: a part is saved, for a worker that is killed; parts are listed once
-RESULT_PUTS = 10  # of Step Functions' result writer
+PUTS_A_RUN = 11  # of Step Functions' result writer, and the run's settings
 ROW_BYTES = 250  # of a row without its vector: the other columns, and its line of the plan, uncompressed
 LOG_BYTES_A_SHARD = 12 * 1024  # assumed: the worker's lines, and the events of a child execution without its data
 LIST_PAGE = 1000  # keys
@@ -106,7 +107,7 @@ def _requests(work: Work, prices: Prices) -> list[Line]:
     step, steps = prices.state_transitions_thousand / 1000, TRANSITIONS_A_SHARD * shards + TRANSITIONS_A_RUN
     puts = PUTS_A_SHARD + work.shard_size // SAVED_EVERY
     lists = math.ceil(shards / LIST_PAGE) + LISTS_A_SHARD * shards
-    gets, put_all = work.images + GETS_A_SHARD * shards, puts * shards + RESULT_PUTS
+    gets, put_all = work.images + GETS_A_SHARD * shards, puts * shards + PUTS_A_RUN
     listed = f"{counted(work.pages, 'page')} of keys, {lists:,} of plan files and parts"
     transitions = f"{TRANSITIONS_A_SHARD} x {counted(shards, 'shard')} + {TRANSITIONS_A_RUN}"
     return [
@@ -118,7 +119,7 @@ def _requests(work: Work, prices: Prices) -> list[Line]:
             get,
             f"{counted(work.images, 'image')} + {GETS_A_SHARD} x {counted(shards, 'shard')}",
         ),
-        _line("S3 PUT", put_all, "requests", put, f"{puts} x {counted(shards, 'shard')} + {RESULT_PUTS}"),
+        _line("S3 PUT", put_all, "requests", put, f"{puts} x {counted(shards, 'shard')} + {PUTS_A_RUN}"),
         _line("S3 LIST", work.pages + lists, "requests", put, listed),
     ]
 

@@ -60,12 +60,12 @@ def finished(place: Place, run: str) -> list[Entry]:
 def failures(place: Place, run: str | None, keys: int) -> list[Failed]:
     """Count what could not be embedded by code, the most frequent first; of each code the first `keys` are kept.
 
-    An image counts once, as in the latest run that failed at it: each run of changes tries again what failed before.
+    An image counts once, by its latest error: each run of changes tries again what failed before.
     """
     partitions = [run] if run else _partitions(place)
-    files = [(part, _of_newest_model(place, part)["errors"]) for part in partitions]
-    files.sort(key=lambda found: -max((entry.modified for entry in found[1]), default=0.0))
-    names = [(part, entry.name) for part, entries in files for entry in entries]
+    files = [(part, entry) for part in partitions for entry in _of_newest_model(place, part)["errors"]]
+    files.sort(key=lambda found: -found[1].modified)
+    names = [(part, entry.name) for part, entry in files]
     table: dict[str, Failed] = {}
     counted = set[int]()  # hashes: of 10^8 images a million may have failed
     for line in _lines(place, names):

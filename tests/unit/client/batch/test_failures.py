@@ -24,3 +24,22 @@ def test_an_image_that_failed_in_several_runs_counts_once_as_in_the_latest(tmp_p
         "not_an_image": ["a.png"],
     }
     assert sum(row.images for row in found) == 4
+
+
+def test_an_old_error_of_arrivals_does_not_hide_a_later_one_of_a_run(tmp_path: Path) -> None:
+    """All arrivals are one run, which has errors of each day."""
+    files = {"arrivals/a": ("a.png", "empty_input", 1), "r/0": ("a.png", "not_an_image", 2)}
+    files["arrivals/b"] = ("b.png", "empty_input", 3)
+    for name, (key, code, written) in files.items():
+        run, _, file = name.partition("/")
+        path = tmp_path / "errors" / "model=0123456789ab" / f"run={run}" / f"{file}.jsonl"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({"bucket": "", "key": key, "code": code, "message": code}))
+        os.utime(path, (written, written))
+
+    found = results.failures(Directory(tmp_path), None, 9)
+
+    assert {row.code: [one["key"] for one in row.keys] for row in found} == {
+        "empty_input": ["b.png"],
+        "not_an_image": ["a.png"],
+    }

@@ -1,12 +1,15 @@
-"""A run after others, or gone on with: what they have of an image that is gone, or is none any more, is outdated."""
+"""A run after others, or one that goes on: what is outdated of an image that is gone or broken, and which settings."""
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from handler.batch import shard
 from handler.batch.shard import ShardError
+from handler.errors import ImageError
 from tests.unit.batch_world import OUTPUT, SOURCE, World, newest, png, world
 from tests.unit.handler.batch.test_shard import DONE, PLAN, plan, refuse
 
@@ -37,6 +40,23 @@ def test_a_later_run_outdates_the_vector_of_what_is_gone_or_no_image_any_more(
     assert sorted(newest(made.download(tmp_path))) == ["archived.png", "denied.png", "same.png"]
 
 
+def test_a_fault_of_the_deployments_own_code_outdates_no_vector(made: World, tmp_path: Path) -> None:
+    made.put("a.png", png(1))
+    plan(made, ["a.png"])
+    shard.run(PLAN, made.work, 0.5)
+
+    def preprocess(_: object) -> None:
+        raise ImageError("extension_failed", "preprocess_image raised KeyError")
+
+    own: Any = SimpleNamespace(image=preprocess)
+    changed = made.work._replace(model=made.work.model._replace(own=own))
+    second = "runs/second/plan/00000000.jsonl"
+    plan(made, ["a.png"], second, 1_700_000_100_000)
+
+    assert shard.run(second, changed, 1.0) == {**DONE, "embedded": 0, "failed": 1}
+    assert sorted(newest(made.download(tmp_path))) == ["a.png"]
+
+
 def test_an_image_that_is_whole_again_when_its_run_goes_on_has_its_vector(made: World, tmp_path: Path) -> None:
     made.put("a.png", b"no image")
     made.put("b.png", png(1))
@@ -51,17 +71,22 @@ def test_an_image_that_is_whole_again_when_its_run_goes_on_has_its_vector(made: 
     assert sorted(newest(made.download(tmp_path))) == ["a.png", "b.png"]
 
 
-def test_a_run_that_is_gone_on_with_by_other_settings_of_vectors_is_refused(made: World, tmp_path: Path) -> None:
-    made.put("a.png", png(1))
-    plan(made, ["a.png"])
-    shard.run(PLAN, made.work, 0.5)
-    (name,) = made.names("vectors/")
-    turned = made.work._replace(settings=made.work.settings._replace(exif_orientation=True))
+@pytest.mark.parametrize("done", ["first", "second"])
+@pytest.mark.parametrize("other", ["exif_orientation", "int8"])
+def test_a_run_that_goes_on_with_other_settings_of_vectors_is_refused(made: World, done: str, other: str) -> None:
+    """Also a shard that is not done yet: a redrive, and a run that stopped, have these alone."""
+    first, second = PLAN, PLAN.replace("00000000", "00000001")
+    for place, name in enumerate((first, second)):
+        made.put(f"{place}.png", png(place))
+        plan(made, [f"{place}.png"], name)
+    shard.run(first if done == "first" else second, made.work, 0.5)
+    settings = made.work.settings._replace(exif_orientation=True)
+    changed = made.work._replace(int8=True) if other == "int8" else made.work._replace(settings=settings)
 
-    with pytest.raises(ShardError, match=f"{name} .*exif_orientation=false, and now .*=true: .*run of another name"):
-        shard.run(PLAN, turned, 0.5)
-    assert shard.run(PLAN, made.work, 0.5) == {"shard": "00000000", "skipped": True}
+    for name in (first, second):
+        with pytest.raises(ShardError, match=r"run first was begun with .*, and now it is .*: set it back, or start"):
+            shard.run(name, changed, 0.5)
+    assert len(made.names("vectors/")) == 1
 
-    made.work.store.write(name, b"PAR1 of half a file")
-    with pytest.raises(ShardError, match=f"{name}: .*not all of one: remove it"):
-        shard.run(PLAN, made.work, 0.5)
+    assert {shard.run(name, made.work, 0.5).get("skipped") for name in (first, second)} == {True, False}
+    assert len(made.names("vectors/")) == 2

@@ -82,11 +82,18 @@ def test_what_failed_before_a_run_was_stopped_is_looked_at_by_the_one_that_goes_
     assert outcome == {"shard": "00000000", "skipped": False, "embedded": 100 - old, "failed": old, "resumed": 64}
 
 
+def forget_settings(made: World) -> None:
+    """Make it a run of a release that did not write its settings down."""
+    (name,) = made.names("runs/first/settings-")
+    made.s3.delete_object(Bucket=OUTPUT, Key=name)
+
+
 def test_parts_that_were_embedded_by_other_settings_are_not_mixed_with_new_ones(
     made: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The file's metadata says one setting of all of its vectors."""
     interrupted(made, monkeypatch, "090.png")
+    forget_settings(made)
     turned = made.work._replace(settings=made.work.settings._replace(exif_orientation=True), saved_every=EVERY)
     outcome = shard.run(PLAN, turned, 0.5)
     assert outcome == {"shard": "00000000", "skipped": False, "embedded": 90, "failed": 10}
@@ -109,6 +116,7 @@ def test_int8_vectors_have_the_scale_that_the_file_names(made: World, tmp_path: 
     floats: Any = duckdb.sql(rows, params=[str(path)])
     for name in made.names("vectors/"):
         made.s3.delete_object(Bucket=OUTPUT, Key=name)
+    forget_settings(made)
     shard.run(PLAN, made.work._replace(int8=True), 0.5)
     (path,) = made.download(tmp_path / "int8").glob("vectors/*/*/*.parquet")
     small: Any = duckdb.sql(rows, params=[str(path)])

@@ -1,11 +1,13 @@
 """Preprocessing of a user's own: before ours, for whoever asks, and said by every check."""
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from handler.errors import TextError
 from handler.http import dispatch
@@ -110,6 +112,20 @@ def test_an_image_that_is_returned_is_embedded_as_a_file_of_it_would_be(tmp_path
         assert got[:3] == pytest.approx([(3 + 200) / 2 / 255] * 3, abs=0.01)
     else:
         assert got[:3] == pytest.approx([1, 1, 1], abs=0.01), "what lies under transparent pixels was embedded"
+
+
+@pytest.mark.parametrize("kind", ["PNG", "GIF"])
+def test_a_color_that_a_file_names_transparent_and_no_pixel_has_hides_no_pixel_of_its_color(
+    tmp_path: Path, kind: str
+) -> None:
+    image, file = Image.new("P", (64, 64), 0), io.BytesIO()
+    image.putpalette([0, 0, 0, 0, 0, 0])  # two times black, of which the second is transparent
+    image.save(file, kind, transparency=1, optimize=False)
+    assert Image.open(io.BytesIO(file.getvalue())).info["transparency"] == 1
+
+    same = Extended(tmp_path, 'def preprocess_image(image, model):\n    return image.convert("RGB")\n')
+
+    assert vector(same, data_uri(file.getvalue()))[:3] == pytest.approx([0, 0, 0], abs=0.01)
 
 
 @pytest.mark.parametrize("mode", ["closed", "half a file"])
