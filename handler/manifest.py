@@ -77,9 +77,9 @@ class Manifest(NamedTuple):
         return _sha256(self.raw)
 
     def vectors_sha256(self, preprocessing: str = "") -> str:
-        """Return a digest of all that changes vectors: only vectors with equal digests may be compared.
+        """Return a digest of the bundle, or, with `preprocessing` of the deployment's own, of both.
 
-        It is the bundle's, or, with `preprocessing` of the deployment's own, one of both.
+        Only vectors with equal digests, and with equal `Settings.of_vectors`, may be compared.
         """
         return _sha256(f"{self.sha256}\n{preprocessing}".encode()) if preprocessing else self.sha256
 

@@ -110,7 +110,7 @@ class Models:
     def start_in_background(self) -> threading.Thread:
         """Import the engine of the bundle's first model in a thread, under the lock that the first `get` waits for.
 
-        No tower is loaded: only the first request shows which ones are needed.
+        The exported engines load no tower here: only the first request shows which ones are needed. torch loads both.
         """
         thread = threading.Thread(target=self._load_ahead, name="openclip-load", daemon=True)
         thread.start()

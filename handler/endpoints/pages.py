@@ -1,4 +1,4 @@
-"""The HTML pages: each is one response, loads nothing from another host, and allows only scripts and styles by hash."""
+"""The HTML pages: each is one response, and allows only scripts and styles by hash. Images of a search come from S3."""
 
 import base64
 import hashlib

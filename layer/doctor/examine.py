@@ -91,7 +91,7 @@ def _file(path: Path, stream: BinaryIO, budget: Budget, name: str) -> Iterator[F
     stream.seek(0)
     if _is_tar(stream, name, budget):
         image = read_image(path, budget)
-        found = image_findings(image, name) if image else tar_problems(of_tar(path, budget), name)
+        found = image_findings(image, name) if image else tar_problems(of_tar(path, budget.again()), name)
         yield from _known(found, name)
         return
     stream.seek(0)

@@ -41,6 +41,12 @@ class Budget:
             "held": MAX_HELD,
         }
 
+    def again(self) -> "Budget":
+        """Return the budget of another pass over the same archive: all counts anew, and what is left of the time."""
+        other = Budget(self.seconds)
+        other._end = self._end
+        return other
+
     def check_time(self) -> None:
         """Stop where the time is up."""
         if time.monotonic() > self._end:

@@ -67,8 +67,10 @@ def fetch_again(models: Sequence[ModelSpec], cache: Path) -> None:
     """Fetch checkpoints of an address anew, for `--update`: what the address leads to may have changed.
 
     What was fetched before stays until the new file is whole. An address that carries a hash leads to one file for
-    good. Raises FetchError.
+    good. Raises FetchError, and CheckpointError for a path that leads nowhere, before anything is fetched.
     """
+    for model in models:
+        refuse_missing(model)
     for model in models:
         given = str(model.checkpoint)
         if is_address(given) and not resolve.checksum(given):

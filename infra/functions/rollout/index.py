@@ -54,7 +54,7 @@ def handler(event: dict[str, Any], context: Any) -> None:
 
 
 def _goes_back(event: dict[str, Any]) -> bool:
-    """Whether CloudFormation rolls back: it sends an update to the version of before, which has been checked already.
+    """Whether CloudFormation rolls back to a version of this function, which was checked when it was deployed.
 
     A check that fails there, since every place is busy or that version is ill, would leave the stack in
     UPDATE_ROLLBACK_FAILED, and the alias on the new version. Lambda's numbers of versions only rise.

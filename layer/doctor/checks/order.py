@@ -4,6 +4,7 @@ import posixpath
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from layer.bundle.records import NAME as MANIFEST
 from layer.doctor.checks.bundle import file_problems, listed
 from layer.doctor.checks.cache import cache_problems, caches
 from layer.doctor.checks.code import Code, read_code
@@ -67,6 +68,9 @@ def image_findings(image: Image, name: str) -> Checked:
 def tar_problems(tree: Tree, name: str) -> Checked:
     """Name what is wrong with a packed directory, or with a container's files: `docker export` has no environment."""
     yield from tree.problems
+    for folder in ("", *(f"{name}/" for name in tree.names(""))):
+        if tree.get(f"{folder}{MANIFEST}") and tree.names(f"{folder}models"):
+            yield Finding("nothing-known", name, "this is a packed bundle: unpack it, and name its directory")
     whole_system = tree.has("etc/passwd")
     if whole_system:
         yield from image_problems(tree, False, name)

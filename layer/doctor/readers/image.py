@@ -38,10 +38,17 @@ class _Archive:
 
 def read_image(path: Path, budget: Budget) -> Image | None:
     """Read a saved image; None for a tar that holds none. Raises UnreadableError."""
-    listing = _listing(path, budget)
+    listing = _Archive({}, {}, set())
+    try:
+        _list(path, budget, listing)
+    except UnreadableError:
+        if listing.names & {*NAMES}:
+            raise
+        return None  # whose reader says the same, and what is wrong with the files before
     index = as_dict(_json(listing, "index.json")) if "index.json" in listing.texts else {}
-    if "manifest.json" in listing.texts:
-        found = as_dict(next(iter(as_dicts(_json(listing, "manifest.json"))), None))
+    images = _json(listing, "manifest.json") if "manifest.json" in listing.texts else {}
+    if not isinstance(images, dict):  # as a bundle's is
+        found = as_dict(next(iter(as_dicts(images)), None))
         config, layers = found.get("Config"), as_strings(found.get("Layers"))
     elif "index.json" in listing.texts:
         config, layers = _of_oci(listing, index)
@@ -59,8 +66,9 @@ def read_image(path: Path, budget: Budget) -> Image | None:
     return Image(tree, environ, any(_is_attestation(described) for described, _ in _described(listing, index)))
 
 
-def _listing(path: Path, budget: Budget) -> _Archive:
-    found, held = _Archive({}, {}, set()), 0
+def _list(path: Path, budget: Budget, found: _Archive) -> None:
+    """Read the names and the small files of an archive into `found`. Raises UnreadableError where it breaks off."""
+    held = 0
     with open_regular(path, str(path)) as source:
         archive, counted = opened_tar(source, str(path), budget)
         for member in members(archive, counted, str(path)):
@@ -79,7 +87,6 @@ def _listing(path: Path, budget: Budget) -> _Archive:
                     found.texts[name] = data
             elif name in NAMES:
                 raise UnreadableError(name, f"it has {member.size:,} bytes")
-    return found
 
 
 def _of_oci(listing: _Archive, index: dict[str, Any]) -> tuple[object, list[str]]:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import shutil
 import tarfile
 from collections.abc import Callable
@@ -136,6 +137,30 @@ def test_a_broken_cache_in_a_tar_is_named_as_it_is_outside(cache: Path, tmp_path
     CACHES[code](cache)
 
     assert codes(examine(pack(tmp_path / "cache.tar.gz", cache, "model_cache/hub"))) == {code}
+
+
+@pytest.mark.parametrize("ending", ["tar", "tar.gz"])
+def test_of_a_tar_that_breaks_off_what_came_before_is_examined(cache: Path, tmp_path: Path, ending: str) -> None:
+    point(cache)
+    (snapshot(cache) / "tokenizer.json").write_bytes(os.urandom(300_000))
+    whole = Path(pack(tmp_path / f"cache.{ending}", cache, "hub"))
+    assert codes(examine(str(whole))) == {"lfs-pointer"}
+
+    os.truncate(whole, whole.stat().st_size - 200_000)
+
+    assert {"lfs-pointer", "unreadable"} <= codes(examine(str(whole)))
+
+
+def test_a_packed_bundle_is_to_be_unpacked(tmp_path: Path) -> None:
+    bundle = tmp_path / "bundle"
+    (bundle / "models" / "one").mkdir(parents=True)
+    (bundle / "manifest.json").write_text('{"schema": 1, "models": []}')
+    for at in (".", "bundle"):
+        [finding] = examine(pack(tmp_path / "packed.tar.gz", bundle, at))
+        assert (finding.code, finding.detail) == (
+            "nothing-known",
+            "this is a packed bundle: unpack it, and name its directory",
+        )
 
 
 def test_of_an_exported_container_the_model_and_the_function_are_examined(cache: Path, tmp_path: Path) -> None:
