@@ -6,6 +6,7 @@ It behaves as an HTTP API in front of one execution environment: one request at 
 import argparse
 import os
 import signal
+import socket
 import threading
 from http.server import ThreadingHTTPServer
 from pathlib import Path
@@ -21,6 +22,11 @@ class Server(ThreadingHTTPServer):
     """A thread for each connection. Many may wait to be accepted: of a burst, the default of 5 resets the others."""
 
     request_queue_size = 1024  # Linux takes no more than net.core.somaxconn of it
+
+    def __init__(self, host: str, number: int) -> None:
+        if ":" in host:
+            self.address_family = socket.AF_INET6
+        super().__init__((host, number), RequestHandler)
 
 
 def main(arguments: list[str] | None = None, prog: str = "python -m devserver") -> int:
@@ -63,7 +69,7 @@ def _command(arguments: list[str] | None, prog: str) -> int:
         os.environ["OPENCLIP_SEARCH"] = "true"  # the playground's tab
     if options.extensions:
         os.environ["OPENCLIP_EXTENSIONS"] = str(options.extensions)
-    server = Server((options.host, options.port), RequestHandler)  # before a model is loaded in vain
+    server = Server(options.host, options.port)  # before a model is loaded in vain
     if options.function:
         RequestHandler.remote = options.function
     else:
@@ -75,7 +81,8 @@ def _command(arguments: list[str] | None, prog: str) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         # In a thread of its own: shutdown waits for serve_forever, which runs in the one that gets the signal.
         signal.signal(number, lambda *_: threading.Thread(target=server.shutdown).start())
-    print(f"serving on http://{options.host}:{server.server_port}", flush=True)
+    host = f"[{options.host}]" if ":" in options.host else options.host
+    print(f"serving on http://{host}:{server.server_port}", flush=True)
     print("open it in a browser for the playground; /docs describes the API", flush=True)
     server.serve_forever(poll_interval=0.1)
     RequestHandler.environment.shutdown()

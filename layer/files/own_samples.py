@@ -2,13 +2,16 @@
 
 import os
 import stat
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from console.counts import counted
 from layer.errors import SampleError
 from layer.files import text_file
+from layer.findings.printable import printable
 
-IMAGES = (".png", ".jpg", ".jpeg", ".webp")
+IMAGES = (".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp")
 MAX_OWN = 200  # images, and lines of text, that are compared
 MAX_SHOWN = 10
 
@@ -38,11 +41,26 @@ def check(folder: Path) -> None:
         raise SampleError(f"--samples {folder} has files that cannot be used, repair or remove them:\n  {listing}")
     if not found:
         raise SampleError(f"--samples {folder} has no images ({', '.join(IMAGES)}) and no .txt: put some there")
+    for note in _left_out(folder):
+        print(f"note: --samples {printable(str(folder))}: {note}", file=sys.stderr)
 
 
 def lines(path: Path) -> list[str]:
     """Return the lines of a .txt that say something. Raises OSError or ValueError with the reason."""
     return [line for line in text_file.read(path).split("\n") if line.strip()]
+
+
+def _left_out(folder: Path) -> Iterator[str]:
+    """Say which files are not compared, so that nobody takes them for samples of the gate."""
+    there = [path for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")]
+    others = [path.suffix.lower() or "without an ending" for path in there]
+    others = sorted(ending for ending in others if ending not in (*IMAGES, ".txt"))
+    if others:
+        named = printable(", ".join([*dict.fromkeys(others)][:MAX_SHOWN]))
+        yield f"{counted(len(others), 'other file')} left out ({named}): PNG, JPEG, WebP and .txt are compared"
+    images = sum(path.suffix.lower() in IMAGES for path in there)
+    if images > MAX_OWN:
+        yield f"the first {MAX_OWN} of {images:,} images are compared, by name"
 
 
 def _subfolders(folder: Path) -> Iterator[str]:

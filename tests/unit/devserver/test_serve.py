@@ -35,7 +35,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[http.client.HTT
         yield connect(process)
 
 
-def serving(tmp_path: Path, module: str = "devserver") -> Iterator[subprocess.Popen[str]]:
+def serving(tmp_path: Path, module: str = "devserver", host: str = "127.0.0.1") -> Iterator[subprocess.Popen[str]]:
     """Serve a bundle that lists models but has no engine's weights: all but embedding works."""
     environ = {
         **os.environ,
@@ -43,7 +43,7 @@ def serving(tmp_path: Path, module: str = "devserver") -> Iterator[subprocess.Po
         "OPENCLIP_CACHE_DIR": str(tmp_path / "cache"),
         "OPENCLIP_MAX_BODY_BYTES": "100000",
     }
-    command = [sys.executable, "-m", module, "--port", "0"]
+    command = [sys.executable, "-m", module, "--port", "0", "--host", host]
     process = subprocess.Popen(
         command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )

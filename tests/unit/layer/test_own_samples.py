@@ -1,6 +1,7 @@
 """The user's own samples: each that cannot be read is named, with the reason, before any long work."""
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,6 +33,24 @@ def test_images_and_texts_in_any_encoding_are_read(tmp_path: Path) -> None:
     assert [path.name for path in own_samples.files(tmp_path)] == ["a.PNG", "b.jpg", "c.TXT", "d.txt"]
     assert own_samples.lines(tmp_path / "c.TXT") == ["圆形", "ein Kreis"]
     assert own_samples.lines(tmp_path / "d.txt") == ["größer"]
+
+
+def test_files_that_are_not_compared_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    image(tmp_path / "a.png")
+    own_samples.check(tmp_path)
+    assert capsys.readouterr().err == ""
+
+    for name in ("b.heic", "c.GIF", "d.gif", "README", ".hidden.gif"):
+        (tmp_path / name).write_bytes(b"GIF89a")
+    for number in range(own_samples.MAX_OWN):
+        shutil.copy(tmp_path / "a.png", tmp_path / f"{number}.jfif")
+    own_samples.check(tmp_path)
+
+    assert capsys.readouterr().err.splitlines() == [
+        f"note: --samples {tmp_path}: 4 other files left out (.gif, .heic, without an ending): "
+        "PNG, JPEG, WebP and .txt are compared",
+        f"note: --samples {tmp_path}: the first 200 of 201 images are compared, by name",
+    ]
 
 
 def test_every_file_that_cannot_be_read_is_named_with_its_reason(tmp_path: Path) -> None:
