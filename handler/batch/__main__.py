@@ -96,7 +96,7 @@ def _image_formats() -> tuple[str, ...]:
 def _run(options: argparse.Namespace) -> int:
     store = Directory(options.output)
     before = planned(store, options.run)
-    if not (before and _is(options.source, before["source"])):  # that one is gone on with, whatever else is there
+    if not (before and _is(options.source, before["source"])):  # its run may be finished, whatever else is there
         _check_sources(options, _sources(store))
     since = (lambda: _since(store, options)) if options.changes else None
     found = plan(options.source, store, options.run, options.shard_size, _image_formats, since)

@@ -180,8 +180,8 @@ def _look_again(results: list[Result], pipeline: Pipeline) -> None:
 def _outdate(work: Work, target: str, failed: list[Failed]) -> None:
     """Record that what runs before have of these images is outdated.
 
-    A millisecond before the listing: where the run is gone on with, or runs twice, an image that is whole by then has
-    a vector that is later.
+    The deletion's time is a millisecond before the listing: if the run continues, or runs twice, and the image is whole
+    by then, its vector is later.
     """
     if gone := without_image(failed):
         work.store.write(target, deletion_lines((row.bucket, row.key, row.seen_at - 1) for row, _, _ in gone))
