@@ -22,6 +22,8 @@ EXPORT = Export(causal_text=True, end_id=None, token_table=False, image=TOWER, t
         (0.99935, 0.99926, {"image": "bf16"}, 0.99926, []),
         (0.99935, 0.99924, {"image": "bf16"}, None, [0.99924]),  # below the bound of fixed ranges
         (0.99998, 0.99984, {"image": "bf16"}, None, [0.99984]),  # eight times the loss
+        (0.99980, 0.99971, {"image": "bf16"}, 0.99971, []),  # 1.45 times the loss
+        (0.99980, 0.99969, {"image": "bf16"}, None, [0.99969]),  # 1.55 times
         (0.99971, 0.99971, {"image": "f32"}, None, []),  # this processor has none
         (0.99971, 0.99971, {}, None, []),
     ],

@@ -107,6 +107,18 @@ def test_a_server_that_asks_to_wait_is_waited_for(monkeypatch: pytest.MonkeyPatc
     assert slept == [7, 1]
 
 
+def test_a_response_that_breaks_off_is_asked_for_again_and_given_up_after_three_tries(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cut = Reply(body=about().body[:50], headers={"connection": "close"}, length="500")
+    replies = [cut, cut, about(), cut, cut, cut]
+    with serving(monkeypatch, lambda _path, _headers: replies.pop(0)) as odd:
+        assert hub.repository("acme/tiny", None).commit == COMMIT
+        with pytest.raises(BuildError, match="acme/tiny"):
+            hub.repository("acme/tiny", "v2")
+    assert len(odd.asked) == 6
+
+
 def test_the_hub_is_asked_once_for_a_repository_at_a_revision(monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(monkeypatch, about(cardData={"license": ["mit", "apache-2.0"]}), "/hf/") as odd:
         for _ in range(3):
