@@ -19,7 +19,7 @@ TRIES = 3  # without any progress between them
 CHUNK = 1 << 20
 WINDOW_SECONDS = 30.0  # a download that brings less than WINDOW_BYTES in this time has stopped
 WINDOW_BYTES = 30_000
-AGAIN = (408, 429, 500, 502, 503, 504)
+AGAIN = (408, 429, 502, 503, 504)
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def _parse(response: Any, body: bytes, where: str) -> Any:
 
 def _wait(response: Any) -> bool:
     """Wait as long as the server asks, or a second; return False, at once, if another try would not help."""
-    if response.status_code not in AGAIN or response.status_code == 500:
+    if response.status_code not in AGAIN:
         return False
     asked = response.headers.get("retry-after", "1").strip()
     seconds = int(asked) if asked.isdigit() else 1

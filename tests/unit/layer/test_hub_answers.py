@@ -1,6 +1,7 @@
 """What a hub, a mirror, a proxy or a login page may answer: each is told with its reason and the fix."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -105,6 +106,27 @@ def test_a_server_that_asks_to_wait_is_waited_for(monkeypatch: pytest.MonkeyPatc
     with serving(monkeypatch, lambda _path, _headers: replies.pop(0)):
         assert hub.repository("acme/tiny", None).commit == COMMIT
     assert slept == [7, 1]
+
+
+@pytest.mark.parametrize(
+    ("reply", "tries"),
+    [
+        *((Reply(status), 1) for status in (401, 403, 404, 500)),  # as another try would be answered
+        *((Reply(status), 3) for status in (408, 429, 502, 503, 504)),  # RFC 9110 and 6585: these may pass
+        (Reply(503, headers={"retry-after": "30"}), 3),
+        (Reply(503, headers={"retry-after": "31"}), 1),  # the user decides about a longer wait
+    ],
+)
+def test_what_may_pass_by_itself_is_asked_for_three_times_and_all_else_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, reply: Reply, tries: int
+) -> None:
+    with serving(monkeypatch, reply) as odd:
+        with pytest.raises(BuildError):
+            hub.repository("acme/tiny", None)
+        assert len(odd.asked) == tries
+        with (tmp_path / "file").open("wb") as stream, pytest.raises(BuildError):
+            transfer.download(f"{odd.url}/file", stream, "the file", limit=100)
+        assert len(odd.asked) == 2 * tries
 
 
 def test_a_response_that_breaks_off_is_asked_for_again_and_given_up_after_three_tries(
