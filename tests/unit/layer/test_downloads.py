@@ -130,6 +130,15 @@ def test_a_download_goes_on_after_a_broken_connection_and_starts_anew_where_the_
         assert take(tmp_path / "ranged", len(body), digest) == body
     assert [headers.get("range") for _, headers in odd.asked] == [None, "bytes=1000-"]
 
+    # What an earlier build left: its rest is asked for, and nothing where only the name is missing.
+    for length, ranges in ((700, ["bytes=700-"]), (len(body), [])):
+        partial = located(tmp_path / str(length), len(body)).folder / "config.json.partial"
+        partial.parent.mkdir(parents=True)
+        partial.write_bytes(body[:length])
+        with serving(monkeypatch, lambda path, headers: _closing(ranged(path, headers))) as odd:
+            assert take(tmp_path / str(length), len(body), digest) == body
+        assert [headers.get("range") for _, headers in odd.asked] == ranges
+
     for name, left in (("a part", body[:700]), ("other bytes", b"y" * 700), ("too much", b"z" * 9000)):
         partial = located(tmp_path / name, len(body)).folder / "config.json.partial"
         partial.parent.mkdir(parents=True)
