@@ -113,7 +113,7 @@ def download(
         rest = _rest(stream, tag, advance)
         try:
             with _stream(url, {**(headers or {}), **rest}) as response:
-                if response.status_code < 400 and versions.is_same(tag, response):
+                if response.status_code < 400 and _is_same(tag, response, rest, where):
                     announced = _receive(response, stream, where, min(limit, size or limit), size, advance)
                     break
                 body = _read(response, where) if response.status_code >= 400 else b""
@@ -128,6 +128,15 @@ def download(
                 raise refusals.unreachable(error, url, where) from error
             sleep(1)
     return announced
+
+
+def _is_same(tag: Path | None, response: Any, rest: dict[str, str], where: str) -> bool:
+    """Tell whether a response is of the version of `tag`. Raises FetchError for a part that was not asked for."""
+    if versions.is_same(tag, response):
+        return True
+    if not rest:
+        raise FetchError(f"{where}: the server sends a part, and was asked for the whole file. Use another address")
+    return False
 
 
 def _is_break(error: Exception) -> bool:

@@ -204,6 +204,17 @@ def test_a_server_that_begins_anew_and_breaks_off_each_time_is_given_up(tmp_path
     assert len(odd.asked) == 1 + transfer.TRIES
 
 
+def test_a_part_that_was_not_asked_for_is_refused_and_not_asked_for_again(tmp_path: Path) -> None:
+    part, none = _closing(Reply(206, OLD[:700], {"etag": '"1"'})), _closing(Reply(404))
+    with (
+        odd_hub(lambda _path, _headers: part if len(odd.asked) < 5 else none) as odd,
+        pytest.raises(FetchError, match="sends a part, and was asked for the whole file"),
+    ):
+        fetch.download_url(f"{odd.url}/epoch_10.pt", tmp_path / "epoch_10.pt", "")
+
+    assert len(odd.asked) == 1
+
+
 def _interrupted(_: float) -> None:
     raise KeyboardInterrupt
 
