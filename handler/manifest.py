@@ -175,7 +175,7 @@ def _file(data: dict[str, Any]) -> BundleFile:
 
 def _inside(path: str) -> str:
     """Return a path that stays in the bundle. Raises ValueError for any other."""
-    if not path or path.startswith("/") or "\\" in path or "\0" in path or {"", ".", ".."} & set(path.split("/")):
+    if "\\" in path or "\0" in path or {"", ".", ".."} & set(path.split("/")):
         raise ValueError(f"path {path!r} leads out of the bundle")
     return path
 
