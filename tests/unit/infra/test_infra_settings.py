@@ -99,6 +99,43 @@ def test_what_cannot_be_meant_is_named_with_its_value(context: dict[str, Any], s
     assert says in str(caught.value)
 
 
+JWT = {"auth": "jwt", "jwt_issuer": "https://a.example", "jwt_audience": "a"}
+COLD = {"snap_start": "false"}
+
+
+# AWS Lambda, quotas: 128 to 10,240 MB of memory and 512 to 10,240 of /tmp, 900 seconds, 6,291,456 bytes; an HTTP API
+# waits 30 seconds. SnapStart takes 512 MB of /tmp. CloudWatch Logs keeps for ten years at most.
+@pytest.mark.parametrize(
+    ("context", "past"),
+    [
+        ({"memory": "10240"}, {"memory": "10241"}),
+        ({**COLD, "ephemeral_storage": "10240"}, {"ephemeral_storage": "10241"}),
+        ({"ephemeral_storage": "512"}, {"ephemeral_storage": "513"}),
+        ({"direct_invokes": "true", "timeout": "900"}, {"timeout": "901"}),
+        ({"timeout": "29"}, {"timeout": "30"}),
+        ({"max_body_bytes": "6291456"}, {"max_body_bytes": "6291457"}),
+        ({"log_retention": "3653"}, {"log_retention": "3654"}),
+        ({**COLD, "reserved_concurrency": "3", "provisioned_concurrency": "2"}, {"provisioned_concurrency": "3"}),
+        ({**COLD, "provisioned_concurrency": "2"}, {"snap_start": "true"}),
+        ({"memory": "2048", "model_memory_mb": "2048"}, {"model_memory_mb": "2049"}),
+        ({"max_image_pixels": "9", "max_request_pixels": "9"}, {"max_image_pixels": "10"}),
+        (JWT, {"jwt_audience": ""}),
+        (JWT, {"jwt_issuer": None}),
+        ({"vpc": "isolated"}, {"batch_source": "photos"}),
+        ({"batch_source": "photos"}, {"vpc": "isolated"}),
+        ({"batch_source": "photos", "search": "lance"}, {"batch_source": None}),
+        ({"batch_source": "photos", "batch_max_failed": "1"}, {"batch_max_failed": "1.1"}),
+        ({"batch_source": "photos", "batch_tolerated_shards": "100"}, {"batch_tolerated_shards": "101"}),
+    ],
+)
+def test_the_last_that_aws_takes_is_taken_and_what_is_past_it_refused(
+    context: dict[str, Any], past: dict[str, Any]
+) -> None:
+    assert StackSettings.from_context(context)
+    with pytest.raises(SettingsError):
+        StackSettings.from_context({**context, **past})
+
+
 @pytest.mark.parametrize("key", ["memory ", " memory", "memory.mb", "2memory", "mem\u00f3ry", ""])
 def test_a_key_that_is_not_cdks_is_one_of_ours_or_refused(key: str) -> None:
     with pytest.raises(SettingsError, match="is not a setting"):

@@ -60,6 +60,25 @@ def test_a_lock_of_a_killed_process_is_no_lock(tmp_path: Path) -> None:
         assert json.loads(path.read_text())["pid"] == os.getpid()
 
 
+@pytest.mark.parametrize("made_again", [False, True])
+def test_a_file_that_its_holder_removed_meanwhile_is_not_the_lock(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, made_again: bool
+) -> None:
+    """Whoever held it ended between `open` and the lock, and somebody else may have made the next file."""
+    path, locked = tmp_path / ".lock", fcntl.flock
+
+    def late(stream: Any, how: int) -> None:
+        monkeypatch.undo()
+        path.unlink()
+        if made_again:
+            path.touch()
+        locked(stream, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with held(path, "the cache"), pytest.raises(HeldError), held(path, "the cache"):
+        pytest.fail("two hold it")
+
+
 def test_a_link_is_no_lock(tmp_path: Path) -> None:
     (tmp_path / ".lock").symlink_to(tmp_path / "somebody's file")
 
