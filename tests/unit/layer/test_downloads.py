@@ -215,6 +215,25 @@ def test_a_part_that_was_not_asked_for_is_refused_and_not_asked_for_again(tmp_pa
     assert len(odd.asked) == 1
 
 
+def test_a_part_behind_which_nothing_is_left_is_fetched_anew_and_a_whole_file_is_asked_for_once(tmp_path: Path) -> None:
+    """416 (RFC 9110): the file is no longer than the part, which may be of another version."""
+    target = tmp_path / "epoch_10.pt"
+    partial = fetch.partial_of(target)
+    partial.write_bytes(NEW)
+    partial.with_name(f"{partial.name}.version").write_text('"1"')
+    none, whole = Reply(416), Reply(body=OLD, headers={"etag": '"2"'})
+    with odd_hub(lambda _path, headers: none if "range" in headers else whole) as odd:
+        fetch.download_url(f"{odd.url}/epoch_10.pt", target, "")
+    assert (target.read_bytes(), len(odd.asked)) == (OLD, 2)
+
+    with (
+        odd_hub(lambda _path, _headers: none if len(odd.asked) < 5 else whole) as odd,
+        pytest.raises(FetchError, match="HTTP 416"),
+    ):
+        fetch.download_url(f"{odd.url}/epoch_10.pt", tmp_path / "another.pt", "")
+    assert len(odd.asked) == 1
+
+
 def _interrupted(_: float) -> None:
     raise KeyboardInterrupt
 
