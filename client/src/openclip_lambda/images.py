@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError, features
 
-from openclip_lambda import formats
+from openclip_lambda import formats, jpeg_pixels
 from openclip_lambda.errors import InputError
 from openclip_lambda.extras import install_command
 
@@ -43,7 +43,10 @@ def prepared(data: bytes, name: str, scaling: Scaling) -> bytes:
             with Image.open(io.BytesIO(data)) as image:
                 if len(data) <= MAX_BYTES and not _too_large(image, scaling):
                     return data
-                return _encoded(image, scaling, lossless=False)
+                again = _encoded(image, scaling, lossless=False)
+                if image.format in jpeg_pixels.FORMATS:
+                    jpeg_pixels.check_complete(image, data)
+                return again
         except InputError:
             raise
         except Exception as error:

@@ -1,0 +1,66 @@
+"""JPEG files without all their pixels, whose end marker was written by hand, as tools for repair do it."""
+
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+from openclip_lambda.errors import InputError
+from openclip_lambda.images import MAX_BYTES, Scaling, prepared
+from PIL import Image
+
+END = b"\xff\xd9"
+SMALL = Scaling(200)
+FORMS: dict[str, dict[str, Any]] = {
+    "baseline": {},
+    "restarts": {"restart_marker_blocks": 20},
+    "progressive": {"progressive": True},
+}
+
+
+def photo(side: int, mode: str = "RGB") -> Image.Image:
+    return Image.effect_noise((side, side), 90).convert(mode)
+
+
+def jpeg(image: Image.Image, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=95, **options)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+@pytest.mark.parametrize("part", [0.2, 0.5, 0.8])
+def test_a_file_that_was_cut_is_not_sent_as_if_it_were_complete(form: str, mode: str, part: float) -> None:
+    data = jpeg(photo(600, mode), **FORMS[form])
+    with pytest.raises(InputError, match="it is damaged: pixels are missing"):
+        prepared(data[: int(len(data) * part)] + END, "a.jpg", SMALL)
+
+
+def test_nor_is_one_that_is_scaled_because_of_its_bytes() -> None:
+    data = jpeg(photo(3000))
+    assert len(data) // 2 > MAX_BYTES
+    with pytest.raises(InputError, match="it is damaged: pixels are missing"):
+        prepared(data[: len(data) // 2] + END, "a.jpg", Scaling())
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+@pytest.mark.parametrize("gray", [False, True])
+def test_a_complete_file_is_sent_also_where_it_is_gray(form: str, mode: str, gray: bool) -> None:
+    image = photo(600, "RGB")
+    if gray:
+        image.paste((128, 128, 128), (0, 300, 600, 600))
+    sent = Image.open(io.BytesIO(prepared(jpeg(image.convert(mode), **FORMS[form]), "a.jpg", SMALL)))
+    expected = np.asarray(image.convert(mode).convert("RGB").resize((16, 16), Image.Resampling.BOX), np.int16)
+    apart = np.asarray(sent.convert("RGB").resize((16, 16), Image.Resampling.BOX), np.int16) - expected
+    assert (sent.size, abs(apart).mean() < 4) == ((200, 200), True)
+
+
+def test_a_file_of_several_images_is_judged_by_its_first() -> None:
+    image, other = Image.new("RGB", (600, 600), (128, 128, 128)), photo(600)
+    buffer = io.BytesIO()
+    image.save(buffer, "MPO", save_all=True, append_images=[other])
+    data = buffer.getvalue()
+    assert Image.open(io.BytesIO(data)).format == "MPO"
+    assert prepared(data, "a.jpg", SMALL)
