@@ -9,7 +9,7 @@ from typing import Any
 
 from handler.errors import ApiError, EventSourceError, shorten
 from handler.http import cors
-from handler.http.events import event_source, is_http, parse, shape
+from handler.http.events import check_bare, event_source, is_http, parse, shape
 from handler.http.routes import API, DIALECT_OF, KEYED, SAME, Table, error_body, served, with_served_path
 from handler.messages import Request, Response, without_key
 from handler.service import Service
@@ -76,6 +76,7 @@ def _invoke(service: Service, event: Any, context: Any, table: Table) -> Respons
     try:
         if source := event_source(event):
             raise ApiError("invalid_event", _refused_source(source))
+        check_bare(event)
         return table.invoke(service, event)
     except Exception as error:  # noqa: BLE001 - told by _failed
         return _failed(error, context, invoked=True)

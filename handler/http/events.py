@@ -12,6 +12,8 @@ from handler.messages import MODEL_PREFIX, Request, Response, without_prefix
 Event = Mapping[str, Any]
 NO_CONTENT = 204
 WORTH_COMPRESSING = 1_000  # bytes
+# Fields of a request's envelope, as VPC Lattice, a WebSocket API or half an event of a test has them; no body has one.
+ENVELOPE = ("requestContext", "httpMethod", "rawPath", "raw_path", "multiValueHeaders", "isBase64Encoded")
 SCHEDULES = ("aws.events", "aws.scheduler")  # a rule of EventBridge, and EventBridge Scheduler
 
 
@@ -34,6 +36,19 @@ def event_source(event: Any) -> str | None:
     if name is None and "detail-type" in event and event.get("source") not in SCHEDULES:
         name = event.get("source")
     return name if isinstance(name, str) else None
+
+
+def check_bare(event: Any) -> None:
+    """Raise ApiError invalid_event for an envelope of another sender, whose body is in it."""
+    found = next((name for name in ENVELOPE if isinstance(event, Mapping) and name in event), None)
+    if found:
+        raise ApiError(
+            "invalid_event",
+            f"the event has {found}, but is not a complete request of an HTTP API, a REST API, a Function URL or an "
+            "Application Load Balancer: call the function through one of these (VPC Lattice and WebSocket APIs are not "
+            "answered), or invoke it with the JSON body alone",
+            found,
+        )
 
 
 def parse(event: Event, max_body_bytes: int) -> Request:

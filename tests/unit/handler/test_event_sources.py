@@ -42,3 +42,39 @@ def test_the_invocation_fails_so_that_the_message_stays(
 )
 def test_a_schedule_or_a_caller_s_mistake_is_answered(event: dict[str, Any], tmp_path: Path) -> None:
     assert FakeFunction(tmp_path).invoke(event)["error"]["code"] == "unknown_field"
+
+
+# docs.aws.amazon.com: VPC Lattice "Lambda functions as targets" (both versions), API Gateway "WebSocket APIs"; and what
+# is typed in the Lambda console by hand.
+ENVELOPES: dict[str, dict[str, Any]] = {
+    "lattice 1": {
+        "raw_path": "/v1/embeddings",
+        "method": "POST",
+        "headers": {},
+        "body": BODY,
+        "is_base64_encoded": False,
+    },
+    "lattice 2": {
+        "version": "2.0",
+        "path": "/v1/embeddings",
+        "method": "POST",
+        "headers": {"content-type": ["application/json"]},
+        "body": BODY,
+        "requestContext": {"serviceArn": "arn:aws:vpc-lattice:eu-west-1:123456789012:service/svc-0a1b", "region": "eu"},
+    },
+    "socket": {
+        "requestContext": {"routeKey": "$default", "eventType": "MESSAGE"},
+        "body": BODY,
+        "isBase64Encoded": False,
+    },
+    "half of 1.0": {"httpMethod": "POST", "path": "/v1/embeddings", "body": BODY},
+    "half of 2.0": {"version": "2.0", "rawPath": "/v1/embeddings", "headers": {}, "body": BODY},
+}
+
+
+@pytest.mark.parametrize("sender", ENVELOPES)
+def test_a_request_of_another_sender_is_told_who_may_send(sender: str, tmp_path: Path) -> None:
+    error = FakeFunction(tmp_path).invoke(ENVELOPES[sender])["error"]
+    assert error["code"] == "invalid_event"
+    assert f"the event has {error['param']}, but is not a complete request of an HTTP API" in error["message"]
+    assert error["param"] in ENVELOPES[sender]
