@@ -98,8 +98,4 @@ def _load(container: Container, box: tuple[int, int, int, int], transparent: int
     image = load_whole(container, box)
     if transparent is not None:
         image.info["transparency"] = transparent
-    if box == (0, 0, *image.size):
-        return flatten(image)
-    screen = Image.new("RGBA", image.size)
-    screen.paste(image.crop(box).convert("RGBA"), box)
-    return flatten(screen)
+    return flatten(image, box)

@@ -32,5 +32,6 @@ def _to_8_bits(image: Image.Image) -> Image.Image:
         unsupported(span, "they are one gray to a viewer. Stretch them over 0 to 65,535, or save them with 8 bits")
     if "transparency" not in image.info:
         return gray
-    opaque = (samples != image.info["transparency"]).astype(np.uint8) * np.uint8(255)
-    return flatten(Image.merge("LA", (gray, Image.fromarray(opaque))))
+    with_alpha = Image.merge("LA", (gray, Image.fromarray(samples != image.info["transparency"]).convert("L")))
+    del samples, gray  # what follows takes 8 bytes a pixel
+    return flatten(with_alpha)
