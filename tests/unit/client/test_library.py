@@ -121,6 +121,12 @@ def test_a_refusal_has_code_and_param_and_counts_from_the_first_item(ask: Any) -
 def test_an_image_that_cannot_be_sent_is_named_before_a_request(ask: Any, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"images\[1\]: it cannot be read: No such file"):
         ask("embed_images", [image_bytes(), tmp_path / "nowhere.jpg"])
+    for address in ("https://example.com/a.jpg", "HTTP://example.com/a.jpg?width=9"):
+        with pytest.raises(InputError, match=r"images\[1\]: addresses are not fetched: download it"):
+            ask("embed_images", [image_bytes(), address])
+    for size in (30, 100_000):
+        with pytest.raises(InputError, match=r"images\[0\]: it is a data URI: give the bytes that are in it"):
+            ask("embed_images", "data:image/png;base64," + "A" * size)
     with pytest.raises(InputError, match=r"images\[0\]: an array has to be uint8"):
         ask("embed_images", np.zeros((8, 8, 3)))
     with pytest.raises(InputError, match=r"images\[0\]: an array has to be uint8 .*: this one is uint8 \[3, 8, 8\]"):

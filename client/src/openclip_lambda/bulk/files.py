@@ -35,10 +35,17 @@ def read_image(path: str) -> bytes:
             data = head + file.read(MAX_BYTES + 1 - len(head))
     except (OSError, ValueError) as error:
         told = getattr(error, "strerror", None) or error
-        raise InputError(f"it cannot be read: {told}") from error
+        raise InputError(why_no_path(path) or f"it cannot be read: {told}") from error
     if len(data) > MAX_BYTES:  # it grew
         raise too_large(len(data))
     return data
+
+
+def why_no_path(name: str) -> str:
+    """Say what to do with an address, or an image as a data URI, in the place of a path; "" for anything else."""
+    if name[:8].lower().startswith(("http://", "https://")):
+        return "addresses are not fetched: download it, and name the file"
+    return "it is a data URI: give the bytes that are in it" if name[:5].lower() == "data:" else ""
 
 
 def too_large(size: int) -> InputError:

@@ -124,8 +124,8 @@ class Inputs:
     def _named(self, name: str) -> Iterator[Source]:
         if name.startswith("s3://"):
             yield Source(name)
-        elif name.lower().startswith(("http://", "https://")):
-            yield Source(name, problem="addresses are not fetched: download it, and name the file")
+        elif not os.path.lexists(name) and (problem := files.why_no_path(name)):
+            yield Source(name, problem=problem)
         elif os.path.isdir(name):  # noqa: PTH112 - paths stay strings
             yield from self._inside(name)
         elif glob.has_magic(name) and not os.path.lexists(name):
