@@ -79,7 +79,7 @@ class LanceIndex:
         def ask(table: Any) -> Any:
             check_same(layout.read_about(table.schema), about, self.place, "what is looked for is of")
             query = table.search(np.asarray(vector, np.float32), vector_column_name="vector")
-            query = tuning.reach(query.distance_type("cosine").limit(k), table.count_rows(), condition is not None)
+            query = tuning.reach(query.distance_type("cosine").limit(k), table.count_rows(), k, condition is not None)
             return (query.where(condition) if condition is not None else query).select(columns).to_arrow()
 
         return layout.hits(self._run(ask), with_vectors)

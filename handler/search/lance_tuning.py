@@ -1,7 +1,8 @@
 """When a table is indexed, and how much of the index a query looks at: speed against recall.
 
 Measured by `python -m benchmarks.search` (docs/collections.md). IVF with vectors of 8 bits a number: built in a
-twentieth of the time of product quantization, and exact enough that two candidates a hit are plenty.
+twentieth of the time of product quantization, and exact enough that two candidates a hit are plenty. Among thousands of
+images that are nearly the same it is not: few hits have more, so that the first of one is the first of ten.
 """
 
 import logging
@@ -17,6 +18,7 @@ PARTITION_ROWS = 2_000
 PARTITIONS = 4_096  # at most
 SCANNED_ROWS = 200_000  # rows' short vectors that a query looks at, however many there are: 15 ms of one core
 CANDIDATES = 2  # for each hit, compared again with their whole vectors: each is a read, from S3 a request
+LEAST_CANDIDATES = 20  # of a query, however few hits: what the default of ten has
 EVERY = 16  # writes after which somebody looks whether the table needs care
 FRAGMENTS = 64  # files of rows, above which they are put together: LanceDB writes all up to a million rows anew
 CACHE_SHARE = 0.25  # of a function's memory: LanceDB's own limit is 6 GB
@@ -33,10 +35,11 @@ def create_index(table: Any) -> None:
     table.create_index("vector", config=IvfSq(distance_type="cosine", num_partitions=partitions(rows)))
 
 
-def reach(asked: Any, rows: int, filtered: bool) -> Any:
-    """Say how far a query looks in a table of `rows`; with a filter everywhere, since its rows may lie anywhere."""
+def reach(asked: Any, rows: int, k: int, filtered: bool) -> Any:
+    """Say how far a query of `k` hits looks in a table of `rows`; with a filter in all of it: its hits lie anywhere."""
     share = 1.0 if filtered else min(1.0, SCANNED_ROWS / max(rows, 1))
-    return asked.nprobes(max(1, round(share * partitions(rows)))).refine_factor(CANDIDATES)
+    candidates = max(CANDIDATES, -(-LEAST_CANDIDATES // k))
+    return asked.nprobes(max(1, round(share * partitions(rows)))).refine_factor(candidates)
 
 
 def partitions(rows: int) -> int:

@@ -157,6 +157,23 @@ def test_indexed_search_keeps_the_recall(tmp_path: Path, monkeypatch: pytest.Mon
     assert hits / 500 >= 0.99
 
 
+def test_the_first_of_few_hits_is_the_nearest_among_images_that_are_nearly_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As frames of one camera are: 8 bits a number do not tell their order."""
+    monkeypatch.setattr(lance_tuning, "FLAT_ROWS", 100)
+    numbers, camera = np.random.default_rng(1), np.eye(DIMENSIONS)[0]
+    frames = unit(camera + numbers.normal(0, 0.005, (2_000, DIMENSIONS)))
+    others = unit(numbers.normal(size=(200, DIMENSIONS)))
+    items = [item(f"{number}", vector) for number, vector in enumerate([*frames, *others])]
+    index = made(tmp_path / "index")
+    index.put(items, ABOUT)
+    lance_tuning.create_index(index.table())
+    for query in unit(camera + numbers.normal(0, 0.3, (30, DIMENSIONS))):
+        same(found(index, query, 1), exact(items, query, 1))
+        same(found(index, query, 1), found(index, query, 10)[:1])
+
+
 def test_what_changes_after_the_index_was_made_is_found_as_it_is_now(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
