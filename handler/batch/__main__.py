@@ -172,8 +172,13 @@ def _print_plan(found: dict[str, Any]) -> None:
         more = [f'"{name}"' for name, known in ADDED.items() if {*known.suffixes} & {*others}]
         built = f", or build with image_formats = [{', '.join(more)}] in [target] of models.toml" if more else ""
         print(f"not decoded by this bundle, and left out: {names}: convert them to JPEG, PNG or WebP{built}")
+    # As errors are, since the client's `batch start` passes on those alone.
+    if unnamed := found["not_utf8"]:
+        why = "a name that is not UTF-8, of its own or of a folder: rename it"
+        print(f"{counted(unnamed, 'image')} left out for {why}", file=sys.stderr)
     if links := found["links"]:
-        print(f"{counted(links, 'link')} to a directory not followed: it takes a run with an output of its own")
+        why = "it takes a run with an output of its own"
+        print(f"{counted(links, 'link')} to a directory not followed: {why}", file=sys.stderr)
 
 
 def _print_changes(options: argparse.Namespace, store: Directory, found: dict[str, Any]) -> None:

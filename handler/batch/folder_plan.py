@@ -37,10 +37,11 @@ def plan(
     for it is unchanged; both are asked once that has to be known.
 
     A run that was planned before keeps its plan: nothing is listed again. Files whose names begin with a dot, names
-    that are not UTF-8, and other kinds of files are left out; the summary counts them, and the links to directories,
-    which are not followed. Two that list at once write below names of their own, the summary's `prefix`: the first to
-    write the summary has planned the run. What other listings wrote, such as one that was killed, is removed.
-    Raises StartError for a directory that may not be read: its images would be missing from the run for ever; and for
+    that are not UTF-8, and other kinds of files are left out; the summary counts them, those of them that may be images
+    by `not_utf8`, and the links to directories, which are not followed. Two that list at once write below names of
+    their own, the summary's `prefix`: the first to write the summary has planned the run. What other listings wrote,
+    such as one that was killed, is removed.
+    Raises StartError for a directory that cannot be read: its images would be missing from the run for ever; and for
     a summary that is none.
     """
     if known := planned(store, run):
@@ -68,7 +69,7 @@ def planned(store: Directory, run: str) -> dict[str, Any] | None:
 
 
 def compare(source: Path, formats: Iterable[str], changes: Changes) -> None:
-    """Show all images below `source` to `changes`. Raises StartError for a directory that may not be read."""
+    """Show all images below `source` to `changes`. Raises StartError for a directory that cannot be read."""
     for name, facts in _images(source, endings(formats), lambda _: None, lambda _: None):
         changes.takes(name, facts)
 
@@ -111,6 +112,7 @@ def _written(
         store.write(f"{prefix}{shards:08d}.jsonl", json_lines(rows))
         shards += 1
     counts = {"shards": shards, "images": images, "bytes": size, "left_out": len(left_out), "links": len(links)}
+    counts["not_utf8"] = sum(not _is_text(path.relative_to(source)) and _ends_as(path.name, taken) for path in left_out)
     others = Counter(ending for path in left_out if (ending := not_decoded(path.name)) and not _is_hidden(path.name))
     found = {"prefix": prefix, "listed_at": listed_at, **counts, "not_decoded": dict(others)}
     return {**found, "source": str(source.absolute())}
@@ -118,8 +120,8 @@ def _written(
 
 def _known(data: bytes, run: str) -> dict[str, Any]:
     try:
-        found = {"prefix": f"runs/{run}/plan/", "links": 0, "not_decoded": {}, **json.loads(data)}
-        counts = {name: int(found[name]) for name in ("shards", "images", "left_out", "links")}
+        found = {"prefix": f"runs/{run}/plan/", "links": 0, "not_utf8": 0, "not_decoded": {}, **json.loads(data)}
+        counts = {name: int(found[name]) for name in ("shards", "images", "left_out", "links", "not_utf8")}
         return {**found, **counts, "source": str(found["source"])}
     except (ValueError, TypeError, KeyError) as error:
         raise StartError(f"runs/{run}/plan.json of the output is no plan of a folder: give another --run") from error
@@ -137,23 +139,28 @@ def _images(
     """Yield each image's name with its facts; `left_out` and `linked` are told of other files and of linked folders."""
     try:
         for path, facts in files_below(source, linked):
-            name = path.relative_to(source).as_posix()
-            if _is_image(name, taken):
-                yield name, facts
+            name = path.relative_to(source)
+            if _is_text(name) and _ends_as(path.name, taken):
+                yield name.as_posix(), facts
             else:
                 left_out(path)
-    except PermissionError as error:
-        raise StartError(
-            f"{error.filename} cannot be read: allow this user to read it, or give a folder without it"
-        ) from error
+    except OSError as error:
+        remedy = f"{error.strerror}: see that its drive answers"
+        if isinstance(error, PermissionError):
+            remedy = "allow this user to read it"
+        raise StartError(f"{error.filename} cannot be read: {remedy}, or give a folder without it") from error
 
 
-def _is_image(name: str, taken: tuple[str, ...]) -> bool:
+def _is_text(name: Path) -> bool:
     try:
-        name.encode()
+        name.as_posix().encode()
     except UnicodeEncodeError:
-        return False  # a name that is no text cannot stand in a result
-    return name.lower().endswith(taken) and not _is_hidden(name.rpartition("/")[2])
+        return False  # it cannot stand in a result
+    return True
+
+
+def _ends_as(name: str, taken: tuple[str, ...]) -> bool:
+    return name.lower().endswith(taken) and not _is_hidden(name)
 
 
 def _is_hidden(name: str) -> bool:

@@ -1,5 +1,6 @@
 """Directories in which another process removes files and folders while they are listed."""
 
+import errno
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ import pytest
 from openclip_lambda.batch import places, sample
 from openclip_lambda.cli import main as cli
 
+from handler.batch import __main__ as command
 from handler.batch.files import files_below
 from handler.batch.folder_plan import plan
 from handler.batch.store import Directory
@@ -118,3 +120,20 @@ def test_a_directory_that_may_not_be_read_is_told(
         _client(root)
     assert cli.main(["batch", "estimate", str(root)]) == 1  # a smaller number would be believed
     assert f"error: {root / 'b'}: Permission denied: this user has no permission" in capsys.readouterr().err
+
+
+def test_a_drive_that_does_not_answer_is_told_and_not_taken_for_the_output(
+    root: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    real = os.scandir
+
+    def scandir(folder: Any) -> Any:
+        if Path(folder) == root / "b":
+            raise OSError(errno.EIO, "Input/output error", str(folder))
+        return real(folder)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    monkeypatch.setattr(command, "_image_formats", tuple)
+    assert command.main([str(root), "--output", str(tmp_path / "out")]) == 1
+    told = f"error: {root / 'b'} cannot be read: Input/output error: see that its drive answers, or give a folder"
+    assert capsys.readouterr().err.startswith(told)
