@@ -201,14 +201,15 @@ def test_of_a_bucket_the_pictures_come_by_the_url_that_the_response_has(tab: Bro
             const picture = document.createElement("canvas").toDataURL();
             const hit = { object: "hit", score: 0.5, metadata: {}, vector: [1] };
             const one = { ...hit, bucket: "b", key: "x/one.png", url: picture };
-            const data = [one, { ...hit, bucket: "b", key: "two.png" }];
+            const data = [one, ...["two.png", "y/three/"].map((key) => ({ ...hit, bucket: "b", key }))];
             return new Response(JSON.stringify({ object: "list", data }));
         };"""
     )
     tab.find("#search-text").send_keys("a red circle", Keys.ENTER)
-    tab.wait(lambda: len(tab.all("#hits .like")) == 2, "hits")
+    tab.wait(lambda: len(tab.all("#hits .like")) == 3, "hits")
     assert tab.find("#hits img").get_attribute("src").startswith("data:")
-    assert [one.get_attribute("title") for one in tab.all("#hits .name")] == ["s3://b/x/one.png", "s3://b/two.png"]
+    assert tab.run(NAMES) == ["s3://b/x/one.png", "s3://b/two.png", "s3://b/y/three/"]
+    assert [one.text for one in tab.all("#hits .name")] == ["one.png", "two.png", "three/"]
     assert tab.find("#hits .unseen").text == "no picture"
     assert tab.faults() == []
 

@@ -1,7 +1,8 @@
 // What was found, as a grid: each picture is a button that finds images like it. Arrows go through the grid.
 
+// The last part of a key, with the slashes behind it, which a key of S3 may end in.
 function nameOf(key) {
-  return key.slice(key.lastIndexOf("/") + 1);
+  return /[^/]*\/*$/.exec(key)[0];
 }
 
 // A local folder's images come from the server itself, a bucket's from S3 by the URL that the response has.
