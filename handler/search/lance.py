@@ -88,6 +88,10 @@ class LanceIndex:
         """Return how many can be found."""
         return int(self._run(lambda table: table.count_rows("gone = false")))
 
+    def counts(self) -> tuple[int, int]:
+        """Return how many can be found, and how many are gone."""
+        return self._run(lambda table: (table.count_rows("gone = false"), table.count_rows("gone = true")))
+
     def about(self) -> About:
         """Say what the vectors are of. Raises ApiError index_not_found, index_unavailable."""
         return self._run(lambda table: layout.read_about(table.schema))

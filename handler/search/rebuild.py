@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from handler.errors import ApiError
 from handler.search import lance_table, lance_tuning, updates
-from handler.search.index import Index
+from handler.search.index import Index, check_same
 from handler.search.lance import LanceIndex
-from handler.search.lance_pointer import new_name, older_than
+from handler.search.lance_pointer import Tables, new_name, older_than
 from handler.search.latest import latest
 from handler.search.records import About
 from handler.search.source import Looks, Source, SourceError, deletions, same
@@ -47,8 +47,8 @@ def rebuild(source: Source, index: LanceIndex, manifest: str = "", progress: Pro
 
     `manifest` chooses, by the beginning of a hash, where the vectors are of several bundles. A reader has the old
     index until the new one is whole; if this fails or is killed, it keeps it. Files that come meanwhile are applied
-    before the switch and after it; and who writes to the old index meanwhile writes to the new one, too. Raises
-    SourceError, ApiError.
+    before the switch and after it; and who writes to the old index meanwhile writes to the new one, too. Any number may
+    run at once: of two bundles the index is of the one whose rebuild began later. Raises SourceError, ApiError.
     """
     return patiently(source, lambda: _rebuild(source, index, manifest, progress))
 
@@ -67,8 +67,8 @@ def patiently(source: Source, make: Callable[[], Rebuilt]) -> Rebuilt:
 
 
 def _rebuild(source: Source, index: LanceIndex, manifest: str, progress: Progress) -> Rebuilt:
+    before, name = index.guard(index.pointer.read), new_name()
     plan = choose(source, manifest, progress)
-    name = new_name()
     try:
         _write(source, plan, index, name, progress)
         made = LanceIndex(index.place, name)
@@ -80,6 +80,7 @@ def _rebuild(source: Source, index: LanceIndex, manifest: str, progress: Progres
         for turn in range(ROUNDS):
             progress("late", turn, ROUNDS)
             late += catch_up(source, made, plan.about, known)
+        _check_overtaken(index, before, name, plan.about)
         older = index.switch(name)
     except BaseException:
         _drop(index, name)
@@ -88,8 +89,7 @@ def _rebuild(source: Source, index: LanceIndex, manifest: str, progress: Progres
     late += catch_up(source, index, plan.about, known)  # what was applied to the old one just before the switch
     _withdraw(index, name)
     _clean(index, older)
-    rows = index.count()
-    return Rebuilt(rows, int(made.table().count_rows()) - rows, sum(plan.counts), late)
+    return Rebuilt(*index.counts(), sum(plan.counts), late)
 
 
 def choose(source: Source, manifest: str, progress: Progress) -> Plan:
@@ -178,6 +178,16 @@ def catch_up(source: Source, index: Index, about: About, known: set[str]) -> int
     mine = [name for name in new if name.endswith(".jsonl") or source.parquet(name).about()[:2] == about[:2]]
     updates.apply(source, mine, index)
     return len(mine)
+
+
+def _check_overtaken(index: LanceIndex, before: Tables | None, name: str, about: About) -> None:
+    """Raise ApiError index_of_another_model where a rebuild that began later has switched to another bundle's index.
+
+    Of one bundle both are the same, and either may be the index.
+    """
+    now = index.guard(index.pointer.read)
+    if now and (before is None or now.table != before.table) and now.table > name:  # names begin with the time
+        check_same(index.about(), about, index.place, "this rebuild, which began before it was made, is of")
 
 
 def _clean(index: LanceIndex, older: str | None) -> None:

@@ -135,6 +135,53 @@ def test_files_that_come_meanwhile_are_in_the_new_index(tmp_path: Path) -> None:
     assert (set(content(index)), made.late) == ({"photos/b", "photos/c"}, 2)
 
 
+@pytest.mark.parametrize("others", [1, 2])
+def test_a_rebuild_that_others_overtake_tells_what_the_index_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, others: int
+) -> None:
+    """Between its switch and its end: the second of them drops the table that it made."""
+    folder, place = save(spread(history(30), 2), tmp_path / "vectors"), str(tmp_path / "index")
+    clean = rebuild._clean
+
+    def overtaken(index: LanceIndex, older: str | None) -> None:
+        monkeypatch.setattr(rebuild, "_clean", clean)
+        save({"vectors/model=x/run=r/more.parquet": parquet([item(f"more{n}", QUERY) for n in range(9)])}, folder)
+        for _ in range(others):
+            rebuild.rebuild(Source(str(folder)), LanceIndex(place))
+        clean(index, older)
+
+    monkeypatch.setattr(rebuild, "_clean", overtaken)
+    made = rebuild.rebuild(Source(str(folder)), LanceIndex(place))
+    records = [*history(30), *(item(f"more{n}", QUERY) for n in range(9))]
+    found = expected(records)
+    assert (made.rows, made.gone) == (len(found), len({(one.bucket, one.key) for one in records}) - len(found))
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_of_two_bundles_the_index_is_of_the_one_whose_rebuild_began_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: bool
+) -> None:
+    """A rebuild is under way when another bundle is deployed, whose own rebuild is faster."""
+    place, folder = str(tmp_path / "index"), tmp_path / "vectors"
+    save({"vectors/model=x/run=r/old.parquet": parquet([item("old", QUERY)])}, folder)
+    source = Source(str(folder))
+    if there:
+        rebuild.rebuild(source, LanceIndex(place))
+    save({"vectors/model=y/run=r/new.parquet": parquet([item("new", QUERY)], OTHER)}, folder)
+    names = iter(["items-20261130T120000-ffffffff", "items-20261130T120001-00000000"])
+    monkeypatch.setattr(rebuild, "new_name", lambda: next(names))
+
+    def faster(name: str, done: int, of: int) -> None:
+        if name == "index":
+            rebuild.rebuild(source, LanceIndex(place), OTHER.manifest_sha256)
+
+    with pytest.raises(ApiError, match="this rebuild, which began before it was made, is of") as refused:
+        rebuild.rebuild(source, LanceIndex(place), ABOUT.manifest_sha256, faster)
+    assert refused.value.code == "index_of_another_model"
+    assert set(content(LanceIndex(place))) == {"photos/new"}
+    assert not (tmp_path / "index" / "items-20261130T120000-ffffffff.lance").exists()
+
+
 def test_files_that_are_applied_while_rebuilds_run_are_not_lost(tmp_path: Path) -> None:
     place, folder = str(tmp_path / "index"), tmp_path / "vectors"
     records = history(120)
