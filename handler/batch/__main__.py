@@ -52,7 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {explained(error, options.output)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\ninterrupted: the same command goes on where this one stopped", file=sys.stderr)
+        print(f"\ninterrupted: {_again(options)} goes on where this one stopped", file=sys.stderr)
         return 130
 
 
@@ -125,7 +125,7 @@ def _embed(options: argparse.Namespace, names: list[str]) -> int:
     if stopped:
         print(
             f"error: stopped early: {totals['shards_failed']} of {counted(len(names), 'shard')} failed, more than the "
-            f"{options.tolerated_shards:g} % of --tolerated-shards. What is done is kept: the same command goes on",
+            f"{options.tolerated_shards:g} % of --tolerated-shards. What is done is kept: {_again(options)} goes on",
             file=sys.stderr,
         )
     return 1 if totals["shards_failed"] else 3 if totals["failed"] or totals["failed_before"] else 0
@@ -194,6 +194,11 @@ def _print_changes(options: argparse.Namespace, store: Directory, found: dict[st
             "command with --changes embeds what is new or changed",
             file=sys.stderr,
         )
+
+
+def _again(options: argparse.Namespace) -> str:
+    """Name the command that goes on with this run: --changes alone begins another one."""
+    return f"the same command with --run {options.run}" if options.changes else "the same command"
 
 
 def _name_by_time() -> str:

@@ -195,32 +195,3 @@ def test_a_folder_whose_own_name_is_not_utf_8_is_planned(tmp_path: Path, monkeyp
     monkeypatch.setattr("sys.stdout", strict)
     assert done(source, source, monkeypatch, []) == 0
     assert source.name.encode(errors="surrogateescape") == b"photos\xff"
-
-
-def test_images_whose_names_are_not_utf_8_are_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """As of an archive from a Chinese Windows: 照片/1.jpg in GBK."""
-    source = photos(tmp_path / "photos")
-    folder = source / "照片".encode("gbk").decode(errors="surrogateescape")
-    folder.mkdir()
-    for name in ("1.jpg", "2.jpg", ".hidden.jpg", "notes.txt"):
-        (folder / name).write_bytes(png(1))
-    for _ in range(2):
-        done(source, tmp_path / "out", monkeypatch, [])
-        assert "3 images left out for a name that is not UTF-8" in capsys.readouterr().err
-    done(folder, tmp_path / "other", monkeypatch, [])  # names below the folder count
-    assert "not UTF-8" not in capsys.readouterr().err
-
-
-def test_links_to_directories_are_not_followed_and_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    source, other = photos(tmp_path / "photos"), photos(tmp_path / "other")
-    (source / "2026").symlink_to(other)
-    (source / "sub" / "up").symlink_to("..")
-    for _ in range(2):
-        done(source, tmp_path / "out", monkeypatch, [])
-        assert "2 links to a directory not followed: " in capsys.readouterr().err
-    done(other, tmp_path / "without", monkeypatch, [])
-    assert "not followed" not in capsys.readouterr().err
