@@ -20,12 +20,12 @@ def fill(source: Source, index: Index, manifest: str = "", progress: Progress = 
 def _fill(source: Source, index: Index, manifest: str, progress: Progress) -> Rebuilt:
     plan = choose(source, manifest, progress)
     index.prepare(plan.about)
-    put = gone = 0
+    put = 0
     for name, count in zip(plan.names, plan.counts, strict=True):
         # Small files may have been put together since: the rows are in one that was listed, or that comes last.
         with contextlib.suppress(FileNotFoundError):
-            gone += updates.apply(source, [name], index)["deleted"]
+            updates.apply(source, [name], index)
         put += count
         progress("rows", put, sum(plan.counts))
     late = catch_up(source, index, plan.about, set(plan.names))
-    return Rebuilt(index.count(), gone, sum(plan.counts), late)
+    return Rebuilt(*index.counts(), sum(plan.counts), late)

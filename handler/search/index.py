@@ -41,6 +41,9 @@ class Index(Protocol):
     def count(self) -> int:
         """Return how many can be found."""
 
+    def counts(self) -> tuple[int, int]:
+        """Return how many can be found, and how many are gone."""
+
     def about(self) -> About:
         """Say what the vectors are of. Raises ApiError index_not_found, index_unavailable."""
 

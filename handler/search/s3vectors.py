@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from handler.errors import ApiError
 from handler.search import s3vectors_records as records
@@ -88,13 +89,17 @@ class S3VectorsIndex:
         known = self._counted
         if known and known[1] > LARGE and time.monotonic() - known[0] < OLD_SECONDS:
             return known[1]
+        return self.counts()[0]
+
+    def counts(self) -> tuple[int, int]:
+        """Return how many can be found, and how many are gone."""
         page = self._call("list_vectors", maxResults=LIST, returnMetadata=True)
-        total = _findable(page)
+        total = _counts(page)
         if page.get("nextToken"):  # more than a page: in segments, several at once
             with ThreadPoolExecutor(SEGMENTS, "openclip-count") as pool:
-                total = sum(pool.map(self._count_segment, range(SEGMENTS)))
-        self._counted = (time.monotonic(), total)
-        return total
+                total = sum(pool.map(self._count_segment, range(SEGMENTS)), np.zeros(2, int))
+        self._counted = (time.monotonic(), int(total[0]))
+        return int(total[0]), int(total[1])
 
     def about(self) -> About:
         """Say what the vectors are of. Raises ApiError index_not_found, index_unavailable."""
@@ -143,12 +148,12 @@ class S3VectorsIndex:
             one for chunk in _chunks(names, GET) for one in self._call("get_vectors", keys=chunk, **wanted)["vectors"]
         ]
 
-    def _count_segment(self, segment: int) -> int:
+    def _count_segment(self, segment: int) -> NDArray[np.int_]:
         asked: dict[str, Any] = {"segmentCount": SEGMENTS, "segmentIndex": segment}
-        total = 0
+        total = np.zeros(2, int)
         while True:
             page = self._call("list_vectors", maxResults=LIST, returnMetadata=True, **asked)
-            total += _findable(page)
+            total += _counts(page)
             if not page.get("nextToken"):
                 return total
             asked["nextToken"] = page["nextToken"]
@@ -170,8 +175,10 @@ class S3VectorsIndex:
         return answer
 
 
-def _findable(page: Mapping[str, Any]) -> int:
-    return sum(not one["metadata"]["gone"] for one in page["vectors"])
+def _counts(page: Mapping[str, Any]) -> NDArray[np.int_]:
+    """Return how many can be found and how many are gone, without the record of the model."""
+    gone = [bool(one["metadata"]["gone"]) for one in page["vectors"] if one["key"] != records.ABOUT]
+    return np.array([len(gone) - sum(gone), sum(gone)])
 
 
 def _chunks(things: Sequence[T], size: int) -> Iterator[list[T]]:

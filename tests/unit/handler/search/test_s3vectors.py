@@ -222,3 +222,15 @@ def test_an_index_is_filled_while_small_files_are_put_together(
     assert {key for key, one in stored(service).items() if not one["metadata"]["gone"]} == {
         "photos/1.png", "photos/2.png", "photos/3.png",
     }  # fmt: skip
+
+
+def test_a_filled_index_tells_how_many_keys_are_gone_and_not_how_many_deletions_there_are(
+    index: S3VectorsIndex, tmp_path: Path
+) -> None:
+    """Of what was changed a deletion comes before the vector; of what is gone there may be several."""
+    folder = save({"vectors/model=x/run=a/0.parquet": parquet([item("a", 1), item("b", 1)], ABOUT)}, tmp_path)
+    save({"vectors/model=x/run=b/0.parquet": parquet([item("a", 3)], ABOUT)}, folder)
+    gone = [Gone("photos", "a", 2), Gone("photos", "b", 2), Gone("photos", "b", 3)]
+    save({f"deletions/model=x/run=b/{number}.jsonl": lines([one]) for number, one in enumerate(gone)}, folder)
+    made = fill(Source(str(folder)), index)
+    assert (made.rows, made.gone, made.read) == (1, 1, 6)
