@@ -1,6 +1,7 @@
 """Damage that no hash tells: of files that nothing vouches for, of what is not there, of rights."""
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ import pytest
 from layer.errors import SourceError
 from layer.sources.download import gather
 from layer.sources.portable import fetch
+from layer.sources.prepared import places
 from layer.sources.prepared.places import Place
 from layer.sources.prepared.search import Prepared
 from layer.spec import Spec, Target
@@ -170,3 +172,27 @@ def test_a_clone_without_its_large_files_is_named(tmp_path: Path) -> None:
         gather([TINY], tmp_path / "build", {}, Prepared([Place(clones)]))
 
     assert {code for code, _ in named(caught.value)} == {"lfs-pointer", "second-repository-missing"}
+
+
+def test_a_folder_whose_name_says_nothing_is_offered_with_the_option_that_says_what_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    downloads = tmp_path / "downloads"
+    model = repositories.tiny_model(downloads / "of-monday", "acme/words.v1")
+    words = repositories.tokenizer_without_config(downloads / "of-tuesday")
+    told: list[str] = []
+
+    for _ in range(2):
+        with pytest.raises(SourceError) as lacking:
+            gather(
+                [TINY],
+                tmp_path / "cache",
+                {},
+                Prepared([places.given(one, "--from") for one in (*told, str(downloads))]),
+            )
+        told += re.findall(r"--from (\S+=\S+)", str(lacking.value))
+    found = gather([TINY], tmp_path / "cache", {}, Prepared([places.given(one, "--from") for one in told]))
+
+    assert told == [f"acme/tiny={model}", f"acme/words.v1={words}"]
+    assert [one.folder for one in found[0]] == [model, words]

@@ -88,6 +88,14 @@ def stated(copy: Copy, repo: str, asked: str | None) -> tuple[str | None, str | 
     return snapshot.revision, snapshot.notes.license
 
 
+def could_be(copy: Copy, need: Need) -> bool:
+    """Tell whether a folder has files, by their names, for all that is needed of a repository."""
+    there = {
+        role: [n for n in names if (copy.folder / n).is_file()] for role, names in resolve.candidates(need).items()
+    }
+    return all(resolve.satisfies(role, names) for role, names in there.items())
+
+
 def _snapshot(copy: Copy, repo: str, asked: str | None, pin: LockedSource | None) -> _Snapshot:
     if copy.cache:
         _refuse_closed(copy.folder)

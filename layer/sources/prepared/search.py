@@ -1,6 +1,7 @@
 """Find the repositories of models in prepared sources: for each, the first copy that has all needed files, complete."""
 
 import os
+import shlex
 import shutil
 import sys
 import threading
@@ -198,10 +199,18 @@ class Prepared:
                 return
         yield from (Finding("unreadable", str(path), reason) for path, reason in [*self._closed.items()][:MAX_CLOSED])
         roles = ", ".join(role.replace("_", " ") for role in need.roles)
-        told = f"{model.id} takes its {roles} from {need.repo}, which is in no source"
+        told = f"{model.id} takes its {roles} from {need.repo}, which is in no source{self._unnamed(need, model)}"
         if need.weights:
             yield Finding("weights-missing", need.repo, told)
         elif "config" in need.roles:
             yield Finding("config-missing", need.repo, told)
         else:
             yield Finding("second-repository-missing", need.repo, told)
+
+    def _unnamed(self, need: Need, model: ModelSpec) -> str:
+        """Name a folder that has such files and whose path is another's: `hf download --local-dir` takes any name."""
+        for copy in (copy for place in self._order(model) for copy in self._survey(place)):
+            if copy.repo is None and not copy.cache and check_copy.could_be(copy, need):
+                told = shlex.quote(f"{need.repo}={copy.folder}")
+                return f"; {printable(str(copy.folder), MAX_PATH)} has such files: if they are its, --from {told}"
+        return ""
