@@ -7,6 +7,8 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from layer.progress import bar
+
 MAX_FILE = 25_000_000  # bytes of an image: what the function reads of one object by default
 SAMPLE_SEED = 0
 
@@ -56,13 +58,6 @@ class Data:
         )
         return kept, seen, said
 
-    def sample(self, limit: int) -> "Data":
-        """Return the data with at most `limit` images, drawn by a fixed seed."""
-        if len(self.images) <= limit:
-            return self
-        kept = random.Random(SAMPLE_SEED).sample(range(len(self.images)), limit)  # noqa: S311 - a sample
-        return self.only(set(kept), range(len(self.texts)))[0]
-
     @property
     def sha256(self) -> str:
         """The digest of what is measured: the images' bytes, the texts, and which is right for which."""
@@ -71,37 +66,61 @@ class Data:
 
 
 def joined(
-    kind: str, name: str, found: Iterable[tuple[Path, str]], left_out: Sequence[LeftOut], texts: Sequence[str] = ()
+    kind: str,
+    name: str,
+    found: Iterable[tuple[Path, str]],
+    left_out: Sequence[LeftOut],
+    texts: Sequence[str] = (),
+    limit: int | None = None,
 ) -> Data:
-    """Join (image, text) pairs into data: files of the same bytes are one image, equal texts one text."""
-    digests: dict[Path, str | None] = {}
+    """Join (image, text) pairs into data: files of the same bytes are one image, equal texts one text.
+
+    Of more than `limit` files a sample is taken, the same one each time. Only its files are read.
+    """
+    pairs = [*found]
+    problems = {path: _problem(path) for path, _ in pairs}
+    there = [path for path, problem in problems.items() if problem is None]
+    drawn = there if limit is None or len(there) <= limit else _sample(there, limit)
+    digests: dict[Path, str] = {}
+    with bar("hashing images", len(drawn), unit="image") as shown:
+        for path in drawn:
+            try:
+                with path.open("rb") as stream:
+                    digests[path] = hashlib.file_digest(stream, "sha256").hexdigest()
+            except OSError as error:
+                problems[path] = _unreadable(path, error)
+            shown.update(1)
     images: dict[str, Path] = {}
     known = dict.fromkeys(texts)
     right: dict[tuple[str, str], None] = {}
-    problems = [*left_out]
-    for path, text in found:
-        if path not in digests:
-            digests[path], problem = _digest(path)
-            problems += [problem] if problem else []
-        if digest := digests[path]:
+    for path, text in pairs:
+        if digest := digests.get(path):
             images.setdefault(digest, path)
             known.setdefault(text)
             right.setdefault((digest, text))
     of_image, of_text = {d: place for place, d in enumerate(images)}, {t: place for place, t in enumerate(known)}
     links = tuple((of_image[digest], of_text[text]) for digest, text in right)
     name = "".join(letter if letter.isprintable() else "?" for letter in name)  # the manifest holds it
-    return Data(
-        kind, name, tuple(images.values()), tuple(images), tuple(known), links, tuple(problems), given=len(images)
-    )
+    told = (*left_out, *(problem for problem in problems.values() if problem))
+    given = len(there) - len(drawn) + len(images)
+    return Data(kind, name, tuple(images.values()), tuple(images), tuple(known), links, told, given=given)
 
 
-def _digest(path: Path) -> tuple[str | None, LeftOut | None]:
+def _sample(paths: Sequence[Path], limit: int) -> list[Path]:
+    return random.Random(SAMPLE_SEED).sample(paths, limit)  # noqa: S311 - a sample
+
+
+def _problem(path: Path) -> LeftOut | None:
+    """Say why a file cannot be used, as far as its size and kind tell."""
     try:
         if not path.is_file():
-            return None, LeftOut(str(path), "is not a file" if path.exists() else "is not there")
+            return LeftOut(str(path), "is not a file" if path.exists() else "is not there")
         if (size := path.stat().st_size) > MAX_FILE:
-            return None, LeftOut(str(path), f"has {size / 1e6:.0f} MB; the function reads up to {MAX_FILE / 1e6:.0f}")
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest(), None
+            return LeftOut(str(path), f"has {size / 1e6:.0f} MB; the function reads up to {MAX_FILE / 1e6:.0f}")
     except (OSError, ValueError) as error:
-        return None, LeftOut(str(path), f"cannot be read: {getattr(error, 'strerror', None) or error}")
+        return _unreadable(path, error)
+    return None
+
+
+def _unreadable(path: Path, error: Exception) -> LeftOut:
+    return LeftOut(str(path), f"cannot be read: {getattr(error, 'strerror', None) or error}")

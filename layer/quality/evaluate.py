@@ -50,9 +50,9 @@ class Places:
 
 def data_of(asked: Evaluation, columns: tuple[str | None, str | None] = (None, None), limit: int = LIMIT) -> list[Data]:
     """Read the data that is asked for. Raises EvaluationError."""
-    found = [reading.pairs(asked.pairs, columns)] if asked.pairs else []
-    found += [reading.labels(asked.labels, asked.templates)] if asked.labels else []
-    return [one.sample(limit) for one in found]
+    found = [reading.pairs(asked.pairs, columns, limit)] if asked.pairs else []
+    found += [reading.labels(asked.labels, asked.templates, limit)] if asked.labels else []
+    return found
 
 
 def evaluate(bundle: Path, model: str | None, data: Sequence[Data], places: Places) -> list[Result]:

@@ -21,18 +21,21 @@ csv.field_size_limit(
 )  # a caption that is too long is the function's to refuse, and the rest is read
 
 
-def pairs(place: Path, columns: tuple[str | None, str | None] = (None, None)) -> Data:
-    """Read images and captions. Raises EvaluationError where there are none."""
+def pairs(place: Path, columns: tuple[str | None, str | None] = (None, None), limit: int | None = None) -> Data:
+    """Read images and captions, at most `limit` images. Raises EvaluationError where there are none."""
     try:
         found, left_out = _sidecars(place) if place.is_dir() else _table(place, columns)
     except (OSError, ValueError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or error
         raise EvaluationError(f"--pairs {place}: {reason}: name {FORM}") from error
-    return _some(joined("pairs", place.resolve().name, found, left_out), "--pairs", place, FORM)
+    return _some(joined("pairs", place.resolve().name, found, left_out, limit=limit), "--pairs", place, FORM)
 
 
-def labels(place: Path, templates: Sequence[str]) -> Data:
-    """Read a folder for each class, whose name is the class: `_` stands for a blank. Raises EvaluationError."""
+def labels(place: Path, templates: Sequence[str], limit: int | None = None) -> Data:
+    """Read a folder for each class, whose name is the class: `_` stands for a blank. Raises EvaluationError.
+
+    Of more than `limit` images a sample is read.
+    """
     form = "a folder that has a folder for each class, with its images in it"
     try:
         folders = sorted(path for path in place.iterdir() if path.is_dir() and not path.name.startswith("."))
@@ -43,7 +46,7 @@ def labels(place: Path, templates: Sequence[str]) -> Data:
     stray = [LeftOut(str(path), "is in no class's folder") for path in _files(place, deep=False)]
     stray += [LeftOut(str(folder), "is no class: no file is in it") for folder, paths in inside.items() if not paths]
     classes = list(dict.fromkeys(text for _, text in found))
-    data = _some(joined("labels", place.resolve().name, found, stray, classes), "--labels", place, form)
+    data = _some(joined("labels", place.resolve().name, found, stray, classes, limit), "--labels", place, form)
     if len(data.texts) < MIN_CLASSES:
         raise EvaluationError(f"--labels {place} has {len(data.texts)} class: name {form}, and two of them or more")
     return Data(**{**vars(data), "templates": tuple(templates)})

@@ -1,6 +1,7 @@
 """What is read of the user's own data: tables, images with a .txt beside each, a folder for each class."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -127,9 +128,30 @@ def test_a_name_that_a_terminal_would_obey_does_not_reach_the_manifest(tmp_path:
 
 def test_a_sample_is_the_same_each_time(tmp_path: Path) -> None:
     images(tmp_path, *(f"{name}/{number}.png" for number in range(4) for name in ("a", "b")))
-    data = reading.labels(tmp_path, ("{}",))
 
-    few = data.sample(3)
+    few = reading.labels(tmp_path, ("{}",), 3)
 
-    assert few == data.sample(3)
+    assert few == reading.labels(tmp_path, ("{}",), 3)
     assert (len(few.images), few.given, few.texts) == (3, 8, ("a", "b"))
+
+
+def test_of_a_large_set_only_the_sample_is_read_and_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images(tmp_path, *(f"{number}.png" for number in range(40)))
+    for number in range(40):
+        (tmp_path / f"{number}.txt").write_text(f"number {number}")
+    opened: list[str] = []
+    real = Path.open
+
+    def noted(path: Path, *mode: Any) -> Any:
+        opened.append(path.name)
+        return real(path, *mode)
+
+    monkeypatch.setattr(Path, "open", noted)
+
+    data = reading.pairs(tmp_path, limit=10)
+
+    assert sorted(name for name in opened if name.endswith(".png")) == sorted(path.name for path in data.images)
+    assert (len(data.images), len(data.texts), data.given) == (10, 10, 40)
+    assert "hashing images: 10 of 10 images" in capsys.readouterr().err
