@@ -14,7 +14,7 @@ from layer.bundle.records import ModelEntry
 from layer.errors import EvaluationError
 from layer.gate.settings import Evaluation
 from layer.naming import addresses
-from layer.quality import reading
+from layer.quality import otherwise, reading
 from layer.quality.certificate import MEAN_RECALL, certify
 from layer.quality.data import Data, LeftOut
 from layer.quality.sides import Bundled
@@ -49,9 +49,11 @@ class Places:
 
 
 def data_of(asked: Evaluation, columns: tuple[str | None, str | None] = (None, None), limit: int = LIMIT) -> list[Data]:
-    """Read the data that is asked for. Raises EvaluationError."""
+    """Read the data that is asked for, and say what of it no engine embeds as open_clip. Raises EvaluationError."""
     found = [reading.pairs(asked.pairs, columns, limit)] if asked.pairs else []
     found += [reading.labels(asked.labels, asked.templates, limit)] if asked.labels else []
+    for one in found:
+        otherwise.note(one)
     return found
 
 
