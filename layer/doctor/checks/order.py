@@ -1,6 +1,7 @@
 """The checks of a directory, a zip and an image, in their order. None says that something known was recognized."""
 
 import posixpath
+import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -37,12 +38,18 @@ def directory_problems(tree: Tree, path: Path, dockerfile: str = "Dockerfile") -
         yield from guarded(_dockerfile(tree, code, str(path / dockerfile)))
     if path.resolve().name.startswith("models--"):
         yield Finding("nothing-known", str(path), "this is one model of a cache: name the directory above it")
+    if _is_unpacked_image(tree):
+        packed = f"tar -cf image.tar -C {shlex.quote(str(path))} ."
+        yield Finding(
+            "nothing-known", str(path), f"this is an image's layers in a directory: {packed}, and name the tar"
+        )
     yield from _problems(tree, code, str(path), lambda name: not _is_hidden(name))
 
 
 def zip_problems(tree: Tree, name: str) -> Checked:
     """Name what is wrong with a zip, as a layer or a function."""
     yield from tree.problems
+    yield from _packed_bundles(tree, name)
     yield from layer_problems(tree, name)
     if tree.has(BUNDLE_OF_LAYER):
         yield None
@@ -68,9 +75,7 @@ def image_findings(image: Image, name: str) -> Checked:
 def tar_problems(tree: Tree, name: str) -> Checked:
     """Name what is wrong with a packed directory, or with a container's files: `docker export` has no environment."""
     yield from tree.problems
-    for folder in ("", *(f"{name}/" for name in tree.names(""))):
-        if tree.get(f"{folder}{MANIFEST}") and tree.names(f"{folder}models"):
-            yield Finding("nothing-known", name, "this is a packed bundle: unpack it, and name its directory")
+    yield from _packed_bundles(tree, name)
     whole_system = tree.has("etc/passwd")
     if whole_system:
         yield from image_problems(tree, False, name)
@@ -78,6 +83,19 @@ def tar_problems(tree: Tree, name: str) -> Checked:
             yield None
     ships = _of_function(tree) if whole_system else lambda path: not _is_hidden(path)
     yield from _problems(tree, read_code(tree), name, ships)
+
+
+def _packed_bundles(tree: Tree, name: str) -> Iterator[Finding]:
+    for folder in ("", *(f"{name}/" for name in tree.names("") if f"{name}/{MANIFEST}" != BUNDLE_OF_LAYER)):
+        if tree.get(f"{folder}{MANIFEST}") and tree.names(f"{folder}models"):
+            yield Finding("nothing-known", name, "this is a packed bundle: unpack it, and name its directory")
+
+
+def _is_unpacked_image(tree: Tree) -> bool:
+    """Tell whether a directory is what skopeo writes as oci:, or what was unpacked of `docker save`, old or new."""
+    return tree.has("oci-layout") or (
+        tree.has(MANIFEST) and any(tree.has(f"{name}/layer.tar") for name in tree.names(""))
+    )
 
 
 def _of_function(tree: Tree) -> Callable[[str], bool]:

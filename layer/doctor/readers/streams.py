@@ -162,7 +162,10 @@ def _decompressed(source: IO[bytes], where: str, budget: Budget) -> tuple[Any, B
     magic = source.read(6)
     source.seek(0)
     if magic.startswith(b"\x28\xb5\x2f\xfd"):
-        raise UnreadableError(where, "compressed with zstd, which is not read here: use gzip, or none")
+        raise UnreadableError(
+            where,
+            "compressed with zstd, which is not read here: use gzip (skopeo copy --dest-compress-format gzip), or none",
+        )
     if magic.startswith(b"\x1f\x8b"):
         return gzip.GzipFile(fileobj=source), budget, False
     if magic.startswith(b"BZh"):

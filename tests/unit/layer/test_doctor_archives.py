@@ -3,6 +3,9 @@
 import hashlib
 import io
 import json
+import re
+import shlex
+import subprocess
 import tarfile
 import zipfile
 from collections.abc import Mapping
@@ -199,3 +202,33 @@ def test_a_bundle_in_a_layer_is_compared_with_its_manifest(
     assert finding.code == ("unreadable" if "manifest" in where else "bundle-broken")
     assert finding.where == where
     assert finding.detail.startswith(detail)
+
+
+@pytest.mark.parametrize("form", ["oci-layout", "docker save"])
+def test_an_image_in_a_directory_is_told_with_what_makes_a_tar_of_it(tmp_path: Path, form: str) -> None:
+    folder, layout = tmp_path / "my image", Layout()
+    layout.write(tmp_path / "image.tar", layout.image({}))
+    if form == "docker save":
+        settings, layer, _ = (name for name in layout.files if name.startswith("blobs/"))
+        saved = [{"Config": "config.json", "Layers": ["a/layer.tar"]}]
+        layout.files = {"config.json": layout.files[settings], "a/layer.tar": layout.files[layer]}
+        layout.files["manifest.json"] = json.dumps(saved).encode()
+    for name, data in layout.files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+
+    [finding] = examine(str(folder))
+    command = re.findall(r"tar -cf .* \.(?=,)", finding.what)
+    subprocess.run(shlex.split(*command), cwd=tmp_path, check=True)
+
+    assert codes(str(tmp_path / "image.tar")) == ["offline-unset"]
+
+
+def test_a_bundle_in_a_zip_is_told_to_be_one(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "bundle.zip", "w") as archive:
+        for name in ("bundle/manifest.json", "bundle/models/acme--tiny/image.onnx"):
+            archive.writestr(name, "{}")
+
+    [told] = [one.what for one in examine(str(tmp_path / "bundle.zip")) if one.code == "nothing-known"]
+
+    assert "this is a packed bundle: unpack it" in told
