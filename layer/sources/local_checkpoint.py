@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -56,6 +57,7 @@ def repository(model: ModelSpec, cache: Path) -> Own:
     folder = place / revision
     if not folder.exists():
         _write(folder, weights, config, files)
+        _remove_older(folder)
     tokenizer = {"tokenizer"} if set(files) & set(TOKENIZER_FILES) else set()
     roles = ("checkpoint", "weights", "config", *tokenizer, *({"text_config"} if "config.json" in files else ()))
     expected = {path.name: Expected(path.stat().st_size, file_sha256(path)) for path in sorted(folder.iterdir())}
@@ -196,6 +198,13 @@ def _write(folder: Path, weights: Path, config: dict[str, Any], files: dict[str,
     else:
         _convert(tensors, aside / WEIGHTS)
     aside.rename(folder)
+
+
+def _remove_older(folder: Path) -> None:
+    """Remove what was written of the checkpoint as it was before: each is as large as the model, and is soon made."""
+    for other in folder.parent.iterdir():
+        if re.fullmatch(r"[0-9a-f]{40}", other.name) and other != folder:
+            shutil.rmtree(other, ignore_errors=True)
 
 
 def _state(source: Path) -> dict[str, Tensor]:
