@@ -1,8 +1,10 @@
 """Code of the deployment's own around a request: its routes, its authentication, its metrics."""
 
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 from handler.endpoints import embeddings
@@ -152,13 +154,21 @@ def measure(extension: Extension, call_: Call, request: Request, response: Respo
         call_.code = call_.code or CODE
 
 
+def _in_full(value: Any) -> int | float:
+    """Return a number as Python's own: numpy compares its own kinds in their range alone."""
+    try:
+        return value if isinstance(value, int) else float(value)
+    except OverflowError:  # of a fraction
+        return math.inf
+
+
 def _checked(extension: Extension, found: Any) -> dict[str, float]:
     if not isinstance(found, Mapping):
         failed(extension, "metrics", f"{type(found).__name__} instead of an object of numbers")
     for name, value in found.items():
         if not isinstance(name, str) or not METRIC.fullmatch(name) or name.lower() in OURS:
             failed(extension, "metrics", f"the name {name!r:.80}: take letters, digits and _, and no name of ours")
-        if isinstance(value, bool) or not isinstance(value, int | float) or not -MOST <= value <= MOST:
+        if isinstance(value, bool) or not isinstance(value, Real) or not -MOST <= _in_full(value) <= MOST:
             failed(extension, "metrics", f"{name}, which is not an int or a float from -2^360 to 2^360")
     if len(_names | found.keys()) > MOST_METRICS:
         failed(extension, "metrics", f"more than {MOST_METRICS} names: CloudWatch bills each of them by the month")

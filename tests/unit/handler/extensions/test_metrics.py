@@ -35,6 +35,15 @@ def test_a_metric_is_in_the_line_in_cloudwatch_s_format(
     assert {"Name": "Shoes", "Unit": "None"} in directive["Metrics"]
 
 
+@pytest.mark.parametrize("kind", ["float16", "float32", "float64", "int64", "uint8"])
+def test_a_number_of_numpy_is_a_number(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = f"{{'Mean': __import__('numpy').{kind}(3)}}"
+    status, found = line(Extended(tmp_path, METRICS), own, monkeypatch, capsys)
+    assert (status, found["Mean"], found.get("Code")) == (200, 3, None)
+
+
 @pytest.mark.parametrize(
     "own",
     [
@@ -46,6 +55,8 @@ def test_a_metric_is_in_the_line_in_cloudwatch_s_format(
         "{3: 1}",
         "{'A': 'text'}",
         "{'A': True}",
+        "{'A': __import__('numpy').float32('inf')}",
+        "{'A': __import__('fractions').Fraction(10**400)}",
         "{'A': float('inf')}",
         "{'A': float('nan')}",
         "{'A': 2.0**361}",  # CloudWatch takes up to 2^360
