@@ -9,6 +9,7 @@ from layer.errors import BuildError
 POINTER = b"version https://git-lfs.github.com/spec/"
 MAX_JSON = 4 << 20  # bytes: of a config. The largest in open_clip's registry has 1 KB
 MAX_DEPTH = 32
+MARK = "\ufeff"
 
 
 def is_pointer(path: Path) -> bool:
@@ -30,13 +31,22 @@ def refuse_pointer(path: Path, error: type[BuildError]) -> None:
         )
 
 
-def read_json(path: Path, error: type[BuildError]) -> Any:
-    """Read a JSON file of at most MAX_JSON bytes and MAX_DEPTH levels, with or without a byte order mark."""
+def read_json(path: Path, error: type[BuildError], rewritten: bool = False) -> Any:
+    """Read a JSON file of at most MAX_JSON bytes and MAX_DEPTH levels.
+
+    It may have a byte order mark if it is `rewritten`: open_clip and transformers read none.
+    """
     refuse_pointer(path, error)
     if path.stat().st_size > MAX_JSON:
         raise error(f"{path} has {path.stat().st_size:,} bytes, over {MAX_JSON:,}: is it a config?")
     try:
-        data = json.loads(path.read_text(encoding="utf-8-sig"))
+        text = path.read_text(encoding="utf-8")
+        if text.startswith(MARK) and not rewritten:
+            raise error(
+                f"{path} begins with a byte order mark, with which open_clip and transformers do not read it: save it "
+                "where it comes from, as UTF-8 without one"
+            )
+        data = json.loads(text.removeprefix(MARK))
     except RecursionError as problem:
         raise error(f"{path} is nested too deep: is it a config?") from problem
     except (OSError, ValueError) as problem:

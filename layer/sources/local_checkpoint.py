@@ -122,7 +122,7 @@ def _config(model: ModelSpec, weights: Path) -> tuple[dict[str, Any], Path]:
             f"{path} is not there: say what {model.id} was made from, as in "
             'config = "ViT-B-32/laion2b_s34b_b79k" (a pair of the registry), or name its open_clip_config.json'
         )
-    config = read_json(path, CheckpointError)
+    config = read_json(path, CheckpointError, rewritten=True)
     missing = [key for key in ("model_cfg", "preprocess_cfg") if not isinstance(config, dict) or key not in config]
     if missing:
         raise CheckpointError(

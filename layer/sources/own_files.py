@@ -61,7 +61,7 @@ def place(directory: Path, name: str) -> Path:
 def _named(config: Path) -> Iterator[str]:
     """Yield the text-side names of a config; a config that cannot be read yields none, and the build reports it."""
     try:
-        found = read_json(config, CheckpointError) if config.is_file() else None
+        found = read_json(config, CheckpointError, rewritten=True) if config.is_file() else None
     except CheckpointError:
         return
     model = found.get("model_cfg") if isinstance(found, dict) else None

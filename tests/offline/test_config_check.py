@@ -13,8 +13,9 @@ from layer.config.check import check_config
 from layer.config.field_table import REFUSED
 from layer.errors import PlanError
 from layer.openclip import open_clip
-from layer.sources import resolve
+from layer.sources import local_checkpoint, resolve
 from layer.spec import ModelSpec
+from tests.hub import repositories
 
 CONFIG: dict[str, Any] = {
     "model_cfg": {
@@ -127,6 +128,7 @@ def test_a_field_that_open_clip_would_not_honor_is_named_with_the_fix(
         ("null", "has no model_cfg"),
         ("version https://git-lfs.github.com/spec/v1\noid sha256:aa\nsize 3\n", "git lfs pull"),
         ("<html>", "is not JSON"),
+        (f"\ufeff{json.dumps(CONFIG)}", "begins with a byte order mark"),  # open_clip does not load it
     ],
 )
 def test_a_file_that_is_no_config_is_one_line(tmp_path: Path, text: str, told: str) -> None:
@@ -182,3 +184,14 @@ def test_every_config_of_open_clips_registry_passes() -> None:
 )
 def test_what_is_exported_exactly_passes(field: str, value: Any) -> None:
     check_config(changed(field, value), "acme/own", PlanError)
+
+
+def test_a_config_of_ones_own_may_have_a_byte_order_mark_since_it_is_written_anew(tmp_path: Path) -> None:
+    folder = repositories.small_clip(tmp_path / "own")
+    config = folder / "open_clip_config.json"
+    kept = {**json.loads(config.read_text()), "preprocess_cfg": {"mean": [0.5] * 3, "std": [0.5] * 3}}
+    config.write_text(json.dumps(kept), encoding="utf-8-sig")
+
+    made = local_checkpoint.repository(ModelSpec("hf-hub:acme/own", checkpoint=str(folder)), tmp_path / "cache")
+
+    open_clip.create_model(f"local-dir:{made.located.folder}", require_pretrained=True)
