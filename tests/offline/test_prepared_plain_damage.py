@@ -1,5 +1,6 @@
 """Damage that no hash tells: of files that nothing vouches for, of what is not there, of rights."""
 
+import hashlib
 import os
 import re
 import shutil
@@ -196,3 +197,23 @@ def test_a_folder_whose_name_says_nothing_is_offered_with_the_option_that_says_w
 
     assert told == [f"acme/tiny={model}", f"acme/words.v1={words}"]
     assert [one.folder for one in found[0]] == [model, words]
+
+
+def test_blobs_that_a_proxy_named_by_sha1_of_their_content_are_taken_and_held_to_it(
+    whole: Path, tmp_path: Path
+) -> None:
+    """huggingface_hub names a blob by the ETag, and a repository manager may make ETags of its own."""
+    cache = Path(shutil.copytree(whole, tmp_path / "cache", symlinks=True))
+    for link in [path for path in cache.glob("*/snapshots/*/*") if path.is_symlink()]:
+        content = link.resolve().read_bytes()
+        target = link.resolve().with_name(hashlib.sha1(content, usedforsecurity=False).hexdigest())
+        target.write_bytes(content)
+        link.unlink()
+        link.symlink_to(Path("../../blobs") / target.name)
+
+    taken = gather([TINY], tmp_path / "work", {}, Prepared([Place(cache)]))
+
+    assert [one.as_found for one in taken[0]] == [(), ()]
+    replace(blob(cache), blob(cache).read_bytes()[:-1] + b"x")
+    with pytest.raises(SourceError, match="hash-mismatch"):
+        gather([TINY], tmp_path / "work", {}, Prepared([Place(cache)]))

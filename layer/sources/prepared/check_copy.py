@@ -13,7 +13,7 @@ from layer.findings.finding import Finding
 from layer.naming import validate
 from layer.progress import file_sha256
 from layer.sources import resolve
-from layer.sources.fetch import Expected, Located, git_blob, repo_folder
+from layer.sources.fetch import Expected, Located, repo_folder
 from layer.sources.hub import WEIGHTS
 from layer.sources.lock import LockedFile, LockedSource
 from layer.sources.prepared import damage, git_clone, known_hashes, revisions
@@ -86,14 +86,6 @@ def stated(copy: Copy, repo: str, asked: str | None) -> tuple[str | None, str | 
     """Return the commit and the license that a copy states, None where it states none. Raises LackingError."""
     snapshot = _snapshot(copy, repo, asked, None)
     return snapshot.revision, snapshot.notes.license
-
-
-def could_be(copy: Copy, need: Need) -> bool:
-    """Tell whether a folder has files, by their names, for all that is needed of a repository."""
-    there = {
-        role: [n for n in names if (copy.folder / n).is_file()] for role, names in resolve.candidates(need).items()
-    }
-    return all(resolve.satisfies(role, names) for role, names in there.items())
 
 
 def _snapshot(copy: Copy, repo: str, asked: str | None, pin: LockedSource | None) -> _Snapshot:
@@ -219,7 +211,7 @@ def _checked(snapshot: _Snapshot, name: str, pin: LockedSource | None) -> tuple[
     known = snapshot.notes.of(snapshot.folder, name)
     if not known and (told := damage.unreadable(path)):
         problems.append(Finding("incomplete-download", str(path), told))
-    if known and (told := _difference(known, path, fact)):
+    if known and (told := known_hashes.difference(known, path, fact)):
         problems.append(Finding("hash-mismatch", str(path), told))
     elif pin and name in pin.files and pin.files[name] != fact:
         problems.append(_not_pinned(snapshot, path, pin, fact))
@@ -236,18 +228,6 @@ def _not_pinned(snapshot: _Snapshot, path: Path, pin: LockedSource, fact: Locked
 def _other_commit(snapshot: _Snapshot, pin: LockedSource) -> Finding:
     there = snapshot.revision or "files of no known commit"
     return Finding("revision-missing", str(snapshot.folder), f"models.lock has {pin.revision}, here is {there}")
-
-
-def _difference(known: Expected, path: Path, fact: LockedFile) -> str | None:
-    if known.size not in (None, fact.size):
-        return f"it has {fact.size} bytes, and should have {known.size}"
-    if known.sha256:
-        return None if known.sha256 == fact.sha256 else f"its sha256 is {fact.sha256}, and should be {known.sha256}"
-    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{fact.sha256}\nsize {fact.size}\n".encode()
-    of_pointer = hashlib.sha1(b"blob %d\0" % len(pointer) + pointer, usedforsecurity=False).hexdigest()
-    if known.blob_id in (of_pointer, found := git_blob(path)):
-        return None
-    return f"its git hash is {found}, and should be {known.blob_id}"
 
 
 def _digest(files: dict[str, LockedFile]) -> str:

@@ -1,5 +1,6 @@
 """The hashes that a source itself has of its files: in the names of blobs, in listings, in the notes of a download."""
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -8,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from layer.naming import validate
-from layer.sources.fetch import Expected
+from layer.sources.fetch import Expected, git_blob
+from layer.sources.lock import LockedFile
 from layer.sources.prepared.survey import Copy
 
 CONTENTS = "openclip-cache.json"  # what `python -m layer fetch` writes beside the repositories
@@ -66,6 +68,22 @@ def of_folder(folder: Path) -> Notes:
         return Notes(git_clone.commit(folder), _license(folder), indexed, frozenset(indexed))
     named = folder.name if re.fullmatch(r"[0-9a-f]{40}", folder.name) else None
     return Notes(named, _license(folder), files)
+
+
+def difference(known: Expected, path: Path, fact: LockedFile) -> str | None:
+    """Say how a file differs from what is known of it; None if it does not."""
+    if known.size not in (None, fact.size):
+        return f"it has {fact.size} bytes, and should have {known.size}"
+    if known.sha256:
+        return None if known.sha256 == fact.sha256 else f"its sha256 is {fact.sha256}, and should be {known.sha256}"
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{fact.sha256}\nsize {fact.size}\n".encode()
+    of_pointer = hashlib.sha1(b"blob %d\0" % len(pointer) + pointer, usedforsecurity=False).hexdigest()
+    if known.blob_id in (of_pointer, found := git_blob(path)):
+        return None
+    with path.open("rb") as stream:
+        if known.blob_id == hashlib.file_digest(stream, "sha1").hexdigest():  # a proxy's ETag may be that
+            return None
+    return f"its git hash is {found}, and should be {known.blob_id}"
 
 
 def _files(folder: Path) -> list[Path]:

@@ -19,7 +19,7 @@ from layer.sources.lock import LockedSource
 from layer.sources.prepared import check_copy
 from layer.sources.prepared.places import Place
 from layer.sources.prepared.survey import Copy, survey
-from layer.sources.resolve import Need, parts
+from layer.sources.resolve import Need, candidates, parts, satisfies
 from layer.spec import ModelSpec
 
 MAX_PATH = 4096  # characters of a path that is printed: Linux takes no longer one
@@ -210,7 +210,13 @@ class Prepared:
     def _unnamed(self, need: Need, model: ModelSpec) -> str:
         """Name a folder that has such files and whose path is another's: `hf download --local-dir` takes any name."""
         for copy in (copy for place in self._order(model) for copy in self._survey(place)):
-            if copy.repo is None and not copy.cache and check_copy.could_be(copy, need):
+            if copy.repo is None and not copy.cache and _has_all(copy.folder, need):
                 told = shlex.quote(f"{need.repo}={copy.folder}")
                 return f"; {printable(str(copy.folder), MAX_PATH)} has such files: if they are its, --from {told}"
         return ""
+
+
+def _has_all(folder: Path, need: Need) -> bool:
+    """Tell whether a folder has files, by their names, for all that is needed of a repository."""
+    there = {role: [one for one in names if (folder / one).is_file()] for role, names in candidates(need).items()}
+    return all(satisfies(role, names) for role, names in there.items())
