@@ -47,12 +47,21 @@ def explain(config: Mapping[str, Any], wanted: Shapes, found: Shapes) -> str | N
     for pattern, what in _FOREIGN:
         if any(re.search(pattern, key) for key in found if key not in wanted):
             return what
+    if start := _beginning(wanted, found):
+        return f"its tensors begin with {start}, beside others: save the open_clip model's own state_dict() alone"
     differing = {field: (value, given) for field, value, given in _all(config, wanted, found) if value != given}
     lines = [
         f"set {field} to {_value(value)} (the config has {_value(given)})"
         for field, (value, given) in differing.items()
     ]
     return "; ".join([*lines[:MAX_TOLD], *([] if lines else [_keys(wanted, found)])])
+
+
+def _beginning(wanted: Shapes, found: Shapes) -> str | None:
+    """Return what stands before the model's names, in a checkpoint with other parts, as of Lightning or a teacher."""
+    starts = [key.removesuffix("logit_scale") for key in found if key.endswith(".logit_scale")]
+    of_start = {start: sum(f"{start}{name}" in found for name in wanted) for start in starts}
+    return next((start for start, count in of_start.items() if 2 * count > len(wanted)), None)
 
 
 def _all(config: Mapping[str, Any], wanted: Shapes, found: Shapes) -> Iterator[Told]:
