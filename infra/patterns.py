@@ -1,20 +1,43 @@
 """What the texts of settings look like, and the same in words: a pattern tells a user nothing."""
 
+from urllib.parse import urlsplit
+
 from infra.source_prefix import BUCKET
 
 STACK = r"^[A-Za-z][A-Za-z0-9-]{0,100}$"
 PREFIX = r"^[a-z0-9][a-z0-9-]{0,60}$"
 TOPIC = r"^arn:[a-z-]+:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?$"
-# As a browser writes one: in small letters, and without path or slash at its end, or it would never match.
+# As a browser writes one (RFC 6454, "ASCII serialization of an origin"), or it would never match: in small letters of
+# ASCII, and without path, slash at its end or the scheme's own port (`check_origin`).
 # An asterisk is for all, or for all of a scheme: API Gateway refuses it within a name.
-ORIGIN = r"^(\*|https?://(\*|[^A-Z*/?#@\s]+))$"
+ORIGIN = r"^(\*|https?://(\*|[a-z0-9._:\[\]-]+))$"
 ISSUER = r"^https://[^/?#\s]+(/[^?#\s]*)?$"
 
 WORDS = {
     STACK: "a letter, then letters, digits and hyphens, as in openclip-photos",
     PREFIX: "small letters, digits and hyphens, as in photos-",
     TOPIC: "the ARN of an SNS topic, as in arn:aws:sns:eu-west-1:123456789012:alarms",
-    ORIGIN: "an origin, as in https://app.example: small letters, no path, no slash at its end, no *; or *, https://*",
+    ORIGIN: "an origin, as in https://app.example: small letters, no path, no slash at its end, no *; or *, https://*. "
+    "A name in other letters is written as browsers send it, as in https://xn--mnchen-3ya.example",
     ISSUER: "an address that begins with https://, without ? and #",
     BUCKET: "a bucket's name alone, as in my-photos: no s3://, no path",
 }
+
+PORTS = {"http": 80, "https": 443}  # that a browser leaves out
+
+
+def check_origin(value: str) -> str:
+    """Return an origin that matches ORIGIN. Raises ValueError for one whose port no browser would send."""
+    scheme, _, rest = value.partition("://")
+    host, colon, port = rest.rpartition(":")
+    if not colon or rest.endswith("]"):  # an IPv6 address has colons, too
+        return value
+    if port == str(PORTS[scheme]):
+        raise ValueError(f"browsers leave out the port {port} of {scheme}: write {scheme}://{host}")
+    try:
+        valid = str(urlsplit(value).port) == port
+    except ValueError:
+        valid = False
+    if not valid:
+        raise ValueError(f"{port!r} is not a port: write one of 1 to 65535 without zeros before it, or none")
+    return value

@@ -26,7 +26,7 @@ Dialect = Literal["bedrock", "cohere", "immich", "jina", "tei", "voyage", "weavi
 Dialects = Annotated[tuple[Dialect, ...], BeforeValidator(lambda value: _split(value))]
 Bucket = Annotated[str, StringConstraints(pattern=BUCKET)]
 Source = Annotated[str, AfterValidator(check_source)]
-Origin = Annotated[str, StringConstraints(pattern=patterns.ORIGIN)]
+Origin = Annotated[str, StringConstraints(pattern=patterns.ORIGIN), AfterValidator(patterns.check_origin)]
 Origins = Annotated[tuple[Origin, ...], BeforeValidator(lambda value: _split(value))]
 Buckets = Annotated[tuple[Bucket, ...], BeforeValidator(lambda value: _split(value))]
 CDKS_KEYS = re.compile(r".*[:@/-].*", re.DOTALL)  # every other key is one of ours, or a slip for one

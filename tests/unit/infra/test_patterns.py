@@ -20,7 +20,13 @@ def found(schema: Any) -> Iterator[str]:
             yield from found(value)
 
 
-@pytest.mark.parametrize("origin", ["*", "https://*", "http://*", "http://localhost:3000", "http://[::1]:8080"])
+@pytest.mark.parametrize(
+    "origin",
+    [
+        *("*", "https://*", "http://*", "http://localhost:3000", "http://[::1]:8080", "http://[::1]"),
+        *("https://a.example:80", "http://a.example:443", "https://xn--mnchen-3ya.example"),
+    ],
+)
 def test_an_origin_that_api_gateway_takes_is_taken(origin: str) -> None:
     """Amazon API Gateway, "Configure CORS for HTTP APIs": of all origins, and of those that begin with a scheme."""
     assert StackSettings.from_context({"cors_origins": origin}).cors_origins == (origin,)
@@ -44,6 +50,13 @@ def test_an_example_in_the_words_is_taken(pattern: str) -> None:
         ("cors_origins", "https://a.example/", "no slash at its end"),
         ("cors_origins", "https://a.example,https://*.b.example", "no slash at its end, no *; or *, https://*"),
         ("cors_origins", "https://a*", "or *, https://*"),
+        # No browser sends these: RFC 6454, "ASCII serialization of an origin".
+        ("cors_origins", "https://a.example:443", "write https://a.example ("),
+        ("cors_origins", "http://[::1]:80", "write http://[::1] ("),
+        ("cors_origins", "https://a.example:", "is not a port"),
+        ("cors_origins", "https://a.example:0443", "is not a port"),
+        ("cors_origins", "https://a.example:65536", "is not a port"),
+        ("cors_origins", "https://münchen.example", "as browsers send it"),
         ("alarm_topic_arn", "alarms", "write the ARN of an SNS topic"),
         ("jwt_issuer", "http://a.example", "write an address that begins with https://"),
         ("allowed_buckets", "s3://photos", "no s3://, no path"),
