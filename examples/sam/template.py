@@ -30,7 +30,6 @@ COMMANDS = """then, with the SAM CLI and, for an image, Docker:
   sam build --template build/sam.json
   sam deploy --guided --capabilities CAPABILITY_IAM     (--resolve-image-repos for an image)
 """
-MEMORY = {"Type": "Number", "MinValue": 512, "MaxValue": 10240, "Description": "MB"}
 Properties = dict[str, Any]
 
 
@@ -38,10 +37,14 @@ def main() -> int:
     """Write <build>/sam.json; returns the exit status."""
     parser = ArgumentParser(description=__doc__, epilog=COMMANDS, formatter_class=RawTextHelpFormatter)
     parser.add_argument("--build", type=Path, default=Path("build"), help="where `make package` wrote (default: build)")
-    build = parser.parse_args().build
+    parser.add_argument("--memory", type=int, help="MB (default: what the package names)")
+    parser.add_argument("--no-snap-start", action="store_true", help="no snapshot with the model loaded")
+    options = parser.parse_args()
+    build = options.build
     try:
         package = json.loads((build / "package.json").read_text(encoding="utf-8"))
-        written = template(package, os.path.relpath(AUTHORIZER, build))
+        memory = options.memory or package.get("memory", 3008)  # an older package names none
+        written = template(package, os.path.relpath(AUTHORIZER, build), memory, not options.no_snap_start)
     except (OSError, ValueError, KeyError) as error:
         sys.exit(f"error: {build / 'package.json'} cannot be read ({error!r}): run `make package`")
     (build / "sam.json").write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")
@@ -49,27 +52,21 @@ def main() -> int:
     return 0
 
 
-def template(package: Properties, authorizer: str) -> Properties:
-    """Return the template. Its paths are relative to the build; `authorizer` is the folder of that function's code."""
+def template(package: Properties, authorizer: str, memory: int, snap_start: bool) -> Properties:
+    """Return the template. Its paths are relative to the build; `authorizer` is the folder of that function's code.
+
+    It has no parameter: SAM publishes a version where the template has changed, and not where a parameter's value has.
+    """
     return {
         "AWSTemplateFormatVersion": "2010-09-09",
         "Transform": "AWS::Serverless-2016-10-31",
         "Description": "OpenCLIP embeddings from a verified offline bundle",
-        "Parameters": {
-            "Memory": MEMORY | {"Default": package.get("memory", 3008)},  # an older package names none
-            "SnapStart": {
-                "Type": "String",
-                "Default": "PublishedVersions",
-                "AllowedValues": ["PublishedVersions", "None"],
-                "Description": "A snapshot with the model loaded, restored at a cold start",
-            },
-        },
         "Resources": {
             "Key": resource("AWS::KMS::Key", **encryption_key()),
             **{f"{name}Logs": log_group() for name in ("Function", "Authorizer", "Access")},
             **layers(package),
             "FunctionRole": role("FunctionLogs", allow(["xray:PutTraceSegments", "xray:PutTelemetryRecords"], "*")),
-            "Function": resource("AWS::Serverless::Function", **embedding(package)) | built(package),
+            "Function": embedding(package, memory, snap_start) | built(package),
             **key_and_authorizer(authorizer),
             "Api": resource("AWS::Serverless::HttpApi", **gateway()),
         },
@@ -99,8 +96,8 @@ def built(package: Properties) -> Properties:
     return {"Metadata": {"DockerContext": "image", "Dockerfile": "Dockerfile", "DockerTag": tag}}
 
 
-def embedding(package: Properties) -> Properties:
-    """Return the properties of the embedding function."""
+def embedding(package: Properties, memory: int, snap_start: bool) -> Properties:
+    """Return the embedding function."""
     function = package["function"]
     zipped = (
         {
@@ -119,11 +116,11 @@ def embedding(package: Properties) -> Properties:
         }
         for number, (method, path) in enumerate([("POST", one) for one in POSTS] + [("GET", one) for one in GETS])
     }
-    return {
+    properties = {
         **zipped,
         "Description": f"OpenCLIP embeddings, bundle {package['manifest_sha256'][:12]}",
         "Architectures": [function["architecture"]],
-        "MemorySize": {"Ref": "Memory"},
+        "MemorySize": memory,
         "Timeout": 29,  # seconds; the gateway waits no longer
         "EphemeralStorage": {"Size": 512},
         "Environment": {"Variables": function["environment"]},
@@ -131,10 +128,13 @@ def embedding(package: Properties) -> Properties:
         "Tracing": "Active",
         "Role": {"Fn::GetAtt": ["FunctionRole", "Arn"]},
         "AutoPublishAlias": "live",
-        "SnapStart": {"ApplyOn": {"Ref": "SnapStart"}},
+        "AutoPublishAliasAllProperties": True,  # or `live` stays on the old model, memory and environment
+        "VersionDeletionPolicy": "Delete",  # SnapStart bills for every snapshot that is kept
+        "SnapStart": {"ApplyOn": "PublishedVersions" if snap_start else "None"},
         "EventInvokeConfig": {"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 3600},
         "Events": events,
     }
+    return {"Type": "AWS::Serverless::Function", "Properties": properties}
 
 
 def layers(package: Properties) -> Properties:
@@ -149,6 +149,7 @@ def layers(package: Properties) -> Properties:
             CompatibleArchitectures=[function["architecture"]],
             CompatibleRuntimes=[function["runtime"]],
             RetentionPolicy="Delete",
+            PublishLambdaVersion=True,  # of the function, where this layer alone has changed
         )
         for path in function["layers"]
     }
