@@ -31,6 +31,7 @@ from infra.nag import acknowledge, objects_of
 from infra.network import Network
 from infra.package import Package
 from infra.settings import StackSettings
+from infra.uploads import described
 
 HANDLER = "handler.app.lambda_handler"
 HELPERS_PYTHON = "tested on Python 3.13, which AWS maintains; the newest is taken when the tests run on it"
@@ -80,7 +81,7 @@ class EmbeddingFunction(Construct):
             self,
             "Function",
             **code_of(package, self.layers),
-            description=f"OpenCLIP embeddings, bundle {package.manifest_sha256[:12]}",
+            description=described(f"OpenCLIP embeddings, bundle {package.manifest_sha256[:12]}", settings.asset_prefix),
             architecture=ARCHITECTURES[package.architecture],
             memory_size=settings.memory,
             timeout=Duration.seconds(settings.function_timeout),

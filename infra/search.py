@@ -20,6 +20,7 @@ from infra.package import Package
 from infra.rollout import Rollout
 from infra.search_index import Place
 from infra.settings import LANCE_MB, StackSettings
+from infra.uploads import described
 
 ROLE = "search"  # of the package's artifacts
 REBUILD = "handler.search.rebuild_app.lambda_handler"
@@ -91,7 +92,9 @@ class Search(Construct):
             "Function",
             **self._code(),
             **self._usual(role, log_group),
-            description=f"OpenCLIP search, bundle {self._package.manifest_sha256[:12]}",
+            description=described(
+                f"OpenCLIP search, bundle {self._package.manifest_sha256[:12]}", settings.asset_prefix
+            ),
             timeout=Duration.seconds(settings.function_timeout),
             ephemeral_storage_size=Size.mebibytes(settings.ephemeral_storage),
             environment=self._environment(self._own_variables()),

@@ -8,3 +8,12 @@ def synthesizer(prefix: str | None) -> DefaultStackSynthesizer | None:
     if prefix is None:
         return None
     return DefaultStackSynthesizer(bucket_prefix=f"{prefix}/", docker_tag_prefix=f"{prefix}-")
+
+
+def described(text: str, prefix: str | None) -> str:
+    """Return the description of a function of which versions are published.
+
+    Where the names of uploads change alone, CDK asks for a new version. Lambda compares the image's digest and the
+    settings, has none to give, and the deployment fails: "A version for this Lambda function exists".
+    """
+    return text if prefix is None else f"{text}, uploads {prefix}"

@@ -44,3 +44,27 @@ def test_whatever_the_settings_the_address_the_key_and_the_bucket_stay_and_nothi
     assert "AWS::ApiGatewayV2::Api" in kept.values()
     named = {logical for logical, item in made.items() if NAMES.get(item["Type"]) in item.get("Properties", {})}
     assert named == set()
+
+
+def published(made: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The properties of functions by the version that is published of each, without an image's address.
+
+    Lambda compares an image by its digest: the same image under another name is the same code (PublishVersion).
+    """
+    versions = {logical: item for logical, item in made.items() if item["Type"] == "AWS::Lambda::Version"}
+    functions = {logical: made[one["Properties"]["FunctionName"]["Ref"]] for logical, one in versions.items()}
+    return {
+        logical: {name: value for name, value in one["Properties"].items() if name != "Code"}
+        for logical, one in functions.items()
+    }
+
+
+def test_other_names_of_uploads_alone_are_another_function_to_lambda_where_they_are_to_cdk(synth: Synth) -> None:
+    """Else Lambda gives no version, and CloudFormation fails: "A version for this Lambda function exists"."""
+    settings = {"batch_source": "photos", "search": "lance"}
+    old = published(synth(**settings)["Resources"])
+    new = published(synth(**settings, asset_prefix="photos", out="prefixed")["Resources"])
+
+    assert len(old) == len(new) == 2
+    assert not set(old) & set(new)
+    assert [properties for properties in new.values() if properties in old.values()] == []
