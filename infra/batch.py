@@ -23,6 +23,10 @@ from infra.source_prefix import in_policy
 
 EXTRA = "batch"  # of the package: see layer/package/pipeline.py
 PARTS = "parts/"  # of shards that are under way: handler/batch/parts.py
+RUNS = "runs/"  # plans, by the planner
+# What the worker writes (handler/batch/shard.py). It decodes what strangers put into a bucket: the rest of the output,
+# such as plans and the search's index, and what else lies in a bucket of the user's own, is none of its business.
+WRITTEN = ("vectors/", "errors/", "deletions/", PARTS, f"{RUNS}*/settings-")
 
 
 class Batch(Construct):
@@ -79,9 +83,10 @@ class Batch(Construct):
         settings = build.settings
         role = log_only_role(self, "WorkerRole", build.log_group)
         _may_read(role, settings)
-        objects, parts = self.output.arn_for_objects("*"), self.output.arn_for_objects(PARTS + "*")
-        role.add_to_policy(iam.PolicyStatement(actions=["s3:GetObject", "s3:PutObject"], resources=[objects]))
-        role.add_to_policy(iam.PolicyStatement(actions=["s3:DeleteObject"], resources=[parts]))
+        written, plans, parts = (self._objects(*prefixes) for prefixes in (WRITTEN, (RUNS,), (PARTS,)))
+        role.add_to_policy(iam.PolicyStatement(actions=["s3:GetObject", "s3:PutObject"], resources=written))
+        role.add_to_policy(iam.PolicyStatement(actions=["s3:GetObject"], resources=plans))
+        role.add_to_policy(iam.PolicyStatement(actions=["s3:DeleteObject"], resources=parts))
         # Without it S3 answers "forbidden" where an object is missing, which is how a shard that is not done looks.
         role.add_to_policy(iam.PolicyStatement(actions=["s3:ListBucket"], resources=[self.output.bucket_arn]))
         variables = {
@@ -89,11 +94,14 @@ class Batch(Construct):
             "OPENCLIP_BATCH_VECTORS": settings.batch_vectors,
         }
         worker = build.function(self, "Worker", "worker", role, variables)
-        explain(role, self.output, settings)
-        explain(role, self.output, settings, PARTS)
+        for prefix in (*WRITTEN, RUNS):
+            explain(role, self.output, settings, prefix)
         bucket, prefix = settings.batch_bucket_and_prefix
         acknowledge(role, objects_of(bucket, in_policy(prefix)), "all images of the source are embedded")
         return worker
+
+    def _objects(self, *prefixes: str) -> list[str]:
+        return [self.output.arn_for_objects(f"{prefix}*") for prefix in prefixes]
 
     def _planner(
         self, settings: StackSettings, log_group: logs.ILogGroup, image_formats: Sequence[str]
@@ -102,8 +110,8 @@ class Batch(Construct):
         bucket, prefix = settings.batch_bucket_and_prefix
         arn = f"arn:{Aws.PARTITION}:s3:::{bucket}"
         role.add_to_policy(iam.PolicyStatement(actions=["s3:ListBucket"], resources=[arn, self.output.bucket_arn]))
-        plans = self.output.arn_for_objects("runs/*")
-        role.add_to_policy(iam.PolicyStatement(actions=["s3:GetObject", "s3:PutObject"], resources=[plans]))
+        plans = self._objects(RUNS)
+        role.add_to_policy(iam.PolicyStatement(actions=["s3:GetObject", "s3:PutObject"], resources=plans))
         planner = lambda_.Function(
             self,
             "Planner",
@@ -120,7 +128,7 @@ class Batch(Construct):
             role=role,
             log_group=log_group,
         )
-        explain(role, self.output, settings, "runs/")
+        explain(role, self.output, settings, RUNS)
         acknowledge(planner, "L1", HELPERS_PYTHON)
         return planner
 
