@@ -108,18 +108,22 @@ def test_a_topic_that_no_alarm_of_this_region_may_notify_is_told_first(
     assert (told in capsys.readouterr().err) == bool(status)
 
 
-@pytest.mark.parametrize(("concurrency", "status"), [(10, 1), (1000, 0)])
+@pytest.mark.parametrize(("concurrency", "status"), [(10, 1), (50, 1), (1000, 0)])
 @pytest.mark.parametrize("setting", ["reserved_concurrency", "provisioned_concurrency"])
 def test_concurrency_that_a_new_account_cannot_reserve_is_told_first(
     setting: str, concurrency: int, status: int, account: Account, packaged: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """PutFunctionConcurrency: "decreases account's UnreservedConcurrentExecution below its minimum value of [10]"."""
+    """PutFunctionConcurrency: "decreases account's UnreservedConcurrentExecution below its minimum value of [10]".
+
+    New accounts have 10 or 50, and the message names the same number.
+    """
     account.concurrency = concurrency
 
     assert ready.main(["--deploying", "-cbuild_dir=."]) == 0
     assert ready.main(["--destroying", "-cbuild_dir=.", f"-c{setting}=2"]) == 0
     assert ready.main(["--deploying", "-cbuild_dir=.", f"-c{setting}=2"]) == status
-    told = f"the account may run 10 executions at once, 80.5 GB left for code, in eu-central-1: leave {setting} out"
+    found = f"the account may run {concurrency} executions at once, 80.5 GB left for code, in eu-central-1"
+    told = f"{found}: leave {setting} out"
     assert (told in capsys.readouterr().err) == bool(status)
 
 
