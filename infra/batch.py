@@ -158,6 +158,8 @@ def _output(scope: Construct, settings: StackSettings) -> s3.IBucket:
             s3.LifecycleRule(prefix=PARTS, expiration=Duration.days(15)),  # a run can be redriven for 14 days
         ],
     )
+    if bucket.policy:  # which refuses plain HTTP, and stays where the bucket does
+        bucket.policy.apply_removal_policy(RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)
     acknowledge(bucket, "S1", "only this stack's roles read and write it, and CloudTrail can record that")
     return bucket
 

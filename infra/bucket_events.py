@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _command(arguments: Sequence[str] | None) -> None:
     parser = Parser(prog="python -m infra.bucket_events", description=__doc__)
-    parser.add_argument("bucket", help="the bucket of batch_source, without a prefix")
+    parser.add_argument("bucket", help="the bucket of batch_source, without a prefix, or of batch_output")
     parser.add_argument("--profile", help="of the AWS configuration")
     options = parser.parse_args(arguments)
     from botocore.exceptions import BotoCoreError, ClientError

@@ -97,6 +97,9 @@ def test_what_a_shard_saved_does_not_lie_in_the_bucket_for_ever(template: Templa
 def test_the_bucket_outlives_its_stack_but_not_a_first_deployment_that_failed(template: Template) -> None:
     (bucket,) = [item for item in template["Resources"].values() if item["Type"] == "AWS::S3::Bucket"]
     assert (bucket["DeletionPolicy"], bucket["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
+    (policy,) = [item for item in template["Resources"].values() if item["Type"] == "AWS::S3::BucketPolicy"]
+    assert "aws:SecureTransport" in json.dumps(policy["Properties"])
+    assert (policy["DeletionPolicy"], policy["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
 
 
 def test_the_worker_is_the_same_package_with_another_entry_point(template: Template) -> None:

@@ -10,6 +10,7 @@ from moto import mock_aws
 from moto.s3.models import s3_backends
 
 from infra import bucket_events
+from tests.documents import marked
 
 BUCKET = "photos"
 READ = bucket_events._read
@@ -92,6 +93,17 @@ def test_the_buckets_other_notifications_stay_as_they_are(s3: Any, capsys: pytes
     assert bucket_events.main([BUCKET]) == 0
     assert notifications(s3) == {**before, "EventBridgeConfiguration": {}}
     assert "1 other notifications are as before" in capsys.readouterr().out
+
+
+def test_the_command_for_an_output_of_the_users_own_keeps_what_that_bucket_notifies(s3: Any) -> None:
+    """S3, PutBucketNotificationConfiguration: it replaces the existing configuration as a whole."""
+    before = with_a_queue(s3)
+    [block] = marked(__file__, "docs/collections.md")
+    [*program, bucket] = block.text.removeprefix("$ ").split()
+
+    assert program == ["python", "-m", bucket_events.__name__]
+    assert bucket_events.main([BUCKET if bucket == "<batch_output>" else bucket]) == 0
+    assert notifications(s3) == {**before, "EventBridgeConfiguration": {}}
 
 
 def test_a_change_at_the_same_time_is_told_with_what_was_there(s3: Any) -> None:
