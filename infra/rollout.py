@@ -1,6 +1,6 @@
 """The gate of a deployment: `live` moves to a new version only when that version has answered as what was deployed."""
 
-from aws_cdk import CustomResource, Duration
+from aws_cdk import CustomResource, Duration, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
@@ -57,6 +57,8 @@ def _checker(scope: Construct, function: lambda_.Function, log_group: logs.ILogG
     role = log_only_role(scope, "Role", log_group)
     invoke = iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[f"{function.function_arn}:*"])
     role.add_to_policy(invoke)
+    ask = iam.PolicyStatement(actions=["cloudformation:DescribeStacks"], resources=[Stack.of(scope).stack_id])
+    role.add_to_policy(ask)  # whether it is rolled back
     checker = lambda_.Function(
         scope,
         "Checker",

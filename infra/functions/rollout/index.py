@@ -10,7 +10,7 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 # Of Invoke, what passes by itself: AWS Lambda's API reference says to wait, or nobody but Lambda is to blame.
 NOT_YET = (
@@ -54,14 +54,27 @@ def handler(event: dict[str, Any], context: Any) -> None:
 
 
 def _goes_back(event: dict[str, Any]) -> bool:
-    """Whether CloudFormation rolls back to a version of this function, which was checked when it was deployed.
+    """Whether CloudFormation rolls back to a version that was checked when it was deployed.
 
     A check that fails there, since every place is busy or that version is ill, would leave the stack in
-    UPDATE_ROLLBACK_FAILED, and the alias on the new version. Lambda's numbers of versions only rise.
+    UPDATE_ROLLBACK_FAILED, and the alias on the new version. Lambda's numbers of versions only rise. An image in the
+    place of a zip is another function, whose numbers tell nothing.
     """
     old = str(event.get("OldResourceProperties", {}).get("FunctionVersion", "")).rpartition(":")
     new = str(event["ResourceProperties"]["FunctionVersion"]).rpartition(":")
-    return old[0] == new[0] and old[2].isdecimal() and new[2].isdecimal() and int(new[2]) < int(old[2])
+    if old[0] != new[0]:
+        return bool(old[0]) and _rolls_back(event["StackId"])
+    return old[2].isdecimal() and new[2].isdecimal() and int(new[2]) < int(old[2])
+
+
+def _rolls_back(stack: str) -> bool:
+    """Whether a stack is being rolled back; False where CloudFormation does not say, and the version is checked."""
+    try:
+        [found] = boto3.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
+    except (BotoCoreError, ClientError) as error:
+        print(f"the stack's status is not told ({error}): the version is checked")
+        return False
+    return "ROLLBACK" in found["StackStatus"]
 
 
 def check(function: str, manifest_sha256: str, deadline: float) -> None:

@@ -5,6 +5,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -36,11 +37,11 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         monkeypatch.setenv(f"AWS_{name}", value)
     from infra.functions.rollout import index
 
-    client = boto3.client("lambda")
-    monkeypatch.setattr(boto3, "client", lambda *_, **__: client)
+    clients = {name: boto3.client(name) for name in ("lambda", "cloudformation")}
+    monkeypatch.setattr(boto3, "client", lambda name, **_: clients[name])
     monkeypatch.setattr(index, "PAUSE_SECONDS", 0)
-    with Stubber(client) as stubber:
-        index.stub = stubber  # type: ignore[attr-defined]
+    with Stubber(clients["lambda"]) as stubber, Stubber(clients["cloudformation"]) as stacks:
+        index.stub, index.stacks = stubber, stacks  # type: ignore[attr-defined]
         yield index
 
 
@@ -173,11 +174,32 @@ def test_a_rollback_is_never_stopped(gate: Any, cloudformation: Any, failed: str
     assert run(gate, cloudformation, before=f"{FUNCTION}:{failed}")["Status"] == "SUCCESS"  # Lambda is not called
 
 
+def of_a_stack(gate: Any, status: str) -> None:
+    told = {"StackName": "openclip", "CreationTime": datetime.now(UTC), "StackStatus": status}
+    gate.stacks.add_response("describe_stacks", {"Stacks": [told]}, {"StackName": "stack"})
+
+
 def test_a_version_of_another_function_is_asked_whatever_its_number(gate: Any, cloudformation: Any) -> None:
     """A package of another shape is another function, whose versions begin at 1."""
+    of_a_stack(gate, "UPDATE_IN_PROGRESS")
     reply(gate, healthy(manifest="b" * 64))
 
     assert run(gate, cloudformation, before=f"{FUNCTION}-of-before:9")["Status"] == "FAILED"
+
+
+def test_a_rollback_to_a_package_of_another_shape_is_never_stopped(gate: Any, cloudformation: Any) -> None:
+    """CloudFormation, DescribeStacks: the status while it rolls back. Lambda is not called."""
+    of_a_stack(gate, "UPDATE_ROLLBACK_IN_PROGRESS")
+
+    assert run(gate, cloudformation, before=f"{FUNCTION}-that-failed:1")["Status"] == "SUCCESS"
+
+
+def test_where_the_stack_is_not_told_the_version_is_asked(gate: Any, cloudformation: Any) -> None:
+    gate.stacks.add_client_error("describe_stacks", "AccessDenied")
+    reply(gate, healthy())
+
+    assert run(gate, cloudformation, before=f"{FUNCTION}-of-before:9")["Status"] == "SUCCESS"
+    gate.stub.assert_no_pending_responses()
 
 
 def test_destroying_the_stack_checks_nothing(gate: Any, cloudformation: Any) -> None:
