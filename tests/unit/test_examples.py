@@ -45,11 +45,11 @@ def test_the_commands_are_those_of_the_examples() -> None:
 def test_a_sam_template_has_the_memory_of_the_package(tmp_path: Path) -> None:
     function = {"handler": "h", "runtime": "python3.13", "architecture": "x86_64", "environment": {}, "layers": []}
     package = {"manifest_sha256": "0" * 64, "artefacts": [], "function": function}
-    for memory, expected in (({"memory": 5120}, 5120), ({}, 3008)):
+    for memory, options, expected in (({"memory": 5120}, [], 5120), ({}, [], 3008), ({}, ["--memory", "2048"], 2048)):
         (tmp_path / "package.json").write_text(json.dumps(package | memory))
-        subprocess.run([sys.executable, EXAMPLES / "sam" / "template.py", "--build", tmp_path], check=True)
+        subprocess.run([sys.executable, EXAMPLES / "sam" / "template.py", "--build", tmp_path, *options], check=True)
         written = json.loads((tmp_path / "sam.json").read_text())
-        assert written["Parameters"]["Memory"]["Default"] == expected
+        assert written["Resources"]["Function"]["Properties"]["MemorySize"] == expected
 
 
 def test_a_sam_template_without_a_package_names_the_fix(tmp_path: Path) -> None:
