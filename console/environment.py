@@ -13,7 +13,12 @@ def main() -> None:
         sys.exit("error: run this by the environment's own python, as .venv/bin/python")
     places = (ROOT, ROOT / "client" / "src")
     path_file = Path(sysconfig.get_path("purelib"), "openclip-lambda.pth")
-    path_file.write_text("".join(f"{place}\n" for place in places), encoding="utf-8")
+    path_file.write_text("".join(f"{_line(str(place))}\n" for place in places), encoding="ascii")
+
+
+def _line(place: str) -> str:
+    """Return a line of a path file in ASCII: Python before 3.13 reads the file in the locale's encoding."""
+    return place if place.isascii() else f"import sys; sys.path.append({place!a})"
 
 
 if __name__ == "__main__":

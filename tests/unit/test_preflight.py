@@ -1,8 +1,10 @@
 """A Python that is too old and packages that are missing are told before anything else."""
 
 import ast
+import shutil
 import subprocess
 import sys
+import venv
 from pathlib import Path
 
 import pytest
@@ -71,3 +73,22 @@ def test_where_the_environment_is_there_it_says_to_activate_it(tmp_path: Path, m
 
     assert told.startswith("no_such_package is not installed for ")
     assert told.endswith(f"run `source {tmp_path}/.venv/bin/activate` first")
+
+
+def test_the_environment_starts_in_the_c_locale_where_a_folder_has_letters_beyond_ascii(tmp_path: Path) -> None:
+    folder = tmp_path / "Élan 项目"
+    for package in ("console", "client/src"):
+        (folder / package).mkdir(parents=True)
+    copied = shutil.copy(ROOT / "console" / "environment.py", folder / "console")
+    environment = tmp_path / "venv"
+    venv.create(environment)
+    python = environment / "bin" / "python"
+    subprocess.run([python, copied], check=True)
+
+    run = subprocess.run(
+        [python, "-c", "import sys; print(*map(ascii, sys.path), sep='\\n')"],
+        cwd=tmp_path, env={"LC_ALL": "C"}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert run.returncode == 0, run.stderr
+    assert {ascii(str(folder)), ascii(str(folder / "client" / "src"))} <= set(run.stdout.splitlines())
