@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 import urllib.request
+from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ from layer.demo.heatmap import save_heatmap
 from layer.demo.shapes import Thing, draw
 from layer.engines import ENGINES
 from layer.errors import BuildError, DemoError
+from layer.files.directory_lock import held
 
 MODEL = "openclip-lambda/shapes-i18n"
 IMAGE_SIZE = 256  # pixels; drawn larger than the 64 that the model sees, for people
@@ -83,6 +85,12 @@ def _command(given: Sequence[str] | None) -> None:
     arguments = parser.parse_args(given)
     if arguments.heatmap.suffix != ".png":
         parser.error(f"--heatmap {arguments.heatmap}: name a .png file")
+    folder = arguments.collection
+    with held(folder.with_name(f".{folder.name}.lock"), str(folder)):  # a second tour would delete the first's vectors
+        _tour(arguments)
+
+
+def _tour(arguments: Namespace) -> None:
     _bring_bundle(arguments.bundle)
     drawn = [draw(np.random.default_rng([2026, number]), scene, IMAGE_SIZE) for number, scene in enumerate(SCENES)]
     captions = [caption(scene, language) for scene in SCENES for language in LANGUAGES]
@@ -163,7 +171,7 @@ def _serving(bundle: Path, *options: str) -> Iterator[Server]:
             yield Server(url, started)
         finally:
             process.terminate()
-            process.wait(10)
+            process.communicate(timeout=10)
 
 
 def _bare(bundle: Path) -> list[str]:

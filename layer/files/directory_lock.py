@@ -90,7 +90,9 @@ def _sign(stream: IO[str]) -> None:
     stream.seek(0)
     stream.truncate()
     since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    command = " ".join(sys.argv[1:])[:200]
+    started = getattr(sys.modules["__main__"], "__spec__", None)  # what `python -m` runs
+    module = started.name.removesuffix(".__main__") if started else "layer"
+    command = " ".join(["python -m", module, *sys.argv[1:]])[:200]
     json.dump({"pid": os.getpid(), "host": socket.gethostname(), "since": since, "command": command}, stream)
     stream.flush()
 
@@ -110,7 +112,7 @@ def _in_use(holder: dict[str, Any], path: Path, what: str, hint: str = "") -> He
         if {"pid", "host", "since"} <= set(shown)
         else "another process"
     )
-    command = f" (python -m layer {shown['command']})" if shown.get("command") else ""
+    command = f" ({shown['command']})" if shown.get("command") else ""
     return HeldError(
         f"{what} is in use by {who}{command}: wait for it to end, or name another directory; the lock is {path}{hint}"
     )

@@ -1,0 +1,22 @@
+"""`make demo` in one folder, one at a time: a second one would delete the vectors that the first is writing."""
+
+from pathlib import Path
+
+import pytest
+
+from layer.demo import tour
+from layer.files.directory_lock import held
+
+
+def test_a_second_demo_is_refused_while_one_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "demo-collection"
+    monkeypatch.setattr(tour, "_bring_bundle", lambda _: pytest.fail("it began"))
+
+    with held(tmp_path / ".demo-collection.lock", str(folder)):
+        status = tour.main(["--bundle", str(tmp_path / "bundle"), "--collection", str(folder)])
+
+    assert status == 1
+    assert f"{folder} is in use by process" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
