@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import gc
 import json
 import os
 import resource
@@ -143,6 +144,7 @@ def test_an_array_is_never_beside_the_names_of_another(run: Run, tmp_path: Path,
     again = ("embed", "--text", "c", "--text", "b", "--output", out)
     with killed_before(step, tmp_path):
         run(*again)
+    gc.collect()  # a process that was killed has no file open, and so no lock
 
     names = json.loads((tmp_path / "out.names.json").read_text())["names"]
     if out.exists():
@@ -162,6 +164,7 @@ def test_a_run_that_was_killed_while_it_wrote_parquet_leaves_nothing_once_it_is_
     asked = ("embed", *texts(3), "--output", tmp_path / "out.parquet")
     with killed_before(step, tmp_path):
         run(*asked)
+    gc.collect()  # as above
 
     assert run(*asked, "--resume") == 0
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["out.parquet"]
