@@ -47,7 +47,8 @@ def explained(doing: str, *folders: Path) -> Iterator[None]:
         told = error.errno is not None or isinstance(error, shutil.Error)
         if not told and disk_reason(str(error), folders[0]) is None:
             raise
-        raise StorageError(f"{explain(error)} ({_spaces(folders)})") from error
+        allowed = error.errno not in (errno.EACCES, errno.EPERM)  # or what is free there has nothing to do with it
+        raise StorageError(explain(error) + (f" ({_spaces(folders)})" if allowed else "")) from error
     except Exception as error:
         for folder in folders:
             if reason := disk_reason(str(error), folder):
