@@ -50,6 +50,11 @@ def about(**facts: Any) -> Reply:
     return Reply(body=json.dumps(data).encode(), headers={"content-type": "application/json"})
 
 
+def closing(reply: Reply) -> Reply:
+    """Return the response with a connection that ends behind it."""
+    return Reply(reply.status, reply.body, {**reply.headers, "connection": "close"}, reply.length)
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 

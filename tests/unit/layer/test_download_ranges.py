@@ -1,0 +1,109 @@
+"""A download that stops and goes on: the rest is asked for, and only of the version of which a part is there."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from layer.errors import FetchError
+from layer.network import transfer
+from layer.sources import fetch
+from tests.hub.odd import Reply, closing, forget, odd_hub
+
+
+@pytest.fixture(autouse=True)
+def clean(monkeypatch: pytest.MonkeyPatch) -> None:
+    forget(monkeypatch)
+    monkeypatch.setattr(transfer, "sleep", lambda _: None)
+
+
+OLD, NEW = bytes(range(256)) * 8, bytes(range(255, -1, -1)) * 8  # of one size, as a checkpoint that was trained on
+
+
+@pytest.mark.parametrize("honors", [True, False], ids=["If-Range", "no If-Range"])
+@pytest.mark.parametrize("mark", ["etag", "last-modified", "weak", "none"])
+@pytest.mark.parametrize("after", [OLD, NEW], ids=["the same", "another"])
+@pytest.mark.parametrize("stopped", [True, False], ids=["build stopped", "connection broke"])
+def test_the_end_of_another_version_is_never_put_behind_the_beginning_of_the_first(
+    tmp_path: Path, mark: str, after: bytes, honors: bool, stopped: bool
+) -> None:
+    """An address whose hash nobody knows, as a checkpoint's of one's own, by a server of each kind (RFC 9110)."""
+    content = [OLD]
+
+    def answer(_path: str, headers: Mapping[str, str]) -> Reply:
+        body = content[0]
+        number = hashlib.sha256(body).hexdigest()[:8]
+        stamps = {OLD: "Sun, 29 Nov 2026 10:00:00 GMT", NEW: "Sun, 29 Nov 2026 11:00:00 GMT"}
+        marks = {"etag": f'"{number}"', "last-modified": stamps[body], "weak": f'W/"{number}"'}
+        told = {"etag" if mark == "weak" else mark: marks[mark]} if mark != "none" else {}
+        if "range" in headers and (not honors or headers["if-range"] in told.values()):
+            start = int(headers["range"].removeprefix("bytes=").rstrip("-"))
+            return closing(Reply(206, body[start:], {**told, "content-range": f"bytes {start}-2047/2048"}))
+        if content[0] is OLD and len(odd.asked) == 1:
+            content[0] = after
+            return closing(Reply(body=OLD[:700], headers=told, length="2048"))  # and the connection breaks
+        return closing(Reply(body=body, headers=told))
+
+    with odd_hub(answer) as odd:
+        target = tmp_path / "epoch_10.pt"
+        if stopped:
+            with pytest.MonkeyPatch.context() as patched:
+                patched.setattr(transfer, "sleep", _interrupted)
+                with pytest.raises(KeyboardInterrupt):
+                    fetch.download_url(f"{odd.url}/epoch_10.pt", target, "")
+        fetch.download_url(f"{odd.url}/epoch_10.pt", target, "")
+
+    assert target.read_bytes() == after
+    assert [path.name for path in tmp_path.iterdir()] == ["epoch_10.pt"]
+    ranges = [headers.get("range") for _, headers in odd.asked]
+    if after is OLD and mark in ("etag", "last-modified"):
+        assert ranges == [None, "bytes=700-"]  # a gigabyte is long
+
+
+@pytest.mark.parametrize("size", [None, 2048])
+def test_a_server_that_begins_anew_and_breaks_off_each_time_is_given_up(tmp_path: Path, size: int | None) -> None:
+    """It has neither marks nor ranges: what came is not the beginning of more."""
+    tag, reply = None if size else tmp_path / "x.version", Reply(body=OLD[:700], length="2048")
+    with (
+        odd_hub(lambda _path, _headers: closing(reply)) as odd,
+        (tmp_path / "x").open("ab") as stream,
+        pytest.raises(FetchError, match="the file"),
+    ):
+        transfer.download(f"{odd.url}/x", stream, "the file", limit=4096, size=size, tag=tag)
+
+    assert len(odd.asked) == 1 + transfer.TRIES
+
+
+def test_a_part_that_was_not_asked_for_is_refused_and_not_asked_for_again(tmp_path: Path) -> None:
+    part, none = closing(Reply(206, OLD[:700], {"etag": '"1"'})), closing(Reply(404))
+    with (
+        odd_hub(lambda _path, _headers: part if len(odd.asked) < 5 else none) as odd,
+        pytest.raises(FetchError, match="sends a part, and was asked for the whole file"),
+    ):
+        fetch.download_url(f"{odd.url}/epoch_10.pt", tmp_path / "epoch_10.pt", "")
+
+    assert len(odd.asked) == 1
+
+
+def test_a_part_behind_which_nothing_is_left_is_fetched_anew_and_a_whole_file_is_asked_for_once(tmp_path: Path) -> None:
+    """416 (RFC 9110): the file is no longer than the part, which may be of another version."""
+    target = tmp_path / "epoch_10.pt"
+    partial = fetch.partial_of(target)
+    partial.write_bytes(NEW)
+    partial.with_name(f"{partial.name}.version").write_text('"1"')
+    none, whole = Reply(416), Reply(body=OLD, headers={"etag": '"2"'})
+    with odd_hub(lambda _path, headers: none if "range" in headers else whole) as odd:
+        fetch.download_url(f"{odd.url}/epoch_10.pt", target, "")
+    assert (target.read_bytes(), len(odd.asked)) == (OLD, 2)
+
+    with (
+        odd_hub(lambda _path, _headers: none if len(odd.asked) < 5 else whole) as odd,
+        pytest.raises(FetchError, match="HTTP 416"),
+    ):
+        fetch.download_url(f"{odd.url}/epoch_10.pt", tmp_path / "another.pt", "")
+    assert len(odd.asked) == 1
+
+
+def _interrupted(_: float) -> None:
+    raise KeyboardInterrupt
