@@ -86,6 +86,9 @@ class Batch(Construct):
         written, plans, parts = (self._objects(*prefixes) for prefixes in (WRITTEN, (RUNS,), (PARTS,)))
         role.add_to_policy(iam.PolicyStatement(actions=["s3:GetObject", "s3:PutObject"], resources=written))
         role.add_to_policy(iam.PolicyStatement(actions=["s3:GetObject"], resources=plans))
+        # The asterisk of a run stands for slashes, too.
+        planned = self._objects(f"{RUNS}*/plan/")
+        role.add_to_policy(iam.PolicyStatement(effect=iam.Effect.DENY, actions=["s3:PutObject"], resources=planned))
         role.add_to_policy(iam.PolicyStatement(actions=["s3:DeleteObject"], resources=parts))
         # Without it S3 answers "forbidden" where an object is missing, which is how a shard that is not done looks.
         role.add_to_policy(iam.PolicyStatement(actions=["s3:ListBucket"], resources=[self.output.bucket_arn]))

@@ -81,7 +81,9 @@ class EmbeddingFunction(Construct):
             self,
             "Function",
             **code_of(package, self.layers),
-            description=described(f"OpenCLIP embeddings, bundle {package.manifest_sha256[:12]}", settings.asset_prefix),
+            description=described(
+                self, f"OpenCLIP embeddings, bundle {package.manifest_sha256[:12]}", settings.asset_prefix
+            ),
             architecture=ARCHITECTURES[package.architecture],
             memory_size=settings.memory,
             timeout=Duration.seconds(settings.function_timeout),

@@ -1,6 +1,6 @@
 """What the texts of settings look like, and the same in words: a pattern tells a user nothing."""
 
-from urllib.parse import urlsplit
+import re
 
 from infra.source_prefix import BUCKET
 
@@ -10,7 +10,7 @@ TOPIC = r"^arn:[a-z-]+:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?$"
 # As a browser writes one (RFC 6454, "ASCII serialization of an origin"), or it would never match: in small letters of
 # ASCII, and without path, slash at its end or the scheme's own port (`check_origin`).
 # An asterisk is for all, or for all of a scheme: API Gateway refuses it within a name.
-ORIGIN = r"^(\*|https?://(\*|[a-z0-9._:\[\]-]+))$"
+ORIGIN = r"^(\*|https?://(\*|([a-z0-9_-]+(\.[a-z0-9_-]+)*\.?|\[[0-9a-f:.]+\])(:[0-9]+)?))$"
 ISSUER = r"^https://[^/?#\s]+(/[^?#\s]*)?$"
 
 WORDS = {
@@ -24,20 +24,17 @@ WORDS = {
 }
 
 PORTS = {"http": 80, "https": 443}  # that a browser leaves out
+MAX_PORT = 65_535
 
 
 def check_origin(value: str) -> str:
     """Return an origin that matches ORIGIN. Raises ValueError for one whose port no browser would send."""
-    scheme, _, rest = value.partition("://")
-    host, colon, port = rest.rpartition(":")
-    if not colon or rest.endswith("]"):  # an IPv6 address has colons, too
+    port = re.search(r":([0-9]+)$", value)
+    if not port:
         return value
-    if port == str(PORTS[scheme]):
-        raise ValueError(f"browsers leave out the port {port} of {scheme}: write {scheme}://{host}")
-    try:
-        valid = str(urlsplit(value).port) == port
-    except ValueError:
-        valid = False
-    if not valid:
-        raise ValueError(f"{port!r} is not a port: write one of 1 to 65535 without zeros before it, or none")
+    scheme = value.partition(":")[0]
+    if port[1] == str(PORTS[scheme]):
+        raise ValueError(f"browsers leave out the port {port[1]} of {scheme}: write {value[: port.start()]}")
+    if port[1].startswith("0") or int(port[1]) > MAX_PORT:
+        raise ValueError(f"{port[1]} is not a port: write one of 1 to {MAX_PORT} without zeros before it, or none")
     return value

@@ -93,7 +93,7 @@ class Search(Construct):
             **self._code(),
             **self._usual(role, log_group),
             description=described(
-                f"OpenCLIP search, bundle {self._package.manifest_sha256[:12]}", settings.asset_prefix
+                self, f"OpenCLIP search, bundle {self._package.manifest_sha256[:12]}", settings.asset_prefix
             ),
             timeout=Duration.seconds(settings.function_timeout),
             ephemeral_storage_size=Size.mebibytes(settings.ephemeral_storage),

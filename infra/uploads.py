@@ -1,6 +1,9 @@
 """What CDK uploads: code, images and each stack's own template, in the buckets that `cdk bootstrap` made."""
 
 from aws_cdk import DefaultStackSynthesizer
+from constructs import Construct
+
+QUALIFIER = "@aws-cdk/core:bootstrapQualifier"  # in the context: of the buckets' and the repository's names
 
 
 def synthesizer(prefix: str | None) -> DefaultStackSynthesizer | None:
@@ -10,10 +13,11 @@ def synthesizer(prefix: str | None) -> DefaultStackSynthesizer | None:
     return DefaultStackSynthesizer(bucket_prefix=f"{prefix}/", docker_tag_prefix=f"{prefix}-")
 
 
-def described(text: str, prefix: str | None) -> str:
+def described(scope: Construct, text: str, prefix: str | None) -> str:
     """Return the description of a function of which versions are published.
 
     Where the names of uploads change alone, CDK asks for a new version. Lambda compares the image's digest and the
     settings, has none to give, and the deployment fails: "A version for this Lambda function exists".
     """
-    return text if prefix is None else f"{text}, uploads {prefix}"
+    names = [name for name in (prefix, scope.node.try_get_context(QUALIFIER)) if name is not None]
+    return f"{text}, uploads {' '.join(names)}" if names else text

@@ -11,8 +11,8 @@ SECONDS = 1.5  # to connect, and to answer
 NO_CREDENTIALS = (
     "run `aws configure` or `aws sso login`, or set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 )
-FEW = 50  # executions at once, or 10: what a new account has, and Lambda keeps all of them unreserved
-NO_RESERVE = "a new account's: reserved_concurrency cannot be set until it is raised"
+FEW = 100  # executions at once, which Lambda keeps unreserved; a new account has 10 or 50
+NO_RESERVE = "Lambda keeps as many unreserved: reserved_concurrency cannot be set until it is raised"
 RESOURCE_TYPE = "resource type"
 BOOTSTRAP = "/cdk-bootstrap/hnb659fds/version"  # of CDK's default qualifier
 

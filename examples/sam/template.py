@@ -40,6 +40,8 @@ def main() -> int:
     parser.add_argument("--memory", type=int, help="MB (default: what the package names)")
     parser.add_argument("--no-snap-start", action="store_true", help="no snapshot with the model loaded")
     options = parser.parse_args()
+    if options.memory is not None and not 512 <= options.memory <= 10_240:
+        parser.error(f"--memory {options.memory}: a function has 512 to 10240 MB")
     build = options.build
     try:
         package = json.loads((build / "package.json").read_text(encoding="utf-8"))
@@ -97,7 +99,7 @@ def built(package: Properties) -> Properties:
 
 
 def embedding(package: Properties, memory: int, snap_start: bool) -> Properties:
-    """Return the embedding function."""
+    """Return the embedding function. What it has replaced is deleted: AWS bills for the snapshot of each version."""
     function = package["function"]
     zipped = (
         {
@@ -129,12 +131,11 @@ def embedding(package: Properties, memory: int, snap_start: bool) -> Properties:
         "Role": {"Fn::GetAtt": ["FunctionRole", "Arn"]},
         "AutoPublishAlias": "live",
         "AutoPublishAliasAllProperties": True,  # or `live` stays on the old model, memory and environment
-        "VersionDeletionPolicy": "Delete",  # SnapStart bills for every snapshot that is kept
         "SnapStart": {"ApplyOn": "PublishedVersions" if snap_start else "None"},
         "EventInvokeConfig": {"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 3600},
         "Events": events,
     }
-    return {"Type": "AWS::Serverless::Function", "Properties": properties}
+    return {"DeletionPolicy": "Delete", **resource("AWS::Serverless::Function", **properties)}
 
 
 def layers(package: Properties) -> Properties:

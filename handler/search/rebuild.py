@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from handler.errors import ApiError
 from handler.search import lance_table, lance_tuning, updates
-from handler.search.index import Index, check_same
+from handler.search.index import Index
 from handler.search.lance import LanceIndex
 from handler.search.lance_pointer import Tables, new_name, older_than
 from handler.search.latest import latest
@@ -181,13 +181,21 @@ def catch_up(source: Source, index: Index, about: About, known: set[str]) -> int
 
 
 def _check_overtaken(index: LanceIndex, before: Tables | None, name: str, about: About) -> None:
-    """Raise ApiError index_of_another_model where a rebuild that began later has switched to another bundle's index.
+    """Raise ApiError index_of_another_model where another bundle's index was made after this rebuild began.
 
     Of one bundle both are the same, and either may be the index.
     """
     now = index.guard(index.pointer.read)
     if now and (before is None or now.table != before.table) and now.table > name:  # names begin with the time
-        check_same(index.about(), about, index.place, "this rebuild, which began before it was made, is of")
+        made = index.about()
+        if made[:2] != about[:2]:
+            raise ApiError(
+                "index_of_another_model",
+                f"the index at {index.place} was made for {made.model} (manifest {made.manifest_sha256[:12]}) after "
+                f"this rebuild for {about.model} (manifest {about.manifest_sha256[:12]}) began. This one was "
+                "dropped: begin it again if the index is to be of its bundle",
+                "model",
+            )
 
 
 def _clean(index: LanceIndex, older: str | None) -> None:

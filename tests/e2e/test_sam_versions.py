@@ -17,7 +17,7 @@ from tests.e2e.test_sam_example import translate
 from tests.infra import fake_build
 
 
-def deployed(build: Path, *options: str) -> tuple[str, dict[str, Any]]:
+def deployed(build: Path, *options: str, image: str | None = None) -> tuple[str, dict[str, Any]]:
     """The version that `live` points to, by its logical id, once the command's template is uploaded and translated."""
     run(ROOT / ".venv" / "bin" / "python", "examples/sam/template.py", "--build", build, *options)
     template = json.loads((build / "sam.json").read_text())
@@ -26,6 +26,8 @@ def deployed(build: Path, *options: str) -> tuple[str, dict[str, Any]]:
             path = build / one["Properties"][name]
             content = path.read_bytes() if path.is_file() else b"a directory"
             one["Properties"][name] = f"s3://uploads/{hashlib.md5(content).hexdigest()}"  # noqa: S324 - SAM's own
+    if image:
+        template["Resources"]["Function"]["Properties"]["ImageUri"] = image
     (build / "uploaded.json").write_text(json.dumps(template))
     made = translate(build / "uploaded.json")["Resources"]
     [alias] = [one["Properties"] for one in made.values() if one["Type"] == "AWS::Lambda::Alias"]
@@ -64,6 +66,13 @@ def test_another_memory_environment_and_snap_start_go_live(build: Path) -> None:
 
 def test_what_is_deployed_again_unchanged_publishes_nothing(build: Path) -> None:  # Lambda has no version to give then
     assert deployed(build)[0] == deployed(build)[0]
+
+
+def test_another_image_goes_live_and_the_same_one_publishes_nothing(tmp_path: Path) -> None:
+    build = fake_build.write(tmp_path / "build", extras=())
+    found = [deployed(build, image=f"123456789012.dkr.ecr.eu-west-1.amazonaws.com/openclip:{tag}")[0] for tag in "aba"]
+
+    assert found[0] == found[2] != found[1]
 
 
 def test_a_version_that_is_replaced_goes(build: Path) -> None:  # its snapshot is paid for as long as it is there

@@ -59,11 +59,14 @@ def published(made: dict[str, Any]) -> dict[str, dict[str, Any]]:
     }
 
 
-def test_other_names_of_uploads_alone_are_another_function_to_lambda_where_they_are_to_cdk(synth: Synth) -> None:
+@pytest.mark.parametrize("names", [{"asset_prefix": "photos"}, {"@aws-cdk/core:bootstrapQualifier": "photos"}])
+def test_other_names_of_uploads_alone_are_another_function_to_lambda_where_they_are_to_cdk(
+    names: dict[str, str], synth: Synth
+) -> None:
     """Else Lambda gives no version, and CloudFormation fails: "A version for this Lambda function exists"."""
     settings = {"batch_source": "photos", "search": "lance"}
     old = published(synth(**settings)["Resources"])
-    new = published(synth(**settings, asset_prefix="photos", out="prefixed")["Resources"])
+    new = published(synth(**settings, **names, out="prefixed")["Resources"])
 
     assert len(old) == len(new) == 2
     assert not set(old) & set(new)

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 README = (EXAMPLES / "README.md").read_text(encoding="utf-8")
@@ -50,6 +52,15 @@ def test_a_sam_template_has_the_memory_of_the_package(tmp_path: Path) -> None:
         subprocess.run([sys.executable, EXAMPLES / "sam" / "template.py", "--build", tmp_path, *options], check=True)
         written = json.loads((tmp_path / "sam.json").read_text())
         assert written["Resources"]["Function"]["Properties"]["MemorySize"] == expected
+
+
+@pytest.mark.parametrize("memory", ["0", "511", "10241", "-5"])
+def test_a_sam_template_refuses_a_memory_that_no_function_may_have(memory: str, tmp_path: Path) -> None:
+    """AWS::Lambda::Function takes up to 10,240 MB."""
+    command = [sys.executable, str(EXAMPLES / "sam" / "template.py"), f"--build={tmp_path}", f"--memory={memory}"]
+    made = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert (made.returncode, "512 to 10240 MB" in made.stderr) == (2, True)
 
 
 def test_a_sam_template_without_a_package_names_the_fix(tmp_path: Path) -> None:

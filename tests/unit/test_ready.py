@@ -108,7 +108,7 @@ def test_a_topic_that_no_alarm_of_this_region_may_notify_is_told_first(
     assert (told in capsys.readouterr().err) == bool(status)
 
 
-@pytest.mark.parametrize(("concurrency", "status"), [(10, 1), (50, 1), (1000, 0)])
+@pytest.mark.parametrize(("concurrency", "status"), [(10, 1), (50, 1), (100, 1), (101, 0)])
 @pytest.mark.parametrize("setting", ["reserved_concurrency", "provisioned_concurrency"])
 def test_concurrency_that_a_new_account_cannot_reserve_is_told_first(
     setting: str, concurrency: int, status: int, account: Account, packaged: Path, capsys: pytest.CaptureFixture[str]

@@ -53,7 +53,12 @@ def test_an_example_in_the_words_is_taken(pattern: str) -> None:
         # No browser sends these: RFC 6454, "ASCII serialization of an origin".
         ("cors_origins", "https://a.example:443", "write https://a.example ("),
         ("cors_origins", "http://[::1]:80", "write http://[::1] ("),
-        ("cors_origins", "https://a.example:", "is not a port"),
+        ("cors_origins", "https://a.example:", "an origin, as in"),
+        ("cors_origins", "https://:8080", "an origin, as in"),
+        ("cors_origins", "https://a..example", "an origin, as in"),
+        ("cors_origins", "http://[::1", "an origin, as in"),
+        ("cors_origins", "https://a.example:8443:80", "an origin, as in"),
+        ("cors_origins", "https://a.example:0", "is not a port"),
         ("cors_origins", "https://a.example:0443", "is not a port"),
         ("cors_origins", "https://a.example:65536", "is not a port"),
         ("cors_origins", "https://münchen.example", "as browsers send it"),

@@ -175,7 +175,7 @@ def test_of_two_bundles_the_index_is_of_the_one_whose_rebuild_began_later(
         if name == "index":
             rebuild.rebuild(source, LanceIndex(place), OTHER.manifest_sha256)
 
-    with pytest.raises(ApiError, match="this rebuild, which began before it was made, is of") as refused:
+    with pytest.raises(ApiError, match=r"began\. This one was dropped") as refused:
         rebuild.rebuild(source, LanceIndex(place), ABOUT.manifest_sha256, faster)
     assert refused.value.code == "index_of_another_model"
     assert set(content(LanceIndex(place))) == {"photos/new"}
