@@ -30,7 +30,9 @@ def deep_health(service: Service) -> Response:
         else "this is not the bundle as it was built: see changed_files, missing_decoders and models"
     )
     status = {"status": "ok" if report["ok"] else "error", "reason": reason}
-    return Response(200 if report["ok"] else 503, {**_report(service), **report, **status})
+    plain = _report(service)
+    models = [{**known, **compared} for known, compared in zip(plain["models"], report["models"], strict=True)]
+    return Response(200 if report["ok"] else 503, {**plain, **report, **status, "models": models})
 
 
 def _report(service: Service) -> dict[str, Any]:

@@ -40,3 +40,13 @@ def test_an_image_tower_whose_vectors_have_no_direction_is_reported_and_not_equa
     assert (status, report["status"]) == (503, "error")
     assert {model["min_image_cosine"] for model in report["models"]} == {-1}
     assert all(model["min_text_cosine"] > 0.99 for model in report["models"])
+
+
+def test_the_deep_report_has_every_field_of_the_plain_one(tmp_path: Path) -> None:
+    function = FakeFunction(tmp_path)
+    deep = function.get("/health", "deep=true")[1]
+    plain = function.get("/health")[1]
+
+    assert plain.keys() <= deep.keys()
+    for before, compared in zip(plain["models"], deep["models"], strict=True):
+        assert {name: compared.get(name) for name in before} == before
