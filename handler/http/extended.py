@@ -167,7 +167,8 @@ def _checked(extension: Extension, found: Any) -> dict[str, float]:
         failed(extension, "metrics", f"{type(found).__name__} instead of an object of numbers")
     for name, value in found.items():
         if not isinstance(name, str) or not METRIC.fullmatch(name) or name.lower() in OURS:
-            failed(extension, "metrics", f"the name {name!r:.80}: take letters, digits and _, and no name of ours")
+            rule = "begin with a letter, take letters, digits and _, 63 at most, and no name of ours"
+            failed(extension, "metrics", f"the name {name!r:.80}: {rule}")
         if isinstance(value, bool) or not isinstance(value, Real) or not -MOST <= _in_full(value) <= MOST:
             failed(extension, "metrics", f"{name}, which is not an int or a float from -2^360 to 2^360")
     if len(_names | found.keys()) > MOST_METRICS:

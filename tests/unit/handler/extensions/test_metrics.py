@@ -86,3 +86,15 @@ def test_metrics_of_ever_new_names_end(
     function = Extended(tmp_path, METRICS)
     codes = [line(function, f"{{'User{n}': 1}}", monkeypatch, capsys)[1].get("Code") for n in range(22)]
     assert codes == [None] * 20 + ["extension_failed"] * 2
+
+
+@pytest.mark.parametrize("name", ["4xx", "_total", "M" * 64])
+def test_a_refused_name_is_told_the_rule_that_it_breaks(
+    tmp_path: Path,
+    name: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    line(Extended(tmp_path, METRICS), f"{{'{name}': 1}}", monkeypatch, capsys)
+    assert "begin with a letter, take letters, digits and _, 63 at most" in caplog.text
