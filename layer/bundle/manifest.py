@@ -86,10 +86,15 @@ def write(bundle: Path, spec: Spec, models: list[ModelEntry]) -> None:
 
 
 def joined(spec: Spec, parts: Sequence[Manifest]) -> Manifest:
-    """Return the manifest of one bundle of the models of several, whose files were hashed when each was built."""
+    """Return the manifest of one bundle of the models of several, whose files were hashed when each was built.
+
+    Its time is that of the newest model. So the same models again have the same hash, and an index of their vectors
+    is not refused after going back to them.
+    """
     models = [model for part in parts for model in part.models]
     files = sorted((file for part in parts for file in part.files), key=lambda file: file.path)
-    return _facts(spec, models, files)
+    facts = _facts(spec, models, files)
+    return replace(facts, created_at=max((part.created_at for part in parts), default=facts.created_at))
 
 
 def same(one: Manifest, other: Manifest) -> bool:
@@ -123,7 +128,12 @@ def with_quality_of(facts: Manifest, bundle: Path) -> Manifest:
 
 
 def with_certificates(model: ModelEntry, new: Sequence[Certificate]) -> ModelEntry:
-    """Return the model with these certificates, in the place of its older ones of the same data."""
+    """Return the model with these certificates, in the place of its older ones of the same data.
+
+    An older one with the same figures stays: another time would give the bundle another hash.
+    """
+    known = [replace(one, created_at="") for one in model.quality or ()]
+    new = [one for one in new if replace(one, created_at="") not in known]
     replaced = {(one.kind, one.data) for one in new}
     older = [one for one in model.quality or () if (one.kind, one.data) not in replaced]
     return replace(model, quality=[*older, *new] or None)

@@ -84,6 +84,19 @@ def test_a_second_build_downloads_nothing_and_any_user_may_read_its_bundle_whate
     assert modes == {0o755, 0o644}
 
 
+def test_going_back_to_models_that_are_kept_makes_the_bundle_of_before_hash_included(builder: Builder) -> None:
+    builder.hub.add("acme/other", repositories.tiny_model(builder.root.parent / "other", "acme/tokenizer"))
+    both = TINY + TINY.replace("acme/tiny", "acme/other")
+    manifests = []
+    for spec in (TINY, both, TINY, both):  # a build takes longer than a second, which is how exact the times are
+        run = builder.run(spec)
+        assert run.returncode == 0, run.stderr
+        manifests.append(builder.manifest)
+
+    assert manifests[2:] == manifests[:2], "the index and the batch would refuse the vectors of before"
+    assert manifests[0] != manifests[1]
+
+
 def test_a_killed_build_leaves_the_bundle_that_was_there_and_its_download_goes_on(builder: Builder) -> None:
     builder.bundle.mkdir(parents=True)
     (builder.bundle / "manifest.json").write_text("the bundle of an earlier build")

@@ -130,11 +130,10 @@ def test_it_is_written_beside_others_shown_drawn_and_kept(
     evaluate.write(bundle, results)
     other = [replace(one, certificate=replace(one.certificate, data="other.csv")) for one in results]
     evaluate.write(bundle, other)
-    evaluate.write(bundle, results)
 
     [model] = manifest.read(bundle).models
     assert model.quality
-    assert [one.data for one in model.quality] == ["other.csv", "mine.csv"]
+    assert [one.data for one in model.quality] == ["mine.csv", "other.csv"]
     assert main(["inspect", "--bundle", str(bundle)]) == 0
     assert f"acme/clip, onnx int8 on mine.csv: {COUNT} images, {COUNT} captions" in capsys.readouterr().out
     draw(results, tmp_path / "chart.png")
@@ -146,12 +145,29 @@ def test_it_is_written_beside_others_shown_drawn_and_kept(
     another = manifests.manifest_of([manifests.model("acme/clip", precision="fp32")], [])
     assert manifest.with_quality_of(another, bundle).models[0].quality is None, "the figures are of another model"
 
-    measured = replace(model.quality[1], created_at="2026-11-30T00:00:00Z")
+    measured = replace(model.quality[0], left_out=1)
     built = replace(built, models=[replace(built.models[0], quality=[measured])])
     kept = manifest.with_quality_of(built, bundle).models[0].quality
-    assert kept == [model.quality[0], measured], "what a build measured stands in for the earlier figures of that data"
+    assert kept == [model.quality[1], measured], "what a build measured stands in for the earlier figures of that data"
     with pytest.raises(EvaluationError, match="has no model 'x': it has acme/clip"):
         evaluate.evaluate(bundle, "x", [data], places(tmp_path))
+
+
+def test_the_same_figures_measured_again_leave_the_bundle_its_hash(
+    data: Data, bundle: Path, tmp_path: Path, given: Any
+) -> None:
+    given(vectors(), vectors())
+    [result] = evaluate.evaluate(bundle, None, [data], places(tmp_path))
+    evaluate.write(bundle, [result])
+    before = (bundle / manifest.NAME).read_bytes()
+
+    later = replace(result, certificate=replace(result.certificate, created_at="2030-01-01T00:00:00Z"))
+    evaluate.write(bundle, [later])
+    assert (bundle / manifest.NAME).read_bytes() == before, "vectors of before would be refused"
+
+    evaluate.write(bundle, [replace(later, certificate=replace(later.certificate, left_out=1))])
+    [model] = manifest.read(bundle).models
+    assert [(one.left_out, one.created_at) for one in model.quality or ()] == [(1, "2030-01-01T00:00:00Z")]
 
 
 @pytest.mark.parametrize(("given", "used"), [([], "of a {}"), (["a {}", "the {}"], "a {}, the {}")])
