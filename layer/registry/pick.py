@@ -11,7 +11,6 @@ from layer.registry.published import Accuracy, accuracy, image_gflops, recall
 
 LISTED = 5
 CHEAPER = 0.9  # or it is the same cost
-ASKED = 30  # pairs, at most, whose licenses the hub is asked for
 # What a text tower learned to read, by the repository of its tokenizer; every other one reads English.
 MULTILINGUAL = {
     "xlm-roberta": "XLM-RoBERTa, about 100 languages",
@@ -76,8 +75,10 @@ def pick(need: Need, licenses: Callable[[Sequence[str]], dict[str, Any]]) -> Pic
     rest = [one for one in every if not (_score(one, by_recall) and one.cost)] if no_bound else []
     rest.sort(key=lambda one: one.pair.sizes["int8"])
     if need.licenses:
-        ranked, rest = _licensed(need, ranked, licenses), _licensed(need, rest, licenses)
+        ranked = _licensed(need, ranked, licenses)
     best = _spread(_unbeaten(ranked), LISTED)
+    if need.licenses:
+        rest = _licensed(need, rest, licenses) if len(best) < LISTED else []
     chosen = [*best, *_different(rest)[: LISTED - len(best)]]
     left = dict.fromkeys(one.pair.name for one in rest if one not in chosen)
     choices = tuple(replace(one, reasons=tuple(_reasons(need, one, best, by_recall))) for one in chosen)
@@ -124,8 +125,11 @@ def _dollars(one: Choice) -> float:
 
 
 def _licensed(need: Need, listed: Sequence[Choice], ask: Callable[[Sequence[str]], dict[str, Any]]) -> list[Choice]:
-    """Keep the models for which the hub states one of the licenses; it is asked for at most ASKED repositories."""
-    repositories = list(dict.fromkeys(str(one.pair.weights) for one in listed))[:ASKED]
+    """Keep the models for which the hub states one of the licenses.
+
+    It is asked for all of them: the cheap models of the list are far behind the most accurate ones.
+    """
+    repositories = list(dict.fromkeys(str(one.pair.weights) for one in listed))
     stated = {repository: str(license) for repository, license in ask(repositories).items()} if repositories else {}
     found = [replace(one, license=stated.get(str(one.pair.weights))) for one in listed]
     return [one for one in found if one.license and one.license.lower() in need.licenses]
