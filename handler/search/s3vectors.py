@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from handler.errors import ApiError
+from handler.errors import ApiError, StartError
 from handler.search import s3vectors_records as records
 from handler.search.index import check_same, not_found
 from handler.search.records import About, Gone, Hit, Item, Vector, Where, newest, order
@@ -43,7 +43,7 @@ class S3VectorsIndex:
 
     @classmethod
     def open(cls, place: str) -> "S3VectorsIndex":
-        """Return the index at a place. Nothing is asked of AWS yet."""
+        """Return the index at a place. Nothing is asked of AWS yet. Raises StartError without boto3."""
         return cls(place, _client())
 
     def prepare(self, about: About) -> None:
@@ -188,7 +188,10 @@ def _chunks(things: Sequence[T], size: int) -> Iterator[list[T]]:
 
 @functools.cache
 def _client() -> Any:
-    import boto3
+    try:
+        import boto3
+    except ImportError as error:  # Lambda's Python has it, a workstation may not
+        raise StartError("an index in S3 Vectors needs boto3: run `pip install boto3`") from error
     from botocore.config import Config
 
     # Past 1,000 requests or 2,500 vectors a second the service answers 429, which passes.

@@ -3,6 +3,7 @@
 import io
 import random
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from handler.batch.store import Directory
 from handler.errors import ApiError
 from handler.search import __main__ as command
-from handler.search import lance_tuning, latest, rebuild, updates
+from handler.search import lance_tuning, latest, rebuild, s3vectors, updates
 from handler.search.lance import LanceIndex
 from handler.search.records import Gone, Item, identity
 from handler.search.source import Looks, ParquetSource, Source, SourceError
@@ -194,6 +195,18 @@ def test_the_command_says_what_it_made(tmp_path: Path, capsys: pytest.CaptureFix
     said = capsys.readouterr().out
     assert said.startswith("1 image can be found and 1 is gone, of 4 rows; ")
     assert said.endswith(f" s; the index is {tmp_path / 'index'}\n")
+
+
+def test_a_workstation_without_boto3_is_told_what_s3_vectors_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "boto3", None)
+    s3vectors._client.cache_clear()
+    folder = save(spread(history(10), 1), tmp_path / "vectors")
+
+    assert command.main(["rebuild", "--vectors", str(folder), "--index", "s3vectors:mine/index"]) == 1
+
+    assert capsys.readouterr().err == "error: an index in S3 Vectors needs boto3: run `pip install boto3`\n"
 
 
 def test_ctrl_c_ends_the_command_in_a_line_and_the_old_index_stays(
