@@ -49,7 +49,8 @@ def _index(options: argparse.Namespace) -> int:
         reason = told.get("errorMessage", told) if isinstance(told, dict) else told
         raise ClientError(
             f"{function}: {printable(str(reason))}. The old index stays. Where 15 minutes are too short: `batch index "
-            "--vectors s3://<BatchBucket> --index s3://<BatchBucket>/index` on a machine of the region"
+            "--vectors s3://<BatchBucket> --index s3://<BatchBucket>/index` on a machine of the region (with S3 "
+            "Vectors --index s3vectors:<stack>-vectors/<index>)"
         )
     facts = ", ".join(f"{name} {value}" for name, value in told.items()) if isinstance(told, dict) else str(told)
     show(options, {"function": function, "answer": told}, [f"the index is new: {facts}"])
