@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-from layer.errors import FetchError
+from layer.errors import FetchError, UnreachableError
 from layer.progress import bar
 from layer.sources.fetch import WORKERS
 from layer.sources.hub import repository
@@ -14,19 +14,26 @@ UNKNOWN = "not known: "  # and then the reason, in the place of a license that t
 def stated(repos: Collection[str], known: Mapping[str, str]) -> dict[str, str]:
     """Return the license of each repository, as the hub states it; if the hub does not answer, the reason instead.
 
-    `known` are licenses that prepared sources state: for these the hub is not asked.
+    `known` are licenses that prepared sources state: for these the hub is not asked. A hub that cannot be reached for
+    one is not asked for the others.
     """
     asked = [repo for repo in repos if repo not in known]
+    unreachable: list[str] = []
+
+    def ask(repo: str) -> str:
+        if unreachable:
+            return unreachable[0]
+        try:
+            return repository(repo, None).license or "not stated"
+        except FetchError as error:
+            told = f"{UNKNOWN}{error}"
+            if isinstance(error, UnreachableError):
+                unreachable.append(told)
+            return told
+
     with ThreadPoolExecutor(WORKERS) as pool, bar("asking the hub", len(asked), unit="answer") as shown:
         found = {}
-        for repo, answer in zip(asked, pool.map(_stated, asked), strict=True):
+        for repo, answer in zip(asked, pool.map(ask, asked), strict=True):
             found[repo] = answer
             shown.update()
     return {repo: known[repo] if repo in known else found[repo] for repo in repos}
-
-
-def _stated(repo: str) -> str:
-    try:
-        return repository(repo, None).license or "not stated"
-    except FetchError as error:
-        return f"{UNKNOWN}{error}"

@@ -170,22 +170,6 @@ def test_the_same_figures_measured_again_leave_the_bundle_its_hash(
     assert [(one.left_out, one.created_at) for one in model.quality or ()] == [(1, "2030-01-01T00:00:00Z")]
 
 
-@pytest.mark.parametrize(("given", "used"), [([], "of a {}"), (["a {}", "the {}"], "a {}, the {}")])
-def test_a_template_of_the_command_line_is_used_with_the_images_of_models_toml(
-    given: list[str], used: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def data_of(asked: Evaluation, *_: Any) -> list[Data]:
-        raise EvaluationError(f"{asked.labels}: {', '.join(asked.templates)}")
-
-    monkeypatch.setattr(evaluate, "data_of", data_of)
-    toml = tmp_path / "models.toml"
-    toml.write_text('[[model]]\nname = "hf-hub:acme/clip"\n[evaluate]\nlabels = "mine"\ntemplate = "of a {}"\n')
-    options = [f"--template={one}" for one in given]
-
-    assert main(["evaluate", "--models", str(toml), "--cache", str(tmp_path / "cache"), *options]) == 1
-    assert capsys.readouterr().err == f"error: {tmp_path / 'mine'}: {used}\n"
-
-
 def test_a_sample_is_told_also_where_rows_were_left_out(
     data: Data, bundle: Path, tmp_path: Path, given: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:

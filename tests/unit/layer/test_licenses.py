@@ -1,0 +1,29 @@
+"""Licenses as the hub states them, before a build."""
+
+import pytest
+
+from layer.errors import FetchError, UnreachableError
+from layer.sources import licenses
+from layer.sources.fetch import WORKERS
+
+
+@pytest.mark.parametrize(("error", "most"), [(UnreachableError, WORKERS), (FetchError, 100)])
+def test_a_hub_that_cannot_be_reached_is_not_asked_for_every_repository(
+    error: type[FetchError], most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each question waits for seconds where no network answers. A refusal of one repository says nothing of others."""
+    asked = []
+
+    def repository(repo: str, _: str | None) -> None:
+        asked.append(repo)
+        raise error("no answer")
+
+    monkeypatch.setattr(licenses, "repository", repository)
+    names = [f"acme/{number}" for number in range(100)]
+
+    assert licenses.stated(names, {"acme/0": "mit"}) == {
+        "acme/0": "mit",
+        **dict.fromkeys(names[1:], "not known: no answer"),
+    }
+    assert 1 <= len(asked) <= most
+    assert len(asked) == 99 or error is UnreachableError
