@@ -132,11 +132,9 @@ def download(
 
 def _is_same(tag: Path | None, response: Any, rest: dict[str, str], where: str) -> bool:
     """Tell whether a response is of the version of `tag`. Raises FetchError for a part that was not asked for."""
-    if versions.is_same(tag, response):
-        return True
-    if not rest:
+    if response.status_code == 206 and not rest:
         raise FetchError(f"{where}: the server sends a part, and was asked for the whole file. Use another address")
-    return False
+    return versions.is_same(tag, response)
 
 
 def _is_break(error: Exception) -> bool:
@@ -164,15 +162,16 @@ def _restart(stream: BinaryIO, advance: Callable[[int], object]) -> None:
 def _receive(
     response: Any, stream: BinaryIO, where: str, limit: int, size: int | None, advance: Callable[[int], object]
 ) -> Announced:
+    import httpx2
+
     offset = stream.tell()
     if offset and not _goes_on(response, offset):  # the server sends all of it, whatever it was asked
         if response.status_code == 206:
             raise FetchError(f"{where}: the server sends another part than the requested one. Run the build again")
         _restart(stream, advance)
-        offset = 0
     chunks = response.iter_bytes()
     chunk = next(chunks, b"")
-    announced = _announced(response, offset)
+    announced = _announced(response)
     _check_announced(response, announced, size, chunk, where)
     pace = _Pace(where)
     while chunk:
@@ -182,6 +181,8 @@ def _receive(
         advance(len(chunk))
         pace.count(len(chunk))
         chunk = next(chunks, b"")
+    if stream.tell() < (announced.size or 0):  # RFC 9110: a server may send less than it was asked for
+        raise httpx2.RemoteProtocolError(f"{stream.tell()} of {announced.size} bytes were sent")
     return announced
 
 
@@ -203,7 +204,7 @@ def _check_announced(response: Any, announced: Announced, size: int | None, begi
         raise FetchError(f"{where}: the server does not say where the file ends. Use another HF_ENDPOINT")
 
 
-def _announced(response: Any, offset: int) -> Announced:
+def _announced(response: Any) -> Announced:
     """Return what the hub, and the host that it redirected to, state about the file."""
     sha256, size = None, None
     for answer in (*response.history, response):
@@ -211,8 +212,10 @@ def _announced(response: Any, offset: int) -> Announced:
         if sha256 is None and len(etag) == 64 and all(char in "0123456789abcdef" for char in etag):
             sha256 = etag
     length = response.headers.get("content-length", "")
+    if response.status_code == 206:
+        length = response.headers.get("content-range", "").rpartition("/")[2]
     if length.isdigit() and response.headers.get("content-encoding", "identity") == "identity":
-        size = offset + int(length)
+        size = int(length)
     return Announced(size, sha256)
 
 

@@ -75,8 +75,9 @@ def test_a_server_that_begins_anew_and_breaks_off_each_time_is_given_up(tmp_path
     assert len(odd.asked) == 1 + transfer.TRIES
 
 
-def test_a_part_that_was_not_asked_for_is_refused_and_not_asked_for_again(tmp_path: Path) -> None:
-    part, none = closing(Reply(206, OLD[:700], {"etag": '"1"'})), closing(Reply(404))
+@pytest.mark.parametrize("told", [{"etag": '"1"'}, {}, {"content-range": "bytes 0-699/2048"}])
+def test_a_part_that_was_not_asked_for_is_refused_and_not_asked_for_again(tmp_path: Path, told: dict[str, str]) -> None:
+    part, none = closing(Reply(206, OLD[:700], told)), closing(Reply(404))
     with (
         odd_hub(lambda _path, _headers: part if len(odd.asked) < 5 else none) as odd,
         pytest.raises(FetchError, match="sends a part, and was asked for the whole file"),
@@ -84,6 +85,40 @@ def test_a_part_that_was_not_asked_for_is_refused_and_not_asked_for_again(tmp_pa
         fetch.download_url(f"{odd.url}/epoch_10.pt", tmp_path / "epoch_10.pt", "")
 
     assert len(odd.asked) == 1
+
+
+@pytest.mark.parametrize("size", [None, 2048])
+def test_a_part_that_ends_before_the_file_does_is_not_taken_for_its_end(tmp_path: Path, size: int | None) -> None:
+    """RFC 9110, 15.3.7: a server may send fewer bytes than the range that it was asked for has."""
+
+    def answer(_path: str, headers: Mapping[str, str]) -> Reply:
+        start = int(headers["range"].removeprefix("bytes=").rstrip("-"))
+        end = min(start + 500, len(OLD))
+        told = {"etag": '"1"', "content-range": f"bytes {start}-{end - 1}/2048"}
+        return closing(Reply(206, OLD[start:end], told))
+
+    target, tag = tmp_path / "x", tmp_path / "x.version"
+    target.write_bytes(OLD[:700])
+    tag.write_text('"1"')
+    with odd_hub(answer) as odd, target.open("ab") as stream:
+        announced = transfer.download(f"{odd.url}/x", stream, "it", limit=4096, size=size, tag=tag)
+
+    assert (announced.size, target.read_bytes(), len(odd.asked)) == (2048, OLD, 3)
+
+
+def test_a_server_that_sends_no_more_of_a_file_is_given_up(tmp_path: Path) -> None:
+    target, tag = tmp_path / "x", tmp_path / "x.version"
+    target.write_bytes(OLD[:700])
+    tag.write_text('"1"')
+    nothing = closing(Reply(206, b"", {"etag": '"1"', "content-range": "bytes 700-699/2048"}))
+    with (
+        odd_hub(lambda _path, _headers: nothing) as odd,
+        target.open("ab") as stream,
+        pytest.raises(FetchError, match="700 of 2048 bytes were sent"),
+    ):
+        transfer.download(f"{odd.url}/x", stream, "it", limit=4096, tag=tag)
+
+    assert (len(odd.asked), target.read_bytes()) == (transfer.TRIES, OLD[:700])
 
 
 def test_a_part_behind_which_nothing_is_left_is_fetched_anew_and_a_whole_file_is_asked_for_once(tmp_path: Path) -> None:
