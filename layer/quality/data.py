@@ -75,21 +75,15 @@ def joined(
 ) -> Data:
     """Join (image, text) pairs into data: files of the same bytes are one image, equal texts one text.
 
-    Of more than `limit` files a sample is taken, the same one each time. Only its files are read.
+    Of more than `limit` files a sample is taken, the same one each time, and no other images are read. `given` then
+    counts files of the same bytes one by one.
     """
     pairs = [*found]
     problems = {path: _problem(path) for path, _ in pairs}
     there = [path for path, problem in problems.items() if problem is None]
-    drawn = there if limit is None or len(there) <= limit else _sample(there, limit)
-    digests: dict[Path, str] = {}
-    with bar("hashing images", len(drawn), unit="image") as shown:
-        for path in drawn:
-            try:
-                with path.open("rb") as stream:
-                    digests[path] = hashlib.file_digest(stream, "sha256").hexdigest()
-            except OSError as error:
-                problems[path] = _unreadable(path, error)
-            shown.update(1)
+    if limit is not None and len(there) > limit:
+        random.Random(SAMPLE_SEED).shuffle(there)  # noqa: S311 - a sample
+    digests, left = _hashed(there, problems, len(there) if limit is None else min(limit, len(there)))
     images: dict[str, Path] = {}
     known = dict.fromkeys(texts)
     right: dict[tuple[str, str], None] = {}
@@ -102,12 +96,27 @@ def joined(
     links = tuple((of_image[digest], of_text[text]) for digest, text in right)
     name = "".join(letter if letter.isprintable() else "?" for letter in name)  # the manifest holds it
     told = (*left_out, *(problem for problem in problems.values() if problem))
-    given = len(there) - len(drawn) + len(images)
+    given = len(digests) + left if left else len(images)
     return Data(kind, name, tuple(images.values()), tuple(images), tuple(known), links, told, given=given)
 
 
-def _sample(paths: Sequence[Path], limit: int) -> list[Path]:
-    return random.Random(SAMPLE_SEED).sample(paths, limit)  # noqa: S311 - a sample
+def _hashed(paths: Sequence[Path], problems: dict[Path, LeftOut | None], limit: int) -> tuple[dict[Path, str], int]:
+    """Hash files in their order until `limit` of them differ; return the digests, and how many files are left over."""
+    digests: dict[Path, str] = {}
+    different: set[str] = set()
+    with bar("hashing images", limit, unit="image") as shown:
+        for number, path in enumerate(paths):
+            if len(different) == limit:
+                return digests, len(paths) - number
+            before = len(different)
+            try:
+                with path.open("rb") as stream:
+                    digests[path] = hashlib.file_digest(stream, "sha256").hexdigest()
+                different.add(digests[path])
+            except OSError as error:
+                problems[path] = _unreadable(path, error)
+            shown.update(1 if limit == len(paths) else len(different) - before)
+    return digests, 0
 
 
 def _problem(path: Path) -> LeftOut | None:

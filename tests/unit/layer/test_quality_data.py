@@ -155,3 +155,28 @@ def test_of_a_large_set_only_the_sample_is_read_and_shown(
     assert sorted(name for name in opened if name.endswith(".png")) == sorted(path.name for path in data.images)
     assert (len(data.images), len(data.texts), data.given) == (10, 10, 40)
     assert "hashing images: 10 of 10 images" in capsys.readouterr().err
+
+
+def test_a_sample_is_as_large_as_asked_for_where_files_are_equal_or_cannot_be_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """31 of 60 files differ, and 10 of those cannot be opened."""
+    for number in range(60):
+        image = tmp_path / "ab"[number % 2] / f"{number}.png"
+        image.parent.mkdir(exist_ok=True)
+        image.write_bytes(b"same" if number % 2 else b"%d" % number)
+    real = Path.open
+
+    def closed(path: Path, *mode: Any) -> Any:
+        if path.stem in {str(number) for number in range(0, 20, 2)}:
+            raise PermissionError(13, "Permission denied")
+        return real(path, *mode)
+
+    whole, some = reading.labels(tmp_path, ("{}",)), reading.labels(tmp_path, ("{}",), 20)
+    monkeypatch.setattr(Path, "open", closed)
+    opened, few = reading.labels(tmp_path, ("{}",), 20), reading.labels(tmp_path, ("{}",), 30)
+
+    assert [(len(data.images), data.given) for data in (whole, some)] == [(31, 31), (20, 60)]
+    assert len(opened.images) == 20
+    assert opened.given == 60 - len(opened.left_out)
+    assert (len(few.images), few.given, len(few.left_out)) == (21, 21, 10), "all were tried"
