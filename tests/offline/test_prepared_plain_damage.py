@@ -151,6 +151,24 @@ def test_a_directory_that_this_user_may_not_enter_is_named(whole: Path, place: s
     assert "Permission denied" in str(caught.value)
 
 
+def test_a_folder_that_can_be_listed_and_not_entered_is_not_offered(
+    whole: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with copied(whole) as cache:
+        closed = repositories.tiny_model(cache.parent / "downloads" / "of-monday", "acme/words.v1")
+        closed.parent.chmod(0o755)
+        closed.chmod(0o444)
+        try:
+            with somebody_else(), pytest.raises(SourceError) as caught:
+                gather([TINY], cache.parent / "build", {}, Prepared([Place(closed.parent)]))
+        finally:
+            closed.chmod(0o755)
+
+    assert named(caught.value) == {("weights-missing", "acme/tiny")}
+    assert "--from acme/tiny=" not in str(caught.value)
+
+
 def test_a_link_that_leads_to_itself_hides_nothing_beside_it(whole: Path, tmp_path: Path) -> None:
     """`ln -s model_cache model_cache`, given a second time, makes such a link inside of the directory."""
     cache = tmp_path / "model_cache"

@@ -218,5 +218,8 @@ class Prepared:
 
 def _has_all(folder: Path, need: Need) -> bool:
     """Tell whether a folder has files, by their names, for all that is needed of a repository."""
-    there = {role: [one for one in names if (folder / one).is_file()] for role, names in candidates(need).items()}
+    there = {
+        role: [one for one in names if os.path.isfile(folder / one)]  # noqa: PTH113 - as in peek
+        for role, names in candidates(need).items()
+    }
     return all(satisfies(role, names) for role, names in there.items())
