@@ -193,11 +193,12 @@ def test_a_clone_without_its_large_files_is_named(tmp_path: Path) -> None:
     assert {code for code, _ in named(caught.value)} == {"lfs-pointer", "second-repository-missing"}
 
 
+@pytest.mark.parametrize("folder", ["downloads", f"{'d' * 200}/{'e' * 200}"], ids=["short", "long"])
 def test_a_folder_whose_name_says_nothing_is_offered_with_the_option_that_says_what_it_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str
 ) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    downloads = tmp_path / "downloads"
+    downloads = tmp_path / folder
     model = repositories.tiny_model(downloads / "of-monday", "acme/words.v1")
     words = repositories.tokenizer_without_config(downloads / "of-tuesday")
     told: list[str] = []

@@ -39,10 +39,8 @@ def directory_problems(tree: Tree, path: Path, dockerfile: str = "Dockerfile") -
     if path.resolve().name.startswith("models--"):
         yield Finding("nothing-known", str(path), "this is one model of a cache: name the directory above it")
     if _is_unpacked_image(tree):
-        packed = f"tar -cf image.tar -C {shlex.quote(str(path))} ."
-        yield Finding(
-            "nothing-known", str(path), f"this is an image's layers in a directory: {packed}, and name the tar"
-        )
+        packed = f": pack them, and name the tar: tar -cf image.tar -C {shlex.quote(str(path))} ."
+        yield Finding("nothing-known", str(path), "this is an image's layers in a directory", packed)
     yield from _problems(tree, code, str(path), lambda name: not _is_hidden(name))
 
 

@@ -199,20 +199,21 @@ class Prepared:
                 return
         yield from (Finding("unreadable", str(path), reason) for path, reason in [*self._closed.items()][:MAX_CLOSED])
         roles = ", ".join(role.replace("_", " ") for role in need.roles)
-        told = f"{model.id} takes its {roles} from {need.repo}, which is in no source{self._unnamed(need, model)}"
+        told = f"{model.id} takes its {roles} from {need.repo}, which is in no source"
+        offer = self._unnamed(need, model)
         if need.weights:
-            yield Finding("weights-missing", need.repo, told)
+            yield Finding("weights-missing", need.repo, told, offer)
         elif "config" in need.roles:
-            yield Finding("config-missing", need.repo, told)
+            yield Finding("config-missing", need.repo, told, offer)
         else:
-            yield Finding("second-repository-missing", need.repo, told)
+            yield Finding("second-repository-missing", need.repo, told, offer)
 
     def _unnamed(self, need: Need, model: ModelSpec) -> str:
         """Name a folder that has such files and whose path is another's: `hf download --local-dir` takes any name."""
         for copy in (copy for place in self._order(model) for copy in self._survey(place)):
             if copy.repo is None and not copy.cache and _has_all(copy.folder, need):
                 told = shlex.quote(f"{need.repo}={copy.folder}")
-                return f"; {printable(str(copy.folder), MAX_PATH)} has such files: if they are its, --from {told}"
+                return f"; a folder has such files: if they are its, add --from {told}"
         return ""
 
 

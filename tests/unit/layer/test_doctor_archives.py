@@ -206,7 +206,7 @@ def test_a_bundle_in_a_layer_is_compared_with_its_manifest(
 
 @pytest.mark.parametrize("form", ["oci-layout", "docker save"])
 def test_an_image_in_a_directory_is_told_with_what_makes_a_tar_of_it(tmp_path: Path, form: str) -> None:
-    folder, layout = tmp_path / "my image", Layout()
+    folder, layout = tmp_path / ("d" * 200) / ("e" * 200) / "my image", Layout()
     layout.write(tmp_path / "image.tar", layout.image({}))
     if form == "docker save":
         settings, layer, _ = (name for name in layout.files if name.startswith("blobs/"))
@@ -218,7 +218,7 @@ def test_an_image_in_a_directory_is_told_with_what_makes_a_tar_of_it(tmp_path: P
         (folder / name).write_bytes(data)
 
     [finding] = examine(str(folder))
-    command = re.findall(r"tar -cf .* \.(?=,)", finding.what)
+    command = re.findall(r"tar -cf .*", finding.what)
     subprocess.run(shlex.split(*command), cwd=tmp_path, check=True)
 
     assert codes(str(tmp_path / "image.tar")) == ["offline-unset"]
