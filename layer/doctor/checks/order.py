@@ -47,14 +47,15 @@ def directory_problems(tree: Tree, path: Path, dockerfile: str = "Dockerfile") -
 def zip_problems(tree: Tree, name: str) -> Checked:
     """Name what is wrong with a zip, as a layer or a function."""
     yield from tree.problems
-    yield from _packed_bundles(tree, name)
     yield from layer_problems(tree, name)
     if tree.has(BUNDLE_OF_LAYER):
         yield None
         yield from guarded(_bundle(tree))
     elif has_packages(tree):
         yield None
-    yield from _problems(tree, read_code(tree), name)
+    code = read_code(tree)
+    yield from _packed_bundles(tree, code, name)
+    yield from _problems(tree, code, name)
 
 
 def image_findings(image: Image, name: str) -> Checked:
@@ -73,17 +74,21 @@ def image_findings(image: Image, name: str) -> Checked:
 def tar_problems(tree: Tree, name: str) -> Checked:
     """Name what is wrong with a packed directory, or with a container's files: `docker export` has no environment."""
     yield from tree.problems
-    yield from _packed_bundles(tree, name)
     whole_system = tree.has("etc/passwd")
     if whole_system:
         yield from image_problems(tree, False, name)
         if has_packages(tree):
             yield None
     ships = _of_function(tree) if whole_system else lambda path: not _is_hidden(path)
-    yield from _problems(tree, read_code(tree), name, ships)
+    code = read_code(tree)
+    yield from _packed_bundles(tree, code, name)
+    yield from _problems(tree, code, name, ships)
 
 
-def _packed_bundles(tree: Tree, name: str) -> Iterator[Finding]:
+def _packed_bundles(tree: Tree, code: Code, name: str) -> Iterator[Finding]:
+    """Name a bundle that was packed alone: a function's zip may have one beside its code and packages."""
+    if code.found or has_packages(tree) or any(name.endswith(".py") for name in tree.names("")):
+        return
     for folder in ("", *(f"{name}/" for name in tree.names("") if f"{name}/{MANIFEST}" != BUNDLE_OF_LAYER)):
         if tree.get(f"{folder}{MANIFEST}") and tree.names(f"{folder}models"):
             yield Finding("nothing-known", name, "this is a packed bundle: unpack it, and name its directory")

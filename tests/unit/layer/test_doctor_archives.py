@@ -232,3 +232,17 @@ def test_a_bundle_in_a_zip_is_told_to_be_one(tmp_path: Path) -> None:
     [told] = [one.what for one in examine(str(tmp_path / "bundle.zip")) if one.code == "nothing-known"]
 
     assert "this is a packed bundle: unpack it" in told
+
+
+@pytest.mark.parametrize("beside", ["app.py", "fn/app.py", "torch-2.9.0.dist-info/METADATA"])
+def test_a_bundle_beside_a_functions_code_or_packages_is_not_told_to_be_one(tmp_path: Path, beside: str) -> None:
+    text = "import open_clip" if beside == "fn/app.py" else "{}"
+    with zipfile.ZipFile(tmp_path / "f.zip", "w") as archive, tarfile.open(tmp_path / "f.tar", "w") as packed:
+        for name in ("bundle/manifest.json", "bundle/models/acme--tiny/image.onnx", beside):
+            (tmp_path / "content").write_text(text)
+            archive.write(tmp_path / "content", name)
+            packed.add(tmp_path / "content", name)
+
+    told = [one.detail for name in ("f.zip", "f.tar") for one in examine(str(tmp_path / name))]
+
+    assert not [detail for detail in told if "packed bundle" in detail]
