@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,7 @@ def repository(model: ModelSpec, cache: Path) -> Own:
     folder = place / revision
     if not folder.exists():
         _write(folder, weights, config, files)
-        _remove_older(folder)
+    _remove_older(folder)
     tokenizer = {"tokenizer"} if set(files) & set(TOKENIZER_FILES) else set()
     roles = ("checkpoint", "weights", "config", *tokenizer, *({"text_config"} if "config.json" in files else ()))
     expected = {path.name: Expected(path.stat().st_size, file_sha256(path)) for path in sorted(folder.iterdir())}
@@ -183,7 +184,7 @@ def _refuse_damaged(found: Mapping[str, Path], key: str, there: Path) -> None:
 
 
 def _write(folder: Path, weights: Path, config: dict[str, Any], files: dict[str, Path]) -> None:
-    aside = folder.with_name(f"{folder.name}.making")
+    aside = _unfinished(folder)
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
     for name, path in files.items():
@@ -200,11 +201,20 @@ def _write(folder: Path, weights: Path, config: dict[str, Any], files: dict[str,
     aside.rename(folder)
 
 
+def _unfinished(folder: Path) -> Path:
+    """Return the path of a folder that is not complete, yet or any more."""
+    return folder.with_name(f"{folder.name}.making")
+
+
 def _remove_older(folder: Path) -> None:
     """Remove what was written of the checkpoint as it was before: each is as large as the model, and is soon made."""
-    for other in folder.parent.iterdir():
+    for other in [*folder.parent.iterdir()]:
         if re.fullmatch(r"[0-9a-f]{40}", other.name) and other != folder:
-            shutil.rmtree(other, ignore_errors=True)
+            shutil.rmtree(_unfinished(other), ignore_errors=True)
+            with suppress(OSError):
+                other.rename(_unfinished(other))  # or a removal that is interrupted would leave a part under its name
+    for left in folder.parent.glob("*.making"):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def _state(source: Path) -> dict[str, Tensor]:

@@ -87,21 +87,6 @@ def vector(encoded: str) -> "np.ndarray[tuple[int], np.dtype[np.float32]]":
     return np.frombuffer(base64.b64decode(encoded), "<f4")
 
 
-def test_of_a_checkpoint_that_changes_the_latest_form_alone_is_kept(tmp_path: Path) -> None:
-    saved = training_checkpoint(tmp_path / "run")
-    config = str(tmp_path / "run" / "open_clip_config.json")
-    state = torch.load(saved)
-    kept = []
-    for epoch in range(3):
-        state["state_dict"]["module.logit_scale"] = torch.tensor(float(epoch))
-        torch.save(state, saved)
-        kept.append(local_checkpoint.repository(own(saved, config), tmp_path / "cache").located.folder)
-
-    assert len(set(kept)) == 3
-    assert [path for path in tmp_path.glob("cache/local/*/*") if path.is_dir()] == kept[-1:]
-    assert load_file(kept[-1] / "open_clip_model.safetensors")["logit_scale"] == 2
-
-
 def test_a_pair_of_the_registry_gives_a_file_its_config_and_its_preprocessing(tmp_path: Path) -> None:
     torch.save({"logit_scale": torch.ones([])}, tmp_path / "w.pt")
 
