@@ -59,9 +59,9 @@ def explain(config: Mapping[str, Any], wanted: Shapes, found: Shapes) -> str | N
 
 def _beginning(wanted: Shapes, found: Shapes) -> str | None:
     """Return what stands before the model's names, in a checkpoint with other parts, as of Lightning or a teacher."""
-    starts = [key.removesuffix("logit_scale") for key in found if key.endswith(".logit_scale")]
-    of_start = {start: sum(f"{start}{name}" in found for name in wanted) for start in starts}
-    return next((start for start, count in of_start.items() if 2 * count > len(wanted)), None)
+    starts = ["", *(key.removesuffix("logit_scale") for key in found if key.endswith(".logit_scale"))]
+    fit = [start for start in starts if 2 * sum(f"{start}{name}" in found for name in wanted) > len(wanted)]
+    return None if "" in fit else " or ".join(fit[:MAX_TOLD])  # with "", the others are copies, as of an EMA
 
 
 def _all(config: Mapping[str, Any], wanted: Shapes, found: Shapes) -> Iterator[Told]:
@@ -207,7 +207,8 @@ def _keys(wanted: Shapes, found: Shapes) -> str:
     if other:
         pair = _pair(other[0], wanted, found)
         described.append(f"it has {counted(len(other), 'tensor')} of another shape (the first: {pair})")
-    return f"{', '.join(described)}; name the config that it was trained with"
+    alone = "" if missing or other else "save the open_clip model's own state_dict() alone, or "
+    return f"{', '.join(described)}; {alone}name the config that it was trained with"
 
 
 def _pair(key: str, wanted: Shapes, found: Shapes) -> str:

@@ -164,6 +164,20 @@ def test_names_of_another_kind_are_reported_in_one_line(renamed: Any, told: str)
     assert len(problem) < 400
 
 
+def test_copies_of_the_model_are_told_and_not_taken_for_it() -> None:
+    """As of an average of its weights (EMA), and of a student and a teacher."""
+    plain = tensors(CLIP)
+    ema, student, teacher = ({f"{start}.{key}": one for key, one in plain.items()} for start in ("ema", "s", "t"))
+
+    assert difference(CLIP, {**plain, **ema}, {}) == (
+        "it has 62 tensors that the model lacks (the first: ema.positional_embedding); save the open_clip model's own "
+        "state_dict() alone, or name the config that it was trained with"
+    )
+    other = difference(changed(CLIP, "vision_cfg.layers", 3), {**plain, **ema}, {})
+    assert other == "set model_cfg.vision_cfg.layers to 2 (the config has 3)"
+    assert "its tensors begin with s. or t., beside others" in str(difference(CLIP, {**student, **teacher}, {}))
+
+
 def test_old_names_of_the_text_tower_are_open_clips_own_affair() -> None:
     assert difference(CUSTOM, tensors(CLIP), {}) is None
 
