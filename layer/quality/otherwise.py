@@ -14,9 +14,10 @@ def note(data: Data) -> None:
     count = _count(data.images)
     if count:
         print(
-            f"note: {count:,} of {len(data.images):,} images of {data.name} are transparent or gray of 16 bits. "
-            "open_clip drops their alpha, and makes most of their gray white; the function lays them on white, and "
-            "takes the high byte (docs/api.md). The losses include that, and no engine or precision alters it",
+            f"note: {count:,} of {len(data.images):,} images of {data.name} are transparent or gray of 16 bits. Where "
+            "they are transparent, open_clip drops the alpha, and the function lays them on white. Of 16 bits, "
+            "open_clip makes most grays white, and the function takes the high byte (docs/api.md). The losses include "
+            "that, and no engine or precision alters it",
             file=sys.stderr,
         )
 
@@ -37,8 +38,11 @@ def _is_taken_otherwise(path: Path) -> bool:
         with Image.open(path) as image:
             if image.mode.startswith("I"):
                 return True
+            if image.format == "GIF" and vars(image)["dispose_extent"] != (0, 0, *image.size):
+                return True  # its frame is smaller than its screen, which is transparent beside it
             if "transparency" not in image.info and image.mode not in ("LA", "PA", "RGBA"):
                 return False
-            return any(image.convert("RGBA").getchannel("A").histogram()[:255])
+            alpha = image.convert("RGBA").getchannel("A").getextrema()
+            return alpha[0] != 255 and not (image.format == "BMP" and alpha == (0, 0))  # which nobody filled: opaque
     except Exception:  # noqa: BLE001 - of a damaged image, Pillow's decoders raise a dozen classes; it is left out
         return False

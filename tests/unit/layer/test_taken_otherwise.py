@@ -7,6 +7,7 @@ from PIL import Image
 
 from layer.gate.settings import Evaluation
 from layer.quality import evaluate
+from tests.unit.handler.test_image_modes import bmp
 
 
 def test_images_that_open_clip_takes_otherwise_by_intent_are_told(
@@ -26,13 +27,18 @@ def test_images_that_open_clip_takes_otherwise_by_intent_are_told(
         image.save(tmp_path / name)
     palette.save(tmp_path / "palette.png", transparency=1)
     (tmp_path / "damaged.png").write_bytes((tmp_path / "clear.png").read_bytes()[:30])
-    names = [*made, "palette.png", "damaged.png"]
+    (tmp_path / "opaque.bmp").write_bytes(bmp(bytes(8)))
+    (tmp_path / "clear.bmp").write_bytes(bmp(bytes(4) + b"\1\1\1\1"))
+    palette.save(tmp_path / "whole.gif")
+    gif = (tmp_path / "whole.gif").read_bytes()
+    (tmp_path / "part.gif").write_bytes(gif[:6] + bytes([9, 0, 9, 0]) + gif[10:])  # of its screen of 9x9
+    names = [*made, "palette.png", "damaged.png", "clear.bmp", "part.gif"]
     (tmp_path / "mine.csv").write_text("image,caption\n" + "".join(f"{name},{name}\n" for name in names))
 
     evaluate.data_of(Evaluation(pairs=tmp_path / "mine.csv"))
     told = capsys.readouterr().err
-    (tmp_path / "mine.csv").write_text("image,caption\nopaque.png,one\nplain.png,two\n")
+    (tmp_path / "mine.csv").write_text("image,caption\nopaque.png,one\nopaque.bmp,two\nwhole.gif,three\n")
     evaluate.data_of(Evaluation(pairs=tmp_path / "mine.csv"))
 
-    assert "note: 4 of 7 images of mine.csv are transparent or gray of 16 bits" in told
+    assert "note: 6 of 9 images of mine.csv are transparent or gray of 16 bits" in told
     assert "note: " not in capsys.readouterr().err
