@@ -85,7 +85,9 @@ def _command(given: Sequence[str] | None) -> None:
     arguments = parser.parse_args(given)
     if arguments.heatmap.suffix != ".png":
         parser.error(f"--heatmap {arguments.heatmap}: name a .png file")
-    folder = arguments.collection
+    folder = arguments.collection.resolve()
+    if not folder.name:
+        parser.error(f"--collection {arguments.collection}: name a folder in it")
     with held(folder.with_name(f".{folder.name}.lock"), str(folder)):  # a second tour would delete the first's vectors
         _tour(arguments)
 

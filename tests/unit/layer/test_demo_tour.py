@@ -20,3 +20,22 @@ def test_a_second_demo_is_refused_while_one_runs(
     assert status == 1
     assert f"{folder} is in use by process" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_current_folder_can_be_the_demos_and_the_root_cannot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither `.` nor `/` has a name to call the lock by."""
+    began: list[Path] = []
+    monkeypatch.setattr(tour, "_tour", lambda arguments: began.append(arguments.collection))
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+
+    with held(tmp_path / ".here.lock", "it"):
+        assert tour.main(["--collection", "."]) == 1
+    assert tour.main(["--collection", "."]) == 0
+    with pytest.raises(SystemExit):
+        tour.main(["--collection", "/"])
+
+    assert began == [Path()]
+    assert "--collection /: name a folder in it" in capsys.readouterr().err
