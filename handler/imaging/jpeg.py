@@ -190,9 +190,7 @@ def _check_scan(body: bytes, file: _File) -> None:
 def _take_scan(data: bytes, file: _File, start: int) -> int:
     """Keep a scan's pixels, and return where they end."""
     found = END_OF_SCAN.search(data, start)
-    end = found.start() if found else len(data)
-    if not found and data.endswith(b"\xff"):
-        end -= 1  # half an end marker
+    end = start + len(data[start : found.start() if found else len(data)].rstrip(b"\xff"))  # fill bytes
     if file.interval and len(RESTART.findall(data, start, end)) < (file.units - 1) // file.interval:
         damaged("JPEG", "parts of its pixels are missing")
     file.scans.append(len(file.parts))

@@ -13,7 +13,7 @@ from handler.imaging.reduced import draft
 
 # After complete pixels, a decoder skips these bytes. If pixels are missing, it decodes some from them.
 EXTRA = bytes(number * 73 % 255 for number in range(1, 65))  # as good as random, and no marker among them
-RESTART = re.compile(rb"\xff[\xd0-\xd7]")
+RESTART = re.compile(rb"(?<!\xff)\xff+[\xd0-\xd7]")  # with its fill bytes: 0xFF and a byte of EXTRA would be a marker
 MOST_RESTARTS = 10_000
 Blocks = NDArray[np.bool_]
 INSIDE = ((3, 3), (4, 2), (2, 5), (5, 4))  # of a block: colors at its edges may be its neighbors'

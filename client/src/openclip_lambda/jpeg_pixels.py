@@ -34,7 +34,7 @@ def check_complete(image: Image.Image, data: bytes) -> None:
     longer, start, bits = list[bytes](), 0, dict[int, list[int]]()
     for header, end in _scans(data):
         _note_bits(header, bits)
-        longer += [data[start:end].removesuffix(b"\xff"), EXTRA]
+        longer += [data[start:end].rstrip(b"\xff"), EXTRA]
         start = end
     few = progressive and any(any(left) for left in bits.values())
     if few or not np.array_equal(_eighth(data), _eighth(b"".join([*longer, data[start:]]))):

@@ -10,6 +10,7 @@ from openclip_lambda.images import MAX_BYTES, Scaling, prepared
 from PIL import Image
 
 END = b"\xff\xd9"
+RESTART_MARKERS = [bytes((0xFF, 0xD0 + number)) for number in range(8)]
 SMALL = Scaling(200)
 FORMS: dict[str, dict[str, Any]] = {
     "baseline": {},
@@ -55,6 +56,18 @@ def test_a_complete_file_is_sent_also_where_it_is_gray(form: str, mode: str, gra
     expected = np.asarray(image.convert(mode).convert("RGB").resize((16, 16), Image.Resampling.BOX), np.int16)
     apart = np.asarray(sent.convert("RGB").resize((16, 16), Image.Resampling.BOX), np.int16) - expected
     assert (sent.size, abs(apart).mean() < 4) == ((200, 200), True)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("fill", [1, 2, 3])
+def test_a_complete_file_may_have_fill_bytes_before_its_markers(form: str, fill: int) -> None:
+    image = photo(600)
+    image.paste((128, 128, 128), (0, 300, 600, 600))
+    data = jpeg(image, **FORMS[form])
+    more = b"\xff" * fill
+    for marker in (b"\xff\xc4", *RESTART_MARKERS, END):
+        data = data.replace(marker, more + marker)
+    assert prepared(data, "a.jpg", SMALL) == prepared(jpeg(image, **FORMS[form]), "a.jpg", SMALL)
 
 
 def test_a_file_of_several_images_is_judged_by_its_first() -> None:
