@@ -43,10 +43,7 @@ def prepared(data: bytes, name: str, scaling: Scaling) -> bytes:
             with Image.open(io.BytesIO(data)) as image:
                 if len(data) <= MAX_BYTES and not _too_large(image, scaling):
                     return data
-                again = _encoded(image, scaling, lossless=False)
-                if image.format in jpeg_pixels.FORMATS:
-                    jpeg_pixels.check_complete(image, data)
-                return again
+                return _encoded(image, scaling, lossless=False, data=data)
         except InputError:
             raise
         except Exception as error:
@@ -115,14 +112,15 @@ def _opened(data: bytes, kind: str) -> Image.Image:
     return Image.open(io.BytesIO(data), formats=[kind])
 
 
-def _encoded(image: Image.Image, scaling: Scaling, lossless: bool) -> bytes:
+def _encoded(image: Image.Image, scaling: Scaling, lossless: bool, data: bytes = b"") -> bytes:
+    """Scale and encode an image. `data` is its file, to look for missing pixels, which the API can no longer see."""
     if image.width * image.height > LARGE_PIXELS:
         with _one_large:
-            return _encode(image, scaling, lossless)
-    return _encode(image, scaling, lossless)
+            return _encode(image, scaling, lossless, data)
+    return _encode(image, scaling, lossless, data)
 
 
-def _encode(image: Image.Image, scaling: Scaling, lossless: bool) -> bytes:
+def _encode(image: Image.Image, scaling: Scaling, lossless: bool, data: bytes) -> bytes:
     side = scaling.max_side or SIDE
     options: dict[str, Any] = {}
     if isinstance(image.info.get("transparency"), int):
@@ -132,6 +130,8 @@ def _encode(image: Image.Image, scaling: Scaling, lossless: bool) -> bytes:
     orientation = image.getexif().get(ORIENTATION, 1)
     image.draft("RGB", (side, side))  # a JPEG is decoded at a half, a quarter or an eighth
     small = _eight_bits(_scaled(_whole_modes(image), side))
+    if data and image.format in jpeg_pixels.FORMATS:
+        jpeg_pixels.check_complete(image, data, side)
     if scaling.upright:
         small.getexif()[ORIENTATION] = orientation
         small = _turned(small, orientation)

@@ -7,8 +7,6 @@ import io
 import re
 from collections.abc import Iterator
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from openclip_lambda.errors import InputError
@@ -22,10 +20,11 @@ EXTRA = BYTES + b"".join(bytes((0xFF, 0xD0 + number)) + BYTES for number in rang
 MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")  # but for restart markers, which are inside a scan
 START_OF_SCAN, END_OF_IMAGE = 0xDA, 0xD9
 MAX_SEGMENTS = 2_000  # as of the API
+STRIP = 256  # rows that are compared at once, without a copy of the whole image
 
 
-def check_complete(image: Image.Image, data: bytes) -> None:
-    """Raise InputError if pixels are missing in a JPEG file. `image` was decoded from its `data`, at any scale."""
+def check_complete(image: Image.Image, data: bytes, side: int) -> None:
+    """Raise InputError if pixels are missing in a JPEG file. `image` is its `data`, drafted for `side` pixels."""
     corner = image.getpixel((image.width - 1, image.height - 1))
     samples = corner if isinstance(corner, tuple) else (corner,)
     progressive = bool(image.info.get("progressive"))
@@ -37,7 +36,7 @@ def check_complete(image: Image.Image, data: bytes) -> None:
         longer += [data[start:end].rstrip(b"\xff"), EXTRA]
         start = end
     few = progressive and any(any(left) for left in bits.values())
-    if few or not np.array_equal(_eighth(data), _eighth(b"".join([*longer, data[start:]]))):
+    if few or _changes(image, data, b"".join([*longer, data[start:]]), side):
         raise InputError("it is damaged: pixels are missing", "damaged")
 
 
@@ -63,7 +62,17 @@ def _note_bits(header: bytes, bits: dict[int, list[int]]) -> None:
         left[first : last + 1] = [low & 15] * (last + 1 - first)
 
 
-def _eighth(data: bytes) -> NDArray[np.uint8]:
-    with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
-        image.draft(None, (max(1, image.width // 8), max(1, image.height // 8)))
-        return np.asarray(image)
+def _changes(image: Image.Image, data: bytes, longer: bytes, side: int) -> bool:
+    """Tell whether `longer` has other pixels than `data`, which is decoded as `image`."""
+    with _opened(longer) as other, _opened(data) as again:
+        size = (side, side)
+        if image.size == other.size:  # both at an eighth take as long as one in full, and little memory
+            image, size = again, (max(1, other.width // 8), max(1, other.height // 8))
+            again.draft(None, size)
+        other.draft(None, size)
+        strips = [(0, top, image.width, min(top + STRIP, image.height)) for top in range(0, image.height, STRIP)]
+        return any(image.crop(strip).tobytes() != other.crop(strip).tobytes() for strip in strips)
+
+
+def _opened(data: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(data), formats=["JPEG"])

@@ -1,10 +1,13 @@
 """JPEG files without all their pixels, whose end marker was written by hand, as tools for repair do it."""
 
 import io
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import pytest
+from openclip_lambda import jpeg_pixels
 from openclip_lambda.errors import InputError
 from openclip_lambda.images import MAX_BYTES, Scaling, prepared
 from PIL import Image
@@ -68,6 +71,24 @@ def test_a_complete_file_may_have_fill_bytes_before_its_markers(form: str, fill:
     for marker in (b"\xff\xc4", *RESTART_MARKERS, END):
         data = data.replace(marker, more + marker)
     assert prepared(data, "a.jpg", SMALL) == prepared(jpeg(image, **FORMS[form]), "a.jpg", SMALL)
+
+
+def test_large_progressive_files_are_checked_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("openclip_lambda.images.LARGE_PIXELS", 300_000)
+    data, opened, most = jpeg(photo(600), progressive=True), list[str](), list[int]()
+    real = jpeg_pixels.check_complete
+
+    def check_complete(*given: Any) -> None:
+        opened.append("one")
+        most.append(len(opened))
+        time.sleep(0.05)
+        real(*given)
+        opened.pop()
+
+    monkeypatch.setattr(jpeg_pixels, "check_complete", check_complete)
+    with ThreadPoolExecutor(4) as threads:
+        sent = list(threads.map(lambda name: prepared(data, name, SMALL), ["a.jpg"] * 4))
+    assert (len(set(sent)), most) == (1, [1, 1, 1, 1])
 
 
 def test_a_file_of_several_images_is_judged_by_its_first() -> None:
