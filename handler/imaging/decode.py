@@ -186,7 +186,9 @@ def _check_size(width: int, height: int, max_pixels: int, held: int = 0) -> None
     pixels = width * height
     if (pixels > max_pixels and (held or pixels) > max_pixels) or max(width, height) > MAX_SIDE:
         memory = (
-            f", which take the memory of {held:,} at a reduced scale (a baseline JPEG takes the least)" if held else ""
+            f", which take the memory of {held:,} at a reduced scale (a baseline JPEG of one scan takes the least)"
+            if held
+            else ""
         )
         raise ImageError(
             "image_too_large",

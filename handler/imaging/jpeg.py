@@ -66,29 +66,30 @@ def read(data: bytes, fit: Fit | None = None) -> Container:
     head = (b"\xff\xd8", file.jfif, file.adobe)
     parts: list[bytes | memoryview] = [*head, *file.parts, EOI]
     scans = [len(head) + place for place in file.scans]
+    several = len(scans) > 1 and not frame.progressive  # one for each component, whose end may be missing
 
     def finish(container: Container) -> Image.Image:
         from handler.imaging import jpeg_pixels
 
-        return jpeg_pixels.load(container, scans, always=not file.complete)
+        return jpeg_pixels.load(container, scans, always=several or not file.complete)
 
     scale = scale_for(frame.width, frame.height, fit)
-    work, held = _cost(frame, file.scanned, scale)
+    work, held = _cost(frame, file.scanned, scale, frame.progressive or several)
     return Container("JPEG", frame.width, frame.height, work, parts, finish, file.exif, scale, held)
 
 
-def _cost(frame: Frame, scanned: int, scale: int) -> tuple[int, int]:
+def _cost(frame: Frame, scanned: int, scale: int, kept: bool) -> tuple[int, int]:
     """Return `work` and `held` of a Container.
 
-    Also at a reduced scale, every coefficient is read. A progressive JPEG keeps all of them in memory: 2 bytes each,
-    and a pixel has 4.
+    Also at a reduced scale, every coefficient is read. If they come in several scans, all are `kept` in memory: 2 bytes
+    each, and a pixel has 4.
     """
     pixels, samples = frame.width * frame.height, sum(width * height for width, height in frame.components.values())
     more = max(0, scanned - samples) // PASS_WORK
     if scale == 1:
         return pixels + more, 0
     decoded = pixels // scale**2
-    if frame.progressive:
+    if kept:
         return pixels + more, decoded + samples // 2
     return decoded + pixels // READ_WORK + more, decoded
 

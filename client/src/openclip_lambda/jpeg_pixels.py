@@ -5,7 +5,7 @@ The API refuses such a file. What is encoded again here would look complete to i
 
 import io
 import re
-from collections.abc import Iterator
+from itertools import pairwise
 
 from PIL import Image
 
@@ -18,6 +18,7 @@ GRAY = (127, 128)  # of samples that are missing
 BYTES = bytes(number * 73 % 255 for number in range(1, 65))
 EXTRA = BYTES + b"".join(bytes((0xFF, 0xD0 + number)) + BYTES for number in range(8))
 MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")  # but for restart markers, which are inside a scan
+FRAMES = {0xC0: False, 0xC1: False, 0xC2: True}  # marker: whether progressive
 START_OF_SCAN, END_OF_IMAGE = 0xDA, 0xD9
 MAX_SEGMENTS = 2_000  # as of the API
 STRIP = 256  # rows that are compared at once, without a copy of the whole image
@@ -27,39 +28,37 @@ def check_complete(image: Image.Image, data: bytes, side: int) -> None:
     """Raise InputError if pixels are missing in a JPEG file. `image` is its `data`, drafted for `side` pixels."""
     corner = image.getpixel((image.width - 1, image.height - 1))
     samples = corner if isinstance(corner, tuple) else (corner,)
-    progressive = bool(image.info.get("progressive"))
-    if not progressive and not all(sample in GRAY for sample in samples):
-        return  # what is missing goes on to the end
-    longer, start, bits = list[bytes](), 0, dict[int, list[int]]()
-    for header, end in _scans(data):
-        _note_bits(header, bits)
-        longer += [data[start:end].rstrip(b"\xff"), EXTRA]
-        start = end
-    few = progressive and any(any(left) for left in bits.values())
-    if few or _changes(image, data, b"".join([*longer, data[start:]]), side):
+    missing, ends = _read(data)
+    incomplete = any(any(bits) for bits in missing.values())
+    # In a single scan, what is missing goes on to the end.
+    if not incomplete and (len(ends) > 1 or all(sample in GRAY for sample in samples)):
+        starts = [0, *ends]
+        parts = [data[start:end].rstrip(b"\xff") + EXTRA for start, end in pairwise(starts)]
+        incomplete = _changes(image, data, b"".join([*parts, data[starts[-1] :]]), side)
+    if incomplete:
         raise InputError("it is damaged: pixels are missing", "damaged")
 
 
-def _scans(data: bytes) -> Iterator[tuple[bytes, int]]:
-    """Yield each scan of the first image: its header, and where its pixels end."""
-    at = 2
+def _read(data: bytes) -> tuple[dict[int, list[int]], list[int]]:
+    """Read the first image's scans: how many bits of each coefficient none brings, by component, and where they end."""
+    missing, ends, progressive, at = dict[int, list[int]](), list[int](), False, 2
     for _ in range(MAX_SEGMENTS):
         found = MARKER.search(data, at)
         if not found or found[1][0] == END_OF_IMAGE:
-            return
-        start, at = found.end() + 2, found.end() + int.from_bytes(data[found.end() : found.end() + 2], "big")
-        if found[1][0] == START_OF_SCAN:
+            break
+        marker, start = found[1][0], found.end() + 2
+        at = found.end() + int.from_bytes(data[found.end() : start], "big")
+        header = data[start:at]
+        if marker in FRAMES and not missing:
+            progressive, missing = FRAMES[marker], {name: [1] * 64 for name in header[6 : 6 + 3 * header[5] : 3]}
+        elif marker == START_OF_SCAN:
+            first, last, low = header[1 + 2 * header[0] :][:3] if progressive else (0, 63, 0)
+            for name in header[1 : 1 + 2 * header[0] : 2]:
+                if name in missing:
+                    missing[name][first : last + 1] = [low & 15] * (last + 1 - first)
             end = MARKER.search(data, at)
-            yield data[start:at], end.start() if end else len(data)
-
-
-def _note_bits(header: bytes, bits: dict[int, list[int]]) -> None:
-    """Note how many bits of each coefficient a progressive file has still to bring, by component."""
-    names = header[1 : 1 + 2 * header[0] : 2]
-    first, last, low = header[1 + 2 * header[0] :][:3]
-    for name in names:
-        left = bits.setdefault(name, [1] * 64)
-        left[first : last + 1] = [low & 15] * (last + 1 - first)
+            ends.append(end.start() if end else len(data))
+    return missing, ends
 
 
 def _changes(image: Image.Image, data: bytes, longer: bytes, side: int) -> bool:

@@ -12,6 +12,8 @@ from openclip_lambda.errors import InputError
 from openclip_lambda.images import MAX_BYTES, Scaling, prepared
 from PIL import Image
 
+from tests.unit import jpeg_scans
+
 END = b"\xff\xd9"
 RESTART_MARKERS = [bytes((0xFF, 0xD0 + number)) for number in range(8)]
 SMALL = Scaling(200)
@@ -89,6 +91,18 @@ def test_large_progressive_files_are_checked_one_at_a_time(monkeypatch: pytest.M
     with ThreadPoolExecutor(4) as threads:
         sent = list(threads.map(lambda name: prepared(data, name, SMALL), ["a.jpg"] * 4))
     assert (len(set(sent)), most) == (1, [1, 1, 1, 1])
+
+
+@pytest.mark.parametrize("name", ["no Cr", "only Y", "half of Y", "half of Cb", "half of Cr"])
+def test_a_scan_of_each_component_has_to_be_complete(name: str) -> None:
+    with pytest.raises(InputError, match="it is damaged: pixels are missing"):
+        prepared(jpeg_scans.damaged(photo(600))[name], "a.jpg", SMALL)
+
+
+def test_a_complete_file_with_a_scan_for_each_component_is_sent() -> None:
+    head, scans = jpeg_scans.head_and_scans(photo(600))
+    for order in (scans, scans[::-1]):
+        assert Image.open(io.BytesIO(prepared(head + b"".join(order) + END, "a.jpg", SMALL))).size == (200, 200)
 
 
 def test_a_file_of_several_images_is_judged_by_its_first() -> None:

@@ -156,7 +156,8 @@ def test_of_a_progressive_jpeg_the_coefficients_count() -> None:
     at = colors.index(b"\xff\xc2") + 5
     colors[at : at + 4] = (6000).to_bytes(2, "big") + (8000).to_bytes(2, "big")
     with pytest.raises(
-        ImageError, match=r"take the memory of 72,750,000 at a reduced scale \(a baseline JPEG takes the least"
+        ImageError,
+        match=r"take the memory of 72,750,000 at a reduced scale \(a baseline JPEG of one scan takes the least",
     ) as caught:
         read_header(bytes(colors), LIMIT, fit)
     assert caught.value.code == "image_too_large"
