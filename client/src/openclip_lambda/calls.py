@@ -83,7 +83,7 @@ def _image_item(image: ImageInput, scaling: images.Scaling) -> Item:
         from openclip_lambda.bulk.files import read_image
 
         path = os.fspath(image)
-        data = images.prepared(read_image(path), path, scaling)
+        data = images.prepared(read_image(path, "give the bytes that are in it"), path, scaling)
     return {"image": base64.b64encode(data).decode("ascii")}
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from openclip_lambda import formats
 from openclip_lambda.bulk import files
+from openclip_lambda.bulk.inputs import Inputs
 
 from handler.errors import ImageError
 from handler.imaging import decode
@@ -166,3 +167,23 @@ def test_what_the_api_takes_is_never_refused_by_its_first_bytes(kind: str) -> No
 def test_what_is_refused_by_its_first_bytes_the_api_refuses_too(start: bytes) -> None:
     with pytest.raises(ImageError):
         decode.read_header(start + bytes(64), 1000)
+
+
+@pytest.mark.parametrize("size", [30, 100_000])
+def test_on_the_command_line_a_data_uri_has_to_become_a_file(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], size: int
+) -> None:
+    uri = "data:image/png;base64," + "A" * size
+    (tmp_path / "good.jpg").write_bytes(JPEG)
+    assert run("embed", tmp_path / "good.jpg", uri, "--output", tmp_path / "out.npy") == 3
+    assert run("search", tmp_path / "out.npy", "--image", uri) == 1
+    error = capsys.readouterr().err
+    assert error.count("it is a data URI: save it as a file, and name that") == 2
+
+
+def test_a_plain_name_is_not_looked_up_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_up: list[str] = []
+    monkeypatch.setattr("os.path.lexists", looked_up.append)
+    names = ["a.jpg", "b/c.png"]
+    assert [source.name for source in Inputs([*names, "https://example.com/a.jpg"])][:2] == names
+    assert looked_up == ["https://example.com/a.jpg"]

@@ -17,12 +17,16 @@ KINDS = (
     (stat.S_ISBLK, "a device"),
 )
 MAX_BYTES = 200_000_000  # of a file: an uncompressed TIFF of 60 megapixels
+NAME_A_FILE = "save it as a file, and name that"  # the command line takes no bytes
 # Opening a pipe would wait for its writer; only Windows has and needs O_BINARY.
 FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
-def read_image(path: str) -> bytes:
-    """Read a file of at most MAX_BYTES. Raises InputError with the reason why it cannot be sent."""
+def read_image(path: str, instead: str = NAME_A_FILE) -> bytes:
+    """Read a file of at most MAX_BYTES. Raises InputError with the reason why it cannot be sent.
+
+    `instead` is what to do with a data URI.
+    """
     try:
         _check_regular(os.stat(path))  # noqa: PTH116 - before it is opened: opening a device can do something
         with open(path, "rb", opener=lambda name, _: os.open(name, FLAGS)) as file:
@@ -35,17 +39,20 @@ def read_image(path: str) -> bytes:
             data = head + file.read(MAX_BYTES + 1 - len(head))
     except (OSError, ValueError) as error:
         told = getattr(error, "strerror", None) or error
-        raise InputError(why_no_path(path) or f"it cannot be read: {told}") from error
+        raise InputError(why_no_path(path, instead) or f"it cannot be read: {told}") from error
     if len(data) > MAX_BYTES:  # it grew
         raise too_large(len(data))
     return data
 
 
-def why_no_path(name: str) -> str:
-    """Say what to do with an address, or an image as a data URI, in the place of a path; "" for anything else."""
+def why_no_path(name: str, instead: str = NAME_A_FILE) -> str:
+    """Say what to do with an address, or an image as a data URI, in the place of a path; "" for anything else.
+
+    `instead` is what to do with a data URI.
+    """
     if name[:8].lower().startswith(("http://", "https://")):
         return "addresses are not fetched: download it, and name the file"
-    return "it is a data URI: give the bytes that are in it" if name[:5].lower() == "data:" else ""
+    return f"it is a data URI: {instead}" if name[:5].lower() == "data:" else ""
 
 
 def too_large(size: int) -> InputError:

@@ -124,7 +124,7 @@ class Inputs:
     def _named(self, name: str) -> Iterator[Source]:
         if name.startswith("s3://"):
             yield Source(name)
-        elif not os.path.lexists(name) and (problem := files.why_no_path(name)):
+        elif (problem := files.why_no_path(name)) and not os.path.lexists(name):
             yield Source(name, problem=problem)
         elif os.path.isdir(name):  # noqa: PTH112 - paths stay strings
             yield from self._inside(name)
