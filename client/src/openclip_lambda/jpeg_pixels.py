@@ -49,11 +49,14 @@ def _read(data: bytes) -> tuple[dict[int, list[int]], list[int]]:
         marker, start = found[1][0], found.end() + 2
         at = found.end() + int.from_bytes(data[found.end() : start], "big")
         header = data[start:at]
+        count = int.from_bytes(header[:1], "big")  # of a scan's components
+        if len(header) != at - start or (marker == START_OF_SCAN and len(header) < 4 + 2 * count):
+            break  # half a segment, in the place of the end marker
         if marker in FRAMES and not missing:
             progressive, missing = FRAMES[marker], {name: [1] * 64 for name in header[6 : 6 + 3 * header[5] : 3]}
         elif marker == START_OF_SCAN:
-            first, last, low = header[1 + 2 * header[0] :][:3] if progressive else (0, 63, 0)
-            for name in header[1 : 1 + 2 * header[0] : 2]:
+            first, last, low = header[1 + 2 * count :][:3] if progressive else (0, 63, 0)
+            for name in header[1 : 1 + 2 * count : 2]:
                 if name in missing:
                     missing[name][first : last + 1] = [low & 15] * (last + 1 - first)
             end = MARKER.search(data, at)

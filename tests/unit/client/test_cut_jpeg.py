@@ -105,6 +105,12 @@ def test_a_complete_file_with_a_scan_for_each_component_is_sent() -> None:
         assert Image.open(io.BytesIO(prepared(head + b"".join(order) + END, "a.jpg", SMALL))).size == (200, 200)
 
 
+@pytest.mark.parametrize("junk", [b"\xff\xda", b"\xff\xda\0\0", b"\xff\xda\0\2", b"\xff\xe0\xff\xff"])
+def test_half_a_segment_instead_of_an_end_marker_is_ignored(junk: bytes) -> None:
+    data = jpeg(photo(600)).removesuffix(END) + junk
+    assert Image.open(io.BytesIO(prepared(data, "a.jpg", SMALL))).size == (200, 200)
+
+
 def test_a_file_of_several_images_is_judged_by_its_first() -> None:
     image, other = Image.new("RGB", (600, 600), (128, 128, 128)), photo(600)
     buffer = io.BytesIO()
