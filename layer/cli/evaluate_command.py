@@ -73,8 +73,7 @@ def _run(options: argparse.Namespace) -> None:
                     locks.enter_context(held(bundle.with_name(f".{bundle.name}.lock"), str(bundle)))
                 check_files(bundle)  # the figures are to be of what the manifest says
                 found = evaluate.evaluate(bundle, options.model, data, places)
-                if not options.keep_manifest:
-                    evaluate.write(bundle, found)
+                if not options.keep_manifest and evaluate.write(bundle, found):
                     _note(bundle)
                 results += found
         _draw(results, options.chart)

@@ -88,6 +88,9 @@ def _command(given: Sequence[str] | None) -> None:
     folder = arguments.collection.resolve()
     if not folder.name:
         parser.error(f"--collection {arguments.collection}: name a folder in it")
+    drawn = (folder / "images" / collection.key_of(0)).is_file()
+    if not drawn and any((folder / name).exists() for name in ("vectors", "index")):
+        parser.error(f"--collection {arguments.collection} has vectors that the demo did not make: name another folder")
     with held(folder.with_name(f".{folder.name}.lock"), str(folder)):  # a second tour would delete the first's vectors
         _tour(arguments)
 

@@ -75,10 +75,15 @@ def evaluate(bundle: Path, model: str | None, data: Sequence[Data], places: Plac
     return results
 
 
-def write(bundle: Path, results: Sequence[Result]) -> None:
-    """Write the certificates into the bundle's manifest, aside first; those of the same data are replaced."""
-    facts = manifest.read(bundle)
-    facts = replace(facts, models=[_certified(entry, results) for entry in facts.models])
+def write(bundle: Path, results: Sequence[Result]) -> bool:
+    """Write the certificates into the bundle's manifest, aside first; those of the same data are replaced.
+
+    Returns whether the manifest is another one now: the same figures leave it as it was.
+    """
+    before = manifest.read(bundle)
+    facts = replace(before, models=[_certified(entry, results) for entry in before.models])
+    if facts == before:
+        return False
     aside = bundle.with_name(f".{bundle.name}.{os.getpid()}.manifest")
     aside.mkdir()
     try:
@@ -88,6 +93,7 @@ def write(bundle: Path, results: Sequence[Result]) -> None:
     finally:
         (aside / manifest.NAME).unlink(missing_ok=True)
         aside.rmdir()
+    return True
 
 
 def refuse_loss(asked: Evaluation, results: Sequence[Result]) -> None:

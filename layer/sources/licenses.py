@@ -15,21 +15,22 @@ def stated(repos: Collection[str], known: Mapping[str, str]) -> dict[str, str]:
     """Return the license of each repository, as the hub states it; if the hub does not answer, the reason instead.
 
     `known` are licenses that prepared sources state: for these the hub is not asked. A hub that cannot be reached for
-    one is not asked for the others.
+    the first is not asked for the others.
     """
     asked = [repo for repo in repos if repo not in known]
-    unreachable: list[str] = []
+    answered, unreachable = list[str](), list[str]()
 
     def ask(repo: str) -> str:
         if unreachable:
             return unreachable[0]
         try:
-            return repository(repo, None).license or "not stated"
+            told = repository(repo, None).license or "not stated"
+            answered.append(repo)
         except FetchError as error:
             told = f"{UNKNOWN}{error}"
-            if isinstance(error, UnreachableError):
+            if isinstance(error, UnreachableError) and not answered:
                 unreachable.append(told)
-            return told
+        return told
 
     with ThreadPoolExecutor(WORKERS) as pool, bar("asking the hub", len(asked), unit="answer") as shown:
         found = {}

@@ -162,10 +162,10 @@ def test_the_same_figures_measured_again_leave_the_bundle_its_hash(
     before = (bundle / manifest.NAME).read_bytes()
 
     later = replace(result, certificate=replace(result.certificate, created_at="2030-01-01T00:00:00Z"))
-    evaluate.write(bundle, [later])
+    assert not evaluate.write(bundle, [later])
     assert (bundle / manifest.NAME).read_bytes() == before, "vectors of before would be refused"
 
-    evaluate.write(bundle, [replace(later, certificate=replace(later.certificate, left_out=1))])
+    assert evaluate.write(bundle, [replace(later, certificate=replace(later.certificate, left_out=1))])
     [model] = manifest.read(bundle).models
     assert [(one.left_out, one.created_at) for one in model.quality or ()] == [(1, "2030-01-01T00:00:00Z")]
 

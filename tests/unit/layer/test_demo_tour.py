@@ -39,3 +39,18 @@ def test_the_current_folder_can_be_the_demos_and_the_root_cannot(
 
     assert began == [Path()]
     assert "--collection /: name a folder in it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["vectors", "index"])
+def test_vectors_that_the_demo_did_not_make_stay(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`batch start` of a folder writes to ./vectors by itself, and the demo begins its own anew."""
+    monkeypatch.setattr(tour, "_bring_bundle", lambda _: pytest.fail("it began"))
+    (tmp_path / name).mkdir()
+
+    with pytest.raises(SystemExit):
+        tour.main(["--collection", str(tmp_path)])
+
+    assert f"--collection {tmp_path} has vectors that the demo did not make" in capsys.readouterr().err
+    assert (tmp_path / name).is_dir()

@@ -1,10 +1,25 @@
 """Licenses as the hub states them, before a build."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from layer.errors import FetchError, UnreachableError
 from layer.sources import licenses
 from layer.sources.fetch import WORKERS
+
+
+def test_one_slow_answer_leaves_one_license_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    def repository(repo: str, _: str | None) -> SimpleNamespace:
+        if repo == "acme/20":
+            raise UnreachableError("no answer")
+        return SimpleNamespace(license="mit")
+
+    monkeypatch.setattr(licenses, "repository", repository)
+    names = [f"acme/{number}" for number in range(100)]
+
+    unknown = {repo: told for repo, told in licenses.stated(names, {}).items() if told != "mit"}
+    assert unknown == {"acme/20": "not known: no answer"}
 
 
 @pytest.mark.parametrize(("error", "most"), [(UnreachableError, WORKERS), (FetchError, 100)])
