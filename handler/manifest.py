@@ -59,6 +59,7 @@ class ModelEntry(NamedTuple):
     export: Mapping[str, Any] | None = None  # of a fast engine: how the towers were made, and how exact they are
     sources: Sequence[Mapping[str, Any]] = ()  # the repositories it was made from, and the `roles` of each
     host_blobs: Sequence[Mapping[str, Any]] = ()  # of openvino: towers that were compiled for a kind of host
+    vectors_sha256: str = ""  # a digest of all that its vectors depend on; "" of a builder that did not write it
 
 
 class Manifest(NamedTuple):
@@ -73,15 +74,16 @@ class Manifest(NamedTuple):
 
     @property
     def sha256(self) -> str:
-        """The digest of manifest.json itself: it names the bundle."""
+        """The digest of manifest.json itself: it names the bundle, with its times and figures."""
         return _sha256(self.raw)
 
-    def vectors_sha256(self, preprocessing: str = "") -> str:
-        """Return a digest of the bundle, or, with `preprocessing` of the deployment's own, of both.
+    def vectors_sha256(self, preprocessing: str = "", model_id: str | None = None) -> str:
+        """Return what names a model's vectors, or, with `preprocessing` of the deployment's own, a digest of both.
 
         Only vectors with equal digests, and with equal `Settings.of_vectors`, may be compared.
         """
-        return _sha256(f"{self.sha256}\n{preprocessing}".encode()) if preprocessing else self.sha256
+        ours = self.model(model_id).vectors_sha256 or self.sha256
+        return _sha256(f"{ours}\n{preprocessing}".encode()) if preprocessing else ours
 
     def model(self, model_id: str | None) -> ModelEntry:
         """Find a model by its id; None means the bundle's first. Raises ModelNotFoundError."""
@@ -160,6 +162,7 @@ def _entry(data: dict[str, Any]) -> ModelEntry:
     if "/" in _inside(data["slug"]):
         raise ValueError(f"slug {data['slug']!r} is not the name of a directory")
     golden = Golden(**_known(Golden, data["golden"]))
+    _digest(data.get("vectors_sha256", ""))
     return ModelEntry(**{**_known(ModelEntry, data), "image_size": (height, width), "golden": golden})
 
 
@@ -171,6 +174,12 @@ def _known(record: type, data: dict[str, Any]) -> dict[str, Any]:
 def _file(data: dict[str, Any]) -> BundleFile:
     _inside(data["path"])
     return BundleFile(**_known(BundleFile, data))
+
+
+def _digest(value: str) -> None:
+    """Raise ValueError for what is not a sha256, or "". It becomes a part of paths and of a header."""
+    if value.strip("0123456789abcdef") or len(value) not in (0, 64):
+        raise ValueError(f"vectors_sha256 {value!r} is not a sha256")
 
 
 def _inside(path: str) -> str:

@@ -59,8 +59,6 @@ class Models:
     ) -> None:
         self.manifest = manifest
         self._preprocessing = extension if extension and extension.preprocessing else None
-        changed = self._preprocessing.preprocessing if self._preprocessing else ""
-        self.vectors_sha256 = manifest.vectors_sha256(changed)
         self._settings = settings
         self._create = create
         self._loaded: dict[str, LoadedModel] = {}
@@ -99,6 +97,11 @@ class Models:
     def loaded_ids(self) -> list[str]:
         """Return the ids of the models that have at least one tower in memory, in the order of loading."""
         return [model_id for model_id in self._loaded if self._ready.get(model_id)]
+
+    def vectors_sha256(self, model_id: str | None = None) -> str:
+        """Name the vectors that a model of this deployment makes, None means the bundle's first: 64 hex digits."""
+        own = self._preprocessing.preprocessing if self._preprocessing else ""
+        return self.manifest.vectors_sha256(own, model_id)
 
     def engine_facts(self, entry: ModelEntry) -> dict[str, object]:
         """Return what the health check reports of a model's engine on this host; the manifest has the other facts."""

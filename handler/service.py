@@ -153,7 +153,7 @@ def load_extension(settings: Settings) -> "Extension | None":
 
 
 def vectors_sha256(settings: Settings) -> str:
-    """Name the vectors that a function with these settings makes, without loading a model. Raises StartError."""
+    """Name the vectors of the bundle's first model with these settings, without loading it. Raises StartError."""
     extension = load_extension(settings)
     return manifest.load(settings.bundle_dir).vectors_sha256(extension.preprocessing if extension else "")
 

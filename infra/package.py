@@ -17,6 +17,7 @@ NOT_SHIPPED_FOR_SEARCH = ("serve",)
 ARCHITECTURES = ("x86_64", "arm64")
 PYTHON = re.compile(r"3\.[0-9]{1,2}")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9]+)?")  # of an artifact: it lies beside package.json
+SHA256 = re.compile(r"[0-9a-f]{64}")
 OWN = "handler_ext"  # the name of code of the user's own, where it is packaged
 OWN_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 LEAST_MEMORY, MOST_MEMORY = 512, 10_240  # MB, as infra/settings.py takes them
@@ -44,12 +45,13 @@ class Package:
     own_routes: Mapping[str, tuple[str, ...]] = field(
         default_factory=dict
     )  # methods by path, of code of the user's own
+    bundle_vectors: str | None = None  # as the manifest names those of its first model, 64 hex digits
     own_preprocessing: str | None = None  # what tells its vectors from those of the bundle alone, as 64 hex digits
 
     @property
     def vectors_sha256(self) -> str:
-        """Name which vectors may be compared: the bundle's, unless code of the user's own preprocesses."""
-        return self.own_preprocessing or self.manifest_sha256
+        """Name which vectors may be compared: the first model's, unless code of the user's own preprocesses."""
+        return self.own_preprocessing or self.bundle_vectors or self.manifest_sha256
 
     @property
     def vectors_id(self) -> str:
@@ -94,6 +96,7 @@ def read_package(build: Path, handler: Path) -> Package:
         target["image_formats"],
         target["memory"] or _memory(build, package.get("memory")),
         target["engines"],
+        bundle_vectors=target["vectors"],
         **own,
     )
 
@@ -138,12 +141,16 @@ def _target(path: Path, manifest: bytes) -> dict[str, Any]:
         formats = tuple(map(str, target.get("image_formats") or ()))
         memory = None if target.get("memory") is None else int(target["memory"])
         engines = tuple(str(model["engine"]) for model in facts["models"])
+        vectors = facts["models"][0].get("vectors_sha256")
+        if vectors is not None and not SHA256.fullmatch(vectors):
+            raise ValueError(f"vectors_sha256 is {vectors!r}")
     except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
         raise PackageError(f"{path} is damaged ({error!r}): run `make build`, then `make package`") from error
     if shape not in ROLES or architecture not in ARCHITECTURES or not PYTHON.fullmatch(str(python)):
         raise PackageError(f"{path} has a target that Lambda does not have ({target!r}): run `make build`")
     names = {"python": python, "package": shape, "architecture": architecture}
-    return {**names, "dimensions": dimensions, "image_formats": formats, "memory": memory, "engines": engines}
+    found = {"dimensions": dimensions, "image_formats": formats, "memory": memory, "engines": engines}
+    return {**names, **found, "vectors": vectors}
 
 
 def tree_sha256(root: Path, without: Collection[str] = (), hidden: bool = True, name: str | None = None) -> str:

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from layer.bundle import build_cache, manifest
+from layer.bundle import build_cache, manifest, vectors
 from layer.bundle.assemble import put_in_place
 from layer.bundle.build_cache import Built
 from layer.bundle.records import ModelEntry
@@ -178,7 +178,7 @@ def _make(
     else:
         entry = _exported(model, spec, sources, bundle, cache, scratch / "work", own_samples)
     open_to_all(bundle)
-    manifest.write(bundle, spec, [entry])
+    manifest.write(bundle, spec, [vectors.named(entry, [source.locked() for source in sources], own_samples)])
     if ENGINES[model.engine].ships_checkpoint:
         _refuse_changed(model, sources, bundle)
     open_to_all(bundle)

@@ -44,7 +44,7 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 def _compact(context: Any) -> dict[str, Any]:
     store = Bucket(_client(), BatchSettings.from_env().output)
-    model = SERVICE.models.vectors_sha256[:DIGITS]
+    model = SERVICE.models.vectors_sha256()[:DIGITS]
     return compaction.run(store, model, now(), lambda: context.get_remaining_time_in_millis() < SPARE_MILLISECONDS)
 
 
@@ -53,7 +53,7 @@ def _work() -> Work:
     client, settings = _client(), BatchSettings.from_env()
     return Work(
         model,
-        SERVICE.models.vectors_sha256,
+        SERVICE.models.vectors_sha256(),
         SERVICE.settings,
         BucketReader(client, SERVICE.settings.max_object_bytes),
         Bucket(client, settings.output),

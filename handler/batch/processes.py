@@ -150,7 +150,7 @@ def _prepare(source: Path, output: Path) -> shard.Work:
     service = Service.start(os.environ)
     model = service.model(None, (IMAGE,))
     reader = FolderReader(source, service.settings.max_object_bytes)
-    return shard.Work(model, service.models.vectors_sha256, service.settings, reader, Directory(output), SAVED_EVERY)
+    return shard.Work(model, service.models.vectors_sha256(), service.settings, reader, Directory(output), SAVED_EVERY)
 
 
 def _shard(name: str, work: shard.Work, output: Path, max_failed: float, again: bool) -> dict[str, Any]:

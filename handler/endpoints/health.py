@@ -56,11 +56,12 @@ def _report(service: Service) -> dict[str, Any]:
 
 
 def _model(models: Models, entry: ModelEntry) -> dict[str, Any]:
-    return {"id": entry.id, "engine": entry.engine, "precision": entry.precision, **models.engine_facts(entry)}
+    named = {"id": entry.id, "engine": entry.engine, "precision": entry.precision}
+    return {**named, "vectors_sha256": models.vectors_sha256(entry.id), **models.engine_facts(entry)}
 
 
 def _extension(service: Service, extension: "Extension") -> dict[str, Any]:
-    """Describe the deployment's own code. If it preprocesses, `vectors_sha256` differs from the manifest's hash."""
+    """Describe the deployment's own code. If it preprocesses, `vectors_sha256` differs from the manifest's."""
     from handler.extensions import describe  # late: most functions have no such code
 
-    return {**describe(extension), "vectors_sha256": service.models.vectors_sha256}
+    return {**describe(extension), "vectors_sha256": service.models.vectors_sha256()}

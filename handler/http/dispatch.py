@@ -60,7 +60,7 @@ def _told(service: Service, call: Call, response: Response) -> dict[str, str]:
         told |= {
             "server-timing": call.server_timing(),
             "x-openclip-cold": str(call.cold).lower(),
-            "x-openclip-manifest": service.models.vectors_sha256,  # vectors of another bundle are not to be mixed in
+            "x-openclip-manifest": service.models.vectors_sha256(call.model),  # others are not to be mixed in
         }
         if call.full:
             told["x-openclip-full"] = ", ".join(list(dict.fromkeys(call.full))[:MOST_NAMED])

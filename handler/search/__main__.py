@@ -16,7 +16,7 @@ def main(arguments: list[str] | None = None) -> int:
     command = commands.add_parser("rebuild", help="make the index anew from what batches wrote, and switch to it")
     command.add_argument("--vectors", required=True, help="directory or s3://bucket that holds vectors/ and deletions/")
     command.add_argument("--index", required=True, help="directory, s3://bucket/prefix or s3vectors:<bucket>/<index>")
-    command.add_argument("--manifest", default="", help="which bundle's vectors, by the beginning of its manifest hash")
+    command.add_argument("--manifest", default="", help="which vectors, by the beginning of their vectors_sha256")
     options = parser.parse_args(arguments)
     try:
         return _rebuild(options)

@@ -106,7 +106,7 @@ def _shared(service: Service, theirs: About) -> str | None:
 def _about(service: Service, model_id: str | None) -> About:
     manifest = service.models.manifest
     entry = manifest.model(model_id)
-    return About(entry.id, service.models.vectors_sha256, service.settings.of_vectors, entry.embed_dim)
+    return About(entry.id, service.models.vectors_sha256(entry.id), service.settings.of_vectors, entry.embed_dim)
 
 
 def _hit(place: int, hit: Hit, link: str | None) -> dict[str, Any]:

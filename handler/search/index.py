@@ -69,8 +69,8 @@ def check_same(theirs: About, ours: About, place: str, what: str = "this functio
         return
     raise ApiError(
         "index_of_another_model",
-        f"the index at {place} has vectors of {theirs.model} (manifest {theirs.manifest_sha256[:12]}), and {what} "
-        f"{ours.model} (manifest {ours.manifest_sha256[:12]}): vectors of two bundles cannot be compared. Embed the "
+        f"the index at {place} has vectors of {theirs.model} ({theirs.manifest_sha256[:12]}), and {what} "
+        f"{ours.model} ({ours.manifest_sha256[:12]}): vectors of two bundles cannot be compared. Embed the "
         f"images with this bundle and build the index again: `{rebuild_command(place)}`",
         "model",
     )

@@ -114,7 +114,7 @@ def choose(source: Source, manifest: str, progress: Progress) -> Plan:
 
 def _check_choice(source: Source, manifest: str, abouts: dict[str, About]) -> None:
     if not abouts:
-        of = f" of manifest {manifest}" if manifest else ""
+        of = f" of bundle {manifest}" if manifest else ""
         raise SourceError(f"{source.place} has no vectors{of}: name the directory or bucket that a batch wrote to")
     hashes = sorted({about.manifest_sha256 for about in abouts.values()})
     if len(hashes) > 1:
@@ -191,8 +191,8 @@ def _check_overtaken(index: LanceIndex, before: Tables | None, name: str, about:
         if made[:2] != about[:2]:
             raise ApiError(
                 "index_of_another_model",
-                f"the index at {index.place} was made for {made.model} (manifest {made.manifest_sha256[:12]}) after "
-                f"this rebuild for {about.model} (manifest {about.manifest_sha256[:12]}) began. This one was "
+                f"the index at {index.place} was made for {made.model} ({made.manifest_sha256[:12]}) after "
+                f"this rebuild for {about.model} ({about.manifest_sha256[:12]}) began. This one was "
                 "dropped: begin it again if the index is to be of its bundle",
                 "model",
             )

@@ -46,7 +46,10 @@ class Hit(NamedTuple):
 
 
 class About(NamedTuple):
-    """What an index's vectors are of: a bundle's manifest, one of its models, and the settings that change a vector."""
+    """What an index's vectors are of: one of a bundle's models, and the settings that change a vector.
+
+    `manifest_sha256` is `Manifest.vectors_sha256`: files and responses keep the name that earlier releases gave it.
+    """
 
     model: str
     manifest_sha256: str

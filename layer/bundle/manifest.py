@@ -88,8 +88,7 @@ def write(bundle: Path, spec: Spec, models: list[ModelEntry]) -> None:
 def joined(spec: Spec, parts: Sequence[Manifest]) -> Manifest:
     """Return the manifest of one bundle of the models of several, whose files were hashed when each was built.
 
-    Its time is that of the newest model. So the same models again have the same hash, and an index of their vectors
-    is not refused after going back to them.
+    Its time is that of the newest model, so the same models again are the same bundle: nothing is deployed anew.
     """
     models = [model for part in parts for model in part.models]
     files = sorted((file for part in parts for file in part.files), key=lambda file: file.path)
@@ -130,7 +129,7 @@ def with_quality_of(facts: Manifest, bundle: Path) -> Manifest:
 def with_certificates(model: ModelEntry, new: Sequence[Certificate]) -> ModelEntry:
     """Return the model with these certificates, in the place of its older ones of the same data.
 
-    An older one with the same figures stays: another time would give the bundle another hash.
+    An older one with the same figures stays: another time would be another bundle to deploy.
     """
     known = [replace(one, created_at="") for one in model.quality or ()]
     new = [one for one in new if replace(one, created_at="") not in known]

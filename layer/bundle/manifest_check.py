@@ -32,6 +32,8 @@ def check(manifest: Manifest) -> None:
         _printable(model.id, model.name)
         _one_of("engine", model.engine, tuple(ENGINES))
         _one_of("precision", model.precision, CHOICES["precision"])
+        if model.vectors_sha256 is not None:
+            validate.sha256(model.vectors_sha256)
         for source in model.sources:
             validate.repository(source.repo)
             validate.commit(source.revision)

@@ -224,6 +224,7 @@ class ModelEntry(ModelFacts, ModelName):
     export: Export | None = None  # of a fast engine
     host_blobs: list[HostBlob] | None = None
     quality: list[Certificate] | None = None  # of a model that was evaluated
+    vectors_sha256: str | None = None  # names its vectors (layer.bundle.vectors); None in a trial of the gate
     sources: list[Source]
 
 

@@ -108,6 +108,8 @@ def show_bundle(bundle: Path) -> None:
             roles = ", ".join(source.roles)
             license = source.license or "not stated"
             print(f"  {source.repo} at {source.revision[:12]} ({roles}; license {license})")
+        if model.vectors_sha256:
+            print(f"  vectors_sha256 {model.vectors_sha256}")
     print(f"\n{memory_line(memory_setting.of_bundle(facts), target.memory)}")
     for model in facts.models:
         for made in model.quality or ():

@@ -21,10 +21,13 @@ def write(
     python: str = "3.13",
     extras: tuple[str, ...] = ("batch", "search"),
     image_formats: tuple[str, ...] = (),
+    vectors_sha256: str | None = None,
 ) -> Path:
     """Write bundle, artifacts and package.json for a target, and return the directory."""
     manifest = fake_bundle.write(build / "bundle") / "manifest.json"
     content = json.loads(manifest.read_text())
+    if vectors_sha256:
+        content["models"][0]["vectors_sha256"] = vectors_sha256
     content["target"] = {"python": python, "architecture": architecture, "package": shape}
     if image_formats:
         content["target"]["image_formats"] = list(image_formats)

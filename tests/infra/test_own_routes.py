@@ -89,9 +89,15 @@ def test_a_route_of_ours_is_never_taken_over(tmp_path: Path) -> None:
         template(build, tmp_path / "out")
 
 
-def test_an_index_is_of_one_kind_of_vectors(tmp_path: Path) -> None:
+@pytest.mark.parametrize("own", [True, False])
+def test_an_index_is_of_one_kind_of_vectors(tmp_path: Path, own: bool) -> None:
+    """Its files' names begin with what the manifest calls its vectors, not with the hash of the manifest."""
     context = {"batch_source": "photos", "search": "lance"}
-    found = template(extended(tmp_path / "shop", vectors="ab" * 32), tmp_path / "out", **context)
+    if own:
+        build = extended(tmp_path / "shop", vectors="ab" * 32)
+    else:
+        build = fake_build.write(tmp_path / "build", vectors_sha256="ab" * 32)
+    found = template(build, tmp_path / "out", **context)
     [pattern] = [
         json.dumps(one["EventPattern"])
         for one in resources(found, "AWS::Events::Rule")

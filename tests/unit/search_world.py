@@ -30,16 +30,24 @@ QUERY = unit(np.random.default_rng(99).normal(size=DIMENSIONS))
 
 
 class SearchFunction(FakeFunction):
-    """A deployed search function. Of another `created_at`, the bundle has another manifest."""
+    """A deployed search function. `created_at` and `vectors` (its `vectors_sha256`) are of its bundle's manifest."""
 
     def __init__(
-        self, bundle: Path, index: str, url_buckets: tuple[str, ...] = (), created_at: str = "", **settings_: Any
+        self,
+        bundle: Path,
+        index: str,
+        url_buckets: tuple[str, ...] = (),
+        created_at: str = "",
+        vectors: str = "",
+        **settings_: Any,
     ) -> None:
         super().__init__(bundle, **settings_)
         self.table = table(SearchSettings(index, url_buckets))
-        if created_at:
+        if created_at or vectors:
             path = bundle / "manifest.json"
-            path.write_text(json.dumps({**json.loads(path.read_text()), "created_at": created_at}))
+            content = json.loads(path.read_text())
+            content["models"][0]["vectors_sha256"] = vectors
+            path.write_text(json.dumps({**content, "created_at": created_at}))
             settings = self.service.settings
             self.service = Service(settings, Models(manifest.load(bundle), settings, self.loader))
 

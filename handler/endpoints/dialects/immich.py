@@ -7,6 +7,7 @@ as a string of JSON. immich sends no credential: put the address where none is a
 import json
 from typing import Any
 
+from handler.endpoints import health
 from handler.endpoints.dialects import core
 from handler.endpoints.dialects.form import read_form
 from handler.endpoints.embeddings import floats
@@ -24,7 +25,8 @@ TOWERS = {"visual": "image", "textual": "text"}
 def respond(service: Service, request: Request) -> Response:
     """Answer either route. Raises ApiError."""
     if request.path == "/ping":
-        return Response(200, "pong", media_type="text/plain; charset=utf-8")
+        answer = health.health(service)
+        return Response(200, "pong", media_type="text/plain; charset=utf-8") if answer.status == 200 else answer
     form = read_form(request)
     tower, name = _entry(parse_json(_field(form, "entries"), "entries"))
     model = _model(name, service.models.manifest)

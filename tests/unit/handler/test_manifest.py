@@ -57,6 +57,31 @@ def test_a_complete_bundle_loads_and_is_named_by_the_digest_of_its_manifest(bund
     assert list(manifest.changed_files(loaded)) == []
 
 
+def test_vectors_have_the_name_that_the_builder_gave_them(bundle: Path) -> None:
+    before = manifest.load(bundle)
+    assert before.vectors_sha256() == before.sha256, "of a builder that gave none"
+    data = json.loads((bundle / "manifest.json").read_text())
+    for model, name in zip(data["models"], ("ab" * 32, "cd" * 32), strict=True):
+        model["vectors_sha256"] = name
+    write(bundle, data)
+    first = manifest.load(bundle)
+    write(bundle, {**data, "created_at": "2026-11-30T08:00:00Z"})
+    again = manifest.load(bundle)
+    assert first.sha256 != again.sha256
+    for one in (first, again):
+        assert (one.vectors_sha256(), one.vectors_sha256(model_id="org/b")) == ("ab" * 32, "cd" * 32)
+    assert first.vectors_sha256("gray") == again.vectors_sha256("gray") != first.vectors_sha256("blue")
+
+
+@pytest.mark.parametrize("name", ["AB" * 32, "ab" * 31, "../" * 21 + "x", 7, ["ab" * 32]])
+def test_a_name_of_vectors_that_is_no_hash_is_damage(bundle: Path, name: object) -> None:
+    data = json.loads((bundle / "manifest.json").read_text())
+    data["models"][1]["vectors_sha256"] = name
+    write(bundle, data)
+    with pytest.raises(BundleError, match=r"damaged.*python -m layer build"):
+        manifest.load(bundle)
+
+
 def test_keys_of_a_later_builder_are_ignored(bundle: Path) -> None:
     data = json.loads((bundle / "manifest.json").read_text())
     data["note"] = "new"

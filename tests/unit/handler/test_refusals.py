@@ -142,7 +142,7 @@ def test_a_fault_of_ours(
     assert (found.body is None) == (method == "HEAD")
 
 
-@pytest.mark.parametrize("path", ["/health", "/v1/models", "/meta", "/.well-known/ready", "/.well-known/live"])
+@pytest.mark.parametrize("path", ["/health", "/v1/models", "/meta", "/.well-known/ready", "/.well-known/live", "/ping"])
 def test_a_function_without_a_bundle_where_it_is_looked_at(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:

@@ -107,7 +107,15 @@ def test_health_tells_what_runs_here(loader: Loader, tmp_path: Path) -> None:
         "reason": None,
         "manifest_sha256": service.models.manifest.sha256,
         "engine": "torch",
-        "models": [{"id": name, "engine": "torch", "precision": "fp32"} for name in (FIRST, SECOND)],
+        "models": [
+            {
+                "id": name,
+                "engine": "torch",
+                "precision": "fp32",
+                "vectors_sha256": service.models.manifest.sha256,
+            }
+            for name in (FIRST, SECOND)
+        ],
         "processor": processor(),
         "loaded": [FIRST, SECOND],
     }

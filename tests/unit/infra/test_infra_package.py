@@ -107,6 +107,11 @@ def test_an_artifact_that_does_not_lie_beside_package_json_is_refused(tmp_path: 
             '{"target": {"python": "3\\nRUN x", "package": "image", "architecture": "arm64"}}',
         ),
         ("bundle/manifest.json", '{"target": {"python": "3.13", "package": "zip", "architecture": "x86_64"}}'),
+        (
+            "bundle/manifest.json",
+            '{"target": {"python": "3.13", "package": "image", "architecture": "arm64"},'
+            ' "models": [{"embed_dim": 2, "engine": "onnx", "vectors_sha256": "../x"}]}',
+        ),
         ("package.json", "[]"),
         ("package.json", "[" * 100_000),
         ("package.json", '{"schema": 1, "artefacts": 7}'),

@@ -43,7 +43,7 @@ class Folder:
                 read.append(row.key)
                 return reader.read(row)
 
-        model, digest = service.model(None), service.models.vectors_sha256
+        model, digest = service.model(None), service.models.vectors_sha256()
         work = shard.Work(model, digest, service.settings, Reader(), Directory(output))
         for name in names:
             if self.stop:

@@ -156,7 +156,7 @@ def test_a_bundle_that_was_deployed_during_a_run_adds_nothing_to_it(made: World)
     with pytest.raises(ShardError, match=r"began with bundle 0123456789ab, and [0-9a-f]{12} was .*start the run again"):
         shard.run(PLAN, made.work, 0.5, model="0123456789ab")
     assert made.names("vectors/") + made.names("errors/") == []
-    own = made.service.models.vectors_sha256[:12]
+    own = made.service.models.vectors_sha256()[:12]
     assert shard.run(PLAN, made.work, 0.5, model=own) == {**DONE, "embedded": 1, "failed": 0}
 
 

@@ -137,7 +137,7 @@ def test_who_loads_no_model_names_the_same_vectors_as_who_does(tmp_path: Path) -
     settings = Settings.from_env({**environ, "OPENCLIP_EXTENSIONS": str(place)})
     extension = loaded(tmp_path, (place / "__init__.py").read_text())
     models = Models(manifest.load(bundle), settings, extension=extension)
-    assert vectors_sha256(settings) == models.vectors_sha256 != models.manifest.sha256
+    assert vectors_sha256(settings) == models.vectors_sha256() != models.manifest.sha256
     assert vectors_sha256(Settings.from_env(environ)) == models.manifest.sha256
 
 

@@ -156,6 +156,20 @@ def test_the_index_of_another_bundle_or_model_is_refused(filled: SearchFunction,
     assert filled.get("/v1/index")[1]["rows"] == 4
 
 
+def test_the_index_of_a_bundle_that_was_built_again_is_taken(tmp_path: Path) -> None:
+    """As a CI runner builds it: at another time, with other figures, and vectors of the same name."""
+    built = SearchFunction(tmp_path / "built", str(tmp_path / "index"), vectors="ab" * 32)
+    assert built.change({"put": [{"key": "a.png", "vector": [1, 0, 0, 0]}]})[0] == 200
+    again = SearchFunction(
+        tmp_path / "again", str(tmp_path / "index"), created_at="2026-11-27T00:00:00Z", vectors="ab" * 32
+    )
+    assert again.service.models.manifest.sha256 != built.service.models.manifest.sha256
+    assert keys(again.search({"query": "a"})) == ["a.png"]
+    assert again.change({"put": [{"key": "b.png", "vector": [0, 1, 0, 0]}]})[1]["rows"] == 2
+    assert again.get("/v1/index")[1]["manifest_sha256"] == "ab" * 32
+    assert again.get("/health")[1]["models"][0]["vectors_sha256"] == "ab" * 32
+
+
 def test_other_routes_of_the_api_are_not_there(function: SearchFunction) -> None:
     assert function.post({"input": "a"})[0] == 404
     assert function.get("/health")[0] == 200

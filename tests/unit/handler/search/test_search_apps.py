@@ -174,7 +174,7 @@ def test_a_rebuild_without_vectors_of_this_bundle_fails_and_leaves_the_index(buc
     index = LanceIndex(f"s3://{BUCKET}/index")
     index.prepare(OTHER)
     bucket.put_object(Bucket=BUCKET, Key="vectors/model=other/run=r/0.parquet", Body=parquet([], OTHER))
-    with pytest.raises(SourceError, match="has no vectors of manifest"):
+    with pytest.raises(SourceError, match="has no vectors of bundle"):
         rebuild_app.lambda_handler({}, None)
     assert index.about() == OTHER
 
