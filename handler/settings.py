@@ -143,7 +143,7 @@ class Settings(NamedTuple):
         Declared(
             _one_of("", *JPEG_DECODINGS),
             "`full` or `reduced`: whether a large JPEG is decoded only as large as the model needs it "
-            "([engines.md](docs/engines.md))",
+            "([engines.md](docs/engines.md#photographs))",
             "as built",
         ),
     ] = ""
