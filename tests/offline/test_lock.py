@@ -115,21 +115,6 @@ def test_a_second_build_asks_nobody_and_changes_nothing(builder: Builder) -> Non
     assert imported(run.stderr) & HEAVY == set()
 
 
-def test_the_same_lock_on_another_machine_makes_vectors_of_the_same_name(builder: Builder, tmp_path: Path) -> None:
-    """A CI runner has no `build/cache`, and golden vectors, times and the target are no part of a vector."""
-    other = Builder(tmp_path / "runner", builder.hub)
-    other.root.mkdir()
-    shutil.copy(builder.root / "models.lock", other.root)
-
-    assert other.run(f'[target]\npython = "3.12"\n{TWO}', "--locked").returncode == 0
-
-    one, two = json.loads(builder.manifest), json.loads(other.manifest)
-    names = [model["vectors_sha256"] for model in one["models"]]
-    assert names == [model["vectors_sha256"] for model in two["models"]]
-    assert len(set(names)) == 1, "both models have the same files"
-    assert (one["created_at"], one["target"]) != (two["created_at"], two["target"])
-
-
 def test_a_model_more_leaves_the_others_alone_and_one_less_too(builder: Builder) -> None:
     finished = made(builder)
 

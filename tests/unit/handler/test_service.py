@@ -102,20 +102,13 @@ def test_health_tells_what_runs_here(loader: Loader, tmp_path: Path) -> None:
     seconds = report.pop("cold_start_seconds")  # rounded to milliseconds
     assert 0 <= seconds <= time.monotonic() - begun + 0.001
     assert status == 200
+    digest, known = service.models.manifest.sha256, {"engine": "torch", "precision": "fp32"}
     assert report == {
         "status": "ok",
         "reason": None,
-        "manifest_sha256": service.models.manifest.sha256,
+        "manifest_sha256": digest,
         "engine": "torch",
-        "models": [
-            {
-                "id": name,
-                "engine": "torch",
-                "precision": "fp32",
-                "vectors_sha256": service.models.manifest.sha256,
-            }
-            for name in (FIRST, SECOND)
-        ],
+        "models": [{"id": name, **known, "vectors_sha256": digest} for name in (FIRST, SECOND)],
         "processor": processor(),
         "loaded": [FIRST, SECOND],
     }
