@@ -17,7 +17,7 @@ from openclip_lambda.transport import Response, Way
 PAUSES = (0.5, 1.0, 2.0, 4.0)  # seconds before each further try
 MAX_WAIT = 60.0  # seconds that `retry-after` may ask for
 NEVER_AGAIN = (501, 505)  # of the 5xx; others may pass, as no free concurrency, or a cold start longer than 29 s
-MANIFEST = "x-openclip-manifest"  # the sha256 of the manifest of the bundle that answered
+MANIFEST = "x-openclip-manifest"  # names the vectors of the model that answered: 64 hex digits
 FULL = "x-openclip-full"  # names the texts, at most 32 of them, that fill the model's context
 SECRET_HEADERS = ("authorization", "x-amz-security-token")
 FIXES = {
