@@ -21,10 +21,10 @@ NO_NUMBERS = "the API answered with an embedding that is no list of numbers"
 class Results:
     """Reads the responses of one run, which all have to come from one model with vectors of one length.
 
-    `model` is its id, `manifest` names its vectors where the API tells it, `full` counts the texts that fill the model's
-    context, as far as the API names them: what they have beyond it was not read. Several threads may use one. Raises
-    ResponseError where a response is not what the API answers; a single vector that is not finite is an InputError in
-    the place of its result.
+    `model` is its id, `manifest` names its vectors where the API tells it, `full` counts the texts that fill the
+    model's context, as far as the API names them: what they have beyond it was not read. Several threads may use one.
+    Raises ResponseError where a response is not what the API answers; a single vector that is not finite is an
+    InputError in the place of its result.
     """
 
     def __init__(self) -> None:
