@@ -55,7 +55,7 @@ ifeq ($(filter containers,$(MAKECMDGOALS)),)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: venv have-node have-aws help demo serve build verify package pins synth bootstrap deploy destroy measure bench trained models prepared test containers beside-containers lint unit infra coverage site offline engines fit local clients fuzz processors e2e load batch-scale clean
+.PHONY: venv have-node have-aws help demo serve build verify package pins synth bootstrap deploy destroy measure bench trained models prepared test containers beside-containers lint unit infra coverage site offline engines tensor-shapes local clients fuzz processors e2e load batch-scale clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -165,8 +165,8 @@ engines: $(VENV)/.dev ## Each engine and precision on the demo model: accuracy, 
 local: $(VENV)/.dev $(RIE) ## Tests under the real Lambda runtime client and emulator (Linux)
 	$(PYTEST) tests/local -n 2 --dist loadfile
 
-fit: $(VENV)/.dev ## The check of a checkpoint's shapes, tried with every model of open_clip's registry (two minutes)
-	FIT_ALL=1 $(PY) -m pytest tests/offline/test_fit.py -k registry -s
+tensor-shapes: $(VENV)/.dev ## The check of a checkpoint's shapes, tried with every model of open_clip's registry (two minutes)
+	ALL_MODELS=1 $(PY) -m pytest tests/offline/test_tensor_shapes.py -k registry -s
 
 clients: have-node $(CLIENTS)/.installed $(JAVASCRIPT) $(VENV)/.dev $(RIE) $(DEMO_BUNDLE)/manifest.json $(NODE) ## Real clients: openai, LangChain, a browser, ... (Chromium)
 	OPENCLIP_DEMO_BUNDLE=$(DEMO_BUNDLE) FUNCTION_PYTHON="$(CURDIR)/$(PY)" \

@@ -155,7 +155,7 @@ def _refuse_unfit(
     own_samples: Path | None,
 ) -> None:
     """Compare every checkpoint that is to be built with its config, before the first one takes minutes to build."""
-    from layer.fit.check import refuse_unfit
+    from layer.tensor_shapes.compare import refuse_unfit
 
     for model, sources in zip(models, fetched, strict=True):
         if not build_cache.find(cache, model, build_cache.fingerprint(model, found[model.id], own_samples)):

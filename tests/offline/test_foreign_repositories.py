@@ -12,9 +12,9 @@ import torch
 
 from layer.bundle import sandbox
 from layer.errors import CheckpointError
-from layer.fit.check import refuse_unfit
 from layer.sources.fetch import Fetched
 from layer.spec import ModelSpec
+from layer.tensor_shapes.compare import refuse_unfit
 from tests.hub import repositories
 
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:aa\nsize 3\n"

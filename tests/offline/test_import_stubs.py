@@ -96,7 +96,7 @@ assert torch._dynamo.utils.is_compile_supported("cpu") == asked
 # argv: models of the registry
 FIT = """
 import sys
-from layer.fit.check import difference
+from layer.tensor_shapes.compare import difference
 from layer.openclip import open_clip
 from layer.registry import meta_model, parameter_count
 from layer.weights.tensor import Tensor

@@ -36,7 +36,7 @@ ORDER = {
         ("build",),
         ("quality",),
         ("export",),
-        ("fit",),
+        ("tensor_shapes",),
         ("registry",),
         ("bundle",),
         ("sources",),

@@ -13,12 +13,12 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from layer.errors import CheckpointError
-from layer.fit.check import difference, refuse_unfit
 from layer.openclip import open_clip
 from layer.registry import meta_model, parameter_count, table
 from layer.sources import local_checkpoint, resolve
 from layer.sources.fetch import Fetched
 from layer.spec import ModelSpec
+from layer.tensor_shapes.compare import difference, refuse_unfit
 from layer.weights.tensor import Tensor
 from tests.hub import repositories
 
@@ -136,9 +136,9 @@ def of_each_kind() -> dict[str, dict[str, Any]]:
 
 
 def test_no_model_of_the_registry_is_refused_with_its_own_tensors() -> None:
-    """Of the shapes that open_clip itself makes. `make fit` tries every model, which takes a minute."""
+    """Of the shapes that open_clip itself makes. `make tensor-shapes` tries every model, which takes a minute."""
     every = {name: open_clip.get_model_config(name) for name in open_clip.list_models()}
-    configs = every if os.environ.get("FIT_ALL") else of_each_kind()
+    configs = every if os.environ.get("ALL_MODELS") else of_each_kind()
     towers = parameter_count.towers()
 
     problems = {name: difference(config, tensors(config), towers) for name, config in configs.items()}

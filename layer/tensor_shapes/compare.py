@@ -1,8 +1,8 @@
-"""Hold a checkpoint's tensors to the model that its config describes, before open_clip loads it.
+"""Compare a checkpoint's tensors with the model of its config, before open_clip loads it.
 
-open_clip interpolates positional embeddings of another length, fills in a missing logit bias and casts integers, all
-without a word: the vectors are then not the model's. Here its own loading runs on shapes alone, with every change of
-values forbidden, and the difference is told as the field of the config that is wrong.
+Without a warning, open_clip interpolates positional embeddings of another length, fills in a missing logit bias, and
+casts integers: the vectors are then not the model's. So its own loading runs here on tensors without values, with every
+such change forbidden. The error names the field of the config that is wrong.
 """
 
 import json
@@ -18,11 +18,11 @@ from layer.config.text_files import check_files
 from layer.errors import CheckpointError
 from layer.files.foreign import read_json
 from layer.findings.printable import printable
-from layer.fit.fields import Shapes, explain
 from layer.openclip import open_clip
 from layer.registry import meta_model
 from layer.sources import resolve
 from layer.spec import ModelSpec
+from layer.tensor_shapes.explain import Shapes, explain
 from layer.weights.checkpoint import open_tensors
 from layer.weights.tensor import Tensor
 
@@ -37,7 +37,7 @@ class _ResizedError(Exception):
 
 
 def refuse_unfit(model: ModelSpec, sources: "list[Fetched]") -> None:
-    """Raise CheckpointError where a model's weights are not of its config, naming the field and the value to set."""
+    """Raise CheckpointError if a model's weights do not belong to its config, naming the field and the value to set."""
     for source in sources:
         check_files(source.repo, source.folder, source.files)
     weights = next(source for source in sources if {"weights", "checkpoint"} & set(source.roles))
@@ -52,20 +52,20 @@ def refuse_unfit(model: ModelSpec, sources: "list[Fetched]") -> None:
     tensors = open_tensors(file)
     if file.suffix != ".safetensors":
         _refuse_script(file)
-    towers = _towers(config, sources)
+    towers, where = _towers(config, sources), _where_to_correct(model, weights)
     try:
         problem = difference(config, tensors, towers)
     except CheckpointError as error:
-        raise CheckpointError(f"{model.id}: {error}{_where(model, weights)}") from error
+        raise CheckpointError(f"{model.id}: {error}{where}") from error
     if problem:
-        raise CheckpointError(f"{model.id}: its checkpoint does not fit its config: {problem}{_where(model, weights)}")
+        raise CheckpointError(f"{model.id}: its checkpoint does not fit its config: {problem}{where}")
 
 
 def difference(config: dict[str, Any], tensors: Mapping[str, Tensor], towers: dict[str, Any]) -> str | None:
-    """Tell how tensors differ from the model of a config (open_clip's `model_cfg`); None where they are its own.
+    """Say how tensors differ from the model of a config (open_clip's `model_cfg`); None if they do not.
 
-    `towers` are transformers' configs of text towers by repository. Raises CheckpointError where open_clip cannot
-    make such a model at all.
+    `towers` are transformers' configs of text towers, by repository. Raises CheckpointError if open_clip cannot create
+    such a model.
     """
     with meta_model.uncompiled(config):
         return _difference(config, tensors, towers)
@@ -76,24 +76,24 @@ def _difference(config: dict[str, Any], tensors: Mapping[str, Tensor], towers: d
 
     model = meta_model.create(config, towers)
     wanted: Shapes = {key: tuple(value.shape) for key, value in model.state_dict().items()}
-    if early := _unlike(config, tensors, model):
-        return early
-    given = {key: torch.empty(one.shape, dtype=_kind(one.dtype), device="meta") for key, one in tensors.items()}
+    if problem := _logit_bias_problem(tensors, model):
+        return problem
+    given = {key: torch.empty(one.shape, dtype=_torch_dtype(one.dtype), device="meta") for key, one in tensors.items()}
     try:
-        loaded = _as_open_clip_takes_it(model, given)
-    except Exception:  # noqa: BLE001 - resized, or a conversion without its keys: told by the shapes themselves
+        loaded = _loaded_by_open_clip(model, given)
+    except Exception:  # noqa: BLE001 - a resize, or a conversion that lacks keys: the shapes show it
         loaded = given
     found: Shapes = {key: tuple(value.shape) for key, value in loaded.items()}
     if problem := explain(config, wanted, found):
         return problem
-    return _cast(model, loaded)
+    return _integer_problem(model, loaded)
 
 
-def _as_open_clip_takes_it(model: Any, state: dict[str, Any]) -> dict[str, Any]:
+def _loaded_by_open_clip(model: Any, state: dict[str, Any]) -> dict[str, Any]:
     """Run open_clip's load_checkpoint on tensors without values, and return what would be loaded."""
     taken: dict[str, Any] = {}
     with (
-        _nothing_resized(),
+        _resizing_forbidden(),
         patch("open_clip.factory.load_state_dict", lambda *_, **__: dict(state)),
         patch.object(model, "load_state_dict", lambda found, **_: taken.update(found)),
     ):
@@ -102,7 +102,7 @@ def _as_open_clip_takes_it(model: Any, state: dict[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def _nothing_resized() -> Iterator[None]:
+def _resizing_forbidden() -> Iterator[None]:
     def refuse(*_: Any, **__: Any) -> Any:
         raise _ResizedError
 
@@ -113,8 +113,8 @@ def _nothing_resized() -> Iterator[None]:
         yield
 
 
-def _unlike(config: Mapping[str, Any], tensors: Mapping[str, Tensor], model: Any) -> str | None:
-    """Name what open_clip's loading would stumble over, or pass in silence."""
+def _logit_bias_problem(tensors: Mapping[str, Tensor], model: Any) -> str | None:
+    """Say whether a logit bias is missing or too much: open_clip would fail, or fill it in without a warning."""
     if "logit_bias" in tensors and model.logit_bias is None:
         return "it has a logit_bias, which SigLIP's have: set model_cfg.init_logit_bias to -10"
     if "logit_bias" not in tensors and model.logit_bias is not None and "logit_scale" in tensors:
@@ -122,8 +122,8 @@ def _unlike(config: Mapping[str, Any], tensors: Mapping[str, Tensor], model: Any
     return None
 
 
-def _cast(model: Any, loaded: Mapping[str, Any]) -> str | None:
-    """Tell where integers would become a float parameter: a quantized checkpoint without its scales."""
+def _integer_problem(model: Any, loaded: Mapping[str, Any]) -> str | None:
+    """Say which integers would become float parameters: those of a quantized checkpoint, without its scales."""
     for key, wanted in model.state_dict().items():
         if wanted.is_floating_point() and not loaded[key].is_floating_point():
             return (
@@ -132,11 +132,11 @@ def _cast(model: Any, loaded: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _kind(name: str) -> Any:
+def _torch_dtype(name: str) -> Any:
     import torch
 
-    kind = getattr(torch, name, None)
-    return kind if isinstance(kind, torch.dtype) else torch.uint8
+    found = getattr(torch, name, None)
+    return found if isinstance(found, torch.dtype) else torch.uint8
 
 
 def _towers(config: Mapping[str, Any], sources: "list[Fetched]") -> dict[str, Any]:
@@ -176,7 +176,7 @@ def _refuse_script(file: Path) -> None:
         )
 
 
-def _where(model: ModelSpec, weights: "Fetched") -> str:
+def _where_to_correct(model: ModelSpec, weights: "Fetched") -> str:
     if model.config and not model.config.endswith(".json"):
         place = weights.folder / resolve.CONFIG_FILE
         return f". The config is that of {model.config}: copy {place} to your checkpoint, correct it, name it as config"

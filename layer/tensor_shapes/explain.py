@@ -1,4 +1,4 @@
-"""Say which field of a config makes a checkpoint's shapes other than the model's, and the value that would fit."""
+"""Explain why a checkpoint has other tensor shapes than the model of its config: which field to set to which value."""
 
 import json
 import math
@@ -9,11 +9,11 @@ from typing import Any
 from console.counts import counted
 
 Shapes = Mapping[str, tuple[int, ...]]
-Told = tuple[str, Any, Any]  # field, the value that fits the checkpoint, the value that the config has
+Difference = tuple[str, Any, Any]  # field, the value that fits the checkpoint, the value that the config has
 
 MAX_TOLD = 4
-# Tensors that a config's option adds, and those that give away another kind of checkpoint.
-_FOREIGN = (
+# Names of tensors that show another kind of checkpoint, with what to do about it.
+_OTHER_KINDS = (
     (r"(^|\.)_orig_mod\.", "it is torch.compile's, with _orig_mod. in its names: name a copy of it as `checkpoint`"),
     (r"^module\.", "its names begin with module.: name a copy of it as `checkpoint`"),
     (
@@ -30,6 +30,7 @@ _FOREIGN = (
         "it is quantized: take the checkpoint before quantization",
     ),
 )
+# Tensors that an option of a tower adds: pattern, option, its value with them and without.
 _OPTIONS = (
     (r"\.ls_[12]\.gamma$", "ls_init_value", 1e-5, None),
     (r"\.attn\.ln_q\.", "qk_norm", True, False),
@@ -38,16 +39,18 @@ _OPTIONS = (
     (r"\.ln_attn\.", "scale_attn", True, False),
     (r"\.mlp\.ln\.", "scale_fc", True, False),
 )
+# Positional embeddings of image towers, and the axis that has a row for each position.
+_POSITIONS = {"visual.positional_embedding": 0, "visual.attnpool.positional_embedding": 0, "visual.trunk.pos_embed": 1}
 
 
 def explain(config: Mapping[str, Any], wanted: Shapes, found: Shapes) -> str | None:
     """Compare the model's shapes with the checkpoint's, in the model's names; None where they are the same."""
     if wanted == found:
         return None
-    for pattern, what in _FOREIGN:
+    for pattern, what in _OTHER_KINDS:
         if any(re.search(pattern, key) for key in found if key not in wanted):
             return what
-    if start := _beginning(wanted, found):
+    if start := _prefix(wanted, found):
         return f"its tensors begin with {start}, beside others: save the open_clip model's own state_dict() alone"
     differing = {field: (value, given) for field, value, given in _all(config, wanted, found) if value != given}
     lines = [
@@ -57,22 +60,22 @@ def explain(config: Mapping[str, Any], wanted: Shapes, found: Shapes) -> str | N
     return "; ".join([*lines[:MAX_TOLD], *([] if lines else [_keys(wanted, found)])])
 
 
-def _beginning(wanted: Shapes, found: Shapes) -> str | None:
-    """Return what stands before the model's names, in a checkpoint with other parts, as of Lightning or a teacher."""
+def _prefix(wanted: Shapes, found: Shapes) -> str | None:
+    """Return the prefix of the model's names in a checkpoint that has other parts too, as Lightning's; else None."""
     starts = ["", *(key.removesuffix("logit_scale") for key in found if key.endswith(".logit_scale"))]
     fit = [start for start in starts if 2 * sum(f"{start}{name}" in found for name in wanted) > len(wanted)]
-    return None if "" in fit else " or ".join(fit[:MAX_TOLD])  # with "", the others are copies, as of an EMA
+    return None if "" in fit else " or ".join(fit[:MAX_TOLD])  # otherwise the others are copies, such as an EMA
 
 
-def _all(config: Mapping[str, Any], wanted: Shapes, found: Shapes) -> Iterator[Told]:
+def _all(config: Mapping[str, Any], wanted: Shapes, found: Shapes) -> Iterator[Difference]:
     yield from _sizes(config, wanted, found)
     yield from _image(config, wanted, found)
     yield from _parts(config, wanted, found)
     yield from _towers(config, wanted, found)
 
 
-def _sizes(config: Mapping[str, Any], wanted: Shapes, found: Shapes) -> Iterator[Told]:
-    """Read sizes from tensors that both have."""
+def _sizes(config: Mapping[str, Any], wanted: Shapes, found: Shapes) -> Iterator[Difference]:
+    """Compare sizes of tensors that both have."""
     text = "text." if "text.token_embedding.weight" in wanted else ""
     for key, axis, field in (
         (f"{text}token_embedding.weight", 0, "text_cfg.vocab_size"),
@@ -103,40 +106,43 @@ def _sizes(config: Mapping[str, Any], wanted: Shapes, found: Shapes) -> Iterator
             yield f"model_cfg.{field}.mlp_ratio", found[key][0] / found[key][1], _given(config, f"{field}.mlp_ratio")
 
 
-def _image(config: Mapping[str, Any], wanted: Shapes, found: Shapes) -> Iterator[Told]:
-    """Tell the image size, which stands in the number of positions, and the patch that it is cut into."""
+def _image(config: Mapping[str, Any], wanted: Shapes, found: Shapes) -> Iterator[Difference]:
+    """Compare the size of a patch, and the image size, which shows in the number of positions."""
     size = _given(config, "vision_cfg.image_size")
     if ("visual.class_embedding" in wanted) != ("visual.class_embedding" in found):
-        return  # towers of two kinds, which _towers tells
+        return  # towers of two kinds, which _towers reports
     conv = "visual.conv1.weight" if "visual.class_embedding" in wanted else "visual.trunk.patch_embed.proj.weight"
-    if _differ(wanted, found, conv, 2):
+    other_patch = _differ(wanted, found, conv, 2)
+    if other_patch:
         field = "patch_size" if conv.startswith("visual.conv1") else "timm_model_name"
-        other = found[conv][2] if field == "patch_size" else f"a model of patches of {found[conv][2]}"
-        yield f"model_cfg.vision_cfg.{field}", other, _given(config, f"vision_cfg.{field}")
-    rows = {"visual.positional_embedding": 0, "visual.attnpool.positional_embedding": 0, "visual.trunk.pos_embed": 1}
-    for key, axis in rows.items():
-        patch_changed = _differ(wanted, found, conv, 2)
-        if not (_differ(wanted, found, key, axis) or (patch_changed and key in wanted and key in found)):
+        fits = found[conv][2] if field == "patch_size" else f"a model of patches of {found[conv][2]}"
+        yield f"model_cfg.vision_cfg.{field}", fits, _given(config, f"vision_cfg.{field}")
+    for key, axis in _POSITIONS.items():
+        if not (_differ(wanted, found, key, axis) or (other_patch and key in wanted and key in found)):
             continue
-        step = 32 if "attnpool" in key else found[conv][2] if conv in found and len(found[conv]) == 4 else 0
-        before = 32 if "attnpool" in key else wanted[conv][2] if conv in wanted and len(wanted[conv]) == 4 else 0
+        before, now = (32 if "attnpool" in key else _patch(shapes.get(conv, ())) for shapes in (wanted, found))
         height, width = size if isinstance(size, list | tuple) else (size, size)
         extra = wanted[key][axis] - (height // before) * (width // before) if before else 1
         cells = found[key][axis] - extra
         side = math.isqrt(max(cells, 0))
-        fits = side * step if side * side == cells and step else f"the size whose grid has {cells} cells"
+        fits = side * now if side * side == cells and now else f"the size whose grid has {cells} cells"
         yield "model_cfg.vision_cfg.image_size", fits, size
     for key in wanted:
-        ours = key.startswith("visual.trunk.") and not re.search(r"pos_embed$|patch_embed\.proj\.weight$", key)
-        if ours and _differ(wanted, found, key, None):
+        of_timm = key.startswith("visual.trunk.") and not re.search(r"pos_embed$|patch_embed\.proj\.weight$", key)
+        if of_timm and _differ(wanted, found, key, None):
             field = "image_size" if re.search(r"relative_position|rel_pos|\.latent", key) else "timm_model_name"
             described = f"what it was trained with ({_pair(key, wanted, found)})"
             yield f"model_cfg.vision_cfg.{field}", described, _given(config, f"vision_cfg.{field}")
             return
 
 
-def _parts(config: Mapping[str, Any], wanted: Shapes, found: Shapes) -> Iterator[Told]:
-    """Read from tensors that one of both lacks which part of the model is another."""
+def _patch(shape: tuple[int, ...]) -> int:
+    """Return the size of a patch by the weights of the convolution that cuts them; 0 if they are of another kind."""
+    return shape[2] if len(shape) == 4 else 0
+
+
+def _parts(config: Mapping[str, Any], wanted: Shapes, found: Shapes) -> Iterator[Difference]:
+    """Compare the parts of the model, by tensors that only one of the two has."""
     text = "text." if any(key.startswith("text.transformer.resblocks") for key in {*wanted, *found}) else ""
     for prefix, section in (
         ("visual.transformer.resblocks.", "vision_cfg"),
@@ -171,8 +177,8 @@ def _parts(config: Mapping[str, Any], wanted: Shapes, found: Shapes) -> Iterator
         yield "model_cfg.text_cfg.proj_type", *(("linear", "none") if projected[0] else ("none", "linear"))
 
 
-def _towers(config: Mapping[str, Any], wanted: Shapes, found: Shapes) -> Iterator[Told]:
-    """Tell towers of other libraries, and the wrapper of the text tower."""
+def _towers(config: Mapping[str, Any], wanted: Shapes, found: Shapes) -> Iterator[Difference]:
+    """Compare towers of other libraries, and the wrapper of the text tower."""
     kinds = (
         (r"visual\.trunk\.", "vision_cfg.timm_model_name", "the name of timm's model that it was trained with"),
         (
