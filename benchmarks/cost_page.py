@@ -5,8 +5,8 @@ from typing import Any
 
 from openclip_lambda.batch.prices import Prices
 
-from layer.registry.cost import DOLLARS_PER_MILLION_REQUESTS
-from layer.registry.memory_setting import DEARER, NEW_ACCOUNT, Choice, choose, dollars_per_million, least
+from layer.registry.cost import DOLLARS_PER_MILLION_REQUESTS, dollars_per_million
+from layer.registry.memory_setting import DEARER, NEW_ACCOUNT, Choice, choose, least
 
 WORKLOADS = {"640x480": "640x480", "1920x1080": "1080p", "4000x3000": "12 megapixels", "caption": "caption"}
 HTTP_API = 1.00  # dollars a million requests: docs/deploy.md

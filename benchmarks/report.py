@@ -11,7 +11,7 @@ from typing import Any
 
 import matplotlib as mpl
 
-from benchmarks.cost import TITAN_DOLLARS_PER_MILLION_IMAGES, dollars_per_million
+from benchmarks.cost import TITAN_DOLLARS_PER_MILLION_IMAGES, cheapest
 from console.counts import counted
 
 mpl.use("Agg")
@@ -102,7 +102,7 @@ def _costs(contenders: dict[str, Contender]) -> str:
         row = [name]
         for workload in ("image", "caption"):
             seconds = {1: one.warm_on_one[workload], os.cpu_count() or 1: one.warm[workload]}
-            found = dollars_per_million(seconds, one.peak)
+            found = cheapest(seconds, one.peak)
             row += [f"{found[0]:.2f}", str(found[1])] if found else ["-", "-"]
         rows.append(row)
     rows.append(["Amazon Bedrock Titan Multimodal, list price", f"{TITAN_DOLLARS_PER_MILLION_IMAGES:.2f}", "", "", ""])

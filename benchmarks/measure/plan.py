@@ -4,9 +4,9 @@ import math
 from typing import NamedTuple
 
 from benchmarks.measure.errors import MeasureError
+from layer.naming.memory import LEAST, MOST
 
 MEMORY = (1024, 1769, 3008)  # MB; 1,769 buy one processor, and a new account has no more than 3,008
-LEAST, MOST = 512, 10_240
 SHAPES, ARCHITECTURES = ("image", "layer"), ("x86_64", "arm64")
 RESERVE = 2  # the share of the account's free concurrency that is taken: the rest is for what else runs there
 

@@ -13,13 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from layer.bundle.records import BundleFile, Manifest, ModelName
-from layer.registry.cost import (
-    BASE_MEMORY,
-    DOLLARS_PER_GB_SECOND,
-    DOLLARS_PER_MILLION_REQUESTS,
-    MAX_MEMORY,
-    MB_PER_VCPU,
-)
+from layer.naming import memory as limits
+from layer.registry.cost import BASE_MEMORY, MB_PER_VCPU, dollars_per_million
 
 DATA = Path(__file__).with_name("memory_settings.json")
 DEARER = 1.2  # times the cheapest setting's price: what more speed may cost
@@ -37,11 +32,6 @@ class Choice:
     fastest: int
     peak: int
     measured: bool
-
-
-def dollars_per_million(seconds: float, memory: int, per_gb_second: float = DOLLARS_PER_GB_SECOND) -> float:
-    """Return what a million requests of `seconds` cost at a setting in MB: a GB of Lambda is 1,024 MB."""
-    return seconds * memory / 1024 * per_gb_second * 1e6 + DOLLARS_PER_MILLION_REQUESTS
 
 
 def of_bundle(facts: Manifest) -> Choice:
@@ -85,7 +75,7 @@ def _by_rule(models: Sequence[ModelName], files: Sequence[BundleFile]) -> Choice
     """Return one vCPU, or more if the peak needs it; the peak is estimated from file sizes, by the measured models."""
     factor = max(_bytes_to_peak(model) for model in models)
     peak = round(BASE_MEMORY * 1e6 + factor * sum(file.size for file in files))
-    setting = min(MAX_MEMORY, max(MB_PER_VCPU, least(peak)))
+    setting = min(limits.MOST, max(MB_PER_VCPU, least(peak)))
     return Choice(setting, setting, setting, peak, measured=False)
 
 

@@ -1,14 +1,14 @@
 """What a function's memory buys, and how much it may have, is the same to each package; a changed copy fails here."""
 
 import pytest
-from openclip_lambda.batch import measured
+from openclip_lambda.batch import costs, measured
 
 from handler.engines import threads
 from infra import assembly
 from infra.settings import StackSettings
 from layer import engines
 from layer.naming import memory
-from layer.registry import memory_setting
+from layer.registry import cost, memory_setting
 from tests.contracts.agreement import agree
 
 
@@ -32,6 +32,17 @@ def test_a_changed_copy_is_named(where: object, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(where, "TWO_THREADS", 1770)
     with pytest.raises(AssertionError, match=r"handler/engines/threads\.py"):
         two_threads()
+
+
+def test_the_memory_that_buys_one_processor() -> None:
+    agree(
+        "MB of one vCPU",
+        {
+            "handler/engines/threads.py": threads.MB_PER_VCPU,
+            "layer/registry/cost.py": cost.MB_PER_VCPU,
+            "client/src/openclip_lambda/batch/costs.py": costs.MB_PER_VCPU,
+        },
+    )
 
 
 def test_the_memory_that_a_function_may_have() -> None:

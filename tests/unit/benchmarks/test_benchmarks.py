@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from benchmarks.cost import dollars_per_million
+from benchmarks.cost import cheapest
 from benchmarks.report import PLAIN, Contender, Report, markdown, write
 
 
@@ -39,10 +39,10 @@ def test_a_table_a_json_file_and_a_chart_are_written_and_nothing_else(tmp_path: 
 
 def test_the_cheapest_memory_setting_that_holds_the_peak_is_priced_at_lambdas_list() -> None:
     # 0.15 s of 1,769 MB at $0.0000166667 a GB-second, a million times, and $0.20 for the requests.
-    dollars, memory = dollars_per_million({1: 0.15, 2: 0.1}, 400e6) or (0, 0)
+    dollars, memory = cheapest({1: 0.15, 2: 0.1}, 400e6) or (0, 0)
     assert (round(dollars, 2), memory) == (4.52, 1769)
 
-    dollars, memory = dollars_per_million({1: 0.15, 2: 0.1}, 3e9) or (0, 0)
+    dollars, memory = cheapest({1: 0.15, 2: 0.1}, 3e9) or (0, 0)
     assert (round(dollars, 2), memory) == (5.96, 3538)
 
-    assert dollars_per_million({1: 0.15, 2: 0.1}, 5e9) is None
+    assert cheapest({1: 0.15, 2: 0.1}, 5e9) is None

@@ -9,7 +9,8 @@ import pytest
 from layer.bundle.records import BundleFile, Manifest
 from layer.cli.memory_line import memory_line
 from layer.package import pipeline
-from layer.registry.memory_setting import choose, dollars_per_million, least, of_bundle, rows_measured
+from layer.registry.cost import dollars_per_million
+from layer.registry.memory_setting import choose, least, of_bundle, rows_measured
 from layer.spec import ModelSpec
 from tests.unit.manifests import TARGET, manifest_of, model
 
@@ -18,7 +19,6 @@ def test_a_million_requests_cost_what_lambdas_price_page_works_out() -> None:
     # AWS's page: $0.0000166667 a GB-second, $0.20 a million requests. 3 million of 120 ms at 1,536 MB, without the
     # free tier: 540,000 GB-s * 0.0000166667 + 0.60.
     assert 3 * dollars_per_million(0.120, 1536) == pytest.approx(540_000 * 0.0000166667 + 0.60)
-    assert dollars_per_million(1, 1024, 0.0000133334) == pytest.approx(13.3334 + 0.20)
 
 
 def test_a_peak_needs_mebibytes_and_a_tenth_more() -> None:

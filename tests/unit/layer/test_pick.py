@@ -7,8 +7,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from openclip_lambda.batch.prices import Prices
 
-from benchmarks import cost as measured_cost
+from benchmarks.cost import cheapest
 from layer.cli.parser import main
 from layer.errors import FetchError
 from layer.registry import cost, pick, published, table
@@ -81,15 +82,16 @@ def test_a_model_that_was_measured_costs_what_was_measured(name: str, engine: st
     assert found
     assert operations == pytest.approx(BENCHMARKS["operations"][name] / 1e9, rel=0.001)
     assert found.milliseconds == pytest.approx(run["warm_on_one"]["image"] * 1000, rel=0.01)
-    dollars = measured_cost.dollars_per_million({1: run["warm_on_one"]["image"]}, run["peak"])
+    dollars = cheapest({1: run["warm_on_one"]["image"]}, run["peak"])
     assert dollars
     assert found.dollars == pytest.approx(dollars[0], rel=0.01)
     assert found.memory * 1e6 >= run["peak"]
 
 
-def test_prices_are_those_of_the_benchmarks() -> None:
-    for name in ("MB_PER_VCPU", "DOLLARS_PER_GB_SECOND", "DOLLARS_PER_MILLION_REQUESTS"):
-        assert getattr(cost, name) == getattr(measured_cost, name)
+def test_prices_are_those_of_the_client() -> None:
+    prices = Prices()
+    assert prices.lambda_gb_second_x86_64 == cost.DOLLARS_PER_GB_SECOND
+    assert prices.lambda_requests_million == cost.DOLLARS_PER_MILLION_REQUESTS
 
 
 def test_nothing_of_the_registry_beats_what_is_listed() -> None:
