@@ -89,7 +89,7 @@ def _package(
 ) -> Packaged:
     target, formats = facts.target, facts.target.image_formats or ()
     needed = wheels.needed(facts.models) | image_formats.requirements(formats)
-    size_check.refuse_beforehand(facts, layers=len(ZIPS) - 1)
+    size_check.refuse_beforehand(facts)
     with tempfile.TemporaryDirectory(prefix=".package-", dir=output) as scratch:
         trees, staged = Path(scratch) / "trees", Path(scratch) / "staged"
         staged.mkdir()
@@ -101,7 +101,7 @@ def _package(
         uncompiled = _compile(trees, target, cache)
         sizes = {path.name: tree.size(path) for path in sorted(trees.iterdir())}
         decoders = image_formats.sizes(trees / "dependencies", formats)
-        size_check.check(facts, {**sizes, "bundle": tree.size(bundle)}, len(ZIPS) - 1, decoders)
+        size_check.check(facts, {**sizes, "bundle": tree.size(bundle)}, decoders)
         tree.copy(bundle, trees / "bundle")
         tree.normalize_metadata(trees)
         listed = tree.write_json(staged / sbom.NAME, sbom.document(facts, trees, [*installed, *added.wheels]))

@@ -51,7 +51,7 @@ def add(sources: Sources, staged: Path, contract: dict[str, Any]) -> list[str]:
     tree.copy(sources.handler, context / "handler", NOT_SHIPPED)
     added = _add_own(sources, context, staged.parent, target, installed)
     sizes = {path.name: tree.size(path) for path in sorted(context.iterdir())}
-    size_check.check(facts, {**sizes, "bundle": tree.size(sources.bundle)}, layers=0)
+    size_check.check(facts, {**sizes, "bundle": tree.size(sources.bundle)})
     tree.copy(sources.bundle, context / "bundle")
     tree.normalize_metadata(context)
     listed = tree.write_json(staged / SBOM, sbom.document(facts, context, [*installed, *added]))

@@ -12,19 +12,13 @@ from layer.registry import lambda_limits, table
 MB = 1_000_000
 
 
-def check(facts: Manifest, sizes: Mapping[str, int], layers: int, decoders: Mapping[str, int] | None = None) -> None:
+def check(facts: Manifest, sizes: Mapping[str, int], decoders: Mapping[str, int] | None = None) -> None:
     """Raise PackageError with the size table where a package is over its shape's limit.
 
     `facts` is the bundle's manifest; `sizes` are bytes unzipped: "handler", "dependencies", "bundle", and "handler_ext"
-    where there is code of the user's own; `layers` is how many a function would have; `decoders` are what image_formats
-    added to the dependencies.
+    where there is code of the user's own; `decoders` are what image_formats added to the dependencies.
     """
     shape = lambda_limits.SHAPES[facts.target.package]
-    if shape.layers is not None and layers > shape.layers:
-        raise PackageError(
-            f"the package would be {layers} layers, and a function takes {shape.layers}: "
-            'set package = "image" in [target] of layer/models.toml'
-        )
     total = sum(sizes.values())
     if total <= shape.room:
         return
@@ -46,7 +40,7 @@ def _left(room: int) -> str:
     return f"Beside this code {room / MB:.1f} MB of models would fit."
 
 
-def refuse_beforehand(facts: Manifest, layers: int) -> None:
+def refuse_beforehand(facts: Manifest) -> None:
     """Raise PackageError if the models alone, or the code alone, are over the limit; called before the installation.
 
     The code's sizes are those that the tests measured of the engines.
@@ -55,7 +49,7 @@ def refuse_beforehand(facts: Manifest, layers: int) -> None:
     bundle = sum(file.size for file in facts.files)
     if bundle > lambda_limits.SHAPES[shape].room or lambda_limits.room(shape, engines) < 0:
         code = sum(ENGINES[engine].code_bytes for engine in engines)
-        check(facts, {"handler": 0, "dependencies": code, "bundle": bundle}, layers)
+        check(facts, {"handler": 0, "dependencies": code, "bundle": bundle})
 
 
 def size_table(facts: Manifest, sizes: Mapping[str, int], decoders: Mapping[str, int] | None = None) -> list[str]:

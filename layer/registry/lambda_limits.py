@@ -7,7 +7,6 @@ from layer.engines import ENGINES
 
 LAYER_BYTES = 262_144_000  # of function and layers together, unzipped
 IMAGE_BYTES = 10_000_000_000  # of an image, uncompressed
-LAYERS = 5  # of one function
 DIRECT_UPLOAD_BYTES = 50_000_000  # of one zip; a larger one goes by way of S3
 SNAPSTART_TMP_BYTES = 512_000_000  # of /tmp, where SnapStart is on
 
@@ -20,7 +19,6 @@ class Shape:
 
     room: int
     of: str
-    layers: int | None = None  # how many there may be, where it comes as layers
     on_base_image: bool = False  # built on AWS's image, and its bytecode compiled then
     advice: str | None = None  # what to write in models.toml where there is not enough room
 
@@ -29,7 +27,6 @@ SHAPES = {
     "layer": Shape(
         LAYER_BYTES,
         "a function and its layers together",
-        layers=LAYERS,
         advice='package = "image" in [target]: images take up to 10 GB',
     ),
     "image": Shape(IMAGE_BYTES - BASE_IMAGE_BYTES, "an image beside its base", on_base_image=True),

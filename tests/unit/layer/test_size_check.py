@@ -32,22 +32,14 @@ LARGE = facts("layer", "openvino", "fp32", 605_000_000, 9_000_000)
 def test_a_layer_takes_262_144_000_bytes_and_not_one_more() -> None:
     room = 262_144_000 - sum(SIZES.values())  # AWS: "Unzipped size must be smaller than 262144000 bytes"
 
-    size_check.check(facts("layer", "onnx", "int8", room), {**SIZES, "bundle": room}, 2)
+    size_check.check(facts("layer", "onnx", "int8", room), {**SIZES, "bundle": room})
     with pytest.raises(PackageError, match="does not fit: 262,144,001 bytes unzipped, Lambda takes 262,144,000"):
-        size_check.check(facts("layer", "onnx", "int8", room + 1), {**SIZES, "bundle": room + 1}, 2)
-
-
-def test_a_function_takes_five_layers_and_not_one_more() -> None:
-    small = facts("layer", "onnx", "int8", 9)
-
-    size_check.check(small, {**SIZES, "bundle": 9}, 5)
-    with pytest.raises(PackageError, match="would be 6 layers, and a function takes 5: set package"):
-        size_check.check(small, {**SIZES, "bundle": 9}, 6)
+        size_check.check(facts("layer", "onnx", "int8", room + 1), {**SIZES, "bundle": room + 1})
 
 
 def test_the_error_shows_every_part_and_what_would_fit() -> None:
     with pytest.raises(PackageError) as caught:
-        size_check.check(LARGE, {**SIZES, "bundle": 614_000_000}, 2)
+        size_check.check(LARGE, {**SIZES, "bundle": 614_000_000})
 
     said = str(caught.value)
     table = {tuple(line.rsplit(maxsplit=2)) for line in said.splitlines()}
@@ -65,7 +57,7 @@ def test_the_error_shows_every_part_and_what_would_fit() -> None:
 
 def test_an_image_that_is_too_large_does_not_suggest_an_image() -> None:
     with pytest.raises(PackageError) as caught:
-        size_check.check(facts("image", "torch", "fp32", 12_000_000_000), {**SIZES, "bundle": 12_000_000_000}, 0)
+        size_check.check(facts("image", "torch", "fp32", 12_000_000_000), {**SIZES, "bundle": 12_000_000_000})
 
     assert "an image beside its base" in str(caught.value)
     assert 'package = "image"' not in str(caught.value)
@@ -101,14 +93,14 @@ def test_the_page_of_sizes_is_what_its_command_writes() -> None:
 @pytest.mark.parametrize("given", [facts("layer", "torch", "fp32", 9), facts("layer", "onnx", "int8", 262_144_001)])
 def test_what_cannot_fit_is_refused_before_anything_is_installed(given: Manifest) -> None:
     with pytest.raises(PackageError, match="does not fit") as caught:
-        size_check.refuse_beforehand(given, 2)
+        size_check.refuse_beforehand(given)
 
     assert "models --fits layer" in str(caught.value)
 
 
 def test_what_may_fit_is_installed_and_measured() -> None:
-    size_check.refuse_beforehand(facts("layer", "onnx", "int8", 262_000_000), 2)
-    size_check.refuse_beforehand(facts("image", "torch", "fp32", 1_500_000_000), 2)
+    size_check.refuse_beforehand(facts("layer", "onnx", "int8", 262_000_000))
+    size_check.refuse_beforehand(facts("image", "torch", "fp32", 1_500_000_000))
 
 
 def test_what_decoders_add_is_a_line_each() -> None:
@@ -119,4 +111,4 @@ def test_what_decoders_add_is_a_line_each() -> None:
     assert "AVIF" in table[2]
     assert "HEIC" in table[3]
     with pytest.raises(PackageError, match='image_formats without "heic": 28 MB less'):
-        size_check.check(both, {**sizes, "bundle": 120_000_000}, 2, {"avif": 5_000_000, "heic": 27_000_000})
+        size_check.check(both, {**sizes, "bundle": 120_000_000}, {"avif": 5_000_000, "heic": 27_000_000})
