@@ -1,6 +1,5 @@
 """Download the needed files of a repository into a cache, pinned to one commit, and check their hashes."""
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +10,7 @@ from layer.naming import validate
 from layer.network import environment, transfer, xet
 from layer.progress import file_sha256
 from layer.sources import hub
+from layer.sources.expected import Expected
 from layer.sources.lock import LockedFile, LockedSource
 from layer.sources.resolve import Need
 
@@ -65,7 +65,7 @@ class Located:
     revision: str
     license: str | None
     folder: Path
-    expected: Mapping[str, "Expected"]
+    expected: Mapping[str, Expected]
     as_found: tuple[str, ...] = ()
     unshown: bool = False
 
@@ -95,48 +95,6 @@ class Located:
         return Fetched(
             need.repo, self.revision, need.roles, self.license, files, self.folder, self.asked, facts, self.as_found
         )
-
-
-@dataclass(frozen=True)
-class Expected:
-    """What the hub or models.lock says of a file: its `sha256`, or git's `blob_id` for a small file, or neither."""
-
-    size: int | None
-    sha256: str | None
-    blob_id: str | None = None
-
-    def is_at(self, path: Path) -> bool:
-        """Tell whether a file is there with its size. Its hash was checked before it got its name."""
-        try:
-            return self.size in (None, path.stat().st_size)
-        except FileNotFoundError:
-            return False
-
-    def difference(self, path: Path) -> str | None:
-        """Say how a file differs from the expected one; None if it does not, as far as size and hash are known."""
-        size = path.stat().st_size
-        if self.size is not None and size != self.size:
-            return f"has {size} bytes, the hub says {self.size}"
-        if self.sha256:
-            found, wanted = file_sha256(path), self.sha256
-        elif self.blob_id:
-            found, wanted = git_blob(path), self.blob_id
-        else:
-            return None
-        return None if found == wanted else f"has the hash {found}, the hub says {wanted}"
-
-    def digest(self, path: Path) -> str:
-        """Return the file's sha256: the expected one if that is known, else the file is hashed."""
-        return self.sha256 or file_sha256(path)
-
-
-def git_blob(path: Path) -> str:
-    """Return git's blob id of a file, 40 hex digits: the hub states it for small files."""
-    digest = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
-    with path.open("rb") as stream:
-        while chunk := stream.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def locate(need: Need, asked: str | None, cache: Path, pin: LockedSource | None = None) -> Located:
@@ -187,10 +145,7 @@ def _embedded(need: Need, asked: str | None, folder: Path) -> Located:
 
 def _on_hub(need: Need, asked: str | None, cache: Path, revision: str | None) -> Located:
     found = hub.repository(need.repo, revision)
-    expected = {}
-    for name in need.choose(list(found.files)):
-        stated = found.stated(name)
-        expected[name] = Expected(stated.size, stated.sha256, stated.blob_id)
+    expected = {name: found.stated(name) for name in need.choose(list(found.files))}
     folder = cache / repo_folder(need.repo) / validate.commit(found.commit)
     return Located(need, asked, found.commit, found.license, folder, expected)
 

@@ -10,19 +10,11 @@ from layer.errors import FetchError
 from layer.naming import validate
 from layer.network import environment, transfer
 from layer.network.refusals import one_line
+from layer.sources.expected import Expected
 
 MAX_WEIGHTS = 200 << 30  # bytes; ten times the largest checkpoint that open_clip names
 MAX_TEXT = 128 << 20  # a config or a tokenizer; the largest tokenizer.json of the registry has 37 MB
 WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".npz")
-
-
-@dataclass(frozen=True)
-class Stated:
-    """What the hub says of a file: bytes, and its sha256 or git's id of a small one. A mirror may leave all out."""
-
-    size: int | None
-    sha256: str | None
-    blob_id: str | None
 
 
 @dataclass(frozen=True)
@@ -33,7 +25,7 @@ class Repository:
     license: str | None
     files: Mapping[str, Mapping[str, Any]]
 
-    def stated(self, name: str) -> Stated:
+    def stated(self, name: str) -> Expected:
         """Return what the hub says of a file. Raises FetchError for what cannot be, ValueError for a bad name."""
         return _stated(self.files[name], validate.file_name(name))
 
@@ -93,14 +85,14 @@ def _repository(data: Any, where: str) -> Repository:
     return Repository(validate.commit(data["sha"]), _license(data), files)
 
 
-def _stated(sibling: Mapping[str, Any], name: str) -> Stated:
+def _stated(sibling: Mapping[str, Any], name: str) -> Expected:
     large = sibling.get("lfs") or {}
     try:
         size, digest, blob = large.get("size", sibling.get("size")), large.get("sha256"), sibling.get("blobId")
         if size is not None and (type(size) is not int or not 0 <= size <= limit(name)):
             raise ValueError(f"{validate.shown(size)} bytes: at most {limit(name)} are taken of such a file")
         sha256 = validate.sha256(digest) if digest is not None else None
-        return Stated(size, sha256, validate.commit(blob) if blob is not None and sha256 is None else None)
+        return Expected(size, sha256, validate.commit(blob) if blob is not None and sha256 is None else None)
     except (ValueError, AttributeError) as error:
         raise FetchError(f"{name}: the hub's response cannot be used ({error}). Check HF_ENDPOINT") from error
 

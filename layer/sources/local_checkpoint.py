@@ -18,7 +18,8 @@ from layer.naming import validate
 from layer.naming.repositories import no_repository
 from layer.progress import file_sha256
 from layer.sources import own_files, resolve
-from layer.sources.fetch import Expected, Located, download_url
+from layer.sources.expected import Expected
+from layer.sources.fetch import Located, download_url
 from layer.sources.own_files import is_address
 from layer.sources.prepared import damage
 from layer.sources.resolve import CONFIG_FILE, TOKENIZER_FILES, Need

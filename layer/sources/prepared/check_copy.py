@@ -13,7 +13,8 @@ from layer.findings.finding import Finding
 from layer.naming import validate
 from layer.progress import file_sha256
 from layer.sources import resolve
-from layer.sources.fetch import Expected, Located, repo_folder
+from layer.sources.expected import Expected
+from layer.sources.fetch import Located, repo_folder
 from layer.sources.hub import WEIGHTS
 from layer.sources.lock import LockedFile, LockedSource
 from layer.sources.prepared import damage, git_clone, known_hashes, revisions

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from layer.sources.fetch import Expected
+from layer.sources.expected import Expected
 
 MAX_INDEX = 32 << 20  # bytes
 _COMMIT = re.compile(r"[0-9a-f]{40}")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from layer.naming import validate
-from layer.sources.fetch import Expected, git_blob
+from layer.sources.expected import Expected, git_blob
 from layer.sources.lock import LockedFile
 from layer.sources.prepared.survey import Copy
 

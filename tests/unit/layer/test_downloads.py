@@ -10,7 +10,8 @@ import pytest
 from layer.errors import FetchError
 from layer.network import environment, transfer
 from layer.sources import fetch, hub
-from layer.sources.fetch import Expected, Located
+from layer.sources.expected import Expected
+from layer.sources.fetch import Located
 from layer.sources.resolve import Need
 from tests.hub.odd import COMMIT, PAGE, Reply, about, closing, forget, odd_hub, serving
 
@@ -103,7 +104,7 @@ def test_a_mirror_without_sizes_and_hashes_is_held_to_what_it_announces(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     with serving(monkeypatch, about(siblings=[{"rfilename": "config.json"}])):
-        assert hub.repository("acme/tiny", None).stated("config.json") == hub.Stated(None, None, None)
+        assert hub.repository("acme/tiny", None).stated("config.json") == Expected(None, None)
     digest = hashlib.sha256(b"{}").hexdigest()
     for headers in ({}, {"x-linked-etag": f'"{digest}"'}, {"etag": '"an-opaque-one"'}, {"etag": f'"{digest}"'}):
         with serving(monkeypatch, Reply(body=b"{}", headers=headers)):

@@ -6,7 +6,8 @@ import pytest
 
 from layer.errors import LockError
 from layer.sources import lock_check
-from layer.sources.fetch import Expected, Located
+from layer.sources.expected import Expected
+from layer.sources.fetch import Located
 from layer.sources.lock import Lock, LockedFile, LockedSource
 from layer.sources.lock_check import refuse_drift, refuse_unpinned
 from layer.sources.resolve import Need
