@@ -32,9 +32,14 @@ def is_owned(value: str) -> bool:
     return bool(_OWNED.fullmatch(value)) and ".." not in value and "--" not in value
 
 
+def is_commit(text: str) -> bool:
+    """Tell whether a text is a commit in full, 40 hexadecimal digits, and no branch or tag."""
+    return bool(_COMMIT.fullmatch(text))
+
+
 def commit(value: object) -> str:
     """Return a commit: 40 hexadecimal digits, in lower case."""
-    if isinstance(value, str) and _COMMIT.fullmatch(value):
+    if isinstance(value, str) and is_commit(value):
         return value
     raise ValueError(f"{shown(value)} is not a commit: one is 40 hexadecimal digits")
 

@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import quote
 
 from layer.bundle.records import BundleFile, Manifest, ModelEntry
+from layer.naming.validate import is_commit
 from layer.package import base_image
 from layer.package.digest import files
 from layer.progress import file_sha256
@@ -127,7 +128,7 @@ def _components_of(distribution: Path, purl: str) -> Iterable[Component]:
 def _model(model: ModelEntry, listed: Iterable[BundleFile]) -> Component:
     source = next((one for one in model.sources if "weights" in one.roles), None)
     repository, revision, license = (source.repo, source.revision, source.license) if source else ("", "", None)
-    known = re.fullmatch("[0-9a-f]{40}", revision) and _REPOSITORY.fullmatch(repository)
+    known = is_commit(revision) and _REPOSITORY.fullmatch(repository)
     prefix = f"models/{model.slug}/"
     return {
         **_component("machine-learning-model", model.id, f"model:{model.id}"),

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -210,7 +209,7 @@ def _unfinished(folder: Path) -> Path:
 def _remove_older(folder: Path) -> None:
     """Remove what was written of the checkpoint as it was before: each is as large as the model, and is soon made."""
     for other in [*folder.parent.iterdir()]:
-        if re.fullmatch(r"[0-9a-f]{40}", other.name) and other != folder:
+        if validate.is_commit(other.name) and other != folder:
             shutil.rmtree(_unfinished(other), ignore_errors=True)
             with suppress(OSError):
                 other.rename(_unfinished(other))  # or a removal that is interrupted would leave a part under its name

@@ -118,7 +118,7 @@ def _other_revision(folder: Path, commit: str | None, asked: str, pin: LockedSou
     """Tell why a folder does not have the revision that is asked for. With a pin, its files are compared by hashes."""
     if asked in (commit, pin.revision if pin else None):
         return None
-    if revisions.is_commit(asked):
+    if validate.is_commit(asked):
         return f"here is {commit}" if commit else None if pin else UNPROVEN
     return f"here is {commit}" if not pin and git_clone.is_at(folder, asked) is False else None
 

@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from layer.naming.validate import is_commit
 from layer.sources.expected import Expected
 
 MAX_INDEX = 32 << 20  # bytes
-_COMMIT = re.compile(r"[0-9a-f]{40}")
 _FIXED = 62  # bytes of an entry before its name, in versions 2 and 3
 
 
@@ -21,7 +21,7 @@ def commit(folder: Path) -> str | None:
             return None
         packed = re.search(rf"(?m)^([0-9a-f]{{40}}) {re.escape(name)}$", _text(git / "packed-refs"))
         head = _text(git / name) or (packed[1] if packed else "")
-    return head if _COMMIT.fullmatch(head) else None
+    return head if is_commit(head) else None
 
 
 def is_at(folder: Path, name: str) -> bool | None:

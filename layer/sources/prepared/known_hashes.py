@@ -11,6 +11,7 @@ from typing import Any
 from layer.naming import validate
 from layer.sources.expected import Expected, git_blob
 from layer.sources.lock import LockedFile
+from layer.sources.prepared import git_clone
 from layer.sources.prepared.survey import Copy
 
 CONTENTS = "openclip-cache.json"  # what `python -m layer fetch` writes beside the repositories
@@ -54,8 +55,6 @@ def of_cache(copy: Copy, revision: str) -> Notes:
 
 def of_folder(folder: Path) -> Notes:
     """Read the notes that `hf download --local-dir` leaves in a folder, or git."""
-    from layer.sources.prepared import git_clone
-
     downloads = folder / ".cache" / "huggingface"
     noted = {path.name.removesuffix(".metadata"): _metadata(path) for path in _files(downloads / "download")}
     commits = {commit for commit, _ in noted.values() if commit}
@@ -66,7 +65,7 @@ def of_folder(folder: Path) -> Notes:
     if (folder / ".git").is_dir():
         indexed = git_clone.files(folder)
         return Notes(git_clone.commit(folder), _license(folder), indexed, frozenset(indexed))
-    named = folder.name if re.fullmatch(r"[0-9a-f]{40}", folder.name) else None
+    named = folder.name if validate.is_commit(folder.name) else None
     return Notes(named, _license(folder), files)
 
 

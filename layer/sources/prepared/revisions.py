@@ -1,18 +1,12 @@
 """Choose one of a cached repository's snapshots: by models.lock, by the cache's refs, or because it is the only one."""
 
-import re
 from pathlib import Path
 
 from layer.findings.finding import Finding
+from layer.naming.validate import is_commit
 from layer.sources.lock import LockedSource
 
-_COMMIT = re.compile(r"[0-9a-f]{40}")
 MAX_REF = 1000  # bytes
-
-
-def is_commit(name: str) -> bool:
-    """Tell whether a revision is a commit, in full, and no branch or tag."""
-    return bool(_COMMIT.fullmatch(name))
 
 
 class UnresolvedError(Exception):

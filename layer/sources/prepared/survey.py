@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from layer.findings.printable import printable
+from layer.naming.validate import is_commit
 from layer.sources.prepared.places import Place
-from layer.sources.prepared.revisions import is_commit
 
 MAX_DEPTH = 6  # below the directory that was named
 MAX_DIRECTORIES = 20_000
