@@ -3,8 +3,9 @@
 import re
 from urllib.parse import unquote
 
+_HOST = r"(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co|hf-mirror\.com)/+"
 _HUB = re.compile(
-    r"(?:hf-hub:)?(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co|hf-mirror\.com)/+(?:api/)?(?:models/+)?"
+    rf"(?:hf-hub:)?{_HOST}(?:api/)?(?:models/+)?"
     r"([\w.-]+/[\w.-]+?)(?:\.git)?(?:/+(?:tree|blob|resolve|raw|commits?|revision)/([^/?#\s]+)[^\s]*|(?:[/?#][^\s]*)?)",
     re.IGNORECASE,
 )
@@ -27,6 +28,11 @@ def understood(name: str) -> tuple[str, str | None] | None:
         return None
     revision = unquote(found.group(2)) if found.group(2) else None
     return f"hf-hub:{found.group(1)}", None if revision == _DEFAULT else revision
+
+
+def is_of_hub(text: str) -> bool:
+    """Tell whether a text begins with the address of the hub or of its mirror."""
+    return re.match(_HOST, text, re.IGNORECASE) is not None
 
 
 def plain(name: str) -> str:

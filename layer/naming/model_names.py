@@ -13,13 +13,11 @@ from typing import Any
 
 from console.suggest import did_you_mean, nearest
 from layer.naming import addresses
-from layer.naming.repositories import OF_TRANSFORMERS
+from layer.naming.repositories import CHECKPOINTS, OF_TRANSFORMERS
 
-TABLE = (
-    Path(__file__).parents[1] / "registry" / "registry.json"
-)  # made by `python -m layer.registry.parameter_count` of the pinned open_clip
+# Made by `python -m layer.registry.parameter_count` of the pinned open_clip.
+TABLE = Path(__file__).parents[1] / "registry" / "registry.json"
 LISTS = "`python -m layer models --all` lists every pair"
-CHECKPOINTS = (".pt", ".pth", ".bin", ".ckpt", ".safetensors")
 _PATH = re.compile(r"(?:local-dir:|file:|/|\./|\.\./|~|[A-Za-z]:[\\/]|\\).*")
 # transformers' repositories of OpenAI's weights, which hold no open_clip_config.json.
 _OPENAI = {
@@ -125,7 +123,7 @@ def _other_form(name: str) -> str | None:
     if found := addresses.understood(name):
         revision = f' and revision = "{found[1]}"' if found[1] else ""
         return f'is a repository of the hub: write name = "{found[0]}"{revision}'
-    if re.match(r"(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/", name):
+    if addresses.is_of_hub(name):
         return "is an address of the hub, but no model's: open the model's page there, and copy its address"
     if _PATH.fullmatch(name) or name.endswith(CHECKPOINTS) or "://" in name:
         path = re.sub(r"^(local-dir:|file:(//)?)", "", name)

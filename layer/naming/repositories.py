@@ -2,9 +2,10 @@
 
 import re
 
+from layer.naming import addresses
+
 _ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?", re.ASCII)
-_HUB = re.compile(r"(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co|hf-mirror\.com)/+", re.IGNORECASE)
-_CHECKPOINTS = (".pt", ".pth", ".bin", ".safetensors", ".ckpt")
+CHECKPOINTS = (".pt", ".pth", ".bin", ".safetensors", ".ckpt")  # endings that no repository has
 # transformers' repositories of weights that open_clip has too, in repositories of its own form.
 OF_TRANSFORMERS = {
     "openai/clip-vit-base-patch32": "timm/vit_base_patch32_clip_224.openai",
@@ -35,7 +36,7 @@ def no_repository(name: str) -> str | None:
             "is a path of the machine that it was trained on: write the id of the repository on the hub, or download "
             "the repository and build it by `checkpoint`, with these files beside the config"
         )
-    if _HUB.match(name) or "://" in name or name.startswith(("hf-hub:", "local-dir:")):
+    if addresses.is_of_hub(name) or "://" in name or name.startswith(("hf-hub:", "local-dir:")):
         return "is not an id of a repository: write <org>/<name>, without a prefix or an address"
     if not _ID.fullmatch(name) or ".." in name or "--" in name or len(name) > 96:
         return "is not an id of a repository: write <org>/<name>"
@@ -48,6 +49,6 @@ def looks_like_a_path(text: str) -> bool:
         text.startswith(("/", "~", ".", "\\", "file:"))
         or "\\" in text
         or re.match(r"[A-Za-z]:($|[\\/])", text) is not None
-        or text.endswith(("/", *_CHECKPOINTS))
+        or text.endswith(("/", *CHECKPOINTS))
         or ".." in text.split("/")
     )

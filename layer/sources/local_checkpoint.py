@@ -23,14 +23,13 @@ from layer.sources.own_files import is_address
 from layer.sources.prepared import damage
 from layer.sources.resolve import CONFIG_FILE, TOKENIZER_FILES, Need
 from layer.spec import ModelSpec
-from layer.weights.checkpoint import open_tensors
+from layer.weights.checkpoint import SUFFIXES, open_tensors
 from layer.weights.tensor import Tensor
 
 WEIGHTS = "open_clip_model.safetensors"
 FORM = 2  # of what is written here: another number where the same checkpoint is written in another way
 _CUSTOM = ("text.token_embedding.", "text.transformer.resblocks.")
 _WRAPPERS = ("module", "model", "clip")  # of DistributedDataParallel, Lightning and the like
-KINDS = (".safetensors", ".bin", ".pth", ".pt")
 # open_clip's own order where a directory has several (factory._find_checkpoint_in_dir).
 PREFERRED = (WEIGHTS, "open_clip_pytorch_model.safetensors", "open_clip_pytorch_model.bin", "model.safetensors")
 
@@ -97,12 +96,12 @@ def _weights(model: ModelSpec, place: Path) -> Path:
     refuse_missing(model)
     path = Path(given)
     if path.is_dir():
-        found = sorted(one for one in path.iterdir() if one.suffix in KINDS)
+        found = sorted(one for one in path.iterdir() if one.suffix in SUFFIXES)
         chosen = [path / name for name in PREFERRED if path / name in found] or found
         if not chosen or (len(found) > 1 and chosen is found):
             names = ", ".join(one.name for one in found) or "none"
             raise CheckpointError(
-                f"{path} has to have one checkpoint ({', '.join(KINDS)}), it has {names}: name the file"
+                f"{path} has to have one checkpoint ({', '.join(SUFFIXES)}), it has {names}: name the file"
             )
         return chosen[0]
     return path

@@ -23,13 +23,11 @@ from layer.registry import meta_model
 from layer.sources import resolve
 from layer.spec import ModelSpec
 from layer.tensor_shapes.explain import Shapes, explain
-from layer.weights.checkpoint import open_tensors
+from layer.weights.checkpoint import SUFFIXES, open_tensors
 from layer.weights.tensor import Tensor
 
 if TYPE_CHECKING:
     from layer.sources.fetch import Fetched
-
-_WEIGHTS = (".safetensors", ".bin", ".pth", ".pt")
 
 
 class _ResizedError(Exception):
@@ -41,7 +39,7 @@ def refuse_unfit(model: ModelSpec, sources: "list[Fetched]") -> None:
     for source in sources:
         check_files(source.repo, source.folder, source.files)
     weights = next(source for source in sources if {"weights", "checkpoint"} & set(source.roles))
-    file = weights.folder / next(name for name in weights.files if name.endswith(_WEIGHTS))
+    file = weights.folder / next(name for name in weights.files if name.endswith(SUFFIXES))
     has_config = resolve.CONFIG_FILE in weights.files
     config = resolve.model_config(model, weights.folder / resolve.CONFIG_FILE if has_config else None)
     if has_config and (keys := ignored(weights.folder / resolve.CONFIG_FILE)):

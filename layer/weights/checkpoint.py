@@ -15,6 +15,7 @@ from layer.weights.tensor import CONVERT, Tensor
 if TYPE_CHECKING:
     import torch
 
+SUFFIXES = (".safetensors", ".bin", ".pth", ".pt")  # of the files that are read here
 MAX_HEADER = 16 << 20  # bytes of a safetensors header; a model of 2,000 tensors has 250 KB
 MAX_COPIES = 4  # tied weights are written once for each name: more than this is not a model, but a bomb
 

@@ -12,12 +12,12 @@ from pathlib import Path
 from layer.findings.printable import printable
 from layer.naming.validate import is_commit
 from layer.sources.prepared.places import Place
+from layer.weights.checkpoint import SUFFIXES
 
 MAX_DEPTH = 6  # below the directory that was named
 MAX_DIRECTORIES = 20_000
 MAX_CONFIG = 1 << 20  # bytes, of git's
 CACHE = "models--"
-_WEIGHTS = (".safetensors", ".bin", ".pt", ".pth")
 _TEXTS = re.compile(
     r"open_clip_config\.json|config\.json|tokenizer.*\.json|vocab\.(json|txt)|.*\.model|merges\.txt", re.IGNORECASE
 )
@@ -114,7 +114,7 @@ def _is_folder(entry: "os.DirEntry[str]") -> bool:
 def _copy(folder: Path, files: Sequence[str], folders: Sequence[str], root: bool) -> Copy | None:
     absolute = folder.absolute()
     name = absolute.name
-    holds_files = any(one.endswith(_WEIGHTS) or _TEXTS.fullmatch(one) for one in files)
+    holds_files = any(one.endswith(SUFFIXES) or _TEXTS.fullmatch(one) for one in files)
     if name.startswith(CACHE) and ("snapshots" in folders or not holds_files):
         return Copy(folder, True, name.removeprefix(CACHE).replace("--", "/", 1), frozenset())
     if not holds_files:
