@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from packaging.utils import canonicalize_name
+
 from layer.bundle import sandbox
 from layer.errors import PackageError
 from layer.files import text_file
@@ -101,7 +103,7 @@ def _requirements(place: Path, named: Path) -> list[Wheel]:
 def _install(
     source: Path, wheels: list[Wheel], target: Target, own: Path, present: Collection[str]
 ) -> list[dict[str, str]]:
-    twice = {_canonical(wheel.name) for wheel in wheels} & {_canonical(name) for name in present}
+    twice = {canonicalize_name(wheel.name) for wheel in wheels} & {canonicalize_name(name) for name in present}
     if twice:
         name = sorted(twice)[0]
         raise PackageError(
@@ -150,7 +152,3 @@ def _merge(own: Path, dependencies: Path, source: Path) -> None:
                 f"{source / REQUIREMENTS} brings {inside.as_posix()}, which the package has already: remove the line"
             )
     tree.copy(own, dependencies)
-
-
-def _canonical(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()

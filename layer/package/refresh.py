@@ -5,7 +5,7 @@
 at the difference before you commit it.
 """
 
-import argparse
+import itertools
 import json
 import re
 import sys
@@ -13,6 +13,10 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from packaging.utils import canonicalize_name
+
+from console.parser import Parser
+from console.run import run
 from layer.errors import BuildError, PackageError
 from layer.package import base_image, pip, pyodide_refresh, wheels
 from layer.package.runtime import REQUIREMENTS
@@ -25,28 +29,25 @@ _REQUIREMENT = re.compile(r"^([A-Za-z0-9_.-]+==[^\s#]+)|^-r (\S+)", re.MULTILINE
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status. An error is one message on stderr."""
-    parser = argparse.ArgumentParser(prog="python -m layer.package.refresh", description="Record what packages hold.")
+    return run(lambda: _command(arguments), (BuildError,))
+
+
+def _command(arguments: Sequence[str] | None) -> None:
+    parser = Parser(prog="python -m layer.package.refresh", description="Record what packages hold.")
     parser.add_argument("what", nargs="*", choices=("wheels", "base", "pyodide"), help="default: all")
     parser.add_argument("--torch-index-url", help="torch's CPU index, for the hashes of torch and torchvision")
     parser.add_argument("--python", action="append", help="one target's Python, as 3.13 (default: all)")
     options = parser.parse_args(arguments)
-    try:
-        if not options.what or "wheels" in options.what:
-            for engine in ENGINES:
-                for python in options.python or PYTHONS:
-                    for architecture in pip.MACHINE:
-                        target = Target(python, architecture)
-                        print(refresh(engine, target, options.torch_index_url), file=sys.stderr)
-        if not options.what or "base" in options.what:
-            for line in base_image.refresh(options.python or PYTHONS):
-                print(line, file=sys.stderr)
-        if not options.what or "pyodide" in options.what:
-            for line in pyodide_refresh.refresh(options.python or PYTHONS):
-                print(line, file=sys.stderr)
-    except BuildError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    pythons = options.python or PYTHONS
+    if not options.what or "wheels" in options.what:
+        for engine, python, architecture in itertools.product(ENGINES, pythons, pip.MACHINE):
+            print(refresh(engine, Target(python, architecture), options.torch_index_url), file=sys.stderr)
+    if not options.what or "base" in options.what:
+        for line in base_image.refresh(pythons):
+            print(line, file=sys.stderr)
+    if not options.what or "pyodide" in options.what:
+        for line in pyodide_refresh.refresh(pythons):
+            print(line, file=sys.stderr)
 
 
 def refresh(engine: str, target: Target, torch_index_url: str | None) -> str:
@@ -94,9 +95,9 @@ def _ask(pins: dict[str, str], target: Target, index: str | None) -> list[Wheel]
         where = ("--dry-run", "--target", str(Path(scratch) / "tree"), "--report", str(report))
         pip.install([*where, *(f"{name}=={version}" for name, version in pins.items())], target, index)
         rows = json.loads(report.read_text(encoding="utf-8"))["install"]
-    asked = {_canonical(name): name for name in pins}
+    asked = {canonicalize_name(name): name for name in pins}
     hashes = {
-        asked[_canonical(row["metadata"]["name"])]: row["download_info"]["archive_info"]["hashes"] for row in rows
+        asked[canonicalize_name(row["metadata"]["name"])]: row["download_info"]["archive_info"]["hashes"] for row in rows
     }
     return [Wheel(name, pins[name], (hashes[name]["sha256"],)) for name in pins]
 
@@ -110,10 +111,6 @@ def _kept(place: Path, pins: dict[str, str]) -> list[Wheel]:
             'pytorch.org\'s "Get started" page shows'
         )
     return kept
-
-
-def _canonical(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from packaging.utils import canonicalize_name
+
 from layer.bundle.records import BundleFile, Manifest, ModelEntry
 from layer.naming.validate import is_commit
 from layer.package import base_image
@@ -44,7 +46,7 @@ def document(facts: Manifest, trees: Path, installed: Iterable[Mapping[str, str]
     parts = [
         {**_component("application", "handler"), **ours, "components": _file_components(trees / "handler")},
         *_own(trees / "handler_ext"),
-        *(_wheel(wheel, distributions.get(_canonical(wheel["name"]))) for wheel in installed),
+        *(_wheel(wheel, distributions.get(canonicalize_name(wheel["name"]))) for wheel in installed),
         *(_model(model, facts.files) for model in facts.models),
         *_other_files(facts, trees / "bundle"),
         *([_base(facts.target.python)] if lambda_limits.SHAPES[facts.target.package].on_base_image else []),
@@ -77,7 +79,7 @@ def _file_components(root: Path) -> list[Component]:
 
 
 def _wheel(wheel: Mapping[str, str], distribution: Path | None) -> Component:
-    purl = f"pkg:pypi/{_canonical(wheel['name'])}@{quote(wheel['version'], safe='')}"
+    purl = f"pkg:pypi/{canonicalize_name(wheel['name'])}@{quote(wheel['version'], safe='')}"
     found = {
         **_component("library", wheel["name"], purl, wheel["sha256"]),
         "version": wheel["version"],
@@ -94,7 +96,7 @@ def _wheel(wheel: Mapping[str, str], distribution: Path | None) -> Component:
 def _distributions(dependencies: Path) -> dict[str, Path]:
     """Return the *.dist-info directories by the canonical names of their packages."""
     found = dependencies.glob("*.dist-info")
-    return {_canonical(path.name.removesuffix(".dist-info").rpartition("-")[0]): path for path in found}
+    return {canonicalize_name(path.name.removesuffix(".dist-info").rpartition("-")[0]): path for path in found}
 
 
 def _stated_license(metadata: Path) -> Component | None:
@@ -162,7 +164,3 @@ def _base(python: str) -> Component:
 
 def _license(name: str) -> Component:
     return {"license": {"name": str(name)}}
-
-
-def _canonical(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
