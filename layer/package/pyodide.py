@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
-from layer.files.replace import sweep
 from layer.package import bytecode, interpreters
 from layer.package.digest import tree_sha256
+from layer.package.install_cache import installing, is_complete
 from layer.progress import bar
 
 PINS = Path(__file__).with_name("pyodide_pins")
@@ -65,22 +65,15 @@ def _installed(python: str, cache: Path) -> tuple[str, Path]:
         raise UnavailableError(f"Pyodide has no release of Python {python}")
     node, npm = programs()
     place = cache / "pyodide" / f"{python}-{tree_sha256(pins)[:12]}"
-    if not _is_complete(place):
+    if not is_complete(place, "node_modules"):
         print(
             f"no python{python} on this machine: installing Pyodide, which is that Python for Node.js, to compile with "
             "it (13 MB, once) ...",
             file=sys.stderr,
         )
-        place.parent.mkdir(parents=True, exist_ok=True)
-        sweep(place.parent, ".making-")
-        with tempfile.TemporaryDirectory(prefix=".making-", dir=place.parent) as scratch:
-            made = Path(scratch) / "kept"
-            shutil.copytree(pins, made)
+        with installing(place, "node_modules", python) as made:
+            shutil.copytree(pins, made, dirs_exist_ok=True)
             install(npm, made)
-            (made / "sha256").write_text(tree_sha256(made / "node_modules"))
-            for older in place.parent.glob(f"{python}-*"):
-                shutil.rmtree(older)
-            made.rename(place)
     return node, place.resolve() / "node_modules" / "pyodide"
 
 
@@ -90,13 +83,6 @@ def programs() -> tuple[str, str]:
     if node is None or npm is None:
         raise UnavailableError("there is no Node.js with npm either, which could run Pyodide, CPython as WebAssembly")
     return node, npm
-
-
-def _is_complete(place: Path) -> bool:
-    try:
-        return (place / "sha256").read_text() == tree_sha256(place / "node_modules")
-    except FileNotFoundError:
-        return False
 
 
 def install(npm: str, folder: Path, command: str = "ci", *flags: str) -> None:

@@ -2,16 +2,13 @@
 
 import hashlib
 import json
-import shutil
 import sys
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from layer.files.replace import sweep
 from layer.package import pip, runtime, shared_objects, tree, trim, wheels
-from layer.package.digest import tree_sha256
+from layer.package.install_cache import installing, is_complete
 from layer.spec import Target
 
 
@@ -34,19 +31,12 @@ def cached(engines: Iterable[str], target: Target, index: str | None, cache: Pat
     names = sorted(engines)
     stem = "-".join((*sorted({*names, *(target.image_formats or ())}), target.python, target.architecture))
     place = cache / "runtime" / f"{stem}-{_key(names, target, index)}"
-    if not _is_complete(place):
+    if not is_complete(place, "tree"):
         print(f"installing the runtime of {stem} ...", file=sys.stderr)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        sweep(place.parent, ".making-")
-        with tempfile.TemporaryDirectory(prefix=".making-", dir=place.parent) as scratch:
-            made = Path(scratch) / "kept"
+        with installing(place, "tree", stem) as made:
             installed = runtime.install(names, target, made / "tree", index)
             (made / "trimmed.json").write_text(json.dumps(installed.trimmed, indent=1), encoding="utf-8")
             (made / "wheels.json").write_text(json.dumps(installed.wheels, indent=1), encoding="utf-8")
-            (made / "sha256").write_text(tree_sha256(made / "tree"))
-            for older in place.parent.glob(f"{stem}-*"):
-                shutil.rmtree(older)
-            made.rename(place)
     return place
 
 
@@ -57,10 +47,3 @@ def _key(engines: list[str], target: Target, index: str | None) -> str:
     for path in (trim.RULES, *(Path(str(module.__file__)) for module in (trim, shared_objects, runtime, pip))):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
-
-
-def _is_complete(place: Path) -> bool:
-    try:
-        return (place / "wheels.json").exists() and (place / "sha256").read_text() == tree_sha256(place / "tree")
-    except FileNotFoundError:
-        return False
