@@ -20,7 +20,7 @@ SMALL_BLOBS = 8_000_000  # bytes of configs and indexes together
 
 @dataclass(frozen=True)
 class Image:
-    """An image's files, its environment variables, its user, and whether it was saved with attestations."""
+    """An image's files, its environment variables, and whether it was saved with attestations."""
 
     tree: Tree
     environ: dict[str, str]
@@ -149,14 +149,14 @@ def _layered(path: Path, wanted: list[str], budget: Budget) -> Tree:
             if name not in missing or not member.isfile():
                 continue
             missing.remove(name)
-            found[name] = Layer()
+            found[name] = []
             try:
                 read_layer(content_stream(archive, counted, member), name, budget, found[name])
             except UnreadableError as error:
                 tree.problem(Finding("unreadable", error.where, error.reason))
     contents: dict[str, bytes] = {}
     tree.read = kept(contents)
-    if sum(len(found[name].changes) for name in wanted if name in found) > 4 * MAX_MEMBERS:
+    if sum(len(found[name]) for name in wanted if name in found) > 4 * MAX_MEMBERS:
         raise LimitReached("its layers are named again and again")
     for name in wanted:
         if name in found:

@@ -2,7 +2,6 @@
 
 import posixpath
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import IO, NamedTuple
 
 from layer.doctor.limits import MAX_SOURCE, MAX_TEXT, Budget, UnreadableError
@@ -25,11 +24,7 @@ class Change(NamedTuple):
     content: bytes | None = None
 
 
-@dataclass
-class Layer:
-    """What one layer changes, in its order."""
-
-    changes: list[Change] = field(default_factory=list)
+Layer = list[Change]  # what one layer changes, in its order
 
 
 def read_layer(stream: IO[bytes], where: str, budget: Budget, layer: Layer) -> None:
@@ -39,7 +34,7 @@ def read_layer(stream: IO[bytes], where: str, budget: Budget, layer: Layer) -> N
         budget.record(len(member.name) + len(member.linkname))
         path = posixpath.normpath(member.name).lstrip("/")
         if posixpath.basename(path).startswith(WHITEOUT):
-            layer.changes.append(Change(path, None))
+            layer.append(Change(path, None))
             continue
         content = None
         if member.isreg() and wanted(path, member.size):
@@ -48,14 +43,14 @@ def read_layer(stream: IO[bytes], where: str, budget: Budget, layer: Layer) -> N
         link = member.linkname if member.issym() else None
         same_as = posixpath.normpath(member.linkname).lstrip("/") if member.islnk() else ""
         other = "" if member.isreg() or member.isdir() or member.issym() or member.islnk() else SPECIAL
-        layer.changes.append(
+        layer.append(
             Change(path, Node(member.size, member.mode & 0o7777, link, member.isdir(), other), same_as, content)
         )
 
 
 def lay(tree: Tree, layer: Layer, contents: dict[str, bytes]) -> None:
     """Lay one layer over the tree: what it has replaces, what it marks with .wh. goes."""
-    for path, node, same_as, content in layer.changes:
+    for path, node, same_as, content in layer:
         tree.budget.check_time()
         folder, name = posixpath.split(path)
         if node is None:

@@ -11,7 +11,8 @@ from layer.findings.finding import Finding
 
 def of_tar(path: Path, budget: Budget) -> Tree:
     """Read a tar's tree. Where it breaks off, what came before is in the tree, and the reason among its problems."""
-    tree, layer = Tree(budget), Layer()
+    tree = Tree(budget)
+    layer: Layer = []
     with open_regular(path, str(path)) as source:
         try:
             read_layer(source, str(path), budget, layer)
