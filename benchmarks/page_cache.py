@@ -29,11 +29,6 @@ class Touched:
     touched: int
     fetched: int
 
-    @property
-    def ratio(self) -> float:
-        """How much more is fetched than is touched."""
-        return self.fetched / self.touched if self.touched else 1.0
-
 
 def touched(roots: Iterable[Path]) -> Touched:
     """Count the pages of all files below `roots` that are in the page cache, and their chunks.

@@ -163,5 +163,8 @@ def command(arguments: Sequence[str]) -> str:
 def replace_file(path: Path, content: bytes) -> None:
     """Write a file aside, and rename it over the one that was there."""
     aside = path.with_name(f".{path.name}")
-    aside.write_bytes(content)
-    aside.replace(path)
+    try:
+        aside.write_bytes(content)
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)

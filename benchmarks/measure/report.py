@@ -9,6 +9,7 @@ import matplotlib as mpl
 
 from benchmarks.measure import results
 from benchmarks.measure.account import AWS
+from benchmarks.report import replace_file
 
 mpl.use("Agg")
 
@@ -32,8 +33,8 @@ ENDS = ("p20", "median", "p95")
 def write(content: dict[str, Any], folder: Path, name: str) -> None:
     """Write the three files; each is whole or not there."""
     folder.mkdir(parents=True, exist_ok=True)
-    _replace(folder / f"{name}.json", results.encoded(content))
-    _replace(folder / f"{name}.md", markdown(content, name).encode())
+    replace_file(folder / f"{name}.json", results.encoded(content))
+    replace_file(folder / f"{name}.md", markdown(content, name).encode())
     aside = folder / f".{name}.png"
     try:
         draw(content, aside)
@@ -168,12 +169,3 @@ def _bars(axis: "plt.Axes", rows: list[dict[str, Any]], kinds: dict[str, Any], t
     axis.set_xticks(range(len(rows)), [f"{row['memory_mb']:,} MB" for row in rows])
     axis.set_xlim(-0.6, len(rows) - 0.4)
     _finish(axis, title)
-
-
-def _replace(path: Path, content: bytes) -> None:
-    aside = path.with_name(f".{path.name}")
-    try:
-        aside.write_bytes(content)
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
