@@ -96,10 +96,8 @@ def _ask(pins: dict[str, str], target: Target, index: str | None) -> list[Wheel]
         pip.install([*where, *(f"{name}=={version}" for name, version in pins.items())], target, index)
         rows = json.loads(report.read_text(encoding="utf-8"))["install"]
     asked = {canonicalize_name(name): name for name in pins}
-    hashes = {
-        asked[canonicalize_name(row["metadata"]["name"])]: row["download_info"]["archive_info"]["hashes"] for row in rows
-    }
-    return [Wheel(name, pins[name], (hashes[name]["sha256"],)) for name in pins]
+    sources = {asked[canonicalize_name(row["metadata"]["name"])]: row["download_info"] for row in rows}
+    return [Wheel(name, pins[name], (sources[name]["archive_info"]["hashes"]["sha256"],)) for name in pins]
 
 
 def _kept(place: Path, pins: dict[str, str]) -> list[Wheel]:

@@ -15,6 +15,7 @@ from PIL import Image
 from openclip_lambda import credentials, images
 from openclip_lambda.counts import counted
 from openclip_lambda.errors import ClientError, InputError, ResponseError
+from openclip_lambda.exchange import MAX_JSON_BYTES
 from openclip_lambda.responses import full_texts
 
 ImageInput = str | os.PathLike[str] | bytes | Image.Image | NDArray[np.uint8]
@@ -22,7 +23,6 @@ Item = dict[str, str]
 
 log = logging.getLogger("openclip_lambda")
 FORMS = "a path, bytes, a Pillow image, a uint8 array [H, W], [H, W, 3] or [H, W, 4], or s3://bucket/key"
-MAX_JSON_BYTES = 4_000_000  # of one request's items: Lambda takes 6 MB, and wraps the request in an event first
 ITEM = re.compile(r"input\[(\d+)\](.*)")
 
 

@@ -15,6 +15,7 @@ from openclip_lambda.errors import ResponseError, error_of
 from openclip_lambda.transport import Response, Way
 
 PAUSES = (0.5, 1.0, 2.0, 4.0)  # seconds before each further try
+MAX_JSON_BYTES = 4_000_000  # of a request's items: Lambda takes 6 MB, and wraps the request in an event first
 MAX_WAIT = 60.0  # seconds that `retry-after` may ask for
 NEVER_AGAIN = (501, 505)  # of the 5xx; others may pass, as no free concurrency, or a cold start longer than 29 s
 MANIFEST = "x-openclip-manifest"  # names the vectors of the model that answered: 64 hex digits

@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 
 from openclip_lambda.bulk import files
 from openclip_lambda.errors import InputError
+from openclip_lambda.exchange import MAX_JSON_BYTES
 from openclip_lambda.images import Scaling, prepared
 
-MAX_BYTES = 4_000_000  # of a batch as JSON: Lambda takes 6 MB, and wraps the request in an event first
 MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 LIST = "-"  # the argument that stands for names on standard input
 
@@ -84,8 +84,8 @@ class Reader:
                 return Prepared(source, digest, length, None)
             item = source.item(data, self._scaling)
             length = len(json.dumps(item))
-            if length > MAX_BYTES:
-                raise InputError(f"it has {length:,} bytes as JSON, a request carries {MAX_BYTES:,}: shorten it")
+            if length > MAX_JSON_BYTES:
+                raise InputError(f"it has {length:,} bytes as JSON, a request carries {MAX_JSON_BYTES:,}: shorten it")
         except InputError as error:
             return Prepared(source, b"", 0, None, error)
         return Prepared(source, digest, length, item)
@@ -161,14 +161,14 @@ def _plain(data: bytes) -> bytes:
 def batches(
     found: Iterable[Prepared], size: int, skip: Callable[[Source, InputError], None]
 ) -> Iterator[list[Prepared]]:
-    """Group what was read into requests of at most `size` items and MAX_BYTES; `skip` gets each one with a problem."""
+    """Group what was read into requests of at most `size` items and MAX_JSON_BYTES; `skip` gets what cannot be sent."""
     batch: list[Prepared] = []
     total = 0
     for one in found:
         if one.problem:
             skip(one.source, one.problem)
             continue
-        if batch and (len(batch) == size or total + one.length > MAX_BYTES):
+        if batch and (len(batch) == size or total + one.length > MAX_JSON_BYTES):
             yield batch
             batch, total = [], 0
         batch.append(one)

@@ -131,8 +131,8 @@ class Names:
 FORMATS: Mapping[str, type[Json | JsonLines | Csv | Npy]] = {
     ".json": Json, ".jsonl": JsonLines, ".npy": Npy, ".csv": Csv, ".parquet": JsonLines,
 }  # fmt: skip
-EMBEDDINGS = (".json", ".jsonl", ".npy", ".csv", ".parquet")
-SCORES = (".json", ".jsonl", ".csv", ".parquet")
+EMBEDDINGS = tuple(FORMATS)
+SCORES = tuple(suffix for suffix in FORMATS if suffix != ".npy")
 COLUMNS = (".csv", ".parquet")  # formats in which each label is a column beside that of the names
 NAME = "name"
 FACTS = ("sha256", "model", "manifest_sha256")  # the columns between an embedding's name and its numbers

@@ -12,7 +12,8 @@ from openclip_lambda.errors import ClientError
 from openclip_lambda.os_errors import reason
 
 DEBUG = "OPENCLIP_DEBUG"
-FAILED, INTERRUPTED, DEFECT = 1, 128 + signal.SIGINT, 70  # 70 is sysexits.h's EX_SOFTWARE
+# Exit statuses; with SOME, not all of the inputs have a result. 70 is EX_SOFTWARE of sysexits.h.
+FAILED, SOME, INTERRUPTED, DEFECT = 1, 3, 128 + signal.SIGINT, 70
 PIPE_CLOSED = 128 + 13  # SIGPIPE, which Windows does not have
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from openclip_lambda.api import Api
 from openclip_lambda.bulk.files import read_image
 from openclip_lambda.bulk.outputs import print_bytes
-from openclip_lambda.bulk.tables import to_json
+from openclip_lambda.bulk.tables import EMBEDDINGS, to_json
 from openclip_lambda.bulk.terminal import printable, say
 from openclip_lambda.cli.options import api_of, api_options
 from openclip_lambda.cli.parser import number
@@ -23,7 +23,7 @@ from openclip_lambda.search.saved import Saved
 def add_search(commands: Any) -> None:
     """Add the command's parser."""
     parser = commands.add_parser("search", parents=[api_options()], help="the nearest rows of a saved output")
-    parser.add_argument("saved", type=Path, help=f"what `embed --output` wrote: {', '.join(saved.SUFFIXES)}")
+    parser.add_argument("saved", type=Path, help=f"what `embed --output` wrote: {', '.join(EMBEDDINGS)}")
     query = parser.add_mutually_exclusive_group(required=True)
     query.add_argument("text", nargs="?", help="what to look for, in words")
     query.add_argument("--image", help="what to look for, as an image file")

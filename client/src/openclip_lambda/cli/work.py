@@ -12,6 +12,7 @@ from openclip_lambda.bulk.outputs import Files, Lines, Output, print_bytes, unhu
 from openclip_lambda.bulk.run import Run, survey
 from openclip_lambda.bulk.sending import Ask
 from openclip_lambda.bulk.terminal import say
+from openclip_lambda.cli.command import FAILED, INTERRUPTED, SOME
 from openclip_lambda.cli.options import api_of, api_options
 from openclip_lambda.cli.parser import Parser, number
 from openclip_lambda.counts import counted
@@ -19,7 +20,6 @@ from openclip_lambda.errors import ClientError, InputError
 from openclip_lambda.images import Scaling
 from openclip_lambda.responses import Results
 
-ALL, NONE, SOME, INTERRUPTED = 0, 1, 3, 130  # exit statuses: what became results
 MAX_BATCH = 4096  # an API that takes fewer says so, and gets them in parts
 MAX_JOBS = 64
 KINDS_SHOWN = 20
@@ -114,7 +114,7 @@ def _work(options: argparse.Namespace, inputs: Inputs, ask: Ask, results: Result
         return _status(run)
     except ClientError as error:
         say(f"error: {error}")
-        return SOME if run.done else NONE
+        return SOME if run.done else FAILED
     except KeyboardInterrupt:
         say("stopped")
         return INTERRUPTED
@@ -152,7 +152,7 @@ def _opened(files: Files, options: argparse.Namespace, results: Results) -> Jour
 
 
 def _status(run: Run) -> int:
-    return NONE if not run.done else SOME if run.skipped else ALL
+    return FAILED if not run.done else SOME if run.skipped else 0
 
 
 def _summary(run: Run, place: Path | None, complete: bool) -> None:

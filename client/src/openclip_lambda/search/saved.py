@@ -13,10 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openclip_lambda.bulk import parquet
+from openclip_lambda.bulk.tables import EMBEDDINGS
 from openclip_lambda.counts import counted
 from openclip_lambda.errors import ClientError
-
-SUFFIXES = (".npy", ".jsonl", ".json", ".csv", ".parquet")
 
 
 class SavedError(ClientError):
@@ -50,8 +49,8 @@ def _with_bytes(name: str) -> str:
 def load(path: Path) -> Saved:
     """Read an output by its ending; an array stays on disk. Raises SavedError with the fix."""
     suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
-        raise SavedError(f"{path} has no ending of an output: {', '.join(SUFFIXES)}")
+    if suffix not in EMBEDDINGS:
+        raise SavedError(f"{path} has no ending of an output: {', '.join(EMBEDDINGS)}")
     try:
         saved = _array(path) if suffix == ".npy" else _rows(path, _read(path, suffix))
     except OSError as error:

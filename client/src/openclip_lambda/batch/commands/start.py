@@ -20,11 +20,12 @@ from openclip_lambda.batch.commands.options import (
     priced,
     show,
 )
-from openclip_lambda.batch.commands.status import INTERRUPTED, lines, watched
+from openclip_lambda.batch.commands.status import lines, newest, watched
 from openclip_lambda.batch.machine import Execution, checked_run
 from openclip_lambda.batch.places import Directory
 from openclip_lambda.batch.progress import Progress
 from openclip_lambda.bulk.terminal import say
+from openclip_lambda.cli.command import INTERRUPTED
 from openclip_lambda.cli.parser import number
 from openclip_lambda.counts import counted
 from openclip_lambda.errors import ClientError
@@ -113,9 +114,7 @@ def _resume(options: argparse.Namespace) -> int:
             )
         return _folder(options, Path(planned.source), run)
     target = deployed_of(options)
-    latest = target.machine.newest(checked_run(options.name) if options.name else None)
-    if latest is None:
-        raise ClientError(f"there is no run {options.name or 'yet'} of {target.machine.arn}: `batch start` makes one")
+    latest = newest(options, target)
     if not latest.over:
         raise ClientError(f"run {latest.run} is on its way: `batch status --run {latest.run}` shows it")
     how, execution = target.machine.resume(latest)

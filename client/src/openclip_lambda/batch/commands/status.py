@@ -26,12 +26,12 @@ from openclip_lambda.batch.places import Directory, Place
 from openclip_lambda.batch.progress import BY_FILES, BY_NOBODY, Progress
 from openclip_lambda.batch.sample import ADDED
 from openclip_lambda.bulk.terminal import printable, say
+from openclip_lambda.cli.command import FAILED, INTERRUPTED, SOME
 from openclip_lambda.counts import counted
 from openclip_lambda.errors import ClientError
 
 POLL_SECONDS = 5.0
 ENDED_BADLY = ("FAILED", "TIMED_OUT", "ABORTED")
-INTERRUPTED, SOME = 130, 3
 
 
 def add_status(commands: Any) -> None:
@@ -51,15 +51,21 @@ def _status(options: argparse.Namespace) -> int:
         show(options, found.document(), lines(found))
         return 0
     target = deployed_of(options)
-    execution = target.machine.newest(checked_run(options.name) if options.name else None)
-    if execution is None:
-        raise ClientError(f"there is no run {options.name or 'yet'} of {target.machine.arn}: `batch start` makes one")
+    execution = newest(options, target)
     live = options.wait or (sys.stderr is not None and sys.stderr.isatty() and not options.once and not options.json)
     if live and not execution.over:
         return watched(options, target, execution)
     found = Looker(options, target)(execution)
     show(options, found.document(), lines(found))
     return exit_status(found)
+
+
+def newest(options: argparse.Namespace, target: Deployed) -> Execution:
+    """Return the latest execution of the run that the arguments name, or of any. Raises ClientError for none."""
+    found = target.machine.newest(checked_run(options.name) if options.name else None)
+    if found is None:
+        raise ClientError(f"there is no run {options.name or 'yet'} of {target.machine.arn}: `batch start` makes one")
+    return found
 
 
 class Looker:
@@ -103,7 +109,7 @@ def watched(options: argparse.Namespace, target: Deployed, execution: Execution)
 def exit_status(found: Progress) -> int:
     """Return 0 for a run that is on its way or succeeded wholly, 3 where shards failed, 1 where the run did."""
     if found.status in ENDED_BADLY:
-        return 1
+        return FAILED
     return SOME if found.shards.failed and found.status == "SUCCEEDED" else 0
 
 
