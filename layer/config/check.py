@@ -21,6 +21,7 @@ from layer.config.field_table import (
 from layer.errors import BuildError
 from layer.files.foreign import read_json
 from layer.naming.repositories import no_repository
+from layer.naming.validate import shown
 
 MAX_TOLD = 5
 SECTIONS = {"vision_cfg": VISION, "text_cfg": TEXT, "multimodal_cfg": MULTIMODAL}
@@ -76,7 +77,7 @@ def _problems(config: Any, local: bool) -> Iterator[str]:
         yield from _names(model, local)
     preprocess = config.get("preprocess_cfg")
     if preprocess is not None and not isinstance(preprocess, dict):
-        yield f"preprocess_cfg = {_short(preprocess)} is not a table"
+        yield f"preprocess_cfg = {shown(preprocess)} is not a table"
     yield from _section("preprocess_cfg", preprocess, PREPROCESS) if isinstance(preprocess, dict) else ()
 
 
@@ -88,11 +89,11 @@ def _section(name: str, table: Mapping[str, Any], fields: Mapping[str, Field]) -
             fix = f"did you mean {near[0]}?" if near else "remove it"
             yield f"{name}.{key[:80]} is not a field of open_clip: {fix}"
         elif field.treatment == REFUSED and value not in (None, False, ""):
-            yield f"{name}.{key} = {_short(value)}: {field.why}"
+            yield f"{name}.{key} = {shown(value)}: {field.why}"
         elif value is not None and not _fits(field, value):
-            yield f"{name}.{key} = {_short(value)} has to be {_KINDS[field.kind]}{_most(field)}"
+            yield f"{name}.{key} = {shown(value)} has to be {_KINDS[field.kind]}{_most(field)}"
         elif value not in (None, "") and value not in CHOICES.get(f"{name}.{key}", (value,)):
-            yield f"{name}.{key} = {_short(value)}: open_clip knows {', '.join(filter(None, CHOICES[f'{name}.{key}']))}"
+            yield f"{name}.{key} = {shown(value)}: open_clip knows {', '.join(filter(None, CHOICES[f'{name}.{key}']))}"
 
 
 def _together(config: Mapping[str, Any], model: Mapping[str, Any]) -> Iterator[str]:
@@ -114,7 +115,7 @@ def _together(config: Mapping[str, Any], model: Mapping[str, Any]) -> Iterator[s
     size, built = (config.get("preprocess_cfg") or {}).get("size"), vision.get("image_size", 224)
     if isinstance(config.get("preprocess_cfg"), dict) and size is not None and _pair(size) != _pair(built):
         yield (
-            f"preprocess_cfg.size = {_short(size)} and vision_cfg.image_size = {_short(built)} differ, and open_clip "
+            f"preprocess_cfg.size = {shown(size)} and vision_cfg.image_size = {shown(built)} differ, and open_clip "
             "takes image_size: write the size that it was trained at into both"
         )
 
@@ -137,7 +138,7 @@ def _tokenizer(text: Mapping[str, Any]) -> Iterator[str]:
         odd = [token for token in tokens if isinstance(token, str) and not _LITERAL_TOKEN.fullmatch(token)]
         if odd:
             yield (
-                f"tokenizer_kwargs.additional_special_tokens has {_short(odd[0])}, which open_clip takes for a "
+                f"tokenizer_kwargs.additional_special_tokens has {shown(odd[0])}, which open_clip takes for a "
                 "pattern: only tokens like <name> (lower case, digits, _) can be given exactly; rename it"
             )
         if len(set(tokens)) < len(tokens) or {"<start_of_text>", "<end_of_text>"} & set(map(str, tokens)):
@@ -149,7 +150,7 @@ def _names(model: Mapping[str, Any], local: bool) -> Iterator[str]:
     for key in ("hf_tokenizer_name", "hf_model_name"):
         name = model["text_cfg"].get(key)
         if isinstance(name, str) and name and not local and (why := no_repository(name)):
-            yield f"text_cfg.{key} = {_short(name)} {why}"
+            yield f"text_cfg.{key} = {shown(name)} {why}"
     timm = model["vision_cfg"].get("timm_model_name")
     if isinstance(timm, str) and timm:
         from layer.openclip import open_clip  # late: it takes seconds. By itself timm stumbles over some torchvisions
@@ -158,7 +159,7 @@ def _names(model: Mapping[str, Any], local: bool) -> Iterator[str]:
         if not re.fullmatch(r"[\w.-]+", timm) or not library.is_model(timm):
             near = difflib.get_close_matches(timm.rpartition("/")[2], library.list_models(), 1)
             fix = f"did you mean {near[0]}?" if near else "write one of timm.list_models()"
-            yield f"vision_cfg.timm_model_name = {_short(timm)} is not a model of timm {library.__version__}: {fix}"
+            yield f"vision_cfg.timm_model_name = {shown(timm)} is not a model of timm {library.__version__}: {fix}"
 
 
 _KINDS = {
@@ -206,8 +207,3 @@ def _most(field: Field) -> str:
 
 def _pair(size: Any) -> list[Any]:
     return list(size) if isinstance(size, list | tuple) else [size, size]
-
-
-def _short(value: Any) -> str:
-    printed = repr(value)
-    return printed if len(printed) <= 80 else f"{printed[:77]}..."

@@ -20,8 +20,7 @@ class _Model(Protocol):
 def checked(value: object) -> bool | None:
     """Return `value`, None for false. Raises ValueError, which says what to write, for what is neither."""
     if not isinstance(value, bool):
-        written = shown(value) if isinstance(value, str) else repr(value)[:40]
-        raise ValueError(f"is {written}: write host_blob = true or host_blob = false, without quotes")
+        raise ValueError(f"is {shown(value)}: write host_blob = true or host_blob = false, without quotes")
     return value or None
 
 

@@ -8,6 +8,5 @@ LEAST, MOST = 512, 10_240  # MB, as infra/settings.py takes them
 def checked(value: object) -> int:
     """Return `value`, in MB. Raises ValueError, which says what to write, for what no function of ours may have."""
     if type(value) is not int or not LEAST <= value <= MOST:
-        written = shown(value) if isinstance(value, str) else repr(value)[:40]
-        raise ValueError(f"is {written}: write memory = 1769, the MB of the function, from {LEAST} to {MOST}")
+        raise ValueError(f"is {shown(value)}: write memory = 1769, the MB of the function, from {LEAST} to {MOST}")
     return value
