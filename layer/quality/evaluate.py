@@ -14,7 +14,7 @@ from layer.bundle.records import ModelEntry
 from layer.errors import EvaluationError
 from layer.gate.settings import Evaluation
 from layer.naming import addresses
-from layer.quality import otherwise, reading
+from layer.quality import decoded_differently, reading
 from layer.quality.certificate import MEAN_RECALL, certify
 from layer.quality.data import Data, LeftOut
 from layer.quality.sides import Bundled
@@ -53,7 +53,7 @@ def data_of(asked: Evaluation, columns: tuple[str | None, str | None] = (None, N
     found = [reading.pairs(asked.pairs, columns, limit)] if asked.pairs else []
     found += [reading.labels(asked.labels, asked.templates, limit)] if asked.labels else []
     for one in found:
-        otherwise.note(one)
+        decoded_differently.note(one)
     return found
 
 

@@ -16,7 +16,7 @@ from layer.errors import EvaluationError
 from layer.quality import line_process
 from layer.quality.data import Data
 from layer.quality.embedding import Embedded, check_encodings, embed, of_handler, of_open_clip
-from layer.quality.kept import kept
+from layer.quality.vector_cache import cached
 from layer.sources import lock as locks
 from layer.sources.prepared.chosen import Options
 from layer.spec import ModelSpec, Spec
@@ -57,7 +57,7 @@ def by_handler(model: Bundled, data: Data) -> Embedded:
                 check_encodings(ask, model.entry.id, prompts, found.texts)
             return found
 
-    return kept(model.cache, _digest(known), compute)
+    return cached(model.cache, _digest(known), compute)
 
 
 def by_open_clip(model: Bundled, data: Data) -> Embedded:
@@ -71,7 +71,7 @@ def by_open_clip(model: Bundled, data: Data) -> Embedded:
         with _hub(model) as hub, line_process.open_clip(model.entry.name, model.entry.pretrained, hub) as ask:
             return embed(of_open_clip(ask), data)
 
-    return kept(model.cache, _digest(known), compute)
+    return cached(model.cache, _digest(known), compute)
 
 
 def _places(data: Data) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Images that the function takes otherwise than open_clip by intent are counted before anything is embedded."""
+"""Images that the function decodes differently from open_clip on purpose are counted before anything is embedded."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from layer.quality import evaluate
 from tests.unit.handler.test_image_modes import bmp
 
 
-def test_images_that_open_clip_takes_otherwise_by_intent_are_told(
+def test_images_that_are_decoded_differently_on_purpose_are_counted(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     clear, opaque = (255, 0, 0, 0), (255, 0, 0, 255)

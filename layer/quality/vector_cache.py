@@ -1,4 +1,4 @@
-"""Embeddings that were computed, kept: the same images by the same model need not be embedded again."""
+"""Keep computed embeddings in the cache: the same images are not embedded again by the same model."""
 
 import json
 import os
@@ -10,11 +10,11 @@ import numpy as np
 
 from layer.quality.embedding import Embedded
 
-MOST = 24  # files; the oldest go
+MAX_FILES = 24  # the oldest are removed
 
 
-def kept(cache: Path, digest: str, compute: Callable[[], Embedded]) -> Embedded:
-    """Return what is kept of `digest` (64 hex digits), computed now if need be."""
+def cached(cache: Path, digest: str, compute: Callable[[], Embedded]) -> Embedded:
+    """Return the embeddings that are kept under `digest` (64 hex digits), or compute and keep them."""
     folder = cache / "quality"
     path = folder / f"{digest}.npz"
     try:
@@ -36,6 +36,6 @@ def kept(cache: Path, digest: str, compute: Callable[[], Embedded]) -> Embedded:
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
-    for older in sorted(folder.glob("[0-9a-f]*.npz"), key=lambda one: one.stat().st_mtime)[:-MOST]:
+    for older in sorted(folder.glob("[0-9a-f]*.npz"), key=lambda one: one.stat().st_mtime)[:-MAX_FILES]:
         older.unlink(missing_ok=True)
     return embedded

@@ -1,4 +1,4 @@
-"""Images that the function takes otherwise than open_clip by intent (docs/api.md): their loss is not the engine's."""
+"""Count images that the function decodes differently from open_clip on purpose: that loss is not the engine's. See docs/api.md."""
 
 import sys
 import warnings
@@ -10,7 +10,7 @@ from layer.quality.data import Data
 
 
 def note(data: Data) -> None:
-    """Say how many images are transparent, or gray of 16 bits."""
+    """Print a note with the number of images that are transparent, or gray with 16 bits."""
     count = _count(data.images)
     if count:
         print(
@@ -26,12 +26,12 @@ def _count(paths: Sequence[Path]) -> int:
     found = 0
     with bar("looking at alpha channels", len(paths), unit="image") as shown, warnings.catch_warnings(action="ignore"):
         for path in paths:
-            found += _is_taken_otherwise(path)
+            found += _is_decoded_differently(path)
             shown.update(1)
     return found
 
 
-def _is_taken_otherwise(path: Path) -> bool:
+def _is_decoded_differently(path: Path) -> bool:
     from PIL import Image
 
     try:
