@@ -12,7 +12,7 @@ from console.parser import Parser, count
 from layer.cli import sources
 from layer.cli.printer import BUNDLE, CACHE, printer
 from layer.errors import EvaluationError
-from layer.gate.settings import TEMPLATE, Evaluation, templates
+from layer.gate.settings import LIMIT, TEMPLATE, Evaluation, templates
 from layer.spec import DEFAULT_SPEC, read_spec
 
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from layer.quality.data import Data
     from layer.quality.evaluate import Result
-
-LIMIT = 10_000
 
 
 def add(commands: "argparse._SubParsersAction[Parser]") -> None:

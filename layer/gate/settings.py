@@ -12,8 +12,8 @@ from layer.naming.validate import shown
 
 TABLES = ("evaluate", "gate")
 TEMPLATE = "a photo of a {}"
-_EVALUATE, _GATE = ("pairs", "labels", "template"), ("max_recall_loss", "max_accuracy_loss")
-_OF = {"max_recall_loss": "pairs", "max_accuracy_loss": "labels"}
+LIMIT = 10_000  # images of `evaluate`; a larger set is sampled
+LOSSES = {"pairs": "max_recall_loss", "labels": "max_accuracy_loss"}  # keys of [gate], by the data they are measured on
 
 
 @dataclass(frozen=True)
@@ -31,14 +31,14 @@ def read(path: Path, data: Mapping[str, Any]) -> Evaluation | None:
     """Read both tables; None where there is neither. Raises SpecError naming the key and the fix."""
     if not any(name in data for name in TABLES):
         return None
-    asked, gate = _table(path, data, "evaluate", _EVALUATE), _table(path, data, "gate", _GATE)
-    places = {key: _place(path, key, asked[key]) for key in ("pairs", "labels") if key in asked}
+    asked, gate = _table(path, data, "evaluate", (*LOSSES, "template")), _table(path, data, "gate", (*LOSSES.values(),))
+    places = {key: _place(path, key, asked[key]) for key in LOSSES if key in asked}
     if not places:
         raise SpecError(f'{path}: [gate] has nothing to measure on: add [evaluate] with pairs = "captions.csv"')
     losses = {key: _loss(path, key, value) for key, value in gate.items()}
-    for key in losses:
-        if _OF[key] not in places:
-            raise SpecError(f"{path}: {key} in [gate] is measured on {_OF[key]}: add {_OF[key]} to [evaluate]")
+    for kind, key in LOSSES.items():
+        if key in losses and kind not in places:
+            raise SpecError(f"{path}: {key} in [gate] is measured on {kind}: add {kind} to [evaluate]")
     return Evaluation(
         places.get("pairs"),
         places.get("labels"),

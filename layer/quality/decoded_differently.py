@@ -1,4 +1,4 @@
-"""Count images that the function decodes differently from open_clip on purpose: that loss is not the engine's. See docs/api.md."""
+"""Count images that the function decodes differently from open_clip on purpose (docs/api.md): no engine alters that."""
 
 import sys
 import warnings

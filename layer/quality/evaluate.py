@@ -12,7 +12,7 @@ from layer.bundle.build_cache import Built
 from layer.bundle.quality_records import Certificate
 from layer.bundle.records import ModelEntry
 from layer.errors import EvaluationError
-from layer.gate.settings import Evaluation
+from layer.gate.settings import LIMIT, LOSSES, Evaluation
 from layer.naming import addresses
 from layer.quality import decoded_differently, reading
 from layer.quality.certificate import MEAN_RECALL, certify
@@ -22,8 +22,6 @@ from layer.sources import lock as locks
 from layer.sources.prepared.chosen import Options
 from layer.spec import Spec
 
-LIMIT = 10_000  # images; a larger set is sampled
-LOSSES = {"pairs": "max_recall_loss", "labels": "max_accuracy_loss"}
 GATED = (MEAN_RECALL, "top-1 accuracy")  # one recall of a few thousand images changes by a point of itself
 
 
