@@ -1,4 +1,4 @@
-"""A request's body off a connection, of a length known beforehand or in chunks (RFC 9112), for the local server."""
+"""Read a request's body from a connection, by its content length or in chunks (RFC 9112)."""
 
 import re
 from email.message import Message
@@ -8,7 +8,7 @@ MAX_LINE = 256  # bytes of a chunk's size, with its extensions, or of a trailer'
 
 
 class BodyError(Exception):
-    """A body that cannot be read off the connection, which is then of no more use. The message is HTTP's own reason."""
+    """A body that cannot be read. Its connection cannot be used again. The message is HTTP's own reason."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)

@@ -1,4 +1,4 @@
-"""One execution environment of the local server: one invocation at a time, and an end that cuts nothing off."""
+"""The execution environment of the local server: one invocation at a time; the end waits for running requests."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -11,18 +11,18 @@ T = TypeVar("T")
 
 
 class Environment:
-    """What requests are taken into. One that was taken is answered, also where the server is told to stop meanwhile."""
+    """Counts the requests that were accepted: each is answered, even if the server is told to stop meanwhile."""
 
     def __init__(self) -> None:
         # One thread for all invocations, as in Lambda: torch keeps its worker threads between them.
         self._pool = ThreadPoolExecutor(1, "execution-environment")
         self._changed = threading.Condition()
-        self._taken = self._invoked = 0  # requests without their whole answer, and those of them that wait for it
+        self._taken = self._invoked = 0  # requests without their whole answer; those of them that call the function
         self._ended = False
 
     @contextmanager
     def taken(self) -> Iterator[bool]:
-        """Take a request while it is answered; False where the server stops, which takes no more."""
+        """Count a request until it is answered. Yields False if the server is stopping: it takes no more."""
         with self._changed:
             taken = not self._ended
             self._taken += taken
@@ -32,7 +32,7 @@ class Environment:
             self._count(taken=-int(taken))
 
     def invoke(self, function: Callable[[], T]) -> T:
-        """Call the function for a request that was taken, behind those that came before."""
+        """Call the function, after the calls of earlier requests."""
         self._count(invoked=1)
         try:
             return self._pool.submit(function).result()
@@ -40,7 +40,7 @@ class Environment:
             self._count(invoked=-1)
 
     def shutdown(self) -> None:
-        """Take no more, and wait until each that was taken has its answer, or does not read it."""
+        """Take no more requests, and wait for those that were taken; one that does not read its answer is given up."""
         with self._changed:
             self._ended = True
             while self._taken and (self._changed.wait(SEND_SECONDS) or self._invoked):

@@ -52,7 +52,7 @@ class RequestHandler(BaseHTTPRequestHandler):
     remote: "Remote | None" = None  # where the function runs elsewhere
 
     def handle_one_request(self) -> None:
-        """Serve a request; who asked may be gone before the answer is there, which is no fault of ours to print."""
+        """Serve a request. The client may close the connection before the answer: that is no error to print."""
         try:
             super().handle_one_request()
         except ConnectionError:
@@ -102,7 +102,7 @@ class RequestHandler(BaseHTTPRequestHandler):
         return lambda_handler(event, Context())
 
     def _refusal(self) -> tuple[int, str] | None:
-        """Say what an HTTP API with a key answers to a request without the right one."""
+        """Return what an HTTP API answers to a request without the right key; None for the right one."""
         from handler.http.routes import PAGES  # imported by main; here it is only looked up
 
         if not self.api_key or (self.command in ("GET", "HEAD") and self.path.partition("?")[0] in PAGES):

@@ -72,7 +72,7 @@ def _as_it_is(fn: Callable[..., Any] | None = None, recursive: bool = True, *, r
 
 @contextmanager
 def no_warnings() -> Iterator[None]:
-    """Keep open_clip from warning that the weights are random, of a model that is made for its shapes alone."""
+    """Silence open_clip's warning about random weights, for a model that is made only for its shapes."""
     logging.disable(logging.WARNING)
     try:
         yield

@@ -22,15 +22,15 @@ Item = TypeVar("Item")
 
 
 class Bar(Protocol):
-    """What counts: `update` is told how much came since the last call. `total` may be set anew."""
+    """Counts progress: `update` gets what was done since the last call. `total` may change."""
 
     total: int
 
     def update(self, count: int = 1) -> object:
-        """Count on."""
+        """Add to the count."""
 
     def note(self, text: str) -> None:
-        """Say what is under way, or how it stands, beside the numbers."""
+        """Show a text beside the numbers."""
 
 
 class _Drawn:
@@ -96,7 +96,7 @@ def bar(title: str, total: int, unit: str = "B", done: int = 0) -> Iterator[Bar]
 def each(
     items: Sequence[Item], title: str, unit: str, noted: Callable[[Item], str] = lambda item: ""
 ) -> Iterator[Item]:
-    """Yield the items under a bar that counts them; `noted` says what is told of an item while it is under way."""
+    """Yield the items under a bar that counts them; `noted` returns the text to show beside it for an item."""
     with bar(title, len(items), unit) as shown:
         for item in items:
             shown.note(noted(item))
@@ -124,15 +124,15 @@ def hash_files(root: Path, paths: Iterable[Path], title: str) -> Iterator[tuple[
 
 
 class Step(Protocol):
-    """Says what is under way. A name that was said before is no step of its own: it is done again for the latest."""
+    """Shows the current step. A name that was shown before does not count again."""
 
     def __call__(self, name: str, detail: str = "") -> None:
-        """Go on to a step; `detail` may be another each time."""
+        """Show a step; `detail` may differ each time."""
 
 
 @contextmanager
 def steps(title: str, total: int) -> Iterator[Step]:
-    """Show which of `total` steps is under way and how long all took; the clock runs on while a step takes long."""
+    """Show which of `total` steps is running, and the time since the first began; the clock goes on within a step."""
     seen: set[str] = set()
     if sys.stderr is None or not sys.stderr.isatty():
         yield _step_lines(title, total, seen)

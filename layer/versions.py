@@ -1,4 +1,4 @@
-"""Which versions of the libraries can build bundles that load offline, and why not the others."""
+"""Which versions of the libraries can build bundles that load offline, and why other versions cannot."""
 
 from collections.abc import Mapping
 from importlib import metadata

@@ -36,7 +36,7 @@ def examine(what: str, seconds: float = SECONDS) -> list[Finding]:
 
 
 def findings(what: str, seconds: float = SECONDS, name: str = "") -> Iterator[Finding]:
-    """Yield each finding as it is made; `name` is what a file of ours is called in them. Raises DoctorError."""
+    """Yield each finding as it is made; `name` is written in them for a temporary file. Raises DoctorError."""
     seen: set[Finding] = set()
     counts: Counter[str] = Counter()
     for finding in _stopped(what, Budget(seconds), name or what):
@@ -63,9 +63,7 @@ def _stopped(what: str, budget: Budget, name: str) -> Iterator[Finding]:
 def _examine(what: str, budget: Budget, name: str) -> Iterator[Finding]:
     path = Path(what)
     if what.startswith(("http://", "https://")):
-        from layer.doctor.checks.address import (
-            address_problems,  # late: of all that is examined, this alone needs urllib
-        )
+        from layer.doctor.checks.address import address_problems  # late: only this needs urllib
 
         yield from address_problems(what, os.environ.get("OPENCLIP_API_KEY"))
     elif what == STANDARD_INPUT:
@@ -112,7 +110,10 @@ def _is_tar(stream: BinaryIO, name: str, budget: Budget) -> bool:
 
 
 def _known(found: Iterator[Finding | None], name: str) -> Iterator[Finding]:
-    """Yield the findings; where there are none and nothing was recognized (None is yielded for that), say so."""
+    """Yield the findings. If there are none and nothing was recognized, yield one that says so.
+
+    `found` has None where something was recognized.
+    """
     empty = True
     for finding in found:
         empty = False

@@ -1,4 +1,4 @@
-"""Let the checks go on where one of them cannot read what it asks for."""
+"""Let the other checks go on if one of them cannot read a file."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ from layer.findings.finding import Finding
 
 
 def guarded(findings: Iterator[Finding]) -> Iterator[Finding]:
-    """Yield the findings, and one more where what they are made of cannot be read."""
+    """Yield the findings; a file that cannot be read becomes the last one."""
     try:
         yield from findings
     except UnreadableError as error:

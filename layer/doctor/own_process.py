@@ -1,4 +1,4 @@
-"""Examine in a process of its own: what a foreign file makes of it, this one reports, and goes on."""
+"""Examine in a separate process: if a foreign file makes it crash or hang, this process reports that."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""One examination in this process, which may use so much memory and no more: each finding is a line of JSON."""
+"""One examination in this process, whose memory is limited. Each finding is printed as a line of JSON."""
 
 import contextlib
 import json
@@ -14,7 +14,7 @@ MEMORY = 480_000_000  # bytes of address space
 
 
 def main(what: str, name: str, seconds: str) -> None:
-    """Examine, and write what is found as it is found; at the end a line that says so."""
+    """Examine, and print each finding as soon as it is made; the last line says that all was examined."""
     with contextlib.suppress(ValueError, OSError):  # macOS has no such limit: there the readers' own limits hold
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     try:

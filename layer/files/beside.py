@@ -1,14 +1,14 @@
-"""Paths that a file or an option names, as people write them."""
+"""Read paths that people write into a file or an option."""
 
 import os
 from pathlib import Path
 
 
 def beside(file: Path, text: str) -> Path:
-    """Return a path that a file names: relative to that file; `~` is the user's home, which no shell has put in."""
+    """Return the path `text` that `file` names: relative to that file, with `~` as the user's home."""
     return file.parent / at_home(text)
 
 
 def at_home(text: str) -> str:
-    """Return a path with the user's home for a `~` at its beginning."""
+    """Replace `~` at the beginning of a path by the user's home."""
     return os.path.expanduser(text)  # noqa: PTH111 - Path's raises where there is no such user

@@ -1,4 +1,4 @@
-"""Errors of disks: which one is full, or may not be written, and the fix. In whatever words a library says it."""
+"""Explain errors of disks: which one is full or read-only, and the fix. Libraries report them in their own words."""
 
 import errno
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 from console.os_errors import PLACE, explain
 from layer.errors import BuildError, StorageError
 
-# What a message in another library's words is taken for. Rights are left out: a message may be about anything else.
+# Words of a library's message that mean the disk. Permissions are left out: such a message may be about anything.
 _DISK_MESSAGES = re.compile(
     "|".join(re.escape(os.strerror(code)) for code in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO))
 )
@@ -19,26 +19,26 @@ FULL = 1 << 20  # bytes: with less than this free, a failure to write is put dow
 
 
 def disk_reason(text: str, folder: Path) -> str | None:
-    """Say what a failed process or library met on the disk, from its own words; None where it was something else."""
+    """Find a fault of the disk in the message of a failed process or library; None if it was something else."""
     if found := _DISK_MESSAGES.findall(text):
         return f"{found[-1]}, {space(folder)}"
     return f"the disk is full, {space(folder)}" if free(folder) < FULL else None
 
 
 def free(folder: Path) -> int:
-    """Return the bytes that are free where `folder` is, or will be."""
+    """Return the free bytes of the disk that `folder` is on, or will be."""
     there = next((path for path in (folder, *folder.absolute().parents) if path.exists()), Path("/"))
     return shutil.disk_usage(there).free
 
 
 def space(folder: Path) -> str:
-    """Say how much is free where a folder is."""
+    """Say how much is free on the disk of a folder."""
     return f"{free(folder) / 1e6:,.0f} MB are free in {folder}"
 
 
 @contextmanager
 def explained(doing: str, *folders: Path) -> Iterator[None]:
-    """Turn what goes wrong on a disk into StorageError, which names the folders that the command writes to."""
+    """Turn errors of the disk into StorageError, which names the folders that the command writes to."""
     try:
         yield
     except BuildError:

@@ -1,4 +1,4 @@
-"""Files that others wrote, before anything reads them: Git LFS pointers, and JSON that is too large or too deep."""
+"""Check files that others wrote before they are used: Git LFS pointers, and JSON that is too large or too deep."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ MARK = "\ufeff"
 
 
 def is_pointer(path: Path) -> bool:
-    """Tell whether a file is what git has in the place of a large file that Git LFS did not fetch."""
+    """Tell whether a file is only a pointer to a large file that Git LFS did not fetch."""
     with path.open("rb") as stream:
         return stream.read(len(POINTER)) == POINTER
 

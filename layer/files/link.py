@@ -1,4 +1,4 @@
-"""Put a file in a second place without copying it, where the disk can."""
+"""Give a file a second name without copying it, if the file system can."""
 
 import os
 import shutil
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def link(source: str | Path, target: str | Path) -> None:
-    """Put a file that is only read in a second place, by a hard link where the file system has them."""
+    """Give a file that is only read a second name, by a hard link; copy it if the file system has no links."""
     try:
         os.link(source, target)
     except OSError:  # another disk, a file system without links, or one that is out of them
@@ -17,7 +17,7 @@ def link(source: str | Path, target: str | Path) -> None:
 
 
 def point_to(source: Path, target: Path) -> None:
-    """Make a symbolic link, which leaves the file itself as it is, and needs it to stay; else copy it."""
+    """Make a symbolic link to a file that must stay where it is; copy the file if that is not possible."""
     try:
         target.symlink_to(source.resolve())
     except OSError:
@@ -25,10 +25,10 @@ def point_to(source: Path, target: Path) -> None:
 
 
 def link_own(cache: Path, others: Callable[[Path, Path], object]) -> Callable[[Path, Path], object]:
-    """Return how to put a file in a second place: by `link` where the builder downloaded it, else by `others`.
+    """Return a function that calls `link` for files that the builder downloaded, and `others` for all other files.
 
-    A second name would change a prepared source. The file itself decides: a folder of the cache may hold links to files
-    of a source.
+    A hard link would change a prepared source. The file is resolved first: a folder of the cache may hold links to
+    files of a source.
     """
     own = (cache / "hub").resolve()
     return lambda source, target: (link if source.resolve().is_relative_to(own) else others)(source, target)

@@ -1,4 +1,4 @@
-"""The user's own samples, `--samples`: which files count, and that each can be read, told before any long work."""
+"""The user's own samples (`--samples`): which files count. Each is read before any long work begins."""
 
 import os
 import stat
@@ -27,7 +27,7 @@ def files(folder: Path) -> list[Path]:
 
 
 def is_text(path: Path) -> bool:
-    """Tell whether a file is read as texts, a line each."""
+    """Tell whether a file is read as texts, one on each line."""
     return path.suffix.lower() == ".txt" and not path.name.startswith(".")
 
 
@@ -46,7 +46,7 @@ def check(folder: Path) -> None:
 
 
 def lines(path: Path) -> list[str]:
-    """Return the lines of a .txt that say something. Raises OSError or ValueError with the reason."""
+    """Return the lines of a .txt that are not blank. Raises OSError or ValueError with the reason."""
     return [line for line in text_file.read(path).split("\n") if line.strip()]
 
 

@@ -1,4 +1,4 @@
-"""Put a finished directory in another one's place: at every moment, the old one or the new one is there."""
+"""Replace a directory by a finished one. At every moment the old one or the new one is there."""
 
 import ctypes
 import os
@@ -16,12 +16,12 @@ _SCRATCH = "[a-z0-9_]{8}"  # as tempfile names a directory
 
 
 def place(output: Path) -> Path:
-    """Return the directory that is replaced for `output`: what a link leads to, not the link, and `.` by its name."""
+    """Return the real directory that `output` names: the target of a link, and the full path for `.` and `..`."""
     return Path(os.path.realpath(output)) if output.is_symlink() or output.name in ("", "..") else output
 
 
 def swap(staged: Path, target: Path) -> None:
-    """Move `staged` to `target`; a directory that was there is in `staged`'s place afterwards, or removed.
+    """Move `staged` to `target`. A directory that was there is at `staged` afterwards, or removed.
 
     Where the system cannot exchange two directories at once, `recover` repairs a kill between the two renames.
     """
@@ -34,7 +34,7 @@ def swap(staged: Path, target: Path) -> None:
 
 
 def recover(target: Path) -> None:
-    """Put the previous directory back if a build was killed just between taking it away and placing the new one."""
+    """Put the previous directory back if a build was killed between the two renames of `swap`."""
     old = _old(target)
     if old.exists() and not target.exists():
         old.rename(target)
@@ -43,14 +43,14 @@ def recover(target: Path) -> None:
 
 
 def sweep(folder: Path, prefix: str) -> None:
-    """Remove the scratch directories `<prefix>xxxxxxxx` that a killed process left in `folder`, which is held."""
+    """Remove the scratch directories `<prefix>xxxxxxxx` that a killed process left in `folder`; hold its lock first."""
     for path in folder.glob(f"{prefix}*"):
         if re.fullmatch(re.escape(prefix) + _SCRATCH, path.name) and path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
 
 
 def check_replaceable(target: Path, contents: frozenset[str], marker: str, what: str = "a bundle") -> None:
-    """Raise StorageError where `target` is somebody's own: not empty, and not what this command has written there."""
+    """Raise StorageError if `target` has files that this command did not write."""
     if not target.exists() and not target.is_symlink():
         return
     if not target.is_dir():
@@ -63,7 +63,7 @@ def check_replaceable(target: Path, contents: frozenset[str], marker: str, what:
 
 
 def _check_movable(target: Path) -> None:
-    """Raise StorageError for a directory that cannot have another one in its place."""
+    """Raise StorageError for a directory that cannot be replaced."""
     inside = f"name one inside of it, as in --output {target / 'bundle'}"
     if overlap.relation(target, Path.cwd()) in overlap.REPLACED:
         raise StorageError(

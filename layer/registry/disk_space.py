@@ -1,4 +1,4 @@
-"""Refuse a build at its start if the disk has less space than the build writes at least. This is not an estimate."""
+"""Refuse a build at its start if the disk has less space than the build certainly writes."""
 
 from collections.abc import Sequence
 from pathlib import Path

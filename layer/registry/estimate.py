@@ -68,7 +68,7 @@ def _counted(model: ModelSpec, configs: "tuple[Config, Config] | None") -> Confi
 def _configs(
     models: Sequence[ModelSpec], spec: Spec, cache: Path, pins: "Lock | None", sources: "Options | None"
 ) -> "dict[str, tuple[Config, Config]]":
-    """Return of each model open_clip's config, and transformers' configs by the names that they may go by."""
+    """Return open_clip's config of each model, and transformers' configs by every name that a config may use."""
     if not models:
         return {}
     from layer.sources import resolve

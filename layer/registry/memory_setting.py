@@ -102,7 +102,7 @@ def _common(warm: Mapping[str, Mapping[str, float]]) -> list[int]:
 
 
 def _beside_best(found: Mapping[str, Mapping[int, float]]) -> dict[int, float]:
-    """Return, by setting, how many times the best setting's value it has, on average over the workloads."""
+    """Return each setting's value divided by the best setting's, on average over the workloads."""
     ratios = [{mb: value / min(row.values()) for mb, value in row.items()} for row in found.values()]
     return {mb: sum(ratio[mb] for ratio in ratios) / len(ratios) for mb in ratios[0]}
 

@@ -1,4 +1,4 @@
-"""Which convolution cuts an image into patches: its windows do not overlap, so that it is a product with a matrix."""
+"""Recognize the convolution that cuts an image into patches: it can be computed as a product with a matrix."""
 
 from torch import nn
 

@@ -48,7 +48,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Picked:
-    """The list, the engine that it is for, and the names of those that would do but are not in it."""
+    """The list, the engine that it is for, and the names of other suitable models that are not in it."""
 
     choices: tuple[Choice, ...]
     engine: str
@@ -152,7 +152,7 @@ def _spread(rows: Sequence[Choice], count: int) -> list[Choice]:
 
 
 def _different(rows: Sequence[Choice]) -> list[Choice]:
-    """Keep one pair of each model: nothing tells its others apart."""
+    """Keep one pair of each model: no published figure distinguishes the others."""
     return list({one.pair.name: one for one in reversed(rows)}.values())[::-1]
 
 

@@ -61,7 +61,7 @@ def pairs(family: str = "", fits: str | None = None) -> Iterator[Pair]:
 
 
 def nothing(family: str, fits: str | None) -> str:
-    """Say that no pair is what was asked for, and what to ask instead."""
+    """Return the message for a question that no pair answers, with what to ask instead."""
     if fits and any(pairs(family)):
         return f"no pair of {family} fits a {fits}: ask without --fits"
     family = addresses.plain(family)
@@ -90,12 +90,12 @@ def weights_repository(name: str, pretrained: str | None) -> str | None:
 
 
 def text_repositories(weights: str) -> tuple[str, ...]:
-    """Return which repositories go with one of weights, as the registry has them; none for another's."""
+    """Return the text repositories of the pair with these weights; none if the registry has no such pair."""
     return next((pair.text for pair in pairs() if pair.weights == weights), ())
 
 
 def of_pair(name: str, pretrained: str | None) -> dict[str, Any] | None:
-    """Return the row of a model that has this tag; None for another pair."""
+    """Return the row of a model if the registry has this pair, else None."""
     table = _table(name)
     there = any((row["name"], row["pretrained"]) == (name, pretrained) for row in table["pairs"])
     return table["models"].get(name) if there else None
@@ -108,7 +108,7 @@ def known(name: str) -> dict[str, Any] | None:
 
 
 def _table(family: str) -> dict[str, Any]:
-    """Read the table that was made of the pinned open_clip; of another version's registry, count anew."""
+    """Read the table of the pinned open_clip. If another version is installed, count the models of its registry."""
     table: dict[str, Any] = json.loads(TABLE.read_text(encoding="utf-8"))
     if installed("open_clip_torch") == table["open_clip"]:
         return table

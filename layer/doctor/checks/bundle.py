@@ -1,4 +1,4 @@
-"""A bundle of this project, compared with its own manifest: nothing of it is loaded, which `verify` would do."""
+"""Compare a bundle of this project with its own manifest. Nothing is loaded; `verify` does that."""
 
 import hashlib
 import posixpath
@@ -26,7 +26,7 @@ def is_bundle(tree: Tree) -> bool:
 
 
 def bundle_problems(tree: Tree, root: Path) -> Iterator[Finding]:
-    """Name what is not as the manifest says: missing files first, then changed ones. Raises UnreadableError."""
+    """Name the files that differ from the manifest: missing ones first, then changed ones. Raises UnreadableError."""
     facts = listed(tree, MANIFEST)
     yield from file_problems(tree, facts, "")
     files = list(_files(facts))
@@ -66,7 +66,7 @@ def file_problems(tree: Tree, facts: Mapping[str, Any], folder: str) -> Iterator
 
 
 def _files(facts: Mapping[str, Any]) -> Iterator[BundleFile]:
-    """Read the list of files, of a manifest that may say anything: a size or hash that is none is what no file has."""
+    """Read the list of files. The manifest may be anything: an invalid size or hash becomes one that no file has."""
     for row in as_dicts(facts.get("files")):
         path, size, sha256 = row.get("path"), row.get("size"), row.get("sha256")
         if isinstance(path, str):

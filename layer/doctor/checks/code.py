@@ -92,7 +92,7 @@ def _read_module(code: Code, path: str, module: ast.Module) -> None:
 
 
 def _run(node: ast.AST) -> Iterable[ast.AST]:
-    """Return the parts of a node that run: not what stands below `if TYPE_CHECKING`."""
+    """Return the parts of a node that run: all but what is below `if TYPE_CHECKING`."""
     if isinstance(node, ast.If) and "TYPE_CHECKING" in (getattr(node.test, "id", ""), getattr(node.test, "attr", "")):
         return node.orelse
     return ast.iter_child_nodes(node)

@@ -25,13 +25,13 @@ MOST_DIGITS = 9  # of a number of threads that anybody means
 
 
 def deployed_environment(tree: Tree) -> dict[str, str]:
-    """Return what the templates of a project set of the offline flags. Raises UnreadableError."""
+    """Return the offline flags that the templates of a project set. Raises UnreadableError."""
     names = [name for name in tree.names("") if name in TEMPLATES or name.endswith(".tf")]
     return {name: value for text in map(tree.text, names) for name, value in DEPLOYED.findall(text or "")}
 
 
 def environment_problems(environ: Mapping[str, str], where: str, set_in_code: bool) -> Iterator[Finding]:
-    """Name what the environment does not do although it looks so; `set_in_code` is whether the code sets it in time."""
+    """Name settings that look right and have no effect; `set_in_code`: the code sets the offline flag in time."""
     if not set_in_code:
         yield from _offline(environ, where)
     if "TRANSFORMERS_CACHE" in environ and not {"HF_HOME", "HF_HUB_CACHE"} & set(environ):
@@ -46,7 +46,7 @@ def environment_problems(environ: Mapping[str, str], where: str, set_in_code: bo
 
 
 def too_many_threads(setting: str, threads: int, where: str) -> Iterator[Finding]:
-    """Name a setting by which more threads compute than a function can have processors."""
+    """Name a setting that starts more threads than a function can have processors."""
     if threads > MOST_THREADS:
         yield Finding("more-threads-than-processors", where, f"{setting} is {min(threads, 10**MOST_DIGITS)}")
 

@@ -102,7 +102,10 @@ def _is_unpacked_image(tree: Tree) -> bool:
 
 
 def _of_function(tree: Tree) -> Callable[[str], bool]:
-    """An image's own system holds files that are root's alone by intent: the model's and the function's are checked."""
+    """Tell which files of an image Lambda's user must be able to read: the model's and the function's.
+
+    Some files of the image's operating system are only for root, on purpose.
+    """
     places = ("var/task/", "opt/", *(f"{hub}/" for hub in caches(tree)))
     return lambda path: path.startswith(places)
 
@@ -125,7 +128,7 @@ def _is_hidden(path: str) -> bool:
 
 
 def _problems(tree: Tree, code: Code, name: str, ships: Callable[[str], bool] = lambda _: True) -> Checked:
-    """`ships` tells of a path whether Lambda's user will have to read it."""
+    """Run the checks of any tree; `ships` tells whether Lambda's user must be able to read a path."""
     found, hubs = libraries(tree), caches(tree)
     if found or hubs or code.found:
         yield None

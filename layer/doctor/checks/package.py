@@ -23,7 +23,7 @@ Libraries = dict[str, str]  # a distribution's name -> its version
 
 
 def libraries(tree: Tree) -> Libraries:
-    """Return what is installed, of the libraries that the doctor knows."""
+    """Return which of the libraries that the doctor knows are installed."""
     found = {}
     for path, _ in tree.walk():
         if path.endswith(METADATA):
@@ -39,12 +39,12 @@ def asks_hub(tree: Tree) -> bool:
 
 
 def has_packages(tree: Tree) -> bool:
-    """Tell whether anything is installed, known here or not."""
+    """Tell whether any library is installed, also one that the doctor does not know."""
     return any(path.endswith(METADATA) for path, _ in tree.walk())
 
 
 def rights_problems(nodes: Iterable[tuple[str, Node]], where: str) -> Iterator[Finding]:
-    """Name what another user than the builder may not read."""
+    """Name files that only the user who built them may read."""
     first, count = "", 0
     for path, node in nodes:
         wanted = 0o555 if node.directory else 0o444
