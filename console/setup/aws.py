@@ -17,12 +17,10 @@ RESOURCE_TYPE = "resource type"
 BOOTSTRAP = "/cdk-bootstrap/hnb659fds/version"  # of CDK's default qualifier
 
 
-def account(
-    profile: str | None, region: str | None, ask: bool = True, types: Sequence[tuple[str, str]] = ()
-) -> Iterator[Check]:
+def account(profile: str | None, region: str | None, types: Sequence[tuple[str, str]] = ()) -> Iterator[Check]:
     """Look for credentials and a region, then ask the account: who it is, Lambda's quotas, whether CDK was set up.
 
-    Of `types`, CloudFormation's of resources and each with a fix, it is asked whether the region has them.
+    `types` are pairs of a CloudFormation resource type and a fix; the region is asked whether it has each type.
     """
     from botocore.exceptions import BotoCoreError  # late: where nothing is installed, the rest is told all the same
     from botocore.session import Session
@@ -42,10 +40,7 @@ def account(
         yield missing("region", "none is set", "set AWS_REGION, as in export AWS_REGION=eu-central-1")
         return
     yield ok("region", where)
-    if ask:
-        yield from _asked(session, where, types)
-    else:
-        yield ok("credentials", found.method)
+    yield from _asked(session, where, types)
 
 
 def region_of(session: Any, given: str | None = None) -> str | None:

@@ -81,17 +81,17 @@ def _roles(build: Path) -> set[str] | None:
         return None
 
 
-def disk(folder: Path, needed: int = LEAST_BYTES) -> Check:
-    """Look at what is free where files will be written, and in the temporary directory."""
+def disk(folder: Path) -> Check:
+    """Check the free space where files will be written, and in the temporary directory."""
     import tempfile
 
     places = [folder.absolute(), Path(tempfile.gettempdir())]
     for place in places:
         there = next((path for path in (place, *place.parents) if path.exists()), Path("/"))
         free = shutil.disk_usage(there).free
-        if free < needed:
+        if free < LEAST_BYTES:
             fix = "free some, or name another place (--output and --cache, or TMPDIR)"
-            return missing("disk", f"{free / 1e6:,.0f} MB are free in {there}, {needed / 1e6:,.0f} needed", fix)
+            return missing("disk", f"{free / 1e6:,.0f} MB are free in {there}, {LEAST_BYTES / 1e6:,.0f} needed", fix)
         if not os.access(there, os.W_OK):
             return missing("disk", f"{there} may not be written", "change its owner or mode, or work in another place")
         if free < LARGE_BYTES:
