@@ -81,7 +81,7 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _check_chart(chart: Path) -> None:
-    """Raise EvaluationError where a chart cannot be written: its figures take minutes."""
+    """Raise EvaluationError if a chart cannot be written, before its figures take minutes."""
     if chart.suffix not in (".png", ".svg"):
         raise EvaluationError(f"--chart {chart}: name a file that ends in .png or .svg")
     above = next(path for path in chart.absolute().parents if os.path.lexists(path))
@@ -109,7 +109,7 @@ def _asked(options: argparse.Namespace, of_spec: Evaluation | None) -> Evaluatio
 
 
 def _note(bundle: Path) -> None:
-    """Say that what was packaged of the bundle is of another manifest now, which a deployment refuses."""
+    """Say that a package of this bundle no longer has its manifest: a deployment will refuse it."""
     if (bundle.parent / "package.json").exists():
         print(f"note: the manifest of {bundle} is another now: run `make package` before you deploy", file=sys.stderr)
 

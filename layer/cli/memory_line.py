@@ -1,4 +1,4 @@
-"""The line of `inspect` that says which memory a bundle's function gets, and from where that is known."""
+"""The line of `inspect` that says how much memory a bundle's function gets, and why."""
 
 from layer.registry.memory_setting import DEARER, NEW_ACCOUNT, Choice
 

@@ -118,7 +118,7 @@ def _pick(options: argparse.Namespace) -> None:
 
 
 def _tell_unknown(unknown: "Mapping[str, str]", some: bool) -> None:
-    """Say that the hub did not answer for some repositories: what is not listed may have the license that is asked for.
+    """Say that the hub did not answer for some repositories: their models may have the wanted license.
 
     Raises RegistryError where nothing is listed.
     """

@@ -1,4 +1,4 @@
-"""`--output` beside what the same command reads: sources, samples, checkpoints, its own cache. They must be apart."""
+"""Refuse an `--output` that overlaps what the same command reads: sources, samples, checkpoints, its own cache."""
 
 import argparse
 from collections.abc import Iterator
@@ -39,7 +39,7 @@ def check_package(options: argparse.Namespace) -> None:
 
 
 def made_by(spec: Spec, output: Path) -> Spec:
-    """Return what `fetch` reads: a `cache` of models.toml that is its output is what it makes, and no source."""
+    """Return the spec that `fetch` reads: without a `cache` of models.toml that is the output of `fetch` itself."""
     from layer.sources.prepared.places import folder_of
 
     def other(cache: str | None) -> str | None:
@@ -50,7 +50,7 @@ def made_by(spec: Spec, output: Path) -> Spec:
 
 
 def _read(spec: Spec, options: argparse.Namespace) -> Iterator[overlap.Read]:
-    """Yield what else is read. An output may lie in it: a bundle beside the pictures that it is measured on."""
+    """Yield the other places that are read. An output may be inside one, as beside the images of an evaluation."""
     from layer.sources.lock import lock_path
 
     for option in ("cache", "samples"):

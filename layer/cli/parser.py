@@ -137,8 +137,8 @@ def _fetch(options: argparse.Namespace) -> None:
     from layer.sources.portable import fetch
 
     lock, given = lock_path(options.models), sources.prepared(spec, options, options.cache, options.update)
-    how = options.update, options.xet, given, weights_repository
-    contents = fetch(spec, options.output, options.cache, lock, *how)
+    update, xet = options.update, options.xet
+    contents = fetch(spec, options.output, options.cache, lock, update, xet, given, weights_repository)
     show_fetched(options.output, contents)
 
 
@@ -175,6 +175,6 @@ def _package(options: argparse.Namespace) -> None:
     show_package = _printer(options).show_package
     from layer.package.pipeline import package
 
-    given = options.torch_index_url, options.extras, options.extensions
-    made = package(options.bundle, options.output, options.cache, *given)
+    index, extras, own = options.torch_index_url, options.extras, options.extensions
+    made = package(options.bundle, options.output, options.cache, index, extras, own)
     show_package(options.output, made)

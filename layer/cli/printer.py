@@ -1,4 +1,4 @@
-"""What the commands share: where things are by default, and which of two modules prints the results."""
+"""What the commands share: the default directories, and the choice of the module that prints the results."""
 
 import argparse
 from pathlib import Path
@@ -9,7 +9,7 @@ CACHE = Path("build/cache")
 
 
 def printer(options: argparse.Namespace) -> Any:
-    """Return what prints the results: tables for people or documents for programs, by the same functions."""
+    """Return `tables`, which prints for people, or `documents`, for programs. Both have the same functions."""
     from layer.cli import documents, tables
 
     return documents if options.json else tables

@@ -27,7 +27,7 @@ def add_option(command: argparse.ArgumentParser) -> None:
 
 
 def check_endpoint() -> None:
-    """Refuse what is not an address: huggingface_hub takes it apart while it is imported, and dies of it."""
+    """Refuse an HF_ENDPOINT that is not an address: importing huggingface_hub would fail with a traceback."""
     if "HF_ENDPOINT" in os.environ:
         from layer.network.environment import endpoint
 
@@ -35,7 +35,7 @@ def check_endpoint() -> None:
 
 
 def of(options: argparse.Namespace) -> "Options":
-    """Return what the command line says of sources."""
+    """Return the sources that the command line names."""
     from layer.sources.prepared.chosen import Options
 
     return Options(tuple(options.sources), options.models if options.models != DEFAULT_SPEC else None)
@@ -50,7 +50,7 @@ def prepared(spec: Spec, options: argparse.Namespace, cache: Path, update: bool 
 
 
 def pinned(spec: Spec, options: argparse.Namespace) -> "Lock":
-    """Return what models.lock has of each model, and of the others what the sources say. Nothing is asked or hashed."""
+    """Return each model's pins: those of models.lock, else the commits in the sources. Needs no network."""
     from layer.sources import lock
 
     pins = lock.read(lock.lock_path(options.models))
@@ -63,7 +63,7 @@ def pinned(spec: Spec, options: argparse.Namespace) -> "Lock":
 
 
 def licenses(repositories: Sequence[str], options: argparse.Namespace) -> dict[str, str]:
-    """Return the license of each repository: as the sources state it, else the hub, which is asked today."""
+    """Return the license of each repository, as the sources state it; the hub is asked for the others."""
     from layer.sources.licenses import stated
 
     here = prepared(Spec(Target(), ()), options, Path())

@@ -50,7 +50,7 @@ def show_report(title: str, report: dict[str, Any]) -> None:
 
 
 def _show_own(own: dict[str, Any], models: "Sequence[dict[str, Any]]") -> None:
-    """Print what code of the user's own has, and how far its preprocessing takes vectors from open_clip's."""
+    """Print what the user's own code has, and how much its preprocessing changes vectors."""
     routes = [f"{method} {path}" for path, methods in own["routes"].items() for method in methods]
     print(f"code of your own ({own['sha256'][:12]}): {', '.join([*routes, *own['hooks']])}")
     for model in models if own["own_preprocessing"] else ():

@@ -51,7 +51,7 @@ def check_config(config: Any, where: str, error: type[BuildError], local: bool =
 
 
 def ignored(path: Path) -> list[str]:
-    """Name what stands in a config beside model_cfg and preprocess_cfg, where open_clip reads nothing else."""
+    """Name the keys of a config that are neither model_cfg nor preprocess_cfg: open_clip does not read them."""
     return [str(key)[:80] for key in read_json(path, BuildError) if key not in ("model_cfg", "preprocess_cfg")]
 
 
@@ -146,7 +146,7 @@ def _tokenizer(text: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _names(model: Mapping[str, Any], local: bool) -> Iterator[str]:
-    """Repositories by their ids. In a local config what is a place has been replaced already where it is there."""
+    """Name values that are no id of a repository, or no model of timm. A local config may name paths instead of ids."""
     for key in ("hf_tokenizer_name", "hf_model_name"):
         name = model["text_cfg"].get(key)
         if isinstance(name, str) and name and not local and (why := no_repository(name)):

@@ -1,4 +1,4 @@
-"""A repository's tokenizer and configs, before transformers reads them: no pointers, no bombs, no code of their own."""
+"""Check a repository's tokenizer and configs before transformers reads them: no pointers, bombs or code."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +22,7 @@ def check_files(repo: str, folder: Path, names: Sequence[str]) -> None:
 
 
 def _refuse_code(repo: str, config: dict[str, Any]) -> None:
-    """A class that transformers has itself is taken from there; one that only `auto_map` names would be code."""
+    """Raise CheckpointError if transformers lacks the tokenizer's class and would run the repository's code."""
     auto_map = config.get("auto_map")
     if not auto_map or (isinstance(auto_map, dict) and "AutoTokenizer" not in auto_map):
         return

@@ -201,12 +201,12 @@ def _write(folder: Path, weights: Path, config: dict[str, Any], files: dict[str,
 
 
 def _unfinished(folder: Path) -> Path:
-    """Return the path of a folder that is not complete, yet or any more."""
+    """Return the name that a folder has while it is written, or removed."""
     return folder.with_name(f"{folder.name}.making")
 
 
 def _remove_older(folder: Path) -> None:
-    """Remove what was written of the checkpoint as it was before: each is as large as the model, and is soon made."""
+    """Remove the files that were made of earlier versions of a checkpoint: each is as large as the model."""
     for other in [*folder.parent.iterdir()]:
         if validate.is_commit(other.name) and other != folder:
             shutil.rmtree(_unfinished(other), ignore_errors=True)

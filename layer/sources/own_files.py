@@ -22,7 +22,7 @@ def is_address(checkpoint: str) -> bool:
 
 
 def read(model: ModelSpec) -> list[Path]:
-    """Return the files on this machine that a build of a model reads, as far as they are there; none of a hub's."""
+    """Return the existing local files that a build of a model reads."""
     if not model.checkpoint:
         return []
     weights, folder = _weights(Path(model.checkpoint)) if not is_address(model.checkpoint) else ([], None)
@@ -50,7 +50,7 @@ def config_file(model: ModelSpec, folder: Path) -> Path:
 
 
 def place(directory: Path, name: str) -> Path:
-    """Return the directory of a config's tokenizer: one that it names, or its own. It may not lead out of that."""
+    """Return the directory of a config's tokenizer: a subdirectory that it names, else the config's own directory."""
     if not looks_like_a_path(name) and "/" not in name:
         return directory / name if (directory / name).is_dir() else directory
     named = (directory / name).resolve()

@@ -238,7 +238,7 @@ def model_config(model: ModelSpec, config_file: Path | None) -> dict[str, Any]:
 
 
 def _weights_names(file: str) -> tuple[str, ...]:
-    """Return the names that open_clip tries, in its order: the safetensors file of the same name, then the file."""
+    """Return the file names that open_clip tries, in its order: the safetensors one first."""
     if not file or file == DEFAULT_WEIGHTS[1]:
         return DEFAULT_WEIGHTS
     stem, extension = posixpath.splitext(file)

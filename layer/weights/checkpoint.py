@@ -21,7 +21,7 @@ MAX_COPIES = 4  # tied weights are written once for each name: more than this is
 
 
 def open_tensors(path: Path) -> Mapping[str, Tensor]:
-    """Return a checkpoint's tensors by name, its training wrapping (`state_dict` beside the optimizer's) taken off.
+    """Return a checkpoint's tensors by name, without what training saved beside them (the optimizer's state).
 
     Raises CheckpointError naming the file, and what to do with one that cannot be read without running code.
     """

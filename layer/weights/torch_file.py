@@ -1,4 +1,4 @@
-"""What torch.save and torch.jit.save write, read without torch.load: the pickle as records, the numbers as bytes."""
+"""Read files of torch.save and torch.jit.save without torch.load: the pickle as records, the numbers as bytes."""
 
 import math
 import re
@@ -89,7 +89,7 @@ def legacy(path: Path) -> Mapping[str, Tensor]:
 
 
 class _Bounded:
-    """A file that gives at most so many bytes, so that no pickle can make more objects than memory has."""
+    """A stream of at most `budget` bytes, so that no pickle can make more objects than fit into memory."""
 
     def __init__(self, stream: Any, budget: int) -> None:
         self.stream, self.budget = stream, budget
@@ -111,7 +111,7 @@ def _text(opened: zipfile.ZipFile, name: str) -> str:
 
 
 def _stored_at(path: Path, opened: zipfile.ZipFile, prefix: str) -> Places:
-    """Find the bytes of each block. torch never compresses them: a compressed one is refused where it is used."""
+    """Find the bytes of each block. torch does not compress blocks: a compressed one is refused when it is used."""
     places: Places = {}
     with path.open("rb") as stream:
         for entry in opened.infolist():
@@ -123,7 +123,7 @@ def _stored_at(path: Path, opened: zipfile.ZipFile, prefix: str) -> Places:
 
 
 def _state(content: Any) -> dict[str, Record]:
-    """Take the state_dict out of what was saved around it."""
+    """Return the state_dict of what was saved, which may be inside another dictionary."""
     if isinstance(content, Inert):
         raise CheckpointError(
             f"holds a whole object ({content.name}), which cannot be loaded without running code: save "

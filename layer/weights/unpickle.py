@@ -48,7 +48,7 @@ class Record:
 
 @dataclass
 class Inert:
-    """Stands for an object of a class that is not known here; holds its state, does nothing."""
+    """Stands for an object of an unknown class: it keeps the state and does nothing."""
 
     name: str
     state: Any = None
@@ -56,7 +56,7 @@ class Inert:
 
 
 class Source(Protocol):
-    """What a pickle is read from, to the byte: what follows it in the file must stay unread."""
+    """The stream that a pickle is read from. Nothing behind the pickle may be read."""
 
     def read(self, size: int, /) -> bytes:
         """Return at most `size` bytes."""

@@ -12,7 +12,7 @@ from layer.spec import Spec
 
 @dataclass(frozen=True)
 class Options:
-    """What a command line says of sources: the values of --from, and the path given by --models, if any."""
+    """The sources that a command line names: the values of --from, and the path given by --models, if any."""
 
     given: tuple[str, ...] = ()
     spec: Path | None = None
@@ -58,7 +58,7 @@ def named_by_environment(update: bool, others: bool) -> Iterator[tuple[str, Path
 
 
 def _of_environment(update: bool, others: bool) -> list[places.Place]:
-    """Return the environment's caches; open_clip puts what it does not pass cache_dir to into the user's own one."""
+    """Return the environment's caches. open_clip downloads some files into the user's own one, even with cache_dir."""
     offline = environment.offline() is not None
     return places.of_environment(default=offline or others) if offline or not update else []
 

@@ -1,4 +1,4 @@
-"""The hashes that a source itself has of its files: in the names of blobs, in listings, in the notes of a download."""
+"""Read the hashes that a source has of its files: in names of blobs, in listings, in the notes of a download."""
 
 import hashlib
 import json

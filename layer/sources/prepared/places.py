@@ -80,7 +80,7 @@ def of_environment(default: bool, environ: Mapping[str, str] = os.environ) -> li
 
 
 def _may_be_there(path: Path) -> bool:
-    """Tell whether a cache is there, or may be: what this user may not read, the search names if a model is missing."""
+    """Tell whether a cache is there. One without permission counts: the search names it if a model is missing."""
     try:
         return _is_directory(path)
     except PermissionError:
