@@ -61,7 +61,7 @@ def _command(arguments: Sequence[str] | None) -> None:
 
 
 def measure(images: int, turns: int, latency: float) -> dict[str, Any]:
-    """Let the engine, the same with decoding, the worker, and the worker with a slow source take turns.
+    """Measure in turns: the engine, the engine with decoding, the worker, and the worker with a slow source.
 
     `latency` is in seconds.
     """
@@ -127,7 +127,7 @@ def _timed(images: int, do: Callable[[], object]) -> Turn:
 
 
 def _report(turns: Sequence[Turn], engine: Sequence[Turn]) -> dict[str, float]:
-    """Take the middle of the turns; ratios are of neighbors in time, since a slow minute of the machine is both's."""
+    """Return the medians of the turns. A ratio is of two neighbors in time: a slow minute of the machine slows both."""
     report = {name: statistics.median(getattr(turn, name) for turn in turns) for name in Turn._fields}
     pairs = list(zip(engine, turns, strict=True))
     report["rate_of_engine"] = statistics.median(turn.rate / alone.rate for alone, turn in pairs)

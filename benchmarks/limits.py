@@ -19,7 +19,7 @@ JOIN = ["sh", "-c", 'for place in $BENCH_CGROUPS; do echo $$ > "$place/cgroup.pr
 
 @dataclass(frozen=True)
 class Limits:
-    """How a child is held: `command` goes before its own, `environ` into its environment, `told` into the report."""
+    """How a child is limited: a prefix for its command, its environment, and `told`, a sentence for the report."""
 
     command: list[str]
     environ: dict[str, str]
@@ -42,7 +42,7 @@ def own_groups(text: str) -> dict[str, str]:
 
 @contextmanager
 def limited(memory: int) -> Iterator[Limits]:
-    """Hold a child to what a setting in MB gives; the cgroups are removed afterwards."""
+    """Limit a child to what a memory setting in MB gives; the cgroups are removed afterwards."""
     with ExitStack() as undo:
         try:
             places = _groups(memory, undo)

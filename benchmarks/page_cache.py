@@ -14,7 +14,7 @@ CHUNK = 512 * 1024
 
 
 def drop() -> bool:
-    """Forget every file that was read, as a machine that never ran the function would; only root may, or False."""
+    """Empty the page cache, as on a machine that never ran the function. Only root may; returns False otherwise."""
     if os.geteuid() != 0:
         return False
     os.sync()
@@ -52,7 +52,7 @@ def _resident(roots: Iterable[Path]) -> Iterator[int]:
 
 
 def _pages(path: Path) -> list[int]:
-    """Return the numbers of a file's pages that are in the page cache, which asking brings none into."""
+    """Return the numbers of a file's pages that are in the page cache. Asking does not read any page."""
     libc = ctypes.CDLL(None, use_errno=True)
     with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_COPY) as mapped:
         held = (ctypes.c_ubyte * -(-len(mapped) // mmap.PAGESIZE))()

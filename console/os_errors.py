@@ -1,4 +1,4 @@
-"""What the system refuses, in words: where, why, and what to do."""
+"""Explain errors of the operating system: where, why, and what to do."""
 
 import errno
 import os
@@ -65,7 +65,7 @@ def explain(error: OSError) -> str:
 
 
 def _first(error: shutil.Error) -> OSError:
-    """Return what the first of many files met: shutil tells of all that it could not copy, in one message."""
+    """Return the first reason of a shutil.Error, which lists every file that could not be copied."""
     try:
         target, said = error.args[0][0][1:]
         code = int(_CODE.match(said)[1])  # type: ignore[index]  # None is told as all else is
@@ -81,7 +81,7 @@ def reason(error: OSError) -> str:
 
 
 def place(error: OSError) -> str | None:
-    """Return the path of the error; of a write or a read, which has none, that of the file at hand."""
+    """Return the path of the error. An error of a read or a write has none: then it is that of the open file."""
     if error.filename is not None:
         names = (error.filename, error.filename2)
         return " -> ".join(_shown(name) for name in names if name is not None)

@@ -32,7 +32,7 @@ class Parser(argparse.ArgumentParser):
         super().error(message + hint)
 
     def _meant(self, word: str) -> str:
-        """Return the hint at an unknown option: the nearest one, or that it is one of a command and stood before it."""
+        """Return a hint for an unknown option: the nearest one, or that it belongs behind a command that has it."""
         commands = sorted(_commands_with(self, word))
         if not commands:
             return did_you_mean(word, _options(self))
@@ -62,7 +62,7 @@ def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
 
 
 def _commands_with(parser: argparse.ArgumentParser, word: str) -> Iterator[str]:
-    """Yield the commands that have an option which the parser itself has not."""
+    """Yield the commands that have an option that the parser itself does not have."""
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             yield from (name for name, inner in action.choices.items() if word in inner._option_string_actions)

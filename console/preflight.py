@@ -26,19 +26,19 @@ def check(needs: "tuple[str, ...]") -> None:
 
 
 def starts_command() -> bool:
-    """Tell whether a package is imported because `python -m` is about to run it, and not by a program."""
+    """Tell whether a package is imported by `python -m`, and not by another program."""
     return sys.argv[:1] == ["-m"]  # so documented for sys.argv
 
 
 def check_builder() -> None:
-    """Check what the module needs that `python -m` is about to run; called while `layer` is imported."""
+    """Check the needs of the module that `python -m` will run; called while `layer` is imported."""
     given = getattr(sys, "orig_argv", [])
     module = given[given.index("-m") + 1] if "-m" in given[:-1] else "layer"
     check(LIGHT if module in LIGHT_MODULES else BUILDER)
 
 
 def python_problem(makes_environment: bool = False) -> "str | None":
-    """Say that this Python is too old, and what to do; one that is to make the .venv cannot take it instead."""
+    """Say that this Python is too old, and what to do. A Python that has to make the .venv cannot use the .venv."""
     if sys.version_info[:2] >= MIN_PYTHON:
         return None
     fix = None if makes_environment else _environment_fix()
@@ -48,7 +48,7 @@ def python_problem(makes_environment: bool = False) -> "str | None":
 
 
 def _environment_fix() -> "str | None":
-    """Say to take the environment that `make` made, where it is there and is not the one that runs."""
+    """Say to use the environment that `make` made, if it exists and is not the running one."""
     environment = os.path.join(ROOT, ".venv")  # noqa: PTH118
     made = os.path.exists(os.path.join(environment, ".workstation"))  # noqa: PTH110, PTH118
     if not made or os.path.realpath(sys.prefix) == os.path.realpath(environment):
@@ -65,7 +65,7 @@ def _another() -> str:
 
 
 def _runs(name: str) -> bool:
-    """Tell whether the interpreter is there and starts; a version manager has names that lead to none."""
+    """Tell whether the interpreter exists and starts: a name of a version manager may lead to none."""
     import subprocess
 
     found = shutil.which(name)

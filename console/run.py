@@ -49,7 +49,7 @@ def run(command: Callable[[], int | None], told: tuple[type[Exception], ...] = (
 
 
 def run_step(command: Callable[[], int | None]) -> int:
-    """Run what another command starts as a process of its own: every error is the last line of stderr, status 1.
+    """Run a command that another one starts as a process: every error is the last line of stderr, with status 1.
 
     The command that started it says what to do, so nothing is a defect here.
     """
@@ -66,7 +66,7 @@ def run_step(command: Callable[[], int | None]) -> int:
 
 
 class _StepError(Exception):
-    """What stopped a step, with the name of its class."""
+    """The reason why a step ended, with the name of the error's class."""
 
 
 def _fail_unforeseen(error: Exception) -> int:

@@ -1,4 +1,4 @@
-"""The AWS account that is measured on: who, where, how much room; and whether it is AWS at all."""
+"""The AWS account that is measured on: its identity, region and free concurrency, and whether it is real AWS."""
 
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -37,13 +37,13 @@ class Account(NamedTuple):
 
     @property
     def environ(self) -> dict[str, str]:
-        """The variables that turn another program to the same account and region."""
+        """The environment variables that give another program the same account and region."""
         profile = {"AWS_PROFILE": self.profile} if self.profile else {}
         return {**profile, "AWS_REGION": self.region, "AWS_DEFAULT_REGION": self.region}
 
 
 def find(profile: str | None, region: str | None) -> Account:
-    """Ask the account what costs nothing. Raises MeasureError without a region, and botocore's own errors."""
+    """Read the account, by requests that cost nothing. Raises MeasureError without a region, and botocore's errors."""
     try:
         session = Session(profile=profile)
         where = region_of(session, region)
@@ -59,6 +59,6 @@ def find(profile: str | None, region: str | None) -> Account:
 
 
 def _platform(account: Account) -> str:
-    """Tell by the addresses: figures of anything else are never those of AWS."""
+    """Tell whether all addresses are AWS's own: other figures must not be published as those of AWS."""
     hosts = [urlsplit(account.client(service).meta.endpoint_url).hostname or "" for service in ASKED]
     return AWS if all(host.endswith(HOSTS) for host in hosts) else EMULATOR

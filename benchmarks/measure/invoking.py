@@ -104,7 +104,7 @@ class Function:
         return found, time.monotonic() - started
 
     def _count(self, found: dict[str, float], waited: float) -> None:
-        """Add what it cost; where Lambda did not say, what it can have cost at most: the milliseconds waited for it."""
+        """Add the cost of an invocation; without Lambda's report, the most that it can be, by the time waited."""
         gb, billed = self.memory_mb / 1024, found.get("billedDurationMs", waited)
         dollars = prices.request() + billed / 1000 * gb * prices.gb_second(self._architecture)
         if "restoreDurationMs" in found:

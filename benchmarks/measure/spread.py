@@ -19,7 +19,7 @@ class Spread(NamedTuple):
 
 
 def spread(values: Iterable[float | None]) -> Spread | None:
-    """Summarise the values that there are; None where there is none. Percentiles lie between neighbors, linearly."""
+    """Summarise the values; None if there are none. Percentiles are interpolated linearly."""
     found = sorted(value for value in values if value is not None)
     if not found:
         return None

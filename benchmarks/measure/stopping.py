@@ -12,18 +12,18 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Stopping:
-    """The first signal raises KeyboardInterrupt; each later one, and every one while `held`, is only told."""
+    """The first signal raises KeyboardInterrupt. Later signals, and signals while `held`, only print a line."""
 
     def __init__(self) -> None:
         self.held = False
         self.stopped = False
 
     def hold(self) -> None:
-        """Raise no more: what follows must run to its end."""
+        """Stop raising: what follows must run to its end."""
         self.held = True
 
     def release(self) -> None:
-        """Raise for a signal that came meanwhile, and again for the next one."""
+        """Raise for a signal that came meanwhile; the next one raises again."""
         self.held = False
         if self.stopped:
             raise KeyboardInterrupt
@@ -38,7 +38,7 @@ class Stopping:
             self.release()
 
     def handle(self, number: int, frame: FrameType | None) -> None:
-        """Be the handler of the signals."""
+        """Handle a signal."""
         first, self.stopped = not self.stopped, True
         if self.held or not first:
             words = f"{signal.Signals(number).name}: stopping; what was deployed is destroyed before the end\n"
@@ -61,7 +61,7 @@ class Stopping:
 
 @contextlib.contextmanager
 def stopping() -> Iterator[Stopping]:
-    """Handle the signals as Stopping does, and as before in the end."""
+    """Install Stopping as the signals' handler, and the previous handlers at the end."""
     state = Stopping()
     heard = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]  # as `nohup` has it
     before: dict[signal.Signals, Any] = {number: signal.signal(number, state.handle) for number in heard}

@@ -1,4 +1,4 @@
-"""What every contender of the comparison can do, and what it is given to start from.
+"""The interface of every contender, and what it loads from.
 
 It imports nothing that a cold start would pay: `dataclasses` brings `inspect`.
 """
@@ -29,12 +29,12 @@ class Start(NamedTuple):
 
     @classmethod
     def read(cls, given: Mapping[str, Any]) -> "Start":
-        """Take what `as_json` gave."""
+        """Return the object that `as_json` wrote."""
         paths = {"peers": Path(given["peers"]), "hub": Path(given["hub"])}
         return cls(**{**given, **paths, "bundles": {name: Path(path) for name, path in given["bundles"].items()}})
 
     def as_json(self) -> dict[str, Any]:
-        """Return what `read` takes."""
+        """Return the object for JSON, in the form that `read` takes."""
         paths = {"peers": str(self.peers), "hub": str(self.hub)}
         return {**self._asdict(), **paths, "bundles": {name: str(path) for name, path in self.bundles.items()}}
 

@@ -1,4 +1,4 @@
-"""A contender's process as its parent holds it: asked a line at a time; one that dies or hangs tells why."""
+"""A contender's process, seen from its parent: one line per question; if it dies or hangs, the reason is reported."""
 
 import json
 import os
@@ -31,7 +31,7 @@ class Process:
         self.first = self._answer()
 
     def ask(self, asked: Mapping[str, Any]) -> dict[str, Any]:
-        """Have it do something; returns its answer. Raises ContenderError where there is none."""
+        """Send a line; returns the answer. Raises ContenderError if there is none."""
         assert self._running.stdin is not None  # noqa: S101
         try:
             self._running.stdin.write(json.dumps(asked) + "\n")

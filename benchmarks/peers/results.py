@@ -73,7 +73,7 @@ def lead(results: Sequence[Result], measure: str, workload: str) -> tuple[float,
 
 
 def lead_in(results: Sequence[Result], values: dict[str, float]) -> tuple[float, str] | None:
-    """Return the same of one number of each, by name: a cold start, or a peak; NaN is one that was not measured."""
+    """Return the same for one number of each contender: a cold start, or a peak; NaN if it was not measured."""
     measured = [one for one in results if not math.isnan(values[one.name])]
     return _lead(measured, values, {one.name for one in measured if one.counts()})
 

@@ -83,7 +83,7 @@ class Turns:
 
     @contextmanager
     def _told(self, name: str) -> Iterator[None]:
-        """Keep the reason of a contender that dies within, and go on."""
+        """If a contender dies in this block, record the reason and go on."""
         try:
             yield
         except ContenderError as error:
@@ -162,7 +162,7 @@ class Turns:
         return own > SLOW * plain
 
     def _command(self, entry: Entry, cpus: int, stops: bool) -> tuple[str, dict[str, Any]]:
-        """Return the interpreter, and what the process is given."""
+        """Return the interpreter, and the process's input."""
         allowed = sorted(os.sched_getaffinity(0))[: cpus or 2]
         inputs = self._start.peers / "inputs"
         given = {

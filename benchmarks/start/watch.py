@@ -1,4 +1,4 @@
-"""Note when a start is in which step, from outside: imports and functions of the handler are wrapped, not changed.
+"""Record when a start is in which step, from outside: the handler's imports and functions are wrapped, not changed.
 
 Nothing is imported here that the handler would have to wait for, or that would save it an import.
 """
@@ -47,7 +47,7 @@ class Watch:
         return run
 
     def note(self, step: str | None, first: float) -> None:
-        """Keep that this thread was in a step from `first` until now."""
+        """Record that this thread was in a step from `first` until now."""
         self.spans.append(Span(threading.get_ident(), step, first, time.monotonic()))
 
     def install(self) -> None:
@@ -115,7 +115,7 @@ class Watch:
 
 
 class _Waited:
-    """A lock, of which is noted how long a thread waited for it."""
+    """A lock that records how long each thread waited for it."""
 
     def __init__(self, lock: Any, watch: Watch) -> None:
         self._lock, self._enter = lock, watch.timed(None, lock.__enter__)

@@ -1,1 +1,1 @@
-"""What this machine and the AWS account have to have, told before anything long begins."""
+"""Check this machine and the AWS account before any long work begins."""

@@ -1,4 +1,4 @@
-"""One thing that was looked at, and what to do where it is not as it has to be."""
+"""The result of one check, and what to do if it failed."""
 
 from typing import NamedTuple
 
@@ -15,15 +15,15 @@ class Check(NamedTuple):
 
 
 def ok(name: str, found: str) -> Check:
-    """Return a check of something that is as it has to be."""
+    """Return a check that succeeded."""
     return Check(name, OK, found)
 
 
 def missing(name: str, found: str, fix: str) -> Check:
-    """Return a check of something that is not there."""
+    """Return a check that failed."""
     return Check(name, MISSING, found, fix)
 
 
 def unknown(name: str, found: str, fix: str = "") -> Check:
-    """Return a check that could not be made: nothing is refused for it."""
+    """Return a check that could not be made: no command is refused because of it."""
     return Check(name, UNKNOWN, found, fix)

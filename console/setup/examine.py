@@ -1,4 +1,4 @@
-"""Look at everything at once, within seconds: what is slow to answer is told as that."""
+"""Make all checks at once, within seconds: one without an answer in time is reported as that."""
 
 import threading
 import time
@@ -74,5 +74,5 @@ def examine(asked: Asked) -> list[Check]:
 
 
 def stops(checks: "Iterable[Check]", purpose: str) -> list[Check]:
-    """Return the checks that keep a purpose from being reached."""
+    """Return the failed checks that a purpose depends on."""
     return [check for check in checks if check.state == MISSING and check.name in NEEDED[purpose]]

@@ -1,1 +1,1 @@
-"""A whole bucket or folder: what it costs, its runs on AWS or on this machine, and what became of them."""
+"""A whole bucket or folder: what it costs, its runs on AWS or on this machine, and their results."""

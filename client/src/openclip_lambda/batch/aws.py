@@ -1,4 +1,4 @@
-"""AWS, by boto3: the clients, where a deployment has its parts, and what a refusal means."""
+"""AWS by boto3: the clients, the parts of a deployment, and the messages for its errors."""
 
 import os
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ BUSY = ("Throttling", "ThrottlingException", "TooManyRequestsException", "SlowDo
 
 
 class Deployment(NamedTuple):
-    """Where a deployment has its batch: `source` is `bucket/prefix`; it and `worker` are empty where not known.
+    """The parts of a deployment's batch: `source` is `bucket/prefix`; it and `worker` are empty if not known.
 
     `image_formats` are those that its package decodes besides what every package does.
     """
@@ -38,7 +38,7 @@ class Deployment(NamedTuple):
 
 
 class Aws:
-    """Makes clients of one region and profile, or of those of the environment."""
+    """Makes clients for a region and a profile, or for those of the environment."""
 
     def __init__(self, region: str | None = None, profile: str | None = None) -> None:
         try:
@@ -58,11 +58,11 @@ class Aws:
 
     @property
     def region(self) -> str:
-        """The region that clients are of; empty where none is given."""
+        """The region of the clients; empty if none is given."""
         return self._session.region_name or ""
 
     def client(self, service: str, seconds: int = 60) -> Any:
-        """Return the client of a service that answers within `seconds`, a longer wait being no failure to try again.
+        """Return the client of a service. A request that may take over a minute (`seconds`) is not sent a second time.
 
         Raises ClientError where credentials or the region are missing.
         """
@@ -80,7 +80,7 @@ class Aws:
         return {item["OutputKey"]: item["OutputValue"] for item in found.get("Outputs", ())}
 
     def deployment(self, stack: str) -> Deployment:
-        """Return where a stack has its batch. Raises ClientError where it is not there, or has none."""
+        """Return the parts of a stack's batch. Raises ClientError if there is no such stack, or it has no batch."""
         outputs = self.outputs(stack)
         if OUTPUT_MACHINE not in outputs or OUTPUT_BUCKET not in outputs:
             raise ClientError(

@@ -85,7 +85,7 @@ class Run:
                 pool.stop()
 
     def _with_keys(self, batch: list[Prepared], reader: Reader) -> Batch:
-        """Number equal contents, and read again what was taken for known and is not."""
+        """Number equal contents, and read an item again if its result turned out not to be known."""
         if self._journal is None:
             return [(one, b"") for one in batch]
         keyed: Batch = []
@@ -140,7 +140,7 @@ class Run:
             self._output.append(rows, self.total)
 
     def _facts(self, one: Prepared, result: Result) -> dict[str, Any]:
-        """Return what a row says besides: only those of embeddings are read again, by `search`."""
+        """Return the other fields of a row. Only rows of embeddings have them: `search` reads these again."""
         if isinstance(result, InputError) or "embedding" not in result:
             return {}
         sha256 = one.digest.hex() if one.source.path is not None else None

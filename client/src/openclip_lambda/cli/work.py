@@ -132,7 +132,7 @@ def _work(options: argparse.Namespace, inputs: Inputs, ask: Ask, results: Result
 
 
 def _opened(files: Files, options: argparse.Namespace, results: Results) -> Journal:
-    """Open the output's files and its journal; what that has has to come from the model that answers now."""
+    """Open the output's files and its journal, whose results must be of the model that answers now."""
     asked = {name: getattr(options, name, None) for name in ("model", "label", "template", "max_side", "upright")}
     files.open()
     try:
@@ -156,7 +156,7 @@ def _status(run: Run) -> int:
 
 
 def _summary(run: Run, place: Path | None, complete: bool) -> None:
-    """Count, and say why where not everything became a result."""
+    """Print the counts, and the reason if not every input has a result."""
     if complete and not run.skipped and not place:
         return  # the rows on standard output say it all
     left = "" if complete else f", {max(0, run.total - run.done - run.skipped):,} not sent"

@@ -1,4 +1,4 @@
-"""Arguments that several of the commands have, and what they name."""
+"""Arguments that several commands share, and the objects that they name."""
 
 import argparse
 from pathlib import Path
@@ -20,7 +20,7 @@ EMPTY = "the source is empty: name a folder, or s3://bucket/prefix"
 
 
 def common() -> Parser:
-    """Return the arguments that all have."""
+    """Return the arguments that all commands have."""
     parser = Parser(add_help=False)
     parser.add_argument("--region", help="of AWS; default: that of the environment")
     parser.add_argument("--profile", help="of ~/.aws; default: that of the environment")
@@ -101,7 +101,7 @@ def place_of(options: argparse.Namespace) -> Place:
 
 
 def work_of(options: argparse.Namespace, images: int, objects: int, worker: tuple[int, str] | None) -> costs.Work:
-    """Return what the arguments say of a run's work. `worker` is the deployed one's memory and architecture."""
+    """Return a run's work by the arguments. `worker` is the memory and architecture of the deployed worker."""
     if options.milliseconds:
         dimensions, milliseconds, usual = options.dimensions or 512, options.milliseconds, measured.ONE_PROCESSOR
     else:

@@ -69,20 +69,20 @@ def newest(options: argparse.Namespace, target: Deployed) -> Execution:
 
 
 class Looker:
-    """Looks at executions, and says what they have cost."""
+    """Reads the progress of an execution, with its cost so far."""
 
     def __init__(self, options: argparse.Namespace, target: Deployed) -> None:
         self._target, self._prices = target, prices_of(options)
         self._work = functools.partial(work_of, options, worker=worker_of(target.connection, target.deployment))
 
     def __call__(self, execution: Execution) -> Progress:
-        """Look once."""
+        """Return the progress now."""
         found = progress.of_execution(self._target.machine, execution, self._target.place)
         return progress.with_dollars(found, self._work(found.images, found.images), self._prices)
 
 
 def watched(options: argparse.Namespace, target: Deployed, execution: Execution) -> int:
-    """Show a bar until the run is over, then what became of it. Ctrl-C stops the looking, not the run."""
+    """Show a bar until the run is over, then its outcome. Ctrl-C ends the bar, not the run."""
     look, seen = Looker(options, target), -1
     try:
         with tqdm(unit="image", disable=True if options.json else None) as bar:
@@ -107,14 +107,14 @@ def watched(options: argparse.Namespace, target: Deployed, execution: Execution)
 
 
 def exit_status(found: Progress) -> int:
-    """Return 0 for a run that is on its way or succeeded wholly, 3 where shards failed, 1 where the run did."""
+    """Return 1 if the run failed, 3 if only shards failed, else 0."""
     if found.status in ENDED_BADLY:
         return FAILED
     return SOME if found.shards.failed and found.status == "SUCCEEDED" else 0
 
 
 def lines(found: Progress) -> list[str]:
-    """Return what people read of it."""
+    """Return the lines to print for people."""
     told = [f"run {found.run}: {found.status}, the source is being listed"]
     if found.counted_by != BY_NOBODY:
         failed = f", {found.shards.failed:,} failed" if found.shards.failed else ""
