@@ -85,7 +85,7 @@ def _run(options: argparse.Namespace) -> None:
     if options.all or options.family or options.fits or options.licenses:
         pairs = list(table.pairs(options.family or "", options.fits))
         if not pairs:
-            raise RegistryError(table.nothing(options.family or "", options.fits))
+            raise RegistryError(table.no_pair(options.family or "", options.fits))
         stated = sources.licenses(table.repositories(pairs), options) if options.licenses else None
         show.show_registry(pairs, stated, options.wide)
     else:

@@ -60,7 +60,7 @@ def pairs(family: str = "", fits: str | None = None) -> Iterator[Pair]:
             yield pair
 
 
-def nothing(family: str, fits: str | None) -> str:
+def no_pair(family: str, fits: str | None) -> str:
     """Return the message for a question that no pair answers, with what to ask instead."""
     if fits and any(pairs(family)):
         return f"no pair of {family} fits a {fits}: ask without --fits"
