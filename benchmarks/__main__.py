@@ -4,7 +4,6 @@ Writes docs/benchmarks.* and docs/peers.*
 """
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from benchmarks import page_cache, samples
 from benchmarks.child_environ import child_environ
 from benchmarks.errors import BenchmarkError
 from benchmarks.models import MODELS, ROOT, Model, bundles
+from benchmarks.options import check_output
 from benchmarks.peak import image_operations, matrix_peak
 from benchmarks.peers import run as peers
 from benchmarks.report import Contender, Report, command, write
@@ -55,7 +55,7 @@ def _command(arguments: Sequence[str] | None) -> None:
     parser.add_argument("--no-engines", action="store_true", help="leave out docs/benchmarks.*: the peers alone")
     peers.add_arguments(parser)
     options = parser.parse_args(arguments)
-    _refuse_early(options)
+    check_output(options.output)
     engines = [engine for engine in ENGINES if not options.engine or "-".join(engine) in options.engine]
     models = [model for model in MODELS if not options.model or model.name in options.model]
     # The plain recipe loads from the torch bundle's cache, and the peers' files are made from it.
@@ -82,12 +82,6 @@ def _measure_engines(
     work = {model.name: image_operations(model.name) for model in models}
     now = datetime.now(UTC).isoformat(timespec="seconds")
     write(Report(now, command(sys.argv[1:]), options.runs, contenders, work, matrix_peak()), options.output)
-
-
-def _refuse_early(options: Namespace) -> None:
-    """Raise BenchmarkError for a place that cannot be written, before hours of work."""
-    if not options.output.is_dir() or not os.access(options.output, os.W_OK):
-        raise BenchmarkError(f"{options.output} is not a directory that can be written: give another --output")
 
 
 def measure(

@@ -18,6 +18,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from benchmarks.errors import BenchmarkError
+from benchmarks.options import check_bundle
 from console.parser import Parser, count
 from console.run import run
 
@@ -51,8 +52,7 @@ def _command(arguments: Sequence[str] | None) -> None:
     parser.add_argument("--latency", type=float, default=100, help="milliseconds of a download (default: %(default)s)")
     parser.add_argument("--cpus", type=count, default=1, help="processors and threads (default: %(default)s)")
     options = parser.parse_args(arguments)
-    if not (options.bundle / "manifest.json").exists():
-        raise BenchmarkError(f"{options.bundle} has no manifest.json: name the directory of a bundle")
+    check_bundle(options.bundle)
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.cpus])
     os.environ |= {"OPENCLIP_BUNDLE_DIR": str(options.bundle.resolve()), "OPENCLIP_THREADS": str(options.cpus)}

@@ -18,6 +18,7 @@ from typing import Any
 from PIL import Image
 
 from benchmarks.errors import BenchmarkError
+from benchmarks.options import check_bundle
 from console.parser import Parser, count
 from console.run import run
 
@@ -43,8 +44,7 @@ def _command(arguments: Sequence[str] | None) -> None:
     parser.add_argument("--threads", type=count, default=2, help="of the worker (default: %(default)s)")
     parser.add_argument("--kind", choices=KINDS, action="append", help="may be repeated (default: all)")
     options = parser.parse_args(arguments)
-    if not (options.bundle / "manifest.json").exists():
-        raise BenchmarkError(f"{options.bundle} has no manifest.json: name the directory of a bundle")
+    check_bundle(options.bundle)
     kinds = options.kind or list(KINDS)
     with tempfile.TemporaryDirectory(prefix="openclip-memory-") as folder:
         files = draw(Path(folder) / "photos", kinds, options.images)

@@ -5,7 +5,6 @@ Writes docs/start.md and docs/start.png, which `make bench` does not; it builds 
 """
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from benchmarks import event, page_cache, samples
 from benchmarks.child_environ import child_environ
 from benchmarks.errors import BenchmarkError
 from benchmarks.models import ROOT
+from benchmarks.options import check_output
 from benchmarks.start.page import Bar, Start, write
 from console.parser import Parser, count
 from console.run import run
@@ -41,8 +41,7 @@ def _command(arguments: Sequence[str] | None) -> None:
     parser.add_argument("--output", type=Path, default=Path("docs"), help="default: %(default)s")
     parser.add_argument("--runs", type=count, default=5, help="starts of each (default: %(default)s)")
     options = parser.parse_args(arguments)
-    if not options.output.is_dir() or not os.access(options.output, os.W_OK):
-        raise BenchmarkError(f"{options.output} is not a directory that can be written: give another --output")
+    check_output(options.output)
     facts = {bundle.resolve(): _facts(bundle) for bundle in options.bundles}
     models = [model["name"] for model in facts.values()]
     if unknown := [name for name in options.model or () if name not in models]:
