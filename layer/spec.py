@@ -11,7 +11,7 @@ from console.suggest import did_you_mean
 from layer.engines import ENGINES, fastest
 from layer.errors import SpecError
 from layer.files import toml_file
-from layer.files.beside import beside
+from layer.files.user_paths import path_in
 from layer.gate import settings as gate
 from layer.naming import addresses, host_blob, image_formats, memory, model_names, validate
 
@@ -122,11 +122,11 @@ def _beside(path: Path, directory: str | None) -> str | None:
     """Return a directory that models.toml names, relative to the file; it may begin with `<org>/<name>=`."""
     if directory is None:
         return None
-    whole = beside(path, directory)
+    whole = path_in(path, directory)
     if "=" not in directory or whole.is_dir():
         return str(whole)
     repo, _, place = directory.partition("=")
-    return f"{repo}={beside(path, place)}"
+    return f"{repo}={path_in(path, place)}"
 
 
 def _model(path: Path, number: int, table: Mapping[str, Any], target: Target) -> ModelSpec:
@@ -187,7 +187,7 @@ def _own(path: Path, where: str, fields: dict[str, str]) -> ModelSpec:
     for key in ("checkpoint", "config"):
         value = fields.get(key, "")
         if value and "://" not in value and (key == "checkpoint" or value.endswith(".json")):
-            fields[key] = str(beside(path, value))
+            fields[key] = str(path_in(path, value))
     if (pair := fields.get("config", "")) and not pair.endswith(".json"):
         _check_pair(path, where, pair)
     if not fields["checkpoint"].startswith("https://") and "://" in fields["checkpoint"]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from layer.errors import ProjectError
 from layer.files import overlap, toml_file
-from layer.files.beside import at_home
+from layer.files.user_paths import at_home
 
 CHECKOUT = Path(__file__).parents[2]
 TEMPLATE = CHECKOUT / "examples" / "project"

@@ -7,7 +7,7 @@ from typing import Any
 
 from console.suggest import did_you_mean
 from layer.errors import SpecError
-from layer.files.beside import beside
+from layer.files.user_paths import path_in
 from layer.naming.validate import shown
 
 TABLES = ("evaluate", "gate")
@@ -72,7 +72,7 @@ def _table(path: Path, data: Mapping[str, Any], name: str, known: tuple[str, ...
 def _place(path: Path, key: str, value: object) -> Path:
     if not isinstance(value, str) or not value or not value.isprintable():
         raise SpecError(f"{path}: {key} = {shown(value)} in [evaluate]: write a path, relative to this file")
-    return beside(path, value)
+    return path_in(path, value)
 
 
 def _loss(path: Path, key: str, value: object) -> float:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from layer.errors import EvaluationError
 from layer.files import text_file
-from layer.files.beside import beside
+from layer.files.user_paths import path_in
 from layer.quality.data import Data, LeftOut, joined
 
 IMAGE_COLUMNS = ("image", "filepath", "file_name", "filename", "image_path", "path", "file", "image_name")
@@ -110,7 +110,7 @@ def _table(place: Path, columns: tuple[str | None, str | None]) -> tuple[list[tu
         elif not (row[image].strip() and row[caption].strip()):
             left_out.append(LeftOut(f"{place.name} line {number}", "has no image or no caption"))
         else:
-            found.append((beside(place, row[image].strip()), row[caption].strip()))
+            found.append((path_in(place, row[image].strip()), row[caption].strip()))
     return found, left_out
 
 

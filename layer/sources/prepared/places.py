@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from layer.errors import SourceError
-from layer.files.beside import at_home
+from layer.files.user_paths import at_home
 from layer.naming import addresses, validate
 
 

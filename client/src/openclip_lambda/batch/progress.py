@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from openclip_lambda.batch import costs, results
-from openclip_lambda.batch.machine import Execution, Machine
 from openclip_lambda.batch.places import Place
 from openclip_lambda.batch.prices import Prices
+from openclip_lambda.batch.state_machine import Execution, Machine
 from openclip_lambda.errors import ClientError
 
 BY_MAP_RUN, BY_FILES, BY_NOBODY = "map run", "Parquet files", "nothing yet"

@@ -9,8 +9,8 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 from openclip_lambda.batch import aws, results
-from openclip_lambda.batch.machine import Machine
 from openclip_lambda.batch.places import Bucket
+from openclip_lambda.batch.state_machine import Machine
 from openclip_lambda.cli import main as cli
 
 from tests.unit.client.batch.conftest import MODEL, OUTPUT, REGION, SOURCE, STACK, Account, Run

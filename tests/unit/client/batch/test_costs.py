@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from moto import mock_aws
-from openclip_lambda.batch import costs, machine, measured, prices, sample
+from openclip_lambda.batch import costs, measured, prices, sample, state_machine
 from openclip_lambda.batch.commands.options import LARGEST_SHARD
 from openclip_lambda.cli import main as cli
 
@@ -108,8 +108,8 @@ def test_the_client_and_the_deployment_agree_on_what_a_run_is() -> None:
     assert set(sample.ENDINGS) == set(rows.endings(())) == set(planner.ENDINGS)
     assert sample.ADDED == planner.ADDED
     assert set(sample.endings(sample.ADDED)) == set(rows.endings(sample.ADDED))
-    assert machine.RUN.pattern == planner.RUN.pattern
-    assert machine.RESERVED == planner.RESERVED
+    assert state_machine.RUN.pattern == planner.RUN.pattern
+    assert state_machine.RESERVED == planner.RESERVED
     assert planner._checked({"run": "a", "shard_size": LARGEST_SHARD})[1] == LARGEST_SHARD
     with pytest.raises(ValueError, match="shard_size"):
         planner._checked({"run": "a", "shard_size": LARGEST_SHARD + 1})

@@ -10,8 +10,8 @@ import pytest
 from botocore.stub import Stubber
 from openclip_lambda.batch import progress
 from openclip_lambda.batch.commands import status
-from openclip_lambda.batch.machine import Machine
 from openclip_lambda.batch.places import Bucket
+from openclip_lambda.batch.state_machine import Machine
 
 from tests.unit.client.batch.conftest import OUTPUT, REGION, Account
 

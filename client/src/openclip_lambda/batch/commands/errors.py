@@ -5,8 +5,8 @@ from typing import Any
 
 from openclip_lambda.batch import results
 from openclip_lambda.batch.commands.options import common, deployed, place_of, show
-from openclip_lambda.batch.machine import RESERVED
 from openclip_lambda.batch.places import Place
+from openclip_lambda.batch.state_machine import RESERVED
 from openclip_lambda.bulk.terminal import printable
 from openclip_lambda.cli.parser import number
 from openclip_lambda.counts import counted

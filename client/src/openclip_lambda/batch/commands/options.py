@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 from openclip_lambda.batch import aws, costs, measured, prices
 from openclip_lambda.batch.aws import Aws, Deployment
-from openclip_lambda.batch.machine import Machine
 from openclip_lambda.batch.places import Bucket, Directory, Place
+from openclip_lambda.batch.state_machine import Machine
 from openclip_lambda.bulk.outputs import print_bytes
 from openclip_lambda.bulk.tables import to_json
 from openclip_lambda.cli.parser import Parser, number

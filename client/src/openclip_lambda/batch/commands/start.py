@@ -21,9 +21,9 @@ from openclip_lambda.batch.commands.options import (
     show,
 )
 from openclip_lambda.batch.commands.status import lines, newest, watched
-from openclip_lambda.batch.machine import Execution, checked_run
 from openclip_lambda.batch.places import Directory
 from openclip_lambda.batch.progress import Progress
+from openclip_lambda.batch.state_machine import Execution, checked_run
 from openclip_lambda.bulk.terminal import say
 from openclip_lambda.cli.command import INTERRUPTED
 from openclip_lambda.cli.parser import number

@@ -21,10 +21,10 @@ from openclip_lambda.batch.commands.options import (
     work_of,
     worker_of,
 )
-from openclip_lambda.batch.machine import Execution, checked_run
 from openclip_lambda.batch.places import Directory, Place
 from openclip_lambda.batch.progress import BY_FILES, BY_NOBODY, Progress
 from openclip_lambda.batch.sample import ADDED
+from openclip_lambda.batch.state_machine import Execution, checked_run
 from openclip_lambda.bulk.terminal import printable, say
 from openclip_lambda.cli.command import FAILED, INTERRUPTED, SOME
 from openclip_lambda.counts import counted

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 
-def beside(file: Path, text: str) -> Path:
+def path_in(file: Path, text: str) -> Path:
     """Return the path `text` that `file` names: relative to that file, with `~` as the user's home."""
     return file.parent / at_home(text)
 
