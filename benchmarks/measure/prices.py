@@ -28,7 +28,7 @@ def request() -> float:
     return LIST.lambda_requests_million / 1e6 + LIST.traces_million / 1e6 + 3e-6 * LIST.logs_gb
 
 
-def per_million(billed_ms: float, memory_mb: int, architecture: str, items: int = 1) -> float:
+def per_million(billed_ms: float, memory_mb: int, architecture: str, items: int) -> float:
     """Return dollars for a million items, of which a request has `items` and is billed `billed_ms`: Lambda alone."""
     compute = billed_ms / 1000 * memory_mb / 1024 * gb_second(architecture)
     return (compute * 1e6 + LIST.lambda_requests_million) / items

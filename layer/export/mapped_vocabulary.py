@@ -49,13 +49,13 @@ def write_mapped(backend: tokenizers.Tokenizer, folder: Path, least: int = MIN_P
     )
 
 
-def write_mapped_words(backend: tokenizers.Tokenizer, folder: Path, least: int = MIN_OF_WORDS) -> int | None:
+def write_mapped_words(backend: tokenizers.Tokenizer, folder: Path) -> int | None:
     """Do the same for open_clip's own tokenizer (`handler/engines/mapped_words.py`).
 
     Returns the length of its longest piece in characters; None if nothing is written.
     """
     written = json.loads(backend.to_str())
-    if len(written["model"]["vocab"]) < least:
+    if len(written["model"]["vocab"]) < MIN_OF_WORDS:
         return None
     for name, array in (_tree(written["model"]["vocab"]) | _merges(written["model"])).items():
         smallest = array.dtype if array.min() < 0 else np.min_scalar_type(array.max())  # a layer has little room

@@ -23,7 +23,7 @@ TEXTS = (
 )
 
 
-def samples(own: Path | None = None) -> tuple[list[str], list[Image.Image]]:
+def samples(own: Path | None) -> tuple[list[str], list[Image.Image]]:
     """Return texts and images; from `own`, a directory, images and the lines of .txt files are added.
 
     Raises SampleError where `own` has none, OSError or ValueError where one cannot be read: `own_samples.check` tells.

@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
 MAX_NAME = 200  # bytes: file systems take 255, and this project adds endings of its own
+MAX_SHOWN = 80
 _REPO_PART = r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9_])?"  # as huggingface_hub.utils.validate_repo_id
 _REPOSITORY = re.compile(rf"(?:{_REPO_PART}/)?{_REPO_PART}")
 _OWNED = re.compile(rf"{_REPO_PART}/{_REPO_PART}")
@@ -92,7 +93,9 @@ def url_file(url: object) -> str:
     return file_name(urlsplit(str(url)).path.rpartition("/")[2])
 
 
-def shown(value: object, limit: int = 80) -> str:
-    """Return a foreign value for an error's text: one line, printable, no longer than `limit`."""
+def shown(value: object) -> str:
+    """Return a foreign value for an error's text: one line, printable, cut after MAX_SHOWN characters."""
     told = repr(value)
-    return ascii(value)[:limit] if not told.isprintable() else told if len(told) <= limit else f"{told[:limit]}..."
+    if not told.isprintable():
+        return ascii(value)[:MAX_SHOWN]
+    return told if len(told) <= MAX_SHOWN else f"{told[:MAX_SHOWN]}..."

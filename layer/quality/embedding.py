@@ -42,11 +42,11 @@ class _RefusedError(Exception):
     """The items of a request are not embedded."""
 
 
-def of_handler(ask: Ask, model: str, encoding: str = "base64") -> Side:
+def of_handler(ask: Ask, model: str) -> Side:
     """Return the shipped handler as a side."""
 
     def send(items: list[Any]) -> Vectors:
-        answer = ask({"input": items, "model": model, "encoding_format": encoding})
+        answer = ask({"input": items, "model": model, "encoding_format": "base64"})
         return _vectors([row["embedding"] for row in answer.get("data", ())], answer)
 
     def images(paths: Sequence[Path]) -> Vectors:

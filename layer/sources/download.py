@@ -63,9 +63,7 @@ def gather(
     return fetched
 
 
-def gather_configs(
-    models: Sequence[ModelSpec], cache: Path, pins: Lock, prepared: Prepared = NOTHING_PREPARED
-) -> list[list[Located]]:
+def gather_configs(models: Sequence[ModelSpec], cache: Path, pins: Lock, prepared: Prepared) -> list[list[Located]]:
     """Get only the configs of every model, some KB: open_clip's and the text tower's, from the places of `gather`.
 
     Raises as `gather` does.
@@ -85,7 +83,7 @@ def locate_repositories(
     model: ModelSpec,
     cache: Path,
     pins: Sequence[LockedSource],
-    prepared: Prepared = NOTHING_PREPARED,
+    prepared: Prepared,
     roles: Sequence[str] = resolve.ROLES,
 ) -> list[Located]:
     """Find the repository of the weights, then those that its config names for the text side; only for these `roles`.
