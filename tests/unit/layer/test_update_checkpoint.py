@@ -10,7 +10,7 @@ from layer.errors import FetchError
 from layer.network import transfer
 from layer.sources.download import gather
 from layer.spec import ModelSpec
-from tests.hub.odd import Reply, forget, odd_hub
+from tests.hub.odd import Reply, closing, forget, odd_hub
 
 
 def weights(value: float) -> bytes:
@@ -36,7 +36,7 @@ def test_a_checkpoint_of_an_address_is_fetched_anew_by_update_alone(
         served[0] = Reply(body=weights(2))
         assert scale(model, tmp_path, "keep") == 1
         assert scale(model, tmp_path, "update") == 2
-        served[0] = Reply(body=weights(3)[:40], length=str(len(weights(3))))  # and the connection breaks
+        served[0] = closing(Reply(body=weights(3)[:40], length=str(len(weights(3)))))  # and the connection breaks
         with pytest.raises(FetchError):
             scale(model, tmp_path, "update")
         assert scale(model, tmp_path, "keep") == 2
