@@ -6,7 +6,7 @@ from infra.source_prefix import BUCKET
 
 STACK = r"^[A-Za-z][A-Za-z0-9-]{0,100}$"
 PREFIX = r"^[a-z0-9][a-z0-9-]{0,60}$"
-TOPIC = r"^arn:[a-z-]+:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?$"
+TOPIC = r"^arn:[a-z-]+:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}$"
 # As a browser writes one (RFC 6454, "ASCII serialization of an origin"), or it would never match: in small letters of
 # ASCII, and without path, slash at its end or the scheme's own port (`check_origin`).
 # An asterisk is for all, or for all of a scheme: API Gateway refuses it within a name.
@@ -16,7 +16,8 @@ ISSUER = r"^https://[^/?#\s]+(/[^?#\s]*)?$"
 WORDS = {
     STACK: "a letter, then letters, digits and hyphens, as in openclip-photos",
     PREFIX: "small letters, digits and hyphens, as in photos-",
-    TOPIC: "the ARN of an SNS topic, as in arn:aws:sns:eu-west-1:123456789012:alarms",
+    TOPIC: "the ARN of an SNS topic, as in arn:aws:sns:eu-west-1:123456789012:alarms, and of type standard: a FIFO "
+    "topic wants a message group, which an alarm does not have, and sends no mail",
     ORIGIN: "an origin, as in https://app.example: small letters, no path, no slash at its end, no *; or *, https://*. "
     "A name in other letters is written as browsers send it, as in https://xn--mnchen-3ya.example",
     ISSUER: "an address that begins with https://, without ? and #",

@@ -63,6 +63,8 @@ def test_an_example_in_the_words_is_taken(pattern: str) -> None:
         ("cors_origins", "https://a.example:65536", "is not a port"),
         ("cors_origins", "https://münchen.example", "as browsers send it"),
         ("alarm_topic_arn", "alarms", "write the ARN of an SNS topic"),
+        # Amazon SNS, "Message delivery for FIFO topics": to queues alone. Publish wants a MessageGroupId.
+        ("alarm_topic_arn", "arn:aws:sns:eu-west-1:123456789012:alarms.fifo", "and of type standard: a FIFO topic"),
         ("jwt_issuer", "http://a.example", "write an address that begins with https://"),
         ("allowed_buckets", "s3://photos", "no s3://, no path"),
         ("batch_output", "Photos", "write a bucket's name alone"),
