@@ -100,7 +100,7 @@ class HttpApi(Construct):
             stage_name="$default",
             auto_deploy=True,
             throttle=api.ThrottleSettings(rate_limit=settings.throttle_rate, burst_limit=settings.throttle_burst),
-            detailed_metrics_enabled=True,
+            detailed_metrics_enabled=False,  # CloudWatch bills six metrics of each route, which nothing here reads
         )
         self._configure(self.stage.node.default_child, settings, log_group)
         self._add_routes(alias, settings, path_authorizer, own_routes)
@@ -181,7 +181,7 @@ def _page_limits(settings: StackSettings) -> dict[str, Any]:
     limits = {
         "ThrottlingRateLimit": settings.pages_rate,
         "ThrottlingBurstLimit": settings.pages_burst,
-        "DetailedMetricsEnabled": True,
+        "DetailedMetricsEnabled": False,
     }
     return {f"{method.value} {path}": limits for path in PAGES for method in READ}
 

@@ -235,7 +235,7 @@ def gateway() -> Properties:
         "StageName": "$default",
         "Auth": {"DefaultAuthorizer": "ApiKey", "Authorizers": {"ApiKey": key}},
         "DefaultRouteSettings": {
-            "DetailedMetricsEnabled": True,
+            "DetailedMetricsEnabled": False,  # CloudWatch bills six metrics of each route
             "ThrottlingRateLimit": 50,  # requests per second, of all callers together
             "ThrottlingBurstLimit": 100,
         },

@@ -107,7 +107,7 @@ resource "aws_apigatewayv2_stage" "default" {
   auto_deploy = true
 
   default_route_settings {
-    detailed_metrics_enabled = true
+    detailed_metrics_enabled = false # CloudWatch bills six metrics of each route
     throttling_rate_limit    = var.throttle.rate
     throttling_burst_limit   = var.throttle.burst
   }

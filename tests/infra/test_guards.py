@@ -67,3 +67,16 @@ def test_no_denial_is_kept_by_the_gateway_and_the_window_of_the_previous_key_is_
     assert sources == ["$context.routeKey", "$request.header.Authorization"]
     (function,) = [item for item in resources(template, "AWS::Lambda::Function") if "API key" in item["Description"]]
     assert function["Environment"]["Variables"]["PREVIOUS_KEY_SECONDS"] == "300"
+
+
+def test_no_metrics_of_single_routes_are_made_which_cloudwatch_bills_and_nothing_reads(synth: Synth) -> None:
+    """Amazon API Gateway, "Monitor CloudWatch metrics for HTTP APIs": detailed metrics add them, for a charge."""
+    template = synth()
+    [stage] = resources(template, "AWS::ApiGatewayV2::Stage")
+
+    settings = [stage["DefaultRouteSettings"], *stage["RouteSettings"].values()]
+    assert [one["DetailedMetricsEnabled"] for one in settings] == [False] * (1 + len(OPEN))
+    stats = [one["MetricStat"]["Metric"] for alarm in resources(template, "AWS::CloudWatch::Alarm")
+             for one in alarm.get("Metrics", []) if "MetricStat" in one]  # fmt: skip
+    read = {tuple(one["Name"] for one in stat["Dimensions"]) for stat in stats if stat["Namespace"] == "AWS/ApiGateway"}
+    assert read == {("ApiId", "Stage")}
