@@ -2,8 +2,9 @@
 
 It takes the CDK CLI's arguments and heeds `--profile`, `--region` and, given with `-c` or in cdk.json, the settings
 with which a deployment to this account or region would fail after some minutes.
-AWS is asked what costs nothing: whose the credentials are, Lambda's quotas, whether CDK was set up, and whether the
-region has S3 Vectors where the search is kept there. `python -m layer doctor --setup` tells more.
+AWS is asked what costs nothing: whose the credentials are, Lambda's quotas, whether CDK was set up, whether another
+stack has the name of this one, and whether the region has S3 Vectors where the search is kept there.
+`python -m layer doctor --setup` tells more.
 """
 
 import sys
@@ -15,13 +16,13 @@ from console.run import run
 from console.setup.aws import NO_RESERVE
 from console.setup.check import MISSING, OK, Check, missing
 from console.setup.examine import Asked, examine, stops
-from infra import command_line
+from infra import command_line, stack_names
 from infra.errors import InfraError
 
 SECONDS = 20  # a Docker engine may have to wake up
 # What CloudFormation has to know for search=s3vectors, and what to do where it does not.
 VECTORS = ("AWS::S3Vectors::VectorBucket", "set search=lance, or deploy to a region that has S3 Vectors")
-TO_DESTROY = ("Node", "credentials", "region")  # CloudFormation deletes: nothing is built, uploaded or kept
+TO_DESTROY = ("Node", "credentials", "region", "stack")  # CloudFormation deletes: nothing is built, uploaded or kept
 
 
 class NotReadyError(InfraError):
@@ -41,7 +42,9 @@ def _command(arguments: Sequence[str] | None) -> None:
     options = given.options
     build = Path(str(given.context.get("build_dir", "build")))
     types = (VECTORS,) if given.context.get("search") == "s3vectors" else ()
-    checks = examine(Asked(build / "bundle", profile=given.profile, region=given.region, seconds=SECONDS, types=types))
+    stacks = stack_names.described(given.context)
+    asked = Asked(build / "bundle", profile=given.profile, region=given.region, seconds=SECONDS)
+    checks = examine(asked._replace(types=types, stacks=stacks))
     known = {check.name: check for check in checks}
     # The app says more exactly what is wrong with a package, and which of its own libraries are missing.
     problems = [check for check in stops(checks, "deploy") if check.name not in ("package", "Python")]

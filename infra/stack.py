@@ -6,7 +6,7 @@ from aws_cdk import CfnOutput, Stack
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from infra import network
+from infra import network, stack_names
 from infra.api import HttpApi
 from infra.auth import ApiKey, curl, other_authorizer
 from infra.failed_invokes import FailedInvokes
@@ -21,7 +21,6 @@ from infra.uploads import synthesizer
 if TYPE_CHECKING:
     from infra.batch import Batch
 
-TOLD = "OpenCLIP embeddings from a verified offline bundle"
 LAYERS_COUNT = "@aws-cdk/aws-lambda:recognizeLayerVersion"  # a feature flag of CDK
 
 
@@ -29,7 +28,8 @@ class OpenClipStack(Stack):
     """API Gateway -> alias `live` -> a published version of the function, with what guards and watches them."""
 
     def __init__(self, scope: Construct, *, package: Package, settings: StackSettings) -> None:
-        super().__init__(scope, settings.stack_name, description=TOLD, synthesizer=synthesizer(settings.asset_prefix))
+        uploads = synthesizer(settings.asset_prefix)
+        super().__init__(scope, settings.stack_name, description=stack_names.API, synthesizer=uploads)
         self.node.set_context(LAYERS_COUNT, True)  # without it a layer that changes alone publishes no version
         groups = LogGroups(self, "Logs", retention_days=settings.log_retention)
         function_log, helpers_log = groups.group("Function"), groups.group("Helpers")

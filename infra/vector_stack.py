@@ -6,6 +6,7 @@ from aws_cdk import Stack
 from aws_cdk import aws_s3vectors as s3vectors
 from constructs import Construct
 
+from infra import stack_names
 from infra.package import Package
 from infra.search_index import VectorIndex
 from infra.settings import StackSettings
@@ -21,8 +22,9 @@ class VectorStack(Stack):
     """The vector bucket and the index. Both have names that are known: nothing is exported, so both can be replaced."""
 
     def __init__(self, scope: Construct, *, package: Package, settings: StackSettings) -> None:
-        uploads, told = synthesizer(settings.asset_prefix), "OpenCLIP: vectors in S3 Vectors"
-        super().__init__(scope, f"{settings.stack_name}-vectors", description=told, synthesizer=uploads)
+        uploads, told = synthesizer(settings.asset_prefix), stack_names.VECTORS
+        name = stack_names.of_vectors(settings.stack_name)
+        super().__init__(scope, name, description=told, synthesizer=uploads)
         self.place = vector_index(package, settings)
         bucket = s3vectors.CfnVectorBucket(
             self,

@@ -14,13 +14,21 @@ NO_CREDENTIALS = (
 FEW = 100  # executions at once, which Lambda keeps unreserved; a new account has 10 or 50
 NO_RESERVE = "Lambda keeps as many unreserved: reserved_concurrency cannot be set until it is raised"
 RESOURCE_TYPE = "resource type"
+STACK = "stack"
+NO_RESOURCES = "REVIEW_IN_PROGRESS"  # of a stack of which nothing but a change set was ever made
 BOOTSTRAP = "/cdk-bootstrap/hnb659fds/version"  # of CDK's default qualifier
 
 
-def account(profile: str | None, region: str | None, types: Sequence[tuple[str, str]] = ()) -> Iterator[Check]:
+def account(
+    profile: str | None,
+    region: str | None,
+    types: Sequence[tuple[str, str]] = (),
+    stacks: Sequence[tuple[str, str]] = (),
+) -> Iterator[Check]:
     """Look for credentials and a region, then ask the account: who it is, Lambda's quotas, whether CDK was set up.
 
     `types` are pairs of a CloudFormation resource type and a fix; the region is asked whether it has each type.
+    `stacks` are pairs of a name and a description; the region is asked whether another stack has that name.
     """
     from botocore.exceptions import BotoCoreError  # late: where nothing is installed, the rest is told all the same
     from botocore.session import Session
@@ -40,7 +48,7 @@ def account(profile: str | None, region: str | None, types: Sequence[tuple[str, 
         yield missing("region", "none is set", "set AWS_REGION, as in export AWS_REGION=eu-central-1")
         return
     yield ok("region", where)
-    yield from _asked(session, where, types)
+    yield from _asked(session, where, types, stacks)
 
 
 def region_of(session: Any, given: str | None = None) -> str | None:
@@ -48,7 +56,9 @@ def region_of(session: Any, given: str | None = None) -> str | None:
     return given or os.environ.get("AWS_REGION") or session.get_config_variable("region")
 
 
-def _asked(session: Any, region: str, types: Sequence[tuple[str, str]]) -> Iterator[Check]:
+def _asked(
+    session: Any, region: str, types: Sequence[tuple[str, str]], stacks: Sequence[tuple[str, str]]
+) -> Iterator[Check]:
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -69,6 +79,7 @@ def _asked(session: Any, region: str, types: Sequence[tuple[str, str]]) -> Itera
     yield ok("credentials", f"account {identity['Account']}, {identity['Arn'].rpartition(':')[2]}")
     looks: list[tuple[str, Callable[[Any, str], Check]]] = [("quotas", _quotas), ("bootstrap", _bootstrap)]
     looks += [(RESOURCE_TYPE, partial(_resource_type, *one)) for one in types]
+    looks += [(STACK, partial(_stack, *one)) for one in stacks]
     for name, look in looks:
         try:
             yield look(client, region)
@@ -114,3 +125,20 @@ def _resource_type(name: str, fix: str, client: Any, region: str) -> Check:
             raise
         return missing(RESOURCE_TYPE, f"CloudFormation has no {name} in {region}", fix)
     return ok(RESOURCE_TYPE, name)
+
+
+def _stack(name: str, told: str, client: Any, region: str) -> Check:
+    """Ask whether another stack has this name: CDK would put ours in its place, and delete what is in it."""
+    from botocore.exceptions import ClientError
+
+    try:
+        [found] = client("cloudformation").describe_stacks(StackName=name)["Stacks"]
+    except ClientError as error:
+        if "does not exist" not in error.response["Error"]["Message"]:
+            raise
+        return ok(STACK, f"{name} is not deployed")
+    text = found.get("Description", "")
+    if text == told or found["StackStatus"] == NO_RESOURCES:
+        return ok(STACK, f"{name} is deployed")
+    other = f"{region} has another stack {name} (its description: {text or 'none'}), which would be replaced or deleted"
+    return missing(STACK, other, "give this one a name of its own, as with -c stack_name=openclip-2")

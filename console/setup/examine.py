@@ -16,7 +16,10 @@ NEEDED = {
     "build": {"Python", "disk"},
     "serve": {"Python", "bundle", "port"},
     "package": {"Python", "disk", "bundle"},
-    "deploy": {"Python", "Node", "Docker", "disk", "package", "credentials", "region", "quotas", "resource type"},
+    "deploy": {
+        *("Python", "Node", "Docker", "disk", "package"),
+        *("credentials", "region", "quotas", "resource type", "stack"),
+    },
 }
 
 
@@ -24,6 +27,7 @@ class Asked(NamedTuple):
     """What is to be looked at: where things are, the port of `make serve`, and the profile and region of AWS.
 
     `types` are CloudFormation's of resources, which not every region has, each with what to do where it has not.
+    `stacks` are names that another stack may have, each with the description of ours.
     """
 
     bundle: Path = Path("build/bundle")
@@ -32,6 +36,7 @@ class Asked(NamedTuple):
     region: str | None = None
     seconds: float = SECONDS
     types: tuple[tuple[str, str], ...] = ()
+    stacks: tuple[tuple[str, str], ...] = ()
 
 
 Look = Callable[[], "Iterable[Check] | Check"]
@@ -50,7 +55,7 @@ def examine(asked: Asked) -> list[Check]:
         "Node": machine.node,
         "package": lambda: machine.package(build),
         "Docker": lambda: machine.docker(build, asked.seconds - 0.3),
-        "credentials": lambda: list(aws.account(asked.profile, asked.region, types=asked.types)),
+        "credentials": lambda: list(aws.account(asked.profile, asked.region, types=asked.types, stacks=asked.stacks)),
     }
     found: dict[str, list[Check]] = {}
 

@@ -1,9 +1,12 @@
 """What a deployment over an existing stack, or beside another one, leaves as it is: the address, the key, the data."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from infra import stack_names
 from tests.infra.conftest import Synth
 from tests.infra.test_partitions import EVERYTHING
 
@@ -71,3 +74,22 @@ def test_other_names_of_uploads_alone_are_another_function_to_lambda_where_they_
     assert len(old) == len(new) == 2
     assert not set(old) & set(new)
     assert [properties for properties in new.values() if properties in old.values()] == []
+
+
+def test_stacks_are_described_as_those_that_are_deployed_or_make_deploy_would_take_them_for_somebody_elses(
+    synth: Synth, tmp_path: Path
+) -> None:
+    settings = {"stack_name": "mine", "batch_source": "photos", "search": "s3vectors"}
+    synth(**settings)
+
+    told = {path.name.partition(".")[0]: json.loads(path.read_text())["Description"] for path in templates(tmp_path)}
+    assert told == {
+        "mine": "OpenCLIP embeddings from a verified offline bundle",
+        "mine-vectors": "OpenCLIP: vectors in S3 Vectors",
+    }
+    assert told == dict(stack_names.described(settings))
+    assert stack_names.described({}) == (("openclip", told["mine"]),)
+
+
+def templates(root: Path) -> list[Path]:
+    return list((root / "cdk.out").glob("*.template.json"))

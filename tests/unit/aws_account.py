@@ -2,10 +2,11 @@
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 
@@ -15,6 +16,15 @@ IDENTITY = (
     '<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>'
     "<Arn>arn:aws:iam::123456789012:user/ann</Arn><UserId>A</UserId><Account>123456789012</Account>"
     "</GetCallerIdentityResult></GetCallerIdentityResponse>"
+)
+NO_STACK = (
+    "<ErrorResponse><Error><Type>Sender</Type><Code>ValidationError</Code>"
+    "<Message>Stack with id {} does not exist</Message></Error></ErrorResponse>"
+)
+STACK = (
+    "<DescribeStacksResponse><DescribeStacksResult><Stacks><member><StackName>{}</StackName>"
+    "<CreationTime>2026-11-30T00:00:00Z</CreationTime><StackStatus>{}</StackStatus>{}</member></Stacks>"
+    "</DescribeStacksResult></DescribeStacksResponse>"
 )
 DESCRIBED = (
     "<DescribeTypeResponse><DescribeTypeResult><Type>RESOURCE</Type></DescribeTypeResult></DescribeTypeResponse>"
@@ -29,6 +39,7 @@ class Account(ThreadingHTTPServer):
     concurrency, used, bootstrapped, expired = 1000, 0, True, False
     refused: tuple[str, ...] = ()
     has_vectors = True
+    stacks: Mapping[str, tuple[str, str]] = {}  # status and description by name
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Answers)
@@ -53,6 +64,14 @@ class Account(ThreadingHTTPServer):
                 if self.has_vectors
                 else (404, EXPIRED.replace("ExpiredToken", "TypeNotFoundException"))
             )
+        if "Action=DescribeStacks" in sent:
+            if "cloudformation" in self.refused:
+                return 403, EXPIRED.replace("ExpiredToken", "AccessDenied")
+            [name] = parse_qs(sent)["StackName"]
+            if name not in self.stacks:
+                return 400, NO_STACK.format(name)
+            status, told = self.stacks[name]
+            return 200, STACK.format(name, status, f"<Description>{told}</Description>" if told else "")
         if target.endswith("GetParameter"):
             if self.bootstrapped:
                 return 200, json.dumps({"Parameter": {"Name": aws.BOOTSTRAP, "Value": "21"}})

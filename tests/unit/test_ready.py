@@ -9,7 +9,7 @@ import pytest
 
 from console.setup import machine
 from console.setup.check import MISSING, OK, Check
-from infra import ready
+from infra import ready, stack_names
 from tests.unit.aws_account import Account, account
 
 __all__ = ["account"]  # a fixture
@@ -144,3 +144,36 @@ def test_make_destroy_needs_no_docker_and_no_room_for_more_code(
     assert "AWS refuses them (ExpiredToken)" in capsys.readouterr().err
     told = subprocess.run(["make", "-n", "destroy"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert "infra.ready --destroying" in told
+
+
+@pytest.mark.parametrize("options", [["--deploying"], ["--destroying"]])
+@pytest.mark.parametrize(("given", "name", "status", "told", "state"), [
+    ([], "openclip", "CREATE_COMPLETE", "", 1),  # of a template that describes nothing
+    ([], "openclip", "UPDATE_COMPLETE", "somebody's", 1),
+    # The second stack of another deployment, openclip: its vectors would be deleted.
+    (["-cstack_name=openclip-vectors"], "openclip-vectors", "CREATE_COMPLETE", stack_names.VECTORS, 1),
+    # The other way round: a deployment of this name stands where the vectors are to be.
+    (["-csearch=s3vectors"], "openclip-vectors", "CREATE_COMPLETE", stack_names.API, 1),
+    ([], "openclip-vectors", "CREATE_COMPLETE", stack_names.API, 0),
+    ([], "openclip", "ROLLBACK_COMPLETE", stack_names.API, 0),
+    ([], "openclip", "REVIEW_IN_PROGRESS", "", 0),  # a change set that was not agreed to: nothing is in it
+])  # fmt: skip
+def test_another_stack_of_this_name_is_neither_replaced_nor_deleted(
+    options: list[str],
+    given: list[str],
+    name: str,
+    status: str,
+    told: str,
+    state: int,
+    account: Account,
+    packaged: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert ready.main([*options, "-cbuild_dir=.", *given]) == 0
+    account.stacks = {name: (status, told)}
+
+    assert ready.main([*options, "-cbuild_dir=.", *given]) == state
+    says = f"eu-central-1 has another stack {name} (its description: {told or 'none'}), which would be replaced"
+    assert (says in capsys.readouterr().err) == bool(state)
+    account.refused = ("cloudformation",)  # as of a role that may only assume CDK's
+    assert ready.main([*options, "-cbuild_dir=.", *given]) == 0
