@@ -32,8 +32,8 @@ Each process had a setting's share of the processors (1,769 MB buy one, as AWS d
 by {limits}.
 
 Ours is Lambda's price of x86_64 at the cheapest setting that holds the peak, which stands in brackets in MB, with
-Lambda's ${requests:.2f} a million requests. Cold starts, the deployment's monthly price ([deploy.md](deploy.md)) and
-transfer are not included.
+Lambda's ${requests:.2f} a million requests. Cold starts, logs, traces and the deployment's monthly price
+([deploy.md](deploy.md#what-it-costs)), and transfer are not included.
 """
 
 

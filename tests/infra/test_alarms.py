@@ -1,17 +1,20 @@
 """Each alarm is set off by what AWS, or the handler itself, says when that goes wrong, and by nothing else."""
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from openclip_lambda.batch.prices import Prices
 
 from handler.http import dispatch, routes
 from handler.service import Service
 from tests.infra.conftest import Synth, Template, resources
 from tests.infra.watching import Point, embedded, filtered, fired, point
-from tests.unit.fake_bundle import FakeFunction
+from tests.unit.fake_bundle import FakeFunction, image_bytes
 
+PAGE = (Path(__file__).parents[2] / "docs" / "deploy.md").read_text(encoding="utf-8")
 TOPIC = "arn:aws:sns:eu-west-1:111122223333:alarms"
 QUESTION = {"rawPath": "/v1/embeddings", "headers": {"content-type": "application/json"}, "body": '{"input": "a"}'}
 
@@ -158,3 +161,20 @@ def test_a_slow_start_sets_off_an_alarm_by_lambdas_own_report(synth: Synth, snap
     assert filtered(template, report()) == []
     assert fired(template, filtered(template, report(**{field: 7_999.9}))) == set()
     assert fired(template, filtered(template, report(**{field: 8_000}))) == {"SlowStarts"}
+
+
+def test_the_page_says_what_the_lines_and_metrics_of_a_request_cost(
+    template: Template, function: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    fake, image = FakeFunction(tmp_path / "bundle"), {"image": base64.b64encode(image_bytes()).decode()}
+    for _ in range(2):  # the first is a cold start
+        assert fake.post({"input": "a red circle"})[0] == fake.post({"input": [image]})[0] == 200
+    *_, text, picture = lines = capsys.readouterr().out.splitlines()
+    series = {(one.name, one.dimensions) for line in lines for one in embedded(line)}
+    count = len(series) + len(resources(template, "AWS::Logs::MetricFilter"))
+    assert f"{count} metrics of one model ${0.3 * count:.2f}" in PAGE  # Amazon CloudWatch pricing: $0.30 for each
+
+    access, overhead = 264, 26  # bytes: a line of the access log, and what CloudWatch Logs counts for each line
+    sizes = [len(line) + access + 2 * overhead for line in (text, picture)]
+    assert sizes == pytest.approx([1_200, 1_200], rel=0.15)
+    assert f"${1_200e6 / 2**30 * Prices().logs_gb:.2f} + what Lambda" in PAGE
