@@ -6,7 +6,7 @@ from aws_cdk import CfnOutput, Stack
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from infra import network, stack_names
+from infra import network
 from infra.api import HttpApi
 from infra.auth import ApiKey, curl, other_authorizer
 from infra.failed_invokes import FailedInvokes
@@ -16,6 +16,7 @@ from infra.monitoring import Monitoring
 from infra.package import Package
 from infra.rollout import Rollout
 from infra.settings import StackSettings
+from infra.stack_names import API
 from infra.uploads import synthesizer
 
 if TYPE_CHECKING:
@@ -28,8 +29,7 @@ class OpenClipStack(Stack):
     """API Gateway -> alias `live` -> a published version of the function, with what guards and watches them."""
 
     def __init__(self, scope: Construct, *, package: Package, settings: StackSettings) -> None:
-        uploads = synthesizer(settings.asset_prefix)
-        super().__init__(scope, settings.stack_name, description=stack_names.API, synthesizer=uploads)
+        super().__init__(scope, settings.stack_name, description=API, synthesizer=synthesizer(settings.asset_prefix))
         self.node.set_context(LAYERS_COUNT, True)  # without it a layer that changes alone publishes no version
         groups = LogGroups(self, "Logs", retention_days=settings.log_retention)
         function_log, helpers_log = groups.group("Function"), groups.group("Helpers")
