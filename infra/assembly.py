@@ -40,7 +40,7 @@ def assemble(app: App) -> OpenClipStack:
 
         # After the function: another bundle has another index, and the old one is deleted with all that is in it. Where
         # the new version fails its health check, the version that serves on needs that index.
-        VectorStack(app, package=package, settings=settings).add_dependency(stack)
+        VectorStack(app, package=package, settings=settings).add_stack_dependency(stack)
     Validations.of(app).add_plugins(AwsSolutionsChecks(app))
     return stack
 

@@ -44,7 +44,7 @@ class VectorStack(Stack):
                 non_filterable_metadata_keys=list(UNFILTERED)
             ),
         )
-        index.add_dependency(bucket)
+        index.add_resource_dependency(bucket)
 
 
 def vector_index(package: Package, settings: StackSettings) -> VectorIndex:
