@@ -62,7 +62,7 @@ def template(package: Properties, authorizer: str, memory: int, snap_start: bool
     return {
         "AWSTemplateFormatVersion": "2010-09-09",
         "Transform": "AWS::Serverless-2016-10-31",
-        "Description": "OpenCLIP embeddings from a verified offline bundle",
+        "Description": "OpenCLIP embeddings, deployed by the SAM CLI",  # `make deploy` leaves such a stack alone
         "Resources": {
             "Key": resource("AWS::KMS::Key", **encryption_key()),
             **{f"{name}Logs": log_group() for name in ("Function", "Authorizer", "Access")},

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from infra import stack_names
+
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 README = (EXAMPLES / "README.md").read_text(encoding="utf-8")
@@ -52,6 +54,8 @@ def test_a_sam_template_has_the_memory_of_the_package(tmp_path: Path) -> None:
         subprocess.run([sys.executable, EXAMPLES / "sam" / "template.py", "--build", tmp_path, *options], check=True)
         written = json.loads((tmp_path / "sam.json").read_text())
         assert written["Resources"]["Function"]["Properties"]["MemorySize"] == expected
+        # Or `make deploy` would put its own stack in the place of one that SAM deployed under the same name.
+        assert written["Description"] not in (stack_names.API, stack_names.VECTORS)
 
 
 @pytest.mark.parametrize("memory", ["0", "511", "10241", "-5"])
