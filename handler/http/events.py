@@ -63,14 +63,15 @@ def parse(event: Event, max_body_bytes: int) -> Request:
         # As the client sent it, still encoded.
         query = dict(parse_qsl(_text(event, "rawQueryString", ""), keep_blank_values=True))
         path, route = _text(event, "rawPath", "/"), _text(event, "routeKey", "")
-        if stage := _text(context, "stage", ""):  # HTTP APIs put it in front of the path unless it is `$default`
-            path = without_prefix(path, f"/{stage}")
     else:
         method = _text(event, "httpMethod", "GET")
         query = _merged(event, "queryStringParameters", "multiValueQueryStringParameters")
         if "elb" in context:  # a load balancer passes the query on as it came; a REST API decodes it
             query = {unquote_plus(name): unquote_plus(value) for name, value in query.items()}
         path, route = _text(event, "path", "/"), _text(event, "resource", "")
+    # An HTTP API puts its stage in front of the path unless it is `$default`; a REST API leaves it out.
+    if _of_http_api(event) and (stage := _text(context, "stage", "")):
+        path = without_prefix(path, f"/{stage}")
     body = _text(event, "body", "")
     return Request(
         method.upper(),
@@ -119,9 +120,13 @@ def _passes_bytes(event: Event) -> bool:
     """Tell whether base64 of a response becomes bytes again.
 
     In a REST API it does for the media types alone that its owner has named, by the first type that the client accepts.
-    An HTTP API's event of format 1.0 is the same but for its version.
     """
-    return "http" in event["requestContext"] or "elb" in event["requestContext"] or event.get("version") == "1.0"
+    return "elb" in event["requestContext"] or _of_http_api(event)
+
+
+def _of_http_api(event: Event) -> bool:
+    """Tell an HTTP API's or a Function URL's event; one of format 1.0 is a REST API's but for its version."""
+    return "http" in event["requestContext"] or event.get("version") == "1.0"
 
 
 def _content(response: Response, request: Request | None, bytes_: bool) -> tuple[str, bool, dict[str, str]]:

@@ -142,6 +142,13 @@ def test_a_refused_method_names_the_methods_of_the_route(function: FakeFunction)
 def test_the_stage_of_an_http_api_is_no_part_of_the_path(raw_path: str, stage: str, path: str) -> None:
     context = {**HTTP_API["requestContext"], "stage": stage}  # type: ignore[dict-item]
     assert parse({**HTTP_API, "rawPath": raw_path, "requestContext": context}, LIMIT).path == path
+    of_format_1 = {**REST_API, "version": "1.0", "resource": "$default", "pathParameters": None, "path": raw_path}
+    event = {**of_format_1, "requestContext": {**REST_API["requestContext"], "stage": stage}}  # type: ignore[dict-item]
+    assert parse(event, LIMIT).path == path
+
+
+def test_a_rest_api_s_path_is_without_its_stage_and_is_left_as_it_is() -> None:
+    assert parse({**REST_API, "path": "/prod/v1/models"}, LIMIT).path == "/prod/v1/models"
 
 
 @pytest.mark.parametrize(
