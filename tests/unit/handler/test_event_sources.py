@@ -21,6 +21,7 @@ EVENTS: dict[str, dict[str, Any]] = {
     "aws.s3": {"version": "0", "detail-type": "Object Created", "source": "aws.s3", "detail": {}},
 }
 SCHEDULE = {"version": "0", "detail-type": "Scheduled Event", "source": "aws.events", "detail": {}}
+WARMER = {"source": "serverless-plugin-warmup"}  # of a plugin of the Serverless Framework, which keeps functions warm
 SCHEDULER = {"version": "0", "detail-type": "Scheduled Event", "source": "aws.scheduler", "detail": "{}"}
 
 
@@ -38,7 +39,7 @@ def test_the_invocation_fails_so_that_the_message_stays(
 
 
 @pytest.mark.parametrize(
-    "event", [SCHEDULE, SCHEDULER, {"Records": []}, {"Records": [7]}, {"Records": {"eventSource": "aws:x"}}]
+    "event", [SCHEDULE, SCHEDULER, WARMER, {"Records": []}, {"Records": [7]}, {"Records": {"eventSource": "aws:x"}}]
 )
 def test_a_schedule_or_a_caller_s_mistake_is_answered(event: dict[str, Any], tmp_path: Path) -> None:
     assert FakeFunction(tmp_path).invoke(event)["error"]["code"] == "unknown_field"

@@ -48,6 +48,33 @@ def test_the_time_that_a_hit_has_finds_it(filled: SearchFunction, tmp_path: Path
     assert keys(filled.search({"query": "a", "filter": {"last_modified": {"gte": time, "lte": time}}})) == ["2004.png"]
 
 
+@pytest.mark.parametrize(
+    ("gte", "lte"),
+    [
+        ("2004-08-03T22:00:28.843Z", "2004-08-03T22:00:28.843Z"),
+        ("2004-08-04T00:00:28.843+02:00", "2004-08-03T12:00:28.843-10:00"),
+        ("2004-08-03T22:00:28.843", "2004-08-03T22:00:28.843"),
+        ("2004-08-03", "2004-08-04"),
+    ],
+)
+def test_a_time_may_be_of_any_zone_and_is_utc_without_one(
+    filled: SearchFunction, tmp_path: Path, gte: str, lte: str
+) -> None:
+    index = LanceIndex(str(tmp_path / "index"))
+    index.put([item("2004.png", [1, 0, 0, 1], 1, last_modified=1_091_570_428_843)], index.about())
+    assert keys(filled.search({"query": "a", "filter": {"last_modified": {"gte": gte, "lte": lte}}})) == ["2004.png"]
+
+
+def test_a_key_may_have_folders_and_all_the_bytes_that_s3_allows(filled: SearchFunction) -> None:
+    """docs.aws.amazon.com: AmazonS3 "Naming Amazon S3 objects": up to 1,024 bytes of UTF-8."""
+    key = f"2026/photos/{'é' * 506}"
+    assert len(key.encode()) == 1_024
+    assert filled.change({"put": [{"key": key, "vector": [1, 0, 0, 1]}]})[1]["rows"] == 5
+    for prefix in ("2026/", "2026/photos/é", key):
+        assert keys(filled.search({"query": "a", "filter": {"prefix": prefix}})) == [key]
+    assert filled.change({"delete": [{"key": key}]})[1]["rows"] == 4
+
+
 def cosine(one: Any, other: Any) -> float:
     return float(np.dot(one, other) / np.linalg.norm(one) / np.linalg.norm(other))
 
