@@ -163,12 +163,10 @@ def test_the_request_of_llamaindex_s_jina_client(function: FakeFunction) -> None
 )
 def test_vectors_are_not_compressed(tmp_path: Path, path: str, body: Any) -> None:
     """It takes a tenth of a second for each megabyte, and saves half of it at most."""
-    event = {"rawPath": path, "requestContext": {"http": {"method": "POST"}}, "body": json.dumps(body)}
-    function = FakeFunction(tmp_path / "bundle", max_items=1_000)
-    answer = function.invoke({**event, "headers": {"accept-encoding": "gzip, deflate"}})
-    assert (answer["statusCode"], answer["isBase64Encoded"]) == (200, False)
+    event = {"rawPath": path, "requestContext": {"http": {"method": "POST"}}, "headers": {"accept-encoding": "gzip"}}
+    answer = FakeFunction(tmp_path / "bundle", max_items=1_000).invoke({**event, "body": json.dumps(body)})
+    assert (answer["statusCode"], answer["isBase64Encoded"], len(answer["body"]) > 1_000) == (200, False, True)
     assert "content-encoding" not in answer["headers"]
-    assert len(answer["body"]) > 1_000
 
 
 def test_tei_answers_a_bare_list(function: FakeFunction) -> None:

@@ -114,6 +114,7 @@ def test_a_hit_has_all_that_is_known_of_the_image(filled: SearchFunction) -> Non
         ({"text": "ab", "weight": -1}, [-1, -1, 0, 0]),
         ([{"text": "a"}, {"text": "b", "weight": 0.5}], [1, 0.5, 0, 0]),
         ([{"text": "aaa"}, {"text": "b"}], [1, 1, 0, 0]),  # of unit vectors: a longer text weighs no more
+        ([{"vector": [0, 0, 3, 3]}, "a"], [1, 0, 0.5**0.5, 0.5**0.5]),  # of unit vectors: nor does a longer vector
         ([{"text": "ab"}, {"text": "b", "weight": -0.5}], [0.5**0.5, 0.5**0.5 - 0.5, 0, 0]),
         ([{"vector": [1, 0, 0, 0]}, {"image": data_uri(image_bytes(BLUE)), "weight": 1}], [1, 0, 0.5**0.5, 0.5**0.5]),
     ],
@@ -134,8 +135,10 @@ def test_what_is_put_again_is_replaced_and_what_is_deleted_is_gone(filled: Searc
     assert filled.change(change) == (200, {"object": "index", "put": 1, "deleted": 1, "rows": 3})
     assert keys(filled.search({"query": {"image": data_uri(image_bytes(BLUE))}, "k": 10}))[0] == "red.png"
     assert "blue.png" not in keys(filled.search({"query": "a", "k": 10}))
-    again = {"put": [{"key": "blue.png", "vector": [0, 0, 1, 1]}]}
+    again = {"put": [{"key": "blue.png", "vector": [0, 3, 4, 0]}]}
     assert filled.change(again)[1]["rows"] == 4
+    (hit,) = filled.search({"query": {"vector": [0, 3, 4, 0]}, "k": 1, "with_vectors": True})[1]["data"]
+    assert (hit["key"], hit["vector"]) == ("blue.png", pytest.approx([0, 0.6, 0.8, 0], abs=1e-6))
 
 
 def test_a_key_of_another_bucket_is_another_image(filled: SearchFunction) -> None:

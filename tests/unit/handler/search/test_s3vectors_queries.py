@@ -80,6 +80,7 @@ def test_a_query_is_what_the_service_takes_and_leaves_out_what_is_gone(client: A
     assert json.dumps(dict(hits[0].metadata)) == json.dumps(
         {"etag": "e", "size": 10, "last_modified": "1970-01-01T00:00:01.000Z", "width": 64, "height": 48}
     )
+    assert about_vector(ABOUT)["metadata"]["gone"] is True  # so the filter leaves out the record of the model, too
 
 
 def test_a_filter_is_in_the_services_language_and_vectors_are_read_by_their_keys(client: Any) -> None:
