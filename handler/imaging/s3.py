@@ -14,6 +14,7 @@ AT_ONCE = 16  # connections; one object of a few hundred kilobytes takes some 50
 SECONDS = 15  # for all objects of a request: the gateway gives up at 30
 CHUNK = 1_000_000  # bytes that are read between two checks of the deadline
 TOTAL_OBJECTS = 8  # times the size of one object: what a request may hold in memory
+MAX_KEY_BYTES = 1_024  # S3's own limit
 SCHEME = "s3://"
 # S3's own codes, docs.aws.amazon.com: AmazonS3 "Error responses"
 MISSING = ("NoSuchKey", "NoSuchBucket", "NoSuchVersion", "404")
@@ -54,8 +55,9 @@ def parse(reference: str, param: str, settings: Settings) -> S3Object:
     if not _is_unicode(rest):
         raise ApiError("invalid_value", f"{param} is not Unicode: half a surrogate pair", param)
     key, _, version = rest.partition("?versionId=")
-    if not 0 < len(key.encode()) <= 1024:  # S3's own limit
-        raise ApiError("invalid_value", f"{param} has no key: send s3://bucket/key", param)
+    if not 0 < (size := len(key.encode())) <= MAX_KEY_BYTES:
+        message = f"{param} has a key of {size:,} bytes: send s3://bucket/key with one of 1 to {MAX_KEY_BYTES:,}"
+        raise ApiError("invalid_value", message, param)
     return S3Object(bucket, key, version or None)
 
 

@@ -5,12 +5,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from handler.errors import ApiError, shorten
+from handler.imaging.s3 import MAX_KEY_BYTES
 from handler.schemas.validation import Scalar, check_object, wrong_type
 from handler.search.records import RANGES, Range, Where
 from handler.settings import Settings
 
 MAX_DIMENSIONS = 65_536  # of a vector in a request; the model's own number is compared later
-MAX_KEY_BYTES = 1_024  # S3's own limit
 MAX_NUMBER = 2**63 - 1
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NUMBER_SCHEMA = {"type": "number"}

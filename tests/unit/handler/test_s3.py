@@ -26,6 +26,8 @@ SETTINGS = Settings(allowed_buckets=("photos", "more.photos"), max_object_bytes=
         ("s3://photos/a/b c/ü?x=1&y.png", "a/b c/ü?x=1&y.png", None),  # S3's keys are what they are: nothing is decoded
         ("s3://photos/cat.jpg?versionId=3HL4kqtJvjVBH40Nrjfkd", "cat.jpg", "3HL4kqtJvjVBH40Nrjfkd"),
         ("S3://photos//cat%20.jpg?versionId=", "/cat%20.jpg", None),
+        ("s3://photos/c", "c", None),
+        ("s3://photos/" + "ü" * 512, "ü" * 512, None),  # AmazonS3 "Naming Amazon S3 objects": up to 1,024 bytes
     ],
 )
 def test_a_reference_is_bucket_key_and_perhaps_a_version(reference: str, key: str, version: str | None) -> None:
@@ -50,6 +52,12 @@ def test_any_other_bucket_and_what_is_no_key_is_refused(reference: str, code: st
     with pytest.raises(ApiError) as caught:
         parse(reference, "input[2]", SETTINGS)
     assert (caught.value.code, caught.value.param) == (code, "input[2]")
+
+
+@pytest.mark.parametrize(("key", "size"), [("", "0"), ("ü" * 513, "1,026")])
+def test_a_key_that_s3_cannot_have_is_told_with_its_size(key: str, size: str) -> None:
+    with pytest.raises(ApiError, match=f"a key of {size} bytes: .* with one of 1 to 1,024"):
+        parse(f"s3://photos/{key}", "input", SETTINGS)
 
 
 def test_without_allowed_buckets_nothing_is_read_and_nothing_imported(tmp_path: Path) -> None:
