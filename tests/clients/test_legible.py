@@ -16,6 +16,9 @@ const scores = Array.from({ length: rows }, (_, row) =>
     Array.from({ length: columns }, (_, column) => (row * columns + column) / (rows * columns - 1)));
 window.fetch = async () => new Response(JSON.stringify(
     { scores, logit_scale: 10, logit_bias: -10, activation: "sigmoid" }));"""
+# Otherwise a browser prints no color of a ground, and the white numbers pale.
+ON_PAPER = """const shown = [...document.querySelectorAll(arguments[0])];
+    return [...new Set(shown.map((one) => getComputedStyle(one).printColorAdjust))];"""
 SHADES = "return [...document.querySelectorAll('#heatmap tbody td')].map((cell) => cell.style.background)"
 
 
@@ -60,3 +63,5 @@ def test_a_number_is_legible_on_every_shade_of_the_heatmap(
     assert len(shades) == 200
     assert len(set(shades)) > 120
     assert browser.faults() == []
+    browser.find("#tab-matches").click()
+    assert browser.run(ON_PAPER, "#heatmap tbody td, .ramp i, .bar, .bar i") == ["exact"]

@@ -16,6 +16,9 @@ from tests.clients.conftest import drawn
 from tests.clients.gateway import KEY, Gateway
 from tests.clients.page import CAPTIONS, api, compare, encoded, fill
 
+# Words of both languages, what a shell reads, and letters outside of ASCII.
+QUOTED = """it's "$HOME" `id` \\n $(id) ${x}"""
+AWKWARD = ["true", "null", "constructor", QUOTED, "🟥 עיגול אדום", "line\u2028separator", "JSON"]
 TEXTS_OF = "return [...arguments[0].querySelectorAll(arguments[1])].map((one) => one.textContent)"
 BEST_COLUMNS = """return [...document.querySelectorAll('#heatmap tbody tr')]
     .map((row) => [...row.querySelectorAll('td')].findIndex((cell) => cell.className === 'best'))"""
@@ -127,6 +130,32 @@ def test_behind_a_key_it_asks_for_it_keeps_it_in_the_tab_and_uses_it(
     ]
 
 
+def test_a_key_that_no_header_carries_is_told_as_a_wrong_key(browser: Browser, guarded: Gateway) -> None:
+    browser.open(guarded.url)
+    browser.wait(lambda: "asks for a key" in browser.find("#error").text, "that a key is needed")
+    browser.find("#key").send_keys("“ключ”", Keys.ENTER)
+    browser.wait(lambda: "does not take this key" in browser.find("#error").text, "that this is none")
+    browser.open(f"{guarded.url}/docs")
+    form = "form[data-path='v1/models']"
+    browser.run("document.querySelector(arguments[0]).scrollIntoView()", form)
+    browser.find(f"{form} button").click()
+    browser.wait(lambda: browser.find(f"{form} [role=status]").text.startswith("401 · "), "that a key is needed")
+    assert [message for message in browser.console() if "status of 40" not in message] == []
+
+
+def test_an_answer_that_breaks_off_is_told_in_the_pages_own_words(
+    browser: Browser, gateway: Gateway, files: list[Path]
+) -> None:
+    browser.open(gateway.url)
+    fill(browser, files)
+    browser.run(
+        """const body = new ReadableStream({ start: (to) => to.error(new TypeError("network error")) });
+        window.fetch = async () => new Response(body);"""
+    )
+    browser.find("#run").click()
+    browser.wait(lambda: "cannot be reached from here" in browser.find("#error").text, "that the API is gone")
+
+
 def test_it_is_used_with_the_keyboard_alone(browser: Browser, gateway: Gateway, files: list[Path]) -> None:
     browser.open(gateway.url)
     browser.drop("#drop", *files)
@@ -170,6 +199,25 @@ def test_the_code_that_is_copied_makes_the_same_request(
         cwd=tmp_path, capture_output=True, text=True, check=True, env={**os.environ, "OPENCLIP_API_KEY": KEY},
     )  # fmt: skip
     expected = api(request.getfixturevalue("gateway"), "/v1/similarity", {"images": encoded(files), "texts": CAPTIONS})
+    np.testing.assert_allclose(json.loads(done.stdout)["scores"], expected["scores"], atol=1e-6)
+
+
+@pytest.mark.parametrize("language", ["curl", "python", "javascript"])
+def test_the_code_sends_every_caption_as_it_was_written(
+    browser: Browser, gateway: Gateway, files: list[Path], tmp_path: Path, language: str
+) -> None:
+    browser.open(gateway.url)
+    browser.drop("#drop", files[0])
+    browser.wait(lambda: browser.all("#thumbs img"), "the thumbnail")
+    browser.run("document.querySelector('#captions').value = arguments[0]", "\n".join(AWKWARD))
+    browser.find("#run").click()
+    browser.wait(lambda: len(browser.all("#heatmap td.best")) == len(AWKWARD), "the heatmap")
+    code = copied(browser, gateway, language)
+    (tmp_path / "code.mjs").write_text(code, encoding="utf-8")
+    command = {"curl": ["bash", "-c", code], "python": [sys.executable, "-c", code], "javascript": ["node", "code.mjs"]}
+    done = subprocess.run(command[language], cwd=tmp_path, capture_output=True, text=True, check=False)
+    expected = api(gateway, "/v1/similarity", {"images": encoded(files[:1]), "texts": AWKWARD})
+    assert done.returncode == 0, done.stderr
     np.testing.assert_allclose(json.loads(done.stdout)["scores"], expected["scores"], atol=1e-6)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.clients.browser import PHONE, Browser
-from tests.clients.gateway import Gateway
+from tests.clients.gateway import KEY, Gateway
 from tests.clients.page import api, compare, encoded
 
 # What the API of a model with softmax would answer: the last label wins.
@@ -168,3 +168,37 @@ def test_on_a_phone_the_results_come_into_view(browser: Browser, gateway: Gatewa
         browser.command("Emulation.setTouchEmulationEnabled", enabled=False)
     browser.open(gateway.url)
     assert "Drop images here" in browser.find("#add").text
+
+
+def test_what_it_says_beside_its_results_follows_the_language_too(browser: Browser, guarded: Gateway) -> None:
+    browser.open(guarded.url)
+    browser.wait(lambda: "asks for a key" in browser.find("#error").text, "that a key is needed")
+    assert browser.find("#facts").text == ""
+    browser.find("#language").click()
+    assert browser.find("#error").text == "此 API 需要密钥。请在上方输入。"
+    assert browser.find("#facts").text == ""  # nothing is asked any more
+    browser.find("#run").click()
+    assert browser.find("#error").text == "请先添加图片和文字描述，或试试画好的形状。"
+    browser.run("document.querySelector('#key').value = arguments[0]", KEY)
+    browser.find("#key-panel button").click()
+    browser.wait(lambda: "64 维" in browser.find("#facts").text, "the model's facts")
+    browser.find("#examples").click()
+    browser.wait(lambda: len(browser.all("#heatmap td.best")) == 6, "six captions matched")
+    assert browser.find("#heatmap td.best").get_attribute("title").startswith("余弦相似度 ")
+    browser.run("document.querySelector('#captions').value = 'red '.repeat(300)")
+    browser.find("#run").click()
+    browser.wait(lambda: browser.find("#notice").is_displayed(), "that a caption was cut")
+    browser.find("#language").click()
+    assert browser.find("#notice").text.startswith("These captions fill the model's 32 tokens")
+    assert [message for message in browser.console() if "status of 401" not in message] == []
+
+
+def test_without_scripts_it_says_so(browser: Browser, gateway: Gateway) -> None:
+    browser.command("Emulation.setScriptExecutionDisabled", value=True)
+    try:
+        browser.open(gateway.url)
+        told = browser.find("noscript").text
+    finally:
+        browser.command("Emulation.setScriptExecutionDisabled", value=False)
+    assert "needs JavaScript" in told
+    assert "需要 JavaScript" in told

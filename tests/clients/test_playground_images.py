@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from tests.clients.browser import Browser
 from tests.clients.conftest import drawn
@@ -18,6 +18,12 @@ PASTE = """const bytes = Uint8Array.from(atob(arguments[0]), (letter) => letter.
     for (const [type, data] of Object.entries(arguments[1])) clipboardData.setData(type, data);
     const paste = new ClipboardEvent("paste", { clipboardData, bubbles: true, cancelable: true });
     return document.querySelector("#captions").dispatchEvent(paste);"""
+# What the page says of how many images it has, each time that it changes.
+COUNTED = """window.counted = [];
+    const count = document.querySelector("#image-count");
+    new MutationObserver(() => {
+        if (window.counted.at(-1) !== count.textContent) window.counted.push(count.textContent);
+    }).observe(count, { childList: true });"""
 NO_STORAGE = """for (const kind of ["localStorage", "sessionStorage"]) {
     Object.defineProperty(window, kind, { get() { throw new DOMException("denied", "SecurityError"); } });
 }"""
@@ -30,8 +36,10 @@ def test_as_many_photos_as_the_page_takes_are_one_request(browser: Browser, gate
     photos = sorted(tmp_path.iterdir())
     assert all(400_000 < photo.stat().st_size < 700_000 for photo in photos)  # each of them is sent as it is
     browser.open(gateway.url)
+    browser.run(COUNTED)
     browser.drop("#drop", *photos)
     browser.wait(lambda: len(browser.all("#thumbs img")) == 24, "a thumbnail for each photo")
+    assert browser.run("return window.counted") == [str(number) for number in range(1, 25)]  # it takes a while
     browser.find("#captions").send_keys("a red circle")
     browser.find("#run").click()
     browser.wait(lambda: browser.all("#heatmap td.best") or browser.find("#error").is_displayed(), "a response")
@@ -39,8 +47,11 @@ def test_as_many_photos_as_the_page_takes_are_one_request(browser: Browser, gate
     assert len(browser.all("#heatmap tbody td")) == 24
 
 
-def test_a_photo_that_exif_turns_is_embedded_as_it_is_shown(browser: Browser, gateway: Gateway, tmp_path: Path) -> None:
-    turned = tmp_path / "turned.jpg"
+@pytest.mark.parametrize("suffix", ["jpg", "png"])
+def test_an_image_that_exif_turns_is_embedded_as_it_is_shown(
+    browser: Browser, gateway: Gateway, tmp_path: Path, suffix: str
+) -> None:
+    turned = tmp_path / f"turned.{suffix}"
     image = Image.new("RGB", (128, 64), "white")
     image.paste("red", (0, 0, 64, 64))
     exif = Image.Exif()
@@ -62,6 +73,35 @@ def test_a_photo_that_exif_turns_is_embedded_as_it_is_shown(browser: Browser, ga
     browser.find("#run").click()
     browser.wait(lambda: browser.all("#heatmap td.best"), "the heatmap")
     assert float(browser.find("#heatmap td.best").text) == pytest.approx(upright, abs=0.0006)
+
+
+@pytest.mark.parametrize(("count", "side"), [(1, 768), (24, 384)], ids=["one large file", "many files"])
+def test_what_is_transparent_is_embedded_alike_in_files_of_any_size(
+    browser: Browser, gateway: Gateway, tmp_path: Path, count: int, side: int
+) -> None:
+    """The page scales large files down, and JPEG has no transparency: a black drawing on black is no drawing."""
+    mask = Image.new("L", (side, side))
+    ImageDraw.Draw(mask).ellipse((0.25 * side, 0.25 * side, 0.75 * side, 0.75 * side), fill=255)
+    drawing = Image.new("RGB", mask.size)
+    drawing.putalpha(mask)
+    drawing.save(tmp_path / "0.png")
+    asked = {"images": encoded([tmp_path / "0.png"]), "texts": ["a photo of a black circle"]}
+    expected = api(gateway, "/v1/similarity", asked)["scores"][0][0]
+    noise = np.random.default_rng(1).integers(0, 256, (side, side, 3), np.uint8)  # hidden: it makes the file large
+    hidden = Image.composite(drawing.convert("RGB"), Image.fromarray(noise), mask)
+    hidden.putalpha(mask)
+    hidden.save(tmp_path / "0.png")
+    size = (tmp_path / "0.png").stat().st_size
+    assert size > 700_000 or count * size * 4 / 3 > 5_600_000
+
+    browser.open(gateway.url)
+    browser.drop("#drop", *[tmp_path / "0.png"] * count)
+    browser.wait(lambda: len(browser.all("#thumbs img")) == count, "the thumbnails")
+    browser.find("#captions").send_keys("a photo of a black circle")
+    browser.find("#run").click()
+    browser.wait(lambda: browser.all("#heatmap td.best"), "the heatmap")
+    scores = [float(cell.text) for cell in browser.all("#heatmap tbody td")]
+    assert scores == pytest.approx([expected] * count, abs=0.02)
 
 
 def test_cells_that_are_pasted_into_the_captions_are_text_and_no_image(browser: Browser, gateway: Gateway) -> None:

@@ -108,3 +108,40 @@ def test_the_focus_stays_with_what_was_pressed(browser: Browser, gateway: Gatewa
     assert browser.run(label) == "Remove blue.jpg"
     browser.press(Keys.ENTER)
     assert browser.run(label) == "add"
+
+
+def test_labels_that_nobody_typed_go_with_the_captions(browser: Browser, gateway: Gateway) -> None:
+    labels = "return document.querySelector('#labels').value"
+    browser.open(gateway.url)
+    browser.find("#examples").click()
+    browser.wait(lambda: len(browser.all("#heatmap td.best")) == 6, "six captions matched")
+    browser.find("#tab-zero-shot").click()
+    browser.wait(lambda: len(browser.all("#classified figure")) == 6, "the bars")
+    for captions in ("a cat\na dog", "a bird"):
+        browser.find("#captions").clear()
+        browser.find("#captions").send_keys(captions)
+        browser.find("#run").click()
+        expected = captions.replace("\n", ", ")
+        browser.wait(lambda expected=expected: browser.run(labels) == expected, "these labels")
+        names = {*captions.split("\n"), "none of these"}
+        browser.wait(lambda names=names: set(browser.run(NAMES)) == names, "the bars of these labels")
+        assert not browser.find("#error").is_displayed()
+    browser.find("#labels").send_keys(", a fish")
+    browser.find("#captions").send_keys("s")
+    assert browser.run(labels) == "a bird, a fish"  # these were typed
+
+
+def test_a_control_that_goes_leaves_the_focus_beside_it(browser: Browser, gateway: Gateway, files: list[Path]) -> None:
+    focused = "return document.activeElement.id"
+    browser.open(gateway.url)
+    browser.drop("#drop", *files)
+    browser.wait(lambda: len(browser.all("#thumbs img")) == 2, "the images")
+    browser.run("document.querySelector('#clear').focus()")
+    browser.press(Keys.ENTER)
+    assert browser.run(focused) == "add"
+    for control in ("#key-panel [type=submit]", "#key-forget"):
+        browser.run("document.querySelector('#key-button').click()")
+        browser.run("document.querySelector(arguments[0]).focus()", control)
+        browser.press(Keys.ENTER)
+        assert not browser.find("#key-panel").is_displayed()
+        assert browser.run(focused) == "key-button"

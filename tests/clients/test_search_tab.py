@@ -63,6 +63,11 @@ def test_an_image_is_dropped_and_words_are_added_and_taken_away(tab: Browser, in
 
     tab.find("#search-prefix").send_keys("no such", Keys.ENTER)
     tab.wait(lambda: tab.find("#found-about").text == "No image's name begins with purple/no such.", "that none does")
+    tab.resize(*PHONE)
+    tab.run("document.querySelector('#search-prefix').value = 'x'.repeat(200)")
+    tab.find("#search-run").click()
+    tab.wait(lambda: "xxx" in tab.find("#found-about").text, "that none does")
+    assert tab.run("return document.documentElement.scrollWidth") <= PHONE[0]
 
 
 def test_a_large_photo_that_exif_turns_is_searched_by_as_the_index_has_it(

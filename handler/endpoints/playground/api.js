@@ -2,11 +2,13 @@
 
 const KEY = "openclip-api-key";
 
+// `say` returns the message, in the language that is chosen when it is shown.
 class ApiProblem extends Error {
-  constructor(status, code, message) {
-    super(message);
+  constructor(status, code, say) {
+    super();
     this.status = status;
     this.code = code;
+    this.say = say;
   }
 }
 
@@ -36,22 +38,23 @@ function apiUrl(path) {
   return new URL(path, document.baseURI).href;
 }
 
+// A header carries these characters alone. Of a key with others the API says that it is none.
 function authorization() {
   const key = apiKey();
-  return key ? { authorization: `Bearer ${key}` } : {};
+  return /^[!-~]+$/.test(key ?? "") ? { authorization: `Bearer ${key}` } : {};
 }
 
 // Returns {body, timing}; `timing.full` names the fields of texts that fill the model's context. Throws ApiProblem, also for what a gateway or no network answers.
 async function ask(path, body) {
   const started = performance.now();
   const headers = { ...authorization(), ...(body ? { "content-type": "application/json" } : {}) };
-  let response;
+  let response, text;
   try {
     response = await fetch(apiUrl(path), { method: body ? "POST" : "GET", headers, body: body && JSON.stringify(body) });
+    text = await response.text();
   } catch {
-    throw new ApiProblem(0, "no_answer", t("problem.reach"));
+    throw new ApiProblem(0, "no_answer", () => t("problem.reach"));
   }
-  const text = await response.text();
   const milliseconds = performance.now() - started;
   let answer = null;
   try {
@@ -60,20 +63,21 @@ async function ask(path, body) {
     // what a gateway says is not always JSON: the status has to do
   }
   if (!response.ok) throw problem(response.status, answer);
-  if (answer === null) throw new ApiProblem(response.status, "not_json", t("problem.json"));
+  if (answer === null) throw new ApiProblem(response.status, "not_json", () => t("problem.json"));
   return { body: answer, timing: timing(response, milliseconds) };
 }
 
 function problem(status, answer) {
   if (status === 401 || status === 403) {
-    return new ApiProblem(status, "key", t(apiKey() ? "problem.key" : "problem.no-key"));
+    const known = Boolean(apiKey());
+    return new ApiProblem(status, "key", () => t(known ? "problem.key" : "problem.no-key"));
   }
-  if (status === 429) return new ApiProblem(status, "throttled", t("problem.throttled"));
+  if (status === 429) return new ApiProblem(status, "throttled", () => t("problem.throttled"));
   const error = answer?.error;
-  if (error?.message) return new ApiProblem(status, error.code, error.param ? `${error.param}: ${error.message}` : error.message);
-  if (status === 413) return new ApiProblem(status, "too_large", t("problem.large"));
-  if (status === 504 || status === 503) return new ApiProblem(status, "no_answer_in_time", t("problem.time"));
-  return new ApiProblem(status, `http_${status}`, answer?.message ?? t("problem.status", { status }));
+  if (error?.message) return new ApiProblem(status, error.code, () => (error.param ? `${error.param}: ${error.message}` : error.message));
+  if (status === 413) return new ApiProblem(status, "too_large", () => t("problem.large"));
+  if (status === 504 || status === 503) return new ApiProblem(status, "no_answer_in_time", () => t("problem.time"));
+  return new ApiProblem(status, `http_${status}`, () => answer?.message ?? t("problem.status", { status }));
 }
 
 function timing(response, milliseconds) {

@@ -73,6 +73,7 @@ function literal(value, words, files, indent = "") {
   const inner = `${indent}    `;
   const found = files.find(([uri]) => uri === value);
   if (found) return found[1];
+  if (typeof value === "string") return JSON.stringify(value);
   if (typeof value !== "object" || value === null) return words[value] ?? JSON.stringify(value);
   if (Array.isArray(value) && value.every((one) => typeof one === "number")) return `[${value.join(", ")}]`;
   const rows = Array.isArray(value)

@@ -2,6 +2,7 @@
 
 let last = null; // {shown, texts, answer, key}: what the heatmap and the matches show
 let classified = null; // the key of what is shown of zero-shot
+let offered = null; // labels that were not typed, but go with the captions
 
 function captions() {
   return $("#captions").value.split("\n").map((line) => line.trim()).filter(Boolean);
@@ -9,10 +10,14 @@ function captions() {
 
 function changed() {
   showThumbs($("#thumbs"), images, changed);
-  $("#image-count").textContent = images.length || "";
-  $("#caption-count").textContent = captions().length || "";
+  showCounts();
   $("#clear").hidden = !images.length;
   $("#results").classList.toggle("stale", Boolean(last) && last.key !== keyOf(captions()));
+}
+
+function showCounts() {
+  $("#image-count").textContent = images.length || "";
+  $("#caption-count").textContent = captions().length || "";
 }
 
 function keyOf(texts) {
@@ -23,7 +28,7 @@ async function compare() {
   const texts = captions();
   if (!images.length || !texts.length) {
     const missing = images.length ? "missing.caption" : texts.length ? "missing.image" : "missing.both";
-    showError(new ApiProblem(0, "", t(missing)));
+    showError(new ApiProblem(0, "", () => t(missing)));
     return;
   }
   const shown = [...images];
@@ -40,7 +45,9 @@ async function compare() {
     changed();
     bringIntoView($("#results"));
   });
-  if (shownNow && !$("#view-zero-shot").hidden) await classify();
+  if (!shownNow || $("#view-zero-shot").hidden) return;
+  offerLabels(captions().join(", "));
+  await classify();
 }
 
 function showScores() {
@@ -58,7 +65,7 @@ async function classify() {
   if (missing) {
     $("#classified").replaceChildren();
     classified = shownClasses = null;
-    showError(new ApiProblem(0, "", missing));
+    showError(new ApiProblem(0, "", () => t(missing)));
     return;
   }
   const model = chosenFacts()?.id;
@@ -77,14 +84,19 @@ function chooseView(tab) {
   showPanel(tab);
   $("#scale-label").hidden = tab.id === "tab-zero-shot";
   if (tab.id !== "tab-zero-shot") return;
-  if (!$("#labels").value) $("#labels").value = captions().join(", ");
+  offerLabels(captions().join(", "));
   if (classified !== keyOf([])) classify();
+}
+
+function offerLabels(labels) {
+  if (!$("#labels").value) $("#labels").value = offered = labels;
 }
 
 function showExamples() {
   images.splice(0, images.length, ...drawnShapes());
   $("#captions").value = EXAMPLE_CAPTIONS.join("\n");
-  $("#labels").value = EXAMPLE_LABELS;
+  $("#labels").value = "";
+  offerLabels(EXAMPLE_LABELS);
   changed();
   compare();
 }
@@ -94,9 +106,10 @@ $("#add").addEventListener("click", () => $("#files").click());
 $("#clear").addEventListener("click", () => {
   images.length = 0;
   changed();
+  $("#add").focus({ preventScroll: true }); // the button that was pressed is gone
 });
 $("#captions").addEventListener("input", () => {
-  if ($("#labels").value === EXAMPLE_LABELS) $("#labels").value = ""; // they go with the drawn shapes' captions
+  if ($("#labels").value === offered) $("#labels").value = ""; // of the captions before
   changed();
 });
 document.addEventListener("keydown", (event) => {

@@ -61,7 +61,7 @@ function drawnShapes() {
     OUTLINES[shape](context);
     context.closePath();
     context.fill();
-    return { name, uri: canvas.toDataURL("image/png"), file: null, scaled: false };
+    return { name, uri: canvas.toDataURL("image/png"), file: null, turned: false };
   });
 }
 

@@ -69,7 +69,7 @@ function showHeatmap({ shown, texts, answer, asProbability }) {
     const cells = values.map((row) => {
       const cell = element("td", row[column] === best ? "best" : "", number(row[column], asProbability));
       paint(cell, high > low ? (row[column] - low) / (high - low) : 1);
-      cell.title = `cosine ${answer.scores[values.indexOf(row)][column]}`;
+      cell.title = `${t("cosine")} ${answer.scores[values.indexOf(row)][column]}`;
       return cell;
     });
     return element("tr", "", title, ...cells);

@@ -10,17 +10,19 @@ const SMALLER_SIDES = [768, 512, 384]; // tried in turn for what is too large to
 
 const taken = new Set(["image/png", "image/jpeg", "image/webp", "image/gif", "image/bmp"]); // and what the API says
 
-const images = []; // {name, uri, url, file}: what is sent, what is shown, and what it was as a file
+const images = []; // {name, uri, file, turned}: what is sent and shown, what it was as a file, and whether that may be turned
 
-async function addFiles(items, files) {
+// Returns what was wrong with some of them, as functions that say it. Large ones take a while: each is told as it comes.
+async function addFiles(items, files, onEach = () => {}) {
   const problems = [];
   for (const file of files) {
     if (items.length >= MAX_IMAGES) {
-      problems.push(t("most", { most: MAX_IMAGES }));
+      problems.push(() => t("most", { most: MAX_IMAGES }));
       break;
     }
     try {
       items.push(await toImage(file));
+      onEach();
     } catch {
       problems.push(unreadable(file));
     }
@@ -36,15 +38,19 @@ async function fitTogether(items) {
     for (const item of items.filter(({ uri }) => uri.length > MOST_TOGETHER / items.length)) {
       const shown = image(item);
       const read = await shown.decode().then(() => true, () => false); // HEIC, of which the browser knows nothing
-      if (read) Object.assign(item, { uri: scaledDown(shown, side, 0.85), file: null, scaled: true });
+      if (read) Object.assign(item, { uri: scaledDown(shown, side, 0.85), file: null, turned: false });
     }
   }
 }
 
-// A browser shows a file upright, as its EXIF says: so the model sees it, too. What was scaled down here is upright.
+// A browser shows a file upright, as it says itself: so the model sees it, too. What was scaled down here is upright.
 function asShown(items) {
-  const mayBeTurned = ({ scaled, uri }) => !scaled && /^data:image\/(jpeg|webp|heic)/.test(uri);
-  return items.some(mayBeTurned) ? { exif_orientation: true } : {};
+  return items.some(({ turned }) => turned) ? { exif_orientation: true } : {};
+}
+
+// Whether a file may say how it is turned: by EXIF, which PNG calls eXIf, or as AVIF does.
+async function mayBeTurned(file) {
+  return file.type === "image/avif" || /exif/i.test(await file.text());
 }
 
 // A browser turns what it scales down, as EXIF says. Where the index has photos as they are stored, so is one that is
@@ -64,8 +70,7 @@ async function asIndexed(file) {
 const isHeic = (file) => /hei[cf]/i.test(file.type) || /\.(hei[cf]|hif)$/i.test(file.name);
 
 function unreadable(file) {
-  const name = file.name || t("file");
-  return t(isHeic(file) ? "heic" : "unreadable", { name });
+  return () => t(isHeic(file) ? "heic" : "unreadable", { name: file.name || t("file") });
 }
 
 async function toImage(file) {
@@ -74,12 +79,13 @@ async function toImage(file) {
   const small = file.size <= LARGE_BYTES && taken.has(file.type);
   const uri = small ? await asDataUri(file) : scaledDown(bitmap);
   bitmap.close();
-  return { name: file.name || "pasted.png", uri, file: small && file.name ? file.name : null, scaled: !small };
+  const turned = small && (await mayBeTurned(file));
+  return { name: file.name || "pasted.png", uri, file: small && file.name ? file.name : null, turned };
 }
 
 async function asItIs(file) {
   const bytes = new Blob([file], { type: "image/heic" });
-  return { name: file.name || "pasted.heic", uri: await asDataUri(bytes), file: file.name || null, scaled: false };
+  return { name: file.name || "pasted.heic", uri: await asDataUri(bytes), file: file.name || null, turned: false };
 }
 
 function asDataUri(file) {
@@ -91,6 +97,7 @@ function asDataUri(file) {
   });
 }
 
+// JPEG has no transparency, and a canvas fills it with black: what stands behind an image is for the API to decide.
 function scaledDown(bitmap, side = LARGE_SIDE, quality = 0.92) {
   const factor = Math.min(1, side / Math.max(bitmap.width, bitmap.height));
   const canvas = document.createElement("canvas");
@@ -99,7 +106,13 @@ function scaledDown(bitmap, side = LARGE_SIDE, quality = 0.92) {
   const context = canvas.getContext("2d");
   context.imageSmoothingQuality = "high";
   context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
-  return canvas.toDataURL("image/jpeg", quality);
+  const opaque = isOpaque(context.getImageData(0, 0, canvas.width, canvas.height));
+  return canvas.toDataURL(opaque ? "image/jpeg" : "image/webp", quality);
+}
+
+function isOpaque({ data }) {
+  for (let at = 3; at < data.length; at += 4) if (data[at] < 255) return false;
+  return true;
 }
 
 function image(item) {

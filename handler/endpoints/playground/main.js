@@ -3,9 +3,9 @@
 async function take(files) {
   if (!files.length) return;
   const forSearch = searching(); // reading them takes a while, in which the other part may be opened
-  const problems = forSearch ? await takeForSearch(files) : await addFiles(images, files);
+  const problems = forSearch ? await takeForSearch(files) : await addFiles(images, files, showCounts);
   if (!forSearch) changed();
-  if (problems.length) showError(new ApiProblem(0, "", problems.join(" ")));
+  if (problems.length) showError(new ApiProblem(0, "", () => problems.map((say) => say()).join(" ")));
   else if (!forSearch) showError(null);
 }
 

@@ -31,6 +31,7 @@ async function loadModels() {
     showFacts();
     return true;
   } catch (error) {
+    delete $("#facts").dataset.text; // no more "asking"
     $("#facts").textContent = "";
     showError(error);
     return false;
@@ -41,7 +42,7 @@ function showFacts() {
   const model = chosenFacts();
   if (!model) return;
   const [height, width] = model.image_size;
-  delete $("#facts").dataset.text; // no more "asking"
+  delete $("#facts").dataset.text;
   const facts = t("facts", { dimensions: model.embed_dim, height, width, tokens: model.context_length });
   $("#facts").textContent = models.length > 1 ? facts : `${model.id} · ${facts}`;
   const known = KNOWS.find(([name]) => name.test(model.id));

@@ -1,6 +1,8 @@
 // What the page says beside its results, and that they are seen.
 
 let lastTiming = null;
+let lastError = null;
+let lastNotice = null;
 
 function showStatus(timing) {
   lastTiming = timing;
@@ -24,24 +26,33 @@ redraws.push(() => showStatus(lastTiming));
 
 // Which texts the model did not read to their end: `full` names their fields, as texts[1].
 function showCut(key, full) {
-  const places = listed([...new Set(full.map((field) => Number(field.match(/\[(\d+)\]/)?.[1] ?? 0) + 1))]);
-  showNotice(full.length ? t(key, { tokens: chosenFacts()?.context_length, places }) : "");
+  const places = [...new Set(full.map((field) => Number(field.match(/\[(\d+)\]/)?.[1] ?? 0) + 1))];
+  const tokens = chosenFacts()?.context_length;
+  showNotice(full.length ? () => t(key, { tokens, places: listed(places) }) : null);
 }
 
-function showNotice(text) {
+// `say` returns the notice in the language that is chosen; null for none.
+function showNotice(say) {
+  lastNotice = say;
   const box = $("#notice");
-  box.textContent = text;
-  box.hidden = !text;
+  box.textContent = say ? say() : "";
+  box.hidden = !say;
 }
 
 function showError(error) {
-  const box = $("#error");
-  box.hidden = !error;
-  if (!error) return;
-  const code = error.code && error.code !== "key" ? [element("code", "", error.code)] : [];
-  box.replaceChildren(...code, error.message);
-  if (error.code === "key") openKeyPanel(true);
+  lastError = error;
+  drawError();
+  if (error?.code === "key") openKeyPanel(true);
 }
+
+function drawError() {
+  const box = $("#error");
+  box.hidden = !lastError;
+  if (!lastError) return;
+  const { code, say, message } = lastError;
+  box.replaceChildren(...(code && code !== "key" ? [element("code", "", code)] : []), say ? say() : message);
+}
+redraws.push(drawError, () => showNotice(lastNotice));
 
 // On a phone the results begin below what is seen: without this a button there seems to do nothing.
 function bringIntoView(results) {

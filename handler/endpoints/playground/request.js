@@ -29,9 +29,11 @@ async function request(button, path, body, sent, show) {
 }
 
 function openKeyPanel(open) {
+  const held = $("#key-panel").contains(document.activeElement);
   $("#key-panel").hidden = !open;
   $("#key-button").setAttribute("aria-expanded", String(open));
   if (open) $("#key").focus();
+  else if (held) $("#key-button").focus();
 }
 
 $("#key-button").addEventListener("click", () => openKeyPanel($("#key-panel").hidden));

@@ -29,7 +29,7 @@ function searchQuery() {
 async function find() {
   const query = searchQuery();
   if (!query.some(({ weight }) => weight === undefined)) {
-    showError(new ApiProblem(0, "", t("search.missing")));
+    showError(new ApiProblem(0, "", () => t("search.missing")));
     return;
   }
   const prefix = $("#search-prefix").value;
@@ -42,7 +42,7 @@ async function find() {
     lastFound = { answer, body, manifest };
     $("#found").hidden = false;
     showFound();
-    showNotice(full.length ? t("cut.query", { tokens: factsOf(about.model)?.context_length }) : "");
+    showNotice(full.length ? () => t("cut.query", { tokens: factsOf(about.model)?.context_length }) : null);
     if (hits === PAGE) bringIntoView($("#found"));
   });
 }
@@ -55,7 +55,7 @@ async function foundBefore() {
   $("#found").hidden = true;
   $("#hits").replaceChildren();
   await start(); // which opens the tab anew, without errors
-  showError(new ApiProblem(0, "", t("search.changed")));
+  showError(new ApiProblem(0, "", () => t("search.changed")));
 }
 
 function findAnew() {
@@ -135,7 +135,7 @@ function showRows() {
 const chooseMode = tabs($("#modes"), (tab) => {
   showPanel(tab);
   showError(null);
-  showNotice("");
+  showNotice(null);
   const search = tab.id === "mode-search";
   const actions = $(search ? "#search-actions" : "#compare-actions");
   actions.append($("#doing"));

@@ -6,9 +6,9 @@ let shownClasses = null; // what `showClassified` was called with
 const activations = new Map(); // by a model's name: softmax or sigmoid, as its last response said
 
 function missingForZeroShot({ input, labels, template }) {
-  if (!input.length) return t("missing.zero-shot");
-  if (!labels.length) return t("missing.labels");
-  return template.every((one) => one.includes("{}")) && template.length ? "" : t("missing.template");
+  if (!input.length) return "missing.zero-shot";
+  if (!labels.length) return "missing.labels";
+  return template.every((one) => one.includes("{}")) && template.length ? "" : "missing.template";
 }
 
 // Of a model with softmax some label always wins. So that none may, one more label is sent: `none`.
