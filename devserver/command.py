@@ -38,7 +38,7 @@ def _parser(prog: str) -> Parser:
     parser = Parser(prog=prog, description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=port, default=8080, help="0 takes a free one and prints it (default: 8080)")
-    parser.add_argument("--api-key", default="", help="ask for `Authorization: Bearer ...` as a deployed API does")
+    parser.add_argument("--api-key", type=_key, help="ask for `Authorization: Bearer ...` as a deployed API does")
     parser.add_argument(
         "--index",
         default=os.environ.get("OPENCLIP_INDEX", ""),
@@ -55,6 +55,14 @@ def _parser(prog: str) -> Parser:
     return parser
 
 
+def _key(text: str) -> str:
+    """Read a key, for `type=`; argparse tells what is wrong, without the key."""
+    if text and all("!" <= letter <= "~" for letter in text):
+        return text
+    fault = "has a space, or a character outside of ASCII, which clients cannot send" if text else "is empty"
+    raise argparse.ArgumentTypeError(f"the key {fault}: give another, or leave --api-key out to ask for none")
+
+
 def _command(arguments: list[str] | None, prog: str) -> int:
     parser = _parser(prog)
     options = parser.parse_args(arguments)
@@ -64,7 +72,7 @@ def _command(arguments: list[str] | None, prog: str) -> int:
         parser.error("--extensions runs in this process, and --function says that nothing does: package it instead")
     if options.images and not (options.index and options.images.is_dir()):
         parser.error("--images names the folder whose index --index is: give both, and a folder that is there")
-    RequestHandler.api_key = options.api_key
+    RequestHandler.api_key = options.api_key or ""
     if options.index:
         os.environ["OPENCLIP_SEARCH"] = "true"  # the playground's tab
     if options.extensions:

@@ -21,6 +21,7 @@ MAX_GATEWAY_BYTES = 10 * 1024 * 1024  # API Gateway's payload quota
 MAX_EVENT_BYTES = 6 * 1024 * 1024  # Lambda's synchronous payload quota, base64 and envelope included
 TIMEOUT_SECONDS = 30  # of an HTTP API's integration; reported in the context, not enforced
 KEYED_PATH = re.compile(r"/k/([^/?]+)/(?:vectorize|meta|\.well-known/(?:live|ready))(?:$|\?)")
+ORIGIN = re.compile(r"https?://[^/?]*", re.IGNORECASE)
 ANY_KEY = re.compile(r"(/k/)[^/?\s]+")
 TEXT_TYPES = ("text/", "application/json", "application/xml", "application/javascript")  # the others travel as base64
 
@@ -57,6 +58,13 @@ class RequestHandler(BaseHTTPRequestHandler):
             super().handle_one_request()
         except ConnectionError:
             self.close_connection = True
+
+    def parse_request(self) -> bool:
+        """Read the request's head. What a client of a proxy sends, a whole address, stands for its path (RFC 9112)."""
+        parsed = super().parse_request()
+        if parsed and (origin := ORIGIN.match(self.path)):
+            self.path = f"/{self.path[origin.end() :].removeprefix('/')}"
+        return parsed
 
     def _serve(self) -> None:
         try:

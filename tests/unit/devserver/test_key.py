@@ -4,6 +4,7 @@ from email.message import Message
 
 import pytest
 
+from devserver import command
 from devserver.server import RequestHandler
 from handler.http.routes import PAGES
 
@@ -30,3 +31,15 @@ def test_a_preflight_has_no_key_and_is_answered() -> None:
     assert request("OPTIONS", "/v1/embeddings", **headers)._refusal() is None
     assert request("OPTIONS", "/v1/embeddings")._refusal() == (401, "Unauthorized")
     assert request("POST", "/v1/embeddings", **headers)._refusal() == (401, "Unauthorized")
+
+
+@pytest.mark.parametrize("key", ["", "ключ", "a key", "key\r"])
+def test_a_key_that_no_client_can_send_is_refused_and_not_repeated(
+    key: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        command.main(["--api-key", key])
+    told = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert "leave --api-key out to ask for none" in told
+    assert not key or key not in told.partition("error:")[2]
