@@ -87,7 +87,7 @@ def fetch(wanted: Sequence[tuple[S3Object, str]], settings: Settings) -> dict[S3
     """Read every object once. `wanted` are objects, each with its place in the input.
 
     Raises ApiError with the object's first place as `param`: object_not_found, object_archived, object_not_readable,
-    object_too_large, empty_input, s3_unavailable.
+    object_too_large, empty_input, s3_unavailable; s3_not_enabled without boto3.
     """
     budget, deadline = Budget(settings), time.monotonic() + SECONDS
     first = dict(reversed(wanted))
@@ -108,8 +108,11 @@ def _in_time(future: "Future[bytes]", where: S3Object, param: str, deadline: flo
 
 
 def _get(where: S3Object, param: str, budget: Budget, deadline: float) -> bytes:
-    from botocore.exceptions import BotoCoreError, ClientError
-
+    try:
+        from botocore.exceptions import BotoCoreError, ClientError
+    except ModuleNotFoundError as error:  # Lambda has it; another machine may not
+        fix = "s3:// needs boto3, which is not installed here: run `pip install boto3`"
+        raise ApiError("s3_not_enabled", fix, param) from error
     version = {"VersionId": where.version} if where.version else {}
     if not _connections.acquire(timeout=max(0.0, deadline - time.monotonic())):
         raise _late(where, param)

@@ -35,8 +35,12 @@ def presigned(hits: Sequence[Hit], settings: SearchSettings) -> list[str | None]
 
 @functools.cache
 def _client() -> Any:
-    import boto3  # late: most searches ask for no URL
-    from botocore.config import Config
+    try:
+        import boto3  # late: most searches ask for no URL
+        from botocore.config import Config
+    except ModuleNotFoundError as error:  # Lambda has it; another machine may not
+        fix = "presigned URLs need boto3, which is not installed here: run `pip install boto3`"
+        raise ApiError("urls_not_enabled", fix, "with_urls") from error
 
     # By path, or boto3 names S3's global endpoint. From there a new bucket's region is a redirect, which ends the
     # signature, and regions launched after March 2019 are refused: AmazonS3, "Virtual hosting of buckets".

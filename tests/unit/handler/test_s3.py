@@ -1,5 +1,6 @@
 """References to S3: which are read at all, and what an object may weigh. Fetching itself: tests/clients/test_s3.py."""
 
+import sys
 import threading
 from pathlib import Path
 from types import SimpleNamespace
@@ -113,3 +114,11 @@ def test_no_request_waits_for_an_object_beyond_its_time(monkeypatch: pytest.Monk
     client.go_on.set()
     monkeypatch.setattr(s3, "SECONDS", SECONDS)
     assert s3.fetch([(quick, "input[0]")] * 2, SETTINGS) == {quick: b"x"}
+
+
+def test_without_boto3_the_fix_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lambda has it; a machine with the local server may not."""
+    monkeypatch.setitem(sys.modules, "botocore.exceptions", None)
+    with pytest.raises(ApiError, match="not installed here: run `pip install boto3`") as caught:
+        s3.fetch([(S3Object("photos", "cat.jpg", None), "input[1]")], SETTINGS)
+    assert (caught.value.code, caught.value.status, caught.value.param) == ("s3_not_enabled", 400, "input[1]")

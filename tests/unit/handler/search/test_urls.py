@@ -1,9 +1,11 @@
 """Presigned URLs name the region's own endpoint: no other takes the signature everywhere."""
 
+import sys
 from urllib.parse import urlsplit
 
 import pytest
 
+from handler.errors import ApiError
 from handler.search import urls
 from handler.search.records import Hit
 from handler.search.settings import SearchSettings
@@ -29,3 +31,12 @@ def test_a_url_names_the_endpoint_of_its_region(
     (url,) = urls.presigned([Hit(bucket, "2026/a b+ü%.png", 1.0, {})], SearchSettings("index", (bucket,)))
     assert url
     assert (urlsplit(url).netloc, urlsplit(url).path) == (host, f"/{bucket}/2026/a%20b%2B%C3%BC%25.png")
+
+
+def test_without_boto3_the_fix_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lambda has it; a machine with the local server may not."""
+    monkeypatch.setitem(sys.modules, "boto3", None)
+    monkeypatch.setattr(urls, "_client", urls._client.__wrapped__)
+    with pytest.raises(ApiError, match="not installed here: run `pip install boto3`") as caught:
+        urls.presigned([Hit("photos", "a.png", 1.0, {})], SearchSettings("index", ("photos",)))
+    assert (caught.value.code, caught.value.status, caught.value.param) == ("urls_not_enabled", 400, "with_urls")
