@@ -2,6 +2,7 @@
 
 import argparse
 import re
+import sys
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
@@ -21,22 +22,28 @@ class Parser(argparse.ArgumentParser):
         if is_program and options.get("add_help", True):
             self.add_argument("--version", action="version", version=f"{self.prog} {version()}")
 
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse as argparse does; what begins the line is kept for `error`."""
+        self._first = next(iter(sys.argv[1:] if args is None else args), "").partition("=")[0]
+        return super().parse_known_args(args, namespace)
+
     def error(self, message: str) -> NoReturn:
         """Exit with status 2: the usage, then what is wrong and the word that was probably meant."""
         hint = ""
         if unknown := _UNKNOWN.fullmatch(message):
             words = [word.partition("=")[0] for word in unknown.group(1).split() if word.startswith("-")]
-            hint = self._meant(words[0]) if words else ""
-        elif choice := _CHOICE.search(message):
-            hint = did_you_mean(choice.group(1), _choices(self))
+            hint = (self._misplaced(words[0]) or did_you_mean(words[0], _options(self))) if words else ""
+        elif choice := _CHOICE.search(message):  # perhaps the value of an unknown option
+            hint = self._misplaced(self._first) or did_you_mean(choice.group(1), _choices(self))
         super().error(message + hint)
 
-    def _meant(self, word: str) -> str:
-        """Return a hint for an unknown option: the nearest one, or that it belongs behind a command that has it."""
+    def _misplaced(self, word: str) -> str:
+        """Return a hint for an option that belongs behind a command and stood before it; nothing for any other word."""
         commands = sorted(_commands_with(self, word))
         if not commands:
-            return did_you_mean(word, _options(self))
-        return f"; it stands after the command: {self.prog} {commands[0] if len(commands) == 1 else '<command>'} {word}"
+            return ""
+        command = commands[0] if len(commands) == 1 else "<command>"
+        return f"; {word} stands after the command: {self.prog} {command} {word}"
 
 
 def count(text: str) -> int:

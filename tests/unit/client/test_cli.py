@@ -182,3 +182,29 @@ def test_a_batch_size_is_refused_in_one_line(capsys: pytest.CaptureFixture[str])
             cli.main(["embed", "--text", "a", f"--batch={size}"])
         assert caught.value.code == 2
         assert capsys.readouterr().err.splitlines()[-1].endswith(f"'{size}' is no number from 1 to 4096")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (
+            ["--url", "https://a.example", "embed", "photos"],
+            "<command> --url",
+        ),
+        (
+            ["--label=a cat", "classify", "photos"],
+            "classify --label",
+        ),
+        (
+            ["--since", "2026", "batch", "start", "s3://a/"],
+            "batch start --since",
+        ),
+    ],
+)
+def test_an_option_before_its_command_is_told_where_it_stands(
+    words: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(words)
+    option = told.rpartition(" ")[2]
+    assert f"; {option} stands after the command: openclip-lambda {told}\n" in capsys.readouterr().err

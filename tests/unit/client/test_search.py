@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from openclip_lambda.cli import main as cli
+from openclip_lambda.search.page import PAGE
 
 from tests.unit.client.conftest import Recorder, Run, Scripted
 from tests.unit.fake_bundle import image_bytes
@@ -90,6 +91,18 @@ def test_the_page_needs_nothing_but_itself(run: Run, album: Path) -> None:
     assert re.search(r'class="text">album/green\.png<', text)  # the file is gone
     assert "default-src 'none'" in text
     assert run("search", "all.npy", "b", "--html", "found.html") == 0  # its own page is replaced
+
+
+def test_the_quiet_text_of_the_page_has_the_contrast_that_reading_takes() -> None:
+    """WCAG 2.2, 1.4.3, for grays: 4.5, on the white and on the #121212 that browsers put behind a page."""
+
+    def luminance(level: int) -> float:
+        return float(((level / 255 + 0.055) / 1.055) ** 2.4)
+
+    levels = [int(digit * 2, 16) for digit in re.findall(r"--quiet: #(\w)\1\1;", PAGE.template)]
+    for level, ground in zip(levels, (255, 18), strict=True):
+        darker, lighter = sorted((luminance(level), luminance(ground)))
+        assert (lighter + 0.05) / (darker + 0.05) >= 4.5
 
 
 def test_a_page_never_replaces_a_file_of_somebody_else(

@@ -94,8 +94,9 @@ def test_every_command_has_it() -> None:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["--json", "models"], "it stands after the command: python -m layer <command> --json"),
-        (["--setup", "doctor"], "it stands after the command: python -m layer doctor --setup"),
+        (["--json", "models"], "; --json stands after the command: python -m layer <command> --json"),
+        (["--setup", "doctor"], "; --setup stands after the command: python -m layer doctor --setup"),
+        (["--samples", "photos", "build"], "; --samples stands after the command: python -m layer build --samples"),
         (["--jsn", "models"], "did you mean '--json'?"),
     ],
 )

@@ -3,6 +3,7 @@
 import argparse
 import difflib
 import re
+import sys
 from collections.abc import Iterable, Iterator
 from typing import Any, NoReturn
 
@@ -20,14 +21,27 @@ class Parser(argparse.ArgumentParser):
         if is_program and options.get("add_help", True):
             self.add_argument("--version", action="version", version=f"{self.prog} {__version__}")
 
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse as argparse does; what begins the line is kept for `error`."""
+        self._first = next(iter(sys.argv[1:] if args is None else args), "").partition("=")[0]
+        return super().parse_known_args(args, namespace)
+
     def error(self, message: str) -> NoReturn:
         """Exit with status 2: the usage, then what is wrong and the word that was probably meant."""
         if unknown := re.fullmatch(r"unrecognized arguments: (.*)", message, re.DOTALL):
             words = [word.partition("=")[0] for word in unknown.group(1).split() if word.startswith("-")]
-            message += _nearest(words[0], _options(self)) if words else ""
-        elif choice := re.search(r"invalid choice: '([^']*)'", message):
-            message += _nearest(choice.group(1), _choices(self))
+            message += (self._misplaced(words[0]) or _nearest(words[0], _options(self))) if words else ""
+        elif choice := re.search(r"invalid choice: '([^']*)'", message):  # perhaps the value of an unknown option
+            message += self._misplaced(self._first) or _nearest(choice.group(1), _choices(self))
         super().error(message)
+
+    def _misplaced(self, word: str) -> str:
+        """Return the hint at an option of a command that stood before it; nothing for any other word."""
+        commands = sorted(_commands_with(self, word))
+        if not commands:
+            return ""
+        command = commands[0] if len(commands) == 1 else "<command>"
+        return f"; {word} stands after the command: {self.prog} {command} {word}"
 
 
 def number(least: int, most: int) -> Any:
@@ -69,6 +83,15 @@ def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
         if isinstance(action, argparse._SubParsersAction):
             for inner in action.choices.values():
                 yield from _actions(inner)
+
+
+def _commands_with(parser: argparse.ArgumentParser, word: str) -> Iterator[str]:
+    """Yield the commands that have an option, those of `batch` too."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for name, inner in action.choices.items():
+                yield from [name] if word in inner._option_string_actions else []
+                yield from (f"{name} {below}" for below in _commands_with(inner, word))
 
 
 def _options(parser: argparse.ArgumentParser) -> list[str]:
