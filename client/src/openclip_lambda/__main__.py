@@ -6,20 +6,24 @@ from types import FrameType
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    """Treat the end of the session like Ctrl-C: what was computed is written."""
+    """Be the handler of Ctrl-C, and of the end of the session: what was computed is written."""
     raise KeyboardInterrupt
 
 
 def start(program: str = "openclip-lambda") -> int:
     """Run the command line of this process; returns the exit status."""
-    for name in ("SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), _interrupt)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number and signal.getsignal(number) != signal.SIG_IGN:  # as `nohup` has it, to go on after the session
+            signal.signal(number, _interrupt)
     try:
         from openclip_lambda.cli.main import main
     except ModuleNotFoundError as missing:
         print(f"error: the Python package {missing.name} is missing: install openclip-lambda again", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
     return main(program=program)
 
 

@@ -6,8 +6,6 @@ import gc
 import json
 import os
 import resource
-import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -45,27 +43,6 @@ def test_what_was_computed_before_an_error_is_written_beside_the_output(
     else:
         assert [row["name"] for row in json.loads(saved.read_text())] == [f"text {number}" for number in range(6)]
     assert not list(tmp_path.glob(".openclip*"))
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_an_interrupted_run_leaves_what_it_computed(scripted: Scripted, tmp_path: Path, number: signal.Signals) -> None:
-    def answer(path: str, body: bytes) -> tuple[int, dict[str, str], bytes]:
-        if len(scripted.requests) == 3:
-            process.send_signal(number)
-            time.sleep(2)
-        answered: tuple[int, dict[str, str], bytes] = result()(path, body)
-        return answered
-
-    scripted.answer = answer
-    process = python(
-        "embed", *texts(10), "--batch", "2", "--jobs", "1", "--url", scripted.url, "--output", tmp_path / "out.npy"
-    )
-    _, error = process.communicate(timeout=120)
-
-    assert process.returncode == 130
-    assert np.load(tmp_path / "out.partial.npy").shape == (4, 4)
-    assert b"Traceback" not in error
-    assert not (tmp_path / "out.npy").exists()
 
 
 @pytest.mark.parametrize("suffix", [".json", ".csv", ".npy"])
