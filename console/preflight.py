@@ -6,8 +6,10 @@ Every Python from 3.6 on has to be able to read this file, or it could not tell 
 import importlib.util
 import os
 import shutil
+import signal
 import sys
 
+STOPPED, INTERRUPTED = "stopped", 128 + signal.SIGINT
 MIN_PYTHON = (3, 11)  # as requires-python in pyproject.toml
 LIGHT = ("numpy", "PIL", "pydantic", "tqdm")
 BUILDER = (*LIGHT, "torch", "torchvision", "open_clip", "transformers", "tokenizers", "huggingface_hub", "safetensors")
@@ -19,10 +21,24 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH1
 
 
 def check(needs: "tuple[str, ...]") -> None:
-    """Exit with a message where this Python is too old, or one of the packages `needs` is not installed."""
+    """Exit with a message where this Python is too old, or one of the packages `needs` is not installed.
+
+    The imports that follow may take seconds: until `console.run` takes over, Ctrl-C ends them in one line.
+    """
     problem = python_problem() or package_problem(needs)
     if problem:
         sys.exit("error: " + problem)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, stop_at_once)
+
+
+def stop_at_once(*_: object) -> None:
+    """End this process, where KeyboardInterrupt would be a traceback of whatever is imported.
+
+    In a callback of the import system it would be lost, and leave the lock of all imports taken.
+    """
+    os.write(2, (STOPPED + "\n").encode())
+    os._exit(INTERRUPTED)
 
 
 def starts_command() -> bool:

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from console.os_errors import explain
+from console.preflight import INTERRUPTED, STOPPED, package_problem, stop_at_once
 
 DEBUG = "OPENCLIP_DEBUG"
-STOPPED = "stopped"
-FAILED, INTERRUPTED, DEFECT = 1, 128 + signal.SIGINT, 70  # 70 is sysexits.h's EX_SOFTWARE
+FAILED, DEFECT = 1, 70  # 70 is sysexits.h's EX_SOFTWARE
 PIPE_CLOSED = 128 + signal.SIGPIPE
 
 
@@ -25,6 +25,8 @@ def run(command: Callable[[], int | None], told: tuple[type[Exception], ...] = (
     file, or to stderr where OPENCLIP_DEBUG is set, and the status is 70.
     """
     _prepare_streams()
+    if signal.getsignal(signal.SIGINT) is stop_at_once:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         try:
             status = command()
@@ -103,8 +105,6 @@ def _fail(message: str, error: Exception) -> int:
 
 
 def _explain_import(error: ImportError) -> str:
-    from console.preflight import package_problem
-
     name = (error.name or "").partition(".")[0]
     if "failed to map segment" in str(error) or "Cannot allocate memory" in str(error):
         return f"the memory of this machine is used up ({error}): close other programs, or raise `ulimit -v`"

@@ -12,7 +12,8 @@ from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 from console.parser import Parser, port
-from console.run import INTERRUPTED, STOPPED, run
+from console.preflight import stop_at_once
+from console.run import run
 from devserver.remote import address
 from devserver.server import RequestHandler
 from handler.errors import StartError
@@ -81,7 +82,7 @@ def _command(arguments: list[str] | None, prog: str) -> int:
     if options.function:
         RequestHandler.remote = options.function
     else:
-        before = signal.signal(signal.SIGINT, _stop_at_once)
+        before = signal.signal(signal.SIGINT, stop_at_once)
         try:
             _load(server, options)
         finally:
@@ -96,16 +97,6 @@ def _command(arguments: list[str] | None, prog: str) -> int:
     RequestHandler.environment.shutdown()
     server.server_close()
     return 0
-
-
-def _stop_at_once(*_: object) -> None:
-    """End at Ctrl-C while the handler is imported.
-
-    KeyboardInterrupt would be raised wherever the import is. In a callback of the import system it is lost, and leaves
-    the lock of all imports taken: the server starts, and no model is ever loaded.
-    """
-    os.write(2, f"{STOPPED}\n".encode())
-    os._exit(INTERRUPTED)
 
 
 def _load(server: Server, options: argparse.Namespace) -> None:

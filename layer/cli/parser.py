@@ -1,9 +1,11 @@
 """The builder's command line: `python -m layer build | fetch | verify | evaluate | ...`."""
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from console import preflight
 from console.parser import Parser
 from console.run import run
 from layer.cli import doctor_command, evaluate_command, init_command, models_command, outputs, sources
@@ -15,12 +17,16 @@ from layer.package import EXTRAS
 from layer.spec import DEFAULT_SPEC, read_spec
 
 OWN = "a directory with code of your own: routes, authentication, preprocessing, metrics (docs/extending.md)"
-STOPPED = "stopped: the previous bundle is unchanged, and the next build continues from here"
+STOPPED = {
+    "build": "stopped: the previous bundle is unchanged, and the next build continues from here",
+    "fetch": "stopped: the same command continues from here",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status. An error is one message on stderr, never a traceback."""
-    return run(lambda: _command(arguments), (BuildError,), STOPPED)
+    command = next(iter(sys.argv[1:] if arguments is None else arguments), "")
+    return run(lambda: _command(arguments), (BuildError,), STOPPED.get(command, preflight.STOPPED))
 
 
 def _command(arguments: Sequence[str] | None) -> int | None:
