@@ -82,9 +82,12 @@ def test_an_index_that_gives_fewer_hits_is_asked_for_no_more(tab: Browser, index
         tab.find("#search-text").send_keys("a red circle", Keys.ENTER)
         nearest = indexed.nearest(indexed.embed("a red circle"))
         shows(tab, nearest[:24])
-        tab.find("#search-more").click()
+        tab.run("document.querySelector('#search-more').focus()")
+        tab.press(Keys.ENTER)
         shows(tab, nearest[:40])
         assert not tab.find("#search-more").is_displayed()
+        last = nearest[39][0].rpartition("/")[2]
+        assert tab.run("return document.activeElement.ariaLabel") == f"more like this: {last}"
 
 
 def test_a_hit_that_another_model_found_is_not_searched_by(tab: Browser, indexed: Indexed) -> None:

@@ -82,12 +82,14 @@ function showFound() {
   const rows = grouped(about.rows);
   const none = body.filter ? t("search.none", { prefix: body.filter.prefix }) : t("search.empty");
   $("#found-about").textContent = answer.data.length ? t("search.found", { shown: answer.data.length, rows }) : none;
+  const held = document.activeElement === $("#search-more");
   $("#search-more").hidden = answer.data.length < body.k || body.k >= mostHits();
   showHits(answer.data, (hit, uri) => {
     $("#search-text").value = $("#search-minus").value = "";
     scrollTo({ top: 0 });
     searchBy({ name: nameOf(hit.key), uri, file: null, query: { vector: hit.vector }, manifest });
   });
+  if (held && $("#search-more").hidden) [...document.querySelectorAll("#hits .like")].at(-1)?.focus();
 }
 
 // The tab is there where an index is; the page says where to ask, and without that nothing is asked.
