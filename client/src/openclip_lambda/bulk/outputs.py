@@ -156,7 +156,7 @@ class Files:
 
 
 def print_bytes(data: bytes) -> None:
-    """Write to standard output, in UTF-8 whatever the locale. Raises OutputError."""
+    """Write to standard output, in UTF-8 whatever the locale. Raises OutputError, or BrokenPipeError as of `| head`."""
     if sys.stdout is None:
         raise OutputError("standard output is closed: give --output")
     try:
@@ -165,6 +165,8 @@ def print_bytes(data: bytes) -> None:
     except OSError as error:
         # What is left in the buffer would fail once more when Python ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            raise
         raise OutputError(f"standard output cannot be written: {reason(error)}") from error
 
 
