@@ -3,7 +3,7 @@
 import errno
 import fcntl
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
@@ -59,20 +59,23 @@ def _remove_abandoned(folder: Path) -> None:
 
 
 def _locked(folder: Path) -> tuple[BinaryIO, Path]:
-    """Open a new file in a folder, and lock it. Raises OSError where the folder cannot be made."""
+    """Open a new file in a folder, of the mode that the umask gives, and lock it.
+
+    Raises OSError where the folder cannot be made.
+    """
     for turn in count():
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(prefix=WRITING, dir=folder)
+            path = folder / f"{WRITING}{secrets.token_hex(8)}"
+            stream = path.open("xb")
         except FileNotFoundError:
             if turn == TURNS:
                 raise
             continue  # another run removed the folder between the two, since it was empty
-        stream = os.fdopen(handle, "wb")
         with suppress(OSError):
             fcntl.flock(stream, fcntl.LOCK_EX)
-        if os.fstat(handle).st_nlink:
-            return stream, Path(name)
+        if os.fstat(stream.fileno()).st_nlink:
+            return stream, path
         stream.close()  # another run took it for abandoned before it was locked
     raise AssertionError
 

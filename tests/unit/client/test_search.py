@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import stat
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -91,6 +92,18 @@ def test_the_page_needs_nothing_but_itself(run: Run, album: Path) -> None:
     assert re.search(r'class="text">album/green\.png<', text)  # the file is gone
     assert "default-src 'none'" in text
     assert run("search", "all.npy", "b", "--html", "found.html") == 0  # its own page is replaced
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600)])
+def test_who_may_read_the_page_is_what_the_umask_says(run: Run, album: Path, umask: int, mode: int) -> None:
+    assert run("embed", "album", "--output", "all.npy") == 0
+    before = os.umask(umask)
+    try:
+        assert run("search", "all.npy", "a", "--html", "found.html") == 0
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(Path("found.html").stat().st_mode) == mode
+    assert list(Path().glob(".openclip-*")) == []
 
 
 def test_the_quiet_text_of_the_page_has_the_contrast_that_reading_takes() -> None:

@@ -3,7 +3,7 @@
 import base64
 import html
 import os
-import tempfile
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,15 +54,13 @@ def write(path: Path, query: str, image: Path | None, about: str, found: Sequenc
         results="\n".join(_card(number, one, best) for number, one in enumerate(found, 1)),
     )
     try:
-        number, aside = tempfile.mkstemp(prefix=".openclip-", dir=path.parent)
+        aside = path.with_name(f".openclip-{secrets.token_hex(6)}")
         try:
-            with open(number, "w", encoding="utf-8") as file:  # noqa: PTH123 - a descriptor
+            with aside.open("x", encoding="utf-8") as file:  # of the mode that the umask gives
                 file.write(text)
-            os.chmod(aside, 0o644)  # noqa: PTH101 - mkstemp's is for its owner alone
-            os.replace(aside, path)  # noqa: PTH105
-        except BaseException:
-            os.unlink(aside)  # noqa: PTH108
-            raise
+            aside.replace(path)
+        finally:
+            aside.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"{path} cannot be written: {reason(error)}") from error
 

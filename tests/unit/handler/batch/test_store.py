@@ -3,6 +3,7 @@
 import errno
 import os
 import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -170,3 +171,15 @@ def test_writers_and_one_that_clears_do_not_lose_a_file(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert len(list((tmp_path / "a").iterdir())) == 500
+
+
+@pytest.mark.parametrize("method", ["write", "write_once"])
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_who_may_read_a_file_is_what_the_umask_says(tmp_path: Path, method: str, umask: int, mode: int) -> None:
+    """A run of root wrote vectors that nobody else could read."""
+    before = os.umask(umask)
+    try:
+        getattr(Directory(tmp_path), method)("a/b", b"data")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "a" / "b").stat().st_mode) == mode
