@@ -47,6 +47,16 @@ def test_as_many_photos_as_the_page_takes_are_one_request(browser: Browser, gate
     assert len(browser.all("#heatmap tbody td")) == 24
 
 
+def test_two_drops_at_once_are_no_more_than_the_page_takes(browser: Browser, gateway: Gateway, tmp_path: Path) -> None:
+    (tmp_path / "red.png").write_bytes(drawn("red"))
+    browser.open(gateway.url)
+    for _ in range(2):
+        browser.drop("#drop", *[tmp_path / "red.png"] * 20)
+    browser.wait(lambda: "Only the first 24 images" in browser.find("#error").text, "that some were left out")
+    browser.wait(lambda: len(browser.all("#thumbs img")) >= 24, "the images")
+    assert len(browser.all("#thumbs img")) == 24
+
+
 @pytest.mark.parametrize("suffix", ["jpg", "png"])
 def test_an_image_that_exif_turns_is_embedded_as_it_is_shown(
     browser: Browser, gateway: Gateway, tmp_path: Path, suffix: str

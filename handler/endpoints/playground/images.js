@@ -21,7 +21,8 @@ async function addFiles(items, files, onEach = () => {}) {
       break;
     }
     try {
-      items.push(await toImage(file));
+      const made = await toImage(file);
+      if (items.length < MAX_IMAGES) items.push(made); // others may have come meanwhile
       onEach();
     } catch {
       problems.push(unreadable(file));
