@@ -59,6 +59,9 @@ def test_an_image_that_goes_while_it_is_classified_is_not_counted_as_classified(
     browser.run(HELD, "v1/classify")
     browser.find("#tab-zero-shot").click()
     browser.wait(lambda: browser.run("return window.held.length") == 1, "the request")
+    browser.find("#language").click()
+    assert browser.find("#status").text == "请求中……"  # and not what the request before took
+    browser.find("#language").click()
     browser.find("#thumbs button").click()
     browser.run(RELEASE)
     browser.wait(lambda: len(browser.all("#classified figure")) == 2, "what was asked")

@@ -4,10 +4,11 @@ let lastTiming = null;
 let lastError = null;
 let lastNotice = null;
 
+// What the last response took, "asking" while it is waited for, or null.
 function showStatus(timing) {
   lastTiming = timing;
-  if (!timing) {
-    $("#status").replaceChildren();
+  if (!timing || timing === "asking") {
+    $("#status").replaceChildren(...(timing ? [t("asking")] : []));
     return;
   }
   const chip = (text, kind) => element("span", `chip ${kind ?? ""}`, text);

@@ -9,7 +9,7 @@ async function request(button, path, body, sent, show) {
   showError(null);
   const focused = document.activeElement === button;
   button.disabled = true; // which takes the focus from it
-  $("#status").replaceChildren(t("asking"));
+  showStatus("asking");
   try {
     const { body: answer, timing } = await ask(path, body);
     if (turn !== waiting) return false;
