@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable
 
 from layer.errors import PackageError
@@ -47,7 +48,9 @@ def install(arguments: Iterable[str], target: Target, index: str | None = None) 
         *(part for tag in _GLIBC for part in ("--platform", f"{tag}_{machine}")),
         *arguments,
     ]
-    run = subprocess.run(command, env=environment(index), capture_output=True, text=True, check=False)
+    with tempfile.TemporaryDirectory(prefix="openclip-pip-") as place:  # at Ctrl-C pip is killed, and tidies nothing
+        environ = {**environment(index), "TMPDIR": place}
+        run = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
     if run.returncode == 0:
         return
     output = run.stderr.strip()

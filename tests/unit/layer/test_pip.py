@@ -2,6 +2,8 @@
 
 import os
 import subprocess
+import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -153,3 +155,18 @@ def test_a_pin_without_a_hash_is_refused_before_pip_is_asked(
 
     with pytest.raises(PackageError, match=r"one-3\.13-x86_64\.txt, line 1: .*`make pins`"):
         runtime.install(["one"], TARGET, tmp_path / "tree", None)
+
+
+def test_ctrl_c_leaves_nothing_of_what_pip_had_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is killed a quarter of a second after the signal, and a wheel is up to hundreds of megabytes."""
+    stand_in, place = tmp_path / "python", tmp_path / "temporary"
+    stand_in.write_text("#!/bin/sh\ntrap '' INT\nmktemp -d\nkill -INT $PPID\nexec sleep 60\n")
+    stand_in.chmod(0o755)
+    place.mkdir()
+    monkeypatch.setattr(pip, "_settings", dict)
+    monkeypatch.setattr(sys, "executable", str(stand_in))
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    monkeypatch.setenv("TMPDIR", str(place))
+    with pytest.raises(KeyboardInterrupt):
+        pip.install(["one"], TARGET)
+    assert list(place.iterdir()) == []
