@@ -13,7 +13,7 @@ import pytest
 from handler.batch.store import Directory
 from handler.errors import ApiError
 from handler.search import __main__ as command
-from handler.search import lance_tuning, latest, rebuild, s3vectors, updates
+from handler.search import lance_tuning, latest, rebuild, s3vectors, source, updates
 from handler.search.lance import LanceIndex
 from handler.search.records import Gone, Item, identity
 from handler.search.source import Looks, ParquetSource, Source, SourceError
@@ -41,6 +41,16 @@ def test_the_latest_look_of_each_key_is_in_the_index(
     assert names == [name for name, _ in exact(list(wanted.values()), QUERY, 10)]
     assert index.count() == len(wanted)
     assert len(index.table().list_indices()) == indexed
+
+
+def test_a_file_of_many_rows_which_is_read_in_parts_counts_as_a_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source, "BATCH_ROWS", 16)
+    records = history(200)
+    index = LanceIndex(str(tmp_path / "index"))
+    made = rebuild.rebuild(Source(str(save(spread(records, 3), tmp_path / "vectors"))), index)
+    assert (made.rows, content(index)) == (len(newest_of(records)), expected(records))
 
 
 def test_updates_in_any_order_give_what_a_rebuild_gives(tmp_path: Path) -> None:
