@@ -114,7 +114,7 @@ def _worker(service: "Service", files: Sequence[bytes], seconds: float) -> Turn:
     rows = [Row("", str(number), len(data), 0) for number, data in enumerate(files)]
     model, source = service.model(None), Source()
     pipeline = Pipeline(model, source, service.settings)
-    work = Work(model, service.models.manifest.sha256, service.settings, source, Directory(Path()))
+    work = Work(model, service.models.vectors_sha256(), service.settings, source, Directory(Path()))
     turn = _timed(len(rows), lambda: work.parquet([one for one in pipeline.embed(rows) if isinstance(one, Embedded)]))
     wall = len(rows) / turn.rate
     return turn._replace(**{name: seconds / wall for name, seconds in pipeline.seconds.items()})

@@ -128,7 +128,7 @@ def changed_files(manifest: Manifest) -> Iterator[str]:
             yield f"{file.path} has sha256 {found}, built was {file.sha256}: {REBUILD}"
 
 
-@functools.cache  # every response names the bundle
+@functools.cache  # every response names its vectors
 def _sha256(raw: bytes) -> str:
     """Hash with the interpreter's built-in module if it has one: hashlib loads OpenSSL, 2 ms of a cold start."""
     for name in ("_sha2", "_sha256", "hashlib"):  # CPython from 3.12, CPython 3.11, any Python

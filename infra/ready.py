@@ -42,7 +42,7 @@ def _command(arguments: Sequence[str] | None) -> None:
     options = given.options
     build = Path(str(given.context.get("build_dir", "build")))
     types = (VECTORS,) if given.context.get("search") == "s3vectors" else ()
-    stacks = stack_names.described(given.context)
+    stacks = stack_names.described(given.context) if options.deploying or options.destroying else ()
     asked = Asked(build / "bundle", profile=given.profile, region=given.region, seconds=SECONDS)
     checks = examine(asked._replace(types=types, stacks=stacks))
     known = {check.name: check for check in checks}

@@ -131,14 +131,18 @@ def _stack(name: str, told: str, client: Any, region: str) -> Check:
     """Ask whether another stack has this name: CDK would put ours in its place, and delete what is in it."""
     from botocore.exceptions import ClientError
 
+    cloudformation = client("cloudformation")
     try:
-        [found] = client("cloudformation").describe_stacks(StackName=name)["Stacks"]
+        [found] = cloudformation.describe_stacks(StackName=name)["Stacks"]
     except ClientError as error:
         if "does not exist" not in error.response["Error"]["Message"]:
             raise
         return ok(STACK, f"{name} is not deployed")
-    text = found.get("Description", "")
-    if text == told or found["StackStatus"] == NO_RESOURCES:
+    if found["StackStatus"] == NO_RESOURCES:
+        return ok(STACK, f"{name} is not deployed")
+    # Emulators of AWS leave the description out where a change set made the stack.
+    text = found.get("Description") or cloudformation.get_template_summary(StackName=name).get("Description", "")
+    if text == told:
         return ok(STACK, f"{name} is deployed")
     other = f"{region} has another stack {name} (its description: {text or 'none'}), which would be replaced or deleted"
     return missing(STACK, other, "give this one a name of its own, as with -c stack_name=openclip-2")

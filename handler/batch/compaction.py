@@ -42,7 +42,7 @@ class Found(NamedTuple):
 
 
 def run(store: Store, model: str, at: int, enough: Callable[[], bool] = lambda: False) -> dict[str, Any]:
-    """Compact the arrivals of one model, the first 12 digits of its manifest's hash; returns what was done.
+    """Compact the arrivals of one model, the first 12 digits of its vectors_sha256; returns what was done.
 
     `at` is the time in milliseconds since 1970. `enough` is asked between two steps whether to stop. Any number may
     run at once.

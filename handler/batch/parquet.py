@@ -21,7 +21,7 @@ def write(rows: Sequence[Embedded], dimensions: int, about: dict[str, Any]) -> b
 
     Columns: bucket, key, etag (text), size (bytes), last_modified, seen_at (UTC, milliseconds), width, height (pixels),
     vector (fixed_size_list of D numbers, of the type that the rows' vectors have). `about` is kept as JSON under the
-    metadata key `openclip`: the model, the bundle's manifest hash and the settings that change a vector.
+    metadata key `openclip`: the model, its vectors_sha256 and the settings that change a vector.
     """
     from arro3.core import Array, DataType, Table  # late: only a batch writes Parquet
     from arro3.io import write_parquet

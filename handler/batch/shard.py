@@ -29,7 +29,7 @@ from handler.settings import Settings
 
 PLAN = re.compile(r"runs/(?P<run>[A-Za-z0-9][A-Za-z0-9_.-]{0,63})/plan/([0-9a-f]{8}/)?(?P<shard>[0-9]{8})\.jsonl")
 SAVED_EVERY = 128  # images: what a killed worker has to do again, and those that were decoded ahead
-DIGITS = 12  # of the manifest's hash, in the names of what is written
+DIGITS = 12  # of the model's vectors_sha256, in the names of what is written
 ENOUGH = 20  # images of which a share says something
 
 
@@ -38,7 +38,7 @@ class ShardError(Exception):
 
 
 class Work(NamedTuple):
-    """What embeds: the model, where its images come from, where results go, and the bundle's manifest hash."""
+    """What embeds: the model, where its images come from, where results go, and the model's vectors_sha256."""
 
     model: LoadedModel
     manifest_sha256: str

@@ -30,17 +30,15 @@ CODE = (
     "layer/bundle/reference.py",
     "layer/bundle/*records.py",
     "layer/bundle/golden_texts.py",
+    "layer/bundle/vectors.py",
     "layer/sources/hf_cache.py",
     "layer/demo/hub/*/refs/main",
     "handler/engines/*.py",
-    "handler/imaging/preprocess.py",
-    "handler/imaging/enlarge.py",
-    "handler/imaging/decode.py",
-    "handler/imaging/jpeg*.py",
-    "handler/imaging/reduced.py",
+    "handler/imaging/[!s]*.py",  # all but s3.py: what fetches an object changes no pixel
     "handler/golden.py",
     "handler/selfcheck.py",
 )
+LIBRARIES = (*manifest.LIBRARIES.values(), "timm", "tokenizers", "pillow", "pillow-heif", "numpy")
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,7 @@ def fingerprint(model: ModelSpec, sources: Sequence[LockedSource], own_samples: 
             {**_without(asdict(source), "as_found"), "files": {n: f.sha256 for n, f in source.files.items()}}
             for source in sources
         ],
-        "versions": {name: installed(package) for name, package in manifest.LIBRARIES.items()},
+        "versions": {package: installed(package) for package in LIBRARIES},
         "schema": manifest.SCHEMA,
         "code": code_digest(),
         "samples": [(path.name, hashlib.sha256(path.read_bytes()).hexdigest()) for path in samples],

@@ -139,8 +139,8 @@ def with_certificates(model: ModelEntry, new: Sequence[Certificate]) -> ModelEnt
 
 
 def _of_vectors(model: ModelEntry) -> ModelEntry:
-    """Return the facts that embeddings depend on. Host blobs are left out: with them, vectors are bit-identical."""
-    return replace(model, quality=None, host_blobs=None)
+    """Return the facts that figures depend on. Host blobs are left out: with them, vectors are bit-identical."""
+    return replace(model, quality=None, host_blobs=None, vectors_sha256=None)
 
 
 def write_facts(bundle: Path, facts: Manifest) -> None:

@@ -2,7 +2,8 @@
 
 The digest is of what goes into a build, and of the recipes that the parity gate chose. It is not of the built files,
 whose last digits depend on the machine, nor of times and figures. So the same models.toml and models.lock give the same
-digest on another machine, without `build/cache`, for another Python or architecture, and beside other models.
+digest on another machine, without `build/cache`, and beside other models; for another Python, architecture or package,
+too, as long as the engine is the same.
 """
 
 import hashlib
@@ -12,14 +13,17 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from layer.bundle import build_cache, manifest
+from layer.bundle import build_cache
 from layer.bundle.records import Export, ModelEntry
 from layer.files.own_samples import files as own_samples_files
 from layer.sources.lock import LockedSource
 from layer.versions import installed
 
-FACTS = ("engine", "precision", "embed_dim", "image_size", "context_length", "preprocess", "tokenizer", "jpeg_decoding")
-WITHOUT_EFFECT = "huggingface_hub"  # of manifest.LIBRARIES: it fetches files, whose hashes are known
+FACTS = (
+    *("id", "name"),  # open_clip has the config of a name: two names may share their weights, and differ in GELU
+    *("engine", "precision", "embed_dim", "image_size", "context_length", "preprocess", "tokenizer", "jpeg_decoding"),
+)
+WITHOUT_EFFECT = "huggingface_hub"  # it fetches files, whose hashes are known
 
 
 def named(entry: ModelEntry, sources: Sequence[LockedSource], own_samples: Path | None) -> ModelEntry:
@@ -31,9 +35,9 @@ def named(entry: ModelEntry, sources: Sequence[LockedSource], own_samples: Path 
         "recipes": _recipes(entry.export),
         "files": sorted((name, file.sha256) for source in sources for name, file in source.files.items()),
         "versions": {
-            name: (installed(package) or "").partition("+")[0]  # "2.13.0+cpu" computes as "2.13.0" does
-            for name, package in manifest.LIBRARIES.items()
-            if name != WITHOUT_EFFECT
+            package: (installed(package) or "").partition("+")[0]  # "2.13.0+cpu" computes as "2.13.0" does
+            for package in build_cache.LIBRARIES
+            if package != WITHOUT_EFFECT
         },
         "code": build_cache.code_digest(),
         "samples": sorted(hashlib.sha256(path.read_bytes()).hexdigest() for path in samples),

@@ -31,7 +31,7 @@ def cached(engines: Iterable[str], target: Target, index: str | None, cache: Pat
     names = sorted(engines)
     stem = "-".join((*sorted({*names, *(target.image_formats or ())}), target.python, target.architecture))
     place = cache / "runtime" / f"{stem}-{_key(names, target, index)}"
-    if not is_complete(place, "tree"):
+    if not (is_complete(place, "tree") and (place / "wheels.json").exists()):
         print(f"installing the runtime of {stem} ...", file=sys.stderr)
         with installing(place, "tree", stem) as made:
             installed = runtime.install(names, target, made / "tree", index)

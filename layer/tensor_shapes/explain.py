@@ -64,7 +64,7 @@ def _prefix(wanted: Shapes, found: Shapes) -> str | None:
     """Return the prefix of the model's names in a checkpoint that has other parts too, as Lightning's; else None."""
     starts = ["", *(key.removesuffix("logit_scale") for key in found if key.endswith(".logit_scale"))]
     fit = [start for start in starts if 2 * sum(f"{start}{name}" in found for name in wanted) > len(wanted)]
-    return None if "" in fit else " or ".join(fit[:MAX_TOLD])  # otherwise the others are copies, such as an EMA
+    return None if "" in fit else " or ".join(fit[:MAX_TOLD])  # with "", the others are copies, such as an EMA
 
 
 def _all(config: Mapping[str, Any], wanted: Shapes, found: Shapes) -> Iterator[Difference]:

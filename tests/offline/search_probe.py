@@ -42,7 +42,7 @@ def main(root: Path) -> None:
             draw(random, [thing]).save(root / "photos" / f"{thing.color}-{thing.shape}-{number}.png")
     store = Directory(root / "vectors")
     reader = FolderReader(root / "photos", service.settings.max_object_bytes)
-    work = Work(service.model(None), service.models.manifest.sha256, service.settings, reader, store)
+    work = Work(service.model(None), service.models.vectors_sha256(), service.settings, reader, store)
     rows = [Row("", path.name, path.stat().st_size, now()) for path in sorted((root / "photos").iterdir())]
     embedded = work.embed(rows)[0]
     store.write(work.target("vectors", "local", "00000000", "parquet"), work.parquet(embedded))

@@ -26,6 +26,10 @@ STACK = (
     "<CreationTime>2026-11-30T00:00:00Z</CreationTime><StackStatus>{}</StackStatus>{}</member></Stacks>"
     "</DescribeStacksResult></DescribeStacksResponse>"
 )
+SUMMARY = (
+    "<GetTemplateSummaryResponse><GetTemplateSummaryResult><Description>{}</Description></GetTemplateSummaryResult>"
+    "</GetTemplateSummaryResponse>"
+)
 DESCRIBED = (
     "<DescribeTypeResponse><DescribeTypeResult><Type>RESOURCE</Type></DescribeTypeResult></DescribeTypeResponse>"
 )
@@ -72,6 +76,8 @@ class Account(ThreadingHTTPServer):
                 return 400, NO_STACK.format(name)
             status, told = self.stacks[name]
             return 200, STACK.format(name, status, f"<Description>{told}</Description>" if told else "")
+        if "Action=GetTemplateSummary" in sent:
+            return 200, SUMMARY.format(self.stacks[parse_qs(sent)["StackName"][0]][1])
         if target.endswith("GetParameter"):
             if self.bootstrapped:
                 return 200, json.dumps({"Parameter": {"Name": aws.BOOTSTRAP, "Value": "21"}})

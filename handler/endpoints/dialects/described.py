@@ -97,7 +97,10 @@ def _immich() -> dict[str, Any]:
         "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": form}}},
         "responses": responses.of_dialect("ImmichResponse", "DetailError"),
     }
-    pong = {"200": {"description": "pong", "content": {"text/plain": {"schema": {"type": "string"}}}}}
+    pong = {
+        "200": {"description": "pong", "content": {"text/plain": {"schema": {"type": "string"}}}},
+        "503": responses.json_response("Why it cannot serve", "Health"),
+    }
     ping = {"summary": "Whether immich may ask", "operationId": "immichPing", "responses": pong}
     return {"/predict": {"post": predict}, "/ping": {"get": ping}}
 

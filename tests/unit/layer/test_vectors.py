@@ -33,12 +33,12 @@ def of_export(**changed: Any) -> ModelEntry:
     [
         replace(MODEL, golden=Golden(["a"], [[1]], ["x"], ["y"], ["z"])),  # its last digits are the machine's
         replace(MODEL, logit_scale=2.0),
-        replace(MODEL, id="ours/clip", slug="ours--clip"),
+        replace(MODEL, quality=[], host_blobs=[]),
         of_export(parity=Parity(0.9994, 0.9992, 17, 22)),
         of_export(image=replace(RECIPE, bf16_cosine=0.9995)),  # which hosts have bfloat16 differs in one deployment
     ],
 )
-def test_measured_figures_and_names_are_no_part_of_it(model: ModelEntry) -> None:
+def test_measured_figures_are_no_part_of_it(model: ModelEntry) -> None:
     assert named(model) == named()
 
 
@@ -57,6 +57,9 @@ def test_where_the_same_files_came_from_is_no_part_of_it(source: LockedSource) -
     "model",
     [
         replace(MODEL, engine="openvino"),
+        replace(MODEL, name="ViT-B-32-quickgelu"),  # of the same weights, with another GELU
+        replace(MODEL, id="ours/clip"),  # an index is of one id
+        replace(MODEL, context_length=5),
         replace(MODEL, precision="fp32"),
         replace(MODEL, jpeg_decoding="reduced"),
         replace(MODEL, preprocess=replace(MODEL.preprocess, interpolation="bilinear")),
@@ -85,12 +88,17 @@ def test_own_samples_change_it_by_their_content(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("package", "version", "same"),
-    [("torch", "2.13.0+cpu", True), ("torch", "2.14.0", False), ("huggingface_hub", "9.9", True)],
+    [
+        ("torch", "2.13.0+cpu", True),
+        ("torch", "2.14.0", False),
+        ("pillow", "14.0.0", False),
+        ("huggingface_hub", "9.9", True),
+    ],
 )
 def test_libraries_that_compute_count_and_their_builds_do_not(
     monkeypatch: pytest.MonkeyPatch, package: str, version: str, same: bool
 ) -> None:
-    versions = dict.fromkeys(manifest.LIBRARIES.values(), "1.0") | {"torch": "2.13.0"}
+    versions = dict.fromkeys(build_cache.LIBRARIES, "1.0") | {"torch": "2.13.0"}
     monkeypatch.setattr(vectors, "installed", versions.get)
     before = named()
     versions[package] = version
