@@ -32,10 +32,15 @@ class Parser(argparse.ArgumentParser):
         hint = ""
         if unknown := _UNKNOWN.fullmatch(message):
             words = [word.partition("=")[0] for word in unknown.group(1).split() if word.startswith("-")]
-            hint = (self._misplaced(words[0]) or did_you_mean(words[0], _options(self))) if words else ""
+            hint = self._unknown(words[0]) if words else ""
         elif choice := _CHOICE.search(message):  # perhaps the value of an unknown option
             hint = self._misplaced(self._first) or did_you_mean(choice.group(1), _choices(self))
         super().error(message + hint)
+
+    def _unknown(self, word: str) -> str:
+        """Return a hint for an unknown option: where it belongs, if the line began with it, else the nearest one."""
+        misplaced = self._misplaced(word) if word == self._first else ""
+        return misplaced or did_you_mean(word, _options(self))
 
     def _misplaced(self, word: str) -> str:
         """Return a hint for an option that belongs behind a command and stood before it; nothing for any other word."""

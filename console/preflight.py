@@ -37,8 +37,10 @@ def stop_at_once(*_: object) -> None:
 
     In a callback of the import system it would be lost, and leave the lock of all imports taken.
     """
-    os.write(2, (STOPPED + "\n").encode())
-    os._exit(INTERRUPTED)
+    try:
+        os.write(2, (STOPPED + "\n").encode())
+    finally:  # what reads stderr may have ended before
+        os._exit(INTERRUPTED)
 
 
 def starts_command() -> bool:

@@ -58,9 +58,9 @@ def _parser(prog: str) -> Parser:
 
 def _key(text: str) -> str:
     """Read a key, for `type=`; argparse tells what is wrong, without the key."""
-    if text and all("!" <= letter <= "~" for letter in text):
+    if text and text == text.strip() and all(" " <= letter <= "~" for letter in text):
         return text
-    fault = "has a space, or a character outside of ASCII, which clients cannot send" if text else "is empty"
+    fault = "begins or ends with a space, or has a character that a header cannot have" if text else "is empty"
     raise argparse.ArgumentTypeError(f"the key {fault}: give another, or leave --api-key out to ask for none")
 
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -129,7 +130,7 @@ def _resource_type(name: str, fix: str, client: Any, region: str) -> Check:
 
 def _stack(name: str, told: str, client: Any, region: str) -> Check:
     """Ask whether another stack has this name: CDK would put ours in its place, and delete what is in it."""
-    from botocore.exceptions import ClientError
+    from botocore.exceptions import BotoCoreError, ClientError
 
     cloudformation = client("cloudformation")
     try:
@@ -140,8 +141,10 @@ def _stack(name: str, told: str, client: Any, region: str) -> Check:
         return ok(STACK, f"{name} is not deployed")
     if found["StackStatus"] == NO_RESOURCES:
         return ok(STACK, f"{name} is not deployed")
-    # Emulators of AWS leave the description out where a change set made the stack.
-    text = found.get("Description") or cloudformation.get_template_summary(StackName=name).get("Description", "")
+    text = found.get("Description", "")
+    if not text:  # emulators of AWS leave it out where a change set made the stack
+        with suppress(ClientError, BotoCoreError):  # then it has none, and is somebody's
+            text = cloudformation.get_template_summary(StackName=name).get("Description", "")
     if text == told:
         return ok(STACK, f"{name} is deployed")
     other = f"{region} has another stack {name} (its description: {text or 'none'}), which would be replaced or deleted"

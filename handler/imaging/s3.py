@@ -109,6 +109,7 @@ def _in_time(future: "Future[bytes]", where: S3Object, param: str, deadline: flo
 
 def _get(where: S3Object, param: str, budget: Budget, deadline: float) -> bytes:
     try:
+        client = _client()
         from botocore.exceptions import BotoCoreError, ClientError
     except ModuleNotFoundError as error:  # Lambda has it; another machine may not
         fix = "s3:// needs boto3, which is not installed here: run `pip install boto3`"
@@ -117,7 +118,7 @@ def _get(where: S3Object, param: str, budget: Budget, deadline: float) -> bytes:
     if not _connections.acquire(timeout=max(0.0, deadline - time.monotonic())):
         raise _late(where, param)
     try:
-        answer = _client().get_object(Bucket=where.bucket, Key=where.key, **version)
+        answer = client.get_object(Bucket=where.bucket, Key=where.key, **version)
         budget.take(int(answer["ContentLength"]), where, param)
         return _read(answer["Body"], where, param, deadline)
     except ClientError as error:

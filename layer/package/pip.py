@@ -48,7 +48,7 @@ def install(arguments: Iterable[str], target: Target, index: str | None = None) 
         *(part for tag in _GLIBC for part in ("--platform", f"{tag}_{machine}")),
         *arguments,
     ]
-    with tempfile.TemporaryDirectory(prefix="openclip-pip-") as place:  # at Ctrl-C pip is killed, and tidies nothing
+    with tempfile.TemporaryDirectory(prefix="openclip-pip-", ignore_cleanup_errors=True) as place:  # pip may be killed
         environ = {**environment(index), "TMPDIR": place}
         run = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
     if run.returncode == 0:

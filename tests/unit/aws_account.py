@@ -77,6 +77,8 @@ class Account(ThreadingHTTPServer):
             status, told = self.stacks[name]
             return 200, STACK.format(name, status, f"<Description>{told}</Description>" if told else "")
         if "Action=GetTemplateSummary" in sent:
+            if "summary" in self.refused:
+                return 403, EXPIRED.replace("ExpiredToken", "AccessDenied")
             return 200, SUMMARY.format(self.stacks[parse_qs(sent)["StackName"][0]][1])
         if target.endswith("GetParameter"):
             if self.bootstrapped:

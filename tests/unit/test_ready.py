@@ -175,5 +175,7 @@ def test_another_stack_of_this_name_is_neither_replaced_nor_deleted(
     assert ready.main([*options, "-cbuild_dir=.", *given]) == state
     says = f"eu-central-1 has another stack {name} (its description: {told or 'none'}), which would be replaced"
     assert (says in capsys.readouterr().err) == bool(state)
+    account.refused = ("summary",)  # as where GetTemplateSummary is not allowed: who does not describe it is not us
+    assert ready.main([*options, "-cbuild_dir=.", *given]) == state
     account.refused = ("cloudformation",)  # as of a role that may only assume CDK's
     assert ready.main([*options, "-cbuild_dir=.", *given]) == 0

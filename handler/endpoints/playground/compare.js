@@ -110,6 +110,7 @@ $("#clear").addEventListener("click", () => {
 });
 $("#captions").addEventListener("input", () => {
   if ($("#labels").value === offered) $("#labels").value = ""; // of the captions before
+  if (!$("#view-zero-shot").hidden) offerLabels(captions().join(", "));
   changed();
 });
 document.addEventListener("keydown", (event) => {

@@ -22,7 +22,11 @@ async function addFiles(items, files, onEach = () => {}) {
     }
     try {
       const made = await toImage(file);
-      if (items.length < MAX_IMAGES) items.push(made); // others may have come meanwhile
+      if (items.length >= MAX_IMAGES) { // others came meanwhile
+        problems.push(() => t("most", { most: MAX_IMAGES }));
+        break;
+      }
+      items.push(made);
       onEach();
     } catch {
       problems.push(unreadable(file));

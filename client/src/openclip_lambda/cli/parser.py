@@ -30,10 +30,15 @@ class Parser(argparse.ArgumentParser):
         """Exit with status 2: the usage, then what is wrong and the word that was probably meant."""
         if unknown := re.fullmatch(r"unrecognized arguments: (.*)", message, re.DOTALL):
             words = [word.partition("=")[0] for word in unknown.group(1).split() if word.startswith("-")]
-            message += (self._misplaced(words[0]) or _nearest(words[0], _options(self))) if words else ""
+            message += self._unknown(words[0]) if words else ""
         elif choice := re.search(r"invalid choice: '([^']*)'", message):  # perhaps the value of an unknown option
             message += self._misplaced(self._first) or _nearest(choice.group(1), _choices(self))
         super().error(message)
+
+    def _unknown(self, word: str) -> str:
+        """Return a hint for an unknown option: where it belongs, if the line began with it, else the nearest one."""
+        misplaced = self._misplaced(word) if word == self._first else ""
+        return misplaced or _nearest(word, _options(self))
 
     def _misplaced(self, word: str) -> str:
         """Return the hint at an option of a command that stood before it; nothing for any other word."""
