@@ -124,14 +124,15 @@ test: have-node lint unit infra coverage site $(RIE) $(EMULATOR) $(SAM) $(CLIENT
 	@$(MAKE) --jobs 2 containers beside-containers
 	@$(PY) -m tests.count
 
+# Docker makes and removes networks, and Chromium breaks off its requests then (ERR_NETWORK_CHANGED): so one after the other.
 containers:
 	@if $(PY) -m tests.e2e.engine; then $(MAKE) e2e; fi
-	@$(MAKE) engines
+	@$(MAKE) clients
 
 beside-containers:
 	@$(MAKE) offline
 	@$(MAKE) local
-	@$(MAKE) clients
+	@$(MAKE) engines
 	@if $(PY) -m tests.processors.debian; then $(MAKE) processors; fi
 
 lint: $(VENV)/.dev ## ruff, ruff format, mypy --strict
