@@ -58,7 +58,7 @@ endif
 .PHONY: venv have-node have-aws help demo serve build verify package pins synth bootstrap deploy destroy measure bench trained models prepared test containers beside-containers lint unit infra coverage site offline engines tensor-shapes local clients fuzz processors e2e load batch-scale clean
 
 help: ## List these commands
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.workstation ## Fresh machine -> embedded model built, verified offline, served, asked
 	$(PY) -m layer.demo.tour --bundle $(BUNDLE)
