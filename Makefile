@@ -169,7 +169,7 @@ local: $(VENV)/.dev $(RIE) ## Tests under the real Lambda runtime client and emu
 tensor-shapes: $(VENV)/.dev ## The check of a checkpoint's shapes, tried with every model of open_clip's registry (two minutes)
 	ALL_MODELS=1 $(PY) -m pytest tests/offline/test_tensor_shapes.py -k registry -s
 
-clients: have-node $(CLIENTS)/.installed $(JAVASCRIPT) $(VENV)/.dev $(RIE) $(DEMO_BUNDLE)/manifest.json $(NODE) ## Real clients: openai, LangChain, a browser, ... (Chromium)
+clients: have-node $(CLIENTS)/.installed $(SITE)/zh-CN/index.html $(JAVASCRIPT) $(VENV)/.dev $(RIE) $(DEMO_BUNDLE)/manifest.json $(NODE) ## Real clients: openai, LangChain, a browser, ... (Chromium)
 	OPENCLIP_DEMO_BUNDLE=$(DEMO_BUNDLE) FUNCTION_PYTHON="$(CURDIR)/$(PY)" \
 		$(CLIENTS)/bin/python -m pytest --junitxml build/tests/$@.xml $(CLIENTS_ARGS)
 
