@@ -12,13 +12,15 @@ from infra.nag import acknowledge, objects_of, versions_of
 from infra.settings import StackSettings
 
 WRITER_V2 = "@aws-cdk/aws-stepfunctions:useDistributedMapResultWriterV2"  # a feature flag of CDK
+FULL = ("Lambda.TooManyRequestsException",)  # every place of the account is taken, by other shards first of all
 BUSY = (  # of Lambda, and passing
-    "Lambda.TooManyRequestsException",
     "Lambda.ServiceException",
     "Lambda.AWSLambdaException",
     "Lambda.SdkClientException",
 )
 MEANT = ("ShardError", "ValueError")  # of our own functions: the same would come again
+# Some 16 hours. Each is three of the 25,000 events that an execution may have, and a state transition on the bill.
+WAITS = 1_000
 PLANNED, EMBEDDED = 2, 5  # times that each is tried again; an image that ends its worker is left out by the last
 TRANSIENT = ("States.TaskFailed", "States.Timeout")  # all else: S3 was away; a worker was killed, or out of time
 
@@ -98,19 +100,23 @@ def _shards(
 
 
 def _retry(task: tasks.LambdaInvoke, times: int) -> None:
-    """Wait for Lambda for as long as it is busy; try `times` more what failed for no reason of its own.
+    """Wait for a place for as long as there is none; try `times` more what failed for no reason of its own.
+
+    A run may have more workers than the account: a new one has 10. Of those that wait the last one comes late, since a
+    place that falls free goes to a shard that begins just then, and a shard takes up to 15 minutes.
 
     A killed worker has many names (Runtime.ExitError, Lambda.Unknown, Sandbox.Timedout, ...): so all are retried but
     those that are meant. What a shard had saved is not done again.
     """
-    task.add_retry(
-        errors=list(BUSY),
-        interval=Duration.seconds(2),
-        max_attempts=10,
-        backoff_rate=2,
-        jitter_strategy=sfn.JitterType.FULL,
-        max_delay=Duration.minutes(2),
-    )
+    for errors, attempts in ((FULL, WAITS), (BUSY, 10)):
+        task.add_retry(
+            errors=list(errors),
+            interval=Duration.seconds(2),
+            max_attempts=attempts,
+            backoff_rate=2,
+            jitter_strategy=sfn.JitterType.FULL,
+            max_delay=Duration.minutes(2),
+        )
     task.add_retry(errors=list(MEANT), max_attempts=0)
     task.add_retry(errors=list(TRANSIENT), interval=Duration.seconds(10), max_attempts=times, backoff_rate=2)
 

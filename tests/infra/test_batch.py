@@ -131,9 +131,10 @@ def test_the_machine_plans_and_gives_each_plan_file_to_a_worker(template: Templa
     assert shards["ItemReader"]["Parameters"]["Prefix.$"] == "$.planned.prefix"
     assert shards["ItemSelector"] == {"plan.$": "$$.Map.Item.Value.Key"}
     assert shards["ResultWriter"]["Parameters"]["Prefix"] == "results"
-    busy, meant, transient = shards["ItemProcessor"]["States"]["Embed"]["Retry"]  # the first that names an error counts
-    assert "Lambda.TooManyRequestsException" in busy["ErrorEquals"]
-    assert (busy["JitterStrategy"], busy["MaxAttempts"]) == ("FULL", 10)
+    retriers = shards["ItemProcessor"]["States"]["Embed"]["Retry"]
+    full, busy, meant, transient = retriers  # the first that names an error counts
+    assert full["ErrorEquals"] == ["Lambda.TooManyRequestsException"]
+    assert (full["JitterStrategy"], busy["JitterStrategy"], busy["MaxAttempts"]) == ("FULL", "FULL", 10)
     assert "ShardError" in meant["ErrorEquals"]
     assert meant["MaxAttempts"] == 0  # it would fail again
     assert transient["ErrorEquals"] == ["States.TaskFailed", "States.Timeout"]  # a killed worker's too
