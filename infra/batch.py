@@ -42,6 +42,7 @@ class Batch(Construct):
         settings: StackSettings,
         log_group: logs.ILogGroup,
         helpers_log: logs.ILogGroup,
+        runs_log: logs.ILogGroup,
         key: kms.IKey,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -57,7 +58,7 @@ class Batch(Construct):
             worker=self.worker,
             output=self.output,
             settings=settings,
-            log_group=helpers_log,
+            log_group=runs_log,
             vectors_id=package.vectors_id,
         )
         self.arrivals = Arrivals(self, "Arrivals", settings=settings, key=key, worker=self.worker, worker_timeout=LIMIT)

@@ -1,12 +1,14 @@
 """Log groups: encrypted with one key of the stack's own, kept for the days that the settings say."""
 
-from aws_cdk import ArnFormat, Duration, RemovalPolicy, Stack
+from aws_cdk import ArnFormat, Aws, Duration, Fn, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from infra.partition import regional
+
+DELIVERED = "/aws/vendedlogs/"  # Amazon CloudWatch Logs, "Enable logging from AWS services"
 
 
 class LogGroups(Construct):
@@ -41,4 +43,15 @@ class LogGroups(Construct):
         """Make one log group, named by CloudFormation."""
         group = logs.LogGroup(self, construct_id, encryption_key=self.key, removal_policy=RemovalPolicy.DESTROY)
         group.node.default_child.retention_in_days = self._retention  # CDK's own property takes names in words
+        return group
+
+    def delivered(self, construct_id: str) -> logs.LogGroup:
+        """Make one that API Gateway or Step Functions writes to, with a name as CloudWatch Logs has it for such groups.
+
+        Under another name each would be written into one policy of the account, which takes 5,120 characters: beside
+        many APIs and state machines a deployment fails. The stack's id tells its group from a former stack's.
+        """
+        group = self.group(construct_id)
+        own = Fn.select(2, Fn.split("/", Aws.STACK_ID))
+        group.node.default_child.log_group_name = f"{DELIVERED}{Stack.of(self).stack_name}/{construct_id}-{own}"
         return group

@@ -50,7 +50,7 @@ class OpenClipStack(Stack):
             authorizer=api_key.authorizer() if api_key else other_authorizer(settings),
             path_authorizer=api_key.path_authorizer() if api_key else None,
             settings=settings,
-            log_group=groups.group("Access"),
+            log_group=groups.delivered("Access"),
             own_routes=package.own_routes,
         )
         monitoring = Monitoring(
@@ -98,6 +98,7 @@ class OpenClipStack(Stack):
             settings=settings,
             log_group=groups.group("Batch"),
             helpers_log=helpers_log,
+            runs_log=groups.delivered("Runs"),
             key=groups.key,
         )
         batch_alarms.watch(monitoring, batch)

@@ -26,6 +26,7 @@ ACCESS_LOG = {  # no header, no query and no path: a credential could be in each
     "authorizerError": "$context.authorizer.error",
     "error": "$context.error.responseType",
 }
+ACCESS_LOGS = "/aws/vendedlogs/sam/${AWS::StackName}/access"  # by AWS's prefix: others fill a policy of the account
 COMMANDS = """then, with the SAM CLI and, for an image, Docker:
   sam build --template build/sam.json
   sam deploy --guided --capabilities CAPABILITY_IAM     (--resolve-image-repos for an image)
@@ -65,7 +66,8 @@ def template(package: Properties, authorizer: str, memory: int, snap_start: bool
         "Description": "OpenCLIP embeddings, deployed by the SAM CLI",  # `make deploy` leaves such a stack alone
         "Resources": {
             "Key": resource("AWS::KMS::Key", **encryption_key()),
-            **{f"{name}Logs": log_group() for name in ("Function", "Authorizer", "Access")},
+            **{f"{name}Logs": log_group() for name in ("Function", "Authorizer")},
+            "AccessLogs": log_group(LogGroupName={"Fn::Sub": ACCESS_LOGS}),
             **layers(package),
             "FunctionRole": role("FunctionLogs", allow(["xray:PutTraceSegments", "xray:PutTelemetryRecords"], "*")),
             "Function": embedding(package, memory, snap_start) | built(package),
@@ -173,10 +175,10 @@ def role(logs: str, *statements: Properties) -> Properties:
     )
 
 
-def log_group() -> Properties:
+def log_group(**name: Any) -> Properties:
     """Return an encrypted log group that goes with the stack."""
     gone = {"DeletionPolicy": "Delete", "UpdateReplacePolicy": "Delete"}
-    return resource("AWS::Logs::LogGroup", KmsKeyId={"Fn::GetAtt": ["Key", "Arn"]}, RetentionInDays=30) | gone
+    return resource("AWS::Logs::LogGroup", KmsKeyId={"Fn::GetAtt": ["Key", "Arn"]}, RetentionInDays=30, **name) | gone
 
 
 def encryption_key() -> Properties:
@@ -231,6 +233,7 @@ def gateway() -> Properties:
         # A denial would be kept as long as a permission.
         "Identity": {"Headers": ["Authorization"], "ReauthorizeEvery": 0},
     }
+    log = {"DestinationArn": {"Fn::GetAtt": ["AccessLogs", "Arn"]}, "Format": json.dumps(ACCESS_LOG)}
     return {
         "StageName": "$default",
         "Auth": {"DefaultAuthorizer": "ApiKey", "Authorizers": {"ApiKey": key}},
@@ -239,10 +242,7 @@ def gateway() -> Properties:
             "ThrottlingRateLimit": 50,  # requests per second, of all callers together
             "ThrottlingBurstLimit": 100,
         },
-        "AccessLogSettings": {
-            "DestinationArn": {"Fn::GetAtt": ["AccessLogs", "Arn"]},
-            "Format": json.dumps(ACCESS_LOG),
-        },
+        "AccessLogSettings": log,
     }
 
 

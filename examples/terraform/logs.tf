@@ -28,9 +28,10 @@ resource "aws_kms_key" "this" {
   })
 }
 
+# What API Gateway writes to begins with AWS's prefix: else it comes into one policy of the account, of 5,120 characters.
 resource "aws_cloudwatch_log_group" "this" {
   for_each          = toset(["function", "authorizer", "access"])
-  name              = "/${var.name}/${each.key}"
+  name              = "${each.key == "access" ? "/aws/vendedlogs" : ""}/${var.name}/${each.key}"
   kms_key_id        = aws_kms_key.this.arn
   retention_in_days = var.log_retention
 }

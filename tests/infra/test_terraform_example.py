@@ -179,6 +179,8 @@ def test_logs_and_the_key_are_encrypted_and_no_state_holds_the_key(applied: Stat
     groups = applied.all("aws_cloudwatch_log_group")
     assert len(groups) == len(resources(cdk, "AWS::Logs::LogGroup"))
     assert {(one["kms_key_id"], one["retention_in_days"]) for one in groups} == {(made["arn"], 30)}
+    [access] = [one["name"] for one in groups if one["name"].endswith("/access")]
+    assert access.startswith("/aws/vendedlogs/")  # tests/infra/test_upgrades.py says why
     assert applied.made["aws_secretsmanager_secret.key"]["kms_key_id"] == made["arn"]
     assert applied.all("aws_secretsmanager_secret_version") == []
 
