@@ -65,6 +65,15 @@ class Batch(Construct):
         self.compaction = Compaction(self, "Compaction", build=build)
         self._tell(scope, settings, package.image_formats)
 
+    def change_after(self, *live: lambda_.IAlias) -> None:
+        """Let another bundle embed what arrives only when the version of it that serves has passed its health check.
+
+        What it had embedded before a deployment was rolled back would not be found: the bundle that serves on searches
+        its own vectors. And a run that is under way would have lost shards to a bundle that it did not begin with.
+        """
+        for one in (self.worker, self.compaction.function, self.machine):
+            one.node.add_dependency(*live)
+
     def _tell(self, scope: Construct, settings: StackSettings, image_formats: Sequence[str]) -> None:
         """Make the outputs that the client's commands read."""
         outputs = {

@@ -70,6 +70,11 @@ class Search(Construct):
         )
         self._tell(scope)
 
+    def change_after(self, *live: lambda_.IAlias) -> None:
+        """Let another bundle have the index only when its versions serve: see Batch."""
+        for one in (self.rebuild, self.updates, self.updates.function):
+            one.node.add_dependency(*live)
+
     def _tell(self, scope: Construct) -> None:
         outputs = {
             "SearchFunction": self.function.function_name,

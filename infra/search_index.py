@@ -49,9 +49,15 @@ class VectorIndex:
     """An index of S3 Vectors, which the stack beside this one makes under these names."""
 
     def __init__(self, bucket: str, index: str) -> None:
-        self._arn = f"arn:{Aws.PARTITION}:s3vectors:{Aws.REGION}:{Aws.ACCOUNT_ID}:bucket/{bucket}/index/{index}"
+        self._indexes = f"bucket/{bucket}/index/*"
         self.name = f"s3vectors:{bucket}/{index}"
 
     def allow(self, role: iam.Role) -> None:
-        """Let a role read and write the vectors of this one index."""
-        role.add_to_policy(iam.PolicyStatement(actions=list(VECTORS), resources=[self._arn]))
+        """Let a role read and write the vectors of each index in the bucket: of this bundle, and of the one before.
+
+        A role has no versions. While a new one has its health check, the one that serves reads the index of before.
+        """
+        arn = f"arn:{Aws.PARTITION}:s3vectors:{Aws.REGION}:{Aws.ACCOUNT_ID}:{self._indexes}"
+        role.add_to_policy(iam.PolicyStatement(actions=list(VECTORS), resources=[arn]))
+        rule = f"IAM5[Resource::arn:<AWS::Partition>:s3vectors:<AWS::Region>:<AWS::AccountId>:{self._indexes}]"
+        acknowledge(role, rule, "the bucket is the stack's own, and has no other indexes")

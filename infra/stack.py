@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from aws_cdk import CfnOutput, Stack
+from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
@@ -21,6 +22,7 @@ from infra.uploads import synthesizer
 
 if TYPE_CHECKING:
     from infra.batch import Batch
+    from infra.search import Search
 
 LAYERS_COUNT = "@aws-cdk/aws-lambda:recognizeLayerVersion"  # a feature flag of CDK
 
@@ -66,7 +68,7 @@ class OpenClipStack(Stack):
             settings=settings,
         )
         if settings.batch_source:
-            self._add_collections(package, settings, embedding, http, monitoring, groups, helpers_log)
+            self._add_collections(package, settings, embedding, rollout.alias, http, monitoring, groups, helpers_log)
         self._tell(http.url, settings.auth, function.function_name, api_key)
 
     def _tell(self, url: str, auth: str, function: str, api_key: ApiKey | None) -> None:
@@ -82,6 +84,7 @@ class OpenClipStack(Stack):
         package: Package,
         settings: StackSettings,
         embedding: EmbeddingFunction,
+        live: lambda_.IAlias,
         http: HttpApi,
         monitoring: Monitoring,
         groups: LogGroups,
@@ -102,8 +105,12 @@ class OpenClipStack(Stack):
             key=groups.key,
         )
         batch_alarms.watch(monitoring, batch)
+        gates = [live]
         if settings.search:
-            self._add_search(package, settings, batch, http, monitoring, groups, helpers_log)
+            search = self._add_search(package, settings, batch, http, monitoring, groups, helpers_log)
+            gates.append(search.alias)
+            search.change_after(*gates)
+        batch.change_after(*gates)
 
     def _add_search(
         self,
@@ -114,7 +121,7 @@ class OpenClipStack(Stack):
         monitoring: Monitoring,
         groups: LogGroups,
         helpers_log: logs.ILogGroup,
-    ) -> None:
+    ) -> "Search":
         from infra import search_alarms
         from infra.search import Search
         from infra.search_index import LanceFolder, Place
@@ -135,3 +142,4 @@ class OpenClipStack(Stack):
         )
         http.add_search(search.alias)
         search_alarms.watch(monitoring, search, settings)
+        return search

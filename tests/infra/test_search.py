@@ -200,9 +200,7 @@ def test_s3_vectors_has_a_stack_of_its_own(synth: Synth, tmp_path: Path) -> None
     assert (index["DataType"], index["DistanceMetric"], index["Dimension"]) == ("float32", "cosine", 4)
     place = function(template, SEARCH)["Environment"]["Variables"]["OPENCLIP_INDEX"]
     assert place == f"s3vectors:photos-5e3147ab-vectors/openclip-{manifest}"
-    arn = "arn:AWS::Partition:s3vectors:AWS::Region:AWS::AccountId:bucket/" + place.removeprefix("s3vectors:").replace(
-        "/", "/index/"
-    )
+    arn = "arn:AWS::Partition:s3vectors:AWS::Region:AWS::AccountId:bucket/photos-5e3147ab-vectors/index/*"
     for says in (SEARCH, REBUILD, UPDATES):
         found = allowed(template, says)
         assert {action for action, where in found.items() if where == {arn}} == {

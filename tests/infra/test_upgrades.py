@@ -95,6 +95,40 @@ def templates(root: Path) -> list[Path]:
     return list((root / "cdk.out").glob("*.template.json"))
 
 
+def needs(made: dict[str, Any], logical: str, found: set[str] | None = None) -> set[str]:
+    """Return what CloudFormation makes or updates before a resource: what it names, and what it waits for."""
+    found = set() if found is None else found
+    for one in (name for name in made if f'"{name}"' in json.dumps(made[logical]) and name not in found):
+        found.add(one)
+        needs(made, one, found)
+    return found
+
+
+@pytest.mark.parametrize("search", [{}, {"search": "lance"}, {"search": "s3vectors"}], ids=["batch", "lance", "s3v"])
+@pytest.mark.parametrize("shape", ["image", "layer"])
+def test_what_works_with_another_bundle_beside_the_api_changes_when_that_bundle_has_passed_its_health_check(
+    synth: Synth, shape: str, search: dict[str, str]
+) -> None:
+    """Or what arrives before a deployment is rolled back is embedded with a bundle that nothing searches.
+
+    Amazon CloudFormation, "DependsOn": the one is created, and updated, when the other is done.
+    """
+    made = synth(shape, batch_source="photos", **search)["Resources"]
+    aliases = {logical for logical, item in made.items() if item["Type"] == "AWS::Lambda::Alias"}
+    before = {one for alias in aliases for one in needs(made, alias)} | aliases
+    gates = [item["Properties"] for item in made.values() if item["Type"] == "Custom::HealthGate"]
+    assert len(aliases) == len(gates) == 1 + bool(search)
+
+    bundle = gates[0]["ManifestSha256"][:12]
+    beside = {logical for logical, item in made.items() if bundle in json.dumps(item)} - before
+
+    kinds = sorted(made[logical]["Type"].rpartition("::")[2] for logical in beside)
+    assert kinds == [*["Function"] * (4 if search else 2), *(["Rule"] if search else []), "StateMachine"]
+    assert [logical for logical in beside if not aliases <= needs(made, logical)] == []
+    # A role has no versions: the version that serves meanwhile has the rights that the new template gives.
+    assert [logical for logical in before if "Policy" in made[logical]["Type"] and bundle in str(made[logical])] == []
+
+
 def test_a_log_that_another_service_delivers_has_the_name_that_cloudwatch_logs_wants(synth: Synth) -> None:
     """Amazon CloudWatch Logs: one policy names all other log groups of that kind, and takes 5,120 characters.
 
