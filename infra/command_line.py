@@ -37,7 +37,7 @@ def read(parser: Parser, arguments: Sequence[str] | None) -> CommandLine:
     return CommandLine(
         {**(context if isinstance(context, dict) else {}), **given},
         Path(str(options.output or written.get("output") or OUTPUT)),
-        options.profile,
+        options.profile or written.get("profile"),
         options.region or written.get("region"),
         options,
     )

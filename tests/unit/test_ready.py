@@ -179,3 +179,22 @@ def test_another_stack_of_this_name_is_neither_replaced_nor_deleted(
     assert ready.main([*options, "-cbuild_dir=.", *given]) == state
     account.refused = ("cloudformation",)  # as of a role that may only assume CDK's
     assert ready.main([*options, "-cbuild_dir=.", *given]) == 0
+
+
+@pytest.mark.parametrize("options", [["--deploying"], ["--destroying"], []])
+def test_the_profile_that_cdk_takes_from_cdk_json_is_asked(
+    options: list[str], account: Account, packaged: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """`"profile"` in cdk.json is --profile to the CDK CLI; without it nothing but that profile may have credentials."""
+    config = packaged / "config"
+    config.write_text("[profile photos]\naws_access_key_id = AKIAEXAMPLE\naws_secret_access_key = secret\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+
+    assert ready.main([*options, "-cbuild_dir=."]) == 1
+    assert "no AWS credentials found" in capsys.readouterr().err
+    (packaged / "cdk.json").write_text(json.dumps({"profile": "photos"}))
+    assert ready.main([*options, "-cbuild_dir=."]) == 0
+    assert ready.main([*options, "-cbuild_dir=.", "--profile", "nobody"]) == 1  # the command line counts first
