@@ -60,11 +60,13 @@ class BatchMachine(Construct):
             self,
             "Machine",
             definition_body=sfn.DefinitionBody.from_chainable(plan.next(listed.otherwise(shards))),
-            tracing_enabled=True,
+            tracing_enabled=settings.tracing,
             logs=sfn.LogOptions(destination=log_group, level=sfn.LogLevel.ALL, include_execution_data=False),
             timeout=Duration.days(14),
         )
         _explain(machine, planner, worker, output, settings)
+        if not settings.tracing:
+            acknowledge(machine, "SF2", "tracing=false was written out: each trace is on the bill")
         self.arn = machine.state_machine_arn
 
 

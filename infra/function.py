@@ -93,7 +93,7 @@ class EmbeddingFunction(Construct):
             log_group=log_group,
             logging_format=lambda_.LoggingFormat.JSON,  # platform.report as fields, which the alarms count
             application_log_level_v2=lambda_.ApplicationLogLevel[settings.log_level],
-            tracing=lambda_.Tracing.ACTIVE,
+            tracing=lambda_.Tracing.ACTIVE if settings.tracing else None,
             snap_start=lambda_.SnapStartConf.ON_PUBLISHED_VERSIONS if settings.snap_start else None,
             reserved_concurrent_executions=settings.reserved_concurrency,
             vpc=network.vpc if network else None,
@@ -101,7 +101,15 @@ class EmbeddingFunction(Construct):
             # A version that nothing points to goes: SnapStart bills for every snapshot that is kept.
             current_version_options=lambda_.VersionOptions(removal_policy=RemovalPolicy.DESTROY),
         )
+        leave_untraced(self.function, settings)
         explain_to_nag(self.function, role, settings.allowed_buckets)
+
+
+def leave_untraced(function: lambda_.Function, settings: StackSettings) -> None:
+    """Where the settings turn tracing off, say so: Lambda may keep what a template merely leaves out."""
+    if not settings.tracing:
+        off = lambda_.CfnFunction.TracingConfigProperty(mode="PassThrough")
+        function.node.default_child.tracing_config = off
 
 
 def may_read_buckets(role: iam.Role, buckets: tuple[str, ...], actions: tuple[str, ...] = READ) -> None:

@@ -12,7 +12,14 @@ from constructs import Construct
 
 from infra.environment import environment
 from infra.errors import PackageError
-from infra.function import ARCHITECTURES, PLATFORMS, explain_to_nag, log_only_role, may_read_buckets
+from infra.function import (
+    ARCHITECTURES,
+    PLATFORMS,
+    explain_to_nag,
+    leave_untraced,
+    log_only_role,
+    may_read_buckets,
+)
 from infra.index_updates import IndexUpdates
 from infra.logging import LogGroups
 from infra.nag import acknowledge, objects_of, objects_of_ours
@@ -104,10 +111,11 @@ class Search(Construct):
             ephemeral_storage_size=Size.mebibytes(settings.ephemeral_storage),
             environment=self._environment(self._own_variables()),
             application_log_level_v2=lambda_.ApplicationLogLevel[settings.log_level],
-            tracing=lambda_.Tracing.ACTIVE,
+            tracing=lambda_.Tracing.ACTIVE if settings.tracing else None,
             snap_start=lambda_.SnapStartConf.ON_PUBLISHED_VERSIONS if settings.snap_start else None,
             current_version_options=lambda_.VersionOptions(removal_policy=RemovalPolicy.DESTROY),
         )
+        leave_untraced(function, settings)
         explain_to_nag(function, role, (*settings.allowed_buckets, *settings.search_url_buckets))
         return function
 

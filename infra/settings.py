@@ -78,9 +78,8 @@ class StackSettings(BaseModel):
     # Seconds. None: as long as the gateway waits, since after that it is paid for nobody; see `direct_invokes`.
     timeout: int | None = Field(default=None, ge=10, le=900)
     direct_invokes: bool = False  # callers who invoke the function itself wait for longer than the gateway does
-    ephemeral_storage: int = Field(
-        default=512, ge=512, le=10240
-    )  # MB of /tmp; over 512 only with OPENCLIP_CACHE_MODE=copy
+    # MB of /tmp; over 512 only with OPENCLIP_CACHE_MODE=copy
+    ephemeral_storage: int = Field(default=512, ge=512, le=10240)
     threads: int | None = Field(default=None, ge=1, le=6)  # of the engine; None: what the memory buys
     cache_mode: Literal["link", "copy"] = "link"
     snap_start: bool = True
@@ -132,6 +131,7 @@ class StackSettings(BaseModel):
     log_retention: int = 30  # days
     # The function's own lines. No level over INFO: with it, Lambda drops the lines that metrics and alarms are made of.
     log_level: Literal["TRACE", "DEBUG", "INFO"] = "INFO"
+    tracing: bool = True  # by X-Ray, which bills each trace; Lambda lets nobody change how many it samples
 
     alarm_topic_arn: Annotated[str, StringConstraints(pattern=patterns.TOPIC)] | None = None
     alarm_p99: float = Field(default=10, gt=0)  # seconds

@@ -1,9 +1,11 @@
 """What stands between strangers and the function's cost: throttles, time limits, the queue of failures, the key."""
 
+import json
+
 import pytest
 
 from handler.settings import Settings
-from tests.infra.conftest import Synth, resources, statements_of, the_function
+from tests.infra.conftest import Synth, Template, resources, statements_of, the_function
 
 OPEN = {f"{method} {path}" for method in ("GET", "HEAD") for path in ("/", "/docs", "/openapi.json")}
 
@@ -80,3 +82,18 @@ def test_no_metrics_of_single_routes_are_made_which_cloudwatch_bills_and_nothing
              for one in alarm.get("Metrics", []) if "MetricStat" in one]  # fmt: skip
     read = {tuple(one["Name"] for one in stat["Dimensions"]) for stat in stats if stat["Namespace"] == "AWS/ApiGateway"}
     assert read == {("ApiId", "Stage")}
+
+
+def test_without_tracing_nothing_is_traced_and_no_role_may_trace(synth: Synth) -> None:
+    """AWS Lambda, "Visualize Lambda function invocations using AWS X-Ray": the sampling rate cannot be configured."""
+    everything = {"batch_source": "photos", "search": "lance"}
+    on, off = synth(**everything), synth(**everything, tracing="false", out="off")
+
+    def modes(template: Template) -> set[str]:
+        functions = resources(template, "AWS::Lambda::Function")
+        return {one["TracingConfig"]["Mode"] for one in functions if "TracingConfig" in one}
+
+    machines = [resources(one, "AWS::StepFunctions::StateMachine")[0]["TracingConfiguration"] for one in (on, off)]
+    assert [one["Enabled"] for one in machines] == [True, False]
+    assert (modes(on), modes(off)) == ({"Active"}, {"PassThrough"})
+    assert [("xray:" in json.dumps(one["Resources"])) for one in (on, off)] == [True, False]
