@@ -14,6 +14,7 @@ from pathlib import Path
 from console.parser import Parser, port
 from console.preflight import stop_at_once
 from console.run import run
+from devserver.other_sites import OtherSites, is_loopback
 from devserver.remote import address
 from devserver.server import RequestHandler
 from handler.errors import StartError
@@ -87,6 +88,8 @@ def _command(arguments: list[str] | None, prog: str) -> int:
             _load(server, options)
         finally:
             signal.signal(signal.SIGINT, before)
+    if is_loopback(options.host.lower()) and not options.api_key:
+        RequestHandler.other_sites = OtherSites(options.host, _origins(options))
     for number in (signal.SIGTERM, signal.SIGINT):
         # In a thread of its own: shutdown waits for serve_forever, which runs in the one that gets the signal.
         signal.signal(number, lambda *_: threading.Thread(target=server.shutdown).start())
@@ -97,6 +100,15 @@ def _command(arguments: list[str] | None, prog: str) -> int:
     RequestHandler.environment.shutdown()
     server.server_close()
     return 0
+
+
+def _origins(options: argparse.Namespace) -> tuple[str, ...]:
+    """Return the origins whose pages may call: a function elsewhere has settings of its own, and no index."""
+    if options.function:
+        return ("*",)
+    from handler.app import SERVICE  # imported by `_load`; here it is only looked up
+
+    return tuple(SERVICE.settings.cors_origins)
 
 
 def _load(server: Server, options: argparse.Namespace) -> None:

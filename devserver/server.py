@@ -14,6 +14,7 @@ from devserver.body import BodyError, read_body
 from devserver.environment import Environment
 
 if TYPE_CHECKING:
+    from devserver.other_sites import OtherSites
     from devserver.remote import Remote
     from devserver.search import LocalSearch
 
@@ -51,6 +52,7 @@ class RequestHandler(BaseHTTPRequestHandler):
     environment = Environment()
     search: "LocalSearch | None" = None  # where an index is served beside the API
     remote: "Remote | None" = None  # where the function runs elsewhere
+    other_sites: "OtherSites | None" = None  # where only this machine reaches the server, and no key is asked for
 
     def handle_one_request(self) -> None:
         """Serve a request. The client may close the connection before the answer: that is no error to print."""
@@ -110,7 +112,12 @@ class RequestHandler(BaseHTTPRequestHandler):
         return lambda_handler(event, Context())
 
     def _refusal(self) -> tuple[int, str] | None:
-        """Return what an HTTP API answers to a request without the right key; None for the right one."""
+        """Return what an HTTP API answers to a request without the right key; None for the right one.
+
+        Without a key to ask for, a page of another site is refused where it may do harm.
+        """
+        if self.other_sites and (why := self.other_sites.refusal(self.command, self.headers)):
+            return 403, why
         from handler.http.routes import PAGES  # imported by main; here it is only looked up
 
         if not self.api_key or (self.command in ("GET", "HEAD") and self.path.partition("?")[0] in PAGES):
