@@ -57,8 +57,9 @@ def measured(model: str, recipe: str) -> tuple[int, float, int]:
     known = next((word for word in words if word in MODELS), None)
     if known is None:
         raise ClientError(
-            f"{model} was not measured (measured: {', '.join(MODELS)}): run `{COMMAND} --models {words[1]}` in the "
-            "repository, and give --milliseconds: processors times what an image of 32 takes"
+            f"{model} was not measured (measured: {', '.join(MODELS)}): build its bundle in the repository, run "
+            "`python -m benchmarks.photographs <bundle>` there, and give --milliseconds: the milliseconds of `32 of "
+            "640x480`, times the number of processors, divided by 32"
         )
     found = MODELS[known]
     if recipe not in found.milliseconds:

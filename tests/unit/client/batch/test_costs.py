@@ -1,5 +1,6 @@
 """What a run costs, worked out again from the prices and from what was measured, by none of the client's own code."""
 
+import importlib
 import json
 import re
 import shlex
@@ -113,7 +114,7 @@ def test_the_client_and_the_deployment_agree_on_what_a_run_is() -> None:
     assert planner._checked({"run": "a", "shard_size": LARGEST_SHARD})[1] == LARGEST_SHARD
     with pytest.raises(ValueError, match="shard_size"):
         planner._checked({"run": "a", "shard_size": LARGEST_SHARD + 1})
-    assert getattr(shard, "SAVED_EVERY", costs.SAVED_EVERY) == costs.SAVED_EVERY
+    assert costs.SAVED_EVERY == shard.SAVED_EVERY
 
 
 def test_prices_memory_and_milliseconds_of_ones_own(estimate: Estimate) -> None:
@@ -134,7 +135,7 @@ def test_prices_memory_and_milliseconds_of_ones_own(estimate: Estimate) -> None:
         (("--price", "s3_get_thousands=1"), "did you mean s3_get_thousand?"),
         (("--price", "s3_get_thousand=cheap"), "give dollars as a number"),
         (("--price", "s3_get_thousand=nan"), "give dollars as a number"),
-        (("--model", "ViT-Z-1/tag"), "python -m benchmarks --models ViT-Z-1"),
+        (("--model", "ViT-Z-1/tag"), "`python -m benchmarks.photographs <bundle>`"),
         (("--recipe", "onnx int4"), "'onnx int4' was not measured"),
     ],
 )
@@ -145,6 +146,13 @@ def test_what_cannot_be_reckoned_is_told_with_the_fix(
     told = capsys.readouterr()
     assert says in told.err
     assert told.out == ""
+
+
+def test_the_benchmark_in_the_hint_prints_the_line_in_the_hint(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([*MILLION, "--model", "ViT-Z-1"]) == 1
+    hint = re.search(r"`python -m (benchmarks\.\w+) <bundle>`.* milliseconds of `([^`]+)`", capsys.readouterr().err)
+    assert hint
+    assert hint[2] in importlib.import_module(hint[1]).BATCHES
 
 
 def test_another_region_is_told_that_its_prices_differ(capsys: pytest.CaptureFixture[str]) -> None:
