@@ -7,12 +7,11 @@ from cdk_nag import AwsSolutionsChecks
 
 from infra import source_prefix
 from infra.package import Package, read_package
-from infra.settings import StackSettings
+from infra.settings import MAX_MEMORY, StackSettings
 from infra.stack import OpenClipStack
 
 HANDLER = Path(__file__).parents[1] / "handler"
 SOONER_ON_ONE = {"openvino": "onnx"}  # an engine, and which starts in half of its time on one processor
-MOST_MEMORY = 10_240  # MB of a function
 TWO_THREADS = 2654  # MB, which buy one and a half processors: from there on an engine starts a second thread
 
 
@@ -26,8 +25,9 @@ def synthesize() -> None:
 def assemble(app: App) -> OpenClipStack:
     """Add the stack to the app. Raises SettingsError or PackageError, naming the fix."""
     context = app.node.get_all_context()
-    # Where the package is, is a setting, and it may say the memory: until it is read, no setting is too large for that.
-    settings = StackSettings.from_context({"memory": MOST_MEMORY, **context})
+    # The settings say where the package is, and the package may say the memory. Until it is read, all that Lambda gives
+    # is assumed, so that no other setting is too large.
+    settings = StackSettings.from_context({"memory": MAX_MEMORY, **context})
     package = read_package(settings.build_dir, HANDLER)
     if "memory" not in context:
         wanted = {"memory": package.memory} if package.memory else {}

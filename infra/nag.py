@@ -1,4 +1,4 @@
-"""Why a rule of cdk-nag's AwsSolutions pack is not followed: said where it is not, and nowhere more widely."""
+"""Acknowledge rules of cdk-nag's AwsSolutions pack: with the reason, and only on the construct that breaks the rule."""
 
 from aws_cdk import Acknowledgment, Stack, Validations
 from constructs import IConstruct
@@ -21,6 +21,6 @@ def objects_of(bucket: str, prefix: str = "") -> str:
     return f"IAM5[Resource::arn:<AWS::Partition>:s3:::{bucket}/{prefix}*]"
 
 
-def objects_of_ours(bucket: IConstruct, prefix: str = "") -> str:
+def objects_of_ours(bucket: IConstruct, prefix: str) -> str:
     """The rule's name for a policy on objects of a bucket that the stack makes, by its ARN."""
     return f"IAM5[Resource::<{Stack.of(bucket).get_logical_id(bucket.node.default_child)}.Arn>/{prefix}*]"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.errors import PackageError
+from infra.settings import MAX_MEMORY, MIN_MEMORY
 
 SCHEMA = 1
 FIX = "run `make package`"
@@ -20,7 +21,6 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9]+)?")  # of an artifa
 SHA256 = re.compile(r"[0-9a-f]{64}")
 OWN = "handler_ext"  # the name of code of the user's own, where it is packaged
 OWN_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+")
-LEAST_MEMORY, MOST_MEMORY = 512, 10_240  # MB, as infra/settings.py takes them
 DIGITS = 12  # of a hash, in names: as handler/batch/shard.py has it
 METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
 CONTEXTS = ("image", "search")  # roles that are a directory for Docker to build
@@ -102,10 +102,10 @@ def read_package(build: Path, handler: Path) -> Package:
 
 
 def _memory(build: Path, found: object) -> int | None:
-    """Return the setting that the packager chose; None where it was one of before it did."""
+    """Return the setting that the packager chose, in MB; None from a packager that did not choose one."""
     if found is None:
         return None
-    if type(found) is not int or not LEAST_MEMORY <= found <= MOST_MEMORY:
+    if type(found) is not int or not MIN_MEMORY <= found <= MAX_MEMORY:
         raise PackageError(f"{build / 'package.json'} is damaged (its memory is {found!r}): {FIX}")
     return found
 

@@ -31,6 +31,7 @@ Origins = Annotated[tuple[Origin, ...], BeforeValidator(lambda value: _split(val
 Buckets = Annotated[tuple[Bucket, ...], BeforeValidator(lambda value: _split(value))]
 CDKS_KEYS = re.compile(r".*[:@/-].*", re.DOTALL)  # every other key is one of ours, or a slip for one
 HYPHENATED = re.compile(r"[A-Za-z][A-Za-z0-9_]*(-[A-Za-z0-9_]+)+")  # some of CDK's, and a slip for ours
+MIN_MEMORY, MAX_MEMORY = 512, 10_240  # MB of a function: what the handler needs at least, and Lambda's most
 LANCE_MB = 1_024  # LanceDB takes 350 MB beside the model
 GATEWAY_SECONDS = 29  # an HTTP API gives up at 30 in any case
 DIRECT_SECONDS = 60  # of an Invoke that no gateway waits for, unless `timeout` says otherwise
@@ -74,7 +75,7 @@ class StackSettings(BaseModel):
     asset_prefix: Annotated[str, StringConstraints(pattern=patterns.PREFIX)] | None = None
 
     # MB; 1,769 buy one vCPU, and a new account may have 3,008. The default of a package that names none itself
-    memory: int = Field(default=3008, ge=512, le=10240)
+    memory: int = Field(default=3008, ge=MIN_MEMORY, le=MAX_MEMORY)
     # Seconds. None: as long as the gateway waits, since after that it is paid for nobody; see `direct_invokes`.
     timeout: int | None = Field(default=None, ge=10, le=900)
     direct_invokes: bool = False  # callers who invoke the function itself wait for longer than the gateway does
@@ -118,14 +119,14 @@ class StackSettings(BaseModel):
     batch_source: Source | None = None
     batch_output: Bucket | None = None  # for plans and results; None: a bucket of the stack's own
     batch_concurrency: int = Field(default=50, ge=1, le=10_000)  # workers of a run at once
-    batch_memory: int | None = Field(default=None, ge=512, le=10240)  # MB of a worker; None: as `memory`
+    batch_memory: int | None = Field(default=None, ge=MIN_MEMORY, le=MAX_MEMORY)  # MB of a worker; None: as `memory`
     batch_max_failed: float = Field(default=0.5, ge=0, le=1)  # share of a shard's images; past it the shard fails
     batch_tolerated_shards: float = Field(default=5, ge=0, le=100)  # percent of shards; past it the run stops
     batch_vectors: Literal["float32", "int8"] = "float32"  # numbers of a vector in Parquet; int8 by the API's scale
 
     # What keeps the index of the search over a batch's vectors. None: nothing of a search is deployed.
     search: Literal["lance", "s3vectors"] | None = None
-    search_memory: int | None = Field(default=None, ge=LANCE_MB, le=10240)  # MB; None: as `memory`, LANCE_MB at least
+    search_memory: int | None = Field(default=None, ge=LANCE_MB, le=MAX_MEMORY)  # MB; None: `memory`, LANCE_MB at least
     search_url_buckets: Buckets = ()  # whose objects a result may have a presigned URL of
     search_url_seconds: int | None = Field(default=None, ge=1, le=604_800)  # that it holds; None: what the handler has
     log_retention: int = 30  # days

@@ -4,7 +4,7 @@ import math
 from typing import NamedTuple
 
 from benchmarks.measure.errors import MeasureError
-from layer.naming.memory import LEAST, MOST
+from layer.naming.memory import MAX_MB, MIN_MB
 
 MEMORY = (1024, 1769, 3008)  # MB; 1,769 buy one processor, and a new account has no more than 3,008
 SHAPES, ARCHITECTURES = ("image", "layer"), ("x86_64", "arm64")
@@ -52,8 +52,8 @@ class Plan(NamedTuple):
 
 def plan(memory: list[int], starts: int, requests: int, levels: list[int], seconds: float, free: int) -> Plan:
     """Return the plan for an account with `free` concurrent executions. Raises MeasureError for what Lambda lacks."""
-    if wrong := [size for size in memory if not LEAST <= size <= MOST]:
-        raise MeasureError(f"--memory {wrong[0]}: give MB from {LEAST} to {MOST:,}")
+    if wrong := [size for size in memory if not MIN_MB <= size <= MAX_MB]:
+        raise MeasureError(f"--memory {wrong[0]}: give MB from {MIN_MB} to {MAX_MB:,}")
     if not 0 < seconds <= 60:
         raise MeasureError(f"--seconds {seconds:g}: give from 1 to 60")
     sizes, rising = tuple(sorted(set(memory))), tuple(sorted(set(levels)))

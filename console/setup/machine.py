@@ -7,7 +7,6 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,8 +14,8 @@ from console import preflight
 from console.setup.check import Check, missing, ok, unknown
 
 ROOT = Path(preflight.ROOT)
-NODE = 18  # the CDK CLI's least
-LEAST_BYTES = 500_000_000  # a package of the demo model, copied for CDK; a build of it is smaller
+MIN_NODE = 18  # of the CDK CLI
+MIN_BYTES = 500_000_000  # a package of the demo model, copied for CDK; a build of it is smaller
 LARGE_BYTES = 5_000_000_000  # a ViT-L: checkpoint, export, bundle
 PROBE_SECONDS = 1.5
 HUB = "https://huggingface.co"
@@ -31,16 +30,15 @@ def python() -> Check:
     return ok("Python", found)
 
 
-def node(environ: Mapping[str, str] = os.environ) -> Check:
+def node() -> Check:
     """Look for Node.js and npm, which the CDK CLI needs."""
-    fix = f"install Node.js {NODE} or later with npm from nodejs.org (Debian: apt install nodejs npm)"
-    path = environ.get("PATH", "")
-    program = shutil.which("node", path=path)
-    if program is None or shutil.which("npm", path=path) is None:
+    fix = f"install Node.js {MIN_NODE} or later with npm from nodejs.org (Debian: apt install nodejs npm)"
+    program = shutil.which("node")
+    if program is None or shutil.which("npm") is None:
         return missing("Node", "node is not installed" if program is None else "npm is not installed", fix)
     done = _output([program, "--version"], PROBE_SECONDS)
     version = re.match(r"v(\d+)\.", done or "")
-    if not version or int(version[1]) < NODE:
+    if not version or int(version[1]) < MIN_NODE:
         return missing("Node", f"Node.js {done or 'does not start'}", fix)
     return ok("Node", f"Node.js {done}")
 
@@ -89,9 +87,9 @@ def disk(folder: Path) -> Check:
     for place in places:
         there = next((path for path in (place, *place.parents) if path.exists()), Path("/"))
         free = shutil.disk_usage(there).free
-        if free < LEAST_BYTES:
+        if free < MIN_BYTES:
             fix = "free some, or name another place (--output and --cache, or TMPDIR)"
-            return missing("disk", f"{free / 1e6:,.0f} MB are free in {there}, {LEAST_BYTES / 1e6:,.0f} needed", fix)
+            return missing("disk", f"{free / 1e6:,.0f} MB are free in {there}, {MIN_BYTES / 1e6:,.0f} needed", fix)
         if not os.access(there, os.W_OK):
             return missing("disk", f"{there} may not be written", "change its owner or mode, or work in another place")
         if free < LARGE_BYTES:
@@ -100,28 +98,26 @@ def disk(folder: Path) -> Check:
     return ok("disk", f"{shutil.disk_usage(there).free / 1e9:,.1f} GB free")
 
 
-def network(environ: Mapping[str, str] = os.environ) -> Check:
+def network() -> Check:
     """Try to reach the hub, or the mirror or proxy that the environment names: a connection, nothing is asked."""
-    if environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "TRUE", "YES", "ON"):
+    if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "TRUE", "YES", "ON"):
         return unknown("network", "HF_HUB_OFFLINE is set: the hub is not asked", "build with --from <prepared cache>")
-    address = environ.get("HF_ENDPOINT") or HUB
-    proxy = next(
-        (environ[name] for name in ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY") if environ.get(name)), ""
-    )
+    address = os.environ.get("HF_ENDPOINT") or HUB
+    proxy = next(filter(None, map(os.environ.get, ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"))), "")
+    host = address
     try:
         parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}") if proxy else urlsplit(address)
+        host = parts.hostname or address
         port = parts.port or {"http": 80, "https": 443}.get(parts.scheme, 443)
         with socket.create_connection((parts.hostname or "", port), timeout=PROBE_SECONDS):
-            return ok("network", f"{parts.hostname} answers{' (a proxy)' if proxy else ''}")
+            return ok("network", f"{host} answers{' (a proxy)' if proxy else ''}")
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         fix = (
             "check the connection, HF_ENDPOINT and HTTPS_PROXY; without a network the demo model is built as well, "
             "others with --from <prepared cache> (docs/prepared-cache.md)"
         )
-        return missing(
-            "network", f"{parts.hostname if 'parts' in locals() else address} is not reached ({reason})", fix
-        )
+        return missing("network", f"{host} is not reached ({reason})", fix)
 
 
 def directory() -> Check:

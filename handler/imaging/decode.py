@@ -144,7 +144,7 @@ def _map_pillow_errors(kind: str, max_pixels: int) -> Iterator[None]:
         raise ImageError("truncated_image", f"a {kind} image that ends early or is damaged ({error})") from error
 
 
-def kind_of(data: bytes, added: Sequence[str] = ()) -> str:
+def kind_of(data: bytes, added: Sequence[str]) -> str:
     """Return the format by the first bytes; content types and file names are ignored. Raises ImageError."""
     for kind, known in FORMATS.items():
         if data.startswith(known.starts) and data.startswith(known.at_8, 8) and (kind != "BMP" or _is_bmp(data)):

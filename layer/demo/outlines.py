@@ -30,7 +30,8 @@ def _heart() -> Polygon:
     return np.stack([x, y - 2.5], axis=1) / 17
 
 
-def _cross(arm: float = 0.3) -> Polygon:
+def _cross() -> Polygon:
+    arm = 0.3  # half its width
     quarter = np.array([(arm, -arm), (arm, -0.95), (-arm, -0.95)])
     turns = [np.array([(np.cos(a), np.sin(a)), (-np.sin(a), np.cos(a))]) for a in -np.arange(4) * np.pi / 2]
     return np.concatenate([quarter @ turn for turn in turns])

@@ -46,7 +46,7 @@ SCENES: tuple[tuple[Thing, ...], ...] = (
     (Thing("blue", "star"), Thing("orange", "ring")),
 )
 WARM_REQUESTS = 30
-LEAST_RIGHT = 0.95  # of the images that a search finds first
+MIN_RIGHT = 0.95  # of the images that a search finds first
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def _search(bundle: Path, made: Collection) -> None:
     with _serving(bundle, "--index", str(made.index.resolve()), "--images", str(made.images)) as server:
         share = collection.show(collection.searching(server.url))
     print(f"all of this took {time.perf_counter() - started:.1f} s; `make serve` has a search tab over {made.index}")
-    if share < LEAST_RIGHT:
+    if share < MIN_RIGHT:
         raise DemoError(f"only {share:.0%} of what was found is right: please report it")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from layer.network import environment
 from layer.network.refusals import one_line
 
-LEAST_BYTES = 10 << 20  # a smaller file is not worth the questions
+MIN_BYTES = 10 << 20  # a smaller file is not worth the questions
 
 
 def download(url: str, target: Path, size: int | None, headers: dict[str, str]) -> bool:
@@ -19,7 +19,7 @@ def download(url: str, target: Path, size: int | None, headers: dict[str, str]) 
     from huggingface_hub.errors import HfHubHTTPError
     from huggingface_hub.file_download import get_hf_file_metadata, xet_get
 
-    if constants.HF_HUB_DISABLE_XET or find_spec("hf_xet") is None or size is None or size < LEAST_BYTES:
+    if constants.HF_HUB_DISABLE_XET or find_spec("hf_xet") is None or size is None or size < MIN_BYTES:
         return False
     target.unlink(missing_ok=True)
     try:

@@ -40,7 +40,7 @@ def estimate(image_gflops: float, int8_bytes: int, engine: str) -> Cost | None:
     per_billion = np.interp(image_gflops, [size for size, _ in points], [time / size for size, time in points])
     milliseconds = float(image_gflops * per_billion)
     memory = max(MB_PER_VCPU, round(BASE_MEMORY + MEMORY_OF_WEIGHTS * int8_bytes / 1e6))
-    if memory > limits.MOST:
+    if memory > limits.MAX_MB:
         return None
     seconds = milliseconds / 1000 * MB_PER_VCPU / memory  # more memory buys more of a processor
     return Cost(seconds * 1000, dollars_per_million(seconds, memory), memory)

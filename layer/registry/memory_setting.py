@@ -75,7 +75,7 @@ def _by_rule(models: Sequence[ModelName], files: Sequence[BundleFile]) -> Choice
     """Return one vCPU, or more if the peak needs it; the peak is estimated from file sizes, by the measured models."""
     factor = max(_bytes_to_peak(model) for model in models)
     peak = round(BASE_MEMORY * 1e6 + factor * sum(file.size for file in files))
-    setting = min(limits.MOST, max(MB_PER_VCPU, least(peak)))
+    setting = min(limits.MAX_MB, max(MB_PER_VCPU, least(peak)))
     return Choice(setting, setting, setting, peak, measured=False)
 
 

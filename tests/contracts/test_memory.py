@@ -50,7 +50,7 @@ def test_the_memory_that_a_function_may_have() -> None:
     least, most = (next(getattr(one, name) for one in bounds if hasattr(one, name)) for name in ("ge", "le"))
     agree(
         "MB that a function may have",
-        {"infra/settings.py": (least, most), "layer/naming/memory.py": (memory.LEAST, memory.MOST)},
+        {"infra/settings.py": (least, most), "layer/naming/memory.py": (memory.MIN_MB, memory.MAX_MB)},
     )
 
 

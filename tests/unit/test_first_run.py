@@ -126,7 +126,7 @@ def test_6_another_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_7_no_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "LEAST_BYTES", 10**18)
+    monkeypatch.setattr(machine, "MIN_BYTES", 10**18)
     found = machine.disk(tmp_path)
     assert "MB are free" in found.found
     assert "free some, or name another place (--output and --cache, or TMPDIR)" in found.fix

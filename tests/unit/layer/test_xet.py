@@ -10,7 +10,7 @@ from huggingface_hub import constants, file_download
 from layer.network import xet
 
 HUB = "https://hub.example"
-SIZE = xet.LEAST_BYTES
+SIZE = xet.MIN_BYTES
 
 
 def offer(monkeypatch: pytest.MonkeyPatch, route: str | None, written: bytes = b"x" * SIZE) -> list[dict[str, Any]]:
