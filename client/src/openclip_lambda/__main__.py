@@ -6,7 +6,7 @@ from types import FrameType
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    """Be the handler of Ctrl-C, and of the end of the session: what was computed is written."""
+    """Handle Ctrl-C and the end of the session: the command then writes what was computed."""
     raise KeyboardInterrupt
 
 

@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 
 import httpx
 
-from openclip_lambda.credentials import Sign, nobody
+from openclip_lambda.credentials import Sign, unsigned
 from openclip_lambda.errors import ResponseError
 from openclip_lambda.exchange import Exchange, to_body
 from openclip_lambda.transport import FAILURES, Body
@@ -20,9 +20,9 @@ class Api(Exchange):
     Raises ClientError for an address that cannot be used.
     """
 
-    def __init__(self, url: str, sign: Sign = nobody, insecure_http: bool = False) -> None:
+    def __init__(self, url: str, sign: Sign = unsigned, insecure_http: bool = False) -> None:
         super().__init__(url, sign, insecure_http)
-        self._of_process = os.getpid(), httpx.Client(**self.way.options)
+        self._of_process = os.getpid(), httpx.Client(**self.transport.options)
 
     def get(self, path: str) -> Any:
         """GET. Raises ResponseError."""
@@ -39,7 +39,7 @@ class Api(Exchange):
     def _http(self) -> httpx.Client:
         """Return the connections of this process. A forked child must not use its parent's: responses would mix."""
         if self._of_process[0] != os.getpid():
-            self._of_process = os.getpid(), httpx.Client(**self.way.options)
+            self._of_process = os.getpid(), httpx.Client(**self.transport.options)
         return self._of_process[1]
 
     def _send(self, method: str, path: str, body: bytes | None) -> Any:
@@ -61,14 +61,14 @@ class Api(Exchange):
                     collected.add(part)
                 response = collected.response(received)
         except FAILURES as error:
-            raise self.way.failure(url, error) from error
+            raise self.transport.failure(url, error) from error
         return self.read(url, response, headers)
 
 
 class AsyncApi(Exchange):
     """The same for asyncio; it may be used in several event loops, one after another or at once."""
 
-    def __init__(self, url: str, sign: Sign = nobody, insecure_http: bool = False) -> None:
+    def __init__(self, url: str, sign: Sign = unsigned, insecure_http: bool = False) -> None:
         super().__init__(url, sign, insecure_http)
         self._of_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncClient] = WeakKeyDictionary()
         self._closed = False
@@ -93,7 +93,7 @@ class AsyncApi(Exchange):
             raise RuntimeError("this client was closed: make another")
         loop = asyncio.get_running_loop()
         if loop not in self._of_loop:
-            self._of_loop[loop] = httpx.AsyncClient(**self.way.options)
+            self._of_loop[loop] = httpx.AsyncClient(**self.transport.options)
         return self._of_loop[loop]
 
     async def _send(self, method: str, path: str, body: bytes | None) -> Any:
@@ -115,5 +115,5 @@ class AsyncApi(Exchange):
                     collected.add(part)
                 response = collected.response(received)
         except FAILURES as error:
-            raise self.way.failure(url, error) from error
+            raise self.transport.failure(url, error) from error
         return self.read(url, response, headers)

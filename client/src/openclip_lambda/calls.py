@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from openclip_lambda import credentials, images
-from openclip_lambda.counts import counted
 from openclip_lambda.errors import ClientError, InputError, ResponseError
 from openclip_lambda.exchange import MAX_JSON_BYTES
-from openclip_lambda.responses import full_texts
+from openclip_lambda.responses import full_note, full_texts
 
 ImageInput = str | os.PathLike[str] | bytes | Image.Image | NDArray[np.uint8]
 Item = dict[str, str]
@@ -24,6 +23,7 @@ Item = dict[str, str]
 log = logging.getLogger("openclip_lambda")
 FORMS = "a path, bytes, a Pillow image, a uint8 array [H, W], [H, W, 3] or [H, W, 4], or s3://bucket/key"
 ITEM = re.compile(r"input\[(\d+)\](.*)")
+TEMPLATE = "a photo of a {}"  # of a label, if the user gives none
 
 
 def signer(api_key: str | None, sigv4: bool, region: str | None, url: str) -> credentials.Sign:
@@ -31,7 +31,7 @@ def signer(api_key: str | None, sigv4: bool, region: str | None, url: str) -> cr
     if sigv4:
         return credentials.signature(region, url)
     key = api_key or os.environ.get("OPENCLIP_API_KEY")
-    return credentials.bearer(key) if key else credentials.nobody
+    return credentials.bearer(key) if key else credentials.unsigned
 
 
 def address(url: str | None) -> str:
@@ -114,34 +114,39 @@ def inputs(path: str, items: list[Item]) -> list[Item] | list[str]:
     return [item["image"] for item in items] if path == "/v1/classify" else items
 
 
-def named(error: ResponseError, start: int) -> ResponseError:
-    """Let an error's `param` count items of the whole call, and not of its request, whose first item is `start`."""
+def with_place_in_call(error: ResponseError, start: int) -> ResponseError:
+    """Change an error's `param` from the place in its request to the place in the call; `start` is that of its first.
+
+    Returns the same error.
+    """
     if found := ITEM.fullmatch(error.param or ""):
         error.param = f"input[{start + int(found[1])}]{found[2]}"
     return error
 
 
-def told_of_full(answer: Any) -> Any:
-    """Return a response, and log a warning if texts fill the model's context: tokens beyond it were not read."""
+def warn_of_full_texts(answer: Any) -> None:
+    """Log a warning if texts of a response fill the model's context."""
     if count := full_texts(answer):
-        log.warning("%s reached the model's context length: tokens beyond it were not read", counted(count, "text"))
-    return answer
+        log.warning("%s", full_note(count))
 
 
 def vectors(results: Sequence[Any], start: int) -> NDArray[np.float32]:
-    """Return embeddings as one array. Raises ResponseError for one that is not finite."""
-    for place, result in enumerate(results, start):
-        if isinstance(result, InputError):
-            raise ResponseError(str(result), 200, param=f"input[{place}]")
+    """Return embeddings as float32 [N, D]. Raises ResponseError for one that is not finite."""
+    _check_finite(results, start)
     return np.stack([result["embedding"] for result in results])
 
 
 def scores(results: Sequence[Any], labels: Sequence[str], start: int) -> NDArray[np.float32]:
-    """Return scores as [N, labels]. Raises ResponseError for one that is not finite."""
+    """Return scores as float32 [N, labels]. Raises ResponseError for one that is not finite."""
+    _check_finite(results, start)
+    return np.array([[result["scores"][label] for label in labels] for result in results], np.float32)
+
+
+def _check_finite(results: Sequence[Any], start: int) -> None:
+    """Raise ResponseError for a result that is not finite; `start` is the place of the first in the call."""
     for place, result in enumerate(results, start):
         if isinstance(result, InputError):
             raise ResponseError(str(result), 200, param=f"input[{place}]")
-    return np.array([[result["scores"][label] for label in labels] for result in results], np.float32)
 
 
 def cosines(rows: NDArray[np.float32], columns: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 from openclip_lambda import calls
 from openclip_lambda.api import Api, AsyncApi
 from openclip_lambda.bulk.pool import Pool, ordered
-from openclip_lambda.calls import ImageInput, Item
+from openclip_lambda.calls import TEMPLATE, ImageInput, Item
 from openclip_lambda.errors import ResponseError
 from openclip_lambda.images import Scaling
 from openclip_lambda.responses import Results
 
-TEMPLATE = "a photo of a {}"
 Vectors = NDArray[np.float32]
 A = TypeVar("A", Api, AsyncApi)
 Read = Callable[[Any, int, int], Vectors]  # of a response, its number of items, and the place of the first in the call
@@ -94,11 +93,11 @@ class Client(_Base[Api]):
 
     def embed_texts(self, texts: str | Sequence[str]) -> Vectors:
         """Return the embeddings of N texts, float32 [N, D] of unit length; one text is N = 1."""
-        return self._all("/v1/embeddings", *self._texts(texts), *self._embedding())
+        return self._send_all("/v1/embeddings", *self._texts(texts), *self._embedding())
 
     def embed_images(self, images: ImageInput | Sequence[ImageInput]) -> Vectors:
         """Return the embeddings of N images, float32 [N, D] of unit length; one image is N = 1."""
-        return self._all("/v1/embeddings", *self._images(images), *self._embedding())
+        return self._send_all("/v1/embeddings", *self._images(images), *self._embedding())
 
     def classify(
         self, images: ImageInput | Sequence[ImageInput], labels: str | Sequence[str], template: str = TEMPLATE
@@ -107,13 +106,13 @@ class Client(_Base[Api]):
 
         `template` has `{}` where the label goes.
         """
-        return self._all("/v1/classify", *self._images(images), *self._classifying(labels, template))
+        return self._send_all("/v1/classify", *self._images(images), *self._classifying(labels, template))
 
     def similarity(self, images: ImageInput | Sequence[ImageInput], texts: str | Sequence[str]) -> Vectors:
         """Return the cosine of each of N images with each of M texts, float32 [N, M]."""
         of_one = self._embedding()  # shared, so that a bundle that changes between the two calls is an error
-        rows = self._all("/v1/embeddings", *self._images(images), *of_one)
-        return calls.cosines(rows, self._all("/v1/embeddings", *self._texts(texts), *of_one))
+        rows = self._send_all("/v1/embeddings", *self._images(images), *of_one)
+        return calls.cosines(rows, self._send_all("/v1/embeddings", *self._texts(texts), *of_one))
 
     def models(self) -> list[dict[str, Any]]:
         """Return the models there: `id`, `embed_dim`, `context_length`, `image_size`, `modalities`."""
@@ -135,25 +134,28 @@ class Client(_Base[Api]):
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         self.close()
 
-    def _all(self, path: str, count: int, prepare: Prepare, asked: dict[str, Any], read: Read) -> Vectors:
+    def _send_all(self, path: str, count: int, prepare: Prepare, asked: dict[str, Any], read: Read) -> Vectors:
         ranges = self._ranges(count)
         pool = Pool(min(self._jobs, len(ranges))) if len(ranges) > 1 and self._jobs > 1 else None
         try:
-            found = list(ordered(pool, partial(self._some, path, prepare, asked, read), ranges, 2 * self._jobs))
+            found = list(ordered(pool, partial(self._send_range, path, prepare, asked, read), ranges, 2 * self._jobs))
         finally:
             if pool:
                 pool.stop()
         return np.concatenate(found) if found else np.empty((0, 0), np.float32)
 
-    def _some(self, path: str, prepare: Prepare, asked: dict[str, Any], read: Read, places: tuple[int, int]) -> Vectors:
+    def _send_range(
+        self, path: str, prepare: Prepare, asked: dict[str, Any], read: Read, places: tuple[int, int]
+    ) -> Vectors:
         found = []
         for offset, items in calls.requests(prepare(*places)):
             start = places[0] + offset
             try:
                 answer = self._api.post(path, {"input": calls.inputs(path, items), **asked})
             except ResponseError as error:
-                raise calls.named(error, start)  # noqa: B904 - the same error
-            found.append(read(calls.told_of_full(answer), len(items), start))
+                raise calls.with_place_in_call(error, start)  # noqa: B904 - the same error
+            calls.warn_of_full_texts(answer)
+            found.append(read(answer, len(items), start))
         return np.concatenate(found)
 
 
@@ -167,23 +169,23 @@ class AsyncClient(_Base[AsyncApi]):
 
     async def embed_texts(self, texts: str | Sequence[str]) -> Vectors:
         """Return the embeddings of N texts, float32 [N, D] of unit length; one text is N = 1."""
-        return await self._all("/v1/embeddings", *self._texts(texts), *self._embedding())
+        return await self._send_all("/v1/embeddings", *self._texts(texts), *self._embedding())
 
     async def embed_images(self, images: ImageInput | Sequence[ImageInput]) -> Vectors:
         """Return the embeddings of N images, float32 [N, D] of unit length; one image is N = 1."""
-        return await self._all("/v1/embeddings", *self._images(images), *self._embedding())
+        return await self._send_all("/v1/embeddings", *self._images(images), *self._embedding())
 
     async def classify(
         self, images: ImageInput | Sequence[ImageInput], labels: str | Sequence[str], template: str = TEMPLATE
     ) -> Vectors:
         """Return the score of each of L labels for N images, float32 [N, L], by the model's own scale and bias."""
-        return await self._all("/v1/classify", *self._images(images), *self._classifying(labels, template))
+        return await self._send_all("/v1/classify", *self._images(images), *self._classifying(labels, template))
 
     async def similarity(self, images: ImageInput | Sequence[ImageInput], texts: str | Sequence[str]) -> Vectors:
         """Return the cosine of each of N images with each of M texts, float32 [N, M]."""
         of_one = self._embedding()  # as above
         both = self._images(images), self._texts(texts)
-        return calls.cosines(*await _together(self._all("/v1/embeddings", *one, *of_one) for one in both))
+        return calls.cosines(*await _together(self._send_all("/v1/embeddings", *one, *of_one) for one in both))
 
     async def models(self) -> list[dict[str, Any]]:
         """Return the models there: `id`, `embed_dim`, `context_length`, `image_size`, `modalities`."""
@@ -205,17 +207,17 @@ class AsyncClient(_Base[AsyncApi]):
     async def __aexit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         await self.close()
 
-    async def _all(self, path: str, count: int, prepare: Prepare, asked: dict[str, Any], read: Read) -> Vectors:
+    async def _send_all(self, path: str, count: int, prepare: Prepare, asked: dict[str, Any], read: Read) -> Vectors:
         free = asyncio.Semaphore(self._jobs)
 
         async def one(places: tuple[int, int]) -> Vectors:
             async with free:
-                return await self._some(path, prepare, asked, read, places)
+                return await self._send_range(path, prepare, asked, read, places)
 
         found = await _together(map(one, self._ranges(count)))
         return np.concatenate(found) if found else np.empty((0, 0), np.float32)
 
-    async def _some(
+    async def _send_range(
         self, path: str, prepare: Prepare, asked: dict[str, Any], read: Read, places: tuple[int, int]
     ) -> Vectors:
         found = []
@@ -224,8 +226,9 @@ class AsyncClient(_Base[AsyncApi]):
             try:
                 answer = await self._api.post(path, {"input": calls.inputs(path, items), **asked})
             except ResponseError as error:
-                raise calls.named(error, start)  # noqa: B904 - the same error
-            found.append(read(calls.told_of_full(answer), len(items), start))
+                raise calls.with_place_in_call(error, start)  # noqa: B904 - the same error
+            calls.warn_of_full_texts(answer)
+            found.append(read(answer, len(items), start))
         return np.concatenate(found)
 
 

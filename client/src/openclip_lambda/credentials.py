@@ -21,7 +21,7 @@ SERVICES = {"execute-api": "execute-api", "lambda-url": "lambda"}
 WRAPPING = " \t\r\n\v\f'\"`“”‘’\ufeff\u200b\xa0"  # characters that are often copied with a token, at its ends
 
 
-def nobody(_method: str, _url: str, headers: Headers, _body: bytes | None) -> Headers:
+def unsigned(_method: str, _url: str, headers: Headers, _body: bytes | None) -> Headers:
     """Add no credentials."""
     return headers
 

@@ -10,9 +10,9 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from openclip_lambda.address import base_url
-from openclip_lambda.credentials import Headers, Sign, nobody
+from openclip_lambda.credentials import Headers, Sign, unsigned
 from openclip_lambda.errors import ResponseError, error_of
-from openclip_lambda.transport import Response, Way
+from openclip_lambda.transport import Response, Transport
 
 PAUSES = (0.5, 1.0, 2.0, 4.0)  # seconds before each further try
 MAX_JSON_BYTES = 4_000_000  # of a request's items: Lambda takes 6 MB, and wraps the request in an event first
@@ -35,9 +35,9 @@ FIXES = {
 class Exchange:
     """One API by its address. Raises ClientError for an address or a proxy that cannot be used."""
 
-    def __init__(self, url: str, sign: Sign = nobody, insecure_http: bool = False) -> None:
+    def __init__(self, url: str, sign: Sign = unsigned, insecure_http: bool = False) -> None:
         self.url = base_url(url, insecure_http)
-        self.way = Way(self.url)
+        self.transport = Transport(self.url)
         self.on_retry: Callable[[ResponseError, float], None] = lambda error, seconds: None
         self._sign = sign
         self._answered = False  # becomes true with the first response; then every lost connection is retried

@@ -129,7 +129,7 @@ def _encode(image: Image.Image, scaling: Scaling, lossless: bool, data: bytes) -
         image.load()  # then Pillow turns it, and removes the tag
     orientation = image.getexif().get(ORIENTATION, 1)
     image.draft("RGB", (side, side))  # a JPEG is decoded at a half, a quarter or an eighth
-    small = _eight_bits(_scaled(_whole_modes(image), side))
+    small = _eight_bits(_scaled(_scalable(image), side))
     if data and image.format in jpeg_pixels.FORMATS:
         jpeg_pixels.check_complete(image, data, side)
     if scaling.upright:
@@ -173,7 +173,7 @@ def _scaled(image: Image.Image, side: int) -> Image.Image:
     return image.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3.0)
 
 
-def _whole_modes(image: Image.Image) -> Image.Image:
+def _scalable(image: Image.Image) -> Image.Image:
     """Return the image in a mode that can be scaled. A transparent color becomes alpha: it must not be blended in."""
     if image.mode in ("P", "PA"):
         return image.convert("RGBA" if "transparency" in image.info or image.mode == "PA" else "RGB")

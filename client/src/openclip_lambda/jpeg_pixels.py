@@ -1,4 +1,4 @@
-"""Whether a JPEG file has all its pixels: libjpeg fills missing ones with gray, and Pillow does not report it.
+"""Check that a JPEG file has all its pixels: libjpeg fills missing ones with gray, and Pillow does not report it.
 
 The API refuses such a file. What is encoded again here would look complete to it.
 """

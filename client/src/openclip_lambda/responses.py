@@ -101,6 +101,11 @@ def full_texts(response: Any) -> int:
     return count if type(count) is int else 0
 
 
+def full_note(count: int) -> str:
+    """Say that so many texts fill the model's context."""
+    return f"{counted(count, 'text')} reached the model's context length: tokens beyond it were not read"
+
+
 def to_vector(value: Any) -> NDArray[np.float32]:
     """Return an embedding as float32 [D]; infinite where float32 cannot hold a number. Raises ResponseError."""
     if isinstance(value, str):

@@ -1,4 +1,4 @@
-"""The way to an API: through the proxy and with the certificates of this machine, bounded, and never redirected."""
+"""Connections to an API: by this machine's proxy and certificates, bounded in size and time, without redirects."""
 
 import os
 import socket
@@ -28,17 +28,17 @@ FAILURES = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, zlib.
 
 @dataclass(frozen=True)
 class Response:
-    """What came back, whatever its status; the body without its content encoding."""
+    """A complete response of any status; the body is without its content encoding."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
 
 
-class Way:
-    """How to reach one API: options for an httpx client, and the reading of what it receives.
+class Transport:
+    """The options of an httpx client for one API, and the errors of requests that get no complete response.
 
-    Raises ClientError where proxy or certificates cannot be used.
+    Raises ClientError if the proxy or the certificates cannot be used.
     """
 
     def __init__(self, url: str) -> None:
@@ -71,7 +71,7 @@ class Body:
         self._deadline = time.monotonic() + MAX_SECONDS
 
     def add(self, part: bytes) -> None:
-        """Take what was received, as it was sent."""
+        """Add received bytes, still in their content encoding."""
         self._parts.append(part)
         self._size += len(part)
         if self._size > MAX_RESPONSE_BYTES:
@@ -80,7 +80,7 @@ class Body:
             raise TimeoutError(f"it was still sending after {MAX_SECONDS} s")
 
     def response(self, received: httpx.Response) -> Response:
-        """Return the whole, with the content encoding undone."""
+        """Return the complete response, with the content encoding undone."""
         return Response(received.status_code, received.headers, _decode(received.headers, b"".join(self._parts)))
 
 

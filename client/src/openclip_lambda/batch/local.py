@@ -1,4 +1,4 @@
-"""The same pipeline on this machine: the repository's `python -m handler.batch`, in a process of its own.
+"""Run a batch on this machine: the repository's `python -m handler.batch`, in a process of its own.
 
 This client knows only HTTP and files; what embeds is the repository's code, with the bundle that it built.
 """

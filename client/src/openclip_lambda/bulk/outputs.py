@@ -6,13 +6,13 @@ import secrets
 import shutil
 import signal
 import stat
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from openclip_lambda.bulk import parquet
 from openclip_lambda.bulk.tables import FORMATS, Format, Names, Row, Table, to_json
+from openclip_lambda.bulk.terminal import print_bytes
 from openclip_lambda.errors import OutputError
 from openclip_lambda.os_errors import reason
 
@@ -155,24 +155,9 @@ class Files:
                 table.discard()
 
 
-def print_bytes(data: bytes) -> None:
-    """Write to standard output, in UTF-8 whatever the locale. Raises OutputError, or BrokenPipeError as of `| head`."""
-    if sys.stdout is None:
-        raise OutputError("standard output is closed: give --output")
-    try:
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
-    except OSError as error:
-        # What is left in the buffer would fail once more when Python ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if isinstance(error, BrokenPipeError):
-            raise
-        raise OutputError(f"standard output cannot be written: {reason(error)}") from error
-
-
 @contextlib.contextmanager
-def unhurried() -> Iterator[None]:
-    """Ignore further signals (a second Ctrl-C) until the results are in their place."""
+def signals_ignored() -> Iterator[None]:
+    """Within this block, ignore further signals, such as a second Ctrl-C: the results are moved to their place."""
     before = {}
     with contextlib.suppress(ValueError):  # only the main thread hears signals
         for name in ("SIGINT", "SIGTERM", "SIGHUP"):

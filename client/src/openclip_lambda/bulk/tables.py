@@ -179,7 +179,7 @@ class Table:
         self._restore()
 
     def close(self) -> None:
-        """Have everything on the disk."""
+        """Write everything to the disk, and close the file."""
         os.fsync(self._file.fileno())
         self._file.close()
 

@@ -1,11 +1,15 @@
-"""Print lines to standard error, with control characters of file names and of servers escaped."""
+"""Write bytes to standard output, and lines to standard error, in which control characters are escaped."""
 
 import contextlib
+import os
 import sys
 import warnings
 
 from PIL import Image
 from tqdm import tqdm
+
+from openclip_lambda.errors import OutputError
+from openclip_lambda.os_errors import reason
 
 
 def printable(text: str) -> str:
@@ -21,6 +25,21 @@ def say(line: str) -> None:
         return
     with contextlib.suppress(OSError):
         tqdm.write(printable(line), file=sys.stderr)
+
+
+def print_bytes(data: bytes) -> None:
+    """Write to standard output, in UTF-8 whatever the locale. Raises OutputError, or BrokenPipeError as of `| head`."""
+    if sys.stdout is None:
+        raise OutputError("standard output is closed: give --output")
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except OSError as error:
+        # What is left in the buffer would fail once more when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise OutputError(f"standard output cannot be written: {reason(error)}") from error
 
 
 def quiet_libraries() -> None:

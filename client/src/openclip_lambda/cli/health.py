@@ -4,7 +4,7 @@ import argparse
 import json
 from typing import Any
 
-from openclip_lambda.bulk.outputs import print_bytes
+from openclip_lambda.bulk.terminal import print_bytes
 from openclip_lambda.cli.options import api_of, api_options
 from openclip_lambda.errors import ClientError
 

@@ -27,16 +27,16 @@ def api_of(options: argparse.Namespace) -> Api:
     """Return the API that the arguments name. Raises ClientError where they name none that can be used."""
     if not options.url:
         raise ClientError("no address: give --url, or set OPENCLIP_URL to the stack's output Url")
-    sign: credentials.Sign = credentials.nobody
+    sign: credentials.Sign = credentials.unsigned
     if options.sigv4:
         sign = credentials.signature(options.region, options.url)
     elif options.api_key:
         sign = credentials.bearer(options.api_key)
     api = Api(options.url, sign, options.insecure_http)
-    api.on_retry = _told
+    api.on_retry = _say_if_no_response
     return api
 
 
-def _told(error: ResponseError, seconds: float) -> None:
-    if error.status == 0:  # a busy API is nothing to tell each time; one that is not there is
+def _say_if_no_response(error: ResponseError, seconds: float) -> None:
+    if error.status == 0:  # a busy API is not worth a line each time
         say(f"{error}: trying again in {seconds:g} s")

@@ -7,9 +7,8 @@ from typing import Any
 
 from openclip_lambda.api import Api
 from openclip_lambda.bulk.files import read_image
-from openclip_lambda.bulk.outputs import print_bytes
 from openclip_lambda.bulk.tables import EMBEDDINGS, to_json
-from openclip_lambda.bulk.terminal import printable, say
+from openclip_lambda.bulk.terminal import print_bytes, printable, say
 from openclip_lambda.cli.options import api_of, api_options
 from openclip_lambda.cli.parser import number
 from openclip_lambda.errors import ClientError, InputError, ResponseError

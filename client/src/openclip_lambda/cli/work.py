@@ -8,17 +8,18 @@ from typing import Any
 from openclip_lambda.bulk import tables
 from openclip_lambda.bulk.inputs import Inputs
 from openclip_lambda.bulk.journal import Journal
-from openclip_lambda.bulk.outputs import Files, Lines, Output, print_bytes, unhurried
+from openclip_lambda.bulk.outputs import Files, Lines, Output, signals_ignored
 from openclip_lambda.bulk.run import Run, survey
 from openclip_lambda.bulk.sending import Ask
-from openclip_lambda.bulk.terminal import say
+from openclip_lambda.bulk.terminal import print_bytes, say
+from openclip_lambda.calls import TEMPLATE
 from openclip_lambda.cli.command import FAILED, INTERRUPTED, SOME
 from openclip_lambda.cli.options import api_of, api_options
 from openclip_lambda.cli.parser import Parser, number
 from openclip_lambda.counts import counted
 from openclip_lambda.errors import ClientError, InputError
 from openclip_lambda.images import Scaling
-from openclip_lambda.responses import Results
+from openclip_lambda.responses import Results, full_note
 
 MAX_BATCH = 4096  # an API that takes fewer says so, and gets them in parts
 MAX_JOBS = 64
@@ -37,7 +38,7 @@ def add_classify(commands: Any) -> None:
     """Add the command's parser."""
     parser = commands.add_parser("classify", parents=[api_options(), _shared()], help="scores of labels for images")
     parser.add_argument("--label", action="append", required=True, help="more than once")
-    parser.add_argument("--template", default="a photo of a {}", help="default: %(default)s")
+    parser.add_argument("--template", default=TEMPLATE, help="default: %(default)s")
     parser.add_argument("--output", type=Path, help=f"{', '.join(tables.SCORES)} (default: JSON lines)")
     parser.set_defaults(run=_classify)
 
@@ -119,13 +120,12 @@ def _work(options: argparse.Namespace, inputs: Inputs, ask: Ask, results: Result
         say("stopped")
         return INTERRUPTED
     finally:
-        with unhurried():
+        with signals_ignored():
             place = output.finish(complete)
             if journal:
                 journal.close(complete)
         if results.full:
-            texts = counted(results.full, "text")
-            say(f"note: {texts} reached the model's context length: tokens beyond it were not read")
+            say(f"note: {full_note(results.full)}")
         _summary(run, place, complete)
         if options.json:
             print_bytes(tables.to_json({"report": _report(run, results, place, complete)}) + b"\n")

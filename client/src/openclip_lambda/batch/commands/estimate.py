@@ -2,18 +2,25 @@
 
 import argparse
 import os
-from pathlib import Path
 from typing import Any
 
 from openclip_lambda.batch import costs, local, measured, prices, sample
 from openclip_lambda.batch.aws import Aws, asking, split
-from openclip_lambda.batch.commands.options import EMPTY, common, priced, prices_of, show, work_of, worker_of
+from openclip_lambda.batch.commands.options import (
+    LARGEST_SHARD,
+    common,
+    folder_of,
+    priced,
+    prices_of,
+    show,
+    work_of,
+    worker_of,
+)
 from openclip_lambda.batch.costs import Line, Work
 from openclip_lambda.batch.sample import Survey
 from openclip_lambda.bulk.terminal import printable, say
 from openclip_lambda.cli.parser import number
 from openclip_lambda.counts import counted
-from openclip_lambda.errors import ClientError
 
 REQUESTS = 400  # of the sample, $0.002
 UNSURE = 0.2  # relative standard error above which a sample is called rough
@@ -35,7 +42,11 @@ def add_estimate(commands: Any) -> None:
         help="of the sample, at most; default: %(default)s",
     )
     parser.add_argument(
-        "--shard-size", type=number(1, 10_000), default=1000, metavar="N", help="images a shard; default: %(default)s"
+        "--shard-size",
+        type=number(1, LARGEST_SHARD),
+        default=1000,
+        metavar="N",
+        help="images a shard; default: %(default)s",
     )
     parser.add_argument(
         "--concurrency", type=number(1, 10_000), default=50, metavar="N", help="workers at once; default: %(default)s"
@@ -88,12 +99,7 @@ def _listed(connection: Aws, source: str, requests: int, taken: tuple[str, ...])
 
 def _folder(options: argparse.Namespace) -> int:
     """Say how long a folder takes on this machine; it costs no dollars."""
-    source = Path(options.source)
-    if not options.source:
-        raise ClientError(EMPTY)
-    if not source.is_dir():
-        raise ClientError(f"{source} is no folder: name one, or s3://bucket/prefix")
-    found = sample.of_folder(source, sample.endings(local.image_formats()))
+    found = sample.of_folder(folder_of(options.source), sample.endings(local.image_formats()))
     work, processors = work_of(options, found.images, found.objects, None), os.cpu_count() or 1
     hours = found.images * work.vcpu_milliseconds / 1000 / costs.WORKER_SHARE / processors / 3600
     document = {

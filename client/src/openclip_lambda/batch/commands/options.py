@@ -8,15 +8,13 @@ from openclip_lambda.batch import aws, costs, measured, prices
 from openclip_lambda.batch.aws import Aws, Deployment
 from openclip_lambda.batch.places import Bucket, Directory, Place
 from openclip_lambda.batch.state_machine import Machine
-from openclip_lambda.bulk.outputs import print_bytes
 from openclip_lambda.bulk.tables import to_json
+from openclip_lambda.bulk.terminal import print_bytes
 from openclip_lambda.cli.parser import Parser, number
 from openclip_lambda.errors import ClientError
 
 ARCHITECTURES = ("x86_64", "arm64")
 LARGEST_SHARD = 10_000  # as the planner has it
-# As of a variable that is not set: it would be the working directory.
-EMPTY = "the source is empty: name a folder, or s3://bucket/prefix"
 
 
 def common() -> Parser:
@@ -98,6 +96,15 @@ def deployed_of(options: argparse.Namespace) -> Deployed:
 def place_of(options: argparse.Namespace) -> Place:
     """Return where the files are: a directory of this machine, or a deployment's bucket."""
     return Directory(options.output) if options.output else deployed_of(options).place
+
+
+def folder_of(source: str) -> Path:
+    """Return the folder that a source names. Raises ClientError if it is empty, as of a variable that is not set."""
+    if not source:
+        raise ClientError("the source is empty: name a folder, or s3://bucket/prefix")
+    if not Path(source).is_dir():
+        raise ClientError(f"{Path(source)} is no folder: name one, or s3://bucket/prefix")
+    return Path(source)
 
 
 def work_of(options: argparse.Namespace, images: int, objects: int, worker: tuple[int, str] | None) -> costs.Work:

@@ -11,12 +11,12 @@ from tqdm import tqdm
 from openclip_lambda.batch import local, progress, results
 from openclip_lambda.batch.aws import split
 from openclip_lambda.batch.commands.options import (
-    EMPTY,
     LARGEST_SHARD,
     Deployed,
     common,
     deployed,
     deployed_of,
+    folder_of,
     priced,
     show,
 )
@@ -83,9 +83,7 @@ def _local(parser: Any) -> None:
 
 def _start(options: argparse.Namespace) -> int:
     if not options.source.startswith("s3://"):
-        if not options.source:
-            raise ClientError(EMPTY)
-        return _folder(options, Path(options.source), options.name or (_new_name() if options.changes else LOCAL))
+        return _folder(options, folder_of(options.source), options.name or (_new_name() if options.changes else LOCAL))
     if options.changes:
         raise ClientError("--changes is for a folder of this machine: of a bucket, --since takes what was modified")
     if options.output:
@@ -112,7 +110,7 @@ def _resume(options: argparse.Namespace) -> int:
             raise ClientError(
                 f"no run {run} was planned in {options.output}: `batch start <folder> --output {options.output}`"
             )
-        return _folder(options, Path(planned.source), run)
+        return _folder(options, folder_of(planned.source), run)
     target = deployed_of(options)
     latest = newest(options, target)
     if not latest.over:
@@ -132,8 +130,6 @@ def _started(options: argparse.Namespace, target: Deployed, execution: Execution
 
 def _folder(options: argparse.Namespace, source: Path, run: str) -> int:
     """Run a folder to its end. Ctrl-C stops it: what is finished is kept, and the same command goes on."""
-    if not source.is_dir():
-        raise ClientError(f"{source} is no folder: name one, or s3://bucket/prefix")
     if getattr(options, "since", None):
         raise ClientError("--since is for a bucket: of a folder, --changes takes what is new or changed")
     output: Path = options.output or OUTPUT
