@@ -1,4 +1,4 @@
-"""Let a virtual environment find this project from every directory: `.venv/bin/python console/environment.py`."""
+"""Make a virtual environment find this project from every directory: `.venv/bin/python console/environment.py`."""
 
 import sys
 import sysconfig

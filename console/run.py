@@ -131,7 +131,7 @@ def _say(message: str) -> None:
 
 
 def _prepare_streams() -> None:
-    """Let a closed stream and a terminal's encoding be no reason to fail: unknown letters are written as escapes."""
+    """Let no closed stream and no terminal's encoding fail the command: unknown letters are written as escapes."""
     if sys.stdout is None:  # closed by the caller, as `>&-` does: print says nothing then
         os.open(os.devnull, os.O_WRONLY)  # or the next file that is opened would be the standard output of others
     if sys.stderr is None:

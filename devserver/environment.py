@@ -40,7 +40,7 @@ class Environment:
             self._count(invoked=-1)
 
     def shutdown(self) -> None:
-        """Take no more requests, and wait for those that were taken; one that does not read its answer is given up."""
+        """Refuse new requests, and wait for those that were taken, but not for clients that do not read the answer."""
         with self._changed:
             self._ended = True
             while self._taken and (self._changed.wait(SEND_SECONDS) or self._invoked):

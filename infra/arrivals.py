@@ -1,4 +1,4 @@
-"""What changes in the source bucket: its events for the worker. The bucket has to send them to EventBridge."""
+"""Send changes in the source bucket to the worker. The bucket has to send its events to EventBridge."""
 
 from aws_cdk import Duration
 from aws_cdk import aws_kms as kms

@@ -1,4 +1,4 @@
-"""What the functions of a batch are made of: the API's own package, with another entry point."""
+"""Make the functions of a batch: from the API's own package, with another entry point."""
 
 from collections.abc import Mapping
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""What the CDK CLI was told: its arguments and cdk.json, for the commands of a Makefile's target that run beside it."""
+"""Read the CDK CLI's arguments and cdk.json, for the commands that a target of the Makefile runs beside it."""
 
 import argparse
 import json

@@ -1,4 +1,4 @@
-"""What a batch writes after its runs: events of the output bucket, for a function that updates the index."""
+"""Update the index with what a batch writes after its runs: events of the output bucket call a function."""
 
 from typing import Any
 

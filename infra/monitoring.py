@@ -84,7 +84,7 @@ class Monitoring(Construct):
 
 
 def _server_errors(stage: api.HttpStage) -> cloudwatch.MathExpression:
-    """What callers got, whoever failed: the function, the authorizer, or the gateway's patience."""
+    """The share of requests that ended in a 5xx: of the function, of the authorizer, or by the gateway's timeout."""
     return cloudwatch.MathExpression(
         expression="100 * errors / requests",
         using_metrics={
@@ -105,7 +105,7 @@ def rejected(function: lambda_.Function, code: str) -> cloudwatch.Metric:
 
 
 def _cold_start(scope: Construct, log_group: logs.LogGroup, settings: StackSettings) -> cloudwatch.Metric:
-    """Take it from the report of the invocation that waited (Telemetry API, platform.report): it is not a metric."""
+    """Count cold starts in Lambda's reports in the log (Telemetry API, platform.report): Lambda has no such metric."""
     field = "$.record.metrics.restoreDurationMs" if settings.snap_start else "$.record.metrics.initDurationMs"
     name = "RestoreDuration" if settings.snap_start else "InitDuration"
     log_group.add_metric_filter(

@@ -20,7 +20,7 @@ INTERFACES = [
 
 @dataclass(frozen=True)
 class Network:
-    """Where the function's network interfaces stand."""
+    """The VPC and the security group of the function's network interfaces."""
 
     vpc: ec2.IVpc
     security_group: ec2.ISecurityGroup

@@ -1,4 +1,4 @@
-"""Names of AWS's services that end otherwise in another partition: `.amazonaws.com.cn` in China's."""
+"""Names of AWS services whose endings differ between partitions: `.amazonaws.com.cn` in China."""
 
 from aws_cdk import Stack
 from constructs import IConstruct

@@ -1,4 +1,4 @@
-"""What the texts of settings look like, and the same in words: a pattern tells a user nothing."""
+"""The patterns of settings that are texts, each with a description in words for the error message."""
 
 import re
 

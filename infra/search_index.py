@@ -1,4 +1,4 @@
-"""Where the index of the search is kept, and what a role has to be allowed for it."""
+"""The place of the search's index, and the permissions that a role needs for it."""
 
 from typing import Protocol
 

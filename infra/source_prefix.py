@@ -1,4 +1,4 @@
-"""A batch's source, which is a bucket or bucket/prefix, and what of it a policy of IAM can say."""
+"""A batch's source, a bucket or bucket/prefix, and the part of it that an IAM policy can express."""
 
 import re
 

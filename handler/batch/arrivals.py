@@ -1,4 +1,4 @@
-"""What changes in the source after a run: each event makes the worker look at the object as it is now.
+"""Follow changes in the source after a run: for each event the worker looks at the object as it is now.
 
 Events come twice, late and out of order, so none is believed. An object that is there is embedded; one that is gone is
 recorded as deleted; both with the time of the look. S3 is strongly consistent: of all records of a key, the one with

@@ -1,4 +1,4 @@
-"""What of a shard is done already, in files of some images each: a killed worker loses no more than the last."""
+"""Save a shard's results in files of some images each: a killed worker loses only the file that it had begun."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""What a batch is told by its environment, besides the settings of the handler."""
+"""The settings of a batch from environment variables, besides those of the handler."""
 
 import os
 from collections.abc import Mapping

@@ -29,25 +29,25 @@ class Store(Protocol):
     """Named bytes. A name is a path with slashes, such as `vectors/model=.../run=.../00000000.parquet`."""
 
     def read(self, name: str) -> bytes:
-        """Return what is there. Raises FileNotFoundError."""
+        """Return a name's bytes. Raises FileNotFoundError."""
 
     def exists(self, name: str) -> bool:
-        """Tell whether it is there."""
+        """Tell whether a name exists."""
 
     def write(self, name: str, data: bytes) -> None:
-        """Write it, whatever was there."""
+        """Write a name's bytes, in place of earlier ones."""
 
     def write_once(self, name: str, data: bytes) -> bool:
-        """Write it, all or nothing, where nothing is yet; False where something was, which stays."""
+        """Write a new name, all or nothing; False if the name exists, and then it stays as it is."""
 
     def list(self, prefix: str) -> Iterator[Entry]:
-        """Yield what is there whose name begins with `prefix`, in the order of names."""
+        """Yield the entries whose names begin with `prefix`, in the order of names."""
 
     def remove(self, name: str) -> None:
-        """Remove it; nothing happens where it is not there."""
+        """Remove a name; do nothing if it does not exist."""
 
     def clear(self, folder: str) -> None:
-        """Remove what is in a folder, whose name ends in a slash."""
+        """Remove all names in a folder, which is given with a slash at its end."""
 
 
 def _remove_abandoned(folder: Path) -> None:

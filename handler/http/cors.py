@@ -1,4 +1,4 @@
-"""Which pages of other origins may call from a browser: none, unless the settings name them."""
+"""CORS: pages of other origins may call from a browser only if the settings name these origins."""
 
 from collections.abc import Iterable
 

@@ -197,7 +197,7 @@ PAGES = ("/", "/docs", "/openapi.json")  # what no gateway asks a credential for
 
 
 class Table(NamedTuple):
-    """What a function answers: its routes, and an event that is no HTTP request."""
+    """The routes of a function, and its answer to an event that is no HTTP request."""
 
     routes: Mapping[str, Mapping[str, Endpoint]]
     invoke: Callable[[Service, Any], Response]

@@ -1,4 +1,4 @@
-"""How many pixels one request may have decoded."""
+"""The number of pixels that one request may decode."""
 
 from handler.errors import ImageError
 

@@ -119,7 +119,7 @@ def _walk(data: bytes, file: _File) -> None:
 
 
 def _take(marker: int, file: _File, start: int, end: int) -> None:
-    """Keep of one segment what decoding needs. `start` is behind the marker, where the length stands."""
+    """Keep what decoding needs of one segment. `start` is the place of its length, behind the marker."""
     body, segment = file.data[start + 2 : end], bytes((0xFF, marker)) + file.data[start:end]
     if marker in FRAMES:
         if file.frame:

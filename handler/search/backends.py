@@ -1,4 +1,4 @@
-"""Which product keeps an index: the place says it."""
+"""Open an index: its place says which product stores it."""
 
 import threading
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""What every index can do, whichever product keeps it, and the refusals that all of them share."""
+"""The interface of an index, whichever product stores it, and the errors that all of them raise."""
 
 import os
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Which table of a LanceDB database is the index: the file `current.json` beside the tables says it.
+"""The file `current.json` beside the tables of a LanceDB database: it says which table is the index.
 
 A file, because LanceDB itself has nothing that only one of two writers can make: a table that is made twice loses what
 was written between.
@@ -35,22 +35,22 @@ class Pointer:
         self._name, self._coming = (f"{prefix}/{name}" if prefix else name for name in (CURRENT, COMING))
 
     def read(self) -> Tables | None:
-        """Return what is the index; None where there is none."""
+        """Return the table that is the index, and the one before; None if no index was made yet."""
         try:
             return Tables(**json.loads(self._store.read(self._name)))
         except FileNotFoundError:
             return None
 
     def write(self, tables: Tables) -> None:
-        """Switch, at once."""
+        """Make another table the index, in one step."""
         self._store.write(self._name, _bytes(tables))
 
     def write_first(self, table: str) -> bool:
-        """Say what the index is where nothing does; False where another one did."""
+        """Make a table the first index; False if there is an index already, which stays."""
         return self._store.write_once(self._name, _bytes(Tables(table, None)))
 
     def announce(self, table: str) -> None:
-        """Say that a rebuild is about to switch to a table, so that who writes writes to it, too."""
+        """Announce the table that a rebuild will switch to, so that updates are also written to it."""
         self._store.write(self._coming, json.dumps({"table": table}).encode())
 
     def coming(self) -> str | None:
@@ -61,7 +61,7 @@ class Pointer:
             return None
 
     def withdraw(self, table: str) -> None:
-        """Take an announcement back, unless it is another rebuild's."""
+        """Remove the announcement of this table; that of another rebuild stays."""
         if self.coming() == table:
             self._store.remove(self._coming)
 

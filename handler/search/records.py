@@ -1,4 +1,4 @@
-"""What an index takes and gives. Times are milliseconds since 1970; vectors are float32 [D] of unit length."""
+"""The records of an index. Times are milliseconds since 1970; vectors are float32 [D] of unit length."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple

@@ -1,4 +1,4 @@
-"""What the search is told by its environment, besides the settings of the handler."""
+"""The settings of the search from environment variables, besides those of the handler."""
 
 import os
 from collections.abc import Mapping

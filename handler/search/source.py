@@ -1,4 +1,4 @@
-"""What a batch wrote, read back: Parquet files of vectors, and lists of what is gone. Columns, not single records."""
+"""Read what a batch wrote: Parquet files of vectors, and lists of deleted objects. As columns, not single records."""
 
 import json
 from collections.abc import Iterator, Sequence

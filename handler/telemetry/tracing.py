@@ -16,7 +16,7 @@ HEADER = b'{"format": "json", "version": 1}\n'
 
 
 def send(call: Call, environ: Mapping[str, str]) -> None:
-    """Send a subsegment for each stage; without a daemon, or for a call that is not sampled, nothing."""
+    """Send a subsegment for each stage. Nothing is sent without a daemon, or for a call that is not sampled."""
     daemon, parts = environ.get("AWS_XRAY_DAEMON_ADDRESS"), _parts(environ.get("_X_AMZN_TRACE_ID", ""))
     if not daemon or not call.stages or parts.get("Sampled") != "1" or not {"Root", "Parent"} <= set(parts):
         return

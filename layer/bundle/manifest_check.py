@@ -1,4 +1,4 @@
-"""That a manifest.json says nothing that would lead out of its bundle, or into a Dockerfile, once it is used."""
+"""Check that no value of a manifest.json leads out of its bundle, or into a Dockerfile, when it is used."""
 
 import re
 

@@ -128,7 +128,7 @@ def _refuse_unknown_ids(model: Any, ids: Any) -> None:
 
 
 def _refuse_no_vectors(model: Any, vectors: Sequence[Any]) -> None:
-    """Training that diverged leaves NaN, of which every cosine is none: no comparison would tell it."""
+    """Raise GoldenError for vectors with NaN or without length, as after training that diverged."""
     if all(bool(vector.isfinite().all()) and float(vector.norm()) > 0.5 for vector in vectors):  # 1 is meant
         return
     spoiled = [key for key, one in model.state_dict().items() if one.is_floating_point() and not one.isfinite().all()]
@@ -145,7 +145,7 @@ def _vocabulary(model: Any) -> int | None:
 
 
 def _refuse_no_end(model: Any, ids: Any) -> None:
-    """A tower that pools at an end-of-text token that no text has would pool at the first one, without a word."""
+    """Raise GoldenError if a text has no end-of-text token: the tower would silently pool at its first token."""
     part = model if hasattr(model, "text_pool_type") else getattr(model, "text", None)
     pool = getattr(part, "text_pool_type", None) or getattr(part, "pool_type", None)
     end = getattr(part, "text_eos_id", None) or getattr(part, "eos_id", None)

@@ -36,7 +36,7 @@ class PooledTransformer(nn.Module):
 
 
 class _LastBlock(nn.Module):
-    """open_clip's `ResidualAttentionBlock`, with matrices of its own: a slice of the whole one is none in a graph."""
+    """open_clip's `ResidualAttentionBlock` with separate matrices: a graph would not store a slice as a matrix."""
 
     def __init__(self, block: Any) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Large JPEGs as cameras write them, drawn: what a reduced scale leaves out of such must not show in the embedding."""
+"""Draw large JPEGs as cameras write them. Decoding them at a reduced scale must not change the embedding."""
 
 import io
 from collections.abc import Iterator
@@ -39,7 +39,7 @@ def _each(target: int) -> Iterator[bytes]:
 
 
 def scenes(count: int) -> list[Image.Image]:
-    """Return pictures as a camera sees them, 640 x 480, other ones than those of the gate: for calibration."""
+    """Return images as a camera takes them, 640 x 480, for calibration: other ones than those of the gate."""
     rng = np.random.default_rng(12)
     return [_scene(rng, 640, 480) for _ in range(count)]
 

@@ -11,7 +11,7 @@ LAYOUT = ("Reshape", "Transpose", "Squeeze", "Unsqueeze")  # move numbers, and c
 
 
 def fold_scales(model: Any) -> None:
-    """Multiply matrices and biases, in place, by the scalar that what they make is multiplied with.
+    """Multiply matrices and biases, in place, by the scalar that their product is multiplied with.
 
     The plugin joins a scale to a product that stands right before it. A query's is behind the split into heads.
     With heads of 64 the scale is 1/8: a power of two, so that nothing is rounded in another way.

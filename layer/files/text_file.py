@@ -1,4 +1,4 @@
-"""Read a text that somebody edits: whatever editor saved it, it is read, or the error says how to save it.
+"""Read a text file that people edit, in the encodings that editors save. For others, the error says how to save it.
 
 Editors on Windows write byte order marks, UTF-16 and CRLF; word processors put typographic quotes for straight ones.
 """

@@ -1,4 +1,4 @@
-"""Read models.toml as TOML; a line that is none is told with the characters that spoil it."""
+"""Read models.toml. The error for a line that is not TOML names the characters that break it."""
 
 import re
 import tomllib

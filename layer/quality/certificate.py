@@ -94,7 +94,7 @@ def _figures(data: Data, outputs: dict[str, Embedded]) -> list[Figure]:
 
 @dataclass(frozen=True)
 class _Direction:
-    """What asks for what: the right answers of each query, and the image that each query is drawn with."""
+    """Queries from images or from texts: each one's right answers, and the image that it is resampled with."""
 
     from_images: bool
     right: Sequence[NDArray[np.int64]]

@@ -1,4 +1,4 @@
-"""Which queries find a right answer among the first k. Ties count as what their order would give on average."""
+"""Measure which queries find a right answer among the first k. Ties count as the mean over all their orders."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

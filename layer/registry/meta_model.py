@@ -66,9 +66,9 @@ def _of_transformers(config: Mapping[str, Any]) -> bool:
 
 @contextmanager
 def _operators_uncompiled() -> Iterator[None]:
-    """Operators on the meta device are torch's own Python, each marked as not to be compiled.
+    """Within this block, operators run on the meta device without an import of torch's compiler.
 
-    The mark asks the compiler at the first call, which imports it.
+    They are Python functions of torch's that are marked as not to be compiled, and the mark imports the compiler.
     """
     if "torch._dynamo" in sys.modules:
         yield

@@ -164,7 +164,7 @@ def _towers(config: Mapping[str, Any], sources: "list[Fetched]") -> dict[str, An
 
 
 def _refuse_script(file: Path) -> None:
-    """torch.load would hand a TorchScript archive on to a loader that runs code in it."""
+    """Raise CheckpointError for a TorchScript archive: torch.load would run the code in it."""
     from layer.weights.torch_file import is_script
 
     if is_script(file):

@@ -26,7 +26,7 @@ class Content:
 
 
 class Only(NamedTuple):
-    """A switch for what CLIP's models have not, or cannot leave: it has one value."""
+    """A field with one permitted value: CLIP's models lack the option, or cannot switch it off."""
 
     value: bool
 

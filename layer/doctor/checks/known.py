@@ -1,4 +1,4 @@
-"""What open_clip's registry knows, from the table of the repository: neither open_clip nor torch is imported."""
+"""Look up models in this repository's table of open_clip's registry: neither open_clip nor torch is imported."""
 
 import json
 from functools import cache

@@ -1,4 +1,4 @@
-"""What people paste: the messages by which OpenCLIP fails in Lambda, each found in linear time."""
+"""Find in a log the messages with which OpenCLIP fails in Lambda, each in linear time."""
 
 import codecs
 import gzip

@@ -1,4 +1,4 @@
-"""Which files of a tree are read at all: small ones that say how a model is found, and a function's own Python."""
+"""Decide which files of a tree are read: small ones that say how a model is found, and a function's own Python."""
 
 from layer.doctor.limits import MAX_SOURCE, MAX_TEXT
 
