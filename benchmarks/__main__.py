@@ -4,7 +4,6 @@ Writes docs/benchmarks.* and docs/peers.*
 """
 
 import json
-import subprocess
 import sys
 import tempfile
 import time
@@ -16,14 +15,16 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import page_cache, samples
-from benchmarks.child_environ import child_environ
+from benchmarks import ROOT, page_cache, samples
+from benchmarks.child_environ import child_environ, plain_environ
+from benchmarks.child_report import child_report
 from benchmarks.errors import BenchmarkError
-from benchmarks.models import MODELS, ROOT, Model, bundles
+from benchmarks.flops import image_operations, matrix_peak
+from benchmarks.models import MODELS, Model, bundles
 from benchmarks.options import check_output
-from benchmarks.peak import image_operations, matrix_peak
+from benchmarks.pages import command
 from benchmarks.peers import run as peers
-from benchmarks.report import Contender, Report, command, write
+from benchmarks.report import PLAIN, Medians, Report, write
 from console.parser import Parser, count
 from console.run import run
 from layer.progress import each
@@ -86,16 +87,9 @@ def _measure_engines(
 
 def measure(
     model: Model, built: dict[tuple[str, str], Path], engines: list[tuple[str, str]], runs: int
-) -> dict[str, Contender]:
+) -> dict[str, Medians]:
     """Start every contender `runs` times, in turns, so that a slow minute of the machine is everybody's."""
-    plain = {
-        "BENCH_PLAIN": "1",
-        "BENCH_NAME": model.name,
-        "BENCH_TAG": model.tag,
-        "HF_HUB_OFFLINE": "1",
-        "HF_HUB_CACHE": str((built["torch", "fp32"] / model.hub).resolve()),
-    }
-    environs = {"plain recipe": plain}
+    environs = {PLAIN: plain_environ(model.name, model.tag, built["torch", "fp32"] / model.hub)}
     environs |= {f"{e} {p}": {"OPENCLIP_BUNDLE_DIR": str(built[e, p].resolve())} for e, p in engines}
     samples: dict[str, list[dict[str, Any]]] = {name: [] for name in environs}
     turns: list[tuple[str, int | None]] = [(name, None) for _ in range(runs) for name in environs]
@@ -112,23 +106,18 @@ def measure(
                 samples[contender].append(_start(requests[cpus], environ))
             else:
                 on_one[contender] = _start(requests[cpus], {**environ, "BENCH_CPUS": str(cpus)})["warm"]
-    return {contender: Contender.of(found, on_one[contender]) for contender, found in samples.items()}
+    return {contender: Medians.of(found, on_one[contender]) for contender, found in samples.items()}
 
 
 def _start(request: Path, environ: dict[str, str]) -> dict[str, Any]:
     fixed = child_environ()
     page_cache.drop()
-    done = subprocess.run(
+    return child_report(
         [sys.executable, "-m", "benchmarks.child", str(request)],
-        env={**fixed, **environ, "BENCH_STARTED": str(time.monotonic())},
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        check=False,
+        {**fixed, **environ, "BENCH_STARTED": str(time.monotonic())},
+        ROOT,
+        "a start could not be measured",
     )
-    if done.returncode:
-        raise BenchmarkError(f"{' '.join(done.args)} ended with status {done.returncode}: its reason is above")
-    report: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return report
 
 
 def _request(workloads: list[list[Any]]) -> dict[str, Any]:

@@ -30,7 +30,7 @@ SIDE = 64  # pixels of an image
 
 
 class Turn(NamedTuple):
-    """Images a second, processor seconds an image, and shares of the time: handler/batch/pipeline.py."""
+    """Images a second, processor seconds an image, and the shares of the time that handler/batch/pipeline.py counts."""
 
     rate: float
     cpu: float

@@ -1,7 +1,7 @@
 """`python -m benchmarks.batch_memory`: the most memory that a worker takes for a shard of large images.
 
 As many files as `--images` in one shard, all links to one baseline JPEG, one progressive JPEG and one PNG of
-40 megapixels, in a random order that is the same each time: what is costly to decode meets itself and the others.
+40 megapixels, in a random order that is the same each time, so that costly images are decoded beside each other.
 """
 
 import json
@@ -17,6 +17,7 @@ from typing import Any
 
 from PIL import Image
 
+from benchmarks import ROOT
 from benchmarks.errors import BenchmarkError
 from benchmarks.options import check_bundle
 from console.parser import Parser, count
@@ -28,7 +29,7 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "progressive": (".jpg", {"quality": 85, "progressive": True, "subsampling": 0}),
     "png": (".png", {"compress_level": 1}),
 }
-LEAVES = ("PATH", "PYTHONPATH", "HOME", "LD_LIBRARY_PATH", "TMPDIR")
+PASSED_ON = ("PATH", "PYTHONPATH", "HOME", "LD_LIBRARY_PATH", "TMPDIR")
 EMBEDDED = re.compile(r"([\d,]+) embedded, 0 failed")
 
 
@@ -55,10 +56,10 @@ def _command(arguments: Sequence[str] | None) -> None:
 def draw(folder: Path, kinds: Sequence[str], images: int) -> dict[str, int]:
     """Make the folder; returns how many files it has of each kind."""
     folder.mkdir()
-    picture = Image.effect_noise((250, 156), 60).resize(SIZE).convert("RGB")
+    image = Image.effect_noise((250, 156), 60).resize(SIZE).convert("RGB")
     for kind in kinds:
         suffix, options = KINDS[kind]
-        picture.save(folder.parent / f"{kind}{suffix}", **options)
+        image.save(folder.parent / f"{kind}{suffix}", **options)
     order = [kinds[number % len(kinds)] for number in range(images)]
     random.Random(40).shuffle(order)  # noqa: S311
     for number, kind in enumerate(order):
@@ -72,7 +73,7 @@ def measure(bundle: Path, folder: Path, images: int, threads: int) -> dict[str, 
 
     Raises BenchmarkError where not all of the images were embedded.
     """
-    environ = {name: os.environ[name] for name in LEAVES if name in os.environ}
+    environ = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     environ |= {
         "OPENCLIP_BUNDLE_DIR": str(bundle),
         "OPENCLIP_CACHE_DIR": str(folder / "cache"),
@@ -81,7 +82,7 @@ def measure(bundle: Path, folder: Path, images: int, threads: int) -> dict[str, 
     words = ["-m", "handler.batch", str(folder / "photos"), "--output", str(folder / "out")]
     process = subprocess.Popen(
         [sys.executable, *words, "--processes", "1", "--shard-size", str(images)],
-        cwd=Path(__file__).parents[1],
+        cwd=ROOT,
         env=environ,
         stdout=subprocess.PIPE,
         text=True,

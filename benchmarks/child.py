@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import event
+from benchmarks.peak_memory import peak_memory
 
 Embed = Callable[[list[str], list[str]], Any]  # images in base64, texts
 
@@ -33,13 +34,13 @@ def main() -> None:
         "cold": cold,
         "before_load": loads - started,
         "modules": len(sys.modules),
-        "cold_peak": peak(),
+        "cold_peak": peak_memory(),
         "read": _bytes_read(),
         "warm": {},
     }
     for name, images, texts, runs in request["workloads"]:
         report["warm"][name] = _median(embed, request["images"][:images], request["texts"][:texts], runs)
-    report["peak"] = peak()
+    report["peak"] = peak_memory()
     print(json.dumps(report))
 
 
@@ -76,18 +77,9 @@ def _median(embed: Embed, images: list[str], texts: list[str], runs: int) -> flo
 
 
 def _bytes_read() -> int:
-    """Return what this process made the disk deliver, by reads and by touching mapped files."""
-    return int(_field("/proc/self/io", "read_bytes"))
-
-
-def peak() -> int:
-    """Return the most memory that was ever resident. (getrusage would count the parent's, from before the exec.)"""
-    return int(_field("/proc/self/status", "VmHWM").removesuffix("kB")) * 1024
-
-
-def _field(file: str, name: str) -> str:
-    lines = Path(file).read_text().splitlines()
-    return next(line.partition(":")[2].strip() for line in lines if line.startswith(f"{name}:"))
+    """Return the bytes that the disk delivered to this process, by reads and by touching mapped files."""
+    lines = Path("/proc/self/io").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("read_bytes:"))
 
 
 if __name__ == "__main__":

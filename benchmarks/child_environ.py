@@ -5,7 +5,7 @@ import os
 from functools import cache
 from pathlib import Path
 
-from benchmarks.models import ROOT
+from benchmarks import ROOT
 
 CODE = ("handler", "benchmarks")
 
@@ -21,6 +21,17 @@ def child_environ(root: Path = ROOT) -> dict[str, str]:
         "PATH": os.environ["PATH"],
         "PYTHONPATH": os.pathsep.join(map(str, paths)),
         "PYTHONDONTWRITEBYTECODE": "1",
+    }
+
+
+def plain_environ(name: str, tag: str, hub: Path) -> dict[str, str]:
+    """Return the variables with which `benchmarks.child` runs the plain recipe, on the Hugging Face cache `hub`."""
+    return {
+        "BENCH_PLAIN": "1",
+        "BENCH_NAME": name,
+        "BENCH_TAG": tag,
+        "HF_HUB_OFFLINE": "1",
+        "HF_HUB_CACHE": str(hub.resolve()),
     }
 
 

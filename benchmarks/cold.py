@@ -7,7 +7,6 @@ handler from there. As root the page cache is dropped before every start, and wh
 
 import json
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -15,10 +14,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import page_cache
+from benchmarks import ROOT, page_cache
 from benchmarks.child_environ import child_environ
+from benchmarks.child_report import child_report
 from benchmarks.errors import BenchmarkError
-from benchmarks.models import ROOT
 from console.parser import Parser, count
 from console.run import run
 
@@ -72,20 +71,12 @@ def _start(code: Path, bundle: Path, items: list[Any], scratch: str) -> dict[str
     """Start a process with the handler in `code`, and return what it took until its first answer."""
     dependencies, environ = code / "dependencies", child_environ(code)
     dropped = page_cache.drop()
-    done = subprocess.run(
+    report: dict[str, float] = child_report(
         [sys.executable, "-c", CHILD, json.dumps({"input": items}), str(time.monotonic())],
-        env={
-            **environ,
-            "OPENCLIP_BUNDLE_DIR": str(bundle),
-            "OPENCLIP_CACHE_DIR": scratch,
-        },
-        cwd=code,
-        stdout=subprocess.PIPE,
-        check=False,
+        {**environ, "OPENCLIP_BUNDLE_DIR": str(bundle), "OPENCLIP_CACHE_DIR": scratch},
+        code,
+        f"the handler of {code} failed",
     )
-    if done.returncode:
-        raise BenchmarkError(f"the handler of {code} failed: its reason is above")
-    report: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     if dropped:
         seen = page_cache.touched([*([dependencies] if dependencies.is_dir() else []), bundle, code / "handler"])
         report |= {"touched": seen.touched, "fetched": seen.fetched}

@@ -1,8 +1,16 @@
-"""What a million embeddings cost on AWS Lambda, from what was measured on as many processors as the memory buys."""
+"""What a million embeddings cost: on AWS Lambda, by measured times, and by the hosted models of Amazon Bedrock."""
 
 from layer.registry.cost import MB_PER_VCPU, dollars_per_million
 
-TITAN_DOLLARS_PER_MILLION_IMAGES = 60.0  # Amazon Bedrock pricing, Titan Multimodal Embeddings: $0.00006 an image
+NOVA, TITAN = "Amazon Nova Multimodal Embeddings", "Amazon Titan Multimodal Embeddings"
+# List prices of Amazon Bedrock in dollars: of an image, and of 1,000 tokens of text.
+HOSTED = {NOVA: (0.00006, 0.000135), TITAN: (0.00006, 0.0008)}
+CAPTION_TOKENS = 10  # of a short caption
+
+
+def hosted(image: float, thousand_tokens: float) -> tuple[float, float]:
+    """Return dollars for a million images, and for a million captions of CAPTION_TOKENS tokens."""
+    return image * 1e6, thousand_tokens / 1000 * CAPTION_TOKENS * 1e6
 
 
 def cheapest(seconds_by_cpus: dict[int, float], peak_bytes: float) -> tuple[float, int] | None:

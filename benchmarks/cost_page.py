@@ -5,18 +5,14 @@ from typing import Any
 
 from openclip_lambda.batch.prices import Prices
 
+from benchmarks.cost import CAPTION_TOKENS, HOSTED, NOVA, hosted
+from benchmarks.pages import markdown_table
 from layer.registry.cost import DOLLARS_PER_MILLION_REQUESTS, dollars_per_million
 from layer.registry.memory_setting import DEARER, NEW_ACCOUNT, Choice, choose, least
 
 WORKLOADS = {"640x480": "640x480", "1920x1080": "1080p", "4000x3000": "12 megapixels", "caption": "caption"}
 HTTP_API = 1.00  # dollars a million requests: docs/deploy.md
 API_KEY = 0.20  # the authorizer's requests; its time comes on top
-TOKENS = 10  # of a short caption
-# Dollars: an image, and 1,000 tokens of text.
-HOSTED = {
-    "Amazon Nova Multimodal Embeddings": (0.00006, 0.000135),
-    "Amazon Titan Multimodal Embeddings": (0.00006, 0.0008),
-}
 SOURCE = (
     "https://github.com/BerriAI/litellm/blob/00035b69f416be24e2e323c13198d9b7d2d1bdf9/"
     "model_prices_and_context_window.json"
@@ -37,15 +33,14 @@ Lambda's ${requests:.2f} a million requests. Cold starts, logs, traces and the d
 """
 
 
-def hosted(image: float, thousand_tokens: float) -> tuple[float, float]:
-    """Return dollars for a million images, and for a million captions of TOKENS tokens."""
-    return image * 1e6, thousand_tokens / 1000 * TOKENS * 1e6
-
-
 def markdown(content: Mapping[str, Any]) -> str:
     """Return the page for a sweep, as memory_settings.json has it."""
     requests = DOLLARS_PER_MILLION_REQUESTS
-    parts = [INTRO.format(**content, tokens=TOKENS, requests=requests), _costs(content["rows"]), _reading(content)]
+    parts = [
+        INTRO.format(**content, tokens=CAPTION_TOKENS, requests=requests),
+        _costs(content["rows"]),
+        _reading(content),
+    ]
     parts += ["## Memory settings\n", _rule(), _choices(content["rows"])]
     parts += [f"### {row['model']}, {_name(row)}\n\n{_sweep(row)}" for row in content["rows"]]
     return "\n".join(parts)
@@ -60,11 +55,11 @@ def _costs(rows: list[dict[str, Any]]) -> str:
     for name, prices in HOSTED.items():
         image, caption = hosted(*prices)
         table.append([name, *[f"{image:.2f}"] * 3, f"{caption:.2f}"])
-    return _table(table)
+    return markdown_table(table, numbers=True) + "\n"
 
 
 def _reading(content: Mapping[str, Any]) -> str:
-    nova = hosted(*HOSTED["Amazon Nova Multimodal Embeddings"])[1]
+    nova_image, nova = hosted(*HOSTED[NOVA])
     gateway = HTTP_API + API_KEY
     said = []
     for row in content["rows"]:
@@ -79,7 +74,7 @@ def _reading(content: Mapping[str, Any]) -> str:
     images = [
         f"{row['model']}, {_name(row)}"
         for row in content["rows"]
-        if max(_cheapest(row, name)[0] for name in WORKLOADS if name != "caption") + gateway > 60
+        if max(_cheapest(row, name)[0] for name in WORKLOADS if name != "caption") + gateway > nova_image
     ]
     arm = Prices().lambda_gb_second_arm64 / Prices().lambda_gb_second_x86_64
     return "\n".join(
@@ -116,7 +111,7 @@ def _choices(rows: list[dict[str, Any]]) -> str:
         found = _choice(row)
         cells = [str(mb) for mb in (found.cheapest, found.fastest, found.default)] if found else ["-"] * 3
         table.append([f"{row['model']}: {_name(row)}", f"{row['peak'] / 1e6:.0f}", *cells])
-    return _table(table)
+    return markdown_table(table, numbers=True) + "\n"
 
 
 def _choice(row: Mapping[str, Any]) -> Choice | None:
@@ -134,7 +129,7 @@ def _sweep(row: Mapping[str, Any]) -> str:
             seconds = row["warm"][name][memory]
             cells += [f"{seconds * 1000:.1f}", f"{dollars_per_million(seconds, int(memory)):.2f}"]
         table.append(cells)
-    return _table(table)
+    return markdown_table(table, numbers=True) + "\n"
 
 
 def _cheapest(row: Mapping[str, Any], workload: str) -> tuple[float, int]:
@@ -146,8 +141,3 @@ def _cheapest(row: Mapping[str, Any], workload: str) -> tuple[float, int]:
 
 def _name(row: Mapping[str, Any]) -> str:
     return f"{row['engine']} {row['precision']}"
-
-
-def _table(rows: list[list[str]]) -> str:
-    rows = [rows[0], ["---", *["--:"] * (len(rows[0]) - 1)], *rows[1:]]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n"

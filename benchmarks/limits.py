@@ -19,7 +19,7 @@ JOIN = ["sh", "-c", 'for place in $BENCH_CGROUPS; do echo $$ > "$place/cgroup.pr
 
 @dataclass(frozen=True)
 class Limits:
-    """How a child is limited: a prefix for its command, its environment, and `told`, a sentence for the report."""
+    """The limits of a child: a prefix for its command, its environment, and `told`, a sentence for the report."""
 
     command: list[str]
     environ: dict[str, str]

@@ -19,13 +19,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import cost_page, page_cache, samples
-from benchmarks.child_environ import child_environ
+from benchmarks import ROOT, cost_page, page_cache, samples
+from benchmarks.child_environ import child_environ, plain_environ
 from benchmarks.errors import BenchmarkError
 from benchmarks.limits import limited
-from benchmarks.models import ROOT
+from benchmarks.pages import machine, replace_file
 from benchmarks.photographs import SIZES, photograph
-from benchmarks.report import machine, replace_file
+from benchmarks.report import PLAIN
 from console.parser import Parser, count
 from console.run import run
 from layer.bundle import manifest
@@ -36,7 +36,6 @@ SETTINGS = (1024, 1280, 1769, 2048, 2560, 3008, 3538)  # MB; the last buys two p
 WHOLE = (1769, 3008, 3538)  # of fp32, which takes seconds to start
 RUNS = {"640x480": 12, "1920x1080": 8, "4000x3000": 4}
 CAPTION_RUNS = 40
-PLAIN = "plain recipe"
 
 
 @dataclass(frozen=True)
@@ -94,8 +93,7 @@ def _contenders(bundle: Path) -> list[Contender]:
     found = [Contender(model.name, model.engine, model.precision, size, {"OPENCLIP_BUNDLE_DIR": str(bundle.resolve())})]
     if model.engine == "torch":
         hub = bundle / "models" / model.slug / "hub"
-        environ = {"BENCH_PLAIN": "1", "BENCH_NAME": model.name, "BENCH_TAG": str(model.pretrained)}
-        environ |= {"HF_HUB_OFFLINE": "1", "HF_HUB_CACHE": str(hub.resolve())}
+        environ = plain_environ(model.name, str(model.pretrained), hub)
         found.append(Contender(model.name, PLAIN, model.precision, size, environ))
     return found
 

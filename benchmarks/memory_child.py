@@ -10,7 +10,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.child import Embed, peak, plain_recipe, shipped_handler
+from benchmarks.child import Embed, plain_recipe, shipped_handler
+from benchmarks.peak_memory import peak_memory
 
 
 def main() -> None:
@@ -27,7 +28,7 @@ def main() -> None:
         report["warm"][name] = _mean(embed, images, texts, runs)
     if os.environ.get("BENCH_BATCH"):
         embed(first * 32, [])  # the peak of a function that gets batches
-    report["peak"] = peak()
+    report["peak"] = peak_memory()
     print(json.dumps(report))
 
 

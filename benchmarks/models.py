@@ -7,11 +7,10 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks import ROOT
 from benchmarks.errors import BenchmarkError
 from tests.hub import repositories
 from tests.hub.server import serving
-
-ROOT = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True)

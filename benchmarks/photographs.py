@@ -10,7 +10,6 @@ import io
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -20,9 +19,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from benchmarks import ROOT
 from benchmarks.child_environ import child_environ
+from benchmarks.child_report import child_report
 from benchmarks.errors import BenchmarkError
-from benchmarks.models import ROOT
 from console.parser import Parser, count
 from console.run import run
 
@@ -92,17 +92,8 @@ def _command(arguments: Sequence[str] | None) -> None:
 
 
 def _start(asked: Path, checkout: Path, environ: dict[str, str]) -> dict[str, Any]:
-    done = subprocess.run(
-        [sys.executable, "-c", CHILD, str(asked)],
-        env=child_environ(checkout) | environ,
-        cwd=checkout,
-        stdout=subprocess.PIPE,
-        check=False,
-    )
-    if done.returncode:
-        raise BenchmarkError(f"the handler of {checkout} failed: its reason is above")
-    report: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return report
+    command = [sys.executable, "-c", CHILD, str(asked)]
+    return child_report(command, child_environ(checkout) | environ, checkout, f"the handler of {checkout} failed")
 
 
 def _bodies() -> dict[str, str]:
@@ -138,13 +129,15 @@ def photograph(width: int, height: int, quality: int) -> bytes:
 def _show(found: dict[str, list[dict[str, Any]]]) -> None:
     cores = len(os.sched_getaffinity(0))
     for workload in found["now"][0]:
-        runs = {name: [pair for one in all_ for pair in one[workload]["runs"]] for name, all_ in found.items()}
+        runs = {
+            name: [pair for report in reports for pair in report[workload]["runs"]] for name, reports in found.items()
+        }
         medians = {name: statistics.median(wall for wall, _ in pairs) for name, pairs in runs.items()}
-        cells = [f"{name} {1000 * found:.1f} ms ({found / medians['now']:.2f}x)" for name, found in medians.items()]
+        cells = [f"{name} {1000 * wall:.1f} ms ({wall / medians['now']:.2f}x)" for name, wall in medians.items()]
         print(f"{workload}: {', '.join(cells)}")
-        for name, all_ in found.items():
-            stages = [one[workload]["stages"] for one in all_]
-            if parts := ", ".join(f"{s} {statistics.median(one[s] for one in stages):.1f}" for s in stages[0]):
+        for name, reports in found.items():
+            stages = [report[workload]["stages"] for report in reports]
+            if parts := ", ".join(f"{key} {statistics.median(one[key] for one in stages):.1f}" for key in stages[0]):
                 busy = statistics.median(cpu / wall / cores for wall, cpu in runs[name])
                 print(f"    {name}: {parts}; {busy:.0%} of {cores} processors busy")
 

@@ -2,17 +2,15 @@
 
 import json
 import os
-import platform
 import statistics
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 
-from benchmarks.cost import TITAN_DOLLARS_PER_MILLION_IMAGES, cheapest
-from console.counts import counted
+from benchmarks.cost import HOSTED, TITAN, cheapest, hosted
+from benchmarks.pages import machine, markdown_table, replace_file
 
 mpl.use("Agg")
 
@@ -22,7 +20,7 @@ PLAIN = "plain recipe"
 
 
 @dataclass(frozen=True)
-class Contender:
+class Medians:
     """Medians over the fresh processes: seconds, bytes, and seconds by workload."""
 
     cold: float
@@ -35,7 +33,7 @@ class Contender:
     warm_on_one: dict[str, float]  # the same with one processor
 
     @classmethod
-    def of(cls, samples: list[dict[str, Any]], on_one: dict[str, float]) -> "Contender":
+    def of(cls, samples: list[dict[str, Any]], on_one: dict[str, float]) -> "Medians":
         """Take the median of each number."""
         median = {key: statistics.median(sample[key] for sample in samples) for key in samples[0] if key != "warm"}
         warm = {key: statistics.median(sample["warm"][key] for sample in samples) for key in samples[0]["warm"]}
@@ -44,12 +42,12 @@ class Contender:
 
 @dataclass(frozen=True)
 class Report:
-    """One run of the benchmark: contenders by model and name."""
+    """One run of the benchmark: the medians of each contender, by model and name."""
 
     date: str
     command: str
     runs: int
-    models: dict[str, dict[str, Contender]]
+    models: dict[str, dict[str, Medians]]
     operations: dict[str, int]  # floating-point, of one image
     matrix_peak: float  # of this machine, in such operations a second
 
@@ -63,16 +61,6 @@ def write(report: Report, folder: Path) -> None:
     aside = folder / ".benchmarks.png"
     _draw(report, aside)
     aside.replace(folder / "benchmarks.png")
-
-
-def machine() -> str:
-    """Name the processor, what it offers, and how many of it there are."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    facts = dict(line.split(":", 1) for line in reversed(lines) if ":" in line)
-    facts = {key.strip(): value.strip() for key, value in facts.items()}
-    offers = [flag for flag in ("avx2", "avx512f", "avx512_vnni", "amx_int8") if flag in facts.get("flags", "").split()]
-    name = facts.get("model name", platform.processor() or platform.machine())
-    return f"{name} ({', '.join(offers) or 'no vector extensions named'}), {counted(os.cpu_count() or 1, 'core')}"
 
 
 def markdown(report: Report) -> str:
@@ -96,8 +84,8 @@ def markdown(report: Report) -> str:
     return "".join(parts)
 
 
-def _costs(contenders: dict[str, Contender]) -> str:
-    rows = [["", "$ a million images", "at MB", "$ a million captions", "at MB"], ["---"] * 5]
+def _costs(contenders: dict[str, Medians]) -> str:
+    rows = [["", "$ a million images", "at MB", "$ a million captions", "at MB"]]
     for name, one in contenders.items():
         row = [name]
         for workload in ("image", "caption"):
@@ -105,16 +93,17 @@ def _costs(contenders: dict[str, Contender]) -> str:
             found = cheapest(seconds, one.peak)
             row += [f"{found[0]:.2f}", str(found[1])] if found else ["-", "-"]
         rows.append(row)
-    rows.append(["Amazon Bedrock Titan Multimodal, list price", f"{TITAN_DOLLARS_PER_MILLION_IMAGES:.2f}", "", "", ""])
+    titan, _ = hosted(*HOSTED[TITAN])
+    rows.append(["Amazon Bedrock Titan Multimodal, list price", f"{titan:.2f}", "", "", ""])
     return markdown_table(rows)
 
 
-def _table(contenders: dict[str, Contender]) -> str:
+def _table(contenders: dict[str, Medians]) -> str:
     plain = contenders[PLAIN]
     workloads = list(plain.warm)
     head = ["", "cold s", "x", "before load s", "peak MB (cold)", "x", "read MB", "x"]
     head += [cell for name in workloads for cell in (f"{name} ms", "x")]
-    rows = [head, ["---"] * len(head)]
+    rows = [head]
     for name, one in contenders.items():
         row = [name, f"{one.cold:.2f}", _ratio(plain.cold, one.cold), f"{one.before_load:.2f}"]
         row += [f"{one.cold_peak / 1e6:.0f}", _ratio(plain.cold_peak, one.cold_peak)]
@@ -124,11 +113,6 @@ def _table(contenders: dict[str, Contender]) -> str:
             row += [f"{one.warm[workload] / items * 1000:.1f}", _ratio(plain.warm[workload], one.warm[workload])]
         rows.append(row)
     return markdown_table(rows)
-
-
-def markdown_table(rows: list[list[str]]) -> str:
-    """Return rows of cells, of which the second is the line under the head."""
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def _ratio(plain: float, ours: float) -> str:
@@ -152,19 +136,3 @@ def _draw(report: Report, path: Path) -> None:
     figure.tight_layout()
     figure.savefig(path, dpi=120, format="png")
     plt.close(figure)
-
-
-def command(arguments: Sequence[str]) -> str:
-    """Return the command of a run, without the folders of the machine that it ran on."""
-    folders = {at + more for at, name in enumerate(arguments) if name in ("--place", "--output") for more in (0, 1)}
-    return " ".join(["python -m benchmarks", *(name for at, name in enumerate(arguments) if at not in folders)])
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file aside, and rename it over the one that was there."""
-    aside = path.with_name(f".{path.name}")
-    try:
-        aside.write_bytes(content)
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)

@@ -16,10 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import event, page_cache, samples
+from benchmarks import ROOT, event, page_cache, samples
 from benchmarks.child_environ import child_environ
 from benchmarks.errors import BenchmarkError
-from benchmarks.models import ROOT
 from benchmarks.options import check_output
 from benchmarks.start.page import Bar, Start, write
 from console.parser import Parser, count

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from benchmarks import ROOT
 from benchmarks.measure import account as accounts
 from benchmarks.measure import builds, estimate, stack
 from benchmarks.measure.errors import BudgetError, MeasureError
@@ -128,7 +129,7 @@ def _check_machine(options: Namespace, wanted: Wanted, account: accounts.Account
     command += ["-c", "search=none"]  # cdk.json's is of the user's own stack
     command += [f"-c{pair}" for pair in wanted.context]
     environ = {**os.environ, **account.environ}
-    if subprocess.run(command, cwd=stack.ROOT, env=environ, check=False).returncode:
+    if subprocess.run(command, cwd=ROOT, env=environ, check=False).returncode:
         raise MeasureError("the machine or the account is not ready, see above; nothing was created")
 
 

@@ -9,10 +9,10 @@ import tomllib
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from benchmarks import ROOT
 from benchmarks.measure.errors import MeasureError
 from benchmarks.measure.plan import Target
 
-ROOT = Path(__file__).parents[2]
 AGAIN = "run `make build package`"
 
 

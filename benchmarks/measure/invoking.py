@@ -87,7 +87,7 @@ class Function:
             return list(pool.map(one, range(many)))
 
     def busy(self, event: dict[str, Any], items: int, many: int, seconds: float) -> tuple[list[Invocation], float]:
-        """Let `many` callers ask without a pause for so long; returns what they got, and the seconds it took."""
+        """Let `many` callers invoke without a pause for `seconds`; returns the invocations and how long it took."""
         self.at_once(event, items, "$LATEST", many)  # so many execution environments are there
         started = time.monotonic()
 

@@ -1,6 +1,6 @@
-"""What a run has made, written down before it is made: kill -9 and a power cut cannot be caught, and cost money.
+"""Record what a run makes on AWS before it is made: after kill -9 or a power cut, it would go on costing money.
 
-A lock is held while a run goes on, and by what it deploys with, for a killed run's deployment goes on for a while.
+A run and its CDK CLI hold a lock: the deployment of a killed run goes on for a while.
 """
 
 import fcntl

@@ -142,7 +142,7 @@ class Measuring:
             one.busy[level] = self._function.busy(kind.event, kind.items, level, self._plan.seconds)
 
     def _reported(self, many: int, ask: Callable[[], Invocation], dollars: float, what: str) -> list[Invocation]:
-        """Ask until so many have a report: the end of a log may come without one, through no fault of the function."""
+        """Invoke until `many` invocations have a report: Lambda may leave it out of a log's end."""
         found: list[Invocation] = []
         counted = 0
         while counted < many and len(found) < 2 * many + 2:

@@ -1,4 +1,4 @@
-"""What one run costs beside Lambda's time, at AWS's list prices of us-east-1. All others: openclip_lambda.batch.prices.
+"""AWS's list prices of us-east-1 that only `make measure` needs. All others: openclip_lambda.batch.prices.
 
 docs/deploy.md, "What it costs", has the same figures; a test compares them.
 """

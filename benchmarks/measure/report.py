@@ -9,7 +9,7 @@ import matplotlib as mpl
 
 from benchmarks.measure import results
 from benchmarks.measure.account import AWS
-from benchmarks.report import replace_file
+from benchmarks.pages import replace_file
 
 mpl.use("Agg")
 

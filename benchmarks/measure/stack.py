@@ -13,12 +13,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks import ROOT
 from benchmarks.measure.account import Account
 from benchmarks.measure.errors import MeasureError
 from benchmarks.measure.leftovers import PREFIX, Record
 from benchmarks.measure.stopping import Stopping
 
-ROOT = Path(__file__).parents[2]
 CDK = ROOT / "node_modules" / ".bin" / "cdk"
 STOP_SECONDS = 30  # that the CDK CLI has to end when it is asked to
 # What the stack is, whatever the user's cdk.json says: called by nobody but this account, for as long as it takes.

@@ -30,7 +30,7 @@ class Stopping:
 
     @contextlib.contextmanager
     def deferred(self) -> Iterator[None]:
-        """Let what is inside end before a signal counts: an invocation that is left alone writes logs for a while."""
+        """Within this block, defer signals: an invocation that is left alone writes logs for a while."""
         self.hold()
         try:
             yield

@@ -1,1 +1,1 @@
-"""What people would pick instead, measured beside our engines: the same weights and inputs, in turns."""
+"""Other ways to run the models, measured beside our engines: the same weights and inputs, in turns."""

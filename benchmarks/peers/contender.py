@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-class Start(NamedTuple):
-    """What a contender loads from. `threads` is how many processors it may use.
+class Setup(NamedTuple):
+    """The model that a contender runs, and the files that it may load. `threads` is how many processors it may use.
 
     `peers` holds the files that `prepare` made, `hub` is the cache with open_clip's weights, and `bundles` holds our
     bundles by engine and precision, as `onnx-int8`.
@@ -28,7 +28,7 @@ class Start(NamedTuple):
     threads: int
 
     @classmethod
-    def read(cls, given: Mapping[str, Any]) -> "Start":
+    def read(cls, given: Mapping[str, Any]) -> "Setup":
         """Return the object that `as_json` wrote."""
         paths = {"peers": Path(given["peers"]), "hub": Path(given["hub"])}
         return cls(**{**given, **paths, "bundles": {name: Path(path) for name, path in given["bundles"].items()}})
@@ -83,7 +83,7 @@ class Entry(NamedTuple):
         """Tell whether it can run a model of open_clip's registry."""
         return not self.models or model in self.models
 
-    def create(self, start: Start) -> Any:
+    def create(self, setup: Setup) -> Any:
         """Import the class, and load the model with it: Towers, Requests or both."""
         module, _, name = self.place.partition(":")
-        return getattr(importlib.import_module(module), name)(start, **self.options)
+        return getattr(importlib.import_module(module), name)(setup, **self.options)

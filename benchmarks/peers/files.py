@@ -13,10 +13,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
+from benchmarks import ROOT
 from benchmarks.errors import BenchmarkError
-from benchmarks.models import ROOT
 from benchmarks.peers import graphs, inputs, quantize_static, siglip_folder, transformers_folder
-from benchmarks.peers.contender import Start
+from benchmarks.peers.contender import Setup
 from benchmarks.peers.open_clip_torch import OpenClip
 
 MADE_BY = "made-by.txt"  # in a folder: which code made it
@@ -34,19 +34,19 @@ class Step(NamedTuple):
         return hashlib.sha256("".join(inspect.getsource(part) for part in self.code).encode()).hexdigest()
 
 
-def prepare(start: Start, nncf: Path) -> None:
-    """Make what is missing or outdated below `start.peers`; `nncf` is the interpreter of NNCF's environment.
+def prepare(setup: Setup, nncf: Path) -> None:
+    """Make what is missing or outdated below `setup.peers`; `nncf` is the interpreter of NNCF's environment.
 
     What cannot be made is told; raises the error where nobody can be measured without it.
     """
-    start.peers.mkdir(parents=True, exist_ok=True)
-    for name, step in _steps(start, nncf).items():
-        folder = start.peers / name
+    setup.peers.mkdir(parents=True, exist_ok=True)
+    for name, step in _steps(setup, nncf).items():
+        folder = setup.peers / name
         recipe = step.recipe()
         if (folder / MADE_BY).exists() and (folder / MADE_BY).read_text() == recipe:
             continue
-        print(f"{start.name}: making {name}", file=sys.stderr)
-        with tempfile.TemporaryDirectory(dir=start.peers, prefix=".") as scratch:
+        print(f"{setup.name}: making {name}", file=sys.stderr)
+        with tempfile.TemporaryDirectory(dir=setup.peers, prefix=".") as scratch:
             aside = Path(scratch) / name
             aside.mkdir()
             try:
@@ -54,32 +54,32 @@ def prepare(start: Start, nncf: Path) -> None:
             except Exception as error:  # whatever a library raises: the others go on
                 if name in NEEDED:
                     raise
-                print(f"{name} of {start.name} could not be made: {error!r}; the others go on", file=sys.stderr)
+                print(f"{name} of {setup.name} could not be made: {error!r}; the others go on", file=sys.stderr)
                 continue
             (aside / MADE_BY).write_text(recipe)
             shutil.rmtree(folder, ignore_errors=True)
             aside.rename(folder)
 
 
-def _steps(start: Start, nncf: Path) -> dict[str, Step]:
+def _steps(setup: Setup, nncf: Path) -> dict[str, Step]:
     loaded: list[OpenClip] = []
 
     def reference() -> OpenClip:
-        loaded[:] = loaded or [OpenClip(start)]
+        loaded[:] = loaded or [OpenClip(setup)]
         return loaded[0]
 
-    onnx = start.peers / "onnx"
+    onnx = setup.peers / "onnx"
     quantized = (graphs.export, graphs.quantize)
     return {
         "inputs": Step(lambda folder: inputs.write(folder, reference()), (inputs,)),
-        "onnx": Step(lambda folder: graphs.export(reference(), start.name, folder), (graphs.export,)),
+        "onnx": Step(lambda folder: graphs.export(reference(), setup.name, folder), (graphs.export,)),
         "dynamic": Step(lambda folder: graphs.quantize(onnx, folder), quantized),
         "dynamic-per-channel": Step(lambda folder: graphs.quantize(onnx, folder, per_channel=True), quantized),
         "openvino": Step(lambda folder: graphs.convert(onnx, folder), (graphs.export, graphs.convert)),
         "transformers": Step(
-            lambda folder: transformers_folder.write(reference(), start, folder), (transformers_folder, siglip_folder)
+            lambda folder: transformers_folder.write(reference(), setup, folder), (transformers_folder, siglip_folder)
         ),
-        "nncf": Step(lambda folder: _static(start.peers, folder, nncf), (graphs.export, inputs, quantize_static)),
+        "nncf": Step(lambda folder: _static(setup.peers, folder, nncf), (graphs.export, inputs, quantize_static)),
     }
 
 
@@ -97,13 +97,13 @@ def _static(peers: Path, folder: Path, interpreter: Path) -> None:
 def main() -> None:
     """Prepare one model in a process of its own, since huggingface_hub reads its cache's place once; argv: JSON."""
     given = json.loads(sys.argv[1])
-    prepare(Start.read(given["start"]), Path(given["nncf"]))
+    prepare(Setup.read(given["setup"]), Path(given["nncf"]))
 
 
-def prepare_apart(start: Start, nncf: Path) -> None:
+def prepare_apart(setup: Setup, nncf: Path) -> None:
     """Do what `prepare` does in another process. Raises BenchmarkError with the step that failed above."""
-    given = json.dumps({"start": start.as_json(), "nncf": str(nncf)})
+    given = json.dumps({"setup": setup.as_json(), "nncf": str(nncf)})
     command = [sys.executable, "-c", "from benchmarks.peers.files import main; main()", given]
     environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
     if subprocess.run(command, env=environ, cwd=ROOT, check=False).returncode:
-        raise BenchmarkError(f"the peers' files of {start.name} could not be made: the reason is above")
+        raise BenchmarkError(f"the peers' files of {setup.name} could not be made: the reason is above")

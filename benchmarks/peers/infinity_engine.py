@@ -6,24 +6,24 @@ from collections.abc import Awaitable
 from typing import Any
 
 from benchmarks.peers import torchvision_operators
-from benchmarks.peers.contender import Start
+from benchmarks.peers.contender import Setup
 from benchmarks.peers.library import Library
 
 
 class Infinity(Library):
     """`AsyncEmbeddingEngine` on a CPU; nothing is warmed up, so that the first request comes soon."""
 
-    def __init__(self, start: Start) -> None:
+    def __init__(self, setup: Setup) -> None:
         os.environ |= {"HF_HUB_OFFLINE": "1", "DO_NOT_TRACK": "1", "INFINITY_ANONYMOUS_USAGE_STATS": "0"}
         import torch
 
         torchvision_operators.declare()
         from infinity_emb import AsyncEmbeddingEngine, EngineArgs
 
-        torch.set_num_threads(start.threads)
+        torch.set_num_threads(setup.threads)
         self._loop = asyncio.new_event_loop()
         settings = EngineArgs(
-            model_name_or_path=str(start.peers / "transformers"),
+            model_name_or_path=str(setup.peers / "transformers"),
             engine="torch",
             device="cpu",
             model_warmup=False,

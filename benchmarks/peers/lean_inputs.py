@@ -1,9 +1,9 @@
-"""What stands around a runtime's towers, where the runtime brings nothing: our own, the leanest that we know."""
+"""Preprocessing and tokenizer for runtimes that bring none: the handler's own, which import little."""
 
 import io
 from typing import TYPE_CHECKING
 
-from benchmarks.peers.contender import Start, Towers
+from benchmarks.peers.contender import Setup, Towers
 
 if TYPE_CHECKING:
     import numpy as np
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 class LeanInputs:
     """The handler's preprocessing and tokenizer, which need neither torch nor open_clip."""
 
-    def __init__(self, start: Start) -> None:
+    def __init__(self, setup: Setup) -> None:
         from handler.engines.tokenizer import Tokenizer
         from handler.imaging.preprocess import Preprocess
         from handler.manifest import load
 
-        bundle = start.bundles["onnx-int8"]
+        bundle = setup.bundles["onnx-int8"]
         entry = load(bundle).models[0]
         self._preprocess = Preprocess(entry.preprocess, entry.image_size)
         self._tokenize = Tokenizer(bundle / "models" / entry.slug / "onnx" / "tokenizer.json", entry.tokenizer)

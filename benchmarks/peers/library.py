@@ -1,4 +1,4 @@
-"""What the libraries have in common that are measured through a whole request: images in base64 in, numbers out."""
+"""The base class of libraries that are measured through a whole request: images in base64 in, numbers out."""
 
 import base64
 import io

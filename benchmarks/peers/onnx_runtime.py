@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.peers.contender import Start
+from benchmarks.peers.contender import Setup
 from benchmarks.peers.lean_inputs import LeanInputs
 
 if TYPE_CHECKING:
@@ -13,19 +13,19 @@ if TYPE_CHECKING:
 class OnnxRuntime:
     """Two graphs of one folder, each in a session."""
 
-    def __init__(self, start: Start, folder: str) -> None:
+    def __init__(self, setup: Setup, folder: str) -> None:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = start.threads
+        options.intra_op_num_threads = setup.threads
         options.log_severity_level = 3
         self._visual, self._textual = (
             onnxruntime.InferenceSession(
-                str(start.peers / folder / f"{tower}.onnx"), options, providers=["CPUExecutionProvider"]
+                str(setup.peers / folder / f"{tower}.onnx"), options, providers=["CPUExecutionProvider"]
             )
             for tower in ("visual", "textual")
         )
-        self._inputs = LeanInputs(start)
+        self._inputs = LeanInputs(setup)
 
     def first(self, image: bytes, caption: str) -> None:
         """Embed an encoded image and a caption."""

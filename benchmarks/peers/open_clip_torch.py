@@ -5,7 +5,7 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.peers.contender import Start
+from benchmarks.peers.contender import Setup
 from benchmarks.peers.library import Library
 
 if TYPE_CHECKING:
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 class OpenClip(Library):
     """A model of the registry, its weights from the cache of our torch bundle. `half`: all of it in bf16."""
 
-    def __init__(self, start: Start, half: bool = False) -> None:
-        os.environ |= {"HF_HUB_OFFLINE": "1", "HF_HUB_CACHE": str(start.hub)}
+    def __init__(self, setup: Setup, half: bool = False) -> None:
+        os.environ |= {"HF_HUB_OFFLINE": "1", "HF_HUB_CACHE": str(setup.hub)}
         from layer.openclip import open_clip
 
         import torch  # isort: skip
 
-        torch.set_num_threads(start.threads)
+        torch.set_num_threads(setup.threads)
         self._torch, self._type = torch, torch.bfloat16 if half else torch.float32
-        model, _, self.transform = open_clip.create_model_and_transforms(start.name, pretrained=start.tag or None)
+        model, _, self.transform = open_clip.create_model_and_transforms(setup.name, pretrained=setup.tag or None)
         self.model: Any = model.eval().to(self._type)
-        self.tokenizer = open_clip.get_tokenizer(start.name)
+        self.tokenizer = open_clip.get_tokenizer(setup.name)
 
     def first(self, image: bytes, caption: str) -> None:
         """Embed an encoded image and a caption."""

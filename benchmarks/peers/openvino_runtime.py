@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.peers.contender import Start
+from benchmarks.peers.contender import Setup
 from benchmarks.peers.lean_inputs import LeanInputs
 
 if TYPE_CHECKING:
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 class OpenVino:
     """Two models of one folder. With `static`, one is compiled for each size of batch when it is first seen."""
 
-    def __init__(self, start: Start, folder: str, static: bool = False) -> None:
+    def __init__(self, setup: Setup, folder: str, static: bool = False) -> None:
         import openvino
 
         core = openvino.Core()
-        settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": start.threads}
+        settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": setup.threads}
         self._visual, self._textual = (
-            _Tower(core, str(start.peers / folder / f"{tower}.xml"), settings, static)
+            _Tower(core, str(setup.peers / folder / f"{tower}.xml"), settings, static)
             for tower in ("visual", "textual")
         )
-        self._inputs = LeanInputs(start)
+        self._inputs = LeanInputs(setup)
 
     def first(self, image: bytes, caption: str) -> None:
         """Embed an encoded image and a caption."""

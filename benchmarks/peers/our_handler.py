@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from benchmarks import event
-from benchmarks.peers.contender import Start
+from benchmarks.peers.contender import Setup
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 class OurHandler:
     """The shipped handler on one bundle."""
 
-    def __init__(self, start: Start, engine: str) -> None:
-        os.environ["OPENCLIP_BUNDLE_DIR"] = str(start.bundles[engine])
+    def __init__(self, setup: Setup, engine: str) -> None:
+        os.environ["OPENCLIP_BUNDLE_DIR"] = str(setup.bundles[engine])
         os.environ["OPENCLIP_CACHE_DIR"] = os.environ["SCRATCH"]
         from handler.app import SERVICE, lambda_handler
 

@@ -13,7 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.peers.contender import Entry, Start
+from benchmarks.peak_memory import peak_memory
+from benchmarks.peers.contender import Entry, Setup
 
 COMMAND = "from benchmarks.peers.process import main; main()"
 BATCH = 8  # of the vectors that are compared
@@ -31,24 +32,18 @@ def main() -> None:
         amx.hide()
     request = json.loads(Path(given["request"]).read_text())
     entry = Entry(**given["entry"])
-    contender = entry.create(Start.read(given["start"]))
+    contender = entry.create(Setup.read(given["setup"]))
     if entry.towers:
         contender.first(base64.b64decode(request["images"][0]), request["captions"][0])
     else:
         contender.request(request["images"][:1], request["captions"][:1])
     cold = time.monotonic() - given["started"]
-    _say(answers, {"cold": cold, "cold_peak": peak()})
+    _say(answers, {"cold": cold, "cold_peak": peak_memory()})
     if not given["stops"]:
         work = _Work(contender, entry, request, Path(given["inputs"]))
         for line in sys.stdin:
             _say(answers, work.do(json.loads(line)))
     os._exit(0)  # a library's own threads may never end
-
-
-def peak() -> int:
-    """Return the most memory that was ever resident, in bytes."""
-    status = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in status if line.startswith("VmHWM:")) * 1024
 
 
 class _Work:
@@ -63,7 +58,7 @@ class _Work:
     def do(self, asked: dict[str, Any]) -> dict[str, Any]:
         """Answer one line: `vectors`, `peak`, or a workload with how often to run it."""
         if asked["do"] == "peak":
-            return {"peak": peak()}
+            return {"peak": peak_memory()}
         if asked["do"] == "vectors":
             return {kind: self._vectors(kind) for kind in ("images", "captions")}
         run = self._workload(asked["do"], asked["measure"], asked["count"])

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import IO, Any
 
+from benchmarks import ROOT
 from benchmarks.child_environ import child_environ
-from benchmarks.models import ROOT
 from benchmarks.peers.process import COMMAND
 
 RAISED = re.compile(r"[\w.]+(Error|Exception|Interrupt|Exit)\b")  # the line of a traceback that names it

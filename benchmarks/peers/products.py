@@ -1,4 +1,4 @@
-"""The products of a tower with its weights: which they are. `floor` measures how fast they can be."""
+"""Record a tower's products with matrices of weights. `floor` measures how fast they can be."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple

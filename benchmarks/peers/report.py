@@ -7,12 +7,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks import report as engines
+from benchmarks.pages import machine, markdown_table, replace_file
 from benchmarks.peers.limits import Limits
-from benchmarks.peers.results import REQUIRED, Result, lead, lead_in, low, middle
+from benchmarks.peers.results import REQUIRED, WORKLOADS, Result, lead, lead_in, median, percentile_20
 
 TOWERS, REQUESTS = "towers", "requests"
-WORKLOADS = ("image", "image of 8", "image of 32", "caption", "caption of 32")
+NAMES = tuple(workload.name for workload in WORKLOADS)
 CAPTION_BARS = {"ViT-B-32": 2.5, "ViT-B-16-SigLIP-i18n-256": 1.1}
 IMAGE_BAR, COLD_BAR, MEMORY_BAR = 1.1, 1.7, 1.0
 INTRODUCTION = """# Beside the peers
@@ -48,15 +48,15 @@ class Comparison:
 
 def write(comparisons: Sequence[Comparison], facts: Mapping[str, Any], folder: Path) -> None:
     """Write peers.md and peers.json; the files that were there stay until the new ones are complete."""
-    content = {**facts, "machine": engines.machine(), "comparisons": [asdict(one) for one in comparisons]}
+    content = {**facts, "machine": machine(), "comparisons": [asdict(one) for one in comparisons]}
     content = json.loads(json.dumps(content), parse_constant=lambda _: None)  # NaN is no JSON
-    engines.replace_file(folder / "peers.json", json.dumps(content, indent=1).encode())
-    engines.replace_file(folder / "peers.md", markdown(comparisons, facts).encode())
+    replace_file(folder / "peers.json", json.dumps(content, indent=1).encode())
+    replace_file(folder / "peers.md", markdown(comparisons, facts).encode())
 
 
 def markdown(comparisons: Sequence[Comparison], facts: Mapping[str, Any]) -> str:
     """Return the page."""
-    parts = [INTRODUCTION.format(required=REQUIRED, machine=engines.machine(), **facts)]
+    parts = [INTRODUCTION.format(required=REQUIRED, machine=machine(), **facts)]
     for one in comparisons:
         parts.append(f"\n## {one.model}, {one.amx}\n\n{_counts(one)}\n")
         for title, measure in (("Towers", TOWERS), ("Whole requests", REQUESTS)):
@@ -75,27 +75,25 @@ def _counts(one: Comparison) -> str:
 
 
 def _speeds(one: Comparison, measure: str) -> str:
-    rows = [["", *WORKLOADS, "least cosine image", "text"]]
+    rows = [["", *NAMES, "least cosine image", "text"]]
     floors = one.limits.floors if measure == TOWERS else {}
     for result in one.results:
         if measure in result.warm:
-            cells = [_speed(result, result.warm[measure].get(name, []), name, floors) for name in WORKLOADS]
+            cells = [_speed(result, result.warm[measure].get(name, []), name, floors) for name in NAMES]
             cosines = [f"{result.cosines.get(kind, math.nan):.5f}" for kind in ("images", "captions")]
             rows.append([result.name, *cells, *cosines])
     if floors:
-        rows.append(["*floor*", *(f"{floors.get(name, math.nan) * 1000:.2f}, 1.0x" for name in WORKLOADS), "", ""])
-        rows += [
-            [f"*peak on {count}*", *(_peak(one.limits, name, count) for name in WORKLOADS), "", ""] for count in "12"
-        ]
-    return _table(rows) + (f"\n\n{_peaks(one.limits)}" if floors else "")
+        rows.append(["*floor*", *(f"{floors.get(name, math.nan) * 1000:.2f}, 1.0x" for name in NAMES), "", ""])
+        rows += [[f"*peak on {count}*", *(_peak(one.limits, name, count) for name in NAMES), "", ""] for count in "12"]
+    return markdown_table(rows) + (f"\n\n{_peaks(one.limits)}" if floors else "")
 
 
 def _speed(result: Result, seconds: Sequence[float], workload: str, floors: Mapping[str, float]) -> str:
     if not seconds:
         return "-"
-    cell = f"{middle(seconds) * 1000:.1f} / {low(seconds) * 1000:.1f}"
+    cell = f"{median(seconds) * 1000:.1f} / {percentile_20(seconds) * 1000:.1f}"
     if workload in floors:
-        cell += f", {low(seconds) / floors[workload]:.1f}x"
+        cell += f", {percentile_20(seconds) / floors[workload]:.1f}x"
     return cell if result.counts(workload) else f"({cell})"
 
 
@@ -117,24 +115,24 @@ def _peaks(limits: Limits) -> str:
 def _starts(one: Comparison) -> str:
     rows = [["", "cold s", "cold s on one processor", "peak MB of a start", "peak MB after all"]]
     for result in one.results:
-        cells = [f"{middle(found):.2f} / {low(found):.2f}" for found in (result.cold, result.cold_on_one)]
-        cells += [f"{middle(result.cold_peak) / 1e6:.0f}", f"{result.peak / 1e6:.0f}"]
+        cells = [f"{median(found):.2f} / {percentile_20(found):.2f}" for found in (result.cold, result.cold_on_one)]
+        cells += [f"{median(result.cold_peak) / 1e6:.0f}", f"{result.peak / 1e6:.0f}"]
         rows.append([result.name, *(cell if result.counts() else f"({cell})" for cell in cells)])
-    return _table(rows)
+    return markdown_table(rows)
 
 
 def leads(one: Comparison) -> list[tuple[str, float, float, str]]:
     """Return each cell's name, how many times better ours is than the best peer that counts, its bar, and that peer."""
     found = []
     for measure, title in ((TOWERS, "towers"), (REQUESTS, "whole request")):
-        for workload in WORKLOADS:
+        for workload in NAMES:
             bar = IMAGE_BAR if workload.startswith("image") else CAPTION_BARS.get(one.model, IMAGE_BAR)
             if ahead := lead(one.results, measure, workload):
                 found.append((f"{workload}, {title}", ahead[0], bar, ahead[1]))
     for name, bar, values in (
-        ("cold", COLD_BAR, {result.name: middle(result.cold) for result in one.results}),
-        ("cold on one processor", COLD_BAR, {result.name: middle(result.cold_on_one) for result in one.results}),
-        ("peak memory of a start", MEMORY_BAR, {result.name: middle(result.cold_peak) for result in one.results}),
+        ("cold", COLD_BAR, {result.name: median(result.cold) for result in one.results}),
+        ("cold on one processor", COLD_BAR, {result.name: median(result.cold_on_one) for result in one.results}),
+        ("peak memory of a start", MEMORY_BAR, {result.name: median(result.cold_peak) for result in one.results}),
         ("peak memory", MEMORY_BAR, {result.name: result.peak for result in one.results}),
     ):
         if ahead := lead_in(one.results, values):
@@ -148,8 +146,4 @@ def _leads(one: Comparison) -> str:
         met = ahead > bar if bar == MEMORY_BAR else ahead >= bar
         told = "none of ours counts" if math.isnan(ahead) else f"{ahead:.2f}x"
         rows.append([name, told, f"{bar}x", "met" if met else "**not met**", peer])
-    return _table(rows)
-
-
-def _table(rows: list[list[str]]) -> str:
-    return engines.markdown_table([rows[0], ["---"] * len(rows[0]), *rows[1:]])
+    return markdown_table(rows)

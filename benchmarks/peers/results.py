@@ -1,14 +1,32 @@
-"""What was measured of one contender, and whether it counts."""
+"""The workloads, what was measured of one contender on each of them, and whether it counts."""
 
 import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 REQUIRED = 0.999  # least cosine to open_clip's vectors: what is below it is shown and not counted, ours too
 NAN = float("nan")
+
+
+class Workload(NamedTuple):
+    """One kind of request: `kind` is images or captions, `number` how many of them, `repeats` how often in a round."""
+
+    name: str
+    kind: str
+    number: int
+    repeats: int
+
+
+WORKLOADS = (
+    Workload("image", "images", 1, 6),
+    Workload("image of 8", "images", 8, 2),
+    Workload("image of 32", "images", 32, 1),
+    Workload("caption", "captions", 1, 8),
+    Workload("caption of 32", "captions", 32, 2),
+)
 
 
 @dataclass
@@ -52,12 +70,12 @@ def least_cosine(left: Any, right: Any) -> float:
     return float(products.min())
 
 
-def middle(numbers: Sequence[float]) -> float:
+def median(numbers: Sequence[float]) -> float:
     """Return the median, or NaN of none."""
     return statistics.median(numbers) if numbers else NAN
 
 
-def low(numbers: Sequence[float]) -> float:
+def percentile_20(numbers: Sequence[float]) -> float:
     """Return the 20th percentile: the number that a fifth is below."""
     return sorted(numbers)[len(numbers) // 5] if numbers else NAN
 
@@ -68,7 +86,7 @@ def lead(results: Sequence[Result], measure: str, workload: str) -> tuple[float,
     Medians; None where nobody on either side was measured, NaN times where none of ours counts.
     """
     measured = [one for one in results if workload in one.warm.get(measure, {})]
-    values = {one.name: middle(one.warm[measure][workload]) for one in measured}
+    values = {one.name: median(one.warm[measure][workload]) for one in measured}
     return _lead(measured, values, {one.name for one in measured if one.counts(workload)})
 
 

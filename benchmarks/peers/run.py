@@ -11,14 +11,14 @@ from pathlib import Path
 
 from benchmarks.errors import BenchmarkError
 from benchmarks.models import Model
+from benchmarks.pages import command
 from benchmarks.peers import amx, environments, files
-from benchmarks.peers.contender import Start
+from benchmarks.peers.contender import Setup
 from benchmarks.peers.entries import ENTRIES, OURS
 from benchmarks.peers.limits import measure
 from benchmarks.peers.report import Comparison, write
 from benchmarks.peers.results import Result
 from benchmarks.peers.turns import Turns
-from benchmarks.report import command
 from console.parser import count
 
 MINUTES = "for the peers: rounds and starts that do not fit are left out (default: %(default)s)"
@@ -50,7 +50,7 @@ def prepare(built: Built, place: Path) -> None:
         except BenchmarkError as error:
             print(f"{error}; the others go on", file=sys.stderr)
     for model, bundles in built.items():
-        files.prepare_apart(_start(model, bundles, place), environments.interpreter("nncf", folder))
+        files.prepare_apart(_setup(model, bundles, place), environments.interpreter("nncf", folder))
 
 
 def compare(built: Built, options: Namespace) -> None:
@@ -69,20 +69,20 @@ def compare(built: Built, options: Namespace) -> None:
     for left, (model, (name, hidden)) in zip(range(len(turns), 0, -1), turns, strict=True):
         entries = [entry for entry in wanted if entry.runs(model.name)]
         left_out = {entry.name: entry.why for entry in wanted if entry not in entries}
-        start = _start(model, built[model], options.place)
+        setup = _setup(model, built[model], options.place)
         seconds = (deadline - time.monotonic()) / left
         print(
             f"{model.name}, {name}: at most {seconds / 60:.0f} minutes, {left - 1} like it to follow", file=sys.stderr
         )
         begin = time.monotonic()
-        limits = measure(model.name, _tokens(start), hidden)
+        limits = measure(model.name, _tokens(setup), hidden)
         so_far = partial(Comparison, model.name, name, limits=limits, left_out=left_out)
 
         def keep(results: list[Result], so_far: "partial[Comparison]" = so_far) -> None:
             write([*found, so_far(results)], facts, options.place)
 
         rest = seconds - (time.monotonic() - begin)
-        one = Turns(start, entries, options.place / "environments", hidden, keep)
+        one = Turns(setup, entries, options.place / "environments", hidden, keep)
         found.append(so_far(one.run(options.starts, options.rounds, rest)))
         write(found, facts, options.place)
     write(found, facts, options.output)
@@ -97,11 +97,11 @@ def _modes(amx_wanted: str) -> list[tuple[str, bool]]:
     return {"on": [(WITH, False)], "off": [(WITHOUT, True)], "both": [(WITH, False), (WITHOUT, True)]}[amx_wanted]
 
 
-def _start(model: Model, bundles: Mapping[tuple[str, str], Path], place: Path) -> Start:
+def _setup(model: Model, bundles: Mapping[tuple[str, str], Path], place: Path) -> Setup:
     ours = {entry.options["engine"] for entry in OURS}
     named = {"-".join(key): bundle.resolve() for key, bundle in bundles.items() if "-".join(key) in ours}
     hub = (bundles["torch", "fp32"] / model.hub).resolve()
-    return Start(
+    return Setup(
         model.name,
         model.tag,
         (place / model.name / "peers").resolve(),
@@ -111,15 +111,15 @@ def _start(model: Model, bundles: Mapping[tuple[str, str], Path], place: Path) -
     )
 
 
-def _tokens(start: Start) -> int | None:
+def _tokens(setup: Setup) -> int | None:
     """Return how many tokens of the first caption a causal text tower has to compute; None where all count."""
     import numpy as np
 
     from handler.manifest import load
 
-    export = load(start.bundles["onnx-int8"]).models[0].export or {}
+    export = load(setup.bundles["onnx-int8"]).models[0].export or {}
     if not export["causal_text"]:
         return None
-    ids = np.load(start.peers / "inputs" / "ids.npy")[0]
+    ids = np.load(setup.peers / "inputs" / "ids.npy")[0]
     end = ids.argmax() if export["end_id"] is None else (ids == export["end_id"]).argmax()
     return int(end) + 1

@@ -7,15 +7,15 @@ from typing import Any
 
 from benchmarks.errors import BenchmarkError
 from benchmarks.peers import siglip_folder
-from benchmarks.peers.contender import Start
+from benchmarks.peers.contender import Setup
 
 MERGES = 49152 - 256 - 2
 WORDS = {"bos_token": "<|startoftext|>", "eos_token": "<|endoftext|>", "unk_token": "<|endoftext|>"}
 
 
-def write(loaded: Any, start: Start, folder: Path) -> None:
+def write(loaded: Any, setup: Setup, folder: Path) -> None:
     """Write config, weights, tokenizer and processor. Raises BenchmarkError where a weight has no place."""
-    siglip = "SigLIP" in start.name
+    siglip = "SigLIP" in setup.name
     model = siglip_folder.model(loaded.model) if siglip else _clip()
     state = loaded.model.state_dict()
     missing, unknown = model.load_state_dict(siglip_folder.renamed(state) if siglip else renamed(state), strict=False)

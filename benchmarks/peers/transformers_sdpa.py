@@ -5,7 +5,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.peers import torchvision_operators
-from benchmarks.peers.contender import Start
+from benchmarks.peers.contender import Setup
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 class Transformers:
     """The model and its processor as their documentation loads them."""
 
-    def __init__(self, start: Start) -> None:
+    def __init__(self, setup: Setup) -> None:
         os.environ["HF_HUB_OFFLINE"] = "1"
         import torch
 
         torchvision_operators.declare()
         from transformers import AutoModel, AutoProcessor
 
-        torch.set_num_threads(start.threads)
-        folder = start.peers / "transformers"
+        torch.set_num_threads(setup.threads)
+        folder = setup.peers / "transformers"
         self._torch = torch
         self._model: Any = AutoModel.from_pretrained(folder, dtype=torch.bfloat16, attn_implementation="sdpa").eval()
         self._processor = AutoProcessor.from_pretrained(folder)

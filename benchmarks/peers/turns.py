@@ -17,22 +17,14 @@ from tqdm import tqdm
 from benchmarks import page_cache
 from benchmarks.child_environ import child_environ
 from benchmarks.peers import environments
-from benchmarks.peers.contender import Entry, Start
+from benchmarks.peers.contender import Entry, Setup
 from benchmarks.peers.entries import REFERENCE
 from benchmarks.peers.processes import ContenderError, Process, running
-from benchmarks.peers.results import Result, low
+from benchmarks.peers.results import WORKLOADS, Result, Workload, percentile_20
 from layer.progress import bar, each
 
-# what, how many of it, and how often in a round
-WORKLOADS = (
-    ("image", "images", 1, 6),
-    ("image of 8", "images", 8, 2),
-    ("image of 32", "images", 32, 1),
-    ("caption", "captions", 1, 8),
-    ("caption of 32", "captions", 32, 2),
-)
 COLD_SHARE = 0.4  # of the time: after it no further start of all begins
-LEAST_ROUNDS = 2
+MIN_ROUNDS = 2
 SLOW = 1.5  # times the plain recipe
 
 
@@ -41,19 +33,19 @@ class Turns:
 
     def __init__(
         self,
-        start: Start,
+        setup: Setup,
         entries: Sequence[Entry],
         place: Path,
         hide_amx: bool,
         keep: Callable[[list[Result]], None] = lambda results: None,
     ) -> None:
-        self._start, self._entries, self._hide, self._keep = start, entries, hide_amx, keep
+        self._setup, self._entries, self._hide, self._keep = setup, entries, hide_amx, keep
         self._pythons = {
             entry.name: str(environments.interpreter(entry.environment, place)) if entry.environment else sys.executable
             for entry in entries
         }
         self._found = {entry.name: Result(entry.name, entry.ours, entry.towers) for entry in entries}
-        self._label = f"{start.name}{', AMX off' if hide_amx else ''}"
+        self._label = f"{setup.name}{', AMX off' if hide_amx else ''}"
 
     def run(self, starts: int, rounds: int, seconds: float) -> list[Result]:
         """Start each up to `starts` times on all processors and on one, then measure up to `rounds` rounds.
@@ -68,7 +60,7 @@ class Turns:
             for name, process in each(list(alive.items()), f"{self._label}, vectors", "contender", itemgetter(0)):
                 with self._told(name):
                     vectors = process.ask({"do": "vectors"})
-                    self._found[name].compare(vectors, self._start.peers / "inputs")
+                    self._found[name].compare(vectors, self._setup.peers / "inputs")
             self._keep(list(self._found.values()))
             self._rounds(alive, rounds, begin + seconds)
             for name, process in alive.items():
@@ -139,16 +131,17 @@ class Turns:
                             self._ask(alive[entry.name], entry.name, measure, workload)
                     shown.update()
                 self._keep(list(self._found.values()))
-                if round_ + 1 >= LEAST_ROUNDS and 2 * time.monotonic() - begin > until:
+                if round_ + 1 >= MIN_ROUNDS and 2 * time.monotonic() - begin > until:
                     shown.total = (round_ + 1) * len(asks)
                     break
 
-    def _ask(self, process: Process, name: str, measure: str, workload: tuple[str, str, int, int]) -> None:
-        title, kind, count, repeats = workload
-        if count > 1 and self._is_slow(name, measure, WORKLOADS[0 if kind == "images" else 3][0]):
+    def _ask(self, process: Process, name: str, measure: str, workload: Workload) -> None:
+        single = next(one.name for one in WORKLOADS if one.kind == workload.kind and one.number == 1)
+        if workload.number > 1 and self._is_slow(name, measure, single):
             return
-        asked = {"do": kind, "measure": measure, "count": count, "repeats": repeats, "warm_up": 1}
-        self._found[name].add(measure, title, process.ask(asked)["seconds"])
+        numbers = {"count": workload.number, "repeats": workload.repeats, "warm_up": 1}
+        asked = {"do": workload.kind, "measure": measure, **numbers}
+        self._found[name].add(measure, workload.name, process.ask(asked)["seconds"])
 
     def _is_slow(self, name: str, measure: str, single: str) -> bool:
         """Tell whether it takes longer for one than the plain recipe: then it is not asked for many at once.
@@ -156,7 +149,7 @@ class Turns:
         bf16 without AVX-512 takes half a minute for 32 images.
         """
         plain, own = (
-            low(result.warm.get(measure, {}).get(single, []))
+            percentile_20(result.warm.get(measure, {}).get(single, []))
             for result in (self._found.get(REFERENCE.name, self._found[name]), self._found[name])
         )
         return own > SLOW * plain
@@ -164,10 +157,10 @@ class Turns:
     def _command(self, entry: Entry, cpus: int, stops: bool) -> tuple[str, dict[str, Any]]:
         """Return the interpreter, and the process's input."""
         allowed = sorted(os.sched_getaffinity(0))[: cpus or 2]
-        inputs = self._start.peers / "inputs"
+        inputs = self._setup.peers / "inputs"
         given = {
             "entry": entry._asdict(),
-            "start": {**self._start.as_json(), "threads": len(allowed)},
+            "setup": {**self._setup.as_json(), "threads": len(allowed)},
             "inputs": str(inputs),
             "request": str(inputs / "request.json"),
             "cpus": allowed,

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.peers.results import low
-from benchmarks.report import machine, markdown_table, replace_file
+from benchmarks.pages import machine, markdown_table, replace_file
+from benchmarks.peers.results import percentile_20
 from benchmarks.start.chart import draw
 from benchmarks.start.steps import STEPS
 
@@ -26,21 +26,21 @@ class Bar(NamedTuple):
     case: str
 
 
-def middle(starts: Sequence[Start]) -> Start:
-    """Return the start whose whole is the median: one that was, so that its steps make its whole."""
+def median_start(starts: Sequence[Start]) -> Start:
+    """Return the start whose time is the median: a real start, so that its steps add up to its time."""
     return sorted(starts)[(len(starts) - 1) // 2]
 
 
-def quick(starts: Sequence[Start]) -> Start:
-    """Return the start whose whole is the 20th percentile."""
-    wanted = low([one.whole for one in starts])
+def start_at_percentile_20(starts: Sequence[Start]) -> Start:
+    """Return the start whose time is the 20th percentile."""
+    wanted = percentile_20([one.whole for one in starts])
     return next(one for one in starts if one.whole == wanted)
 
 
 def write(found: Mapping[Bar, Sequence[Start]], command: str, date: str, folder: Path) -> None:
     """Write start.md and start.png; the files that were there stay until the new ones are complete."""
     aside = folder / ".start.png"
-    draw({tuple(bar): middle(starts).steps for bar, starts in found.items()}, aside)
+    draw({tuple(bar): median_start(starts).steps for bar, starts in found.items()}, aside)
     aside.replace(folder / "start.png")
     replace_file(folder / "start.md", markdown(found, command, date).encode())
 
@@ -61,7 +61,7 @@ def markdown(found: Mapping[Bar, Sequence[Start]], command: str, date: str) -> s
         "A step is the time that a thread spends in it. Threads overlap: the model loads while the rest of the handler "
         "is imported. At a moment when several threads are at work, each step has its share of the time, so that "
         "the steps make the whole. A thread that waits for another is in no step.\n\n",
-        markdown_table([["step", "what it does"], ["---"] * 2, *([name, text] for name, text in STEPS.items())]),
+        markdown_table([["step", "what it does"], *([name, text] for name, text in STEPS.items())]),
     ]
     for model in dict.fromkeys(bar.model for bar in found):
         own = {bar: starts for bar, starts in found.items() if bar.model == model}
@@ -71,15 +71,15 @@ def markdown(found: Mapping[Bar, Sequence[Start]], command: str, date: str) -> s
 
 
 def _table(found: Mapping[Bar, Sequence[Start]]) -> str:
-    rows = [["", *(f"{bar.engine}, {bar.case}" for bar in found)], ["---", *["--:"] * len(found)]]
-    pairs = [(middle(starts), quick(starts)) for starts in found.values()]
+    rows = [["", *(f"{bar.engine}, {bar.case}" for bar in found)]]
+    pairs = [(median_start(starts), start_at_percentile_20(starts)) for starts in found.values()]
     for step in STEPS:
         cells = [_cell(*(start.steps[step] for start in pair)) for pair in pairs]
         rows.append([step, *cells])
     rows.append(["**whole**", *(f"**{_cell(*(start.whole for start in pair))}**" for pair in pairs)])
-    return markdown_table(rows)
+    return markdown_table(rows, numbers=True)
 
 
-def _cell(median: float, low_: float) -> str:
+def _cell(middle: float, fast: float) -> str:
     """Return both in milliseconds; a dash for a step that a start does not have, or not for half a millisecond."""
-    return f"{median * 1000:.0f} / {low_ * 1000:.0f}" if max(median, low_) >= 0.0005 else "-"
+    return f"{middle * 1000:.0f} / {fast * 1000:.0f}" if max(middle, fast) >= 0.0005 else "-"

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.peers import inputs
-from benchmarks.peers.contender import Entry, Start
+from benchmarks.peers.contender import Entry, Setup
 from benchmarks.peers.open_clip_torch import OpenClip
 from benchmarks.peers.processes import running
 from layer.demo import snapshot
@@ -24,14 +24,14 @@ from layer.openclip import open_clip
 MODEL = f"local-dir:{snapshot.current('openclip-lambda/shapes-i18n')}"
 
 
-def written(root: Path, bundles: dict[str, Path]) -> tuple[Start, OpenClip]:
+def written(root: Path, bundles: dict[str, Path]) -> tuple[Setup, OpenClip]:
     """Write the benchmark's inputs below `root`; returns where they are, and the benchmark's own open_clip."""
-    start = Start(MODEL, "", root, root, bundles, torch.get_num_threads())
+    setup = Setup(MODEL, "", root, root, bundles, torch.get_num_threads())
     with patch.dict(os.environ):
-        loaded = OpenClip(start)
+        loaded = OpenClip(setup)
     (root / "inputs").mkdir()
     inputs.write(root / "inputs", loaded)
-    return start, loaded
+    return setup, loaded
 
 
 def expected(root: Path) -> dict[str, NDArray[np.float32]]:
@@ -48,12 +48,12 @@ def expected(root: Path) -> dict[str, NDArray[np.float32]]:
         }
 
 
-def of_process(entry: Entry, start: Start) -> dict[str, list[list[float]]]:
+def of_process(entry: Entry, setup: Setup) -> dict[str, list[list[float]]]:
     """Return a contender's embeddings of the same from a process of its own, as a benchmark measures it."""
-    folder = start.peers / "inputs"
+    folder = setup.peers / "inputs"
     given = {
         "entry": entry._asdict(),
-        "start": start.as_json(),
+        "setup": setup.as_json(),
         "inputs": str(folder),
         "request": str(folder / "request.json"),
         "cpus": sorted(os.sched_getaffinity(0)),

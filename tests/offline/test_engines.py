@@ -12,7 +12,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from benchmarks import event, page_cache, samples, start_steps
-from benchmarks.peers.contender import Start
+from benchmarks.peers.contender import Setup
 from benchmarks.peers.entries import OURS
 from benchmarks.peers.results import least_cosine
 from handler.engines.host_kind import saturates
@@ -200,18 +200,18 @@ def test_a_request_loads_the_tower_that_it_needs(served: Served) -> None:
 
 
 @pytest.fixture(scope="module")
-def compared(tmp_path_factory: pytest.TempPathFactory) -> Start:
+def compared(tmp_path_factory: pytest.TempPathFactory) -> Setup:
     """The inputs of the benchmark with peers, and open_clip's embeddings of them."""
     return compared_inputs.written(tmp_path_factory.mktemp("compared"), {})[0]
 
 
-def test_the_benchmark_measures_open_clips_work_in_towers_and_in_requests(served: Served, compared: Start) -> None:
+def test_the_benchmark_measures_open_clips_work_in_towers_and_in_requests(served: Served, compared: Setup) -> None:
     name = f"{served.engine}-{served.precision}"
     for entry in (one for one in OURS if one.options["engine"] == name):
         wanted = compared_inputs.expected(compared.peers)
         for towers in (True, False):
-            start = compared._replace(bundles={name: served.bundle})
-            found = compared_inputs.of_process(entry._replace(towers=towers), start)
+            setup = compared._replace(bundles={name: served.bundle})
+            found = compared_inputs.of_process(entry._replace(towers=towers), setup)
             for kind, vectors in wanted.items():
                 assert least_cosine(vectors, found[kind]) >= MIN_COSINE[served.precision], (kind, towers)
 

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.peers import graphs, onnx_runtime, openvino_runtime
-from benchmarks.peers.contender import Start
+from benchmarks.peers.contender import Setup
 from benchmarks.peers.entries import ENTRIES
 from benchmarks.peers.results import REQUIRED, least_cosine
 from tests.offline import compared_inputs
@@ -25,7 +25,7 @@ LEAST = {
 
 
 @pytest.fixture(scope="module")
-def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
+def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
     """The demo model from its folder, and the peers' files."""
     environ, threads, fast = dict(os.environ), torch.get_num_threads(), torch.backends.mha.get_fastpath_enabled()
     made, loaded = compared_inputs.written(tmp_path_factory.mktemp("peers"), {})
@@ -44,24 +44,24 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
 
 
 @pytest.fixture(scope="module")
-def expected(start: Start) -> dict[str, NDArray[np.float32]]:
-    return compared_inputs.expected(start.peers)
+def expected(setup: Setup) -> dict[str, NDArray[np.float32]]:
+    return compared_inputs.expected(setup.peers)
 
 
-def test_the_reference_is_open_clip(start: Start, expected: dict[str, NDArray[np.float32]]) -> None:
+def test_the_reference_is_open_clip(setup: Setup, expected: dict[str, NDArray[np.float32]]) -> None:
     for kind, wanted in expected.items():
-        assert least_cosine(wanted, np.load(start.peers / "inputs" / f"{kind}.npy")) > 0.999999
+        assert least_cosine(wanted, np.load(setup.peers / "inputs" / f"{kind}.npy")) > 0.999999
 
 
 @pytest.mark.parametrize("name", LEAST)
 def test_a_peer_embeds_as_open_clip_does(
-    name: str, start: Start, expected: dict[str, NDArray[np.float32]], monkeypatch: pytest.MonkeyPatch
+    name: str, setup: Setup, expected: dict[str, NDArray[np.float32]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in (onnx_runtime, openvino_runtime):  # the preprocessing around a tower is a bundle's
         monkeypatch.setattr(module, "LeanInputs", lambda given: None)
-    contender = BY_NAME[name].create(start)
+    contender = BY_NAME[name].create(setup)
 
     for kind, given in (("images", "pixels"), ("captions", "ids")):
-        batch = np.load(start.peers / "inputs" / f"{given}.npy")
+        batch = np.load(setup.peers / "inputs" / f"{given}.npy")
         vectors = np.concatenate([getattr(contender, kind)(part) for part in (batch[:1], batch[1:9], batch[9:])])
         assert least_cosine(expected[kind], vectors) >= LEAST[name], kind

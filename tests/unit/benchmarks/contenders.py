@@ -4,7 +4,7 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from benchmarks.peers.contender import Start
+from benchmarks.peers.contender import Setup
 
 if TYPE_CHECKING:
     import numpy as np
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 class Right:
     """Gives back what it is given, as embeddings."""
 
-    def __init__(self, start: Start) -> None:
-        assert start.threads
+    def __init__(self, setup: Setup) -> None:
+        assert setup.threads
 
     def first(self, image: bytes, caption: str) -> None:
         """Do nothing."""
@@ -41,7 +41,7 @@ class Slow(Right):
 class NoStart(Right):
     """Ends while it is loaded."""
 
-    def __init__(self, start: Start) -> None:
+    def __init__(self, setup: Setup) -> None:
         raise ImportError("\nlibfast.so is for another processor\ninstall another")
 
 

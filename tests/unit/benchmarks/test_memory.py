@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks import cost_page
+from benchmarks import cost, cost_page
 from benchmarks.limits import PERIOD, own_groups, quota
 
 
@@ -29,7 +29,7 @@ def row(caption: float) -> dict[str, object]:
     ("caption", "said"), [(0.0035, "$1.50 behind the HTTP API"), (0.1, "$3.08 without any gateway, Nova $1.35")]
 )  # fmt: skip
 def test_where_nova_is_cheaper_the_page_says_so(caption: float, said: str) -> None:
-    assert cost_page.hosted(0.00006, 0.000135) == pytest.approx((60.0, 1.35))
+    assert cost.hosted(0.00006, 0.000135) == pytest.approx((60.0, 1.35))
     page = cost_page.markdown({"date": "d", "machine": "m", "limits": "l", "rows": [row(caption)]})
     assert said in page
     assert "**Where Nova is cheaper" in page

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.pages import command
 from benchmarks.peers import amx, products
 from benchmarks.peers.entries import ENTRIES
 from benchmarks.peers.limits import Limits, weights_floor
 from benchmarks.peers.report import Comparison, leads, markdown
-from benchmarks.peers.results import Result, lead, least_cosine, low, middle
-from benchmarks.report import command
+from benchmarks.peers.results import Result, lead, least_cosine, median, percentile_20
 
 ROOT = Path(__file__).parents[3]
 
@@ -83,7 +83,7 @@ def test_every_cell_is_a_multiple_of_its_floor_which_stands_below_it_with_the_pe
     assert "infinity is not here: why." in page
 
 
-def test_who_ended_early_is_told_with_the_reason_and_leads_nothing() -> None:
+def test_a_contender_that_ended_early_is_shown_with_the_reason_and_leads_nothing() -> None:
     dead = result("dead", 0.01, 0.01, (1.0, 1.0))
     dead.failed, dead.peak = "ImportError: no such thing", math.nan
     never = Result("never", ours=False, failed="ended by SIGKILL: is there enough memory?")
@@ -104,8 +104,8 @@ def test_a_page_tells_the_command_without_the_folders_of_the_machine() -> None:
 
 def test_the_middle_and_the_20th_percentile_of_ten() -> None:
     numbers = [9.0, 1, 2, 3, 4, 5, 6, 7, 8, 10]
-    assert (middle(numbers), low(numbers)) == (5.5, 3)
-    assert math.isnan(middle([]))
+    assert (median(numbers), percentile_20(numbers)) == (5.5, 3)
+    assert math.isnan(median([]))
 
 
 def test_the_least_cosine_is_that_of_the_row_that_is_furthest_off() -> None:

@@ -1,4 +1,4 @@
-"""The work of one image, and the most that this machine does of it: together, the share that an engine reaches."""
+"""Floating-point operations: how many one image takes, and the most that this machine computes in a second."""
 
 import statistics
 import time
