@@ -14,9 +14,7 @@ FEWER = """const ask = window.fetch;
     };"""
 
 
-def test_of_two_images_the_one_that_was_given_last_counts_whichever_is_read_first(
-    tab: Browser, indexed: Indexed
-) -> None:
+def test_the_image_that_was_given_last_counts_even_if_it_is_read_first(tab: Browser, indexed: Indexed) -> None:
     tab.run(
         """const read = window.createImageBitmap;
         window.held = [];

@@ -151,9 +151,7 @@ def test_it_is_readable_on_every_screen(tab: Browser, indexed: Indexed, size: tu
     assert tab.faults() == []
 
 
-def test_on_a_touch_screen_it_speaks_of_no_dropping_and_says_what_a_picture_does(
-    tab: Browser, indexed: Indexed
-) -> None:
+def test_a_touch_screen_gets_no_hint_about_dropping_and_sees_what_an_image_does(tab: Browser, indexed: Indexed) -> None:
     tab.command("Emulation.setTouchEmulationEnabled", enabled=True)
     try:
         opened(tab, indexed.url, size=PHONE)
@@ -180,7 +178,7 @@ def test_without_an_index_there_is_no_tab_and_nothing_is_asked_in_vain(browser: 
     assert asked == [("GET", "/v1/models")]
 
 
-def test_behind_a_key_the_pictures_are_asked_for_with_it_and_urls_where_there_may_be_some(
+def test_images_are_requested_with_the_api_key_and_urls_are_asked_for_where_buckets_allow_them(
     chrome: Browser, bundle: Path, indexed: Indexed, search_root: Path
 ) -> None:
     with server(bundle, search_root, "--api-key", KEY, OPENCLIP_SEARCH_URL_BUCKETS="photos") as url:
@@ -198,7 +196,7 @@ def test_behind_a_key_the_pictures_are_asked_for_with_it_and_urls_where_there_ma
         chrome.hosts()
 
 
-def test_of_a_bucket_the_pictures_come_by_the_url_that_the_response_has(tab: Browser) -> None:
+def test_an_image_in_a_bucket_is_loaded_by_the_url_in_the_response(tab: Browser) -> None:
     tab.run(
         """const answer = window.fetch;
         window.fetch = async (url, options) => {

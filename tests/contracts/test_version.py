@@ -10,7 +10,7 @@ from tests.contracts.agreement import agree
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_version() -> None:
+def test_the_version_is_the_same_everywhere() -> None:
     client = (ROOT / "client" / "src" / "openclip_lambda" / "__init__.py").read_text(encoding="utf-8")
     sections = re.findall(r"^## \[(\d+\.\d+\.\d+)\]", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
     agree(

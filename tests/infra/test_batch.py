@@ -221,6 +221,7 @@ def test_a_prefix_past_latin_1_comes_into_no_policy_and_is_told(build_dir: Any, 
     template = json.loads((tmp_path / "out" / f"{stack.stack_name}.template.json").read_text())
     pattern = Loader().load_service_model("iam", "service-2")["shapes"]["policyDocumentType"]["pattern"]
     documents = [item["PolicyDocument"] for item in resources(template, "AWS::IAM::Policy")]
+    assert documents
     assert all(re.fullmatch(pattern, json.dumps(document, ensure_ascii=False)) for document in documents)
     reads = json.dumps(statements(template, function(template, "batch worker")), ensure_ascii=False)
     assert "photos/été $/*" in reads

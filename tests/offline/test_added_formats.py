@@ -14,7 +14,7 @@ from tests.offline.packaged import packaged
 from tests.offline.test_preprocess import RESIZE_MODES, by_open_clip, config
 from tests.patience import SECONDS
 from tests.unit.fake_bundle import encoded
-from tests.unit.handler.test_added_formats import BOTH, picture
+from tests.unit.handler.test_added_formats import BOTH, sample_image
 from tests.unit.heif_files import opened
 
 ROOT = Path(__file__).parents[2]
@@ -46,7 +46,7 @@ def test_a_package_decodes_what_image_formats_names(
     tmp_path: Path, image_formats: tuple[str, ...], expected: list[str]
 ) -> None:
     tree = packaged(["common"], tmp_path / "python", image_formats)
-    images = [encoded(picture(), kind).hex() for kind in ("AVIF", "HEIF")]
+    images = [encoded(sample_image(), kind).hex() for kind in ("AVIF", "HEIF")]
     command = [sys.executable, "-S", "-c", PROGRAM, str(tree), str(ROOT), *images]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=SECONDS, check=True)
     assert done.stdout.splitlines() == expected
@@ -65,6 +65,6 @@ def test_a_package_decodes_what_image_formats_names(
     ],
 )
 def test_every_bit_is_open_clips(kind: str, mode: str, options: dict[str, Any], resize_mode: str) -> None:
-    data, cfg = encoded(picture(301, 203, mode), kind, **options), config(resize_mode=resize_mode)
+    data, cfg = encoded(sample_image(301, 203, mode), kind, **options), config(resize_mode=resize_mode)
     found = Preprocess(cfg, (64, 64))(decode(data, 1_000_000, added=BOTH))
     assert np.array_equal(found, by_open_clip(opened(data), (64, 64), cfg))

@@ -18,7 +18,7 @@ MASKS = {
 
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("mask", MASKS)
-def test_of_a_sequence_to_itself(mask: str, bias: bool) -> None:
+def test_self_attention_computes_what_torch_does(mask: str, bias: bool) -> None:
     torch.manual_seed(0)
     attention = nn.MultiheadAttention(WIDTH, HEADS, bias=bias, batch_first=True).eval()
     x = torch.randn(2, LENGTH, WIDTH)
@@ -30,7 +30,7 @@ def test_of_a_sequence_to_itself(mask: str, bias: bool) -> None:
     torch.testing.assert_close(found, expected)
 
 
-def test_of_queries_to_another_sequence() -> None:
+def test_attention_to_another_sequence_computes_what_torch_does() -> None:
     torch.manual_seed(0)
     attention = nn.MultiheadAttention(WIDTH, HEADS, batch_first=True).eval()
     query, x = torch.randn(2, 3, WIDTH), torch.randn(2, LENGTH, WIDTH)
@@ -43,7 +43,7 @@ def test_of_queries_to_another_sequence() -> None:
 
 
 @pytest.mark.parametrize("asked", [{}, {"attn_mask": CAUSAL}, {"is_causal": True}, {"scale": 0.5}])
-def test_of_a_scaled_dot_product(asked: dict[str, object]) -> None:
+def test_a_scaled_dot_product_computes_what_torch_does(asked: dict[str, object]) -> None:
     torch.manual_seed(0)
     q, k, v = torch.randn(3, 2, HEADS, LENGTH, 8).unbind()
 

@@ -11,7 +11,7 @@ from layer.sources import local_checkpoint
 from tests.offline.test_checkpoint import own, training_checkpoint
 
 
-def test_of_a_checkpoint_that_changes_the_latest_form_alone_is_kept(tmp_path: Path) -> None:
+def test_only_the_latest_form_of_a_changed_checkpoint_is_kept(tmp_path: Path) -> None:
     saved = training_checkpoint(tmp_path / "run")
     config = str(tmp_path / "run" / "open_clip_config.json")
     state = torch.load(saved)

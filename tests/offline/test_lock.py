@@ -204,7 +204,7 @@ def test_a_lock_that_lacks_a_model_or_is_damaged_is_named(builder: Builder, tmp_
     assert "models.lock is damaged" in elsewhere.run(TINY).stderr
 
 
-def test_of_ten_finished_models_nothing_is_loaded_or_hashed(tmp_path: Path) -> None:
+def test_ten_finished_models_are_neither_loaded_nor_hashed_again(tmp_path: Path) -> None:
     (tmp_path / "models.toml").write_text(
         "".join(f'[[model]]\nname = "hf-hub:acme/m{number}"\n' for number in range(10))
     )

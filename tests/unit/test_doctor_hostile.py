@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.hostile.folders import FOLDERS
-from tests.unit.hostile.images import IMAGES
-from tests.unit.hostile.zips import ZIPS
+from tests.unit.doctor_files.folders import FOLDERS
+from tests.unit.doctor_files.saved_images import IMAGES
+from tests.unit.doctor_files.zips import ZIPS
 
 ROOT = Path(__file__).parents[2]
 CASES = {

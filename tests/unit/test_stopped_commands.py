@@ -44,7 +44,7 @@ def test_a_part_of_a_package_that_cannot_be_imported_is_not_taken_for_a_package(
     assert "_C cannot be imported (libgomp.so.1: cannot open shared object file)" in line
 
 
-def test_of_many_files_that_could_not_be_copied_the_first_is_told(
+def test_the_first_of_many_files_that_could_not_be_copied_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """shutil tells of all at once, in one message of any length."""

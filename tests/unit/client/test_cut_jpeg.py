@@ -43,7 +43,7 @@ def test_a_file_that_was_cut_is_not_sent_as_if_it_were_complete(form: str, mode:
         prepared(data[: int(len(data) * part)] + END, "a.jpg", SMALL)
 
 
-def test_nor_is_one_that_is_scaled_because_of_its_bytes() -> None:
+def test_a_cut_jpeg_that_is_scaled_because_of_its_bytes_is_refused() -> None:
     data = jpeg(photo(3000))
     assert len(data) // 2 > MAX_BYTES
     with pytest.raises(InputError, match="it is damaged: pixels are missing"):

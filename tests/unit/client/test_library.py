@@ -152,7 +152,9 @@ def test_statuses_have_classes(ask: Any, scripted: Scripted, status: int, kind: 
     assert isinstance(caught.value, ClientError)
 
 
-def test_who_asks_is_told_by_the_header(ask: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_api_key_is_the_arguments_or_the_environments_and_sigv4_signs(
+    ask: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ask("embed_texts", ["a"], api_key="secret")
     monkeypatch.setenv("OPENCLIP_API_KEY", "from-the-environment")
     ask("embed_texts", ["a"])
@@ -220,7 +222,7 @@ def test_nothing_to_compare_gives_no_cosines(ask: Any, images: int, texts: int) 
     assert (found.shape, found.dtype) == ((images, texts), np.float32)
 
 
-def test_of_two_that_are_asked_at_once_none_goes_on_when_the_other_fails(scripted: Scripted, tmp_path: Path) -> None:
+def test_similarity_cancels_one_call_when_the_other_fails(scripted: Scripted, tmp_path: Path) -> None:
     async def compare() -> int:
         async with AsyncClient(scripted.url, batch=1, jobs=1) as client:
             with pytest.raises(InputError, match=r"images\[0\]"):

@@ -50,7 +50,7 @@ def test_no_credential_and_no_image_follows_a_redirect(
         ("?token=hunter2", "no address"),
     ],
 )
-def test_of_a_redirect_s_address_nothing_is_shown_that_may_be_a_secret(location: str, shown: str) -> None:
+def test_the_message_of_a_redirect_shows_no_secret_of_its_address(location: str, shown: str) -> None:
     response = Response(302, {"location": location}, b"")
     with pytest.raises(ResponseError, match="answered 302") as caught:
         Api("http://127.0.0.1:9").read("http://127.0.0.1:9/health", response, {})

@@ -71,9 +71,7 @@ def one_by_one(tmp_path: Path) -> Iterator[OneByOne]:
     yield from scripting(OneByOne(journal_path(tmp_path / "out.npy")))  # type: ignore[misc]
 
 
-def test_of_what_was_answered_one_batch_is_asked_again_however_many_are_on_their_way(
-    one_by_one: OneByOne, tmp_path: Path
-) -> None:
+def test_a_resumed_run_sends_at_most_one_answered_batch_again(one_by_one: OneByOne, tmp_path: Path) -> None:
     out = tmp_path / "out.npy"
     count = ("--batch", str(BATCH), "--jobs", str(JOBS))
     arguments = ["embed", *texts(100), *count, "--output", str(out), "--resume"]

@@ -86,6 +86,7 @@ def test_the_page_needs_nothing_but_itself(run: Run, album: Path) -> None:
     assert all(str(image["src"]).startswith("data:image/png;base64,") for image in images)
     assert [tag for tag, _ in page.tags if tag in ("script", "i", "link", "iframe")] == ["i"] * 5  # the bars alone
     links = [str(attributes["href"]) for tag, attributes in page.tags if tag == "a"]
+    assert len(links) == 3
     assert all(link.startswith("file:///") for link in links)
     assert "a &amp; &lt;i&gt;" in text
     assert "blue &lt;b&gt;&amp;.png" in text
@@ -95,7 +96,7 @@ def test_the_page_needs_nothing_but_itself(run: Run, album: Path) -> None:
 
 
 @pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600)])
-def test_who_may_read_the_page_is_what_the_umask_says(run: Run, album: Path, umask: int, mode: int) -> None:
+def test_the_umask_decides_who_may_read_the_page(run: Run, album: Path, umask: int, mode: int) -> None:
     assert run("embed", "album", "--output", "all.npy") == 0
     before = os.umask(umask)
     try:

@@ -23,7 +23,7 @@ ORIENTATION = 0x0112
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
-def picture(width: int = 64, height: int = 48, mode: str = "RGB", seed: int = 1) -> Image.Image:
+def sample_image(width: int = 64, height: int = 48, mode: str = "RGB", seed: int = 1) -> Image.Image:
     """Soft colors, no two sides alike."""
     bands = {"L": 1, "RGB": 3, "RGBA": 4}[mode]
     small = np.random.default_rng(seed).integers(0, 256, (5, 7, bands), np.uint8)
@@ -47,12 +47,12 @@ def turned(orientation: int) -> bytes:
         ("AVIF", "RGB", (63, 47), {"subsampling": "4:4:4", "range": "limited"}),
         ("AVIF", "RGB", (301, 203), {"tile_rows": 1, "tile_cols": 1}),
         ("AVIF", "L", (64, 48), {}),
-        ("AVIF", "RGB", (64, 48), {"save_all": True, "append_images": [picture(seed=2)]}),
+        ("AVIF", "RGB", (64, 48), {"save_all": True, "append_images": [sample_image(seed=2)]}),
         ("HEIF", "RGB", (64, 48), {}),
         ("HEIF", "RGB", (63, 47), {"chroma": 444}),
         ("HEIF", "RGB", (300, 200), {"tile_size": 64}),
         ("HEIF", "L", (64, 48), {}),
-        ("HEIF", "RGB", (64, 48), {"save_all": True, "append_images": [picture(seed=2)], "primary_index": 1}),
+        ("HEIF", "RGB", (64, 48), {"save_all": True, "append_images": [sample_image(seed=2)], "primary_index": 1}),
         ("HEIF", "RGB", (64, 48), {"exif": turned(6)}),
         ("HEIF", "RGB", (300, 200), {"tile_size": 64, "thumbnails": [128], "icc_profile": SRGB, "exif": turned(8)}),
         ("AVIF", "RGB", (64, 48), {"icc_profile": SRGB, "exif": turned(3), "xmp": b"<x:xmpmeta/>"}),
@@ -61,24 +61,26 @@ def turned(orientation: int) -> bytes:
     ],
 )
 def test_the_pixels_are_the_librarys(kind: str, mode: str, size: tuple[int, int], options: dict[str, Any]) -> None:
-    data = encoded(picture(*size, mode=mode), kind, **options)
+    data = encoded(sample_image(*size, mode=mode), kind, **options)
     assert same(decode(data, LIMIT, added=BOTH), opened(data))
 
 
 @pytest.mark.parametrize("depth", [10, 12])
 def test_more_than_8_bits_a_sample_become_the_librarys_8(depth: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    samples = np.asarray(picture(), np.uint16) * 257
+    samples = np.asarray(sample_image(), np.uint16) * 257
     monkeypatch.setattr(pillow_heif.options, "SAVE_HDR_TO_12_BIT", depth == 12)
     out = io.BytesIO()
     pillow_heif.encode("RGB;16", (64, 48), samples.tobytes(), out)
     data = out.getvalue()
     assert same(decode(data, LIMIT, added=BOTH), opened(data))
-    assert read_header(data, LIMIT, added=BOTH).work > read_header(encoded(picture(), "HEIF"), LIMIT, added=BOTH).work
+    assert (
+        read_header(data, LIMIT, added=BOTH).work > read_header(encoded(sample_image(), "HEIF"), LIMIT, added=BOTH).work
+    )
 
 
 @pytest.mark.parametrize("kind", ["AVIF", "HEIF"])
 def test_transparency_goes_on_white(kind: str) -> None:
-    data = encoded(picture(mode="RGBA"), kind)
+    data = encoded(sample_image(mode="RGBA"), kind)
     library = opened(data)
     assert library.mode == "RGBA"
     white = Image.new("RGB", library.size, (255, 255, 255))
@@ -88,7 +90,7 @@ def test_transparency_goes_on_white(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["AVIF", "HEIF"])
 def test_a_grid_is_put_together_and_cut_as_the_library_does_it(kind: str) -> None:
-    tiles = [coded(picture(64, 64, seed=seed), kind) for seed in range(6)]
+    tiles = [coded(sample_image(64, 64, seed=seed), kind) for seed in range(6)]
     brand = b"avif" if kind == "AVIF" else b"heic"
     data = file([grid(2, 3, 180, 120, range(2, 8), *tiles[0].properties[1:]), *tiles], brand)
     assert opened(data).size == (180, 120)
@@ -97,7 +99,7 @@ def test_a_grid_is_put_together_and_cut_as_the_library_does_it(kind: str) -> Non
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_an_avif_is_turned_where_that_is_asked_for(orientation: int) -> None:
-    data = encoded(picture(), "AVIF", exif=turned(orientation))
+    data = encoded(sample_image(), "AVIF", exif=turned(orientation))
     assert same(decode(data, LIMIT, added=BOTH), opened(data))
     assert same(decode(data, LIMIT, upright=True, added=BOTH), ImageOps.exif_transpose(opened(data)))
 
@@ -106,7 +108,7 @@ def test_an_avif_is_turned_where_that_is_asked_for(orientation: int) -> None:
     "turn", [(box(b"irot", b"\1"),), (box(b"irot", b"\2"), box(b"imir", b"\1")), (box(b"imir", b"\0"),)]
 )
 def test_a_heic_comes_turned_as_pillow_heif_gives_it(turn: tuple[bytes, ...]) -> None:
-    item = coded(picture(128, 64), "HEIF")
+    item = coded(sample_image(128, 64), "HEIF")
     item.properties = [*item.properties, *turn]
     data = file([item], b"heic")
     assert same(decode(data, LIMIT, added=BOTH), opened(data))
@@ -116,7 +118,7 @@ def test_a_heic_comes_turned_as_pillow_heif_gives_it(turn: tuple[bytes, ...]) ->
 
 
 def test_a_heic_is_cropped_as_it_says() -> None:
-    item = coded(picture(128, 64), "HEIF")
+    item = coded(sample_image(128, 64), "HEIF")
     item.properties = [*item.properties, box(b"clap", struct.pack(">IIIIiIiI", 60, 1, 50, 1, 0, 1, 0, 1))]
     data = file([item], b"heic")
     assert opened(data).size == (60, 50)
@@ -134,7 +136,7 @@ def test_thumbnails_metadata_and_further_images_reach_no_decoder(monkeypatch: py
         return real(container)
 
     monkeypatch.setattr(heif_pixels, "load", spy)
-    first, other = coded(picture()), coded(picture(seed=9))
+    first, other = coded(sample_image()), coded(sample_image(seed=9))
     other.references = {b"thmb": [1]}
     icc = box(b"colr", b"prof", bytes(16) + b"RGB " + bytes(16) + b"acsp" + b"secret" * 9)
     first.properties = [*first.properties, icc]
@@ -149,8 +151,8 @@ def test_thumbnails_metadata_and_further_images_reach_no_decoder(monkeypatch: py
 
 
 def test_transparency_of_each_tile_counts() -> None:
-    tiles = [coded(picture(64, 64, seed=seed)) for seed in range(2)]
-    alphas = [coded(picture(64, 64, "L", seed)) for seed in (7, 8)]
+    tiles = [coded(sample_image(64, 64, seed=seed)) for seed in range(2)]
+    alphas = [coded(sample_image(64, 64, "L", seed)) for seed in (7, 8)]
     for place, alpha in enumerate(alphas):
         alpha.properties = [*alpha.properties, auxiliary()]
         alpha.references = {b"auxl": [place + 2]}
@@ -164,7 +166,7 @@ def test_transparency_of_each_tile_counts() -> None:
 
 @pytest.mark.parametrize("name", [b"abcd", b"irot"])
 def test_what_is_essential_and_unknown_is_refused(name: bytes) -> None:
-    item = coded(picture())
+    item = coded(sample_image())
     item.properties = [*item.properties, box(name, b"\0")]
     item.essential = True
     if name == b"irot":
@@ -176,7 +178,7 @@ def test_what_is_essential_and_unknown_is_refused(name: bytes) -> None:
 
 
 def test_a_profile_of_another_space_is_refused_as_in_other_formats() -> None:
-    item = coded(picture())
+    item = coded(sample_image())
     item.properties = [*item.properties, box(b"colr", b"prof", bytes(16) + b"Lab " + bytes(16) + b"acsp" + bytes(90))]
     with pytest.raises(ImageError, match="Lab"):
         decode(file([item]), LIMIT, added=BOTH)

@@ -96,7 +96,7 @@ def test_an_error_says_which_of_several_items_is_wrong(
 
 
 @pytest.mark.parametrize("path", SHAPES)
-def test_also_errors_that_no_adapter_sees_have_its_shape(function: FakeFunction, path: str) -> None:
+def test_errors_raised_before_the_dialect_have_its_form_too(function: FakeFunction, path: str) -> None:
     key, keys = SHAPES[path]
     for method, code in (("PUT", "method_not_allowed"), ("POST", "unsupported_media_type")):
         _, answer = function.http(method, path, b"x", "text/csv")
@@ -222,7 +222,7 @@ def test_weaviate_s_key_may_stand_in_the_path(tmp_path: Path, path: str) -> None
     assert post(function, path, {"texts": ["abc"], "images": None})[0] == 200
 
 
-def test_behind_a_custom_domain_s_base_path_the_gateway_s_route_tells_where_the_key_is(function: FakeFunction) -> None:
+def test_the_gateways_route_tells_where_the_key_is_behind_a_base_path(function: FakeFunction) -> None:
     route = "POST /k/{key}/vectorize"
     event = {
         "version": "2.0",

@@ -12,7 +12,7 @@ import pytest
 from handler.errors import STATUS, ImageError
 from handler.imaging import heif_pixels
 from handler.imaging.decode import decode, read_header
-from tests.unit.handler.test_added_formats import BOTH, picture
+from tests.unit.handler.test_added_formats import BOTH, sample_image
 from tests.unit.heif_files import coded, file
 from tests.unit.hostile_heif import FILES, MEANING
 
@@ -63,7 +63,7 @@ print(header.width * header.height, peak() - before)
 """
     for kind, options in (("AVIF", {"speed": 10, "subsampling": "4:4:4"}), ("HEIF", {"chroma": 444})):
         buffer = io.BytesIO()
-        picture(3000, 2000).save(buffer, kind, quality=20, **options)
+        sample_image(3000, 2000).save(buffer, kind, quality=20, **options)
         done = subprocess.run(
             [sys.executable, "-c", program],
             input=buffer.getvalue(),
@@ -78,7 +78,7 @@ print(header.width * header.height, peak() - before)
 
 @pytest.mark.parametrize("kind", ["AVIF", "HEIF"])
 def test_every_beginning_of_a_file_is_refused(kind: str) -> None:
-    data = file([coded(picture(), kind)], b"avif" if kind == "AVIF" else b"heic")
+    data = file([coded(sample_image(), kind)], b"avif" if kind == "AVIF" else b"heic")
     for end in range(12, len(data)):
         with pytest.raises(ImageError) as refused:
             read_header(data[:end], LIMIT, added=BOTH)

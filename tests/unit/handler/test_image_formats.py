@@ -13,13 +13,13 @@ from handler.errors import ImageError
 from handler.imaging import heif_pixels
 from handler.imaging.decode import decode
 from tests.unit.fake_bundle import FakeFunction, encoded
-from tests.unit.handler.test_added_formats import BOTH, LIMIT, picture, same
+from tests.unit.handler.test_added_formats import BOTH, LIMIT, same, sample_image
 from tests.unit.heif_files import opened
 
 ROOT = Path(__file__).parents[3]
 REFUSED = {
-    "AVIF": encoded(picture(), "AVIF"),
-    "HEIC": encoded(picture(), "HEIF"),
+    "AVIF": encoded(sample_image(), "AVIF"),
+    "HEIC": encoded(sample_image(), "HEIF"),
 }
 
 
@@ -90,7 +90,7 @@ def test_their_decoders_are_imported_for_their_images_alone() -> None:
     program = f"""
 import sys
 from handler.imaging.decode import decode
-decode(bytes.fromhex({encoded(picture(), "PNG").hex()!r}), 10**6, added=("avif", "heic"))
+decode(bytes.fromhex({encoded(sample_image(), "PNG").hex()!r}), 10**6, added=("avif", "heic"))
 for name in ("pillow_heif", "PIL.AvifImagePlugin", "PIL._avif", "handler.imaging.heif"):
     assert name not in sys.modules, name
 decode(bytes.fromhex({REFUSED["AVIF"].hex()!r}), 10**6, added=("avif", "heic"))

@@ -102,7 +102,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("what", WRONG)
-def test_to_say_what_is_wrong_costs_no_more_than_the_message(tmp_path: Path, what: str) -> None:
+def test_an_error_message_takes_no_more_memory_than_its_text(tmp_path: Path, what: str) -> None:
     function = FakeFunction(tmp_path / "bundle")
     function.invoke({"input": "a", "colour": 1})
     tracemalloc.start()

@@ -147,7 +147,7 @@ def test_48_megapixels_are_accepted_where_they_are_not_all_decoded() -> None:
         decode(FLAT_48, LIMIT)
 
 
-def test_of_a_progressive_jpeg_the_coefficients_count() -> None:
+def test_a_progressive_jpeg_is_judged_by_its_coefficients() -> None:
     """Two bytes for each sample: 48 megapixels are held in 144 MB with half the colors each way, in 288 MB without."""
     fit = preprocess().fitted
     flat = Image.new("L", (8000, 6000), 99)

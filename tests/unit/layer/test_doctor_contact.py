@@ -18,7 +18,7 @@ from layer.doctor.readers.dockerfile import read_dockerfile
 from layer.doctor.show import show
 from layer.findings.finding import Finding
 from layer.findings.printable import printable
-from tests.unit.hostile.raw import image, member, tar
+from tests.unit.doctor_files.raw import image, member, tar
 
 ROOT = Path(__file__).parents[3]
 

@@ -72,7 +72,7 @@ def test_every_name_and_tag_of_the_table_is_right_and_a_hub_repository_is_not_lo
     assert model_names.name_problem("hf-hub:acme/clip") is None
 
 
-def test_of_another_open_clip_than_the_tables_an_unknown_name_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_name_passes_if_another_open_clip_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(model_names, "_is_of_installed", lambda: False)
     assert model_names.name_problem("ViT-Z-99") is None
     assert model_names.tag_problem("ViT-B-32", "tag_of_tomorrow") is None

@@ -68,7 +68,7 @@ def test_what_is_missing_is_a_file_not_found(store: Store) -> None:
 
 
 @pytest.mark.parametrize("links", [True, False])
-def test_of_eight_that_write_at_once_one_wins_and_nothing_is_left_aside(
+def test_one_of_eight_concurrent_writers_wins_and_leaves_no_file_aside(
     request: pytest.FixtureRequest, tmp_path: Path, links: bool
 ) -> None:
     if not links:
@@ -175,7 +175,7 @@ def test_writers_and_one_that_clears_do_not_lose_a_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("method", ["write", "write_once"])
 @pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
-def test_who_may_read_a_file_is_what_the_umask_says(tmp_path: Path, method: str, umask: int, mode: int) -> None:
+def test_the_umask_decides_who_may_read_a_file(tmp_path: Path, method: str, umask: int, mode: int) -> None:
     """A run of root wrote vectors that nobody else could read."""
     before = os.umask(umask)
     try:

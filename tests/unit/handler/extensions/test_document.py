@@ -22,7 +22,7 @@ def examples() -> dict[str, str]:
     return dict(zip(KINDS, (block.text for block in marked(__file__, "docs/extending.md", "python")), strict=True))
 
 
-def test_the_route(tmp_path: Path, examples: dict[str, str]) -> None:
+def test_the_example_of_a_route_answers(tmp_path: Path, examples: dict[str, str]) -> None:
     function = Extended(tmp_path, examples["A route"])
     answer = dispatch.handle(
         function.service, function.event("POST", "/ext/rank", {"query": "ab", "texts": ["a", "c"]}), None
@@ -32,7 +32,7 @@ def test_the_route(tmp_path: Path, examples: dict[str, str]) -> None:
     assert function.ask("POST", "/ext/rank", [])[1]["error"]["code"] == "invalid_value"
 
 
-def test_the_authentication(tmp_path: Path, examples: dict[str, str]) -> None:
+def test_the_example_of_an_authentication_refuses_strangers(tmp_path: Path, examples: dict[str, str]) -> None:
     function = Extended(tmp_path, examples["Authentication"])
 
     def status(headers: dict[str, str], **authorizer: Any) -> int:
@@ -47,7 +47,7 @@ def test_the_authentication(tmp_path: Path, examples: dict[str, str]) -> None:
     assert status({}, jwt={"claims": {"sub": "somebody"}, "scopes": None}) == 401
 
 
-def test_the_preprocessing(tmp_path: Path, examples: dict[str, str]) -> None:
+def test_the_example_of_a_preprocessing_changes_the_vectors(tmp_path: Path, examples: dict[str, str]) -> None:
     function = Extended(tmp_path, examples["Preprocessing"])
     wide = Image.new("RGB", (24, 8), (0, 0, 255))
     wide.paste((255, 0, 0), (8, 0, 16, 8))  # a red square in the middle
@@ -60,7 +60,7 @@ def test_the_preprocessing(tmp_path: Path, examples: dict[str, str]) -> None:
     assert function.extension.preprocessing == "square-1"
 
 
-def test_the_metrics(
+def test_the_example_of_metrics_writes_its_numbers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], examples: dict[str, str]
 ) -> None:
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "openclip")

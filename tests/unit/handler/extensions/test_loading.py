@@ -130,7 +130,7 @@ def test_a_folder_that_is_not_there_is_said_and_none_turns_it_off(tmp_path: Path
     assert Service.start(environ).extension is None
 
 
-def test_who_loads_no_model_names_the_same_vectors_as_who_does(tmp_path: Path) -> None:
+def test_vectors_have_the_same_name_with_and_without_a_loaded_model(tmp_path: Path) -> None:
     place = write(tmp_path, init="def preprocess_text(text, model):\n    return text.lower()\n")
     bundle = fake_bundle.write(tmp_path / "bundle")
     environ = {"OPENCLIP_BUNDLE_DIR": str(bundle), "OPENCLIP_CACHE_DIR": str(tmp_path / "cache")}

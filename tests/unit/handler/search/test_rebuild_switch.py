@@ -158,7 +158,7 @@ def test_a_rebuild_that_others_overtake_tells_what_the_index_holds(
 
 
 @pytest.mark.parametrize("there", [False, True])
-def test_of_two_bundles_the_index_is_of_the_one_whose_rebuild_began_later(
+def test_the_index_is_of_the_bundle_whose_rebuild_began_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: bool
 ) -> None:
     """A rebuild is under way when another bundle is deployed, whose own rebuild is faster."""

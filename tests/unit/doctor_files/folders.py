@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.unit.hostile.raw import COMMIT, gzip_bomb
+from tests.unit.doctor_files.raw import COMMIT, gzip_bomb
 
 MODEL = "models--a--b"
 

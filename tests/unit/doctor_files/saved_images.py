@@ -8,7 +8,7 @@ import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.unit.hostile.raw import COMMIT, HUB, claims, gzip_bomb, image, member, tar
+from tests.unit.doctor_files.raw import COMMIT, HUB, claims, gzip_bomb, image, member, tar
 
 BOMB = 600  # megabytes
 HEADER = member("x")

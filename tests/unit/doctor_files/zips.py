@@ -6,7 +6,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.unit.hostile.raw import (
+from tests.unit.doctor_files.raw import (
     COMMIT,
     HUB,
     LINK,
