@@ -71,6 +71,6 @@ def test_who_asks_for_a_key_or_serves_other_machines_takes_every_name(
     server = SimpleNamespace(server_port=1, serve_forever=lambda **_: None, server_close=lambda: None)
     monkeypatch.setattr(command, "RequestHandler", handler)
     monkeypatch.setattr(command, "Server", lambda *_: server)
-    monkeypatch.setattr(command.signal, "signal", lambda *_: None)
+    monkeypatch.setattr("devserver.command.signal.signal", lambda *_: None)
     command.main(["--function", "http://localhost:1", *arguments])
     assert (handler.other_sites is not None) == guarded
