@@ -36,9 +36,21 @@ class Container(NamedTuple):
 
     def open(self) -> Image.Image:
         """Let Pillow read the header of the file to decode."""
-        from io import BytesIO
+        image = opened(self.kind, self.parts)
+        if image.width * image.height > self.width * self.height:
+            damaged(self.kind, "its size")
+        return image
 
-        return Image.open(BytesIO(b"".join(self.parts)), formats=[self.kind])
+
+def opened(kind: str, parts: Sequence[bytes | memoryview]) -> Image.Image:
+    """Let Pillow read the header of a file. Its own limit of pixels does not count: `decode` has asked the settings."""
+    from io import BytesIO
+
+    factory, _ = Image.OPEN[kind]
+    try:
+        return factory(BytesIO(b"".join(parts)), "")
+    except SyntaxError as error:
+        raise ImageError("truncated_image", f"a {kind} image whose header ends early or is damaged") from error
 
 
 def damaged(kind: str, why: str) -> NoReturn:

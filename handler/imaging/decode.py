@@ -11,7 +11,6 @@ from PIL import (
     Image,
     JpegImagePlugin,
     PngImagePlugin,
-    UnidentifiedImageError,
     WebPImagePlugin,
 )
 
@@ -138,8 +137,6 @@ def _map_pillow_errors(kind: str, max_pixels: int) -> Iterator[None]:
         raise
     except (Image.DecompressionBombError, MemoryError) as error:
         raise ImageError("image_too_large", f"a {kind} image of more than {max_pixels:,} pixels") from error
-    except UnidentifiedImageError as error:
-        raise ImageError("truncated_image", f"a {kind} image whose header ends early or is damaged") from error
     except Exception as error:  # on damaged files Pillow's decoders raise nearly anything
         raise ImageError("truncated_image", f"a {kind} image that ends early or is damaged ({error})") from error
 

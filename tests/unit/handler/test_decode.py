@@ -145,6 +145,12 @@ def test_an_image_of_the_most_pixels_is_decoded() -> None:
     assert decode(encoded(Image.new("1", (1000, 1000)), "PNG"), LIMIT).size == (1000, 1000)
 
 
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "BMP"])
+def test_the_limit_is_that_of_the_settings_and_not_pillow_s(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)  # of which it refuses twice as many
+    assert decode(encoded(Image.new("L", (60, 50)), kind), LIMIT).size == (60, 50)
+
+
 @pytest.mark.parametrize("size", [(4000, 3), (3, 4000), (2000, 1)])
 def test_a_narrow_image_is_decoded(size: tuple[int, int]) -> None:
     assert decode(encoded(Image.new("L", size), "PNG"), LIMIT).size == size
