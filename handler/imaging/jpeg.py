@@ -1,6 +1,7 @@
 """JPEG's segments: the one image in a file, what decoding it costs, and whether all of it is there."""
 
 import re
+from itertools import islice
 from typing import NamedTuple
 
 from PIL import Image
@@ -192,7 +193,8 @@ def _take_scan(data: bytes, file: _File, start: int) -> int:
     """Keep a scan's pixels, and return where they end."""
     found = END_OF_SCAN.search(data, start)
     end = start + len(data[start : found.start() if found else len(data)].rstrip(b"\xff"))  # fill bytes
-    if file.interval and len(RESTART.findall(data, start, end)) < (file.units - 1) // file.interval:
+    restarts = (file.units - 1) // file.interval if file.interval else 0
+    if sum(1 for _ in islice(RESTART.finditer(data, start, end), restarts)) < restarts:
         damaged("JPEG", "parts of its pixels are missing")
     file.scans.append(len(file.parts))
     file.parts.append(memoryview(data)[start:end])

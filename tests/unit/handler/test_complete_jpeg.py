@@ -1,6 +1,7 @@
 """What T.81 allows in a complete JPEG, and few encoders write: what is complete is decoded, the rest is refused."""
 
 import io
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -43,3 +44,15 @@ def test_the_coefficients_of_several_scans_are_held_at_a_reduced_scale_too() -> 
     head, scans = jpeg_scans.head_and_scans(Image.new("RGB", (4000, 4000)))
     header = read_header(head + b"".join(scans) + jpeg_scans.END, 20_000_000, lambda *_: (224, 224))
     assert (header.scale, header.held > 1.5 * 4000 * 4000) == (8, True)
+
+
+def test_restart_markers_are_counted_without_keeping_them() -> None:
+    """A file in S3 may have 12 million of them, which took 700 MB in a list."""
+    data = encoded(photo(200, 160), "JPEG", restart_marker_blocks=4)
+    many = data.removesuffix(jpeg_scans.END) + b"\xff\xd0" * 1_000_000
+    tracemalloc.start()
+    try:
+        read_header(many, LIMIT)
+        assert tracemalloc.get_traced_memory()[1] < 4 * len(many)
+    finally:
+        tracemalloc.stop()
