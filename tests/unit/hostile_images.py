@@ -111,6 +111,10 @@ def bmp_rle(compression: int, run: int) -> Maker:
     return make
 
 
+def noise(pixels: int) -> Image.Image:
+    return Image.effect_noise(sides(pixels), 30).convert("RGB")
+
+
 def narrow(size: tuple[int, int], mode: str) -> Maker:
     return lambda *_: encoded(Image.new(mode, size), "PNG")
 
@@ -165,6 +169,8 @@ HOSTILE: dict[str, Maker] = {
     "JPEG, sequential scans": scans(1, 12, "L", False),
     "JPEG, gray progressive": image("JPEG", "RGB", (128, 128, 128), progressive=True, subsampling=0),
     "JPEG, gray, no end": lambda pixels, _: encoded(Image.new("RGB", sides(pixels), (128,) * 3), "JPEG")[:-2],
+    "JPEG, 16 scans, no end": lambda pixels, _: scans(1, 16)(pixels, 0)[:-2],
+    "JPEG, zeros at its end": lambda pixels, size: encoded(noise(pixels), "JPEG", quality=30)[:-2] + bytes(size // 9),
     "JPEG, a restart each unit": image("JPEG", "L", 128, restart_marker_blocks=1),
     "JPEG, sampling of colors": sampled,
     "PNG, chunks": png_of(chunk(b"abCd", b"")),

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from handler.imaging.decode import decode, read_header
-from tests.unit import jpeg_scans
+from tests.unit import honest_images, jpeg_scans
 from tests.unit.fake_bundle import encoded
 from tests.unit.handler.test_image_damage import LIMIT, code_of, photo
 
@@ -46,6 +46,18 @@ def test_the_coefficients_of_several_scans_are_held_at_a_reduced_scale_too() -> 
     assert (header.scale, header.held > 1.5 * 4000 * 4000) == (8, True)
 
 
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+@pytest.mark.parametrize("share", [0.05, 0.3, 0.6, 0.9])
+def test_a_progressive_file_that_ends_in_its_last_scan_is_refused(mode: str, share: float) -> None:
+    """Each of its scans has begun, and an eighth of the size shows none of the details of the last one."""
+    data = encoded(photo(200, 160).convert(mode), "JPEG", progressive=True)
+    start = data.rindex(jpeg_scans.SCAN) + 10
+    cut = data[: start + int((len(data) - start) * share)].rstrip(b"\xff")
+    for tail in (b"", bytes(9), b"\xff\xda\0\0"):
+        assert code_of(cut + tail) == "truncated_image"
+        assert code_of(data.removesuffix(jpeg_scans.END) + tail) is None
+
+
 def test_restart_markers_are_counted_without_keeping_them() -> None:
     """A file in S3 may have 12 million of them, which took 700 MB in a list."""
     data = encoded(photo(200, 160), "JPEG", restart_marker_blocks=4)
@@ -56,3 +68,37 @@ def test_restart_markers_are_counted_without_keeping_them() -> None:
         assert tracemalloc.get_traced_memory()[1] < 4 * len(many)
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize("options", [{"quality": 90}, {"quality": 90, "optimize": True}, {"quality": 40}])
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.5, 0.7, 0.9])
+def test_zeros_in_the_place_of_pixels_are_no_pixels(options: dict[str, Any], share: float) -> None:
+    """As a download leaves them that reserved its file first, and a disk that lost its power."""
+    data = encoded(honest_images.photo(300_000), "JPEG", **options)
+    start = data.index(jpeg_scans.SCAN)
+    cut = start + int((len(data) - start) * share)
+    assert code_of(data[:cut] + bytes(len(data) - cut)) == "truncated_image"
+    assert code_of(data.removesuffix(jpeg_scans.END) + bytes(len(data))) is None
+
+
+def test_a_flat_image_may_end_in_zeros() -> None:
+    image = photo(1200, 1200)
+    image.paste((255, 255, 255), (0, 200, 1200, 1200))
+    files = [encoded(image.crop((0, top, 1200, 1200)), "JPEG", optimize=True) for top in range(40)]
+    ending = [data for data in files if data.endswith(bytes(520) + jpeg_scans.END)]  # the others are padded with ones
+    assert ending
+    for data in ending:
+        cut = data.removesuffix(jpeg_scans.END)
+        assert decode(cut, LIMIT).tobytes() == Image.open(io.BytesIO(data)).tobytes()
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+def test_wherever_noise_of_the_best_quality_is_cut_it_is_refused(mode: str) -> None:
+    """A block of it takes more bytes than one of a photograph: those that are put behind a scan have to be more."""
+    noise = Image.effect_noise((40, 48), 120)
+    bands = Image.new(mode, (1, 1)).getbands()
+    image = Image.merge(mode, [noise.rotate(90 * turn) for turn in range(len(bands))])
+    data = encoded(image, "JPEG", quality=100, optimize=True)
+    start = data.index(jpeg_scans.SCAN) + 20
+    cuts = [data[:at].rstrip(b"\xff") for at in range(start, len(data) - 250, 7)]
+    assert {code_of(cut) for cut in cuts} == {"truncated_image"}
