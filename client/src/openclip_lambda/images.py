@@ -18,6 +18,7 @@ SIDE = 2048  # pixels of the longer side of an image that is encoded again, by d
 LOSSLESS_PIXELS = 1_000_000  # up to here a converted image is written as PNG
 LARGE_PIXELS = 16_000_000  # one of these is decoded at a time: it may take 150 MB
 ORIENTATION = 0x0112
+JPEG = b"\xff\xd8\xff"
 STRETCHED = {"L;2": 85, "L;4": 17}  # Pillow multiplies 2- and 4-bit gray by this, but not the transparent gray
 _one_large = threading.Lock()
 _one_copied = threading.Lock()
@@ -40,7 +41,7 @@ def prepared(data: bytes, name: str, scaling: Scaling) -> bytes:
     kind = formats.convertible(name, data[: formats.HEAD_BYTES])
     if kind is None:
         try:
-            with Image.open(io.BytesIO(data)) as image:
+            with _opened(data, "JPEG" if data.startswith(JPEG) else None) as image:
                 if len(data) <= MAX_BYTES and not _too_large(image, scaling):
                     return data
                 return _encoded(image, scaling, lossless=False, data=data)
@@ -96,8 +97,8 @@ def _too_large(image: Image.Image, scaling: Scaling) -> bool:
     return image.width * image.height > MAX_PIXELS or max(image.size) > (scaling.max_side or max(image.size))
 
 
-def _opened(data: bytes, kind: str) -> Image.Image:
-    """Open an image of a format that the API does not take; nothing is decoded yet."""
+def _opened(data: bytes, kind: str | None) -> Image.Image:
+    """Open an image; nothing is decoded yet."""
     if kind in ("HEIC", "HEIF"):
         try:
             from pillow_heif import HeifImageFile
@@ -109,7 +110,9 @@ def _opened(data: bytes, kind: str) -> Image.Image:
     if kind == "AVIF" and not features.check("avif"):
         fix = f"this Pillow cannot read AVIF: {install_command('--upgrade pillow')}"
         raise InputError(fix, "AVIF without a decoder")
-    return Image.open(io.BytesIO(data), formats=[kind])
+    if kind == "JPEG":
+        return jpeg_pixels.opened(data)
+    return Image.open(io.BytesIO(data), formats=[kind] if kind else None)
 
 
 def _encoded(image: Image.Image, scaling: Scaling, lossless: bool, data: bytes = b"") -> bytes:

@@ -7,7 +7,7 @@ import io
 import re
 from itertools import pairwise
 
-from PIL import Image
+from PIL import Image, JpegImagePlugin
 
 from openclip_lambda.errors import InputError
 
@@ -15,13 +15,23 @@ FORMATS = ("JPEG", "MPO")  # the second has further images behind the first
 GRAY = (127, 128)  # of samples that are missing
 # After complete pixels, a decoder skips these bytes. If pixels are missing, it decodes some from them, also where the
 # file ends between two restart markers.
-BYTES = bytes(number * 73 % 255 for number in range(1, 65))
+BYTES = bytes(number * 73 % 255 for number in range(1, 513))  # more than a block takes
 EXTRA = BYTES + b"".join(bytes((0xFF, 0xD0 + number)) + BYTES for number in range(8))
 MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")  # but for restart markers, which are inside a scan
 FRAMES = {0xC0: False, 0xC1: False, 0xC2: True}  # marker: whether progressive
 START_OF_SCAN, END_OF_IMAGE = 0xDA, 0xD9
 MAX_SEGMENTS = 2_000  # as of the API
+MAX_PIXELS = 400_000_000  # of a file: phones take 200 megapixels, and it is decoded at a reduced scale
+FILL = 512  # bytes of zero, as a disk or a download leaves them in the place of pixels
 STRIP = 256  # rows that are compared at once, without a copy of the whole image
+
+
+def opened(data: bytes) -> Image.Image:
+    """Open a JPEG file, also of more pixels than Pillow takes, whose limit is for images that are decoded in full."""
+    image = JpegImagePlugin.jpeg_factory(io.BytesIO(data))
+    if image.width * image.height > MAX_PIXELS:
+        raise Image.DecompressionBombError
+    return image
 
 
 def check_complete(image: Image.Image, data: bytes, side: int) -> None:
@@ -34,8 +44,8 @@ def check_complete(image: Image.Image, data: bytes, side: int) -> None:
     if not incomplete and (len(ends) > 1 or all(sample in GRAY for sample in samples)):
         starts = [0, *ends]
         parts = [data[start:end].rstrip(b"\xff") + EXTRA for start, end in pairwise(starts)]
-        incomplete = _changes(image, data, b"".join([*parts, data[starts[-1] :]]), side)
-    if incomplete:
+        incomplete = _changes(image, b"".join([*parts, data[starts[-1] :]]), side)
+    if incomplete or (ends and _is_filled(image, data, ends[-1], side)):
         raise InputError("it is damaged: pixels are missing", "damaged")
 
 
@@ -64,17 +74,18 @@ def _read(data: bytes) -> tuple[dict[int, list[int]], list[int]]:
     return missing, ends
 
 
-def _changes(image: Image.Image, data: bytes, longer: bytes, side: int) -> bool:
-    """Tell whether `longer` has other pixels than `data`, which is decoded as `image`."""
-    with _opened(longer) as other, _opened(data) as again:
-        size = (side, side)
-        if image.size == other.size:  # both at an eighth take as long as one in full, and little memory
-            image, size = again, (max(1, other.width // 8), max(1, other.height // 8))
-            again.draft(None, size)
-        other.draft(None, size)
+def _is_filled(image: Image.Image, data: bytes, end: int, side: int) -> bool:
+    """Tell whether zeros before `end` are none of its pixels, though a decoder takes them for some, as the API does."""
+    zeros = end - len(data[:end].rstrip(b"\0"))
+    if zeros < FILL:
+        return False
+    shorter, empty = (data[: end - less] + BYTES + b"\xff\xd9" for less in (FILL // 2, zeros - 2))
+    return not _changes(image, shorter, side) and _changes(image, empty, side)
+
+
+def _changes(image: Image.Image, longer: bytes, side: int) -> bool:
+    """Tell whether `longer` has other pixels than `image`, which was drafted for `side` pixels."""
+    with opened(longer) as other:
+        other.draft(None, (side, side))
         strips = [(0, top, image.width, min(top + STRIP, image.height)) for top in range(0, image.height, STRIP)]
         return any(image.crop(strip).tobytes() != other.crop(strip).tobytes() for strip in strips)
-
-
-def _opened(data: bytes) -> Image.Image:
-    return Image.open(io.BytesIO(data), formats=["JPEG"])

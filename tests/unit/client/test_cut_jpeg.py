@@ -118,3 +118,32 @@ def test_a_file_of_several_images_is_judged_by_its_first() -> None:
     data = buffer.getvalue()
     assert Image.open(io.BytesIO(data)).format == "MPO"
     assert prepared(data, "a.jpg", SMALL)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+@pytest.mark.parametrize("side", [200, 400])
+@pytest.mark.parametrize("part", [0.2, 0.5, 0.8])
+def test_a_progressive_file_that_was_cut_in_its_last_scan_is_not_sent(mode: str, side: int, part: float) -> None:
+    data = jpeg(photo(600, mode), progressive=True)
+    start = data.rindex(jpeg_scans.SCAN) + 10
+    with pytest.raises(InputError, match="it is damaged: pixels are missing"):
+        prepared(data[: start + int((len(data) - start) * part)].rstrip(b"\xff") + END, "a.jpg", Scaling(side))
+
+
+def test_a_jpeg_of_more_pixels_than_pillow_takes_is_scaled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of a phone that takes 200 megapixels: decoded at a reduced scale, it needs little memory."""
+    for form in FORMS.values():
+        data = jpeg(photo(600), **form)
+        sent = prepared(data, "a.jpg", SMALL)
+        with monkeypatch.context() as patch:
+            patch.setattr(Image, "MAX_IMAGE_PIXELS", 600 * 600 // 3)  # it refuses twice that
+            assert prepared(data, "a.jpg", SMALL) == sent
+
+
+@pytest.mark.parametrize("part", [0.3, 0.6, 0.9])
+def test_zeros_in_the_place_of_pixels_are_not_sent_as_pixels(part: float) -> None:
+    data = jpeg(photo(600))
+    cut = int(len(data) * part)
+    with pytest.raises(InputError, match="it is damaged: pixels are missing"):
+        prepared(data[:cut] + bytes(len(data)), "a.jpg", SMALL)
+    assert prepared(data.removesuffix(END) + bytes(len(data)), "a.jpg", SMALL) == prepared(data, "a.jpg", SMALL)
