@@ -186,6 +186,8 @@ def _scalable(image: Image.Image) -> Image.Image:
         return image.convert("RGBA" if image.mode == "RGB" else "LA")
     if image.mode == "1":
         return image.convert("L")
+    if image.mode == "HSV":
+        return image.convert("RGB")  # between two reds would be a green
     if (image.format, image.mode) == ("BMP", "RGBA") and image.getchannel("A").getextrema() == (0, 0):
         return image.convert("RGB")  # an alpha channel of zeros only: the API takes it as opaque
     return image
@@ -208,7 +210,7 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     """Return the image as gray or RGB with 8 bits, with its alpha if it has one."""
     if image.mode in ("L", "LA", "RGB", "RGBA"):
         return image
-    if image.mode in ("RGBX", "CMYK", "YCbCr", "HSV"):
+    if image.mode in ("RGBX", "CMYK", "YCbCr"):
         return image.convert("RGB")
     raise InputError(f"its samples are of Pillow's mode {image.mode}: save it as RGB of 8 bits", "no 8-bit colours")
 

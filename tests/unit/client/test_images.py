@@ -181,3 +181,12 @@ def test_what_is_missing_for_heic_is_named_with_the_command(monkeypatch: pytest.
     monkeypatch.setattr(sys, "prefix", str(tmp_path))
     with pytest.raises(InputError, match="pipx inject openclip-lambda pillow-heif"):
         prepared(data, "a.heic", AS_IT_IS)
+
+
+def test_an_image_of_hues_is_scaled_as_colors() -> None:
+    """Red is the first hue and, nearly, the last: the mean of both numbers is cyan."""
+    hues = np.indices((400, 400)).sum(0).astype(np.uint8) % 2 * 255
+    image = Image.merge("HSV", [Image.fromarray(hues), *[Image.new("L", (400, 400), 255)] * 2])
+    red, green, blue = np.asarray(opened(of_pillow(image, Scaling(50))), np.float32).mean((0, 1))
+    assert red > 240
+    assert max(green, blue) < 15
