@@ -15,6 +15,10 @@ from handler.errors import ImageError
 SHOWN_SPACES = (b"RGB ", b"GRAY", b"CMYK")
 PROFILE_HEAD = 40  # bytes: the color space is at 16, the signature "acsp" at 36
 
+# Bytes of zero at the end of a file that may be a disk's or a download's own, which decoders take for pixels. AVIF and
+# HEIC end in no such run themselves; a flat JPEG may, and a flat WebP.
+FILL = 512
+
 
 class Container(NamedTuple):
     """One image of a file.
@@ -56,6 +60,11 @@ def opened(kind: str, parts: Sequence[bytes | memoryview]) -> Image.Image:
 def damaged(kind: str, why: str) -> NoReturn:
     """Raise ImageError truncated_image."""
     raise ImageError("truncated_image", f"a {kind} image that ends early or is damaged ({why}): send the complete file")
+
+
+def filled(kind: str) -> NoReturn:
+    """Raise ImageError for a file that ends in zeros instead of pixels."""
+    damaged(kind, "zeros stand in the place of pixels")
 
 
 def unsupported(what: str, fix: str) -> NoReturn:

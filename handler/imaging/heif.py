@@ -10,7 +10,16 @@ from PIL import Image
 
 from handler.imaging import av1, heif_file, hevc
 from handler.imaging.boxes import Reader, boxes
-from handler.imaging.container import PROFILE_HEAD, Container, check_profile, damaged, too_complex, unsupported
+from handler.imaging.container import (
+    FILL,
+    PROFILE_HEAD,
+    Container,
+    check_profile,
+    damaged,
+    filled,
+    too_complex,
+    unsupported,
+)
 from handler.imaging.heif_items import Meta
 from handler.imaging.orientation import as_exif
 
@@ -59,6 +68,8 @@ class _Reading:
         primary = self._meta.primary
         size = self._add(primary)
         self._add_alphas(primary, size)
+        if any(self._meta.content(item).endswith(bytes(FILL)) for item in self._pixels_of):
+            filled(self._kind)
         exif = b""
         if self._codec == "AVIF":  # as Pillow has it: nothing is turned or cropped, the orientation is told
             exif = as_exif(self._meta.properties.get(primary, ()))

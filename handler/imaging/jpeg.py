@@ -72,7 +72,7 @@ def read(data: bytes, fit: Fit | None = None) -> Container:
     def finish(container: Container) -> Image.Image:
         from handler.imaging import jpeg_pixels
 
-        return jpeg_pixels.load(container, scans, several or not file.complete, frame.progressive)
+        return jpeg_pixels.load(container, scans, several, frame.progressive, file.complete)
 
     scale = scale_for(frame.width, frame.height, fit)
     work, held = _cost(frame, file.scanned, scale, frame.progressive or several)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from handler.imaging.container import Container, damaged, opened
+from handler.imaging.container import FILL, Container, damaged, filled, opened
 from handler.imaging.reduced import draft
 
 # After complete pixels, a decoder skips these bytes. If pixels are missing, it decodes some from them.
@@ -18,17 +18,17 @@ MOST_RESTARTS = 10_000
 Blocks = NDArray[np.bool_]
 INSIDE = ((3, 3), (4, 2), (2, 5), (5, 4))  # of a block: colors at its edges may be its neighbors'
 GRAY = (127, 128)  # of samples that are missing; CMYK is stored inverted
-FILL = 512  # bytes of zero at a file's end that may be a disk's or a download's own, in the place of pixels
 STRIP = 256  # rows of an image that are copied at once
 RUN = 4  # pixels: so many gray ones in a row of a reduced image may be missing: what is missing goes on to the right
 
 
-def load(container: Container, scans: Sequence[int], always: bool, progressive: bool) -> Image.Image:
+def load(container: Container, scans: Sequence[int], several: bool, progressive: bool, complete: bool) -> Image.Image:
     """Decode a JPEG whose scans are `container.parts[place]`, for each place of `scans`.
 
-    It looks for missing pixels if the image has blocks in the gray of missing ones; with `always`, in every case.
-    Raises ImageError truncated_image.
+    It looks for missing pixels if the image has blocks in the gray of missing ones; of a baseline JPEG of `several`
+    scans, and of one that is not `complete` with an end marker, in every case. Raises ImageError truncated_image.
     """
+    always = several or not complete
     image = _decoded(container.parts, container.scale)
     if always and progressive:
         seen = _checksum(image)
@@ -37,8 +37,8 @@ def load(container: Container, scans: Sequence[int], always: bool, progressive: 
         if _checksum(image) != seen:
             damaged("JPEG", "pixels are missing")
         return image
-    if always and _is_filled(container.parts, scans[-1]):
-        damaged("JPEG", "zeros stand in the place of pixels")
+    if not complete and _is_filled(container.parts, scans[-1]):
+        filled("JPEG")
     gray = _gray_blocks(image) if container.scale == 1 else _gray_runs(image, container)
     if (always or gray.any()) and _is_incomplete(container.parts, scans, None if always else gray):
         damaged("JPEG", "pixels are missing")

@@ -189,3 +189,17 @@ def test_a_sequence_without_a_still_image_is_refused() -> None:
     with pytest.raises(ImageError, match="sequence") as refused:
         decode(data, LIMIT, added=BOTH)
     assert refused.value.code == "unsupported_image_format"
+
+
+@pytest.mark.parametrize("kind", ["AVIF", "HEIF"])
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
+def test_zeros_in_the_place_of_pixels_are_no_pixels(kind: str, share: float) -> None:
+    """As a download leaves them that reserved its file first. A flat image of either has no such run of zeros."""
+    data = encoded(Image.effect_noise((400, 300), 60).convert("RGB"), kind)
+    cut = int(len(data) * share)
+    with pytest.raises(ImageError, match="zeros stand in the place of pixels") as caught:
+        decode(data[:cut] + bytes(len(data) - cut), LIMIT, added=BOTH)
+    assert caught.value.code == "truncated_image"
+    for color in ("white", "black"):
+        flat = encoded(Image.new("RGB", (900, 900), color), kind)
+        assert same(decode(flat, LIMIT, added=BOTH), opened(flat))
