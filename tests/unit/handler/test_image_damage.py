@@ -100,6 +100,7 @@ SOUND = {
     "WebP, something behind": (WEBP + BIG, WEBP),
     "WebP that says a wrong size": (WEBP[:4] + b"\xff\xff\0\0" + WEBP[8:], WEBP),
     "WebP, unknown chunk": (EXTENDED + riff(b"ABCD", b"12345"), WEBP),
+    "WebP, an odd chunk before its pixels": (EXTENDED[:30] + riff(b"ABCD", b"12345") + EXTENDED[30:], WEBP),
     "WebP, EXIF cut short": (EXTENDED + b"EXIF\xff\0\0\0II*", WEBP),
     "WebP, profile that is none": (EXTENDED[:30] + riff(b"ICCP", b"none") + EXTENDED[30:], WEBP),
 }

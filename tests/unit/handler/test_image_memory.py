@@ -84,6 +84,7 @@ IMAGES: dict[str, Callable[[int], bytes]] = {
     "GIF, a frame without the last row": lambda side: gif(side, side - 1),
     "BMP, alpha": of("BMP", "RGBA"),
     "JPEG, progressive CMYK": of("JPEG", "CMYK", progressive=True),
+    "JPEG, progressive CMYK, no end": lambda side: of("JPEG", "CMYK", progressive=True)(side)[:-2],
 }
 
 

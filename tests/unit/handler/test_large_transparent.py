@@ -47,3 +47,15 @@ def test_a_gif_s_frame_is_where_it_was() -> None:
     expected = Image.new("RGB", SIZE, "white")
     expected.paste(Image.open(io.BytesIO(encoded(frame, "GIF"))).convert("RGB"), OFFSET)
     np.testing.assert_array_equal(decode(bytes(data), LIMIT).convert("RGB"), expected)
+
+
+def test_the_first_frame_of_an_animation_keeps_its_lossy_colors_and_its_alpha() -> None:
+    """Their chunks follow each other; one of an odd length has a byte of padding."""
+    lengths = set()
+    for side in range(40, 60):
+        frames = [scene((side, side), "RGBA"), scene((side, side), "RGBA").rotate(90)]
+        data = encoded(frames[0], "WEBP", save_all=True, append_images=frames[1:], quality=60)
+        at = data.index(b"ALPH")
+        lengths.add(int.from_bytes(data[at + 4 : at + 8], "little") % 2)
+        np.testing.assert_array_equal(decode(data, LIMIT), on_white(Image.open(io.BytesIO(data))))
+    assert lengths == {0, 1}
