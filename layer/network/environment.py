@@ -89,6 +89,20 @@ def token_headers(url: str) -> dict[str, str]:
     return {"authorization": f"Bearer {found}"}
 
 
+def is_of_hub(url: str) -> bool:
+    """Tell whether a URL is of the hub: a checkpoint may have an address anywhere."""
+    hub = endpoint()
+    try:
+        return _origin(url) == _origin(hub) and urlsplit(url).path.startswith(f"{urlsplit(hub).path}/")
+    except ValueError:  # a port that is none
+        return False
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+
+
 def sends_token(url: str) -> bool:
     """Tell whether a token may be sent to a URL: encrypted, or to this machine."""
     parts = urlsplit(url)

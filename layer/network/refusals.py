@@ -18,10 +18,30 @@ FINE_GRAINED = "a fine-grained token needs the right to read this repository, an
 def refused(response: Any, body: bytes, where: str) -> FetchError:
     """Return the error for a response of status 400 or more."""
     status, code = response.status_code, response.headers.get("x-error-code", "")
-    sent = "authorization" in (response.history or [response])[0].request.headers
+    request = _asked(response)
+    sent = "authorization" in request.headers
     server_text = _server_message(response, body)
     details = f"HTTP {status}: {server_text}" if server_text else f"HTTP {status}"
-    return FetchError(f"{where} {_reason(status, code, sent, response)} ({details})")
+    of_hub = status == 407 or environment.is_of_hub(str(request.url))
+    reason = _reason(status, code, sent, response) if of_hub else _elsewhere(status)
+    return FetchError(f"{where} {reason} ({details})")
+
+
+def _asked(response: Any) -> Any:
+    """Return the request that was sent before any redirect."""
+    return (response.history or [response])[0].request
+
+
+def _elsewhere(status: int) -> str:
+    """Say what a refusal means of a checkpoint's address outside of the hub."""
+    if status in (401, 403):
+        return (
+            "may not be read: its server wants a login, or the address has expired. HF_TOKEN is sent to the hub alone: "
+            "download the file, and write its path as `checkpoint`"
+        )
+    if status in (404, 410):
+        return "is not there: check the address"
+    return "was refused by its server: try again later"
 
 
 def _reason(status: int, code: str, sent: bool, response: Any) -> str:
@@ -117,11 +137,18 @@ def unexpected(response: Any, beginning: bytes, where: str, wanted: str) -> Fetc
         title = _TITLE.search(beginning)
         named = f" ({one_line(title[1].decode('utf-8', 'replace'), 60)!r})" if title else ""
         host = environment.without_password(str(response.url))
-        return FetchError(
-            f"{where}: {host} answers with a web page{named} in place of {wanted}. Is it a network's login page? Sign "
-            "in by a browser; else check HF_ENDPOINT, which has to be a hub's address"
-        )
+        return FetchError(f"{where}: {host} answers with a web page{named} in place of {wanted}. {_page(response)}")
     return FetchError(f"{where}: the response is not {wanted}. Check HF_ENDPOINT, or try again later")
+
+
+def _page(response: Any) -> str:
+    asked = str(_asked(response).url)
+    if "/blob/" in asked or not environment.is_of_hub(asked):
+        return (
+            "Name the address of the file itself, and not of a page about it: on the hub and on GitHub one has /blob/, "
+            "and the file /resolve/ or /raw/. A network's login page answers so, too"
+        )
+    return "Is it a network's login page? Sign in by a browser; else check HF_ENDPOINT, which has to be a hub's address"
 
 
 def is_other(response: Any, beginning: bytes) -> bool:

@@ -180,17 +180,18 @@ def download(located: Located, name: str, advance: Callable[[int], object], by_x
 
 
 def download_url(url: str, target: Path, sha256: str) -> None:
-    """Download a file from outside the hub. `sha256` is the beginning of its hash, "" if nothing is known of it.
+    """Download a file by its address. `sha256` is the beginning of its hash, "" if nothing is known of it.
 
-    Raises FetchError.
+    The token is sent if the address is of the hub. Raises FetchError.
     """
     partial = partial_of(target)
     partial.parent.mkdir(parents=True, exist_ok=True)
     where = environment.without_password(url)
     environment.check_name(url)
     tag = partial.with_name(f"{partial.name}.version")
+    headers = environment.token_headers(url) if environment.is_of_hub(url) else {}
     with partial.open("ab") as stream:
-        transfer.download(url, stream, where, limit=hub.MAX_WEIGHTS, tag=None if sha256 else tag)
+        transfer.download(url, stream, where, limit=hub.MAX_WEIGHTS, headers=headers, tag=None if sha256 else tag)
     tag.unlink(missing_ok=True)
     found = file_sha256(partial)
     if not found.startswith(sha256):

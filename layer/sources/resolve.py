@@ -4,6 +4,7 @@ Functions that ask open_clip's registry import open_clip late: that takes second
 """
 
 import posixpath
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,7 @@ TOKENIZER_FILES = (
     "tokenizer.model",
 )
 
+_HASH = re.compile(r"[0-9a-f]{8,64}")  # or its beginning, in addresses of the registry
 
 ROLES = ("weights", "config", "tokenizer", "text_config")
 
@@ -137,9 +139,8 @@ def source_plan(model: ModelSpec) -> SourcePlan:
 def checksum(url: str) -> str:
     """Return the sha256, or its beginning, that a URL of the registry carries; "" where it carries none."""
     parts = posixpath.splitext(url)[0].split("/")
-    if "openaipublic" in url:
-        return parts[-2]
-    return parts[-1].rpartition("-")[2] if "/mlfoundations/" in url else ""
+    named = parts[-2] if "openaipublic" in url else parts[-1].rpartition("-")[2] if "/mlfoundations/" in url else ""
+    return named if _HASH.fullmatch(named) else ""  # an address of one's own may have these words in it
 
 
 def _advice(model: ModelSpec, pair: Mapping[str, Any], config: Mapping[str, Any]) -> str | None:
