@@ -102,7 +102,7 @@ def locate_repositories(
         return prepared.find(need, asked, pin, model) or locate(need, asked, cache / "hub", pin)
 
     if model.checkpoint:
-        own = local_checkpoint.repository(model, cache)
+        own = local_checkpoint.repository(model, cache, roles)
         return [own.located, *(find(need, None) for need in resolve.limited(own.needs, roles))]
     weights = resolve.weights_need(model)
     config_file = None

@@ -2,25 +2,20 @@
 
 import hashlib
 import json
-import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from layer.config.check import check_config
-from layer.errors import CheckpointError, PlanError
-from layer.files.foreign import read_json
+from layer.errors import CheckpointError
 from layer.naming import validate
-from layer.naming.repositories import no_repository
 from layer.progress import file_sha256
-from layer.sources import own_files, resolve
+from layer.sources import own_config, resolve
 from layer.sources.expected import Expected
 from layer.sources.fetch import Located, download_url
 from layer.sources.own_files import is_address
-from layer.sources.prepared import damage
 from layer.sources.resolve import CONFIG_FILE, TOKENIZER_FILES, Need
 from layer.spec import ModelSpec
 from layer.weights.checkpoint import SUFFIXES, open_tensors
@@ -42,27 +37,56 @@ class Own:
     needs: tuple[Need, ...]
 
 
-def repository(model: ModelSpec, cache: Path) -> Own:
-    """Write the model's checkpoint, config and tokenizer into `cache`, or find them there. Raises CheckpointError."""
-    place = cache / "local" / model.slug
-    weights = _weights(model, place)
-    config, directory = _config(model, weights)
-    repo = model.name.removeprefix("hf-hub:")
-    files = dict(_text_files(config, directory, repo))
+def repository(model: ModelSpec, cache: Path, roles: Sequence[str] = resolve.ROLES) -> Own:
+    """Write the model's checkpoint, config and tokenizer into `cache`, or find them there.
+
+    Without "weights" among the `roles`, only configs are written, and nothing is downloaded. Raises CheckpointError,
+    for a config before its checkpoint is downloaded.
+    """
+    place, repo = cache / "local" / model.slug, model.name.removeprefix("hf-hub:")
+    weights = _chosen(model, place)
+    config, directory = own_config.config_of(model, weights)
+    files = dict(own_config.text_files(config, directory, repo))
+    needs = resolve.merge([need for need in resolve.text_needs(config["model_cfg"]) if need.repo != repo])
+    written = _complete if "weights" in roles else _configs
+    return Own(written(model, place, weights, config, files), tuple(needs))
+
+
+def _complete(
+    model: ModelSpec, place: Path, weights: Path, config: dict[str, Any], files: Mapping[str, Path]
+) -> Located:
+    if is_address(str(model.checkpoint)) and not weights.exists():
+        download_url(str(model.checkpoint), weights, resolve.checksum(str(model.checkpoint)))
     digest = hashlib.sha256(f"{FORM} {file_sha256(weights)}".encode())
     for name, path in sorted(files.items()):
         digest.update(f"{name} {file_sha256(path)}".encode())
     digest.update(json.dumps(config, sort_keys=True).encode())
-    revision = digest.hexdigest()[:40]
-    folder = place / revision
+    folder = place / digest.hexdigest()[:40]
     if not folder.exists():
         _write(folder, weights, config, files)
     _remove_older(folder)
     tokenizer = {"tokenizer"} if set(files) & set(TOKENIZER_FILES) else set()
     roles = ("checkpoint", "weights", "config", *tokenizer, *({"text_config"} if "config.json" in files else ()))
+    return _located(model, roles, folder)
+
+
+def _configs(
+    model: ModelSpec, place: Path, weights: Path, config: dict[str, Any], files: Mapping[str, Path]
+) -> Located:
+    """Write the configs alone: a build may be working with the complete repository, which is not touched."""
+    folder = place / "config"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / CONFIG_FILE).write_text(json.dumps(config), encoding="utf-8")
+    (folder / "config.json").unlink(missing_ok=True)
+    if "config.json" in files:
+        shutil.copyfile(files["config.json"], folder / "config.json")
+    return _located(model, ("checkpoint", "config", *({"text_config"} if "config.json" in files else ())), folder)
+
+
+def _located(model: ModelSpec, roles: tuple[str, ...], folder: Path) -> Located:
+    need = Need(model.name.removeprefix("hf-hub:"), roles)
     expected = {path.name: Expected(path.stat().st_size, file_sha256(path)) for path in sorted(folder.iterdir())}
-    needs = resolve.merge([need for need in resolve.text_needs(config["model_cfg"]) if need.repo != repo])
-    return Own(Located(Need(repo, roles), None, revision, None, folder, expected), tuple(needs))
+    return Located(need, None, folder.name, None, folder, expected)
 
 
 def fetch_again(models: Sequence[ModelSpec], cache: Path) -> None:
@@ -86,13 +110,11 @@ def refuse_missing(model: ModelSpec) -> None:
         raise CheckpointError(f"{path}, the checkpoint of {model.id}, is not there: paths are relative to models.toml")
 
 
-def _weights(model: ModelSpec, place: Path) -> Path:
+def _chosen(model: ModelSpec, place: Path) -> Path:
+    """Return the file of the weights; one of an address need not be there yet."""
     given = str(model.checkpoint)
     if is_address(given):
-        target = _of_address(given, place)
-        if not target.exists():
-            download_url(given, target, resolve.checksum(given))
-        return target
+        return _of_address(given, place)
     refuse_missing(model)
     path = Path(given)
     if path.is_dir():
@@ -112,77 +134,7 @@ def _of_address(address: str, place: Path) -> Path:
     return place / hashlib.sha256(address.encode()).hexdigest()[:16] / validate.url_file(address)
 
 
-def _config(model: ModelSpec, weights: Path) -> tuple[dict[str, Any], Path]:
-    """Return open_clip's config of the model, preprocessing included, and the directory to which its paths belong."""
-    if model.config and not model.config.endswith(".json"):
-        return _registry_config(model), weights.parent
-    path = own_files.config_file(model, weights.parent)
-    if not path.is_file():
-        raise CheckpointError(
-            f"{path} is not there: say what {model.id} was made from, as in "
-            'config = "ViT-B-32/laion2b_s34b_b79k" (a pair of the registry), or name its open_clip_config.json'
-        )
-    config = read_json(path, CheckpointError, rewritten=True)
-    missing = [key for key in ("model_cfg", "preprocess_cfg") if not isinstance(config, dict) or key not in config]
-    if missing:
-        raise CheckpointError(
-            f"{path} lacks {missing[0]}: it has to have model_cfg and preprocess_cfg, without which open_clip would "
-            "silently embed images with the mean and the size of another model"
-        )
-    check_config(config, str(path), CheckpointError, local=True)
-    return config, path.parent
-
-
-def _registry_config(model: ModelSpec) -> dict[str, Any]:
-    from layer.openclip import open_clip  # late: it takes seconds
-
-    name, _, tag = str(model.config).rpartition("/")
-    pair = open_clip.get_pretrained_cfg(name, tag)
-    try:
-        resolve.source_plan(ModelSpec(name, tag))
-    except PlanError as error:
-        raise CheckpointError(
-            f"config = {model.config!r} of {model.id} is not a pair of the registry: {error}"
-        ) from error
-    preprocess = {key: pair[key] for key in ("mean", "std", "interpolation", "resize_mode")}
-    return {"model_cfg": open_clip.get_model_config(name), "preprocess_cfg": preprocess}
-
-
-def _text_files(config: dict[str, Any], directory: Path, repo: str) -> Iterator[tuple[str, Path]]:
-    """Yield the tokenizer and the text tower's config that lie here, and make the config point to this repository."""
-    text = config["model_cfg"]["text_cfg"]
-    for key, names in own_files.TEXT_KEYS.items():
-        name = text.get(key)
-        if not name:
-            continue
-        there = own_files.place(directory, name)
-        found = {file: there / file for file in names if os.path.lexists(there / file)}
-        _refuse_damaged(found, key, there)
-        if found:
-            text[key] = repo
-            yield from found.items()
-        elif why := no_repository(name):
-            raise CheckpointError(
-                f"text_cfg.{key} = {name!r} {why}. There is none of {', '.join(names[:3])} in {there} either"
-            )
-
-
-def _refuse_damaged(found: Mapping[str, Path], key: str, there: Path) -> None:
-    """Raise CheckpointError for incomplete files or tokenizers: the errors of libraries would be misleading."""
-    for path in found.values():
-        if problem := damage.broken(path):
-            raise CheckpointError(f"{problem.where}: {problem.what}; {problem.fix}")
-        if reason := damage.unreadable(path):
-            raise CheckpointError(f"{path}: {reason}: copy it again, whole")
-    if key == "hf_tokenizer_name" and found and not resolve.satisfies("tokenizer", tuple(found)):
-        raise CheckpointError(
-            f"{there} has {', '.join(found)} of a tokenizer, and no vocabulary (tokenizer.json, vocab.txt, "
-            "spiece.model, ...; vocab.json with merges.txt): copy all of its files there, or none, and it is taken "
-            "from the repository that text_cfg.hf_tokenizer_name names"
-        )
-
-
-def _write(folder: Path, weights: Path, config: dict[str, Any], files: dict[str, Path]) -> None:
+def _write(folder: Path, weights: Path, config: dict[str, Any], files: Mapping[str, Path]) -> None:
     aside = _unfinished(folder)
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)

@@ -52,6 +52,21 @@ def test_a_config_of_no_model_is_named_with_its_model_and_the_reason(tmp_path: P
         estimate(read_spec(write(tmp_path, f'name = "acme/own"\ncheckpoint = "{folder}"')), tmp_path / "cache")
 
 
+@pytest.mark.parametrize("checkpoint", ["https://nowhere.invalid/w.safetensors", None])
+def test_of_a_checkpoint_of_one_s_own_the_config_alone_is_read(tmp_path: Path, checkpoint: str | None) -> None:
+    """A build that runs keeps its copy of the weights, and no address is asked for gigabytes."""
+    folder = repositories.small_clip(tmp_path / "own")
+    config = folder / "open_clip_config.json"
+    checkpoint = checkpoint or str(folder)
+    given = f'name = "acme/own"\ncheckpoint = "{checkpoint}"\nconfig = "{config}"\nengine = "torch"'
+
+    [one] = estimate(read_spec(write(tmp_path, given)), tmp_path / "cache")
+
+    weights = (folder / "open_clip_model.safetensors").stat().st_size
+    assert 0.9 * weights < one.weights <= weights
+    assert not [*(tmp_path / "cache").rglob("*.safetensors")]
+
+
 def test_a_text_tower_s_config_may_leave_out_what_is_the_default_of_its_kind() -> None:
     tower = {"model_type": "bert", "hidden_size": 64, "num_hidden_layers": 1, "num_attention_heads": 1}
     config = {

@@ -33,25 +33,32 @@ def refuse_missing(
     search = _Search(cache, prepared, pin_of, roles)
     for model in models:
         search.model(model)
-    if search.first is None:
+    if search.first is None and not search.unreachable:
         return
-    found = _once(search.found)
+    found = _once([*search.found, *search.unreachable])
     if name := environment.offline():
         raise SourceError(_message(found, prepared, f"{name}={os.environ[name]} is set"))
     try:
-        hub.repository(*search.first)
+        if search.first:
+            hub.repository(*search.first)
     except UnreachableError as error:
         raise SourceError(_message(found, prepared, str(error))) from error
-    for finding in found:
+    for finding in _once(search.found):
         print(f"note: {finding.code}: {finding.where}: so the hub is asked ({finding.what})", file=sys.stderr)
+    for unreachable in search.unreachable.values():
+        raise unreachable
 
 
 class _Search:
-    """What is missing, gathered over models: `first` is a repository and its revision, for a question to the hub."""
+    """What is missing, gathered over models: `first` is a repository and its revision, for a question to the hub.
+
+    `unreachable` are checkpoints at addresses that cannot be reached: no hub has them.
+    """
 
     def __init__(self, cache: Path, prepared: Prepared, pin_of: PinOf, roles: Sequence[str]) -> None:
         self.cache, self.prepared, self.pin_of, self.roles = cache, prepared, pin_of, roles
         self.found: dict[Finding, None] = {}
+        self.unreachable: dict[Finding, UnreachableError] = {}
         self.first: tuple[str, str | None] | None = None
 
     def model(self, model: ModelSpec) -> None:
@@ -84,9 +91,9 @@ class _Search:
 
     def _of_own(self, model: ModelSpec) -> Sequence[Need]:
         try:
-            return local_checkpoint.repository(model, self.cache).needs
+            return local_checkpoint.repository(model, self.cache, self.roles).needs
         except UnreachableError as error:
-            self._note(Finding("weights-missing", str(model.checkpoint), str(error)), model.id, None)
+            self.unreachable[Finding("weights-missing", str(model.checkpoint), str(error))] = error
             return ()
 
     def _look(self, model: ModelSpec, need: Need, asked: str | None) -> None:

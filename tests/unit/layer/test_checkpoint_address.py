@@ -5,10 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from layer.errors import FetchError
+from layer.errors import CheckpointError, FetchError, UnreachableError
 from layer.network import transfer
-from layer.sources import fetch, resolve
+from layer.sources import download, fetch, resolve
+from layer.sources.prepared.places import Place
+from layer.sources.prepared.search import Prepared
+from layer.spec import ModelSpec
 from tests.hub.odd import PAGE, Reply, about, forget, odd_hub, serving
+
+PAIR = "ViT-B-32/laion2b_s34b_b79k"
 
 
 @pytest.fixture(autouse=True)
@@ -69,6 +74,26 @@ def test_the_page_of_a_file_on_the_hub_is_told_with_the_file_s_address(
 ) -> None:
     with serving(monkeypatch, PAGE) as hub, pytest.raises(FetchError, match="one has /blob/, and the file /resolve/"):
         fetch.download_url(f"{hub.url}/acme/own/blob/main/w.pt", tmp_path / "w.pt", "")
+
+
+def test_one_that_cannot_be_reached_is_told_beside_a_hub_that_can(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    model = ModelSpec("hf-hub:acme/own", checkpoint="http://127.0.0.1:9/w.pt", config=PAIR)
+    prepared = Prepared([Place(tmp_path)])  # as of HF_HOME, which many machines set
+    with serving(monkeypatch, about()) as hub, pytest.raises(UnreachableError, match=r"^http://127\.0\.0\.1:9/w\.pt "):
+        download.gather([model], tmp_path / "cache", {}, prepared)
+
+    assert hub.asked == [], "the hub has no repository of that name"
+
+
+def test_a_config_that_is_not_there_is_told_before_gigabytes_are_fetched(tmp_path: Path) -> None:
+    with odd_hub(lambda _path, _headers: Reply(body=b"weights")) as site:
+        model = ModelSpec("hf-hub:acme/own", checkpoint=f"{site.url}/w.pt", config=str(tmp_path / "a.json"))
+        with pytest.raises(CheckpointError, match=r"a\.json is not there"):
+            download.gather([model], tmp_path / "cache", {})
+
+    assert site.asked == []
 
 
 @pytest.mark.parametrize(
