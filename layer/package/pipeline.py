@@ -15,6 +15,7 @@ from layer.files.directory_lock import held
 from layer.naming import image_formats
 from layer.package import (
     archive,
+    bundle_copy,
     extension,
     function,
     image,
@@ -102,7 +103,7 @@ def _package(
         sizes = {path.name: tree.size(path) for path in sorted(trees.iterdir())}
         decoders = image_formats.sizes(trees / "dependencies", formats)
         size_check.check(facts, {**sizes, "bundle": tree.size(bundle)}, decoders)
-        tree.copy(bundle, trees / "bundle")
+        bundle_copy.copy(bundle, facts, trees / "bundle")
         tree.normalize_metadata(trees)
         listed = tree.write_json(staged / sbom.NAME, sbom.document(facts, trees, [*installed, *added.wheels]))
         contract: dict[str, Any] = {

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from layer.bundle.records import Manifest
-from layer.package import extension, image, runtime_cache, sbom, size_check, tree
+from layer.package import bundle_copy, extension, image, runtime_cache, sbom, size_check, tree
 from layer.package.digest import tree_sha256
 from layer.progress import file_sha256
 from layer.spec import Target
@@ -52,7 +52,7 @@ def add(sources: Sources, staged: Path, contract: dict[str, Any]) -> list[str]:
     added = _add_own(sources, context, staged.parent, target, installed)
     sizes = {path.name: tree.size(path) for path in sorted(context.iterdir())}
     size_check.check(facts, {**sizes, "bundle": tree.size(sources.bundle)})
-    tree.copy(sources.bundle, context / "bundle")
+    bundle_copy.copy(sources.bundle, sources.facts, context / "bundle")
     tree.normalize_metadata(context)
     listed = tree.write_json(staged / SBOM, sbom.document(facts, context, [*installed, *added]))
     handler_sha256 = tree_sha256(context / "handler")

@@ -93,6 +93,28 @@ def test_a_bundle_that_was_changed_is_not_packaged(bundle: Path, tmp_path: Path)
     assert not (tmp_path / "build").exists()
 
 
+@pytest.mark.parametrize("extras", [(), ("search",)])
+def test_a_bundle_that_a_build_replaces_meanwhile_is_not_packaged(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, extras: tuple[str, ...]
+) -> None:
+    """An installation takes minutes: sizes, engines and target would be those of the old bundle."""
+    install = runtime.install
+
+    def meanwhile(engines: list[str], target: Target, tree: Path, index: str | None) -> runtime.Installed:
+        if "search" in engines or not extras:
+            (bundle / "models" / "text.bin").write_bytes(b"WEIGHTS")
+            files = [BundleFile("models/text.bin", 7, hashlib.sha256(b"WEIGHTS").hexdigest())]
+            manifest.write_facts(bundle, replace(manifest.read(bundle), files=files))
+        return install(engines, target, tree, index)
+
+    monkeypatch.setattr(runtime, "install", meanwhile)
+
+    with pytest.raises(PackageError, match=r"was changed while it was packaged: run `python -m layer package` again"):
+        pipeline.package(bundle, tmp_path / "build", tmp_path / "cache", extras=extras)
+
+    assert not (tmp_path / "build" / "package.json").exists()
+
+
 def test_the_runtime_is_installed_again_only_where_it_would_be_another_one(bundle: Path, tmp_path: Path) -> None:
     INSTALLED.clear()
     for _ in range(2):
