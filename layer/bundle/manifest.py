@@ -2,6 +2,7 @@
 
 import functools
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -110,9 +111,9 @@ def _timeless(facts: Manifest) -> Manifest:
 
 
 def with_quality_of(facts: Manifest, bundle: Path) -> Manifest:
-    """Return the facts with the quality certificates that an earlier bundle has for unchanged models.
+    """Return the facts with the quality certificates that an earlier bundle has for unchanged models, code included.
 
-    A certificate of the facts replaces the earlier one of the same data.
+    A certificate of the facts replaces the earlier one of the same data. Certificates that are left out are told.
     """
     try:
         earlier = {model.id: model for model in read(bundle).models}
@@ -122,6 +123,12 @@ def with_quality_of(facts: Manifest, bundle: Path) -> Manifest:
     for model in facts.models:
         before = earlier.get(model.id)
         known = before.quality if before and _of_vectors(before) == _of_vectors(model) else None
+        if before and before.quality and not known and not model.quality:
+            print(
+                f"note: the figures of {model.id} were measured of other vectors, and are left out: "
+                "`python -m layer evaluate` measures them anew",
+                file=sys.stderr,
+            )
         models.append(with_certificates(replace(model, quality=known), model.quality or ()) if known else model)
     return replace(facts, models=models)
 
@@ -140,7 +147,7 @@ def with_certificates(model: ModelEntry, new: Sequence[Certificate]) -> ModelEnt
 
 def _of_vectors(model: ModelEntry) -> ModelEntry:
     """Return the facts that figures depend on. Host blobs are left out: with them, vectors are bit-identical."""
-    return replace(model, quality=None, host_blobs=None, vectors_sha256=None)
+    return replace(model, quality=None, host_blobs=None)
 
 
 def write_facts(bundle: Path, facts: Manifest) -> None:

@@ -145,6 +145,10 @@ def test_it_is_written_beside_others_shown_drawn_and_kept(
     another = manifests.manifest_of([manifests.model("acme/clip", precision="fp32")], [])
     assert manifest.with_quality_of(another, bundle).models[0].quality is None, "the figures are of another model"
 
+    released = replace(built, models=[replace(built.models[0], vectors_sha256="0" * 64)])
+    assert manifest.with_quality_of(released, bundle).models[0].quality is None, "other code computes other vectors"
+    assert "note: the figures of acme/clip were measured of other vectors, and are left out" in capsys.readouterr().err
+
     measured = replace(model.quality[0], left_out=1)
     built = replace(built, models=[replace(built.models[0], quality=[measured])])
     kept = manifest.with_quality_of(built, bundle).models[0].quality
