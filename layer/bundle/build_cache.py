@@ -41,6 +41,7 @@ CODE = (
     *(f"handler/imaging/{name}.py" for name in ("orientation", "png*", "preprocess", "reduced", "webp")),
     "handler/golden.py",
     "handler/selfcheck.py",
+    "layer/package/requirements/heic.txt",  # the decoder that ships; this machine need not have it
 )
 LIBRARIES = (*manifest.LIBRARIES.values(), "timm", "tokenizers", "ftfy", "pillow")
 
