@@ -12,6 +12,7 @@ from layer.naming.model_names import text_repositories
 from layer.naming.repositories import looks_like_a_path
 from layer.sources.resolve import CONFIG_FILE, TOKENIZER_FILES
 from layer.spec import ModelSpec
+from layer.weights.checkpoint import SUFFIXES
 
 TEXT_KEYS = {"hf_tokenizer_name": TOKENIZER_FILES, "hf_model_name": ("config.json",)}  # of text_cfg, with their files
 
@@ -40,8 +41,10 @@ def read(model: ModelSpec) -> list[Path]:
 
 
 def _weights(given: Path) -> tuple[list[Path], Path]:
-    """Return the files that may be the weights, and the directory that they are in."""
-    return (sorted(given.iterdir()), given) if given.is_dir() else ([given], given.parent)
+    """Return the files that may be the weights, and the directory that they are in, where a training writes logs."""
+    if not given.is_dir():
+        return [given], given.parent
+    return sorted(path for path in given.iterdir() if path.suffix in SUFFIXES), given
 
 
 def config_file(model: ModelSpec, folder: Path) -> Path:

@@ -110,6 +110,17 @@ def test_a_part_of_the_tokenizer_that_is_added_gives_it_another_digest(tmp_path:
     assert fingerprint(model, [], None) != before
 
 
+def test_what_a_training_writes_beside_the_checkpoint_gives_the_same_digest(tmp_path: Path) -> None:
+    """A log grows with each step: the model would be built anew each time."""
+    model = folder(tmp_path)
+    before = fingerprint(model, [], None)
+
+    write(tmp_path / "out.log")
+    write(tmp_path / "tensorboard" / "events.out.tfevents.1")
+
+    assert fingerprint(model, [], None) == before
+
+
 def test_a_config_that_is_none_does_not_end_the_question(tmp_path: Path) -> None:
     weights = write(tmp_path / "epoch_3.pt")
     for content in ("{", "[]", '{"model_cfg": []}', '{"model_cfg": {"text_cfg": {"hf_tokenizer_name": 3}}}'):
