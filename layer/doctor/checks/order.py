@@ -28,6 +28,7 @@ from layer.doctor.readers.wanted import BUNDLE_OF_LAYER
 from layer.findings.finding import Finding
 
 Checked = Iterator[Finding | None]
+OF_SKOPEO, MAX_VERSION = "Directory Transport Version:", 100  # the beginning of its file `version`, and its bytes
 
 
 def directory_problems(tree: Tree, path: Path, dockerfile: str = "Dockerfile") -> Checked:
@@ -95,10 +96,13 @@ def _packed_bundles(tree: Tree, code: Code, name: str) -> Iterator[Finding]:
 
 
 def _is_unpacked_image(tree: Tree) -> bool:
-    """Tell whether a directory is what skopeo writes as oci:, or what was unpacked of `docker save`, old or new."""
-    return tree.has("oci-layout") or (
-        tree.has(MANIFEST) and any(tree.has(f"{name}/layer.tar") for name in tree.names(""))
-    )
+    """Tell whether a directory is what skopeo writes as oci: or dir:, or what was unpacked of `docker save`."""
+    if not tree.has(MANIFEST):
+        return tree.has("oci-layout")
+    version = tree.get("version")
+    of_skopeo = version and version.size <= MAX_VERSION and (tree.text("version") or "").startswith(OF_SKOPEO)
+    old_docker = any(tree.has(f"{name}/layer.tar") for name in tree.names(""))
+    return bool(of_skopeo) or old_docker or tree.has("oci-layout")
 
 
 def _of_function(tree: Tree) -> Callable[[str], bool]:

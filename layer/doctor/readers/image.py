@@ -52,6 +52,8 @@ def read_image(path: Path, budget: Budget) -> Image | None:
         config, layers = found.get("Config"), as_strings(found.get("Layers"))
     elif "index.json" in listing.texts:
         config, layers = _of_oci(listing, index)
+    elif "layers" in images and "config" in images:  # a directory of skopeo, packed
+        config, layers = _hex(as_dict(images["config"])), [_hex(layer) for layer in as_dicts(images["layers"])]
     else:
         return None
     if not isinstance(config, str):
@@ -119,6 +121,11 @@ def _is_attestation(described: dict[str, Any]) -> bool:
 
 def _blob(described: dict[str, Any]) -> str:
     return "blobs/" + str(described.get("digest")).replace(":", "/")
+
+
+def _hex(described: dict[str, Any]) -> str:
+    """Return the name of a blob in what `skopeo copy ... dir:` and `podman save --format docker-dir` write."""
+    return str(described.get("digest")).rpartition(":")[2]
 
 
 def _json(listing: _Archive, name: str) -> object:

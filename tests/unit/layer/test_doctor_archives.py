@@ -204,7 +204,7 @@ def test_a_bundle_in_a_layer_is_compared_with_its_manifest(
     assert finding.detail.startswith(detail)
 
 
-@pytest.mark.parametrize("form", ["oci-layout", "docker save"])
+@pytest.mark.parametrize("form", ["oci-layout", "docker save", "skopeo dir:"])
 def test_an_image_in_a_directory_is_told_with_what_makes_a_tar_of_it(tmp_path: Path, form: str) -> None:
     folder, layout = tmp_path / ("d" * 200) / ("e" * 200) / "my image", Layout()
     layout.write(tmp_path / "image.tar", layout.image({}))
@@ -213,6 +213,12 @@ def test_an_image_in_a_directory_is_told_with_what_makes_a_tar_of_it(tmp_path: P
         saved = [{"Config": "config.json", "Layers": ["a/layer.tar"]}]
         layout.files = {"config.json": layout.files[settings], "a/layer.tar": layout.files[layer]}
         layout.files["manifest.json"] = json.dumps(saved).encode()
+    elif form == "skopeo dir:":  # the blobs by their digests beside the image's own manifest: directory_dest.go
+        blobs = [(name.rpartition("/")[2], data) for name, data in layout.files.items() if name.startswith("blobs/")]
+        [described] = json.loads(layout.files["index.json"])["manifests"]
+        own = described["digest"].removeprefix("sha256:")
+        layout.files = {"manifest.json" if name == own else name: data for name, data in blobs}
+        layout.files["version"] = b"Directory Transport Version: 1.1\n"
     for name, data in layout.files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(data)
