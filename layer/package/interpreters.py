@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from layer.files.user_paths import at_home
+
 # What bytecode begins with: CPython has one number for each minor version from its first final release on
 # (Include/internal/pycore_magic_number.h). An alpha has another one, and its bytecode is not read.
 NUMBERS = {"3.11": 3495, "3.12": 3531, "3.13": 3571, "3.14": 3627}
@@ -34,7 +36,7 @@ def _candidates(python: str) -> Iterator[str]:
         # The first one may be pyenv's shim, which refuses where its version is not switched on.
         if found := shutil.which(name, path=folder):
             yield found
-    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    pyenv = Path(os.environ.get("PYENV_ROOT") or at_home("~/.pyenv"))
     yield from (str(path) for path in sorted(pyenv.glob(f"versions/{python}.*/bin/{name}"), reverse=True))
     if (uv := shutil.which("uv")) and (found := _output(uv, "python", "find", "--no-python-downloads", python)):
         yield found

@@ -100,6 +100,7 @@ def _snapshot(copy: Copy, repo: str, asked: str | None, pin: LockedSource | None
         folder = copy.folder / "snapshots" / revision
         _refuse_closed(folder)
         return _Snapshot(copy, repo, folder, revision, known_hashes.of_cache(copy, revision))
+    _refuse_closed(copy.folder)
     notes = known_hashes.of_folder(copy.folder)
     if asked and (told := _other_revision(copy.folder, notes.commit, asked, pin)):
         raise LackingError([Finding("revision-missing", str(copy.folder), f"revision = {asked}, {told}")])
@@ -109,7 +110,7 @@ def _snapshot(copy: Copy, repo: str, asked: str | None, pin: LockedSource | None
 def _refuse_closed(folder: Path) -> None:
     try:
         with os.scandir(folder):
-            return
+            (folder / "..").stat()  # which needs the right to enter it, as its files do
     except OSError as error:
         raise LackingError([Finding("unreadable", str(folder), error.strerror or "")]) from error
 

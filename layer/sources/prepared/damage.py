@@ -1,7 +1,9 @@
 """Find damage in a single file of a source: a link, a pointer or a web page in its place, or only a part of it."""
 
+import errno
 import json
 import re
+import stat
 from pathlib import Path
 
 from layer.errors import BuildError
@@ -12,26 +14,25 @@ from layer.weights.checkpoint import open_tensors
 
 _LINK = re.compile(rb"(?:\.\./)+blobs/[0-9a-f/]{40,200}")  # where a system without links wrote its goal instead
 MAX_LINK = 300  # bytes
+_NOTHING = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
 
 def broken(path: Path) -> Finding | None:
     """Return a finding if something else is in the place of a file; None if it is the file, or if nothing is there."""
     try:
-        if path.is_symlink() and not path.exists():
-            return Finding("dangling-link", str(path), str(path.readlink()))
-        if not path.exists():
-            return None
-        if not path.is_file():
+        state = path.stat()
+        if not stat.S_ISREG(state.st_mode):
             return Finding("unreadable", str(path), "it is not a file")
         if is_pointer(path):
             return Finding("lfs-pointer", str(path))
-        size = path.stat().st_size
-        if size == 0:
+        if state.st_size == 0:
             return Finding("incomplete-download", str(path), "it is empty")
-        if size <= MAX_LINK and _LINK.fullmatch(goal := path.read_bytes()):
+        if state.st_size <= MAX_LINK and _LINK.fullmatch(goal := path.read_bytes()):
             return Finding("dangling-link", str(path), f"it was copied as a text: {goal.decode()}")
     except OSError as error:
-        return Finding("unreadable", str(path), error.strerror or "")
+        if error.errno not in _NOTHING:  # as in a directory that may be listed, and not entered
+            return Finding("unreadable", str(path), error.strerror or "")
+        return Finding("dangling-link", str(path), str(path.readlink())) if path.is_symlink() else None
     return None
 
 

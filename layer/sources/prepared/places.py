@@ -75,7 +75,7 @@ def of_environment(default: bool, environ: Mapping[str, str] = os.environ) -> li
     if default:
         caches = environ.get("XDG_CACHE_HOME") or "~/.cache"
         named.append(("the user's own cache", str(Path(caches) / "huggingface" / "hub")))
-    found = [Place(Path(path).expanduser(), variable=name) for name, path in named if path]
+    found = [Place(Path(os.path.expandvars(at_home(path))), variable=name) for name, path in named if path]
     return [place for place in dict.fromkeys(found) if _may_be_there(place.path)]
 
 

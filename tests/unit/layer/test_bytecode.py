@@ -136,3 +136,12 @@ def test_a_module_of_another_syntax_stays_as_it_is(tree: Path) -> None:
     bytecode.compile_tree(tree, "/opt/python")
 
     assert [compiled.name.split(".")[0] for compiled in tree.rglob("*.pyc")] == ["module"]
+
+
+def test_a_user_without_a_home_has_no_pyenv_there(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container that runs as any user id, where nothing sets HOME."""
+    for name in ("HOME", "PYENV_ROOT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", dict[int, object]().__getitem__)
+
+    assert interpreters.find(OTHER) is None
