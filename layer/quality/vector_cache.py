@@ -26,7 +26,7 @@ def cached(cache: Path, digest: str, compute: Callable[[], Embedded]) -> Embedde
             embedded = Embedded(found["images"], found["texts"], refused)
         os.utime(path)
         return embedded
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):  # one of no bytes is EOFError
         pass
     embedded = compute()
     folder.mkdir(parents=True, exist_ok=True)

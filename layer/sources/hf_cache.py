@@ -52,7 +52,7 @@ def layout_problems(hub: Path) -> list[str]:
     for path in sorted(hub.rglob("*")):
         if path.is_symlink():
             problems.append(f"{path} is a link ({path.readlink()}): a copy of it elsewhere leads nowhere")
-        elif path.stat().st_mode & 0o444 != 0o444:
+        elif (0o555 if path.is_dir() else 0o444) & ~path.stat().st_mode:
             problems.append(f"{path} is not readable by every user: Lambda's is not the one who built it")
     return problems
 
