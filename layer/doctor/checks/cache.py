@@ -41,10 +41,14 @@ def cache_problems(tree: Tree, hub: str) -> Iterator[Finding]:
 def _revision_problems(tree: Tree, folder: str) -> Iterator[Finding]:
     refs = posixpath.join(folder, "refs", "main")
     snapshots = tree.names(posixpath.join(folder, "snapshots"))
+    closed = {problem.where for problem in tree.problems}  # told already: nobody knows what is in there
     if not snapshots:
-        yield Finding("no-snapshot", folder)
+        if not closed & {folder, posixpath.join(folder, "snapshots")}:
+            yield Finding("no-snapshot", folder)
         return
     revision = tree.text(refs)
+    if revision is None and posixpath.dirname(refs) in closed:
+        return
     if revision is None:
         yield Finding("refs-missing", refs, f"snapshots/ has {snapshots[0]}")
     elif revision != revision.strip():

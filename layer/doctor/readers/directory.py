@@ -16,16 +16,20 @@ def of_directory(root: Path, budget: Budget) -> Tree:
     todo = [""]
     while todo:
         folder = todo.pop()
+        refused = ""
         try:
             with os.scandir(root / folder) as entries:
                 for entry in entries:
                     path = f"{folder}/{entry.name}" if folder else entry.name
-                    node = _node(entry)
+                    node, why = _node(entry)
+                    refused = refused or why
                     tree.add(path, node)
                     if node.directory:
                         todo.append(path)
         except OSError as error:
-            tree.problem(Finding("unreadable", folder or str(root), error.strerror or str(error)))
+            refused = error.strerror or str(error)
+        if refused:
+            tree.problem(Finding("unreadable", folder or str(root), refused))
     return tree
 
 
@@ -36,11 +40,24 @@ def of_file(path: Path, name: str, budget: Budget) -> Tree:
     return tree
 
 
-def _node(entry: "os.DirEntry[str]") -> Node:
+def _node(entry: "os.DirEntry[str]") -> tuple[Node, str]:
+    """Return an entry's node, and why it may not be asked for: its directory may be listed, and not entered."""
     try:
         status = entry.stat(follow_symlinks=False)
         link = os.readlink(entry.path) if stat.S_ISLNK(status.st_mode) else None  # noqa: PTH115 - a string is wanted
-    except OSError as error:  # it went while the directory was read, or may not be asked for
-        return Node(0, 0o777, special=error.strerror or "gone")
+    except FileNotFoundError:  # it went while the directory was read
+        return Node(0, 0o777, special="gone"), ""
+    except OSError as error:
+        reason = error.strerror or str(error)
+        if _is_folder(entry):
+            return Node(0, 0o777, directory=True), reason
+        return Node(0, 0o777, special=f"out of reach ({reason})"), reason
     mode = status.st_mode
-    return Node(status.st_size, stat.S_IMODE(mode), link, stat.S_ISDIR(mode), special(mode))
+    return Node(status.st_size, stat.S_IMODE(mode), link, stat.S_ISDIR(mode), special(mode)), ""
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_dir(follow_symlinks=False)
+    except OSError:
+        return False
