@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from layer.doctor.examine import examine
+from tests.hub.saved import skopeo_directory
 
 INDEX = "application/vnd.oci.image.index.v1+json"
 IMAGE = "application/vnd.oci.image.manifest.v1+json"
@@ -210,15 +211,10 @@ def test_an_image_in_a_directory_is_told_with_what_makes_a_tar_of_it(tmp_path: P
     layout.write(tmp_path / "image.tar", layout.image({}))
     if form == "docker save":
         settings, layer, _ = (name for name in layout.files if name.startswith("blobs/"))
-        saved = [{"Config": "config.json", "Layers": ["a/layer.tar"]}]
         layout.files = {"config.json": layout.files[settings], "a/layer.tar": layout.files[layer]}
-        layout.files["manifest.json"] = json.dumps(saved).encode()
-    elif form == "skopeo dir:":  # the blobs by their digests beside the image's own manifest: directory_dest.go
-        blobs = [(name.rpartition("/")[2], data) for name, data in layout.files.items() if name.startswith("blobs/")]
-        [described] = json.loads(layout.files["index.json"])["manifests"]
-        own = described["digest"].removeprefix("sha256:")
-        layout.files = {"manifest.json" if name == own else name: data for name, data in blobs}
-        layout.files["version"] = b"Directory Transport Version: 1.1\n"
+        layout.files["manifest.json"] = b'[{"Config": "config.json", "Layers": ["a/layer.tar"]}]'
+    elif form == "skopeo dir:":
+        layout.files = skopeo_directory(layout.files)
     for name, data in layout.files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(data)
