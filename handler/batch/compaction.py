@@ -84,12 +84,15 @@ def _remove(store: Store, model: str, at: int) -> tuple[int, set[str]]:
 
 
 def _small(store: Store, model: str, at: int, without: set[str]) -> Iterator[str]:
-    """Yield the names of old and small files, the oldest first, up to MOST_FILES and MOST_BYTES in all."""
+    """Yield the names of old and small files, up to MOST_FILES and MOST_BYTES in all.
+
+    The smallest first: a few larger ones would fill a file, and small ones would wait behind them for ever.
+    """
     kinds = [store.list(f"{kind}/model={model}/{ARRIVALS}/") for kind in ("vectors", "deletions")]
     entries: list[Entry] = [entry for kind in kinds for entry in kind if entry.name not in without]
     old = [entry for entry in entries if entry.modified <= at - MARGIN and entry.size < LARGE]
     total = 0
-    for entry in sorted(old, key=lambda entry: (entry.modified, entry.name))[:MOST_FILES]:
+    for entry in sorted(old, key=lambda entry: (entry.size, entry.name))[:MOST_FILES]:
         total += entry.size
         if total > MOST_BYTES:
             return

@@ -212,3 +212,22 @@ def test_another_model_and_the_runs_are_left_alone(tmp_path: Path) -> None:
         age(tmp_path, WRITTEN)
     runs: list[Entry] = [entry for entry in before if "run=first" in entry.name]
     assert [(tmp_path / entry.name).read_bytes() for entry in runs] == [before[entry] for entry in runs]
+
+
+def test_small_files_do_not_wait_behind_a_few_that_are_nearly_large(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(tmp_path, 3, files=30)
+    sizes = {name: (tmp_path / name).stat().st_size for name in small(tmp_path)}
+    half = 4 * max(sizes.values())
+    monkeypatch.setattr(compaction, "MOST_BYTES", 2 * half)
+    monkeypatch.setattr(compaction, "LARGE", half)
+    for number in range(2):  # what compactions before made, of less than half of what one file may have
+        name, rows = f"vectors/model={MODEL}/run=arrivals/compacted-{number}.parquet", 0
+        while not (tmp_path / name).exists() or (tmp_path / name).stat().st_size < half - min(sizes.values()) // 2:
+            rows += 1
+            items = [embedded(f"big-{number}-{row}.png", 9, row / 7) for row in range(rows)]
+            Directory(tmp_path).write(name, parquet.write(items, 2, ABOUT))
+        assert (tmp_path / name).stat().st_size < half
+        os.utime(tmp_path / name, ((WRITTEN - 1) / 1000,) * 2)
+    assert compact(Directory(tmp_path), WRITTEN + MARGIN)["compacted"] > 20
