@@ -2,10 +2,10 @@
 
 Events come twice, late and out of order, so none is believed. An object that is there is embedded; one that is gone is
 recorded as deleted; both with the time of the look. S3 is strongly consistent: of all records of a key, the one with
-the latest look is right, whatever order they were written in. Of an object that S3 does not give nothing is recorded:
-its event goes back, and to the dead-letter queue in the end. So does the event of an image that kills its worker, whose
-other events come again: then each is embedded alone, beside a mark that says which one is under way. An archived object
-has another event when it is restored.
+the latest look is right, whatever order they were written in. Of an object that S3 does not give, or at which the
+deployment's own code fails, nothing is recorded: its event goes back, and to the dead-letter queue in the end. So does
+the event of an image that kills its worker, whose other events come again: then each is embedded alone, beside a mark
+that says which one is under way. An archived object has another event when it is restored.
 """
 
 import hashlib
@@ -17,8 +17,8 @@ from handler.batch.reader import OneByOne, now
 from handler.batch.rows import (
     ARCHIVED,
     AWAY,
-    DENIED,
     ENDED,
+    UNKNOWN,
     Embedded,
     Failed,
     Row,
@@ -32,7 +32,7 @@ from handler.batch.shard import Work
 
 PARTITION = "arrivals"  # as `run=arrivals`: readers of a Hive layout stop at a directory that is no key=value
 GONE = "object_not_found"
-HELD = (DENIED, AWAY, ENDED)  # whose events go back
+HELD = set(UNKNOWN) - {ARCHIVED}  # whose events go back
 
 Key = tuple[str, str]
 
@@ -40,8 +40,8 @@ Key = tuple[str, str]
 def run(records: Sequence[dict[str, Any]], work: Work) -> dict[str, Any]:
     """Take a batch of SQS messages, each one event of EventBridge; returns Lambda's `batchItemFailures`.
 
-    A message that is no such event goes back, as does one of an object that S3 does not give, and to the dead-letter
-    queue in the end.
+    A message that is no such event goes back, as does one of an object that nothing can be said of, and to the
+    dead-letter queue in the end.
     """
     rows: dict[Key, Row] = {}
     again: dict[Key, Row] = {}  # those of them that a worker was given before
@@ -113,7 +113,7 @@ def _row(detail: dict[str, Any]) -> Row:
 def _store(work: Work, embedded: list[Embedded], failed: list[Failed]) -> set[Key]:
     """Write what the looks have found; returns the keys of the objects whose events go back."""
     held = [item for item in failed if item.code in HELD]
-    listed = [item for item in failed if item.code in (DENIED, ARCHIVED, ENDED)]
+    listed = [item for item in failed if item.code in UNKNOWN and item.code != AWAY]
     failed = without_image(failed)
     broken = [item for item in failed if item.code != GONE]
     # Named by all rows, broken ones too, or two batches of broken images would have one name.

@@ -1,16 +1,19 @@
-"""A run after others, or one that goes on: what is outdated of an image that is gone or broken, and which settings."""
+"""What comes after a run, or goes on with it: what is outdated of an image that is gone or broken; which settings."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
-from handler.batch import shard
+from handler.batch import arrivals, shard
 from handler.batch.shard import ShardError
 from handler.errors import ImageError
-from tests.unit.batch_world import OUTPUT, SOURCE, World, newest, png, world
+from tests.unit.batch_world import OUTPUT, SOURCE, World, newest, png, vector, world
+from tests.unit.handler.batch.test_arrivals import message
 from tests.unit.handler.batch.test_shard import DONE, PLAN, plan, refuse
 
 
@@ -55,6 +58,38 @@ def test_a_fault_of_the_deployments_own_code_outdates_no_vector(made: World, tmp
 
     assert shard.run(second, changed, 1.0) == {**DONE, "embedded": 0, "failed": 1}
     assert sorted(newest(made.download(tmp_path))) == ["a.png"]
+
+
+def test_a_change_at_which_the_deployments_own_code_fails_is_not_lost(made: World, tmp_path: Path) -> None:
+    def preprocess(_: object) -> None:
+        raise ImageError("extension_failed", "preprocess_image raised KeyError")
+
+    own: Any = SimpleNamespace(image=preprocess)
+    broken = made.work._replace(model=made.work.model._replace(own=own))
+    made.put("a.png", png(1))
+    arrivals.run([message("a.png")], made.work)
+    made.put("a.png", png(100))
+    made.put("b.png", png(2))
+    events = [message("a.png"), message("b.png")]
+
+    for _ in range(2):  # they come again
+        returned = arrivals.run(events, broken)["batchItemFailures"]
+        assert [item["itemIdentifier"] for item in returned] == [event["messageId"] for event in events]
+        for event in events:
+            event["attributes"] = {"ApproximateReceiveCount": "2"}
+    (errors,) = made.names("errors/")
+    told = [json.loads(line) for line in made.work.store.read(errors).splitlines()]
+    assert sorted((line["key"], line["code"]) for line in told) == [
+        ("a.png", "extension_failed"),
+        ("b.png", "extension_failed"),
+    ]
+    kept = newest(made.download(tmp_path / "kept"))
+    assert list(kept) == ["a.png"]
+    np.testing.assert_allclose(kept["a.png"], vector(1), atol=1e-6)
+
+    assert arrivals.run(events, made.work) == {"batchItemFailures": []}  # once the code was corrected
+    found = newest(made.download(tmp_path / "after"))
+    np.testing.assert_allclose([found["a.png"], found["b.png"]], [vector(100), vector(2)], atol=1e-6)
 
 
 def test_an_image_that_is_whole_again_when_its_run_goes_on_has_its_vector(made: World, tmp_path: Path) -> None:
