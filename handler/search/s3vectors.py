@@ -80,7 +80,7 @@ class S3VectorsIndex:
             "returnDistance": True,
         }
         check_same(self.about(), about, self.place, "what is looked for is of")
-        found = self._call("query_vectors", **asked)["vectors"]
+        found = self._found(asked)
         data = self._vectors([one["key"] for one in found]) if with_vectors else {}
         return [records.hit(one, data.get(one["key"])) for one in found]
 
@@ -138,6 +138,15 @@ class S3VectorsIndex:
         at_once = max(1, min(PUT, PAYLOAD_BYTES // (dimensions * records.NUMBER_BYTES + records.RECORD_BYTES)))
         for chunk in _chunks(newer, at_once):
             self._call("put_vectors", vectors=chunk)
+
+    def _found(self, asked: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Return what a query finds. The service may give it in several pages."""
+        page = self._call("query_vectors", **asked)
+        found = list(page["vectors"])
+        while page.get("nextToken"):
+            page = self._call("query_vectors", **asked, nextToken=page["nextToken"])
+            found += page["vectors"]
+        return found
 
     def _vectors(self, names: Sequence[str]) -> dict[str, Vector]:
         found = self._get(names, returnData=True)

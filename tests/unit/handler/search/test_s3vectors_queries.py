@@ -108,6 +108,24 @@ def test_a_filter_is_in_the_services_language_and_vectors_are_read_by_their_keys
     np.testing.assert_allclose(hit.vector, [0.6, 0.8, 0, 0], rtol=1e-6)
 
 
+def test_hits_may_come_in_several_pages(client: Any) -> None:
+    """AWS's guide, "Querying vectors": a page has a size of its own; the same query with `nextToken` gives the next."""
+    request = {
+        "topK": 3,
+        "queryVector": {"float32": [1.0, 0.0, 0.0, 0.0]},
+        "filter": {"gone": {"$eq": False}},
+        "returnMetadata": True,
+        "returnDistance": True,
+    }
+    pages: list[tuple[str, dict[str, Any], dict[str, Any]]] = []
+    for number in range(3):
+        asked = {**request, "nextToken": f"page{number}"} if number else request
+        more = {"nextToken": f"page{number + 1}"} if number < 2 else {}
+        pages.append(("query_vectors", asked, {"distanceMetric": "cosine", "vectors": [found(number)], **more}))
+    hits = ask(client, lambda index: index.query(np.array([1, 0, 0, 0], np.float32), ABOUT, 3), OF, *pages)
+    assert [hit.key for hit in hits] == ["0.png", "1.png", "2.png"]
+
+
 def test_many_pages_are_counted_in_segments(client: Any) -> None:
     rows = [{"key": "a", "metadata": {"gone": False}}, {"key": "about", "metadata": {"gone": True}}]
     page = {"maxResults": 1_000, "returnMetadata": True}
