@@ -36,7 +36,7 @@ class VectorStack(Stack):
             self,
             "Index",
             vector_bucket_name=bucket_name(settings),
-            index_name=index_name(package),
+            index_name=index_name(package, settings),
             data_type="float32",
             dimension=package.dimensions,
             distance_metric="cosine",
@@ -48,8 +48,8 @@ class VectorStack(Stack):
 
 
 def vector_index(package: Package, settings: StackSettings) -> VectorIndex:
-    """Return the index of a package's bundle: another bundle has another one."""
-    return VectorIndex(bucket_name(settings), index_name(package))
+    """Return the index of a package's bundle: another bundle, or another `exif_orientation`, has another one."""
+    return VectorIndex(bucket_name(settings), index_name(package, settings))
 
 
 def bucket_name(settings: StackSettings) -> str:
@@ -64,6 +64,6 @@ def bucket_name(settings: StackSettings) -> str:
     return f"{stack}-vectors"
 
 
-def index_name(package: Package) -> str:
-    """Name the index after the bundle."""
-    return f"openclip-{package.vectors_id}"
+def index_name(package: Package, settings: StackSettings) -> str:
+    """Name the index after what makes its vectors: it cannot be made aside for others and switched to."""
+    return f"openclip-{package.vectors_id}{'-upright' if settings.exif_orientation else ''}"

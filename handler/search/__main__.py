@@ -17,6 +17,9 @@ def main(arguments: list[str] | None = None) -> int:
     command.add_argument("--vectors", required=True, help="directory or s3://bucket that holds vectors/ and deletions/")
     command.add_argument("--index", required=True, help="directory, s3://bucket/prefix or s3vectors:<bucket>/<index>")
     command.add_argument("--manifest", default="", help="which vectors, by the beginning of their vectors_sha256")
+    command.add_argument(
+        "--exif-orientation", choices=("true", "false"), help="which vectors, by the setting of their images"
+    )
     options = parser.parse_args(arguments)
     try:
         return _rebuild(options)
@@ -33,9 +36,11 @@ def _rebuild(options: argparse.Namespace) -> int:
     from handler.search.settings import check_place
 
     check_place(options.index, "--index")
+    upright = options.exif_orientation
+    settings = {"exif_orientation": upright == "true"} if upright else {}
     started = time.monotonic()
     with Bars() as bars:
-        made = rebuild_index(options.vectors, options.index, options.manifest, bars.show)
+        made = rebuild_index(options.vectors, options.index, options.manifest, settings, bars.show)
     late = f", {counted(made.late, 'file')} came meanwhile" if made.late else ""
     gone = f"{made.gone:,} {'is' if made.gone == 1 else 'are'} gone"
     print(

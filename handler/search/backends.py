@@ -1,10 +1,12 @@
 """Open an index: its place says which product stores it."""
 
 import threading
+from collections.abc import Mapping
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from handler.search.index import Index
+from handler.search.records import ANY
 from handler.service import LOAD_AT_INIT
 
 if TYPE_CHECKING:
@@ -33,18 +35,25 @@ def import_ahead(place: str, initialization: str) -> None:
         threading.Thread(target=import_module, args=("lancedb",), name="openclip-import", daemon=True).start()
 
 
-def rebuild_index(vectors: str, place: str, manifest: str = "", progress: "Progress" = lambda *_: None) -> "Rebuilt":
+def rebuild_index(
+    vectors: str,
+    place: str,
+    manifest: str = "",
+    settings: Mapping[str, Any] = ANY,
+    progress: "Progress" = lambda *_: None,
+) -> "Rebuilt":
     """Make the index at `place` anew from the batches at `vectors`, a directory or `s3://bucket[/prefix]`.
 
-    `manifest` chooses a bundle, by the beginning of its hash. Raises SourceError, ApiError.
+    `manifest` chooses a bundle, by the beginning of its hash, and `settings` one of several kinds. Raises SourceError,
+    ApiError.
     """
     from handler.search.source import Source
 
     if place.startswith(S3_VECTORS):
         from handler.search.fill import fill
 
-        return fill(Source(vectors), open_index(place), manifest, progress)
+        return fill(Source(vectors), open_index(place), manifest, progress, settings)
     from handler.search.lance import LanceIndex
     from handler.search.rebuild import rebuild
 
-    return rebuild(Source(vectors), LanceIndex(place), manifest, progress)
+    return rebuild(Source(vectors), LanceIndex(place), manifest, progress, settings)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from handler.endpoints.embeddings import embed, fetched, floats, modalities, unit
 from handler.errors import ApiError
 from handler.imaging.decode import read_header
+from handler.manifest import IMAGE
 from handler.messages import Request, Response
 from handler.schemas.fields import Item as Given
 from handler.schemas.limits import FLOAT_BYTES, response_limit
@@ -45,10 +46,11 @@ class Search:
         if fields["with_urls"]:
             urls.check_enabled(self._settings)
         theirs = self._index.about()
-        ours = _about(service, fields["model"] or _shared(service, theirs))
+        needed = modalities([query.item for query in fields["query"] if query.item])
+        ours = _of(_about(service, fields["model"] or _shared(service, theirs)), needed)
         check_same(theirs, ours, self._settings.place)
         _check_size(fields["k"], ours.dimensions if fields["with_vectors"] else 0)
-        model = service.model(ours.model, modalities([query.item for query in fields["query"] if query.item]))
+        model = service.model(ours.model, needed)
         current().model = ours.model
         vector, tokens = queries.combined(fields["query"], model, service.settings)
         with stage("search"):
@@ -68,10 +70,11 @@ class Search:
         fields = INDEX.of(request, service.settings)
         theirs = self._there()
         ours = _about(service, _shared(service, theirs) if theirs else None)
+        needed = modalities([entry.image for entry in fields["put"] if entry.image])
         if theirs:
+            ours = _of(ours, needed)
             check_same(theirs, ours, self._settings.place)
         seen_at = _now()
-        needed = modalities([entry.image for entry in fields["put"] if entry.image])
         items = _items(fields["put"], service.model(ours.model, needed), service, seen_at) if fields["put"] else []
         self._index.prepare(ours)  # now that all can be done
         if items:
@@ -107,6 +110,11 @@ def _about(service: Service, model_id: str | None) -> About:
     manifest = service.models.manifest
     entry = manifest.model(model_id)
     return About(entry.id, service.models.vectors_sha256(entry.id), service.settings.of_vectors, entry.embed_dim)
+
+
+def _of(about: About, embedded: Collection[str]) -> About:
+    """Leave the settings out where no image is embedded: they change the vector of nothing else."""
+    return about if IMAGE in embedded else about._replace(settings={})
 
 
 def _hit(place: int, hit: Hit, link: str | None) -> dict[str, Any]:

@@ -1,24 +1,32 @@
 """An index that cannot be made aside and switched to, filled from all that batches wrote."""
 
 import contextlib
+from collections.abc import Mapping
+from typing import Any
 
 from handler.search import updates
 from handler.search.index import Index
-from handler.search.rebuild import Progress, Rebuilt, catch_up, choose, patiently
+from handler.search.rebuild import Plan, Progress, Rebuilt, catch_up, choose, patiently
+from handler.search.records import ANY
 from handler.search.source import Source
 
 
-def fill(source: Source, index: Index, manifest: str = "", progress: Progress = lambda *_: None) -> Rebuilt:
+def fill(
+    source: Source,
+    index: Index,
+    manifest: str = "",
+    progress: Progress = lambda *_: None,
+    settings: Mapping[str, Any] = ANY,
+) -> Rebuilt:
     """Bring every file of one bundle into the index: of each key the latest look stays, as in a rebuild.
 
-    `manifest` chooses a bundle, by the beginning of its hash. It may be stopped and started again. Files that come
-    meanwhile are applied at the end. Raises SourceError, ApiError.
+    `manifest` chooses a bundle, by the beginning of its hash, and `settings` one of several kinds. It may be stopped
+    and started again. Files that come meanwhile are applied at the end. Raises SourceError, ApiError.
     """
-    return patiently(source, lambda: _fill(source, index, manifest, progress))
+    return patiently(source, lambda: _fill(source, index, choose(source, manifest, settings, progress), progress))
 
 
-def _fill(source: Source, index: Index, manifest: str, progress: Progress) -> Rebuilt:
-    plan = choose(source, manifest, progress)
+def _fill(source: Source, index: Index, plan: Plan, progress: Progress) -> Rebuilt:
     index.prepare(plan.about)
     put = 0
     for name, count in zip(plan.names, plan.counts, strict=True):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from handler.errors import ApiError
-from handler.search.records import About, Gone, Hit, Item, Vector, Where
+from handler.search.records import About, Gone, Hit, Item, Vector, Where, comparable, differing, told
 
 MAX_K = 1_000
 
@@ -23,8 +23,8 @@ class Index(Protocol):
     def put(self, items: Sequence[Item], about: About) -> None:
         """Add or replace. An older look never replaces a newer one.
 
-        `about` says what made the vectors. Raises ApiError index_of_another_model, also where the index was switched to
-        another one since `prepare`; index_unavailable.
+        `about` says what made the vectors: without settings where no image was embedded. Raises ApiError
+        index_of_another_model, also where the index was switched to another one since `prepare`; index_unavailable.
         """
 
     def delete(self, gone: Sequence[Gone]) -> None:
@@ -65,8 +65,16 @@ def not_found(place: str) -> ApiError:
 
 def check_same(theirs: About, ours: About, place: str, what: str = "this function embeds with") -> None:
     """Raise ApiError index_of_another_model where vectors of `ours` cannot be compared with the index's."""
-    if (theirs.manifest_sha256, theirs.model) == (ours.manifest_sha256, ours.model):
+    if comparable(theirs, ours):
         return
+    if theirs[:2] == ours[:2]:
+        names = differing(theirs.settings, ours.settings)
+        raise ApiError(
+            "index_of_another_model",
+            f"the index at {place} has images embedded with {told(theirs.settings, names)}, and {what} "
+            f"{told(ours.settings, names)}: vectors of both cannot be compared. Set it back, or embed the images anew "
+            f"with this setting and build the index again: `{rebuild_command(place)}`",
+        )
     raise ApiError(
         "index_of_another_model",
         f"the index at {place} has vectors of {theirs.model} ({theirs.manifest_sha256[:12]}), and {what} "

@@ -112,5 +112,5 @@ def _post(summary: str, name: str, body: str, response: str) -> dict[str, Any]:
 
 
 def _others(status: int) -> dict[str, Any]:
-    meaning = {404: "There is no index", 409: "The index is of another model"}
+    meaning = {404: "There is no index", 409: "The index is of another model or setting"}
     return {str(status): described.json_response(meaning[status], "Error")}

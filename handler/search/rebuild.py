@@ -1,7 +1,7 @@
 """The index from all that batches wrote: made aside, then switched. Memory does not grow with the vectors."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ from handler.search.index import Index
 from handler.search.lance import LanceIndex
 from handler.search.lance_pointer import Tables, new_name, older_than
 from handler.search.latest import latest
-from handler.search.records import About
+from handler.search.records import ANY, About, comparable, differing, named, told
 from handler.search.source import Looks, Source, SourceError, deletions, same
 
 ABANDONED = timedelta(days=1)  # after which a table that is not the index is what a killed rebuild left
@@ -42,15 +42,22 @@ class Plan(NamedTuple):
     counts: list[int]
 
 
-def rebuild(source: Source, index: LanceIndex, manifest: str = "", progress: Progress = lambda *_: None) -> Rebuilt:
+def rebuild(
+    source: Source,
+    index: LanceIndex,
+    manifest: str = "",
+    progress: Progress = lambda *_: None,
+    settings: Mapping[str, Any] = ANY,
+) -> Rebuilt:
     """Write the newest look of each key into a new table, index it, and switch to it.
 
-    `manifest` chooses, by the beginning of a hash, where the vectors are of several bundles. A reader has the old
-    index until the new one is whole; if this fails or is killed, it keeps it. Files that come meanwhile are applied
-    before the switch and after it; and who writes to the old index meanwhile writes to the new one, too. Any number may
-    run at once: of two bundles the index is of the one whose rebuild began later. Raises SourceError, ApiError.
+    `manifest` chooses, by the beginning of a hash, where the vectors are of several bundles, and `settings` where they
+    are of several settings. A reader has the old index until the new one is whole; if this fails or is killed, it keeps
+    it. Files that come meanwhile are applied before the switch and after it; and who writes to the old index meanwhile
+    writes to the new one, too. Any number may run at once: of two bundles, or two kinds of settings, the index is of
+    the one whose rebuild began later. Raises SourceError, ApiError.
     """
-    return patiently(source, lambda: _rebuild(source, index, manifest, progress))
+    return patiently(source, lambda: _rebuild(source, index, manifest, settings, progress))
 
 
 def patiently(source: Source, make: Callable[[], Rebuilt]) -> Rebuilt:
@@ -66,9 +73,11 @@ def patiently(source: Source, make: Callable[[], Rebuilt]) -> Rebuilt:
     raise AssertionError
 
 
-def _rebuild(source: Source, index: LanceIndex, manifest: str, progress: Progress) -> Rebuilt:
+def _rebuild(
+    source: Source, index: LanceIndex, manifest: str, settings: Mapping[str, Any], progress: Progress
+) -> Rebuilt:
     before, name = index.guard(index.pointer.read), new_name()
-    plan = choose(source, manifest, progress)
+    plan = choose(source, manifest, settings, progress)
     try:
         _write(source, plan, index, name, progress)
         made = LanceIndex(index.place, name)
@@ -92,8 +101,8 @@ def _rebuild(source: Source, index: LanceIndex, manifest: str, progress: Progres
     return Rebuilt(*index.counts(), sum(plan.counts), late)
 
 
-def choose(source: Source, manifest: str, progress: Progress) -> Plan:
-    """Return the files of one bundle. Raises SourceError where there are none, or those of several."""
+def choose(source: Source, manifest: str, settings: Mapping[str, Any], progress: Progress) -> Plan:
+    """Return the files of one bundle and of one kind of settings. Raises SourceError for none, or those of several."""
     names = source.names()
     abouts, counts, kept = {}, [], []
     for place, name in enumerate(names):
@@ -101,25 +110,31 @@ def choose(source: Source, manifest: str, progress: Progress) -> Plan:
         if name.endswith(".parquet"):
             file = source.parquet(name)
             about = file.about()
-            if not about.manifest_sha256.startswith(manifest):
+            if not about.manifest_sha256.startswith(manifest) or differing(about.settings, settings):
                 continue
             abouts[name] = about
             counts.append(file.count())
         else:
             counts.append(len(deletions(name, source.read(name))))
         kept.append(name)
-    _check_choice(source, manifest, abouts)
+    _check_choice(source, manifest, settings, abouts)
     return Plan(same(abouts), kept, counts)
 
 
-def _check_choice(source: Source, manifest: str, abouts: dict[str, About]) -> None:
+def _check_choice(source: Source, manifest: str, settings: Mapping[str, Any], abouts: dict[str, About]) -> None:
     if not abouts:
-        of = f" of bundle {manifest}" if manifest else ""
-        raise SourceError(f"{source.place} has no vectors{of}: name the directory or bucket that a batch wrote to")
+        of = (f" of bundle {manifest}" if manifest else "") + (f" with {told(settings)}" if settings else "")
+        fix = "name the directory or bucket that a batch wrote to, or embed the images (a run with another name)"
+        raise SourceError(f"{source.place} has no vectors{of}: {fix}")
     hashes = sorted({about.manifest_sha256 for about in abouts.values()})
     if len(hashes) > 1:
         listed = ", ".join(one[:12] for one in hashes)
         raise SourceError(f"{source.place} has vectors of {len(hashes)} bundles ({listed}): choose one with --manifest")
+    first = next(iter(abouts.values())).settings
+    for about in abouts.values():
+        if names := differing(first, about.settings):
+            both = " and with ".join(sorted((told(first, names), told(about.settings, names))))
+            raise SourceError(f"{source.place} has vectors with {both}: choose with --exif-orientation")
 
 
 def _looks(source: Source, plan: Plan) -> Iterator[tuple[int, bool, Looks]]:
@@ -175,25 +190,25 @@ def catch_up(source: Source, index: Index, about: About, known: set[str]) -> int
     """Apply the files that came since they were listed; returns how many."""
     new = [name for name in source.names() if name not in known]
     known.update(new)
-    mine = [name for name in new if name.endswith(".jsonl") or source.parquet(name).about()[:2] == about[:2]]
+    mine = [name for name in new if name.endswith(".jsonl") or comparable(source.parquet(name).about(), about)]
     updates.apply(source, mine, index)
     return len(mine)
 
 
 def _check_overtaken(index: LanceIndex, before: Tables | None, name: str, about: About) -> None:
-    """Raise ApiError index_of_another_model where another bundle's index was made after this rebuild began.
+    """Raise ApiError index_of_another_model where an index of other vectors was made after this rebuild began.
 
-    Of one bundle both are the same, and either may be the index.
+    Of one bundle and one kind of settings both are the same, and either may be the index.
     """
     now = index.guard(index.pointer.read)
     if now and (before is None or now.table != before.table) and now.table > name:  # names begin with the time
         made = index.about()
-        if made[:2] != about[:2]:
+        if not comparable(made, about):
             raise ApiError(
                 "index_of_another_model",
-                f"the index at {index.place} was made for {made.model} ({made.manifest_sha256[:12]}) after "
-                f"this rebuild for {about.model} ({about.manifest_sha256[:12]}) began. This one was "
-                "dropped: begin it again if the index is to be of its bundle",
+                f"the index at {index.place} was made for {named(made)} after this rebuild for "
+                f"{named(about)} began. This one was dropped: begin it again if the index is to be of its bundle and "
+                "settings",
                 "model",
             )
 

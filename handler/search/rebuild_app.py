@@ -13,12 +13,13 @@ from handler.settings import Settings
 
 
 def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
-    """Make the index anew from all that batches of this bundle wrote; returns what it holds.
+    """Make the index anew from all that batches of this bundle wrote with these settings; returns what it holds.
 
     Raises SourceError or ApiError where it cannot: the old index then stays.
     """
-    ours = vectors_sha256(Settings.from_env(os.environ))
+    settings = Settings.from_env(os.environ)
     place = SearchSettings.from_env(os.environ).place
-    made = rebuild_index(f"s3://{os.environ['OPENCLIP_BATCH_OUTPUT']}", place, ours)._asdict()
+    vectors, ours = f"s3://{os.environ['OPENCLIP_BATCH_OUTPUT']}", vectors_sha256(settings)
+    made = rebuild_index(vectors, place, ours, settings.of_vectors)._asdict()
     print(json.dumps({"rebuilt": made}))
     return made

@@ -1,12 +1,15 @@
 """The records of an index. Times are milliseconds since 1970; vectors are float32 [D] of unit length."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 Vector = NDArray[np.float32]
+ANY: Mapping[str, Any] = {}  # settings that choose nothing
+STORED = {"vectors", "scale"}  # settings of a batch's files that say how a vector is stored, not what it is
 
 
 class Item(NamedTuple):
@@ -81,6 +84,27 @@ RANGES = ("width", "height", "size", "last_modified")  # the fields of Where tha
 def identity(bucket: str, key: str) -> str:
     """Name an object in one text: no bucket's name holds a slash."""
     return f"{bucket}/{key}"
+
+
+def comparable(one: About, other: About) -> bool:
+    """Tell whether vectors of both can be compared: of one model, and of images that were read alike."""
+    return one[:2] == other[:2] and not differing(one.settings, other.settings)
+
+
+def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """Name the settings that both have, and otherwise, and that change what an image's vector is."""
+    return sorted(name for name in one.keys() & other.keys() - STORED if one[name] != other[name])
+
+
+def told(settings: Mapping[str, Any], names: Iterable[str] | None = None) -> str:
+    """Write settings as messages have them: `exif_orientation=true`. Without `names` those that a user can set."""
+    names = sorted(settings.keys() - STORED - {"normalize"}) if names is None else names
+    return ", ".join(f"{name}={json.dumps(settings[name])}" for name in names)
+
+
+def named(about: About) -> str:
+    """Say in a message what vectors are of."""
+    return f"{about.model} ({', '.join(filter(None, (about.manifest_sha256[:12], told(about.settings))))})"
 
 
 def newest(records: "list[Item | Gone]") -> "list[Item | Gone]":

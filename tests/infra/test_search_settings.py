@@ -114,3 +114,16 @@ def test_two_stacks_never_have_one_vector_bucket() -> None:
 
     assert len(set(names)) == len(stacks)
     assert all(re.fullmatch(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", name) for name in names), names
+
+
+def test_images_that_are_turned_have_an_index_of_their_own_in_s3_vectors(synth: Synth, tmp_path: Path) -> None:
+    """It cannot be made aside: those that were not turned would stay in it."""
+    names = []
+    for turned in ({}, {"exif_orientation": "true"}, {"exif_orientation": "false"}):
+        template = synth(batch_source="photos", search="s3vectors", **turned)
+        vectors = json.loads((tmp_path / "cdk.out" / "openclip-vectors.template.json").read_text())["Resources"]
+        (index,) = [item["Properties"] for item in vectors.values() if item["Type"] == "AWS::S3Vectors::Index"]
+        place = function(template, "OpenCLIP search")["Environment"]["Variables"]["OPENCLIP_INDEX"]
+        assert place == f"s3vectors:openclip-vectors/{index['IndexName']}"
+        names.append(index["IndexName"])
+    assert names == [names[0], f"{names[0]}-upright", names[0]]

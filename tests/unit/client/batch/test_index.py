@@ -76,7 +76,7 @@ def test_on_this_machine_the_repositorys_command_runs(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(index, "NEEDS", "handler.search")
     monkeypatch.setattr(local, "POLL_SECONDS", 0.05)
-    asked = ["--vectors", "s3://vectors", "--index", "index", "--manifest", "0123"]
+    asked = ["--vectors", "s3://vectors", "--index", "index", "--manifest", "0123", "--exif-orientation", "true"]
     assert cli.main(["batch", "index", *asked]) == status
     assert (tmp_path / "told").read_text() == repr(["rebuild", *asked])
     told = capsys.readouterr()

@@ -25,6 +25,9 @@ def add_index(commands: Any) -> None:
     parser.add_argument(
         "--manifest", metavar="HASH", help="where vectors are of several bundles: whose, by its beginning"
     )
+    parser.add_argument(
+        "--exif-orientation", choices=("true", "false"), help="where vectors are of both: whose, by the setting"
+    )
     parser.set_defaults(run=_index)
 
 
@@ -39,8 +42,9 @@ def _index(options: argparse.Namespace) -> int:
     function = connection.outputs(options.stack).get(OUTPUT_REBUILD)
     if function is None:
         raise ClientError(f"the stack {options.stack} has no search: see docs/collections.md on how to deploy it")
-    if options.manifest:
-        raise ClientError("--manifest goes with --vectors: a deployment's index is of its own bundle")
+    for name in ("--manifest", "--exif-orientation"):
+        if getattr(options, name[2:].replace("-", "_")):
+            raise ClientError(f"{name} goes with --vectors: a deployment's index is of its own bundle and settings")
     say(f"{function} builds the index anew; the old one serves until it is done")
     with asking(function):
         answer = connection.client("lambda", 900).invoke(FunctionName=function, Payload=b"{}")
@@ -62,6 +66,7 @@ def _here(options: argparse.Namespace) -> int:
         raise ClientError("--vectors and --index go together: what is read, and where the index is made")
     words = ["rebuild", "--vectors", options.vectors, "--index", options.index]
     words += ["--manifest", options.manifest] if options.manifest else []
+    words += ["--exif-orientation", options.exif_orientation] if options.exif_orientation else []
     status = local.run(MODULE, words, NEEDS, aloud=True)
     if status:
         raise ClientError(f"the index was not built (exit status {status}): the lines above say why; the old one stays")

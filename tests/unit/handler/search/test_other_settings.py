@@ -1,0 +1,200 @@
+"""Images that were turned by their EXIF, and images that were not, are not compared; a text is compared with both."""
+
+from pathlib import Path
+from typing import Any
+
+import boto3
+import numpy as np
+import pytest
+from moto import mock_aws
+
+from handler.batch.store import Directory
+from handler.errors import ApiError
+from handler.search import __main__ as command
+from handler.search import backends, rebuild, rebuild_app, updates, updates_app
+from handler.search.fill import fill
+from handler.search.lance import LanceIndex
+from handler.search.records import About, Gone, Item
+from handler.search.s3vectors import S3VectorsIndex
+from handler.search.source import Source, SourceError
+from tests.unit import fake_bundle
+from tests.unit.fake_bundle import data_uri, image_bytes
+from tests.unit.search_files import lines, parquet, save
+from tests.unit.search_world import ABOUT, QUERY, SearchFunction, content, item
+
+OLD = ABOUT._replace(settings={"exif_orientation": False, "normalize": True})
+NEW = ABOUT._replace(settings={"exif_orientation": True, "normalize": True})
+EIGHTS = NEW._replace(settings={**NEW.settings, "vectors": "int8", "scale": 127.0})
+IMAGE = data_uri(image_bytes((255, 0, 0)))
+ARRIVED = "vectors/model=x/run=arrivals/late.parquet"
+
+
+def files(*abouts: About) -> dict[str, bytes]:
+    """A file of one image for each, called after its place: of a run of its own."""
+    return {
+        f"vectors/model=x/run=r{place}/0.parquet": parquet([item(str(place), QUERY, place)], about)
+        for place, about in enumerate(abouts)
+    }
+
+
+@pytest.fixture
+def turned(tmp_path: Path) -> SearchFunction:
+    """The function with `exif_orientation`, over an index that was made without."""
+    before = SearchFunction(tmp_path / "bundle", str(tmp_path / "index"))
+    assert before.change({"put": [{"key": "a.png", "image": IMAGE}]})[0] == 200
+    return SearchFunction(tmp_path / "bundle", str(tmp_path / "index"), exif_orientation=True)
+
+
+@pytest.mark.parametrize("query", [{"image": IMAGE}, ["a", IMAGE]])
+def test_an_image_is_not_looked_for_among_images_that_were_read_otherwise(turned: SearchFunction, query: Any) -> None:
+    status, body = turned.search({"query": query})
+    assert (status, body["error"]["code"]) == (409, "index_of_another_model")
+    message = body["error"]["message"]
+    assert "embedded with exif_orientation=false, and this function embeds with exif_orientation=true" in message
+    assert "Set it back, or" in message
+    assert "python -m handler.search rebuild" in message
+
+
+def test_an_image_is_not_put_among_images_that_were_read_otherwise(turned: SearchFunction) -> None:
+    before = turned.get("/v1/index")
+    image, vector = {"key": "b.png", "image": IMAGE}, {"key": "b", "vector": [1, 0, 0, 0]}
+    for put in ([image], [vector, image]):
+        status, body = turned.change({"put": put})
+        assert (status, body["error"]["code"]) == (409, "index_of_another_model")
+    assert turned.get("/v1/index") == before
+    assert before[1]["settings"] == {"exif_orientation": False, "normalize": True}
+
+
+@pytest.mark.parametrize("query", ["a", {"vector": [1, 0, 0, 1]}, ["a", {"vector": [1, 0, 0, 1]}]])
+def test_what_the_setting_does_not_change_is_taken(turned: SearchFunction, query: Any) -> None:
+    assert turned.change({"put": [{"key": "b.png", "vector": [1, 0, 0, 1]}]})[0] == 200
+    assert {hit["key"] for hit in turned.search({"query": query})[1]["data"]} == {"a.png", "b.png"}
+    assert turned.change({"delete": [{"key": "a.png"}]})[1]["rows"] == 1
+
+
+def test_a_new_index_has_the_settings_of_who_makes_it_by_whatever_was_put(tmp_path: Path) -> None:
+    function = SearchFunction(tmp_path / "bundle", str(tmp_path / "index"), exif_orientation=True)
+    assert function.change({"put": [{"key": "b.png", "vector": [1, 0, 0, 1]}]})[0] == 200
+    assert function.get("/v1/index")[1]["settings"] == {"exif_orientation": True, "normalize": True}
+
+
+@pytest.mark.parametrize(("theirs", "ours"), [(NEW, EIGHTS), (EIGHTS, NEW), (ABOUT, NEW), (NEW, ABOUT)])
+def test_how_vectors_are_stored_and_what_is_not_recorded_makes_no_other_index(
+    tmp_path: Path, theirs: About, ours: About
+) -> None:
+    index = LanceIndex(str(tmp_path / "index"))
+    index.prepare(theirs)
+    index.put([item("a", QUERY)], ours)
+    assert [hit.key for hit in index.query(QUERY, ours, 1)] == ["a"]
+    folder = save(files(theirs, ours), tmp_path / "vectors")
+    assert rebuild.rebuild(Source(str(folder)), index).rows == 2
+
+
+def test_a_file_of_other_settings_is_refused_for_good_and_its_deletions_are_not(tmp_path: Path) -> None:
+    index = LanceIndex(str(tmp_path / "index"))
+    index.prepare(NEW)
+    index.put([item("gone", QUERY, 1), item("kept", QUERY, 1)], NEW)
+    gone = "deletions/model=x/run=arrivals/late.jsonl"
+    store = Directory(
+        save({ARRIVED: parquet([item("old", QUERY)], OLD), gone: lines([Gone("photos", "gone", 9)])}, tmp_path)
+    )
+    with pytest.raises(ApiError) as refused:
+        updates.apply(store, [ARRIVED], index)
+    assert refused.value.code == "index_of_another_model"
+    event = '{"detail": {"object": {"key": "%s"}}}'
+    messages = [{"messageId": name, "body": event % name} for name in (ARRIVED, gone)]
+    for about in (OLD, NEW):  # also of a function that was deployed with the other setting
+        assert updates_app.run(messages, store, index, about) == {"batchItemFailures": []}
+        assert set(content(index)) == {"photos/kept"}
+
+
+def test_of_files_of_both_settings_one_kind_is_chosen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, place = save(files(OLD, NEW, EIGHTS), tmp_path / "vectors"), str(tmp_path / "index")
+    asked = ["rebuild", "--vectors", str(folder), "--index", place]
+    assert command.main(asked) == 1
+    both = "has vectors with exif_orientation=false and with exif_orientation=true: choose with --exif-orientation"
+    assert both in capsys.readouterr().err
+    assert not Path(place).exists()
+    for chosen, found in (("true", {"photos/1", "photos/2"}), ("false", {"photos/0"})):
+        assert command.main([*asked, "--exif-orientation", chosen]) == 0
+        assert set(content(LanceIndex(place))) == found
+        assert LanceIndex(place).about().settings["exif_orientation"] is (chosen == "true")
+
+
+@pytest.mark.parametrize("turned", [True, False])
+def test_a_deployments_rebuild_takes_the_vectors_of_its_own_setting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, turned: bool
+) -> None:
+    bundle = fake_bundle.write(tmp_path / "bundle")
+    monkeypatch.setenv("OPENCLIP_BUNDLE_DIR", str(bundle))
+    monkeypatch.setenv("OPENCLIP_EXIF_ORIENTATION", str(turned).lower())
+    monkeypatch.setenv("OPENCLIP_BATCH_OUTPUT", "vectors")
+    monkeypatch.setenv("OPENCLIP_INDEX", str(tmp_path / "index"))
+    digest = SearchFunction(tmp_path / "bundle", str(tmp_path / "index")).service.models.vectors_sha256()
+    old, new = (about._replace(manifest_sha256=digest) for about in (OLD, NEW))
+    folder = save(files(old, new), tmp_path / "vectors")
+    monkeypatch.setattr(
+        rebuild_app,
+        "rebuild_index",
+        lambda vectors, *given: backends.rebuild_index(str(folder) if vectors == "s3://vectors" else vectors, *given),
+    )
+    rebuild_app.lambda_handler({}, None)
+    assert set(content(LanceIndex(str(tmp_path / "index")))) == {"photos/1" if turned else "photos/0"}
+
+
+def test_where_no_vectors_are_of_the_setting_the_index_stays(tmp_path: Path) -> None:
+    folder, index = save(files(OLD), tmp_path / "vectors"), LanceIndex(str(tmp_path / "index"))
+    rebuild.rebuild(Source(str(folder)), index)
+    with pytest.raises(SourceError, match=r"has no vectors with exif_orientation=true: .*a run with another name"):
+        rebuild.rebuild(Source(str(folder)), index, settings={"exif_orientation": True})
+    assert set(content(index)) == {"photos/0"}
+
+
+def test_a_file_of_other_settings_that_comes_meanwhile_stops_no_rebuild(tmp_path: Path) -> None:
+    folder, index = save(files(NEW), tmp_path / "vectors"), LanceIndex(str(tmp_path / "index"))
+
+    def arrives(name: str, done: int, of: int) -> None:
+        save({ARRIVED: parquet([item("late", QUERY)], OLD)}, folder)
+
+    made = rebuild.rebuild(Source(str(folder)), index, progress=arrives)
+    assert (made.late, set(content(index))) == (0, {"photos/0"})
+
+
+def test_a_rebuild_that_began_before_one_of_other_settings_is_dropped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, place = Source(str(save(files(OLD, NEW), tmp_path / "vectors"))), str(tmp_path / "index")
+    names = iter(["items-20261130T120000-ffffffff", "items-20261130T120001-00000000"])
+    monkeypatch.setattr(rebuild, "new_name", lambda: next(names))
+
+    def faster(name: str, done: int, of: int) -> None:
+        if name == "index":
+            rebuild.rebuild(source, LanceIndex(place), settings=NEW.settings)
+
+    with pytest.raises(ApiError, match=r"exif_orientation=true\) after this rebuild for .*exif_orientation=false\)"):
+        rebuild.rebuild(source, LanceIndex(place), "", faster, OLD.settings)
+    assert set(content(LanceIndex(place))) == {"photos/1"}
+
+
+def test_an_index_in_s3_vectors_takes_no_images_that_were_read_otherwise(tmp_path: Path) -> None:
+    where = {"vectorBucketName": "photos-vectors", "indexName": "openclip-abc"}
+    folder = save(files(OLD, NEW), tmp_path)
+    with mock_aws():
+        client = boto3.Session().client("s3vectors", region_name="eu-west-1")
+        client.create_vector_bucket(vectorBucketName="photos-vectors")
+        client.create_index(**where, dataType="float32", dimension=8, distanceMetric="cosine")
+        index = S3VectorsIndex("s3vectors:photos-vectors/openclip-abc", client)
+        with pytest.raises(SourceError, match="choose with --exif-orientation"):
+            fill(Source(str(folder)), index)
+        assert fill(Source(str(folder)), index, settings=OLD.settings).rows == 1
+        late = Item("photos", "late", "e", 1, 1, 1, 1, 1, np.asarray(QUERY))
+        for refused in (
+            lambda: fill(Source(str(folder)), index, settings=NEW.settings),
+            lambda: index.put([late], NEW),
+            lambda: index.query(QUERY, NEW, 1),
+        ):
+            with pytest.raises(ApiError, match=r"exif_orientation=false, and .* exif_orientation=true") as caught:
+                refused()
+            assert caught.value.code == "index_of_another_model"
+        index.put([late], NEW._replace(settings={}))
+        assert (index.count(), index.about()) == (2, OLD)
