@@ -160,6 +160,19 @@ def test_a_clock_that_was_ahead_hides_no_change(folder: Folder, monkeypatch: pyt
     assert folder.read == []
 
 
+def test_a_deletion_by_a_clock_that_was_ahead_hides_no_image_that_comes_again(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(folder_plan, "now", lambda: now() + 8 * 3_600_000)
+        (folder.photos / "0.png").unlink()
+        assert folder.run("--changes") == 0  # nothing is embedded: the deletion alone has that time
+    assert "0.png" not in folder.found()
+    folder.put("0.png", 90)
+    assert folder.run("--changes") == 0
+    assert folder.found()["0.png"] == pytest.approx(vector(90))
+
+
 def test_other_settings_of_vectors_embed_all_anew(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENCLIP_EXIF_ORIENTATION", "true")
     assert folder.run("--changes") == 0

@@ -10,7 +10,7 @@ import pytest
 
 from handler.batch.store import Directory
 from handler.errors import ApiError
-from handler.search import lance_table, queries, rebuild, updates
+from handler.search import lance, lance_table, queries, rebuild, updates
 from handler.search.lance import LanceIndex
 from handler.search.records import About, Gone
 from handler.search.source import Source
@@ -133,3 +133,22 @@ def test_a_search_that_is_overtaken_by_a_switch_says_so(tmp_path: Path, monkeypa
     monkeypatch.setattr(queries, "combined", overtaken)
     status, body = function.search({"query": "a"})
     assert (status, body["error"]["code"]) == (409, "index_of_another_model")
+
+
+def test_what_is_written_while_the_index_is_switched_is_written_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rebuild has listed its files, and taken its announcement back, between the write and its end."""
+    index = announced(tmp_path, ABOUT)
+    index.pointer.withdraw(COMING)
+    repeated, other = lance._repeated, LanceIndex(index.place)
+
+    def overtaken(action: Any) -> Any:
+        done = repeated(action)
+        if other.table().name != COMING:
+            other.switch(COMING)
+        return done
+
+    monkeypatch.setattr(lance, "_repeated", overtaken)
+    index.put([item("late", QUERY, 9)], ABOUT)
+    assert (LanceIndex(index.place).table().name, other.has("photos", "late")) == (COMING, True)

@@ -182,6 +182,23 @@ def test_the_index_is_of_the_bundle_whose_rebuild_began_later(
     assert not (tmp_path / "index" / "items-20261130T120000-ffffffff.lance").exists()
 
 
+def test_a_rebuild_that_began_earlier_and_is_done_first_does_not_stop_the_later_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, folder = str(tmp_path / "index"), tmp_path / "vectors"
+    save({"vectors/model=x/run=r/old.parquet": parquet([item("old", QUERY)])}, folder)
+    save({"vectors/model=y/run=r/new.parquet": parquet([item("new", QUERY)], OTHER)}, folder)
+    names = iter(["items-20261130T120001-00000000", "items-20261130T120000-ffffffff"])
+    monkeypatch.setattr(rebuild, "new_name", lambda: next(names))
+
+    def earlier(name: str, done: int, of: int) -> None:
+        if name == "index":
+            rebuild.rebuild(Source(str(folder)), LanceIndex(place), ABOUT.manifest_sha256)
+
+    rebuild.rebuild(Source(str(folder)), LanceIndex(place), OTHER.manifest_sha256, earlier)
+    assert set(content(LanceIndex(place))) == {"photos/new"}
+
+
 def test_files_that_are_applied_while_rebuilds_run_are_not_lost(tmp_path: Path) -> None:
     place, folder = str(tmp_path / "index"), tmp_path / "vectors"
     records = history(120)
