@@ -88,7 +88,7 @@ def _command(arguments: list[str] | None, prog: str) -> int:
             _load(server, options)
         finally:
             signal.signal(signal.SIGINT, before)
-    if is_loopback(options.host.lower()) and not options.api_key:
+    if is_loopback(str(server.server_address[0])) and not options.api_key:
         RequestHandler.other_sites = OtherSites(options.host, _origins(options))
     for number in (signal.SIGTERM, signal.SIGINT):
         # In a thread of its own: shutdown waits for serve_forever, which runs in the one that gets the signal.

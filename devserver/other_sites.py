@@ -1,10 +1,12 @@
 """Keep pages of other sites away from a server on this machine that asks for no key.
 
-A browser on this machine reaches the server for whatever page is open. It keeps the responses from such a page, but not
+A browser on this machine sends requests here for whatever page is open. It does not let a page of another site read the
+responses. Two things remain:
 
-- if the page's own name was made to lead to 127.0.0.1 (DNS rebinding): then Host has that name;
-- the request itself: a POST without a content type, of which the page reads nothing, may change an index. Origin names
-  the page's site (Fetch, "Origin header").
+- The page's own name can be made to lead to 127.0.0.1 (DNS rebinding), so that the page is of this site. Host has that
+  name.
+- A POST without a content type is sent, and may change an index, although the page reads nothing of the response.
+  Origin names the page's site (Fetch, "Origin header").
 """
 
 from collections.abc import Sequence
@@ -14,6 +16,9 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 SAFE = ("GET", "HEAD", "OPTIONS")  # change nothing
+LOOPBACK = ("localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback")  # of /etc/hosts
+# Nobody can register a name below these (RFC 6761, ICANN). host.docker.internal leads a container to this machine.
+PRIVATE = (".localhost", ".internal")
 
 
 class OtherSites(NamedTuple):
@@ -24,20 +29,28 @@ class OtherSites(NamedTuple):
 
     def refusal(self, method: str, headers: Message) -> str | None:
         """Return why a request is refused, and the fix; None if it is not."""
-        name = _host_name(f"//{headers.get('host', self.host)}")
-        if not (_is_address(name) or is_loopback(name) or name == self.host.lower()):
+        host = headers.get("host", "").lower()
+        name = _host_name(f"//{host}")
+        if host and not (_is_address(name) or _is_of_this_machine(name) or name == self.host.lower()):
             return f"the name {name!r} is not this machine's: ask http://localhost, or start the server with --api-key"
-        origin = headers.get("origin")
-        if origin is None or method in SAFE or {"*", origin} & set(self.origins):
+        origin = headers.get("origin", "").lower()
+        if not origin or method in SAFE or {"*", origin} & {one.lower() for one in self.origins}:
             return None
-        if is_loopback(_host_name(origin)) or origin.lower().endswith(f"://{headers.get('host', '').lower()}"):
+        name = _host_name(origin)
+        if _is_of_this_machine(name) or is_loopback(name) or origin.endswith(f"://{host}"):
             return None
-        return f"a page of {origin} may not change anything here: name it in OPENCLIP_CORS_ORIGINS if it may"
+        fix = "name it in OPENCLIP_CORS_ORIGINS" if origin.startswith("http") else "start the server with --api-key"
+        return f"a page of {origin} may not change anything here: {fix} if it may"
 
 
-def is_loopback(name: str) -> bool:
-    """Tell whether a host's name or address leads to this machine, whatever DNS says (RFC 6761, section 6.3)."""
-    return name == "localhost" or name.endswith(".localhost") or (_is_address(name) and ip_address(name).is_loopback)
+def is_loopback(address: str) -> bool:
+    """Tell whether an address leads to this machine alone."""
+    return _is_address(address) and ip_address(address).is_loopback
+
+
+def _is_of_this_machine(name: str) -> bool:
+    name = name.removesuffix(".")
+    return name in LOOPBACK or name.endswith(PRIVATE)
 
 
 def _is_address(name: str) -> bool:

@@ -71,7 +71,7 @@ class Batch(Construct):
         What it had embedded before a deployment was rolled back would not be found: the bundle that serves on searches
         its own vectors. And a run that is under way would have lost shards to a bundle that it did not begin with.
         """
-        for one in (self.worker, self.compaction.function, self.machine):
+        for one in (self.planner, self.worker, self.compaction.function, self.machine):
             one.node.add_dependency(*live)
 
     def _tell(self, scope: Construct, settings: StackSettings, image_formats: Sequence[str]) -> None:

@@ -19,8 +19,8 @@ BUSY = (  # of Lambda, and passing
     "Lambda.SdkClientException",
 )
 MEANT = ("ShardError", "ValueError")  # of our own functions: the same would come again
-# Some 16 hours. Each is three of the 25,000 events that an execution may have, and a state transition on the bill.
-WAITS = 1_000
+# Five days. Each is three of the 25,000 events that an execution may have, and a state transition on the bill.
+WAITS = 8_000
 PLANNED, EMBEDDED = 2, 5  # times that each is tried again; an image that ends its worker is left out by the last
 TRANSIENT = ("States.TaskFailed", "States.Timeout")  # all else: S3 was away; a worker was killed, or out of time
 
@@ -102,10 +102,10 @@ def _shards(
 
 
 def _retry(task: tasks.LambdaInvoke, times: int) -> None:
-    """Wait for a place for as long as there is none; try `times` more what failed for no reason of its own.
+    """Wait for a place in the account, up to WAITS times; try `times` more what failed for no reason of its own.
 
-    A run may have more workers than the account: a new one has 10. Of those that wait the last one comes late, since a
-    place that falls free goes to a shard that begins just then, and a shard takes up to 15 minutes.
+    A run may have more workers than the account may run at once: a new account runs 10. A place that falls free mostly
+    goes to a shard that begins just then, so one that waits may have to wait for most of the run.
 
     A killed worker has many names (Runtime.ExitError, Lambda.Unknown, Sandbox.Timedout, ...): so all are retried but
     those that are meant. What a shard had saved is not done again.

@@ -46,7 +46,7 @@ class LogGroups(Construct):
         return group
 
     def delivered(self, construct_id: str) -> logs.LogGroup:
-        """Make one that API Gateway or Step Functions writes to, with a name as CloudWatch Logs has it for such groups.
+        """Make one that API Gateway or Step Functions writes to, named as CloudWatch Logs recommends for them.
 
         Under another name each would be written into one policy of the account, which takes 5,120 characters: beside
         many APIs and state machines a deployment fails. The stack's id tells its group from a former stack's.

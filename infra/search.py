@@ -78,7 +78,7 @@ class Search(Construct):
         self._tell(scope)
 
     def change_after(self, *live: lambda_.IAlias) -> None:
-        """Let another bundle have the index only when its versions serve: see Batch."""
+        """Change what writes the index only when the new versions have passed their health checks: see `Batch`."""
         for one in (self.rebuild, self.updates, self.updates.function):
             one.node.add_dependency(*live)
 

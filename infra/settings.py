@@ -132,7 +132,7 @@ class StackSettings(BaseModel):
     log_retention: int = 30  # days
     # The function's own lines. No level over INFO: with it, Lambda drops the lines that metrics and alarms are made of.
     log_level: Literal["TRACE", "DEBUG", "INFO"] = "INFO"
-    tracing: bool = True  # by X-Ray, which bills each trace; Lambda lets nobody change how many it samples
+    tracing: bool = True  # by X-Ray, which bills each trace; Lambda's sampling rate cannot be changed
 
     alarm_topic_arn: Annotated[str, StringConstraints(pattern=patterns.TOPIC)] | None = None
     alarm_p99: float = Field(default=10, gt=0)  # seconds

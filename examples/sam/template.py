@@ -26,7 +26,9 @@ ACCESS_LOG = {  # no header, no query and no path: a credential could be in each
     "authorizerError": "$context.authorizer.error",
     "error": "$context.error.responseType",
 }
-ACCESS_LOGS = "/aws/vendedlogs/sam/${AWS::StackName}/access"  # by AWS's prefix: others fill a policy of the account
+# A group without the prefix takes room in a small policy of the account. The id: one may be left of an earlier stack.
+OWN = {"Id": {"Fn::Select": [2, {"Fn::Split": ["/", {"Ref": "AWS::StackId"}]}]}}
+ACCESS_LOGS = ["/aws/vendedlogs/sam/${AWS::StackName}/access-${Id}", OWN]
 COMMANDS = """then, with the SAM CLI and, for an image, Docker:
   sam build --template build/sam.json
   sam deploy --guided --capabilities CAPABILITY_IAM     (--resolve-image-repos for an image)
@@ -103,16 +105,14 @@ def built(package: Properties) -> Properties:
 def embedding(package: Properties, memory: int, snap_start: bool) -> Properties:
     """Return the embedding function. What it has replaced is deleted: AWS bills for the snapshot of each version."""
     function = package["function"]
-    zipped = (
-        {
+    code: Properties = {"PackageType": "Image"}
+    if function["layers"]:
+        code = {
             "CodeUri": next(row["path"] for row in package["artefacts"] if row["role"] == "function"),
             "Handler": function["handler"],
             "Runtime": function["runtime"],
             "Layers": [{"Ref": logical_id(path)} for path in function["layers"]],
         }
-        if function["layers"]
-        else {"PackageType": "Image"}
-    )
     events = {
         f"Route{number}": {
             "Type": "HttpApi",
@@ -121,7 +121,7 @@ def embedding(package: Properties, memory: int, snap_start: bool) -> Properties:
         for number, (method, path) in enumerate([("POST", one) for one in POSTS] + [("GET", one) for one in GETS])
     }
     properties = {
-        **zipped,
+        **code,
         "Description": f"OpenCLIP embeddings, bundle {package['manifest_sha256'][:12]}",
         "Architectures": [function["architecture"]],
         "MemorySize": memory,

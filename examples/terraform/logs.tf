@@ -28,10 +28,15 @@ resource "aws_kms_key" "this" {
   })
 }
 
-# What API Gateway writes to begins with AWS's prefix: else it comes into one policy of the account, of 5,120 characters.
+# API Gateway's permission to write to a group without the prefix takes room in a policy of the account, which has 5,120
+# characters in all.
 resource "aws_cloudwatch_log_group" "this" {
   for_each          = toset(["function", "authorizer", "access"])
   name              = "${each.key == "access" ? "/aws/vendedlogs" : ""}/${var.name}/${each.key}"
   kms_key_id        = aws_kms_key.this.arn
   retention_in_days = var.log_retention
+
+  lifecycle {
+    create_before_destroy = true
+  }
 }

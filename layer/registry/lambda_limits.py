@@ -39,6 +39,6 @@ def room(shape: str, engines: Iterable[str]) -> int:
     return SHAPES[shape].room - code
 
 
-def shapes(model_bytes: int) -> list[str]:
-    """Name the package shapes ("layer", "image") that have room for weights of `model_bytes` beside ONNX Runtime."""
-    return [shape for shape in SHAPES if model_bytes <= room(shape, ("onnx",))]
+def shapes(model_bytes: int, engine: str = "onnx") -> list[str]:
+    """Name the package shapes ("layer", "image") that have room for weights of `model_bytes` beside the engine."""
+    return [shape for shape in SHAPES if model_bytes <= room(shape, (engine,))]

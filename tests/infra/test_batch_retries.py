@@ -52,7 +52,7 @@ def embedding(template: Template) -> dict[str, Any]:
 
 
 def simulated(retriers: list[dict[str, Any]], workers: int, seconds: float) -> tuple[int, int]:
-    """Run 200 shards in an account with 10 places; returns how many failed for want of one, and the most tries of one.
+    """Run 5,000 shards with 10 places; returns how many failed for want of a place, and the most tries of one.
 
     Amazon States Language, "Errors": the first retrier that names an error counts, MaxAttempts times, after
     IntervalSeconds * BackoffRate ** tries before, up to MaxDelaySeconds; with jitter FULL at random between 0 and that.
@@ -60,7 +60,7 @@ def simulated(retriers: list[dict[str, Any]], workers: int, seconds: float) -> t
     [full, *_] = [one for one in retriers if "Lambda.TooManyRequestsException" in one["ErrorEquals"]]
     dice = random.Random(7)  # noqa: S311 - no secret
     agenda = [(0.0, False, 0)] * workers  # when, whether a worker ends, tries before
-    free, left, failed, most = 10, 200 - workers, 0, 0
+    free, left, failed, most = 10, 5_000 - workers, 0, 0
     while agenda:
         now, ended, tries = heapq.heappop(agenda)
         if not ended and free:
@@ -75,7 +75,7 @@ def simulated(retriers: list[dict[str, Any]], workers: int, seconds: float) -> t
         free, failed = free + ended, failed + (not ended)
         if left:  # Distributed Map, MaxConcurrency: where one shard is done with, another one begins
             left -= 1
-            heapq.heappush(agenda, (now + 1, False, 0))
+            heapq.heappush(agenda, (now + 0.1, False, 0))
     return failed, most
 
 

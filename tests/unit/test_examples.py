@@ -56,8 +56,9 @@ def test_a_sam_template_has_the_memory_of_the_package(tmp_path: Path) -> None:
         assert written["Resources"]["Function"]["Properties"]["MemorySize"] == expected
         # Or `make deploy` would put its own stack in the place of one that SAM deployed under the same name.
         assert written["Description"] not in (stack_names.API, stack_names.VECTORS)
-        name = written["Resources"]["AccessLogs"]["Properties"]["LogGroupName"]["Fn::Sub"]
+        name, parts = written["Resources"]["AccessLogs"]["Properties"]["LogGroupName"]["Fn::Sub"]
         assert name.startswith("/aws/vendedlogs/")  # tests/infra/test_upgrades.py says why
+        assert "AWS::StackId" in json.dumps(parts)
 
 
 @pytest.mark.parametrize("memory", ["0", "511", "10241", "-5"])

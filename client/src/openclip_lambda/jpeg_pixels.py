@@ -22,6 +22,7 @@ FRAMES = {0xC0: False, 0xC1: False, 0xC2: True}  # marker: whether progressive
 START_OF_SCAN, END_OF_IMAGE = 0xDA, 0xD9
 MAX_SEGMENTS = 2_000  # as of the API
 MAX_PIXELS = 400_000_000  # of a file: phones take 200 megapixels, and it is decoded at a reduced scale
+MAX_PROGRESSIVE_PIXELS = 178_956_970  # at any scale, libjpeg keeps 2 bytes of each sample; as many as Pillow takes
 FILL = 512  # bytes of zero, as a disk or a download leaves them in the place of pixels
 STRIP = 256  # rows that are compared at once, without a copy of the whole image
 
@@ -29,7 +30,7 @@ STRIP = 256  # rows that are compared at once, without a copy of the whole image
 def opened(data: bytes) -> Image.Image:
     """Open a JPEG file, also of more pixels than Pillow takes, whose limit is for images that are decoded in full."""
     image = JpegImagePlugin.jpeg_factory(io.BytesIO(data))
-    if image.width * image.height > MAX_PIXELS:
+    if image.width * image.height > (MAX_PROGRESSIVE_PIXELS if "progressive" in image.info else MAX_PIXELS):
         raise Image.DecompressionBombError
     return image
 
