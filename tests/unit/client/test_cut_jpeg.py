@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from openclip_lambda import jpeg_pixels
+from openclip_lambda import images, jpeg_pixels
 from openclip_lambda.errors import InputError
 from openclip_lambda.images import MAX_BYTES, Scaling, prepared
 from PIL import Image
@@ -138,6 +138,18 @@ def test_a_jpeg_of_more_pixels_than_pillow_takes_is_scaled(monkeypatch: pytest.M
         with monkeypatch.context() as patch:
             patch.setattr(Image, "MAX_IMAGE_PIXELS", 600 * 600 // 3)  # it refuses twice that
             assert prepared(data, "a.jpg", SMALL) == sent
+
+
+def test_a_progressive_jpeg_of_more_pixels_than_memory_should_hold_is_not_opened(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """libjpeg keeps all samples of one, whatever the scale: 2.4 GB for 396 megapixels."""
+    data = jpeg(photo(600), progressive=True)
+    monkeypatch.setattr(images, "MAX_BYTES", len(data) - 1)  # what is smaller is sent as it is, and the API decides
+    monkeypatch.setattr(jpeg_pixels, "MAX_PROGRESSIVE_PIXELS", 600 * 600 - 1)
+    with pytest.raises(InputError, match="it has too many pixels to be decoded here"):
+        prepared(data, "a.jpg", SMALL)
+    assert prepared(jpeg(photo(600)), "a.jpg", SMALL)
 
 
 @pytest.mark.parametrize("part", [0.3, 0.6, 0.9])
