@@ -42,6 +42,7 @@ def _rebuild(options: argparse.Namespace) -> int:
     with Bars() as bars:
         made = rebuild_index(options.vectors, options.index, options.manifest, settings, bars.show)
     late = f", {counted(made.late, 'file')} came meanwhile" if made.late else ""
+    late += f", {counted(made.other_settings, 'file')} of another setting left out" if made.other_settings else ""
     gone = f"{made.gone:,} {'is' if made.gone == 1 else 'are'} gone"
     print(
         f"{counted(made.rows, 'image')} can be found and {gone}, of {counted(made.read, 'row')}{late}; "

@@ -36,4 +36,4 @@ def _fill(source: Source, index: Index, plan: Plan, progress: Progress) -> Rebui
         put += count
         progress("rows", put, sum(plan.counts))
     late = catch_up(source, index, plan.about, set(plan.names))
-    return Rebuilt(*index.counts(), sum(plan.counts), late)
+    return Rebuilt(*index.counts(), sum(plan.counts), late, plan.others)

@@ -14,7 +14,7 @@ from handler.search.index import Index
 from handler.search.lance import LanceIndex
 from handler.search.lance_pointer import Tables, new_name, older_than
 from handler.search.latest import latest
-from handler.search.records import ANY, About, comparable, differing, named, told
+from handler.search.records import ANY, About, comparable, differing, named, told, values
 from handler.search.source import Looks, Source, SourceError, deletions, same
 
 ABANDONED = timedelta(days=1)  # after which a table that is not the index is what a killed rebuild left
@@ -26,20 +26,25 @@ Progress = Callable[[str, int, int], None]  # what is done, how many rows of it,
 
 
 class Rebuilt(NamedTuple):
-    """What a rebuild made: rows that can be found, keys that are gone, rows read, and files that came meanwhile."""
+    """What a rebuild made: rows that can be found, keys that are gone, rows read, and files that came meanwhile.
+
+    `other_settings` are files of the bundle that were left out, because their images were read otherwise.
+    """
 
     rows: int
     gone: int
     read: int
     late: int
+    other_settings: int
 
 
 class Plan(NamedTuple):
-    """The files of one model: vectors and deletions, and the rows of each."""
+    """The files of one model: vectors and deletions, the rows of each, and how many have other settings."""
 
     about: About
     names: list[str]
     counts: list[int]
+    others: int
 
 
 def rebuild(
@@ -98,19 +103,22 @@ def _rebuild(
     late += catch_up(source, index, plan.about, known)  # what was applied to the old one just before the switch
     _withdraw(index, name)
     _clean(index, older)
-    return Rebuilt(*index.counts(), sum(plan.counts), late)
+    return Rebuilt(*index.counts(), sum(plan.counts), late, plan.others)
 
 
 def choose(source: Source, manifest: str, settings: Mapping[str, Any], progress: Progress) -> Plan:
     """Return the files of one bundle and of one kind of settings. Raises SourceError for none, or those of several."""
     names = source.names()
-    abouts, counts, kept = {}, [], []
+    abouts, counts, kept, others = {}, [], [], 0
     for place, name in enumerate(names):
         progress("files", place, len(names))
         if name.endswith(".parquet"):
             file = source.parquet(name)
             about = file.about()
-            if not about.manifest_sha256.startswith(manifest) or differing(about.settings, settings):
+            if not about.manifest_sha256.startswith(manifest):
+                continue
+            if differing(about.settings, settings):
+                others += 1
                 continue
             abouts[name] = about
             counts.append(file.count())
@@ -118,7 +126,10 @@ def choose(source: Source, manifest: str, settings: Mapping[str, Any], progress:
             counts.append(len(deletions(name, source.read(name))))
         kept.append(name)
     _check_choice(source, manifest, settings, abouts)
-    return Plan(same(abouts), kept, counts)
+    about = same(abouts)
+    # A file may record no setting: the index has what any of them records, and what was chosen.
+    known = {name: found[0] for name, found in values(its.settings for its in abouts.values()).items()}
+    return Plan(about._replace(settings={**known, **settings, **about.settings}), kept, counts, others)
 
 
 def _check_choice(source: Source, manifest: str, settings: Mapping[str, Any], abouts: dict[str, About]) -> None:
@@ -130,10 +141,9 @@ def _check_choice(source: Source, manifest: str, settings: Mapping[str, Any], ab
     if len(hashes) > 1:
         listed = ", ".join(one[:12] for one in hashes)
         raise SourceError(f"{source.place} has vectors of {len(hashes)} bundles ({listed}): choose one with --manifest")
-    first = next(iter(abouts.values())).settings
-    for about in abouts.values():
-        if names := differing(first, about.settings):
-            both = " and with ".join(sorted((told(first, names), told(about.settings, names))))
+    for name, found in values(about.settings for about in abouts.values()).items():
+        if len(found) > 1:
+            both = " and with ".join(sorted(told({name: value}, [name]) for value in found))
             raise SourceError(f"{source.place} has vectors with {both}: choose with --exif-orientation")
 
 

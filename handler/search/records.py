@@ -96,6 +96,16 @@ def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
     return sorted(name for name in one.keys() & other.keys() - STORED if one[name] != other[name])
 
 
+def values(of: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Return what several settings have of each that changes what an image's vector is, once each."""
+    found: dict[str, list[Any]] = {}
+    for settings in of:
+        for name in settings.keys() - STORED:
+            if settings[name] not in found.setdefault(name, []):
+                found[name].append(settings[name])
+    return found
+
+
 def told(settings: Mapping[str, Any], names: Iterable[str] | None = None) -> str:
     """Write settings as messages have them: `exif_orientation=true`. Without `names` those that a user can set."""
     names = sorted(settings.keys() - STORED - {"normalize"}) if names is None else names

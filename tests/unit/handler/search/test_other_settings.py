@@ -1,5 +1,6 @@
 """Images that were turned by their EXIF, and images that were not, are not compared; a text is compared with both."""
 
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -117,8 +118,32 @@ def test_of_files_of_both_settings_one_kind_is_chosen(tmp_path: Path, capsys: py
     assert not Path(place).exists()
     for chosen, found in (("true", {"photos/1", "photos/2"}), ("false", {"photos/0"})):
         assert command.main([*asked, "--exif-orientation", chosen]) == 0
+        left_out = "1 file" if chosen == "true" else "2 files"
+        assert f", {left_out} of another setting left out; " in capsys.readouterr().out
         assert set(content(LanceIndex(place))) == found
         assert LanceIndex(place).about().settings["exif_orientation"] is (chosen == "true")
+
+
+@pytest.mark.parametrize("abouts", list(permutations((ABOUT, OLD, NEW))))
+def test_files_of_which_some_record_no_setting_are_told_apart_in_whatever_order(
+    tmp_path: Path, abouts: tuple[About, ...]
+) -> None:
+    source, index = Source(str(save(files(*abouts), tmp_path / "vectors"))), LanceIndex(str(tmp_path / "index"))
+    with pytest.raises(SourceError, match="exif_orientation=false and with exif_orientation=true: choose"):
+        rebuild.rebuild(source, index)
+    for chosen, refused in ((NEW, OLD), (OLD, NEW)):
+        made = rebuild.rebuild(source, index, settings={"exif_orientation": chosen.settings["exif_orientation"]})
+        assert set(content(index)) == {f"photos/{abouts.index(about)}" for about in (ABOUT, chosen)}
+        assert (made.late, made.other_settings) == (0, 1)
+        assert index.about().settings == chosen.settings
+        with pytest.raises(ApiError, match="what is written is of"):
+            index.put([item("after", QUERY)], refused)
+
+
+def test_the_index_of_files_that_record_no_setting_has_the_chosen_one(tmp_path: Path) -> None:
+    index = LanceIndex(str(tmp_path / "index"))
+    rebuild.rebuild(Source(str(save(files(ABOUT), tmp_path / "vectors"))), index, settings={"exif_orientation": True})
+    assert index.about() == NEW
 
 
 @pytest.mark.parametrize("turned", [True, False])
@@ -138,7 +163,7 @@ def test_a_deployments_rebuild_takes_the_vectors_of_its_own_setting(
         "rebuild_index",
         lambda vectors, *given: backends.rebuild_index(str(folder) if vectors == "s3://vectors" else vectors, *given),
     )
-    rebuild_app.lambda_handler({}, None)
+    assert rebuild_app.lambda_handler({}, None)["other_settings"] == 1
     assert set(content(LanceIndex(str(tmp_path / "index")))) == {"photos/1" if turned else "photos/0"}
 
 
