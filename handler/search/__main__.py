@@ -27,7 +27,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\ninterrupted: the index is the old one or the new one; the same command begins anew", file=sys.stderr)
+        left = "the index is the old one or the new one (in S3 Vectors it may be a part)"
+        print(f"\ninterrupted: {left}; the same command begins anew", file=sys.stderr)
         return 130
 
 

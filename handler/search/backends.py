@@ -5,14 +5,12 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from handler.search.index import Index
+from handler.search.index import S3_VECTORS, Index
 from handler.search.records import ANY
 from handler.service import LOAD_AT_INIT
 
 if TYPE_CHECKING:
     from handler.search.rebuild import Progress, Rebuilt
-
-S3_VECTORS = "s3vectors:"
 
 
 def open_index(place: str) -> Index:
@@ -51,8 +49,9 @@ def rebuild_index(
 
     if place.startswith(S3_VECTORS):
         from handler.search.fill import fill
+        from handler.search.s3vectors import S3VectorsIndex
 
-        return fill(Source(vectors), open_index(place), manifest, progress, settings)
+        return fill(Source(vectors), S3VectorsIndex.open(place), manifest, progress, settings)
     from handler.search.lance import LanceIndex
     from handler.search.rebuild import rebuild
 

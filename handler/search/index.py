@@ -8,6 +8,7 @@ from handler.errors import ApiError
 from handler.search.records import About, Gone, Hit, Item, Vector, Where, comparable, differing, told
 
 MAX_K = 1_000
+S3_VECTORS = "s3vectors:"  # what the place of such an index begins with
 
 
 class Index(Protocol):
@@ -75,10 +76,12 @@ def check_same(theirs: About, ours: About, place: str, what: str = "this functio
             f"{told(ours.settings, names)}: vectors of both cannot be compared. Set it back, or embed the images anew "
             f"with this setting and build the index again: `{rebuild_command(place)}`",
         )
+    again = f"Embed the images with this bundle and build the index again: `{rebuild_command(place)}`"
+    if place.startswith(S3_VECTORS):  # no rebuild replaces it
+        again = "In S3 Vectors each bundle has an index of its own: name this bundle's, which its deployment makes"
     raise ApiError(
         "index_of_another_model",
         f"the index at {place} has vectors of {theirs.model} ({theirs.manifest_sha256[:12]}), and {what} "
-        f"{ours.model} ({ours.manifest_sha256[:12]}): vectors of two bundles cannot be compared. Embed the "
-        f"images with this bundle and build the index again: `{rebuild_command(place)}`",
+        f"{ours.model} ({ours.manifest_sha256[:12]}): vectors of two bundles cannot be compared. {again}",
         "model",
     )

@@ -15,7 +15,7 @@ from handler.settings import Settings
 def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
     """Make the index anew from all that batches of this bundle wrote with these settings; returns what it holds.
 
-    Raises SourceError or ApiError where it cannot: the old index then stays.
+    Raises SourceError or ApiError where it cannot: an index in LanceDB then stays.
     """
     settings = Settings.from_env(os.environ)
     place = SearchSettings.from_env(os.environ).place

@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 
 from handler.errors import ApiError, StartError
 from handler.search import s3vectors_records as records
-from handler.search.index import check_same, not_found
+from handler.search.index import S3_VECTORS, check_same, not_found
 from handler.search.records import About, Gone, Hit, Item, Vector, Where, newest, order
 
-SCHEME = "s3vectors:"
 # "Limitations and restrictions" of S3 Vectors in AWS's guide.
 PUT, GET, LIST, MAX_K, SEGMENTS = 500, 100, 1_000, 100, 16
 PAYLOAD_BYTES = 18_000_000  # of one request; the service takes 20 MiB
+FRESH_SECONDS = 5.0  # for which a reader believes what it read of the model
 LARGE, OLD_SECONDS = 10_000, 300  # a larger index is counted once in so many seconds: a list of all takes long
 T = TypeVar("T")
 
@@ -35,11 +35,11 @@ class S3VectorsIndex:
 
     def __init__(self, place: str, client: Any) -> None:
         self.place = place
-        bucket, _, index = place.removeprefix(SCHEME).partition("/")
+        bucket, _, index = place.removeprefix(S3_VECTORS).partition("/")
         self._where = {"vectorBucketName": bucket, "indexName": index}
         self._client = client
         self._counted: tuple[float, int] | None = None
-        self._about: About | None = None
+        self._about: tuple[float, About] | None = None
 
     @classmethod
     def open(cls, place: str) -> "S3VectorsIndex":
@@ -51,15 +51,24 @@ class S3VectorsIndex:
 
         The index itself is made by the deployment: it has a number of dimensions, and metadata that no query filters.
         """
-        if (theirs := self._read_about()) is None:
+        if (theirs := self.known()) is None:
             self._check_dimensions(about)
-            self._call("put_vectors", vectors=[records.about_vector(about)])
-            theirs = about
+            self.record(theirs := about)
         check_same(theirs, about, self.place)
+
+    def record(self, about: About) -> None:
+        """Say of which model, and of which settings, the vectors are, whatever was said before."""
+        self._call("put_vectors", vectors=[records.about_vector(about)])
+        self._about = None
+
+    def empty(self) -> None:
+        """Remove all vectors, and what is remembered of keys that are gone. The record of the model stays."""
+        while any(self._remove(page) for page in self._pages()):
+            pass  # from the first page again, until nothing is left on any
 
     def put(self, items: Sequence[Item], about: About) -> None:
         """Add or replace; an older look never replaces a newer one. Raises ApiError."""
-        check_same(self.about(), about, self.place, "what is written is of")
+        check_same(self.about(fresh=True), about, self.place, "what is written is of")
         self._write(items)
 
     def delete(self, gone: Sequence[Gone]) -> None:
@@ -101,18 +110,21 @@ class S3VectorsIndex:
         self._counted = (time.monotonic(), int(total[0]))
         return int(total[0]), int(total[1])
 
-    def about(self) -> About:
+    def about(self, fresh: bool = False) -> About:
         """Say what the vectors are of. Raises ApiError index_not_found, index_unavailable."""
-        found = self._read_about()
+        found = self.known(fresh)
         if found is None:
             raise not_found(self.place)
         return found
 
-    def _read_about(self) -> About | None:
-        if self._about is None:  # nobody changes it: an index of another bundle has another name
-            for one in self._get([records.ABOUT], returnMetadata=True):
-                self._about = records.read_about(one["metadata"])
-        return self._about
+    def known(self, fresh: bool = False) -> About | None:
+        """Return what the vectors are of, or None where nobody has said it. `fresh` asks the service in any case."""
+        now = time.monotonic()
+        if self._about and not fresh and now - self._about[0] < FRESH_SECONDS:
+            return self._about[1]
+        found = [records.read_about(one["metadata"]) for one in self._get([records.ABOUT], returnMetadata=True)]
+        self._about = (now, found[0]) if found else None
+        return found[0] if found else None
 
     def _check_dimensions(self, about: About) -> None:
         dimensions = self._call("get_index")["index"]["dimension"]
@@ -158,13 +170,22 @@ class S3VectorsIndex:
         ]
 
     def _count_segment(self, segment: int) -> NDArray[np.int_]:
-        asked: dict[str, Any] = {"segmentCount": SEGMENTS, "segmentIndex": segment}
-        total = np.zeros(2, int)
+        pages = self._pages(returnMetadata=True, segmentCount=SEGMENTS, segmentIndex=segment)
+        return sum(map(_counts, pages), np.zeros(2, int))
+
+    def _remove(self, page: Mapping[str, Any]) -> bool:
+        """Remove what a page lists; tell whether there was any."""
+        names = [one["key"] for one in page["vectors"] if one["key"] != records.ABOUT]
+        for chunk in _chunks(names, PUT):
+            self._call("delete_vectors", keys=chunk)
+        return bool(names)
+
+    def _pages(self, **asked: Any) -> Iterator[Mapping[str, Any]]:
         while True:
-            page = self._call("list_vectors", maxResults=LIST, returnMetadata=True, **asked)
-            total += _counts(page)
+            page = self._call("list_vectors", maxResults=LIST, **asked)
+            yield page
             if not page.get("nextToken"):
-                return total
+                return
             asked["nextToken"] = page["nextToken"]
 
     def _call(self, operation: str, **arguments: Any) -> Mapping[str, Any]:

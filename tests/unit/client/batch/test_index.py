@@ -45,7 +45,7 @@ def test_its_failure_is_told(function: Stubber, capsys: pytest.CaptureFixture[st
     failed = {"errorMessage": "vectors of two bundles: give manifest", "errorType": "SourceError"}
     function.add_response("invoke", answered(failed, FunctionError="Unhandled"))
     assert cli.main(["batch", "index", "--stack", "with-search"]) == 1
-    assert "vectors of two bundles: give manifest. The old index stays" in capsys.readouterr().err
+    assert "vectors of two bundles: give manifest. An index in LanceDB stays as it was" in capsys.readouterr().err
 
 
 def test_the_clients_timeout_is_lambdas_and_nothing_is_sent_twice(account: Account) -> None:
@@ -80,4 +80,4 @@ def test_on_this_machine_the_repositorys_command_runs(
     assert cli.main(["batch", "index", *asked]) == status
     assert (tmp_path / "told").read_text() == repr(["rebuild", *asked])
     told = capsys.readouterr()
-    assert "the index is in index" in told.out if status == 0 else "the old one stays" in told.err
+    assert "the index is in index" in told.out if status == 0 else "An index in LanceDB stays as it was" in told.err

@@ -4,19 +4,14 @@ from itertools import permutations
 from pathlib import Path
 from typing import Any
 
-import boto3
-import numpy as np
 import pytest
-from moto import mock_aws
 
 from handler.batch.store import Directory
 from handler.errors import ApiError
 from handler.search import __main__ as command
 from handler.search import backends, rebuild, rebuild_app, updates, updates_app
-from handler.search.fill import fill
 from handler.search.lance import LanceIndex
-from handler.search.records import About, Gone, Item
-from handler.search.s3vectors import S3VectorsIndex
+from handler.search.records import About, Gone
 from handler.search.source import Source, SourceError
 from tests.unit import fake_bundle
 from tests.unit.fake_bundle import data_uri, image_bytes
@@ -199,27 +194,3 @@ def test_a_rebuild_that_began_before_one_of_other_settings_is_dropped(
     with pytest.raises(ApiError, match=r"exif_orientation=true\) after this rebuild for .*exif_orientation=false\)"):
         rebuild.rebuild(source, LanceIndex(place), "", faster, OLD.settings)
     assert set(content(LanceIndex(place))) == {"photos/1"}
-
-
-def test_an_index_in_s3_vectors_takes_no_images_that_were_read_otherwise(tmp_path: Path) -> None:
-    where = {"vectorBucketName": "photos-vectors", "indexName": "openclip-abc"}
-    folder = save(files(OLD, NEW), tmp_path)
-    with mock_aws():
-        client = boto3.Session().client("s3vectors", region_name="eu-west-1")
-        client.create_vector_bucket(vectorBucketName="photos-vectors")
-        client.create_index(**where, dataType="float32", dimension=8, distanceMetric="cosine")
-        index = S3VectorsIndex("s3vectors:photos-vectors/openclip-abc", client)
-        with pytest.raises(SourceError, match="choose with --exif-orientation"):
-            fill(Source(str(folder)), index)
-        assert fill(Source(str(folder)), index, settings=OLD.settings).rows == 1
-        late = Item("photos", "late", "e", 1, 1, 1, 1, 1, np.asarray(QUERY))
-        for refused in (
-            lambda: fill(Source(str(folder)), index, settings=NEW.settings),
-            lambda: index.put([late], NEW),
-            lambda: index.query(QUERY, NEW, 1),
-        ):
-            with pytest.raises(ApiError, match=r"exif_orientation=false, and .* exif_orientation=true") as caught:
-                refused()
-            assert caught.value.code == "index_of_another_model"
-        index.put([late], NEW._replace(settings={}))
-        assert (index.count(), index.about()) == (2, OLD)

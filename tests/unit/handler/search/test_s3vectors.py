@@ -132,11 +132,16 @@ def test_large_vectors_go_in_smaller_calls(service: Any) -> None:
     assert max(bodies) < 20 * 1024 * 1024
 
 
-def test_an_index_of_another_bundle_is_refused_and_names_the_rebuild(index: S3VectorsIndex, service: Any) -> None:
+def test_an_index_of_another_bundle_is_refused_and_no_rebuild_is_named_that_would_be_too(
+    index: S3VectorsIndex, service: Any, tmp_path: Path
+) -> None:
     assert S3VectorsIndex(PLACE, service).about() == ABOUT
-    with pytest.raises(ApiError, match="rebuild") as caught:
-        S3VectorsIndex(PLACE, service).prepare(OTHER)
-    assert caught.value.code == "index_of_another_model"
+    folder = save({"vectors/model=x/run=a/0.parquet": parquet([item("a", 1)], OTHER)}, tmp_path)
+    for act in (index.prepare, lambda _: fill(Source(str(folder)), index)):
+        with pytest.raises(ApiError, match="name this bundle's, which its deployment makes") as caught:
+            act(OTHER)
+        assert caught.value.code == "index_of_another_model"
+        assert "rebuild" not in caught.value.message
     service.create_index(**{**WHERE, "indexName": "new"}, dataType="float32", dimension=4, distanceMetric="cosine")
     with pytest.raises(ApiError, match="takes vectors of 4 numbers") as caught:
         S3VectorsIndex("s3vectors:photos-vectors/new", service).prepare(ABOUT._replace(dimensions=8))

@@ -12,6 +12,7 @@ from openclip_lambda.errors import ClientError
 
 MODULE, NEEDS = "handler.search", "handler.search, lancedb, pyarrow"
 OUTPUT_REBUILD = "SearchRebuild"
+STAYS = "An index in LanceDB stays as it was; one in S3 Vectors may have a part, and the same command goes on"
 
 
 def add_index(commands: Any) -> None:
@@ -45,16 +46,16 @@ def _index(options: argparse.Namespace) -> int:
     for name in ("--manifest", "--exif-orientation"):
         if getattr(options, name[2:].replace("-", "_")):
             raise ClientError(f"{name} goes with --vectors: a deployment's index is of its own bundle and settings")
-    say(f"{function} builds the index anew; the old one serves until it is done")
+    say(f"{function} builds the index anew; an old one in LanceDB serves until it is done")
     with asking(function):
         answer = connection.client("lambda", 900).invoke(FunctionName=function, Payload=b"{}")
         told = json.loads(answer["Payload"].read() or b"null")
     if answer.get("FunctionError"):
         reason = told.get("errorMessage", told) if isinstance(told, dict) else told
         raise ClientError(
-            f"{function}: {printable(str(reason))}. The old index stays. Where 15 minutes are too short: `batch index "
-            "--vectors s3://<BatchBucket> --index s3://<BatchBucket>/index` on a machine of the region (with S3 "
-            "Vectors --index s3vectors:<stack>-vectors/<index>)"
+            f"{function}: {printable(str(reason))}. {STAYS}. Where 15 minutes are too short: `batch index --vectors "
+            "s3://<BatchBucket> --index s3://<BatchBucket>/index` on a machine of the region (with S3 Vectors --index "
+            "s3vectors:<stack>-vectors/<index>)"
         )
     facts = ", ".join(f"{name} {value}" for name, value in told.items()) if isinstance(told, dict) else str(told)
     show(options, {"function": function, "answer": told}, [f"the index is new: {facts}"])
@@ -69,6 +70,6 @@ def _here(options: argparse.Namespace) -> int:
     words += ["--exif-orientation", options.exif_orientation] if options.exif_orientation else []
     status = local.run(MODULE, words, NEEDS, aloud=True)
     if status:
-        raise ClientError(f"the index was not built (exit status {status}): the lines above say why; the old one stays")
+        raise ClientError(f"the index was not built (exit status {status}): the lines above say why. {STAYS}")
     show(options, {"index": options.index, "vectors": options.vectors}, [f"the index is in {options.index}"])
     return 0
