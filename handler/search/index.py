@@ -49,9 +49,13 @@ class Index(Protocol):
         """Say what the vectors are of. Raises ApiError index_not_found, index_unavailable."""
 
 
-def rebuild_command(place: str) -> str:
-    """Return the command that fills an index from the vectors of a batch: the deployment's, where it names one."""
-    by_hand = f"python -m handler.search rebuild --vectors <directory or s3://bucket> --index {place}"
+def rebuild_command(place: str, upright: bool | None = None) -> str:
+    """Return the command that fills an index from the vectors of a batch: the deployment's, where it names one.
+
+    `upright` chooses images by their `exif_orientation`, as a deployment's does by itself.
+    """
+    choice = "" if upright is None else f" --exif-orientation {str(upright).lower()}"
+    by_hand = f"python -m handler.search rebuild --vectors <directory or s3://bucket> --index {place}{choice}"
     return os.environ.get("OPENCLIP_SEARCH_REBUILD") or by_hand
 
 
@@ -70,11 +74,12 @@ def check_same(theirs: About, ours: About, place: str, what: str = "this functio
         return
     if theirs[:2] == ours[:2]:
         names = differing(theirs.settings, ours.settings)
+        command = rebuild_command(place, ours.settings.get("exif_orientation"))
         raise ApiError(
             "index_of_another_model",
             f"the index at {place} has images embedded with {told(theirs.settings, names)}, and {what} "
             f"{told(ours.settings, names)}: vectors of both cannot be compared. Set it back, or embed the images anew "
-            f"with this setting and build the index again: `{rebuild_command(place)}`",
+            f"with this setting and build the index again: `{command}`",
         )
     again = f"Embed the images with this bundle and build the index again: `{rebuild_command(place)}`"
     if place.startswith(S3_VECTORS):  # no rebuild replaces it
