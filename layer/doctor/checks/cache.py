@@ -41,13 +41,12 @@ def cache_problems(tree: Tree, hub: str) -> Iterator[Finding]:
 def _revision_problems(tree: Tree, folder: str) -> Iterator[Finding]:
     refs = posixpath.join(folder, "refs", "main")
     snapshots = tree.names(posixpath.join(folder, "snapshots"))
-    closed = {problem.where for problem in tree.problems}  # told already: nobody knows what is in there
     if not snapshots:
-        if not closed & {folder, posixpath.join(folder, "snapshots")}:
+        if not tree.closed & {folder, posixpath.join(folder, "snapshots")}:
             yield Finding("no-snapshot", folder)
         return
     revision = tree.text(refs)
-    if revision is None and posixpath.dirname(refs) in closed:
+    if revision is None and posixpath.dirname(refs) in tree.closed:
         return
     if revision is None:
         yield Finding("refs-missing", refs, f"snapshots/ has {snapshots[0]}")

@@ -24,11 +24,14 @@ def of_directory(root: Path, budget: Budget) -> Tree:
                     node, why = _node(entry)
                     refused = refused or why
                     tree.add(path, node)
-                    if node.directory:
+                    if node.directory and why:  # told of its parent: it cannot be listed either
+                        tree.closed.add(path)
+                    elif node.directory:
                         todo.append(path)
         except OSError as error:
             refused = error.strerror or str(error)
         if refused:
+            tree.closed.add(folder)
             tree.problem(Finding("unreadable", folder or str(root), refused))
     return tree
 

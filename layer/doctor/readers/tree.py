@@ -39,7 +39,8 @@ class Tree:
     """Nodes by path, relative and with slashes.
 
     `root` is where the tree begins on the machine that will run it; `read(path, limit)` gives a file's bytes, at most
-    one more than `limit`. What could not be taken into the tree is in `problems`.
+    one more than `limit`. What could not be taken into the tree is in `problems`; `closed` are the directories in which
+    something may be that is not in the tree.
     """
 
     def __init__(self, budget: Budget, root: str = "/", read: Callable[[str, int], bytes] = _no_content) -> None:
@@ -47,6 +48,7 @@ class Tree:
         self.root = root.rstrip("/")
         self.read = read
         self.problems: list[Finding] = []
+        self.closed: set[str] = set()
         self._top = _Entry()
 
     def add(self, path: str, node: Node) -> None:
