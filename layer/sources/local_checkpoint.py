@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import secrets
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -73,13 +74,24 @@ def _complete(
 def _configs(
     model: ModelSpec, place: Path, weights: Path, config: dict[str, Any], files: Mapping[str, Path]
 ) -> Located:
-    """Write the configs alone: a build may be working with the complete repository, which is not touched."""
-    folder = place / "config"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / CONFIG_FILE).write_text(json.dumps(config), encoding="utf-8")
-    (folder / "config.json").unlink(missing_ok=True)
+    """Write the configs alone: a build may be working with the complete repository, which is not touched.
+
+    No lock is held here. So the folder is named by what is in it, and each file appears whole: another process may be
+    reading it, or writing the same.
+    """
+    texts = {CONFIG_FILE: json.dumps(config).encode()}
     if "config.json" in files:
-        shutil.copyfile(files["config.json"], folder / "config.json")
+        texts["config.json"] = files["config.json"].read_bytes()
+    digest = hashlib.sha256(b"".join(b"%s %d %s" % (name.encode(), len(text), text) for name, text in texts.items()))
+    folder = place / "config" / digest.hexdigest()[:40]
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        aside = folder.with_name(f".{name}.{secrets.token_hex(8)}")
+        try:
+            aside.write_bytes(text)
+            aside.replace(folder / name)
+        finally:
+            aside.unlink(missing_ok=True)
     return _located(model, ("checkpoint", "config", *({"text_config"} if "config.json" in files else ())), folder)
 
 

@@ -1,13 +1,20 @@
 """Of what is written of an own checkpoint, the cache keeps the latest, whole."""
 
+import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from layer.errors import FetchError
 from layer.sources import local_checkpoint
+from layer.sources.download import CONFIGS, NOTHING_PREPARED, gather_configs
+from layer.sources.fetch import download
+from layer.spec import ModelSpec
+from tests.hub import repositories
 from tests.offline.test_checkpoint import own, training_checkpoint
 
 
@@ -50,3 +57,40 @@ def test_an_interrupted_removal_or_build_leaves_nothing_that_is_taken_or_kept(
 
     assert (again.folder, again.expected) == (first.folder, first.expected)
     assert [path.name for path in first.folder.parent.iterdir()] == [first.folder.name]
+
+
+def with_text_tower(folder: Path, width: int) -> ModelSpec:
+    """Of the same name, whatever its text tower: two checkouts may share a cache."""
+    path = repositories.small_clip(folder) / "open_clip_config.json"
+    config = json.loads(path.read_text())
+    config["model_cfg"]["text_cfg"]["hf_model_name"] = "acme/tower"
+    path.write_text(json.dumps(config))
+    (folder / "config.json").write_text(json.dumps({"model_type": "bert", "hidden_size": width}))
+    return own(folder)
+
+
+def test_configs_are_read_whole_while_others_write_them(tmp_path: Path) -> None:
+    """`inspect --models` takes no lock: several may run at once, beside a build."""
+    models = {width: with_text_tower(tmp_path / str(width), width) for width in (8, 1024)}
+
+    def read(width: int) -> set[int]:
+        found = set()
+        for _ in range(60):
+            [[located]] = gather_configs([models[width]], tmp_path / "cache", {}, NOTHING_PREPARED)
+            texts = {name: json.loads((located.folder / name).read_text()) for name in located.expected}
+            assert sorted(texts) == ["config.json", "open_clip_config.json"]
+            found.add(texts["config.json"]["hidden_size"])
+        return found
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(read, (8, 1024, 8, 1024))) == [{8}, {1024}, {8}, {1024}]
+
+
+def test_what_was_written_of_an_own_checkpoint_is_not_asked_of_the_hub(tmp_path: Path) -> None:
+    """Its name may be of another's repository there."""
+    located = local_checkpoint.repository(with_text_tower(tmp_path / "own", 8), tmp_path / "cache", CONFIGS).located
+    (located.folder / "config.json").unlink()
+
+    assert located.missing() == ["config.json"]
+    with pytest.raises(FetchError, match=r"config\.json has gone since it was written"):
+        download(located, "config.json", lambda _: None)
