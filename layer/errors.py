@@ -29,6 +29,10 @@ class FetchError(BuildError):
     """The hub did not give a file."""
 
 
+class UnauthorizedError(FetchError):
+    """The hub takes no request without a token, or not with this one."""
+
+
 class UnreachableError(FetchError):
     """The hub was not reached at all: no network, or told to stay offline."""
 

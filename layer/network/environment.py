@@ -90,11 +90,11 @@ def token_headers(url: str) -> dict[str, str]:
 
 
 def is_of_hub(url: str) -> bool:
-    """Tell whether a URL is of the hub: a checkpoint may have an address anywhere."""
-    hub = endpoint()
+    """Tell whether a URL is of the hub: a checkpoint may have an address anywhere, and needs no hub then."""
     try:
+        hub = endpoint()
         return _origin(url) == _origin(hub) and urlsplit(url).path.startswith(f"{urlsplit(hub).path}/")
-    except ValueError:  # a port that is none
+    except (FetchError, ValueError):  # no address of a hub; a port that is none
         return False
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.request import getproxies
 
-from layer.errors import FetchError, UnreachableError
+from layer.errors import FetchError, UnauthorizedError, UnreachableError
 from layer.network import environment
 
 _TITLE = re.compile(rb"(?is)<title[^>]*>([^<]{1,200})")
@@ -24,7 +24,8 @@ def refused(response: Any, body: bytes, where: str) -> FetchError:
     details = f"HTTP {status}: {server_text}" if server_text else f"HTTP {status}"
     of_hub = status == 407 or environment.is_of_hub(str(request.url))
     reason = _reason(status, code, sent, response) if of_hub else _elsewhere(status)
-    return FetchError(f"{where} {reason} ({details})")
+    kind = UnauthorizedError if status == 401 else FetchError
+    return kind(f"{where} {reason} ({details})")
 
 
 def _asked(response: Any) -> Any:

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
-from layer.errors import FetchError
+from layer.errors import FetchError, UnauthorizedError
 from layer.files.link import link
 from layer.naming import validate
 from layer.network import environment, transfer, xet
@@ -193,15 +194,28 @@ def download_url(url: str, target: Path, sha256: str) -> None:
     where = environment.without_password(url)
     environment.check_name(url)
     tag = partial.with_name(f"{partial.name}.version")
-    headers = environment.token_headers(url) if environment.is_of_hub(url) else {}
     with partial.open("ab") as stream:
-        transfer.download(url, stream, where, limit=hub.MAX_WEIGHTS, headers=headers, tag=None if sha256 else tag)
+        _download_as_allowed(url, stream, where, None if sha256 else tag)
     tag.unlink(missing_ok=True)
     found = file_sha256(partial)
     if not found.startswith(sha256):
         partial.unlink()
         raise FetchError(f"{where} has sha256 {found}, expected is {sha256}...: it was removed, run the build again")
     partial.rename(target)
+
+
+def _download_as_allowed(url: str, stream: BinaryIO, where: str, tag: Path | None) -> None:
+    """Send the token to the hub, and ask without it if it is refused: with an expired one, public files are, too."""
+    headers = environment.token_headers(url) if environment.is_of_hub(url) else {}
+    try:
+        transfer.download(url, stream, where, limit=hub.MAX_WEIGHTS, headers=headers, tag=tag)
+    except UnauthorizedError as refused:
+        if not headers:
+            raise
+        try:
+            transfer.download(url, stream, where, limit=hub.MAX_WEIGHTS, tag=tag)
+        except UnauthorizedError:
+            raise refused from None  # it names the token, and what to do about it
 
 
 def partial_of(target: Path) -> Path:

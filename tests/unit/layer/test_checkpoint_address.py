@@ -36,6 +36,46 @@ def test_one_of_a_private_repository_is_asked_for_with_the_token(
     assert (tmp_path / "w.pt").read_bytes() == b"weights"
 
 
+def test_a_public_one_is_fetched_though_the_token_has_expired(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The hub refuses whatever is asked with such a token, and says 401."""
+    monkeypatch.setenv("HF_TOKEN", "hf_expired")
+    with serving(
+        monkeypatch, lambda _, headers: Reply(401) if "authorization" in headers else Reply(body=b"weights")
+    ) as hub:
+        fetch.download_url(f"{hub.url}/acme/own/resolve/main/w.pt", tmp_path / "w.pt", "")
+
+    assert (tmp_path / "w.pt").read_bytes() == b"weights"
+
+
+def test_a_private_one_is_refused_by_the_token_that_has_expired(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_expired")
+    with (
+        serving(monkeypatch, private) as hub,
+        pytest.raises(FetchError, match="HF_TOKEN is not valid, or has expired; make a new one"),
+    ):
+        fetch.download_url(f"{hub.url}/acme/own/resolve/main/w.pt", tmp_path / "w.pt", "")
+
+    assert ["authorization" in headers for _, headers in hub.asked] == [True, False]
+
+
+@pytest.mark.parametrize("status", [200, 403])
+def test_one_of_another_host_needs_no_address_of_the_hub(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, status: int
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "hub.example.com")  # without a scheme
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    with odd_hub(lambda _path, _headers: Reply(status, b"weights")) as site:
+        if status == 403:
+            with pytest.raises(FetchError, match="the address has expired"):
+                fetch.download_url(f"{site.url}/w.pt", tmp_path / "w.pt", "")
+        else:
+            fetch.download_url(f"{site.url}/w.pt", tmp_path / "w.pt", "")
+
+    assert not [headers for _, headers in site.asked if "authorization" in headers]
+
+
 def test_the_token_is_sent_to_no_other_address(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
     with serving(monkeypatch, private, "/mirror") as hub, odd_hub(private) as other:
