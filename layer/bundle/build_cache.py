@@ -16,12 +16,14 @@ from layer.bundle import manifest
 from layer.bundle.records import Manifest
 from layer.errors import BuildError, VerifyError
 from layer.files.own_samples import files as own_samples_files
+from layer.naming import image_formats
 from layer.sources import own_files
 from layer.sources.lock import LockedSource
 from layer.spec import ModelSpec
 from layer.versions import installed
 
 ROOT = Path(__file__).parents[2]
+REQUIREMENTS = ROOT / "layer" / "package" / "requirements"
 CODE = (
     "layer/engines.py",
     "layer/export/*.py",
@@ -41,7 +43,6 @@ CODE = (
     *(f"handler/imaging/{name}.py" for name in ("orientation", "png*", "preprocess", "reduced", "webp")),
     "handler/golden.py",
     "handler/selfcheck.py",
-    "layer/package/requirements/heic.txt",  # the decoder that ships; this machine need not have it
 )
 LIBRARIES = (*manifest.LIBRARIES.values(), "timm", "tokenizers", "ftfy", "pillow")
 
@@ -70,6 +71,7 @@ def fingerprint(model: ModelSpec, sources: Sequence[LockedSource], own_samples: 
             for source in sources
         ],
         "versions": {package: installed(package) for package in LIBRARIES},
+        "decoders": decoder_pins(),
         "schema": manifest.SCHEMA,
         "code": code_digest(),
         "samples": [(path.name, hashlib.sha256(path.read_bytes()).hexdigest()) for path in samples],
@@ -146,3 +148,13 @@ def code_digest(root: Path = ROOT, patterns: Sequence[str] = CODE) -> str:
             digest.update(f"{path.relative_to(root).as_posix()}\0{path.stat().st_size}\0".encode())
             digest.update(path.read_bytes())
     return digest.hexdigest()
+
+
+def decoder_pins() -> list[str]:
+    """Return the pins of decoders that a package may add, as pillow-heif==1.8.1: this machine need not have them.
+
+    They count in every bundle, as other libraries do: vectors stay comparable when image_formats of [target] changes.
+    """
+    files = (REQUIREMENTS / f"{name}.txt" for name in sorted(image_formats.requirements(image_formats.DECODERS)))
+    lines = (line.partition("#")[0].strip() for file in files for line in file.read_text("utf-8").splitlines())
+    return [line for line in lines if line]

@@ -39,6 +39,7 @@ def named(entry: ModelEntry, sources: Sequence[LockedSource], own_samples: Path 
             for package in build_cache.LIBRARIES
             if package != WITHOUT_EFFECT
         },
+        "decoders": build_cache.decoder_pins(),
         "code": build_cache.code_digest(),
         "samples": sorted(hashlib.sha256(path.read_bytes()).hexdigest() for path in samples),
     }

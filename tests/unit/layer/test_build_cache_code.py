@@ -8,7 +8,6 @@ import pytest
 
 from layer.bundle.build_cache import CODE, ROOT, code_digest
 from layer.errors import BuildError
-from layer.naming import image_formats
 
 # Of what exporting code imports: errors and progress, what runs it or puts its files in place, and what the digest has
 # in another way, as the model's entry and the sources' hashes.
@@ -55,14 +54,6 @@ def test_a_file_that_changes_changes_the_digest(tree: Path) -> None:
 def test_every_pattern_of_this_checkout_matches_a_file() -> None:
     assert len(code_digest()) == 64
     assert all(any(ROOT.glob(pattern)) for pattern in CODE)
-
-
-def test_the_digest_has_the_pin_of_every_decoder_that_ships() -> None:
-    """This machine need not have it, so no version that is installed here stands for it."""
-    pins = {f"layer/package/requirements/{name}.txt" for name in image_formats.requirements(image_formats.DECODERS)}
-
-    assert pins
-    assert pins <= set(CODE)
 
 
 def imported(path: Path) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """What names a bundle's vectors: all that they depend on, and nothing that they do not."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,9 @@ import pytest
 from layer.bundle import build_cache, manifest, vectors
 from layer.bundle.records import Export, Golden, ModelEntry, Parity, TowerRecipe
 from layer.errors import VerifyError
+from layer.naming import image_formats
 from layer.sources.lock import LockedFile, LockedSource
+from layer.spec import ModelSpec
 from tests.unit import manifests
 
 RECIPE = TowerRecipe("static int8", 1)
@@ -103,6 +106,33 @@ def test_libraries_that_compute_count_and_their_builds_do_not(
     before = named()
     versions[package] = version
     assert (named() == before) is same
+
+
+@pytest.mark.parametrize(
+    ("lines", "same"),
+    [
+        ("# Other words.\n\npillow-heif==1.8.1  # why\n", True),
+        ("# Of HEIC.\npillow-heif==1.8.2\n", False),
+        ("# Of HEIC.\npillow-heif==1.8.1\nlibheif==1.0\n", False),
+    ],
+)
+def test_the_pin_of_the_decoder_that_ships_counts_and_its_comment_does_not(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, lines: str, same: bool
+) -> None:
+    """This machine need not have it, so no version that is installed here stands for it."""
+    monkeypatch.setattr(build_cache, "REQUIREMENTS", tmp_path)
+    found = []
+    for text in ("# Of HEIC.\npillow-heif==1.8.1\n", lines):
+        (tmp_path / "heic.txt").write_text(text)
+        found.append((named(), build_cache.fingerprint(ModelSpec("ViT-B-32", "openai"), [SOURCE], None)))
+    (name, kept), (later, kept_later) = found
+
+    assert (name == later, kept == kept_later) == (same, same)
+
+
+def test_every_decoder_that_ships_has_a_pin() -> None:
+    assert len(build_cache.decoder_pins()) == len(image_formats.requirements(image_formats.DECODERS)) > 0
+    assert all(re.fullmatch(r"[\w-]+==[\d.]+", pin) for pin in build_cache.decoder_pins())
 
 
 def test_other_code_changes_it(monkeypatch: pytest.MonkeyPatch) -> None:
