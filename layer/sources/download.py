@@ -1,8 +1,10 @@
 """Get the files of all models of a build: first find every repository, then download in parallel under one bar."""
 
+import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import replace
 from pathlib import Path
 
 from console.counts import counted
@@ -73,9 +75,7 @@ def gather_configs(models: Sequence[ModelSpec], cache: Path, pins: Lock, prepare
         refuse_missing(models, cache, prepared, _pin_of(of_model), roles=CONFIGS)
     found = [locate_repositories(model, cache, of_model[model.id], prepared, CONFIGS) for model in models]
     for one in (one for sources in found for one in sources):
-        one.take_over()
-        for name in one.missing():
-            download(one, name, lambda _: None)
+        _get_config(one)
     return found
 
 
@@ -108,13 +108,22 @@ def locate_repositories(
     config_file = None
     if "config" in weights.roles:
         config = find(resolve.Need(weights.repo, ("config",)), model.revision)
-        config.take_over()
-        for name in config.missing():
-            download(config, name, lambda _: None)
+        _get_config(config)
         config_file = config.folder / resolve.CONFIG_FILE
     needs = resolve.merge([weights, *resolve.text_needs(resolve.model_config(model, config_file))])
     wanted = resolve.limited(needs, roles)
     return [find(need, model.revision if need.repo == weights.repo else None) for need in wanted]
+
+
+def _get_config(located: Located) -> None:
+    """Get the missing files, some KB, each under a name of this process: `gather_configs` is called without a lock."""
+    located.take_over()
+    for name in located.missing():
+        located.folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".config-", dir=located.folder) as scratch:
+            aside = replace(located, folder=Path(scratch))
+            download(aside, name, lambda _: None)
+            (aside.folder / name).replace(located.folder / name)
 
 
 def _locate_all(

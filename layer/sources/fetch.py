@@ -160,9 +160,7 @@ def download(located: Located, name: str, advance: Callable[[int], object], by_x
     """
     repo, want, target = located.need.repo, located.expected[name], located.folder / name
     if "checkpoint" in located.need.roles:  # written here, under a name that may be somebody else's on the hub
-        raise FetchError(
-            f"{target} has gone since it was written: something else changes the cache; run the command again"
-        )
+        raise FetchError(f"{name} of {repo} has gone since it was written: the cache is changed; run the command again")
     url = hub.file_url(repo, located.revision, name)
     where = f"{name} of {repo} at {located.revision} from {environment.shown_endpoint()}"
     partial = partial_of(target)

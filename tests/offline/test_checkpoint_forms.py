@@ -92,5 +92,5 @@ def test_what_was_written_of_an_own_checkpoint_is_not_asked_of_the_hub(tmp_path:
     (located.folder / "config.json").unlink()
 
     assert located.missing() == ["config.json"]
-    with pytest.raises(FetchError, match=r"config\.json has gone since it was written"):
+    with pytest.raises(FetchError, match=r"config\.json of acme/own has gone since it was written"):
         download(located, "config.json", lambda _: None)

@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -9,9 +11,13 @@ import pytest
 from layer.errors import CheckpointError
 from layer.registry import parameter_count
 from layer.registry.estimate import estimate, fits
-from layer.spec import read_spec
+from layer.sources.download import NOTHING_PREPARED, gather_configs
+from layer.sources.resolve import CONFIG_FILE
+from layer.spec import ModelSpec, read_spec
 from tests.hub import repositories
+from tests.hub.odd import forget
 from tests.hub.repositories import demo_snapshot
+from tests.hub.server import serving
 
 ROOT = Path(__file__).parents[2]
 
@@ -65,6 +71,27 @@ def test_of_a_checkpoint_of_one_s_own_the_config_alone_is_read(tmp_path: Path, c
     weights = (folder / "open_clip_model.safetensors").stat().st_size
     assert 0.9 * weights < one.weights <= weights
     assert not [*(tmp_path / "cache").rglob("*.safetensors")]
+
+
+def test_several_may_fetch_the_config_of_one_repository_at_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """`inspect --models` takes no lock of the cache."""
+    forget(monkeypatch)
+    model, together = ModelSpec("hf-hub:acme/tiny"), threading.Barrier(4)
+
+    def fetched(cache: Path) -> str:
+        together.wait()
+        [[located]] = gather_configs([model], cache, {}, NOTHING_PREPARED)
+        return (located.folder / CONFIG_FILE).read_text()
+
+    with serving() as hub, ThreadPoolExecutor(4) as pool:
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        config = hub.add("acme/tiny", repositories.small_clip(tmp_path / "tiny")).folder / CONFIG_FILE
+        for number in range(8):
+            assert [*pool.map(fetched, [tmp_path / str(number)] * 4)] == [config.read_text()] * 4
+
+    assert {path.name for path in tmp_path.glob("[0-9]/hub/*/*/*")} == {CONFIG_FILE}
 
 
 def test_a_text_tower_s_config_may_leave_out_what_is_the_default_of_its_kind() -> None:
