@@ -62,13 +62,13 @@ class _Reading:
         self._pixels_of: dict[int, int] = {}  # by coded item
         self._parts = MAX_PARTS
         self._pixels = self._bytes = self._decoders = 0
-        self._deep = False
+        self._deep = self._filled = False
 
     def container(self) -> Container:
         primary = self._meta.primary
         size = self._add(primary)
         self._add_alphas(primary, size)
-        if any(self._meta.content(item).endswith(bytes(FILL)) for item in self._pixels_of):
+        if self._filled:
             filled(self._kind)
         exif = b""
         if self._codec == "AVIF":  # as Pillow has it: nothing is turned or cropped, the orientation is told
@@ -147,6 +147,7 @@ class _Reading:
             damaged(self._kind, "the headers of an item")
         if not (0 <= found.width - size.width <= spare and 0 <= found.height - size.height <= spare):
             damaged(self._kind, f"{found.width:,}x{found.height:,} pixels where it says {size[0]:,}x{size[1]:,}")
+        self._filled = self._filled or data.endswith(bytes(FILL))
         self._parts -= found.parts
         depth = self._meta.of(item, b"pixi")
         self._deep = self._deep or bool(depth and any(bits > 8 for bits in depth[5:])) or self._is_deep(item)
