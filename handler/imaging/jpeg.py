@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from handler.imaging.container import PROFILE_HEAD, Container, check_profile, damaged, too_complex, unsupported
-from handler.imaging.reduced import Fit, scale_for
+from handler.imaging.container import FILL, PROFILE_HEAD, Container, check_profile, damaged, too_complex, unsupported
+from handler.imaging.reduced import EIGHTH, Fit, scale_for
 
 # As libjpeg looks for the next marker: past whatever is none, and past fill bytes.
 MARKER = re.compile(rb"\xff([\x01-\xfe])")
@@ -23,6 +23,7 @@ EOI = b"\xff\xd9"
 MAX_SEGMENTS = 2_000  # of 65 kB each: all that a file of 130 MB needs
 MAX_SCANS = 100  # a progressive JPEG has about 10
 READ_WORK = 4  # pixels whose coefficients are read and not made pixels of that cost as much as one that is
+KEPT_WORK = 2  # the same where they come in several scans
 PASS_WORK = 16  # samples of a further pass over the coefficients that cost as much as one pixel
 
 
@@ -76,6 +77,7 @@ def read(data: bytes, fit: Fit | None = None) -> Container:
 
     scale = scale_for(frame.width, frame.height, fit)
     work, held = _cost(frame, file.scanned, scale, frame.progressive or several)
+    work += _look_cost(frame, file, scale, several, work)
     return Container("JPEG", frame.width, frame.height, work, parts, finish, file.exif, scale, held)
 
 
@@ -93,6 +95,24 @@ def _cost(frame: Frame, scanned: int, scale: int, kept: bool) -> tuple[int, int]
     if kept:
         return pixels + more, decoded + samples // 2
     return decoded + pixels // READ_WORK + more, decoded
+
+
+def _look_cost(frame: Frame, file: _File, scale: int, several: bool, work: int) -> int:
+    """Return what it costs at most, in pixels, that `jpeg_pixels` decodes again to look for missing ones.
+
+    Where it does so for gray blocks alone, nothing is counted: they cost less than others.
+    """
+    if file.complete and not several:
+        return 0
+    if frame.progressive:
+        return work
+    pixels = frame.width * frame.height
+    ends_in_zeros = not file.complete and bytes(file.parts[file.scans[-1]][-FILL:]) == bytes(FILL)
+    looks = (1 if scale == EIGHTH else 2) + (2 if ends_in_zeros else 0)
+    if several:
+        more = work - pixels  # for further passes, of which each look has as many
+        return looks * (pixels // KEPT_WORK + more)
+    return looks * (pixels // READ_WORK)
 
 
 def _walk(data: bytes, file: _File) -> None:

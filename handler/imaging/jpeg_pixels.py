@@ -3,22 +3,25 @@
 import re
 import zlib
 from collections.abc import Sequence
+from typing import NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from handler.imaging.container import FILL, Container, damaged, filled, opened
-from handler.imaging.reduced import draft
+from handler.imaging.reduced import EIGHTH, draft
 
-# After complete pixels, a decoder skips these bytes. If pixels are missing, it decodes some from them.
-EXTRA = bytes(number * 73 % 255 for number in range(1, 513))  # as random, without a marker, and more than a block
-RESTART = re.compile(rb"(?<!\xff)\xff+[\xd0-\xd7]")  # with its fill bytes: 0xFF and a byte of EXTRA would be a marker
+# After complete pixels, a decoder skips these bytes. If pixels are missing, it decodes some from them: they look as
+# random, have no marker, and are more than a block takes. After fill bytes, the first one, 0, makes no marker.
+EXTRA = bytes(number * 73 % 255 for number in range(512))
+RESTART = re.compile(rb"\xff[\xd0-\xd7]")
 MOST_RESTARTS = 10_000
 Blocks = NDArray[np.bool_]
 INSIDE = ((3, 3), (4, 2), (2, 5), (5, 4))  # of a block: colors at its edges may be its neighbors'
 GRAY = (127, 128)  # of samples that are missing; CMYK is stored inverted
 STRIP = 256  # rows of an image that are copied at once
+OWN = 2  # zeros at the end of a scan that are taken for its own: its last byte may be one
 RUN = 4  # pixels: so many gray ones in a row of a reduced image may be missing: what is missing goes on to the right
 
 
@@ -28,21 +31,61 @@ def load(container: Container, scans: Sequence[int], several: bool, progressive:
     It looks for missing pixels if the image has blocks in the gray of missing ones; of a baseline JPEG of `several`
     scans, and of one that is not `complete` with an end marker, in every case. Raises ImageError truncated_image.
     """
-    always = several or not complete
+    zeros = 0 if complete else _zeros(container.parts[scans[-1]])
+    if progressive and not complete:
+        return _whole_progressive(container, scans, zeros)
     image = _decoded(container.parts, container.scale)
-    if always and progressive:
-        seen = _checksum(image)
-        del image  # as large as what follows
-        image = _decoded(_longer(container.parts, scans), container.scale)
-        if _checksum(image) != seen:
-            damaged("JPEG", "pixels are missing")
+    if several or not complete:
+        _check_ends(image, container, scans, zeros)
         return image
-    if not complete and _is_filled(container.parts, scans[-1]):
-        filled("JPEG")
     gray = _gray_blocks(image) if container.scale == 1 else _gray_runs(image, container)
-    if (always or gray.any()) and _is_incomplete(container.parts, scans, None if always else gray):
-        damaged("JPEG", "pixels are missing")
+    if gray.any() and _is_incomplete(container.parts, scans, gray):
+        _missing()
     return image
+
+
+def _whole_progressive(container: Container, scans: Sequence[int], zeros: int) -> Image.Image:
+    """Decode at the scale of the embedding: an eighth does not show the details of the last scan.
+
+    That scan does not end in zeros itself, for it counts flat blocks instead of coding each.
+    """
+    seen = _checksum(_decoded(container.parts, container.scale))
+    image = _decoded(_longer(container.parts, scans, max(0, zeros - OWN)), container.scale)
+    if _checksum(image) != seen:
+        if zeros:
+            filled("JPEG")
+        _missing()
+    return image
+
+
+def _check_ends(image: Image.Image, container: Container, scans: Sequence[int], zeros: int) -> None:
+    """Raise ImageError if pixels are missing at the end of a scan, or if `zeros` of the last stand in their place.
+
+    A flat image may end in zeros, too. It needs all of them; with more behind, nothing tells it from a filled file.
+    """
+    seen = _checksum(image if container.scale == EIGHTH else _decoded(container.parts, EIGHTH))
+
+    def complete_without(zeros: int) -> bool:
+        return _checksum(_decoded(_longer(container.parts, scans, zeros), EIGHTH)) == seen
+
+    if zeros:
+        if complete_without(zeros - OWN):
+            return
+        if complete_without(FILL // 2):
+            filled("JPEG")
+    if not complete_without(0):
+        _missing()
+
+
+def _missing() -> NoReturn:
+    damaged("JPEG", "pixels are missing")
+
+
+def _zeros(scan: bytes | memoryview) -> int:
+    """Return how many zeros a scan ends in, if a disk or a download may have left them; else 0."""
+    data = bytes(scan)
+    zeros = len(data) - len(data.rstrip(b"\0"))
+    return zeros if zeros >= FILL else 0
 
 
 def _gray_blocks(image: Image.Image) -> Blocks:
@@ -82,34 +125,20 @@ def _is_gray(samples: NDArray[np.uint8]) -> Blocks:
     )
 
 
-def _is_incomplete(parts: Sequence[bytes | memoryview], scans: Sequence[int], gray: Blocks | None) -> bool:
+def _is_incomplete(parts: Sequence[bytes | memoryview], scans: Sequence[int], gray: Blocks) -> bool:
     """Decode at an eighth of the size, a pixel for each block, with EXTRA after each scan: missing blocks change."""
-    changed = _eighth(_longer(parts, scans))
-    if gray is not None and changed.shape[:2] == gray.shape and _is_gray(changed)[gray].all():
+    changed = np.asarray(_decoded(_longer(parts, scans), EIGHTH))
+    if changed.shape[:2] == gray.shape and _is_gray(changed)[gray].all():
         return False
-    return not np.array_equal(_eighth(parts), changed)
+    return not np.array_equal(np.asarray(_decoded(parts, EIGHTH)), changed)
 
 
-def _is_filled(parts: Sequence[bytes | memoryview], place: int) -> bool:
-    """Tell whether the last scan ends in zeros that a decoder takes for pixels, and that are none.
-
-    A flat image may end in zeros, too. It needs all of them.
-    """
-    scan = bytes(parts[place])
-    zeros = len(scan) - len(scan.rstrip(b"\0"))
-    if zeros < FILL:
-        return False
-    ends = (len(scan), len(scan) - FILL // 2, len(scan) - zeros + 2)  # the last byte of a scan may be a zero
-    tried = ([*parts[:place], scan[:end] + EXTRA, *parts[place + 1 :]] for end in ends)
-    full, shorter, empty = (_eighth(one) for one in tried)
-    return np.array_equal(full, shorter) and not np.array_equal(full, empty)
-
-
-def _longer(parts: Sequence[bytes | memoryview], scans: Sequence[int]) -> list[bytes | memoryview]:
-    """Return the parts with EXTRA after each scan."""
+def _longer(parts: Sequence[bytes | memoryview], scans: Sequence[int], less: int = 0) -> list[bytes | memoryview]:
+    """Return the parts with EXTRA after each scan, and so many bytes `less` at the end of the last."""
     longer = list(parts)
     for place in scans:
-        longer[place] = RESTART.sub(lambda found: EXTRA + found[0], bytes(parts[place]), MOST_RESTARTS) + EXTRA
+        scan = parts[place][: len(parts[place]) - (less if place == scans[-1] else 0)]
+        longer[place] = RESTART.sub(lambda found: EXTRA + found[0], bytes(scan), MOST_RESTARTS) + EXTRA
     return longer
 
 
@@ -118,10 +147,6 @@ def _decoded(parts: Sequence[bytes | memoryview], scale: int) -> Image.Image:
     draft(image, scale)
     image.load()
     return image
-
-
-def _eighth(parts: Sequence[bytes | memoryview]) -> NDArray[np.uint8]:
-    return np.asarray(_decoded(parts, 8))
 
 
 def _checksum(image: Image.Image) -> int:

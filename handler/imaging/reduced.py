@@ -9,7 +9,8 @@ Size = tuple[int, int]  # width, height
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 Fit = Callable[[int, int], Size]  # from an image's size to its size after the model's resize, before the crop
 
-SCALES = (8, 4, 2)
+EIGHTH = 8  # each block of a JPEG is one pixel
+SCALES = (EIGHTH, 4, 2)
 MIN_RATIO = 2  # of the decoded to the resized image, on both sides; docs/engines.md has the cosines for other ratios
 MIN_SIDE = 448  # pixels of the decoded image: smaller ones would save less than a millisecond, and lose more
 

@@ -2,12 +2,17 @@
 
 import io
 import tracemalloc
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from PIL import Image
 
+from handler.errors import ImageError
+from handler.imaging import jpeg_pixels
 from handler.imaging.decode import decode, read_header
+from handler.settings import Settings
 from tests.unit import honest_images, jpeg_scans
 from tests.unit.fake_bundle import encoded
 from tests.unit.handler.test_image_damage import LIMIT, code_of, photo
@@ -81,15 +86,80 @@ def test_zeros_in_the_place_of_pixels_are_no_pixels(options: dict[str, Any], sha
     assert code_of(data.removesuffix(jpeg_scans.END) + bytes(len(data))) is None
 
 
-def test_a_flat_image_may_end_in_zeros() -> None:
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+@pytest.mark.parametrize("quality", [75, 90])
+@pytest.mark.parametrize("share", [0.05, 0.3, 0.6, 0.9])
+def test_zeros_in_the_last_scan_of_a_progressive_file_are_no_details(mode: str, quality: int, share: float) -> None:
+    """A decoder takes them for "no more detail" up to the last block, and skips what follows."""
+    data = encoded(honest_images.photo(300_000).convert(mode), "JPEG", progressive=True, quality=quality)
+    start = data.rindex(jpeg_scans.SCAN) + 10
+    cut = data[: start + int((len(data) - start) * share)].rstrip(b"\xff")
+    assert code_of(cut + bytes(len(data))) == "truncated_image"
+    padded = data.removesuffix(jpeg_scans.END) + bytes(len(data))
+    assert decode(padded, LIMIT).tobytes() == decode(data, LIMIT).tobytes()
+
+
+def flat_ending_in_zeros() -> list[bytes]:
     image = photo(1200, 1200)
     image.paste((255, 255, 255), (0, 200, 1200, 1200))
     files = [encoded(image.crop((0, top, 1200, 1200)), "JPEG", optimize=True) for top in range(40)]
-    ending = [data for data in files if data.endswith(bytes(520) + jpeg_scans.END)]  # the others are padded with ones
+    return [data for data in files if data.endswith(bytes(520) + jpeg_scans.END)]  # the others are padded with ones
+
+
+def test_a_flat_image_may_end_in_zeros() -> None:
+    ending = flat_ending_in_zeros()
     assert ending
     for data in ending:
         cut = data.removesuffix(jpeg_scans.END)
         assert decode(cut, LIMIT).tobytes() == Image.open(io.BytesIO(data)).tobytes()
+
+
+def by_component() -> bytes:
+    head, scans = jpeg_scans.head_and_scans(photo(900, 800))
+    return head + b"".join(scans) + jpeg_scans.END
+
+
+DECODED_AGAIN: dict[str, Callable[[], bytes]] = {
+    "baseline": lambda: encoded(photo(900, 800), "JPEG"),
+    "flat": lambda: flat_ending_in_zeros()[0],
+    "progressive": lambda: encoded(photo(900, 800), "JPEG", progressive=True),
+    "a scan for each component": by_component,
+}
+
+
+@pytest.mark.parametrize("name", DECODED_AGAIN)
+@pytest.mark.parametrize("tail", [jpeg_scans.END, b"", bytes(2_000)])
+@pytest.mark.parametrize("scale", [1, 4, 8])
+def test_an_image_counts_as_all_that_is_decoded(
+    name: str, tail: bytes, scale: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """docs/api.md, "What an image costs": of a scan alone, decoding at an eighth costs a quarter; of several, half."""
+    monkeypatch.setattr("handler.imaging.jpeg.scale_for", lambda *_: scale)
+    scales, decoded = list[int](), jpeg_pixels._decoded
+
+    def record(parts: Any, at: int) -> Image.Image:
+        scales.append(at)
+        return decoded(parts, at)
+
+    monkeypatch.setattr(jpeg_pixels, "_decoded", record)
+    header = read_header(DECODED_AGAIN[name]().removesuffix(jpeg_scans.END) + tail, LIMIT)
+    with suppress(ImageError):  # of a flat one with more zeros behind its own
+        header.finish(header)
+    first, *again = scales
+    pixels = header.width * header.height
+    one_scan = name in ("baseline", "flat")
+    once = pixels // first**2 + pixels // 4 if one_scan and first > 1 else pixels
+    each = {"progressive": once, "a scan for each component": pixels // 2}.get(name, pixels // 4)
+    assert bool(again) == (tail != jpeg_scans.END or "each" in name)
+    assert header.work >= once + len(again) * each
+
+
+@pytest.mark.parametrize("size", [(4000, 3000), (8000, 6000)])
+@pytest.mark.parametrize("tail", [b"", bytes(2_000)])
+def test_a_photograph_of_a_phone_may_lack_its_end(size: tuple[int, int], tail: bytes) -> None:
+    data = encoded(Image.new("RGB", size, (200, 100, 50)), "JPEG").removesuffix(jpeg_scans.END) + tail
+    for side in (224, 384):
+        assert read_header(data, Settings().max_image_pixels, lambda *_: (side, side)).scale > 1  # noqa: B023
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])

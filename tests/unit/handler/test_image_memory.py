@@ -85,6 +85,7 @@ IMAGES: dict[str, Callable[[int], bytes]] = {
     "BMP, alpha": of("BMP", "RGBA"),
     "JPEG, progressive CMYK": of("JPEG", "CMYK", progressive=True),
     "JPEG, progressive CMYK, no end": lambda side: of("JPEG", "CMYK", progressive=True)(side)[:-2],
+    "JPEG, progressive CMYK, zeros": lambda side: of("JPEG", "CMYK", progressive=True)(side)[:-2] + bytes(1_000_000),
 }
 
 
