@@ -3,6 +3,7 @@
 import os
 import random
 import shutil
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -223,11 +224,13 @@ def test_small_files_do_not_wait_behind_a_few_that_are_nearly_large(
     monkeypatch.setattr(compaction, "MOST_BYTES", 2 * half)
     monkeypatch.setattr(compaction, "LARGE", half)
     for number in range(2):  # what compactions before made, of less than half of what one file may have
-        name, rows = f"vectors/model={MODEL}/run=arrivals/compacted-{number}.parquet", 0
-        while not (tmp_path / name).exists() or (tmp_path / name).stat().st_size < half - min(sizes.values()) // 2:
-            rows += 1
-            items = [embedded(f"big-{number}-{row}.png", 9, row / 7) for row in range(rows)]
-            Directory(tmp_path).write(name, parquet.write(items, 2, ABOUT))
+
+        def written(rows: int, number: int = number) -> bytes:
+            return parquet.write([embedded(f"big-{number}-{row}.png", 9, row / 7) for row in range(rows)], 2, ABOUT)
+
+        rows = bisect_left(range(10_000), half - min(sizes.values()) // 2, key=lambda rows: len(written(rows)))
+        name = f"vectors/model={MODEL}/run=arrivals/compacted-{number}.parquet"
+        Directory(tmp_path).write(name, written(rows))
         assert (tmp_path / name).stat().st_size < half
         os.utime(tmp_path / name, ((WRITTEN - 1) / 1000,) * 2)
     assert compact(Directory(tmp_path), WRITTEN + MARGIN)["compacted"] > 20
