@@ -26,7 +26,7 @@ ACCESS_LOG = {  # no header, no query and no path: a credential could be in each
     "authorizerError": "$context.authorizer.error",
     "error": "$context.error.responseType",
 }
-# A group without the prefix takes room in a small policy of the account. The id: one may be left of an earlier stack.
+# The prefix saves room in a small policy of the account. By the id, a group that was left does not stop the next stack.
 OWN = {"Id": {"Fn::Select": [2, {"Fn::Split": ["/", {"Ref": "AWS::StackId"}]}]}}
 ACCESS_LOGS = ["/aws/vendedlogs/sam/${AWS::StackName}/access-${Id}", OWN]
 COMMANDS = """then, with the SAM CLI and, for an image, Docker:
