@@ -31,3 +31,9 @@ def saturates() -> bool:
     """Tell whether sums of 8-bit products are known to saturate on this processor: x86 with neither VNNI nor AMX."""
     has = set(processor().split("-"))
     return "avx2" in has and has.isdisjoint({"avx_vnni", "avx512_vnni", "amx_int8"})
+
+
+def multiplies_by_avx512() -> bool:
+    """Tell whether this processor's fastest 8-bit products are AVX-512's: it has VNNI, and no AMX."""
+    has = set(processor().split("-"))
+    return "avx512_vnni" in has and "amx_int8" not in has

@@ -4,14 +4,15 @@ import logging
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from handler.engines.host_kind import saturates
+from handler.engines.host_kind import multiplies_by_avx512, saturates
 from handler.engines.import_stubs import import_openvino
 from handler.engines.mapped import Mapped, map_weights, release_pages
+from handler.engines.openvino_variants import Variant, measured_in_bf16, variants_of
 from handler.engines.parallel_load import Started
 from handler.engines.prefetch import libraries, read_ahead
 from handler.engines.threads import thread_count
@@ -30,8 +31,6 @@ log = logging.getLogger(__name__)
 read_ahead(libraries("openvino", "libs/libopenvino.so*", "*.so", "libs/libopenvino_intel_cpu_plugin.so"))
 openvino = import_openvino()
 
-GROUP = "DYNAMIC_QUANTIZATION_GROUP_SIZE"
-
 
 class OpenVinoEngine(TwoTowerEngine):
     """An exported model in OpenVINO."""
@@ -49,8 +48,9 @@ class OpenVinoEngine(TwoTowerEngine):
         blobs = _host_blobs(entry, manifest)
 
         def variants(tower: str) -> list[Variant]:
-            measured = export[tower].get("bf16_cosine")  # _has_bf16 loads OpenVINO's plugin: after read_ahead began
-            return compile_configs(export[tower], threads, bool(measured) and _has_bf16(core), inexact)
+            recipe = export[tower]  # _has_bf16 loads OpenVINO's plugin: after read_ahead began
+            has_bf16 = measured_in_bf16(recipe) and _has_bf16(core)
+            return variants_of(recipe, threads, has_bf16, inexact, multiplies_by_avx512())
 
         def load_image(started: Started) -> Tower:
             read_ahead([folder / "image.bin"])
@@ -81,39 +81,6 @@ def _has_bf16(core: Any) -> bool:
     return "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
-class Variant(NamedTuple):
-    """A way to compile a tower: its name, as the health check tells it, and OpenVINO's settings."""
-
-    name: str
-    settings: Mapping[str, Any]
-
-
-def compile_configs(recipe: Mapping[str, Any], threads: int, has_bf16: bool, inexact: bool = False) -> list[Variant]:
-    """List the variants to try, from the fastest to the one that every processor can run.
-
-    1. bfloat16 between products, if the processor has it and the build's parity gate has measured it.
-    2. fp32 between products. In both, activations are quantized to 8 bits, `activation_group` of them with one scale
-       (0: they are not quantized).
-    3. fp32 activations and no integer products, for a processor without VNNI.
-    4. The same without any other setting, in case the processor refuses one of those.
-
-    If integer products are known to be `inexact`, 1 and 2 are left out: each tower would be compiled with them first,
-    and rejected at its first run.
-    """
-    common: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
-    common["INFERENCE_NUM_THREADS"] = threads
-    common["SNIPPETS_MODE"] = "DISABLE"  # fused attention takes a quarter of the compilation, and gains little
-    common[GROUP] = recipe["activation_group"]
-    exact = {"INFERENCE_PRECISION_HINT": "f32", "LP_TRANSFORMS_MODE": "NO"}  # no product of integers
-    slow = [Variant("f32, no 8-bit products", {**common, **exact, GROUP: 0}), Variant("f32, plain settings", exact)]
-    if inexact and recipe["activation_group"]:
-        return slow
-    found = [Variant("f32", common), *slow]
-    if has_bf16 and recipe.get("bf16_cosine"):
-        found.insert(0, Variant("bf16", {**common, "INFERENCE_PRECISION_HINT": "bf16"}))
-    return found
-
-
 class Tower:
     """One compiled tower. If this processor refuses a variant, or computes it inexactly, the next one is compiled.
 
@@ -132,12 +99,17 @@ class Tower:
         self._core, self._path, self._on_start = core, path, started
         self._configs = list(configs)
         self._lock = threading.Lock()  # held for a whole call, which may replace the request
-        self.variant = ""
+        self.taken = self._configs[0]  # the variant that runs
         self._weights: mmap | None = None  # mapped when the tower is compiled here; a host blob has its own mapping
         self._mapped: list[Mapped] = []  # kept as long as the tower: OpenVINO reads from it
         self._imported = self._import(blob) if blob else None
         self._request = self._imported or self._compile_next()
         self.inputs = {port.any_name for port in self._request.model_inputs}
+
+    @property
+    def variant(self) -> str:
+        """How this processor computes it."""
+        return self.taken.name
 
     @property
     def imported(self) -> bool:
@@ -147,11 +119,11 @@ class Tower:
     def __call__(self, feed: "Mapping[str, NDArray[Any]]") -> NDArray[np.float32]:
         """Run the tower on a batch, given by the names in `inputs`; returns float32 [N, D]."""
         with self._lock:
-            before = self._request, self.variant, list(self._configs)
+            before = self._request, self.taken, list(self._configs)
             try:
                 return self._run(feed)
             except Exception:
-                self._request, self.variant, self._configs = before  # all variants failed: the input is the reason
+                self._request, self.taken, self._configs = before  # all variants failed: the input is the reason
                 raise
 
     def _run(self, feed: "Mapping[str, NDArray[Any]]") -> NDArray[np.float32]:
@@ -189,7 +161,7 @@ class Tower:
         found = host_blob.take(blob, self._core, weights, settings, self._on_start)
         if found is None:
             return None
-        self.variant = next(variant.name for variant in self._configs if variant.settings is found.config)
+        self.taken = next(variant for variant in self._configs if variant.settings is found.config)
         self._mapped += found.mapped
         return found.request
 
@@ -202,16 +174,18 @@ class Tower:
             self._weights = map_weights(self._path.with_suffix(".bin"))
             self._mapped.append(self._weights)
         while True:
-            self.variant, self.config = self._configs.pop(0)
+            self.taken = self._configs.pop(0)
             try:
                 weights = openvino.Tensor(np.frombuffer(self._weights, np.uint8), shared_memory=True)
-                model = self._core.read_model(self._path.read_bytes(), weights)
+                model = self._core.read_model(self.taken.path(self._path).read_bytes(), weights)
                 self._on_start()
-                return self._core.compile_model(model, "CPU", self.config).create_infer_request()
+                return self._core.compile_model(model, "CPU", self.taken.settings).create_infer_request()
             except RuntimeError as error:
                 if not self._configs:
                     raise
-                log.warning("%s: this processor refuses %s, the next is tried: %s", self._path.name, self.config, error)
+                log.warning(
+                    "%s: this processor refuses %s, the next is tried: %s", self._path.name, self.taken.settings, error
+                )
 
 
 def _check_vnni(found: Any) -> None:

@@ -7,6 +7,7 @@ what it wrote as JSON. With `--processor` it prints only this host's kind.
 import argparse
 import json
 import sys
+from collections.abc import Mapping
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
@@ -52,17 +53,17 @@ def write(bundle: Path, output: Path) -> list[dict[str, Any]]:
         tower = engine.towers[name]
         path = output / f"{name}.{processor()}{HOST_BLOB}"
         source = bundle / "models" / entry.slug / "openvino" / f"{name}.xml"
-        content = export(source, tower.config)
+        content = export(tower.taken.path(source), tower.taken.settings)
         path.write_bytes(content)
         made = host_blob.HostBlob(
-            path, sha256(content).hexdigest(), openvino.__version__, host_blob.settings(tower.config)
+            path, sha256(content).hexdigest(), openvino.__version__, host_blob.settings(tower.taken.settings)
         )
         check(made, source, tower)
         rows.append({"tower": name, "processor": processor(), "openvino": made.openvino, "settings": made.settings})
     return rows
 
 
-def export(source: Path, config: dict[str, Any]) -> bytes:
+def export(source: Path, config: Mapping[str, Any]) -> bytes:
     """Compile a tower with these settings, and return the compiled graph without its weights."""
     import openvino
 
@@ -77,7 +78,7 @@ def check(made: host_blob.HostBlob, source: Path, tower: Any) -> None:
     """Import a blob as a start does, and compare it with the tower that was compiled."""
     import openvino
 
-    taken = host_blob.take(made, openvino.Core(), source.with_suffix(".bin"), [tower.config], lambda: None)
+    taken = host_blob.take(made, openvino.Core(), source.with_suffix(".bin"), [tower.taken.settings], lambda: None)
     if taken is None:
         raise RuntimeError(f"OpenVINO does not import what it exported of {source.name}")
     rng = np.random.default_rng(0)

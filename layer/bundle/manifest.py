@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from console.setup.machine import elsewhere_fix
+from layer.bundle.export_records import Export
 from layer.bundle.manifest_check import check
 from layer.bundle.quality_records import Certificate
 from layer.bundle.records import NAME as NAME
 from layer.bundle.records import SCHEMA as SCHEMA
-from layer.bundle.records import BundleFile, Export, Manifest, ModelEntry, ModelFacts, Source, as_json
+from layer.bundle.records import BundleFile, Manifest, ModelEntry, ModelFacts, Source, as_json
 from layer.errors import VerifyError
 from layer.naming.validate import shown
 from layer.progress import hash_files

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
 from layer.bundle.blob_records import HostBlob
+from layer.bundle.export_records import Export, TowerFacts
 from layer.bundle.quality_records import Certificate
 from layer.spec import Target
 
@@ -146,62 +147,10 @@ class ModelFacts:
 
 
 @dataclass(frozen=True)
-class TowerFacts:
-    """What the exporter found out about the text tower. `end_id` None means that the highest id ends a text."""
-
-    causal_text: bool
-    end_id: int | None
-    token_table: bool
-
-
-@dataclass(frozen=True)
 class ExportedFacts(ModelFacts):
     """What is known of a model once its towers are exported."""
 
     export: TowerFacts
-
-
-@dataclass(frozen=True)
-class TowerRecipe:
-    """How a tower's weights are stored. `activation_group` activations share a scale; 0: they are not quantized.
-
-    `bf16_cosine` is the least cosine with bfloat16 between the products, which a processor that has bfloat16 then uses.
-    None if the building machine has no bfloat16, or if the parity gate refused it.
-    """
-
-    recipe: str
-    activation_group: int
-    bf16_cosine: float | None = None
-
-
-@dataclass(frozen=True)
-class Parity:
-    """The result of the parity gate: the cosines of the worst sample, and the bound `required_cosine` that they met."""
-
-    min_text_cosine: float
-    min_image_cosine: float
-    texts: int
-    images: int
-    required_cosine: float | None = None  # of a builder before 0.2.0
-
-
-@dataclass(frozen=True)
-class Trial:
-    """A recipe that the parity gate refused."""
-
-    tower: str
-    recipe: str
-    min_cosine: float
-
-
-@dataclass(frozen=True)
-class Export(TowerFacts):
-    """How the towers of a fast engine were made, and how exact they are."""
-
-    image: TowerRecipe
-    text: TowerRecipe
-    parity: Parity | None = None  # None until the gate has run
-    tried: list[Trial] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

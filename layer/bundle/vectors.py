@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from layer.bundle import build_cache
-from layer.bundle.records import Export, ModelEntry
+from layer.bundle.export_records import Export
+from layer.bundle.records import ModelEntry
 from layer.files.own_samples import files as own_samples_files
 from layer.sources.lock import LockedSource
 from layer.versions import installed

@@ -8,8 +8,9 @@ from layer.bundle import manifest
 from layer.bundle.records import ExportedFacts
 from layer.export import tokenizer_form
 from layer.export.bounds import least_cosine
+from layer.export.comparison import TOWERS, Comparison
 from layer.export.export_cache import exported
-from layer.export.parity_gate import TOWERS, Comparison, fp32_graphs, recipes_of, write_tower
+from layer.export.parity_gate import fp32_graphs, recipes_of, write_tower
 from layer.sources.fetch import Fetched
 from layer.spec import ModelSpec, Spec
 

@@ -18,7 +18,8 @@ from PIL import Image
 from console.parser import Parser
 from console.run import run_step
 from layer.bundle import reference, sandbox
-from layer.bundle.records import ExportedFacts, TowerFacts, as_json
+from layer.bundle.export_records import TowerFacts
+from layer.bundle.records import ExportedFacts, as_json
 from layer.errors import ExportError
 from layer.export.photographs import photographs, scenes
 from layer.export.samples import samples

@@ -30,7 +30,7 @@ def write_ir(fp32: Path, recipe: Recipe, target: Path) -> None:
         split_products(model)
         fold_scales(model)
         _quantize(model, None if recipe.per_token else recipe.block, read_static_ranges(fp32, recipe))
-    if recipe.per_token:
+    if recipe.per_token or recipe.static:
         _add_vnni_check(model)
     apply_moc_transformations(model, cf=True)  # otherwise each load would begin with these
     _share_constants(model)
@@ -46,12 +46,13 @@ def _fold(model: Any) -> None:
 
 
 def _quantize(model: Any, block: int | None, ranges: Mapping[str, float]) -> None:
-    """Quantize each matrix that activations are multiplied with. `block` weights share a scale.
+    """Quantize each matrix that activations are multiplied with.
 
-    With `block` None, each row of a matrix has a scale, and the activations are quantized, too: with a fixed range if
-    `ranges` has one for them (`_static`), else with a scale for each token (`_per_token`). OpenVINO's CPU plugin
-    recognizes Constant -> Convert -> Multiply -> Reshape -> MatMul, and never makes the fp32 matrix. nncf, the usual
-    tool, has one scale for each row in 8 bits: too coarse for trained weights.
+    Where `ranges` has a fixed range for the activations, they are quantized with it (`_static`). For others, `block`
+    weights share a scale, and OpenVINO quantizes the activations at run time; with `block` None, each row of a matrix
+    has a scale, and each token (`_per_token`). The CPU plugin recognizes Constant -> Convert -> Multiply -> Reshape ->
+    MatMul, and never makes the fp32 matrix. nncf, the usual tool, has one scale for each row in 8 bits: too coarse for
+    trained weights.
     """
     for node in model.get_ordered_ops():
         if node.get_type_name() != "MatMul":
@@ -62,10 +63,11 @@ def _quantize(model: Any, block: int | None, ranges: Mapping[str, float]) -> Non
         attributes = node.get_attributes()
         matrix = weights.data if attributes["transpose_b"] else weights.data.T
         entering = node.input_value(0)
-        if block is not None or attributes["transpose_a"]:
-            product = ops.matmul(entering, _in_8_bits(matrix, block or 32), attributes["transpose_a"], True)
-        elif bound := next((ranges[name] for name in entering.get_names() if name in ranges), 0.0):
+        bound = next((ranges[name] for name in entering.get_names() if name in ranges), 0.0)
+        if bound and not attributes["transpose_a"]:
             product = _static(entering, matrix, bound)
+        elif block is not None or attributes["transpose_a"]:
+            product = ops.matmul(entering, _in_8_bits(matrix, block or 32), attributes["transpose_a"], True)
         else:
             product = _per_token(entering, matrix)
         product.set_friendly_name(node.get_friendly_name())

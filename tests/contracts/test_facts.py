@@ -18,7 +18,7 @@ from infra import api, environment, function, monitoring
 from infra import package as infra_package
 from infra.settings import Dialect, StackSettings
 from layer import engines as layer_engines
-from layer.bundle import blob_records, quality_records, records
+from layer.bundle import blob_records, export_records, quality_records, records
 from layer.bundle import manifest as layer_manifest
 from layer.doctor.checks import environment as doctor
 from layer.export import bounds as gate_bounds
@@ -68,10 +68,11 @@ def test_the_builders_records_and_the_published_schema() -> None:
         records.Source: model["properties"]["sources"]["items"],
         records.Preprocess: model["properties"]["preprocess"],
         records.Golden: model["properties"]["golden"],
-        records.Export: export,
-        records.TowerRecipe: published["$defs"]["tower"],
-        records.Parity: export["properties"]["parity"],
-        records.Trial: export["properties"]["tried"]["items"],
+        export_records.Export: export,
+        export_records.TowerRecipe: published["$defs"]["tower"],
+        export_records.GroupedGraph: published["$defs"]["tower"]["properties"]["grouped"],
+        export_records.Parity: export["properties"]["parity"],
+        export_records.Trial: export["properties"]["tried"]["items"],
         blob_records.HostBlob: model["properties"]["host_blobs"]["items"],
         quality_records.Certificate: model["properties"]["quality"]["items"],
         quality_records.Figure: model["properties"]["quality"]["items"]["properties"]["figures"]["items"],
@@ -80,7 +81,7 @@ def test_the_builders_records_and_the_published_schema() -> None:
         agree(
             f"the keys of {record.__name__}",
             {
-                "layer/bundle/records.py": sorted(field.name for field in fields(record)),
+                f"{record.__module__.replace('.', '/')}.py": sorted(field.name for field in fields(record)),
                 "docs/manifest.schema.json": sorted(its["properties"]),
             },
         )

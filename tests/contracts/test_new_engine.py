@@ -16,7 +16,7 @@ import layer.engines
 from handler.engines import create_engine
 from handler.settings import Settings
 from layer.bundle import manifest
-from layer.bundle.records import Export, Parity, TowerRecipe
+from layer.bundle.export_records import Export, Parity, TowerRecipe
 from layer.engines import FP32, Engine, Recipe
 from layer.export import parity_gate
 from layer.registry import lambda_limits

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handler.engines.host_kind import saturates
-from handler.engines.openvino_engine import Tower, compile_configs, openvino
+from handler.engines.openvino_engine import Tower, openvino
+from handler.engines.openvino_variants import variants_of
 from layer.engines import Recipe
 
 GRAPH = "image.wide.onnx" if saturates() else "image.onnx"  # of those that are written for ONNX Runtime
@@ -15,6 +16,6 @@ GRAPH = "image.wide.onnx" if saturates() else "image.onnx"  # of those that are 
 def by_openvino(graph: Path, recipe: Recipe, x: NDArray[np.float32]) -> NDArray[np.float32]:
     """Run a tower of one input by the shipped engine's class, with the first settings that are exact here."""
     facts = {"recipe": recipe.name, "activation_group": recipe.activation_group}
-    tower = Tower(openvino.Core(), graph, compile_configs(facts, 1, has_bf16=False, inexact=saturates()), lambda: None)
+    tower = Tower(openvino.Core(), graph, variants_of(facts, 1, has_bf16=False, inexact=saturates()), lambda: None)
     [name] = tower.inputs
     return tower({name: x})

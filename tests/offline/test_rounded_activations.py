@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from openvino import opset13 as ops
 
 from handler.engines.host_kind import saturates
-from handler.engines.openvino_engine import compile_configs
+from handler.engines.openvino_variants import variants_of
 from layer.engines import PER_TOKEN, ROW, Recipe
 from layer.export.openvino_ir import write_ir
 from layer.export.rounded_activations import rounded
@@ -50,7 +50,7 @@ def tower(tmp_path: Path) -> Path:
 
 def run(path: Path, values: NDArray[np.float32], recipe: Mapping[str, Any]) -> NDArray[np.float32]:
     """Run a tower as the handler compiles it on this processor."""
-    config = compile_configs(recipe, 2, has_bf16=False, inexact=saturates())[0].settings
+    config = variants_of(recipe, 2, has_bf16=False, inexact=saturates())[0].settings
     found: NDArray[np.float32] = openvino.Core().compile_model(path, "CPU", config)(values)[0]
     return found
 

@@ -11,14 +11,16 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from handler.engines.openvino_engine import compile_configs
-from layer.bundle.records import TowerFacts
-from layer.engines import FEWER_STATIC, PER_TOKEN, STATIC, Recipe
+from handler.engines.openvino_variants import variants_of
+from layer.bundle.export_records import TowerFacts
+from layer.engines import FEWER_STATIC, FEWEST_STATIC, PER_TOKEN, STATIC, Recipe
 from layer.export.attention import export_friendly_attention
+from layer.export.comparison import NO_INTEGERS
 from layer.export.onnx_int8 import write_runtime_graph
 from layer.export.openvino_ir import write_ir
-from layer.export.parity_gate import BF16, NO_INTEGERS, recipes_of
+from layer.export.parity_gate import recipes_of
 from layer.export.static_ranges import read_static_ranges, write_static_ranges
+from layer.export.variants import BF16
 from layer.spec import ModelSpec
 from tests.offline.processor import GRAPH, by_openvino
 
@@ -155,9 +157,10 @@ def facts(causal_text: bool) -> TowerFacts:
 def test_texts_have_no_fixed_ranges() -> None:
     for engine in ("onnx", "openvino"):
         model = ModelSpec("ViT-B-32", "openai", engine=engine)
-        assert [recipe.name for recipe in recipes_of(model, "image", facts(True))][:3] == [
+        assert [recipe.name for recipe in recipes_of(model, "image", facts(True))][:4] == [
             STATIC.name,
             FEWER_STATIC.name,
+            FEWEST_STATIC.name,
             PER_TOKEN.name,
         ]
         for causal in (True, False):
@@ -168,7 +171,7 @@ def test_bfloat16_is_for_processors_that_have_it_and_towers_that_were_measured_s
     recipe = {"recipe": STATIC.name, "activation_group": 128, "bf16_cosine": 0.9995}
 
     def first(told: dict[str, object], has_bf16: bool) -> str:
-        return compile_configs(told, 2, has_bf16)[0][0]
+        return variants_of(told, 2, has_bf16)[0][0]
 
     assert first(recipe, has_bf16=True) == BF16
     assert first(recipe, has_bf16=False) == "f32"
@@ -178,7 +181,7 @@ def test_bfloat16_is_for_processors_that_have_it_and_towers_that_were_measured_s
 
 def test_products_of_integers_are_not_tried_where_they_are_known_to_saturate() -> None:
     recipe = {"recipe": STATIC.name, "activation_group": 128}
-    names = [variant.name for variant in compile_configs(recipe, 2, has_bf16=False, inexact=True)]
+    names = [variant.name for variant in variants_of(recipe, 2, has_bf16=False, inexact=True)]
     assert names == [NO_INTEGERS, "f32, plain settings"]
-    without = compile_configs({"recipe": "fp32", "activation_group": 0}, 2, has_bf16=False, inexact=True)
+    without = variants_of({"recipe": "fp32", "activation_group": 0}, 2, has_bf16=False, inexact=True)
     assert without[0].name == "f32", "a tower that has none"

@@ -6,8 +6,9 @@ from typing import Any, cast
 
 import pytest
 
-from layer.bundle.records import Export, Parity, TowerRecipe, Trial
-from layer.export.parity_gate import Compared, Comparison
+from layer.bundle.export_records import Export, Parity, TowerRecipe, Trial
+from layer.export import variants as ways
+from layer.export.comparison import Compared, Comparison
 from layer.spec import ModelSpec
 from tests.unit.manifests import model
 
@@ -45,13 +46,12 @@ def test_bfloat16_is_taken_where_it_adds_little(
         assert export.image.bf16_cosine, "or the handler would not run it so"
         return compared(export, in_bf16), variants
 
-    monkeypatch.setattr(Comparison, "_measured", measured)
+    monkeypatch.setattr(Comparison, "measured", measured)
     spec = ModelSpec("hf-hub:org/model", engine="openvino")
     gate = Comparison(Path(), cast("Any", None), spec, [], cast("Any", None), Path())
     tried: list[Trial] = []
 
-    passed = gate.finished(compared(EXPORT, in_fp32), tried, lambda _: None)
+    passed = ways.in_bf16(gate, compared(EXPORT, in_fp32), tried)
 
-    assert passed.export
     assert passed.export.image == replace(TOWER, bf16_cosine=taken)
     assert [row.min_cosine for row in tried] == refused

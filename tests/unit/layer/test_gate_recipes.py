@@ -9,16 +9,19 @@ from typing import cast
 import pytest
 
 from layer.bundle import manifest
-from layer.bundle.records import Export, ModelEntry, Parity, TowerFacts
+from layer.bundle.export_records import Export, Parity, TowerFacts
+from layer.bundle.records import ModelEntry
 from layer.engines import Recipe
 from layer.errors import ExportError
 from layer.export import parity_gate, tokenizer_form
-from layer.export.parity_gate import Compared, Comparison, export_model
+from layer.export.comparison import Compared, Comparison
+from layer.export.parity_gate import export_model
 from layer.spec import ModelSpec, Spec
 from tests.unit import manifests
 
 FACTS = TowerFacts(causal_text=False, end_id=None, token_table=False)
-STATIC, FEWER, TOKENS = "static int8", "static int8 for fewer products", "per-token int8"
+STATIC, TOKENS = "static int8", "per-token int8"
+FEWER, FEWEST = "static int8 for fewer products", "static int8 for the fewest products"
 BLOCKS = "8-bit weights in blocks of 128, 8-bit activations"
 Cosines = Mapping[tuple[str, ...], float]  # of a recipe in reduced decoding, or of a recipe and "full"
 
@@ -37,7 +40,7 @@ class Gate:
         monkeypatch.setattr(tokenizer_form, "write", lambda *_: None)
         monkeypatch.setattr(parity_gate, "fp32_graphs", lambda *_: {tower: root / tower for tower in ("image", "text")})
         monkeypatch.setattr(parity_gate, "write_tower", self._write)
-        monkeypatch.setattr(Comparison, "_measured", self._measure)
+        monkeypatch.setattr(Comparison, "measured", self._measure)
 
     def run(self, precision: str = "int8") -> ModelEntry:
         model = ModelSpec("hf-hub:org/model", engine="onnx", precision=precision)
@@ -65,7 +68,7 @@ def told(entry: ModelEntry) -> list[tuple[str, str, float]]:
 
 
 def test_each_tower_has_its_first_recipe_that_is_exact_enough(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    gate = Gate(monkeypatch, tmp_path, {(STATIC,): 0.9990, (FEWER,): 0.9992}, {(TOKENS,): 0.9989})
+    gate = Gate(monkeypatch, tmp_path, {(STATIC,): 0.9990, (FEWER,): 0.9992, (FEWEST,): 0.9991}, {(TOKENS,): 0.9989})
     entry = gate.run()
     assert entry.export
     assert (entry.export.image.recipe, entry.export.text.recipe) == (TOKENS, BLOCKS)
@@ -75,9 +78,11 @@ def test_each_tower_has_its_first_recipe_that_is_exact_enough(monkeypatch: pytes
         ("text", TOKENS),
         ("image", FEWER),
         ("text", BLOCKS),
+        ("image", FEWEST),
         ("image", TOKENS),
     ]
-    assert told(entry) == [("image", STATIC, 0.9990), ("text", TOKENS, 0.9989), ("image", FEWER, 0.9992)]
+    refused = [("image", STATIC, 0.9990), ("text", TOKENS, 0.9989), ("image", FEWER, 0.9992), ("image", FEWEST, 0.9991)]
+    assert told(entry) == refused
     assert entry.jpeg_decoding == "reduced"
     assert entry.export.parity == Parity(0.9999, 0.9999, texts=1, images=1, required_cosine=0.999)
 

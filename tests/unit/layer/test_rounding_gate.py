@@ -8,10 +8,10 @@ from typing import Any, cast
 
 import pytest
 
-from layer.bundle.records import Export, Parity
+from layer.bundle.export_records import Export, Parity
 from layer.engines import Recipe
-from layer.export import parity_gate
-from layer.export.parity_gate import NO_INTEGERS, Compared, Comparison
+from layer.export import comparison
+from layer.export.comparison import NO_INTEGERS, Compared, Comparison
 from layer.spec import ModelSpec
 from tests.unit.manifests import model
 
@@ -44,8 +44,8 @@ def test_what_this_processor_leaves_in_fp32_is_measured_rounded(
         runs.append(now[0])
         return Compared(entry, export, Parity(0.9985 if now[0] else 0.9995, 1.0, texts=1, images=1)), variants
 
-    monkeypatch.setattr(parity_gate, "rounded", rounded)
-    monkeypatch.setattr(Comparison, "_measured", run)
+    monkeypatch.setattr(comparison, "rounded", rounded)
+    monkeypatch.setattr(Comparison, "measured", run)
     spec, facts = (
         ModelSpec("hf-hub:org/model", engine="openvino"),
         cast("Any", SimpleNamespace(export=SimpleNamespace(**FACTS))),

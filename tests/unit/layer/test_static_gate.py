@@ -2,9 +2,9 @@
 
 import pytest
 
-from layer.bundle.records import Export, Parity, TowerRecipe
+from layer.bundle.export_records import Export, Parity, TowerRecipe
 from layer.engines import FEWER_STATIC, PER_TOKEN, ROWS, STATIC, Recipe
-from layer.export.parity_gate import Compared
+from layer.export.comparison import Compared
 from tests.unit.manifests import model
 
 

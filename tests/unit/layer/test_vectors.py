@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from layer.bundle import build_cache, manifest, vectors
-from layer.bundle.records import Export, Golden, ModelEntry, Parity, TowerRecipe
+from layer.bundle.export_records import Export, Parity, TowerRecipe
+from layer.bundle.records import Golden, ModelEntry
 from layer.errors import VerifyError
 from layer.naming import image_formats
 from layer.sources.lock import LockedFile, LockedSource
