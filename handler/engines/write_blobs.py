@@ -53,7 +53,7 @@ def write(bundle: Path, output: Path) -> list[dict[str, Any]]:
         tower = engine.towers[name]
         path = output / f"{name}.{processor()}{HOST_BLOB}"
         source = bundle / "models" / entry.slug / "openvino" / f"{name}.xml"
-        content = export(tower.taken.path(source), tower.taken.settings)
+        content = export(tower.taken.path(source), source.with_suffix(".bin"), tower.taken.settings)
         path.write_bytes(content)
         made = host_blob.HostBlob(
             path, sha256(content).hexdigest(), openvino.__version__, host_blob.settings(tower.taken.settings)
@@ -63,13 +63,13 @@ def write(bundle: Path, output: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def export(source: Path, config: Mapping[str, Any]) -> bytes:
-    """Compile a tower with these settings, and return the compiled graph without its weights."""
+def export(graph: Path, weights: Path, config: Mapping[str, Any]) -> bytes:
+    """Compile a graph with these settings, and return the compiled graph without its weights."""
     import openvino
 
     core = openvino.Core()
-    # Read from its path and not from memory: otherwise OpenVINO does not know where in the file each matrix is.
-    compiled = core.compile_model(core.read_model(source), "CPU", {**config, **host_blob.WEIGHTLESS})
+    # Read from paths and not from memory: otherwise OpenVINO does not know where in the file each matrix is.
+    compiled = core.compile_model(core.read_model(graph, weights), "CPU", {**config, **host_blob.WEIGHTLESS})
     content = compiled.export_model()
     return content.getvalue() if isinstance(content, BytesIO) else bytes(content)
 

@@ -84,7 +84,7 @@ def t5_tokenizer(folder: Path, size: int = 32_000) -> Path:
     return folder
 
 
-def small_clip(folder: Path, **text: object) -> Path:
+def small_clip(folder: Path, image_width: int = 64, /, **text: object) -> Path:
     """A CLIP model of two narrow layers a tower, with random weights; `text` changes its text tower's config."""
     import torch
     from safetensors.torch import save_file
@@ -96,7 +96,7 @@ def small_clip(folder: Path, **text: object) -> Path:
     config = {
         "embed_dim": 64,
         "custom_text": custom,
-        "vision_cfg": {"image_size": 32, "layers": 2, "width": 64, "patch_size": 8},
+        "vision_cfg": {"image_size": 32, "layers": 2, "width": image_width, "patch_size": 8},
         "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 64, "heads": 2, "layers": 2, **text},
     }
     (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": config, "preprocess_cfg": {}}))

@@ -8,8 +8,8 @@ import pytest
 from handler.engines import host_kind
 from handler.engines.openvino_variants import GROUP, measured_in_bf16, variants_of
 
-FIRST = {"recipe": "per-token int8", "activation_group": 128}
-GROUPED = {"activation_group": 768, "min_cosine": 0.9995}
+FIRST: dict[str, Any] = {"recipe": "per-token int8", "activation_group": 128}
+GROUPED: dict[str, Any] = {"activation_group": 768, "min_cosine": 0.9995}
 SLOW = ["f32, no 8-bit products", "f32, plain settings"]
 
 
