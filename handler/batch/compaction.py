@@ -1,8 +1,9 @@
 """Many small files of arrivals become few large ones, while others read and write them.
 
-A reader takes the latest record of each key, be it a vector or a deletion. So a copy of a record changes nothing, and
-neither does the removal of one that is not its key's latest, or of one that lies in another file as well. All steps
-are of these kinds, in this order, and a process may be killed between any two:
+A reader takes the latest record of each key, be it a vector or a deletion; of vectors of several settings it may take
+those of one alone. So a copy of a record changes nothing, and neither does the removal of one that lies in another file
+as well, of a vector before a deletion or a vector of the same settings, or of a deletion before another. All steps are
+of these kinds, in this order, and a process may be killed between any two:
 
 1. the latest records of some small files are written to new files, which are read back;
 2. a record is written that names both: `compactions/model=<hash>/<name>.json`;
@@ -153,11 +154,9 @@ def _write(store: Store, model: str, found: Found) -> list[str]:
     for number, (about, items) in enumerate((about, items) for about, items in kept.items() if items):
         name = f"vectors/model={model}/{ARRIVALS}/{base}-{number}.parquet"
         outputs[name] = parquet.write(items, len(items[0].vector), json.loads(about))
-    # A deletion that a later vector of the key overrules, in these very files, tells nobody anything.
-    seen = _latest(item for items in kept.values() for item in items)
-    gone = [key for key, at in sorted(found.deletions.items()) if at >= seen.get(key, 0)]
-    if gone:
-        lines = deletion_lines((*key, found.deletions[key]) for key in gone)
+    # Also of a key that has a later vector: whoever reads the vectors of other settings alone does not see that one.
+    if found.deletions:
+        lines = deletion_lines((*key, at) for key, at in sorted(found.deletions.items()))
         outputs[f"deletions/model={model}/{ARRIVALS}/{base}.jsonl"] = lines
     for name, data in outputs.items():
         store.write(name, data)
@@ -171,11 +170,3 @@ def _write(store: Store, model: str, found: Found) -> list[str]:
 def _kept(rows: Iterable[Embedded], deletions: dict[Key, int]) -> list[Embedded]:
     kept = [item for item in rows if item.row.seen_at > deletions.get((item.row.bucket, item.row.key), -1)]
     return sorted(kept, key=lambda item: (item.row.bucket, item.row.key))
-
-
-def _latest(items: Iterable[Embedded]) -> dict[Key, int]:
-    latest: dict[Key, int] = {}
-    for item in items:
-        key = item.row.bucket, item.row.key
-        latest[key] = max(item.row.seen_at, latest.get(key, 0))
-    return latest

@@ -1,12 +1,15 @@
 """Images that were turned by their EXIF, and images that were not, are not compared; a text is compared with both."""
 
+import os
 import re
+import time
 from itertools import permutations
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from handler.batch import compaction
 from handler.batch.store import Directory
 from handler.errors import ApiError
 from handler.search import __main__ as command
@@ -161,6 +164,28 @@ def test_a_deployments_rebuild_takes_the_vectors_of_its_own_setting(
     )
     assert rebuild_app.lambda_handler({}, None)["other_settings"] == 1
     assert set(content(LanceIndex(str(tmp_path / "index")))) == {"photos/1" if turned else "photos/0"}
+
+
+def test_a_deletion_counts_after_compaction_though_the_image_came_back_with_other_settings(tmp_path: Path) -> None:
+    """Deleted, and embedded again while the function turned images: a rebuild without turning has none of it."""
+    place, arrivals = f"model={OLD.manifest_sha256[:12]}", "run=arrivals"
+    run = {f"vectors/{place}/run=first/0.parquet": parquet([item("a", QUERY, 3), item("b", QUERY, 3)], OLD)}
+    gone = {f"deletions/{place}/{arrivals}/0.jsonl": lines([Gone("photos", "a", 5)])}
+    came = {
+        f"vectors/{place}/{arrivals}/{number}.parquet": parquet([item(key, QUERY, 7)], NEW)
+        for number, key in enumerate(["a", *"cdefghij"])
+    }
+    folder = save({**run, **gone, **came}, tmp_path / "vectors")
+    after = time.time_ns() // 1_000_000 + compaction.MARGIN
+    assert compaction.run(Directory(folder), place.removeprefix("model="), after)["compacted"] == 10
+    for path in folder.rglob("*"):
+        if path.is_file():
+            os.utime(path, (0, 0))
+    assert compaction.run(Directory(folder), place.removeprefix("model="), after)["removed"] == 10
+
+    index = LanceIndex(str(tmp_path / "index"))
+    rebuild.rebuild(Source(str(folder)), index, settings={"exif_orientation": False})
+    assert set(content(index)) == {"photos/b"}
 
 
 def test_where_no_vectors_are_of_the_setting_the_index_stays(tmp_path: Path) -> None:
