@@ -114,7 +114,7 @@ def download(
         try:
             with _stream(url, {**(headers or {}), **rest}) as response:
                 if response.status_code < 400 and _is_same(tag, response, rest, where):
-                    announced = _receive(response, stream, where, min(limit, size or limit), size, advance)
+                    announced = _receive(response, stream, where, min(limit, size or limit), size, advance, tag)
                     break
                 body = _read(response, where) if response.status_code >= 400 else b""
             if response.status_code < 400 or (response.status_code == 416 and rest):
@@ -160,19 +160,23 @@ def _restart(stream: BinaryIO, advance: Callable[[int], object]) -> None:
 
 
 def _receive(
-    response: Any, stream: BinaryIO, where: str, limit: int, size: int | None, advance: Callable[[int], object]
+    response: Any,
+    stream: BinaryIO,
+    where: str,
+    limit: int,
+    size: int | None,
+    advance: Callable[[int], object],
+    tag: Path | None,
 ) -> Announced:
     import httpx2
 
-    offset = stream.tell()
-    if offset and not _goes_on(response, offset):  # the server sends all of it, whatever it was asked
-        if response.status_code == 206:
-            raise FetchError(f"{where}: the server sends another part than the requested one. Run the build again")
-        _restart(stream, advance)
     chunks = response.iter_bytes()
     chunk = next(chunks, b"")
     announced = _announced(response)
     _check_announced(response, announced, size, chunk, where)
+    if not _goes_on(response, stream.tell(), where):  # the server sends all of it, whatever it was asked
+        _restart(stream, advance)  # not before: a network's login page is no reason to remove what is there
+        versions.store(tag, response)
     pace = _Pace(where)
     while chunk:
         if stream.tell() + len(chunk) > limit:
@@ -181,21 +185,27 @@ def _receive(
         advance(len(chunk))
         pace.count(len(chunk))
         chunk = next(chunks, b"")
-    if stream.tell() < (announced.size or 0):  # RFC 9110: a server may send less than it was asked for
-        raise httpx2.RemoteProtocolError(f"{stream.tell()} of {announced.size} bytes were sent")
+    # RFC 9110: a server may send less than it was asked for. One that says no length ends as a broken connection does.
+    unsaid = not {"content-length", "transfer-encoding"} & response.headers.keys()
+    if stream.tell() < (wanted := announced.size or (size if unsaid else None) or 0):
+        raise httpx2.RemoteProtocolError(f"{stream.tell()} of {wanted} bytes were sent")
     return announced
 
 
-def _goes_on(response: Any, offset: int) -> bool:
-    return response.status_code == 206 and str(response.headers.get("content-range")).startswith(f"bytes {offset}-")
+def _goes_on(response: Any, offset: int, where: str) -> bool:
+    """Tell whether a response is a part, and not the whole file. Raises FetchError for another part."""
+    if response.status_code != 206:
+        return False
+    if not str(response.headers.get("content-range")).startswith(f"bytes {offset}-"):
+        raise FetchError(f"{where}: the server sends another part than the requested one. Run the build again")
+    return True
 
 
 def _check_announced(response: Any, announced: Announced, size: int | None, beginning: bytes, where: str) -> None:
     """Raise FetchError, before anything is written, for a response that cannot be the file."""
-    differs = size is not None and announced.size not in (None, size)
-    if (size is None or differs) and refusals.is_other(response, beginning):
+    if (size is None or announced.size != size) and refusals.is_other(response, beginning):
         raise refusals.unexpected(response, beginning, where, "the file")
-    if differs:
+    if size is not None and announced.size not in (None, size):
         raise FetchError(
             f"{where}: {announced.size} bytes are sent, the hub says {size}. Run the build again; if it is a mirror, "
             "tell whoever runs it, or unset HF_ENDPOINT"

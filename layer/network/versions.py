@@ -24,14 +24,16 @@ def condition(tag: Path | None) -> dict[str, str]:
 
 
 def is_same(tag: Path | None, response: Any) -> bool:
-    """Tell whether a response continues the version of `tag`; store the mark of a response that starts from zero."""
-    if tag is None:
+    """Tell whether a response is of the version of `tag`, or of a version from its beginning."""
+    if tag is None or response.status_code != 206:
         return True
-    mark = _mark(response)
-    if response.status_code == 206:
-        return mark in ("", known(tag))  # which may leave it out, once it was asked for that version
-    tag.write_text(mark, encoding="ascii")
-    return True
+    return _mark(response) in ("", known(tag))  # which may leave it out, once it was asked for that version
+
+
+def store(tag: Path | None, response: Any) -> None:
+    """Store the mark of a response that starts from zero."""
+    if tag:
+        tag.write_text(_mark(response), encoding="ascii")
 
 
 def _mark(response: Any) -> str:

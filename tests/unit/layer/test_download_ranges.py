@@ -9,7 +9,7 @@ import pytest
 from layer.errors import FetchError
 from layer.network import transfer
 from layer.sources import fetch
-from tests.hub.odd import Reply, closing, forget, odd_hub
+from tests.hub.odd import PAGE, Reply, closing, forget, odd_hub
 
 
 @pytest.fixture(autouse=True)
@@ -59,6 +59,25 @@ def test_the_end_of_another_version_is_never_put_behind_the_beginning_of_the_fir
     ranges = [headers.get("range") for _, headers in odd.asked]
     if after is OLD and mark in ("etag", "last-modified"):
         assert ranges == [None, "bytes=700-"]  # a gigabyte is long
+
+
+def test_what_is_there_of_an_address_survives_a_login_page(tmp_path: Path) -> None:
+    def answer(_path: str, headers: Mapping[str, str]) -> Reply:
+        told = {"etag": '"1"'}
+        if len(odd.asked) == 1:
+            return closing(Reply(body=OLD[:700], headers=told, length="2048"))
+        if len(odd.asked) == 2:
+            return closing(Reply(body=PAGE.body, headers={**PAGE.headers, "etag": '"page"'}))
+        assert headers.get("if-range") == '"1"'
+        return closing(Reply(206, OLD[700:], {**told, "content-range": "bytes 700-2047/2048"}))
+
+    with odd_hub(answer) as odd:
+        target = tmp_path / "epoch_10.pt"
+        with pytest.raises(FetchError, match="login page"):
+            fetch.download_url(f"{odd.url}/epoch_10.pt", target, "")
+        fetch.download_url(f"{odd.url}/epoch_10.pt", target, "")
+    assert target.read_bytes() == OLD
+    assert [headers.get("range") for _, headers in odd.asked] == [None, "bytes=700-", "bytes=700-"]
 
 
 @pytest.mark.parametrize("size", [None, 2048])

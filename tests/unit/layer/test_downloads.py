@@ -3,6 +3,7 @@
 import hashlib
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -77,8 +78,14 @@ def test_an_answer_and_a_small_file_of_gigabytes_are_not_read_to_their_end(
             3,
             "longer than 3",
         ),
+        (
+            Reply(body=b"5\r\nabcde\r\n0\r\n\r\n", headers={"transfer-encoding": "chunked"}, length=""),
+            100,
+            "has 5 bytes, the hub says 100: it was removed",
+        ),
         (Reply(body=b"x" * 100), 100, "has the hash .*, the hub says 0000.*: it was removed"),
         (PAGE, 100, "answers with a web page .*Is it a network's login page"),
+        (replace(PAGE, length=""), 100, "answers with a web page .*Is it a network's login page"),
         (
             Reply(body=b"version https://git-lfs.github.com/spec/v1\noid"),
             900,
@@ -89,7 +96,7 @@ def test_an_answer_and_a_small_file_of_gigabytes_are_not_read_to_their_end(
         (Reply(404), 100, "is not there"),
         (Reply(206, b"x" * 100), 100, "sends a part, and was asked for the whole file"),
     ],
-    ids=range(9),
+    ids=range(11),
 )
 def test_a_file_that_is_not_the_one_meant_never_gets_its_name(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, reply: Reply, size: int | None, says: str
@@ -140,12 +147,30 @@ def test_a_download_goes_on_after_a_broken_connection_and_starts_anew_where_the_
             assert take(tmp_path / str(length), len(body), digest) == body
         assert [headers.get("range") for _, headers in odd.asked] == ranges
 
+    cut = Reply(body=body[:1000], length="")  # as of a proxy that says no length, and lost its own connection
+    answers = [cut, Reply(206, body[1000:], {"content-range": f"bytes 1000-{len(body) - 1}/{len(body)}"})]
+    with serving(monkeypatch, lambda _path, _headers: closing(answers[len(odd.asked) - 1])) as odd:
+        assert take(tmp_path / "no length", len(body), digest) == body
+
     for name, left in (("a part", body[:700]), ("other bytes", b"y" * 700), ("too much", b"z" * 9000)):
         partial = located(tmp_path / name, len(body)).folder / "config.json.partial"
         partial.parent.mkdir(parents=True)
         partial.write_bytes(left)
         with serving(monkeypatch, Reply(body=body)):  # which knows no ranges, and responses 200
             assert take(tmp_path / name, len(body), digest) == body
+
+
+@pytest.mark.parametrize("length", [None, ""], ids=["length", "no length"])
+def test_what_is_there_of_a_file_survives_a_login_page(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, length: str | None
+) -> None:
+    """A build that goes on in another network, before its user has signed in there."""
+    partial = located(tmp_path, 2000).folder / "config.json.partial"
+    partial.parent.mkdir(parents=True)
+    partial.write_bytes(b"x" * 700)
+    with serving(monkeypatch, replace(PAGE, length=length)), pytest.raises(FetchError, match="login page"):
+        take(tmp_path, 2000, "0" * 64)
+    assert partial.read_bytes() == b"x" * 700
 
 
 def test_a_server_that_sends_a_byte_now_and_then_is_given_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
