@@ -69,11 +69,16 @@ def _ask(repo: str, revision: str | None) -> Repository:
         ) from error
     data = transfer.get_json(f"{environment.endpoint()}{path}?blobs=true", where)
     try:
-        return _repository(data, where)
+        found = _repository(data, where)
     except (ValueError, TypeError, AttributeError, KeyError) as error:
         raise FetchError(
             f"{where}: the hub's response cannot be used ({one_line(str(error))}). Check HF_ENDPOINT"
         ) from error
+    if revision and validate.is_commit(revision) and found.commit != revision:
+        raise FetchError(
+            f"{where}: the response is about commit {found.commit}. Check HF_ENDPOINT: a mirror has to know commits"
+        )
+    return found
 
 
 def _repository(data: Any, where: str) -> Repository:

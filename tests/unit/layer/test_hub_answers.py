@@ -149,6 +149,17 @@ def test_the_hub_is_asked_once_for_a_repository_at_a_revision(monkeypatch: pytes
     assert [path for path, _ in odd.asked] == ["/hf/api/models/acme/tiny/revision/v1?blobs=true"]
 
 
+def test_another_commit_is_not_taken_in_the_place_of_the_one_that_was_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As of a mirror that has one state of each repository, and answers with that whatever the address ends in."""
+    with serving(monkeypatch, about()):
+        assert hub.repository("acme/tiny", COMMIT).commit == COMMIT
+        assert hub.repository("acme/tiny", "v1").commit == COMMIT
+        with pytest.raises(FetchError, match=rf"at {'a' * 40} from .*: the response is about commit {COMMIT}"):
+            hub.repository("acme/tiny", "a" * 40)
+
+
 @pytest.mark.parametrize("repo", ["../../etc", "/etc/passwd", "a/b/c", "a?b=c", "x\ny"])
 def test_what_a_config_names_becomes_no_url_and_no_path_unless_it_is_a_repository(repo: str) -> None:
     with pytest.raises(BuildError, match="is not a repository id"):
