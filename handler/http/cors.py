@@ -35,7 +35,8 @@ def add(response: Response, request: Request, settings: Settings) -> Response:
     if not settings.cors_origins:
         return response
     everybody = "*" in settings.cors_origins
-    headers = {} if everybody else {"vary": "origin"}
+    before = response.headers.get("vary")  # of a route of the deployment's own
+    headers = {} if everybody else {"vary": f"{before}, origin" if before else "origin"}
     if _permits(request, settings):
         headers["access-control-expose-headers"] = EXPOSED
         headers["access-control-allow-origin"] = "*" if everybody else request.headers["origin"]

@@ -5,6 +5,7 @@ import logging
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
+from urllib.parse import quote
 
 import pytest
 
@@ -55,6 +56,9 @@ def test_a_route_is_answered_and_has_the_methods_headers_and_cors_of_ours(routes
     origin = {"origin": "https://app.example"}
     answer = dispatch.handle(routes.service, routes.event("GET", "/ext/hello", headers=origin), None)
     assert answer["headers"]["access-control-allow-origin"] == "https://app.example"
+    what = "what=" + quote("Response(200, {}, {'vary': 'accept-language'})")
+    answer = dispatch.handle(routes.service, routes.event("GET", "/ext/odd", query=what), None)
+    assert answer["headers"]["vary"] == "accept-language, origin"  # a cache has to know of both
     asked = {**origin, "access-control-request-method": "POST"}
     preflight = dispatch.handle(routes.service, routes.event("OPTIONS", "/ext/nearest", headers=asked), None)
     assert (preflight["statusCode"], preflight["headers"]["access-control-allow-methods"]) == (204, "POST, OPTIONS")
