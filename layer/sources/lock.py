@@ -67,7 +67,7 @@ def check_writable(path: Path | None, pins: Lock, models: Iterable[str]) -> None
     if path is None or all(model in pins for model in models):
         return
     with _explained(path):
-        aside = _aside(path)
+        aside = _aside(path.resolve())
         aside.touch()
         aside.unlink()
 
@@ -75,15 +75,17 @@ def check_writable(path: Path | None, pins: Lock, models: Iterable[str]) -> None
 def write(path: Path, lock: Lock) -> None:
     """Write a lock if it has changed, with one line for each file, so that a diff is readable.
 
-    It is written under another name first, then renamed. Raises LockError if it cannot be written.
+    It is written under another name first, then renamed; where it is a link, beside its target. Raises LockError if it
+    cannot be written.
     """
     models = {model: [_json(source) for source in lock[model]] for model in sorted(lock)}
     text = json.dumps({"version": VERSION, "models": models}, indent=1, ensure_ascii=False) + "\n"
     if path.exists() and path.read_bytes() == text.encode():
         return
     with _explained(path):
-        _aside(path).write_text(text, encoding="utf-8")
-        _aside(path).rename(path)
+        real = path.resolve()
+        _aside(real).write_text(text, encoding="utf-8")
+        _aside(real).rename(real)
 
 
 def _aside(path: Path) -> Path:

@@ -74,3 +74,18 @@ def test_a_lock_that_cannot_be_written_is_told_before_anything_is_asked_or_downl
 
     assert "copy models.toml into one that is, and name it by --models" in str(told.value)
     assert hub.asked == []
+
+
+def test_a_lock_that_is_a_link_stays_one_and_its_target_has_the_commits(tmp_path: Path) -> None:
+    for name in ("shared", "project"):
+        (tmp_path / name).mkdir()
+    path = tmp_path / "project" / "models.lock"
+    path.symlink_to("../shared/models.lock")
+    files = {"config.json": lock.LockedFile(2, "0" * 64)}
+    pins: lock.Lock = {"acme/clip": (lock.LockedSource("acme/clip", None, "a" * 40, ("config",), None, files),)}
+    for _ in range(2):  # the target is not there yet, and is
+        lock.check_writable(path, {}, ["acme/clip"])
+        lock.write(path, pins)
+        assert path.is_symlink()
+        assert lock.read(tmp_path / "shared" / "models.lock") == pins
+        pins = {**pins, "acme/other": pins["acme/clip"]}
