@@ -14,6 +14,7 @@ from layer.weights.checkpoint import open_tensors
 
 _LINK = re.compile(rb"(?:\.\./)+blobs/[0-9a-f/]{40,200}")  # where a system without links wrote its goal instead
 MAX_LINK = 300  # bytes
+_PAGE = re.compile(r"\s*<(?:!doctype|!--|html|\?xml)", re.IGNORECASE)  # a vocabulary may begin with `<pad>`
 _NOTHING = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
 
@@ -45,7 +46,7 @@ def unreadable(path: Path) -> str | None:
             return f"it has {path.stat().st_size:,} bytes, and such a file has at most {limit(path.name):,}"
         elif path.suffix == ".json":
             json.loads(path.read_text(encoding="utf-8"))
-        elif path.suffix == ".txt" and path.read_text(encoding="utf-8").lstrip()[:1] == "<":
+        elif path.suffix == ".txt" and _PAGE.match(path.read_text(encoding="utf-8")):
             return "it is a web page"
     except BuildError as error:
         return str(error)
