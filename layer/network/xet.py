@@ -15,6 +15,7 @@ def download(url: str, target: Path, size: int | None, headers: dict[str, str]) 
 
     The token is sent only to the hub, whatever address the hub's response names.
     """
+    import httpx2
     from huggingface_hub import constants
     from huggingface_hub.errors import HfHubHTTPError
     from huggingface_hub.file_download import get_hf_file_metadata, xet_get
@@ -28,7 +29,7 @@ def download(url: str, target: Path, size: int | None, headers: dict[str, str]) 
             return False
         xet_get(incomplete_path=target, xet_file_data=offered, headers=headers, expected_size=size)
         return target.stat().st_size == size
-    except (HfHubHTTPError, OSError, RuntimeError, ValueError) as error:
+    except (HfHubHTTPError, httpx2.HTTPError, OSError, RuntimeError, ValueError) as error:
         print(f"note: by HTTP, since Xet failed: {one_line(str(error))}", file=sys.stderr)
         target.unlink(missing_ok=True)
         return False

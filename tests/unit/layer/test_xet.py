@@ -39,6 +39,17 @@ def test_a_file_that_the_hub_has_there_comes_by_xet(monkeypatch: pytest.MonkeyPa
     assert (tmp_path / "x").stat().st_size == SIZE
 
 
+def test_a_hub_that_its_library_cannot_reach_is_left_to_http(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The library heeds fewer of this machine's settings than we do: a company's certificates by another variable."""
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", False)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+
+    assert not xet.download("http://127.0.0.1:1/a/b/resolve/main/x", tmp_path / "x", SIZE, {})
+    assert "note: by HTTP, since Xet failed: [Errno 111] Connection refused" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("route", [None, "https://elsewhere.example/token", f"{HUB}.evil.example/token"])
 def test_no_token_goes_to_another_host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, route: str | None) -> None:
     asked = offer(monkeypatch, route)
