@@ -164,6 +164,13 @@ def test_query_parameters_are_decoded_and_the_last_counts(event: dict[str, Any])
     assert parse(event, LIMIT).query == {"model": "d/e f", "deep": ""}
 
 
+@pytest.mark.parametrize("version", [{}, {"version": "1.0"}], ids=["REST API", "HTTP API, format 1.0"])
+def test_what_a_gateway_has_decoded_is_not_decoded_again(version: dict[str, Any]) -> None:
+    """A client sent model=a%252Fb%2Bc, which means `a%2Fb+c`."""
+    event = {**REST_API, **version, "queryStringParameters": {"model": "a%2Fb+c"}}
+    assert parse(event, LIMIT).query == {"model": "a%2Fb+c"}
+
+
 def test_a_missing_body_is_an_empty_one() -> None:
     assert parse({**REST_API, "body": None}, LIMIT).body == b""
 

@@ -3,8 +3,10 @@
 import base64
 import gzip
 import json
+import random
 import tracemalloc
 import zlib
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +75,22 @@ def test_what_cannot_be_taken_is_named(
 ) -> None:
     found, answer = send(function, body, coding)
     assert (found, answer["error"]["code"]) == (status, code), answer
+
+
+@cache
+def blanks(count: int) -> bytes:
+    """White space of JSON that is not compressed to nothing."""
+    return bytes(random.Random(1).choices(b" \n\t\r", k=count))  # noqa: S311
+
+
+@pytest.mark.parametrize("members", [1, 2, 3])
+@pytest.mark.parametrize(("more", "status"), [(0, 200), (1, 413)])
+def test_the_limit_is_of_all_members_together(function: FakeFunction, members: int, more: int, status: int) -> None:
+    whole = BODY + blanks(LIMIT + more - len(BODY))
+    step = -(-len(whole) // members)
+    parts = [gzip.compress(whole[start : start + step], 1) for start in range(0, len(whole), step)]
+    assert len(parts) == members
+    assert send(function, b"".join(parts))[0] == status
 
 
 def test_a_body_that_the_gateway_took_for_text_says_what_to_send(function: FakeFunction) -> None:

@@ -1,5 +1,6 @@
 """Files as a hub or a mirror sends them: bounded, held to size and hash, and gone on with after a break."""
 
+import gzip
 import hashlib
 import time
 from collections.abc import Mapping
@@ -119,6 +120,20 @@ def test_a_mirror_without_sizes_and_hashes_is_held_to_what_it_announces(
     wrong = Reply(body=b"{}", headers={"x-linked-etag": f'"{"0" * 64}"'})
     with serving(monkeypatch, wrong), pytest.raises(FetchError, match="has the hash"):
         take(tmp_path / "wrong", None)
+    # The hub says the file's hash; the host that it redirects to has marks of its own.
+    with odd_hub(lambda _path, _headers: Reply(body=b"{}", headers={"etag": f'"{"1" * 64}"'})) as other:
+        elsewhere = Reply(302, headers={"location": f"{other.url}/cdn/x", "x-linked-etag": f'"{digest}"'})
+        with serving(monkeypatch, elsewhere):
+            assert take(tmp_path / "elsewhere", None) == b"{}"
+
+
+def test_a_mirror_that_compresses_whatever_it_is_asked_is_held_to_the_size_of_the_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    body = b'{"vocabulary": "' + b"a" * 5000 + b'"}'
+    packed = Reply(body=gzip.compress(body), headers={"content-encoding": "gzip"})
+    with serving(monkeypatch, packed):
+        assert take(tmp_path, len(body), hashlib.sha256(body).hexdigest()) == body
 
 
 def test_a_download_goes_on_after_a_broken_connection_and_starts_anew_where_the_server_cannot(
