@@ -89,3 +89,15 @@ def test_a_lock_that_is_a_link_stays_one_and_its_target_has_the_commits(tmp_path
         assert path.is_symlink()
         assert lock.read(tmp_path / "shared" / "models.lock") == pins
         pins = {**pins, "acme/other": pins["acme/clip"]}
+
+
+def test_a_lock_of_another_version_is_refused_and_one_that_has_not_changed_is_not_written(tmp_path: Path) -> None:
+    path = tmp_path / "models.lock"
+    path.write_text('{"version": 2, "models": {}}')
+    with pytest.raises(LockError, match=r"models.lock has version 2, this builder knows 1: remove it and build"):
+        lock.read(path)
+    lock.write(path, {})
+    path.chmod(0o600)
+    lock.write(path, {})
+    assert path.stat().st_mode & 0o777 == 0o600  # another file would have the umask's
+    assert lock.read(path) == {}

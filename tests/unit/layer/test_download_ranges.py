@@ -56,6 +56,7 @@ def test_the_end_of_another_version_is_never_put_behind_the_beginning_of_the_fir
 
     assert target.read_bytes() == after
     assert [path.name for path in tmp_path.iterdir()] == ["epoch_10.pt"]
+    assert not any(headers.get("if-range", "").startswith("W/") for _, headers in odd.asked)  # RFC 9110, 13.1.5
     ranges = [headers.get("range") for _, headers in odd.asked]
     if after is OLD and mark in ("etag", "last-modified"):
         assert ranges == [None, "bytes=700-"]  # a gigabyte is long

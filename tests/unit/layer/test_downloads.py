@@ -5,6 +5,7 @@ import hashlib
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -117,6 +118,9 @@ def test_a_mirror_without_sizes_and_hashes_is_held_to_what_it_announces(
     for headers in ({}, {"x-linked-etag": f'"{digest}"'}, {"etag": '"an-opaque-one"'}, {"etag": f'"{digest}"'}):
         with serving(monkeypatch, Reply(body=b"{}", headers=headers)):
             assert take(tmp_path / str(headers), None) == b"{}"
+    chunked = Reply(body=b"2\r\n{}\r\n0\r\n\r\n", headers={"transfer-encoding": "chunked"}, length="")
+    with serving(monkeypatch, chunked):  # which says at its end that this was all
+        assert take(tmp_path / "chunked", None) == b"{}"
     wrong = Reply(body=b"{}", headers={"x-linked-etag": f'"{"0" * 64}"'})
     with serving(monkeypatch, wrong), pytest.raises(FetchError, match="has the hash"):
         take(tmp_path / "wrong", None)
@@ -132,8 +136,9 @@ def test_a_mirror_that_compresses_whatever_it_is_asked_is_held_to_the_size_of_th
 ) -> None:
     body = b'{"vocabulary": "' + b"a" * 5000 + b'"}'
     packed = Reply(body=gzip.compress(body), headers={"content-encoding": "gzip"})
-    with serving(monkeypatch, packed):
+    with serving(monkeypatch, packed) as odd:
         assert take(tmp_path, len(body), hashlib.sha256(body).hexdigest()) == body
+    assert odd.asked[0][1]["accept-encoding"] == "identity"  # a part of a compressed file is of no use
 
 
 def test_a_download_goes_on_after_a_broken_connection_and_starts_anew_where_the_server_cannot(
@@ -201,3 +206,22 @@ def test_a_server_that_sends_a_byte_now_and_then_is_given_up(monkeypatch: pytest
         take(tmp_path, 1000)
     with serving(monkeypatch, drip), pytest.raises(FetchError, match="the response takes longer than"):
         hub.repository("acme/tiny", None)
+
+    monkeypatch.setattr(transfer, "WINDOW_BYTES", 300)  # also where the beginning came at once
+    sent = count()
+    later = Reply(body=b" " * 1000, pause=lambda: time.sleep(0.02 if next(sent) > 500 else 0))
+    with serving(monkeypatch, later), pytest.raises(FetchError, match="has nearly stopped"):
+        take(tmp_path / "later", 1000)
+
+
+def test_a_small_file_is_held_to_the_hash_that_git_has_of_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The hub states a sha256 of files in LFS alone, and of others git's blob id."""
+    name = "open_clip_config.json"
+    sent = [b"[]", b"{}"]  # of one size
+    with serving(monkeypatch, lambda path, _: about() if path.startswith("/api/") else Reply(body=sent.pop(0))):
+        want = hub.repository("acme/tiny", None).stated(name)
+        one = replace(located(tmp_path, None), expected={name: want})
+        with pytest.raises(FetchError, match=r"has the hash .* the hub says 9e26dfee.*: it was removed"):
+            fetch.download(one, name, lambda _: None)
+        fetch.download(one, name, lambda _: None)
+    assert (one.folder / name).read_bytes() == b"{}"
