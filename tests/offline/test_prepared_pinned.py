@@ -7,11 +7,14 @@ from pathlib import Path
 import pytest
 
 from layer.errors import SourceError
+from layer.progress import file_sha256
 from layer.sources.download import gather
-from layer.sources.lock import Lock
-from layer.sources.prepared import places
+from layer.sources.lock import Lock, LockedFile, LockedSource
+from layer.sources.prepared import check_copy, places
 from layer.sources.prepared.places import Place
 from layer.sources.prepared.search import Prepared
+from layer.sources.prepared.survey import Copy
+from layer.sources.resolve import DEFAULT_WEIGHTS, Need
 from layer.spec import ModelSpec
 from tests.hub import repositories
 
@@ -76,6 +79,31 @@ def test_another_commit_that_lacks_a_file_of_the_locks_is_not_taken_for_it(tmp_p
 
     with pytest.raises(SourceError, match=rf"revision-missing: .*\n.*models.lock has {OTHER}, here is {ASKED}\n"):
         gather([TINY], tmp_path / "again", pins, Prepared([Place(source)]))
+
+
+@pytest.mark.parametrize("roles", [("weights", "config"), ("weights", "config", "tokenizer")])
+def test_weights_of_another_commit_are_not_taken_where_the_lock_has_the_repositorys_tokenizer_alone(
+    tmp_path: Path, roles: tuple[str, ...]
+) -> None:
+    """As of a model whose tokenizer another model of the lock uses: also where that is the same in both commits."""
+    snapshot = whole(tmp_path / "models--acme--tiny" / "snapshots" / OTHER)
+    (tmp_path / "models--acme--tiny" / "refs").mkdir()
+    (tmp_path / "models--acme--tiny" / "refs" / "main").write_text(OTHER)
+    copy = Copy(tmp_path / "models--acme--tiny", True, "acme/tiny", frozenset())
+    files = {
+        name: LockedFile((snapshot / name).stat().st_size, file_sha256(snapshot / name))
+        for name in repositories.TOKENIZER_NAMES
+    }
+    pin = LockedSource("acme/tiny", None, ASKED, ("tokenizer",), None, files)
+    need = Need("acme/tiny", roles, DEFAULT_WEIGHTS)
+
+    assert check_copy.located(copy, need, None, None).revision == OTHER
+    tokenizer = check_copy.located(copy, Need("acme/tiny", ("tokenizer",)), None, pin)
+    assert tokenizer.revision == ASKED  # by its files
+    with pytest.raises(check_copy.LackingError) as lacking:
+        check_copy.located(copy, need, None, pin)
+    [finding] = lacking.value.findings
+    assert (finding.code, finding.detail) == ("revision-missing", f"models.lock has {ASKED}, here is {OTHER}")
 
 
 def whole(folder: Path) -> Path:
