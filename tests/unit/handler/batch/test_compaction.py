@@ -234,3 +234,17 @@ def test_small_files_do_not_wait_behind_a_few_that_are_nearly_large(
         assert (tmp_path / name).stat().st_size < half
         os.utime(tmp_path / name, ((WRITTEN - 1) / 1000,) * 2)
     assert compact(Directory(tmp_path), WRITTEN + MARGIN)["compacted"] > 20
+
+
+def test_a_large_file_is_not_written_again_with_each_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(tmp_path, 3, files=10)
+    name = f"vectors/model={MODEL}/run=arrivals/compacted-0.parquet"
+    data = parquet.write([embedded(f"large-{row}.png", 9, row / 7) for row in range(100)], 2, ABOUT)
+    Directory(tmp_path).write(name, data)
+    monkeypatch.setattr(compaction, "LARGE", len(data))
+    assert len(data) > max((tmp_path / other).stat().st_size for other in small(tmp_path) if other != name)
+    age(tmp_path, WRITTEN)
+    assert compact(Directory(tmp_path), WRITTEN + MARGIN)["compacted"] == 10
+    age(tmp_path, WRITTEN)
+    compact(Directory(tmp_path), WRITTEN + GRACE)
+    assert (tmp_path / name).read_bytes() == data
