@@ -109,8 +109,12 @@ def embedded_before(store: Directory, runs: Iterable[str], model: str, settings:
                 latest = max(latest, row.seen_at)
                 if row.seen_at >= seen_at.get(row.key, 0):
                     known[row.key], seen_at[row.key] = Look(size, modified), row.seen_at
-    for _, data in _files(store, f"deletions/model={model}/", ".jsonl"):
-        for _, key, at in read_deletions(data):
+    for name, data in _files(store, f"deletions/model={model}/", ".jsonl"):
+        try:
+            gone = read_deletions(data)
+        except ValueError as error:
+            raise StartError(f"{name} of the output, {error}: no batch wrote it, so remove it") from error
+        for _, key, at in gone:
             latest = max(latest, at)
             if key in known and at >= seen_at[key]:
                 del known[key]

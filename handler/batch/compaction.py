@@ -110,7 +110,7 @@ def _read(store: Store, names: Sequence[str]) -> Found:
                 _add_vectors(found.vectors, *parquet.read(data))
             else:
                 _add_deletions(found.deletions, data)
-        except (ValueError, LookupError, TypeError):
+        except ValueError:
             found.unread.append(name)  # not of our making: left as it is
         else:
             found.read.append(name)

@@ -10,7 +10,7 @@ import numpy as np
 from handler.batch.rows import Embedded, Row
 
 if TYPE_CHECKING:
-    from arro3.core import Array
+    from arro3.core import Array, Table
 
 MAGIC = b"PAR1"  # begins and ends a file
 METADATA_KEY = "openclip"  # one key that holds JSON: several come out in an order that differs from run to run
@@ -58,6 +58,7 @@ def read(data: bytes) -> tuple[list[Embedded], dict[str, Any]]:
     try:
         table = read_parquet(io.BytesIO(data)).read_all()
         about: dict[str, Any] = json.loads(dict(table.schema.metadata)[METADATA_KEY.encode()])
+        _check(table, about)
         columns = {name: table[name].combine_chunks() for name in table.column_names} if table.num_rows else {}
         vectors = list_flatten(columns["vector"]).to_numpy().reshape(table.num_rows, -1) if columns else ()
         texts = [columns[name].to_pylist() if columns else () for name in ("bucket", "key", "etag")]
@@ -72,6 +73,23 @@ def read(data: bytes) -> tuple[list[Embedded], dict[str, Any]]:
         Embedded(Row(bucket, key, size, seen), etag, size, modified, width, height, vector)
         for bucket, key, etag, size, modified, seen, width, height, vector in found
     ], about
+
+
+def _check(table: "Table", about: Any) -> None:
+    """Raise ValueError for columns of other types than `write` gives them, or without a value somewhere."""
+    from arro3.core import DataType
+
+    texts, sizes = dict.fromkeys(("bucket", "key", "etag"), "utf8"), dict.fromkeys(("width", "height"), "int32")
+    types = {name: getattr(DataType, kind)() for name, kind in {**texts, "size": "int64", **sizes}.items()}
+    types |= dict.fromkeys(("last_modified", "seen_at"), DataType.timestamp("ms", tz="UTC"))
+    for name, wanted in types.items():
+        if table.schema.field(name).type != wanted or table[name].null_count:
+            raise ValueError(f"the column {name} has another type, or rows without a value")
+    vector = table.schema.field("vector").type
+    if not DataType.is_fixed_size_list(vector) or vector.value_type not in (DataType.float32(), DataType.int8()):
+        raise ValueError("the column vector has another type")
+    if not isinstance(about, dict) or not isinstance(about.get("settings"), dict):
+        raise TypeError("its metadata does not say what the vectors are of")
 
 
 def _integers(column: "Array") -> list[int]:

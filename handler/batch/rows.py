@@ -17,6 +17,7 @@ OTHER_ENDINGS = (
 # vector that it had before stays.
 DENIED, ARCHIVED, AWAY, ENDED = "object_not_readable", "object_archived", "s3_unavailable", "worker_ended"
 UNKNOWN = (DENIED, ARCHIVED, AWAY, ENDED, "extension_failed")
+MOST_NUMBER = 2**63 - 1  # of Parquet's int64
 
 
 def endings(image_formats: Iterable[str]) -> tuple[str, ...]:
@@ -72,20 +73,26 @@ class Failed(NamedTuple):
 
 def read_plan(data: bytes) -> list[Row]:
     """Read a plan file: JSON objects with bucket, key, size and seen_at, one a line. Raises ValueError."""
-    rows = []
-    for number, line in enumerate(data.splitlines(), 1):
-        try:
-            fields = json.loads(line)
-            rows.append(Row(str(fields["bucket"]), str(fields["key"]), int(fields["size"]), int(fields["seen_at"])))
-        except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"line {number} of the plan is not bucket, key, size and seen_at: {error!r}") from error
-    return rows
+    return [Row(*_read_line(number, line, "size", "seen_at")) for number, line in enumerate(data.splitlines(), 1)]
 
 
 def read_deletions(data: bytes) -> list[tuple[str, str, int]]:
-    """Read a list of what is gone: bucket, key and seen_at. Raises ValueError, KeyError or TypeError."""
-    lines = [json.loads(line) for line in data.splitlines()]
-    return [(str(line["bucket"]), str(line["key"]), int(line["seen_at"])) for line in lines]
+    """Read a list of what is gone: bucket, key and seen_at. Raises ValueError."""
+    return [_read_line(number, line, "seen_at") for number, line in enumerate(data.splitlines(), 1)]
+
+
+def _read_line(number: int, line: bytes, *numbers: str) -> Any:
+    """Return bucket, key and these numbers. Raises ValueError, also for what no file of results can hold."""
+    try:
+        fields = json.loads(line)
+        texts, found = [str(fields[name]) for name in ("bucket", "key")], [int(fields[name]) for name in numbers]
+        "".join(texts).encode()
+        if any(abs(one) > MOST_NUMBER for one in found):
+            raise ValueError("a number of more than 64 bits")
+    except (ValueError, LookupError, TypeError, OverflowError, RecursionError) as error:
+        names = f"bucket, key{''.join(f', {name}' for name in numbers[:-1])} and {numbers[-1]}"
+        raise ValueError(f"line {number}: not {names} ({error!r})") from error
+    return *texts, *found
 
 
 def deletion_lines(gone: Iterable[tuple[str, str, int]]) -> bytes:

@@ -14,6 +14,7 @@ ABOUT = b"openclip"  # the schema's metadata key, which the batch's Parquet file
 METADATA = ("etag", "size", "last_modified", "width", "height")
 PRIMARY_KEY = {b"lance-schema:unenforced-primary-key": b"true"}  # Lance: two writers that insert one id collide
 LAST = 0x10FFFF  # the last character of Unicode
+FIRST_MOMENT, LAST_MOMENT = -62_135_596_800_000, 253_402_300_799_000  # of the years 1 to 9999
 
 
 def schema(about: About) -> Any:
@@ -97,7 +98,8 @@ def hits(found: Any, with_vectors: bool) -> list[Hit]:
 
 
 def moment(milliseconds: int) -> str:
-    """Write a time as in ISO 8601."""
+    """Write a time as in ISO 8601. A file system may tell one outside of its years: the nearest counts."""
+    milliseconds = max(FIRST_MOMENT, min(LAST_MOMENT, milliseconds))
     return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

@@ -9,6 +9,7 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
+from handler.batch.rows import read_deletions
 from handler.errors import ApiError, StartError
 from handler.search.lance_pointer import S3
 from handler.search.lance_table import ABOUT, schema, vectors
@@ -19,6 +20,7 @@ TEXTS = ("bucket", "key", "etag")
 TIMES = ("last_modified", "seen_at")
 NUMBERS = ("size", "width", "height")
 NEEDED = {*TEXTS, *TIMES, *NUMBERS, "vector"}
+NOTHING = About("", "", {}, 1)
 
 
 class SourceError(StartError):
@@ -86,24 +88,23 @@ class ParquetSource:
         try:
             self._parquet = pq.ParquetFile(file)
         except (pa.ArrowException, OSError) as error:
-            if isinstance(error, FileNotFoundError):
-                raise
-            raise SourceError(
-                f"{name} is no Parquet file, or cannot be read now ({error}): try again; if it stays so, remove it and "
-                "embed its shard again"
-            ) from error
+            raise self._unreadable(error) from error
         self._columns = self._parquet.schema_arrow
 
     def about(self) -> About:
         """Return what the file's metadata says of its vectors. Raises SourceError."""
+        if wrong := [name for name in sorted(NEEDED) if self._columns.names.count(name) != 1]:
+            raise SourceError(f"{self.name} does not have one column {wrong[0]}: no batch wrote it")
+        dimensions = _dimensions(self._columns.field("vector").type)
+        if dimensions is None:
+            raise SourceError(
+                f"{self.name} has a column vector that is no fixed_size_list of numbers: no batch wrote it"
+            )
         try:
             fields = json.loads(self._parquet.metadata.metadata[ABOUT])
-            dimensions = self._columns.field("vector").type.list_size
-            about = About(fields["model"], fields["manifest_sha256"], fields["settings"], dimensions)
-        except (TypeError, KeyError, ValueError, AttributeError) as error:
+            about = About(str(fields["model"]), str(fields["manifest_sha256"]), {**fields["settings"]}, dimensions)
+        except (TypeError, KeyError, ValueError, RecursionError) as error:
             raise SourceError(f"{self.name} does not say which model its vectors are of: no batch wrote it") from error
-        if missing := NEEDED - set(self._columns.names):
-            raise SourceError(f"{self.name} has no column {min(missing)}: no batch wrote it")
         return about
 
     def count(self) -> int:
@@ -114,7 +115,7 @@ class ParquetSource:
         """Yield the keys with their looks, without the vectors."""
         for batch in self._batches(("bucket", "key", "etag", "seen_at")):
             ids = [identity(*pair) for pair in zip(batch["bucket"].to_pylist(), batch["key"].to_pylist(), strict=True)]
-            yield Looks(ids, _milliseconds(batch["seen_at"]).to_numpy(), batch["etag"].to_pylist())
+            yield Looks(ids, batch["seen_at"].to_numpy(), batch["etag"].to_pylist())
 
     def rows(self, about: About, kept: NDArray[np.bool_]) -> Iterator[Any]:
         """Yield the rows that `kept` [N] marks, as the index has them. Raises SourceError for a vector of no length."""
@@ -129,8 +130,7 @@ class ParquetSource:
         """Yield the rows as items. Raises SourceError for a vector of no length."""
         about = self.about()
         for batch in self._batches(tuple(NEEDED)):
-            columns = {name: batch[name].to_pylist() for name in (*TEXTS, *NUMBERS)}
-            columns |= {name: _milliseconds(batch[name]).to_pylist() for name in TIMES}
+            columns = {name: batch[name].to_pylist() for name in (*TEXTS, *TIMES, *NUMBERS)}
             matrix = self._unit(batch, about.dimensions)
             yield [
                 Item(vector=matrix[row], **{name: values[row] for name, values in columns.items()})
@@ -138,12 +138,35 @@ class ParquetSource:
             ]
 
     def _batches(self, columns: Sequence[str]) -> Iterator[Any]:
+        """Yield these columns of some rows, each as the index has it; of `vector` see _unit. Raises SourceError."""
         import pyarrow as pa
 
         try:
-            yield from self._parquet.iter_batches(BATCH_ROWS, columns=list(columns))
+            for batch in self._parquet.iter_batches(BATCH_ROWS, columns=list(columns)):
+                yield pa.RecordBatch.from_arrays([self._column(batch[name], name) for name in columns], list(columns))
+        except (pa.ArrowException, OSError) as error:
+            raise self._unreadable(error) from error
+
+    def _column(self, column: Any, name: str) -> Any:
+        import pyarrow as pa
+
+        if name == "vector":
+            return column
+        if column.null_count:
+            raise SourceError(f"{self.name} has rows without {name}: no batch wrote it")
+        try:
+            known = column.cast(pa.timestamp("ms", tz="UTC")) if name in TIMES else column
+            return known.cast(schema(NOTHING).field(name).type)
         except pa.ArrowException as error:
-            raise SourceError(f"{self.name} is damaged ({error}): remove it, and embed its shard again") from error
+            raise SourceError(f"{self.name}: its column {name} cannot be taken ({error}): no batch wrote it") from error
+
+    def _unreadable(self, error: Exception) -> Exception:
+        if isinstance(error, FileNotFoundError):
+            return error
+        return SourceError(
+            f"{self.name} is no Parquet file, or cannot be read now ({error}): try again; if it stays so, remove it "
+            "and embed its shard again"
+        )
 
     def _as_rows(self, batch: Any, about: About) -> Any:
         import pyarrow as pa
@@ -155,9 +178,8 @@ class ParquetSource:
             "id": pc.binary_join_element_wise(batch["bucket"], batch["key"], "/"),
             "gone": pa.array(present),
             "vector": vectors(self._unit(batch, about.dimensions), present),
-            **{name: _milliseconds(batch[name]) for name in TIMES},
         }
-        columns = [made[name] if name in made else batch[name].cast(wanted.field(name).type) for name in wanted.names]
+        columns = [made[name] if name in made else batch[name] for name in wanted.names]
         return pa.RecordBatch.from_arrays(columns, schema=wanted)
 
     def _unit(self, batch: Any, dimensions: int) -> NDArray[np.float32]:
@@ -178,14 +200,10 @@ class ParquetSource:
 
 def deletions(name: str, data: bytes) -> list[Gone]:
     """Read a file of deletions: bucket, key and seen_at a line. Raises SourceError."""
-    found = []
-    for number, line in enumerate(data.splitlines(), 1):
-        try:
-            fields = json.loads(line)
-            found.append(Gone(str(fields["bucket"]), str(fields["key"]), int(fields["seen_at"])))
-        except (ValueError, KeyError, TypeError) as error:
-            raise SourceError(f"{name}, line {number}: not bucket, key and seen_at: no batch wrote it") from error
-    return found
+    try:
+        return [Gone(*facts) for facts in read_deletions(data)]
+    except ValueError as error:
+        raise SourceError(f"{name}, {error}: no batch wrote it") from error
 
 
 def same(abouts: dict[str, About]) -> About:
@@ -199,10 +217,15 @@ def same(abouts: dict[str, About]) -> About:
     return about
 
 
-def _milliseconds(column: Any) -> Any:
-    import pyarrow as pa
+def _dimensions(kind: Any) -> int | None:
+    """Return how many numbers a column's vectors have; None where they are no vectors of one length."""
+    from pyarrow import types
 
-    return column.cast(pa.timestamp("ms", tz="UTC")).cast(pa.int64())
+    if not types.is_fixed_size_list(kind) or not (
+        types.is_floating(kind.value_type) or types.is_integer(kind.value_type)
+    ):
+        return None
+    return int(kind.list_size)
 
 
 def _mask(marked: NDArray[np.bool_]) -> Any:

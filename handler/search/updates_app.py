@@ -8,12 +8,9 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from handler import manifest
 from handler.batch.reader import make_client
 from handler.batch.store import Bucket
-from handler.errors import ApiError, StartError
 from handler.search import updates
 from handler.search.backends import open_index
 from handler.search.index import Index
@@ -24,7 +21,6 @@ from handler.settings import Settings
 
 # What a rebuild makes good, and no second try does: an index of another bundle is built again from all files.
 NOT_NOW = ("index_of_another_model",)
-FAILURES = (ApiError, StartError, OSError, BotoCoreError, ClientError)
 
 
 def lambda_handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
@@ -62,7 +58,7 @@ def _apply(names: Iterable[str], store: updates.Readable, index: Index, about: A
     try:
         index.prepare(about)
         updates.apply(store, names, index)
-    except FAILURES:
+    except Exception:  # noqa: BLE001 - which of them it is of, and why, is told by _applied
         return [name for name in names if not _applied(name, store, index)]
     return []
 
@@ -73,7 +69,7 @@ def _applied(name: str, store: updates.Readable, index: Index) -> bool:
         updates.apply(store, [name], index)
     except FileNotFoundError:
         return True  # small files were put together meanwhile: the rows are in another one
-    except FAILURES as error:
+    except Exception as error:  # noqa: BLE001 - whatever it is, the other files of the batch are not to suffer for it
         code = getattr(error, "code", type(error).__name__)
         print(json.dumps({"index_update_failed": {"file": name, "code": code, "message": str(error)}}))
         return code in NOT_NOW

@@ -217,7 +217,7 @@ def test_what_is_no_plan_file_is_refused(made: World, name: str) -> None:
 @pytest.mark.parametrize("content", [b"[]\n", b'{"bucket": "photos"}\n', b"\xff\n", b'{"bucket": 1, "key": 2}\n'])
 def test_a_damaged_plan_is_told_by_its_line(made: World, content: bytes) -> None:
     made.work.store.write(PLAN, content)
-    with pytest.raises(ShardError, match="line 1 of the plan"):
+    with pytest.raises(ShardError, match="line 1: not bucket, key, size and seen_at"):
         shard.run(PLAN, made.work, 0.5)
 
 

@@ -1,0 +1,132 @@
+"""A file that no batch wrote, in the place of vectors or deletions: each reader names it, and it stops no other."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from handler.batch import changes, compaction
+from handler.batch.store import Directory
+from handler.errors import StartError
+from handler.search import __main__ as command
+from handler.search import updates_app
+from handler.search.lance import LanceIndex
+from tests.unit.handler.search.test_search_apps import Files, message, returned
+from tests.unit.search_files import parquet, save
+from tests.unit.search_world import ABOUT, DIMENSIONS, QUERY, content, expected, item, made
+
+MODEL = ABOUT.manifest_sha256[:12]
+FOREIGN = f"vectors/model={MODEL}/run=arrivals/foreign.parquet"
+GONE = f"deletions/model={MODEL}/run=arrivals/foreign.jsonl"
+GOOD = [item(f"{number}.png", np.roll(QUERY, number)) for number in range(9)]
+NUMBERS = pa.array([1.0] * DIMENSIONS)
+COLUMNS: dict[str, pa.Array] = {  # of one row, which other writers make of the same facts
+    "a missing key": ("key", pa.array([None], pa.string())),
+    "a missing bucket": ("bucket", pa.array([None], pa.string())),
+    "a missing etag": ("etag", pa.array([None], pa.string())),
+    "a missing time": ("last_modified", pa.array([None], pa.timestamp("ms", "UTC"))),
+    "a key of bytes": ("key", pa.array([b"\xff"])),
+    "a time as text": ("seen_at", pa.array(["yesterday"])),
+    "a time in nanoseconds": ("seen_at", pa.array([1], pa.timestamp("ns", "UTC"))),
+    "a number as text": ("size", pa.array(["large"])),
+    "a width of 64 bits": ("width", pa.array([2**40], pa.int64())),
+    "a vector of texts": ("vector", pa.FixedSizeListArray.from_arrays(NUMBERS.cast(pa.string()), DIMENSIONS)),
+}
+METADATA: dict[str, Any] = {
+    "null": None,
+    "a list": [],
+    "no settings": {"model": "m", "manifest_sha256": "ab", "settings": None},
+}
+LINES = {
+    "half a surrogate pair": b'{"bucket": "b", "key": "\\ud800", "seen_at": 1}',
+    "more than 64 bits": b'{"bucket": "b", "key": "k", "seen_at": 99999999999999999999}',
+    "infinity": b'{"bucket": "b", "key": "k", "seen_at": Infinity}',
+    "too many brackets": b"[" * 100_000,
+    "another encoding": b'{"bucket": "b", "key": "\xff", "seen_at": 1}',
+}
+
+
+def changed(column: str = "", values: Any = None, metadata: dict[str, str] | None = None) -> bytes:
+    """Return a batch's file of one row with another column, or other metadata."""
+    table = pq.read_table(pa.BufferReader(parquet(GOOD[:1])))
+    if column:
+        table = table.set_column(table.column_names.index(column), column, values)
+    out = pa.BufferOutputStream()
+    pq.write_table(table.replace_schema_metadata(metadata or table.schema.metadata), out)
+    return bytes(out.getvalue().to_pybytes())
+
+
+def damaged() -> bytes:
+    """Return a file whose end is whole, and whose pages are not."""
+    data = bytearray(parquet(GOOD))
+    data[20:60] = b"\x55" * 40
+    return bytes(data)
+
+
+CASES: list[Any] = [
+    *(pytest.param(FOREIGN, changed(*columns), id=name) for name, columns in COLUMNS.items()),
+    *(pytest.param(FOREIGN, changed(metadata={"openclip": json.dumps(it)}), id=name) for name, it in METADATA.items()),
+    pytest.param(FOREIGN, damaged(), id="damaged pages"),
+    *(pytest.param(GONE, line + b"\n", id=name) for name, line in LINES.items()),
+]
+
+
+@pytest.mark.parametrize(("name", "data"), CASES)
+def test_a_rebuild_names_it(tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, data: bytes) -> None:
+    folder = save({f"vectors/model={MODEL}/run=r/0.parquet": parquet(GOOD), name: data}, tmp_path / "vectors")
+    assert command.main(["rebuild", "--vectors", str(folder), "--index", str(tmp_path / "index")]) == 1
+    assert capsys.readouterr().err.startswith(f"error: {name}")
+
+
+@pytest.mark.parametrize(("name", "data"), CASES)
+def test_what_comes_with_it_is_in_the_index_and_it_goes_back_alone(tmp_path: Path, name: str, data: bytes) -> None:
+    index, files = made(tmp_path), Files({name: data, "vectors/m/r/good.parquet": parquet(GOOD)})
+    assert returned(updates_app.run([message(one) for one in files], files, index, ABOUT)) == {f"0-{name}"}
+    assert content(index) == expected(GOOD)
+
+
+@pytest.mark.parametrize(("name", "data"), CASES)
+def test_small_files_beside_it_are_compacted_and_changes_name_it(tmp_path: Path, name: str, data: bytes) -> None:
+    base = f"vectors/model={MODEL}/run=arrivals"
+    save({f"{base}/{one.key}.parquet": parquet([one]) for one in GOOD} | {name: data}, tmp_path)
+    for path in tmp_path.rglob("*.*"):
+        os.utime(path, (1, 1))
+    store = Directory(tmp_path)
+
+    outcome = compaction.run(store, MODEL, compaction.MARGIN * 2)
+
+    assert (outcome["compacted"], outcome["unread"]) == (len(GOOD), [name])
+    with pytest.raises(StartError, match=name):
+        changes.embedded_before(store, ["arrivals"], MODEL, {})
+
+
+def test_columns_that_say_the_same_in_another_type_are_taken(tmp_path: Path) -> None:
+    """pandas, DuckDB and Polars write texts with offsets of 64 bits, or in a dictionary; DuckDB, microseconds."""
+    keys = pa.array([GOOD[0].key])
+    for number, column in enumerate(
+        [
+            ("key", keys.cast(pa.large_string())),
+            ("key", keys.dictionary_encode()),
+            ("seen_at", pa.array([GOOD[0].seen_at * 1000], pa.timestamp("us", "UTC"))),
+        ]
+    ):
+        folder = save({f"vectors/m/r/{number}.parquet": changed(*column)}, tmp_path / f"of-{number}")
+        place = tmp_path / f"index-{number}"
+        assert command.main(["rebuild", "--vectors", str(folder), "--index", str(place)]) == 0
+        assert content(LanceIndex(str(place))) == expected(GOOD[:1])
+
+
+@pytest.mark.parametrize(("milliseconds", "written"), [(2**60, "9999-12-31"), (-(2**60), "0001-01-01")])
+def test_a_time_outside_of_the_years_of_iso_8601_costs_no_search(
+    tmp_path: Path, milliseconds: int, written: str
+) -> None:
+    """tmpfs, XFS and others keep any time that a program, or a damaged archive, gives a file."""
+    index = made(tmp_path)
+    index.put([item("far.png", QUERY, last_modified=milliseconds), *GOOD], ABOUT)
+    [first, *_] = [hit for hit in index.query(QUERY, ABOUT, 20) if hit.key == "far.png"]
+    assert first.metadata["last_modified"].startswith(written)
