@@ -57,14 +57,20 @@ class Source:
         self._files = fs.SubTreeFileSystem(root, system)
 
     def names(self) -> list[str]:
-        """List the files in order: `vectors/*/*/*.parquet` and `deletions/*/*/*.jsonl`."""
+        """List the files in order: `vectors/*/*/*.parquet` and `deletions/*/*/*.jsonl`.
+
+        Without keys that pyarrow cannot ask for, as `vectors//a/b.parquet`: no batch wrote them. Raises SourceError.
+        """
         from pyarrow import fs
 
         found = []
         for folder, ending in (("vectors", ".parquet"), ("deletions", ".jsonl")):
             listed = self._files.get_file_info(fs.FileSelector(folder, allow_not_found=True, recursive=True))
-            names = [info.path for info in listed if info.type == fs.FileType.File]
-            found += sorted(name for name in names if name.count("/") == 3 and name.endswith(ending))
+            try:
+                names = [info.path for info in listed if info.type == fs.FileType.File]
+            except UnicodeDecodeError as error:
+                raise SourceError(f"{folder} of {self.place} has a name that is not UTF-8: rename it") from error
+            found += sorted(name for name in names if name.endswith(ending) and _has_four_parts(name))
         return found
 
     def read(self, name: str) -> bytes:
@@ -196,6 +202,11 @@ class ParquetSource:
             bad = int(np.argmin(np.where(np.isfinite(lengths[:, 0]), lengths[:, 0], 0)))
             raise SourceError(f"{self.name}: the vector of {batch['key'][bad]} has no direction: embed its shard again")
         return np.asarray(matrix / lengths, np.float32)
+
+
+def _has_four_parts(name: str) -> bool:
+    parts = name.split("/")
+    return len(parts) == 4 and not {"", ".", ".."} & set(parts)
 
 
 def deletions(name: str, data: bytes) -> list[Gone]:

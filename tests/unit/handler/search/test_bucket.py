@@ -16,6 +16,7 @@ from handler.batch.store import Bucket
 from handler.errors import ApiError
 from handler.search import lance, updates
 from handler.search.lance import LanceIndex
+from handler.search.rebuild import rebuild
 from handler.search.records import Gone, Item
 from handler.search.source import Source
 from tests.unit.fake_bundle import image_bytes
@@ -65,6 +66,19 @@ def test_vectors_are_found_under_every_prefix_that_s3_has(s3: Any, prefix: str) 
         s3.put_object(Bucket=BUCKET, Key=f"{prefix}/{name}", Body=data)
     source = Source(f"s3://{BUCKET}/{prefix}")
     assert {name: source.read(name) for name in source.names()} == files
+
+
+@pytest.mark.parametrize(
+    "strange", ["vectors/m//x.parquet", "vectors//m/x.parquet", "vectors/../../x.parquet", "vectors/"]
+)
+def test_a_key_that_is_no_path_of_a_file_stops_no_rebuild(s3: Any, tmp_path: Path, strange: str) -> None:
+    """S3 takes any key, and a console makes a folder of an empty object."""
+    prefix, records = tmp_path.name, history(20)
+    for name, data in {**spread(records, 2), strange: b"PAR1"}.items():
+        s3.put_object(Bucket=BUCKET, Key=f"{prefix}/{name}", Body=data)
+    index = LanceIndex(str(tmp_path))
+    rebuild(Source(f"s3://{BUCKET}/{prefix}"), index)
+    assert content(index) == expected(records)
 
 
 def test_writers_of_an_index_in_a_bucket_lose_nothing(s3: Any) -> None:

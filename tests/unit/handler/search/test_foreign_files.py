@@ -121,6 +121,13 @@ def test_columns_that_say_the_same_in_another_type_are_taken(tmp_path: Path) -> 
         assert content(LanceIndex(str(place))) == expected(GOOD[:1])
 
 
+def test_a_name_that_is_not_utf_8_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "vectors").mkdir()
+    Path(os.fsdecode(bytes(tmp_path / "vectors") + b"/\xff.txt")).touch()
+    assert command.main(["rebuild", "--vectors", str(tmp_path), "--index", str(tmp_path / "index")]) == 1
+    assert capsys.readouterr().err.startswith(f"error: vectors of {tmp_path} has a name that is not UTF-8")
+
+
 @pytest.mark.parametrize(("milliseconds", "written"), [(2**60, "9999-12-31"), (-(2**60), "0001-01-01")])
 def test_a_time_outside_of_the_years_of_iso_8601_costs_no_search(
     tmp_path: Path, milliseconds: int, written: str
