@@ -2,7 +2,8 @@
 
 import logging
 import os
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 from handler.errors import STATUS, ApiError
@@ -11,24 +12,46 @@ from handler.telemetry.invocation import current
 
 PACKAGE = "handler_ext"
 CODE = "extension_failed"
+HEADER = re.compile(r"[a-z0-9-]{1,64}")
 log = logging.getLogger(__name__)
 
 
 def call(extension: Extension, name: str, function: Callable[..., Any], *arguments: Any) -> Any:
     """Call a function of the extension, which its messages call `name`.
 
-    Raises the ApiError that it raises, where that is one of this API's, and `extension_failed` for anything else.
+    Raises the ApiError that it raises, where that can be a response, and `extension_failed` for anything else.
     """
     try:
         return function(*arguments)
     except KeyboardInterrupt:
         raise
     except ApiError as error:
-        if error.code in STATUS and isinstance(error.message, str):
-            raise
-        failed(extension, name, f"an ApiError of the unknown code {error.code!r:.40}", error)
+        if problem := _problem(error):
+            failed(extension, name, f"an ApiError that has {problem}", error)
+        raise
     except BaseException as error:  # noqa: BLE001 - also sys.exit(): it would end the execution environment
         failed(extension, name, type(error).__name__, error)
+
+
+def _problem(error: ApiError) -> str | None:
+    """Say why an error cannot be a response."""
+    if not isinstance(error.code, str) or error.code not in STATUS:
+        return f"the unknown code {error.code!r:.40}"
+    if not isinstance(error.message, str) or not isinstance(error.param, str | None):
+        return "a message or a param that is no text"
+    return header_problem(error.headers)
+
+
+def header_problem(headers: Any) -> str | None:
+    """Say what is wrong with headers, where a gateway would refuse them, or a value could end its line."""
+    if not isinstance(headers, Mapping):
+        return "headers that are no mapping"
+    for name, value in headers.items():
+        if not (isinstance(name, str) and HEADER.fullmatch(name)):
+            return f"the header {name!r:.60}: write its name in lower case"
+        if not (isinstance(value, str) and value.isascii() and value.isprintable()):
+            return f"a value of the header {name} that is not printable ASCII"
+    return None
 
 
 def failed(extension: Extension, name: str, what: str, error: BaseException | None = None) -> NoReturn:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from handler.endpoints import embeddings
 from handler.errors import ApiError
 from handler.extensions import Extension, Model
-from handler.extensions.calls import CODE, call, failed
+from handler.extensions.calls import CODE, call, failed, header_problem
 from handler.extensions.preprocessing import facts
 from handler.http.routes import PAGES, Endpoint, Table
 from handler.messages import Request, Response
-from handler.schemas.fields import Item
+from handler.schemas.fields import TEXT, Item
 from handler.schemas.limits import ENVELOPE_BYTES, response_limit
 from handler.schemas.validation import read_json
 from handler.service import Service
@@ -30,7 +30,6 @@ NAME = re.compile(r"[!-~]{1,128}")  # of a caller
 METRIC = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
 MOST = 2**360  # of a value: CloudWatch drops what is beyond it, and what is no number
 MOST_METRICS = 20  # names of an execution environment, ever: CloudWatch bills each by the month
-HEADER = re.compile(r"[a-z0-9-]{1,64}")
 _names: set[str] = set()
 _joined: list[tuple[Table, Extension, Table]] = []  # the last that was made, and of which
 
@@ -53,15 +52,22 @@ class OwnService:
             raise TypeError("embed takes a list of texts and of images' bytes")
         if len(inputs) > most:
             raise ApiError("too_many_items", f"{len(inputs):,} items: send at most {most:,} at once")
-        if not all(inputs):
-            raise ApiError("empty_input", "an item is empty", f"input[{[bool(one) for one in inputs].index(False)}]")
-        items = [Item(one, f"input[{place}]") for place, one in enumerate(inputs)]
+        items = [_item(one, f"input[{place}]", service) for place, one in enumerate(inputs)]
         loaded = service.model(model, embeddings.modalities(items))
         return embeddings.unit(embeddings.embed(items, loaded, service.settings)[0])
 
     def read_json(self, request: Request) -> Any:
         """Read the request's body. Raises ApiError."""
         return read_json(request)
+
+
+def _item(value: str | bytes, param: str, service: Service) -> Item:
+    """Return a text, which has the limits of ours, or an image's bytes. Raises ApiError."""
+    if isinstance(value, str):
+        return TEXT.read(value, param, service.settings)
+    if not value:
+        raise ApiError("empty_input", f"{param} is an image of no bytes", param)
+    return Item(value, param)
 
 
 def with_routes(table: Table, extension: Extension) -> Table:
@@ -85,22 +91,28 @@ def _join(table: Table, extension: Extension) -> Table:
 def _endpoint(extension: Extension, route: str, function: Any) -> Endpoint:
     def respond(service: Service, request: Request) -> Response:
         made = call(extension, route, function, request, OwnService(service))
-        response = Response(200, made) if isinstance(made, Mapping) else made
-        if problem := _problem(response):
-            failed(extension, route, problem)
-        if not isinstance(response.body, str):
-            try:
-                text = json.dumps(response.body, allow_nan=False, separators=(",", ":"))
-            except (TypeError, ValueError, RecursionError) as error:
-                failed(extension, route, f"a body that JSON cannot hold ({type(error).__name__})")
-            response = response._replace(body=text)
-        size = len(json.dumps(response.body)) + ENVELOPE_BYTES  # as it is in the envelope, escaped once more
-        most, limit = response_limit()
-        if size > most:
-            raise ApiError("answer_too_large", f"the response takes {size:,} bytes, and {limit}: ask for less")
-        return response
+        finished: Response = call(extension, route, _finished, extension, route, made)  # it may have code of its own
+        return finished
 
     return respond
+
+
+def _finished(extension: Extension, route: str, made: Any) -> Response:
+    """Return what a route made as a response that can be sent. Raises ApiError."""
+    response = Response(200, made) if isinstance(made, Mapping) else made
+    if problem := _problem(response):
+        failed(extension, route, problem)
+    body = response.body
+    if not isinstance(body, str):
+        try:
+            body = json.dumps(body, allow_nan=False, separators=(",", ":"))
+        except (TypeError, ValueError, RecursionError) as error:
+            failed(extension, route, f"a body that JSON cannot hold ({type(error).__name__})")
+    size = len(json.dumps(body)) + ENVELOPE_BYTES  # as it is in the envelope, escaped once more
+    most, limit = response_limit()
+    if size > most:
+        raise ApiError("answer_too_large", f"the response takes {size:,} bytes, and {limit}: ask for less")
+    return response._replace(body=body, headers=dict(response.headers))
 
 
 def _problem(response: Any) -> str | None:
@@ -113,14 +125,7 @@ def _problem(response: Any) -> str | None:
         return f"a body that is {type(response.body).__name__}: give an object, a list or a text"
     if isinstance(response.body, str) and not _is_unicode(response.body):
         return "a text that is not Unicode: half a surrogate pair"
-    if not isinstance(response.headers, Mapping):
-        return "headers that are no mapping"
-    for name, value in (*response.headers.items(), ("content-type", response.media_type)):
-        if not (isinstance(name, str) and HEADER.fullmatch(name)):
-            return f"the header {name!r:.60}: write its name in lower case"
-        if not (isinstance(value, str) and value.isascii() and value.isprintable()):
-            return f"a value of the header {name} that is not printable ASCII"
-    return None
+    return header_problem(response.headers) or header_problem({"content-type": response.media_type})
 
 
 def _is_unicode(text: str) -> bool:
@@ -149,7 +154,7 @@ def measure(extension: Extension, call_: Call, request: Request, response: Respo
         return
     try:
         found = call(extension, "metrics", extension.metrics, request, response)
-        call_.own = _checked(extension, found)
+        call_.own = call(extension, "metrics", _checked, extension, found)
     except ApiError:
         call_.code = call_.code or CODE
 

@@ -63,6 +63,8 @@ def test_a_number_of_numpy_is_a_number(
         "{'A': -(10**400)}",  # no float holds it
         "{f'M{n}': n for n in range(21)}",
         "1 / 0",
+        "type('Broken', (dict,), {'items': lambda self: 1 / 0})(A=1)",
+        "{type('Broken', (), {'__repr__': lambda self: 1 / 0})(): 1}",
     ],
 )
 def test_a_metric_that_is_wrong_costs_nobody_the_response_and_is_counted(

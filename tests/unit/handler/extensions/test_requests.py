@@ -83,6 +83,7 @@ def test_a_route_embeds_with_the_function_s_own_model(routes: Extended) -> None:
         (b" " * 3000, "body_too_large"),
         ({"words": ["a"] * 4, "image": ""}, "too_many_items"),
         ({"words": ["a", ""], "image": ""}, "empty_input"),
+        ({"words": ["a", "\ud800"], "image": ""}, "invalid_value"),
         ({"words": ["a"], "image": "00"}, "not_an_image"),
         ({"words": "a", "image": "00"}, "extension_failed"),
         ([], "extension_failed"),
@@ -126,6 +127,15 @@ def test_a_code_of_ours_passes_and_anything_else_is_extension_failed_without_a_s
         "(_ for _ in ()).throw(ApiError('my_code', 'x'))",
         "(_ for _ in ()).throw(ApiError('invalid_value', 3))",
         "(_ for _ in ()).throw(GeneratorExit())",
+        "(_ for _ in ()).throw(ApiError(['not_permitted'], 'x'))",
+        "(_ for _ in ()).throw(ApiError('not_permitted', 'x', param=b'x'))",
+        "(_ for _ in ()).throw(ApiError('not_permitted', 'x', headers=['x-a']))",
+        "(_ for _ in ()).throw(ApiError('not_permitted', 'x', headers={'x-a': 1}))",
+        "(_ for _ in ()).throw(ApiError('not_permitted', 'x', headers={'X-Upper': 'a'}))",
+        "(_ for _ in ()).throw(ApiError('not_permitted', 'x', headers={'x-a': 'b\\r\\nset-cookie: c'}))",
+        "type('Broken', (dict,), {'items': lambda self: 1 / 0})(a=1)",
+        "Response(200, {}, type('Broken', (dict,), {'items': lambda self: 1 / 0})(a=1))",
+        "Response(type('Broken', (), {'__repr__': lambda self: 1 / 0})(), {})",
     ],
 )
 def test_what_no_gateway_could_send_is_extension_failed(routes: Extended, what: str) -> None:
@@ -134,6 +144,15 @@ def test_what_no_gateway_could_send_is_extension_failed(routes: Extended, what: 
     zipped = {"accept-encoding": "gzip"}
     status, body = routes.ask("GET", "/ext/odd", query=f"what={quote(what)}", headers=zipped)
     assert (status, body["error"]["code"]) == (500, "extension_failed")
+
+
+def test_a_text_has_the_limit_of_ours_where_code_of_your_own_embeds_it(tmp_path: Path) -> None:
+    """docs/extending.md's own example hands on what a caller sent."""
+    init = "def long(request, service):\n    return {'of': len(service.embed(['a' * int(request.query['n'])]))}\n"
+    extended = Extended(tmp_path, init + "routes = {('GET', '/ext/long'): long}\n")
+    assert extended.ask("GET", "/ext/long", query="n=10000") == (200, {"of": 1})
+    status, body = extended.ask("GET", "/ext/long", query="n=10001")
+    assert (status, body["error"]["code"], body["error"]["param"]) == (400, "text_too_long", "input[0]")
 
 
 @pytest.mark.parametrize("status", [299, 520, 599])
