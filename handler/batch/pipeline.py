@@ -99,9 +99,11 @@ class Pipeline:
     def _files(self, pool: ThreadPoolExecutor, rows: Sequence[Row]) -> Iterator[tuple[Row, Future[Found]]]:
         """Yield rows with their files, in order, while later ones are downloaded."""
         waiting: deque[tuple[int, Row, Future[Found]]] = deque()
-        held = 0
+        held, most = 0, self._settings.max_object_bytes
         for row in rows:
-            size = min(row.size, self._settings.max_object_bytes)
+            size = min(
+                row.size or most, most
+            )  # the event of a deletion says no size, and the object may be there again
             while waiting and (len(waiting) >= AHEAD or held + size > HELD_BYTES):
                 bytes_, first, file = waiting.popleft()
                 held -= bytes_

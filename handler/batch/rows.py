@@ -38,7 +38,7 @@ def not_decoded(key: str) -> str | None:
 class Row(NamedTuple):
     """One image to embed. Of a folder, `bucket` is empty and `key` is the path below the folder.
 
-    `size` is in bytes, as it was listed; the object may have been replaced since.
+    `size` is in bytes, as it was listed; the object may have been replaced since. 0 is also that nobody said it.
     `seen_at` is when S3 was asked about it, in milliseconds since 1970: of several rows of a key the latest counts.
     """
 

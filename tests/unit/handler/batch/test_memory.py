@@ -20,22 +20,26 @@ from tests.unit.fake_bundle import FakeFunction
 class Slow:
     """A source that counts how many bytes it gave that were not decoded yet, at most."""
 
-    def __init__(self, data: bytes) -> None:
-        self._data, self._lock = data, threading.Lock()
+    def __init__(self, data: bytes, size: int) -> None:
+        self._data, self._size, self._lock = data, size, threading.Lock()
         self.given = self.most = 0
 
     def read(self, row: Row) -> Found:
         with self._lock:
-            self.given += row.size
+            self.given += self._size
             self.most = max(self.most, self.given)
         return Found(self._data, row.key, 0)
 
 
+@pytest.mark.parametrize(
+    "listed", [20_000_000, 0]
+)  # 0 as in the event of an object that was deleted, and is there again
 def test_files_wait_for_a_decoder_within_the_bytes_that_are_held(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, listed: int
 ) -> None:
+    size = 20_000_000
     service = FakeFunction(tmp_path / "bundle").service
-    model, source = service.model(None), Slow(png(1))
+    model, source = service.model(None), Slow(png(1), size)
 
     def slow(*of: Any) -> Any:
         time.sleep(0.002)
@@ -44,8 +48,7 @@ def test_files_wait_for_a_decoder_within_the_bytes_that_are_held(
         return decode_container(*of)
 
     monkeypatch.setattr("handler.batch.pipeline.decode_container", slow)
-    size = 20_000_000
-    rows = [Row("", str(number), size, 0) for number in range(100)]
+    rows = [Row("", str(number), listed, 0) for number in range(100)]
     results = list(Pipeline(model, source, service.settings).embed(rows))
     assert all(isinstance(item, Embedded) for item in results)
     decoders = thread_count(service.settings)
