@@ -44,7 +44,7 @@ class Tokenizer:
         ]
         self._whole = self._mapped_whole if mapped else self._library_whole
         if self._encode == self._encode_hf and not mapped:
-            self._tokenizer.enable_truncation(self._length, direction=settings["truncation_side"])
+            self._tokenizer.no_truncation()  # tokenizer.json may have it: `_library_whole` cuts
 
     def __call__(self, texts: Sequence[str], cut: str | None = None) -> NDArray[np.int64]:
         """Return token ids, int64 [N, context_length]; `cut` is one of tokenizer.CUTS.
@@ -96,22 +96,17 @@ class Tokenizer:
         return [*before, *own, *after]
 
     def _library_whole(self, text: str, cut: str | None) -> list[int]:
-        """Return the same from the `tokenizers` library."""
-        encoding = self._tokenizer.encode(text) if cut is None else self._cut_at(text, cut)
-        ids: list[int] = encoding.ids
-        return ids
+        """Return the same from the `tokenizers` library.
 
-    def _cut_at(self, text: str, cut: str) -> tokenizers.Encoding:
-        """Encode without the library's truncation and cut afterwards: its side is a setting that all threads share."""
-        first = self._tokenizer.encode(text, add_special_tokens=False)
-        parts = [first, *first.overflowing]
-        if self._settings["truncation_side"] == "left":  # the last tokens come first, then those before them
-            parts.reverse()
-        whole = tokenizers.Encoding.merge(parts, True)
+        Its own truncation has one side for all threads, and what it leaves out takes cubic time to put together again.
+        """
+        whole = self._tokenizer.encode(text, add_special_tokens=False)
         room = self._length - self._tokenizer.num_special_tokens_to_add(False)
         refuse(len(whole), room, cut, text)
-        whole.truncate(room, direction="left" if cut == "start" else "right")
-        return self._tokenizer.post_process(whole)
+        left = cut == "start" or (cut is None and self._settings["truncation_side"] == "left")
+        whole.truncate(room, direction="left" if left else "right")
+        ids: list[int] = self._tokenizer.post_process(whole).ids
+        return ids
 
     def _encode_clips(self, text: str, row: NDArray[np.int64], cut: str | None) -> None:
         """Fill a row as HFTokenizer's mode "clips" does: the class token comes last, after the padding."""

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from handler.endpoints.embeddings import _tokenized
 from handler.engines import text_cleaning
 from handler.engines.text_cleaning import CLEAN
-from handler.engines.tokenizer import Tokenizer
+from handler.engines.tokenizer import CUTS, Tokenizer
 from handler.engines.torch_engine import _bpe
 from handler.errors import TextError
 from handler.schemas.fields import Item
@@ -94,6 +94,15 @@ def test_no_text_costs_more_than_twice_the_largest_honest_one(kind: str) -> None
             tokenizer([filled(unit, length)])  # not refused
 
     assert too_dear(lambda text: tokenizer([text]), 10_000) == {}
+
+
+@pytest.mark.parametrize("unit", ["a", "1 ", "\u00e9"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_where_a_long_text_is_cut_costs_nothing_more(kind: str, unit: str) -> None:
+    """Cohere's `truncate` and text-embeddings-inference's `truncation_direction` may say it of any text."""
+    tokenizer, text = tokenizer_of(kind), filled(unit, 10_000)
+    as_open_clip = cost(partial(tokenizer, [text]), 3)
+    assert {cut: took for cut in CUTS if (took := cost(partial(tokenizer, [text], cut), 3)) > 4 * as_open_clip} == {}
 
 
 @pytest.mark.parametrize("length", [300, 1_000])
