@@ -10,6 +10,7 @@ from pathlib import Path
 from console.counts import counted
 from layer.errors import LockError, StorageError
 from layer.files import disk_errors
+from layer.files.link import link
 from layer.network import environment
 from layer.progress import Bar, bar
 from layer.sources import local_checkpoint, resolve
@@ -117,12 +118,14 @@ def locate_repositories(
 
 def _get_config(located: Located) -> None:
     """Get the missing files, some KB, each under a name of this process: `gather_configs` is called without a lock."""
-    located.take_over()
     for name in located.missing():
         located.folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".config-", dir=located.folder) as scratch:
             aside = replace(located, folder=Path(scratch))
-            download(aside, name, lambda _: None)
+            if older := located.elsewhere(name):
+                link(older, aside.folder / name)
+            else:
+                download(aside, name, lambda _: None)
             (aside.folder / name).replace(located.folder / name)
 
 

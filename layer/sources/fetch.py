@@ -75,16 +75,21 @@ class Located:
         return [name for name, want in self.expected.items() if not want.is_at(self.folder / name)]
 
     def take_over(self) -> None:
-        """Link missing files from other commits in the cache that have the same ones: weights seldom change."""
+        """Link missing files from other commits in the cache that have the same ones: weights seldom change.
+
+        Hold the cache's lock: where links are not possible, a copy has one name until it is complete.
+        """
         for name in self.missing():
-            want = self.expected[name]
-            if not want.sha256 and not want.blob_id:
-                continue  # a mirror that gives no hashes: no file is known to be the same
-            for older in sorted(self.folder.parent.glob(f"*/{name}")):
-                if want.difference(older) is None:
-                    self.folder.mkdir(parents=True, exist_ok=True)
-                    link(older, self.folder / name)
-                    break
+            if older := self.elsewhere(name):
+                self.folder.mkdir(parents=True, exist_ok=True)
+                link(older, self.folder / name)
+
+    def elsewhere(self, name: str) -> Path | None:
+        """Return the same file of another commit in the cache; None if there is none."""
+        want = self.expected[name]
+        if not want.sha256 and not want.blob_id:
+            return None  # a mirror that gives no hashes: no file is known to be the same
+        return next((one for one in sorted(self.folder.parent.glob(f"*/{name}")) if not want.difference(one)), None)
 
     def fetched(self) -> Fetched:
         """Return the repository with the facts of its files, which must all be there."""

@@ -1,8 +1,12 @@
 """What `inspect --models` says before a build, held to the files that there are."""
 
+import errno
+import os
+import shutil
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -92,6 +96,46 @@ def test_several_may_fetch_the_config_of_one_repository_at_once(
             assert [*pool.map(fetched, [tmp_path / str(number)] * 4)] == [config.read_text()] * 4
 
     assert {path.name for path in tmp_path.glob("[0-9]/hub/*/*/*")} == {CONFIG_FILE}
+
+
+def test_several_may_copy_the_config_of_an_older_commit_at_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Where the file system has no hard links, each copies it: no process may see or move another's half of a copy."""
+    forget(monkeypatch)
+    model, together = ModelSpec("hf-hub:acme/tiny"), threading.Barrier(4)
+    copy = shutil.copy2
+
+    def in_two_parts(source: Path, target: Path) -> None:
+        copy(source, target)
+        whole = target.read_bytes()
+        target.write_bytes(whole[: len(whole) // 2])
+        time.sleep(0.02)
+        target.write_bytes(whole)
+
+    def fetched(cache: Path) -> str:
+        together.wait()
+        [[located]] = gather_configs([model], cache, {}, NOTHING_PREPARED)
+        return (located.folder / CONFIG_FILE).read_text()
+
+    with serving() as hub, ThreadPoolExecutor(4) as pool:
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        folder = repositories.small_clip(tmp_path / "tiny")
+        config = hub.add("acme/tiny", folder).folder / CONFIG_FILE
+        [[older]] = gather_configs([model], tmp_path / "cache", {}, NOTHING_PREPARED)
+        other = older.folder.with_name("0" * 40)
+        monkeypatch.setattr(os, "link", refused)
+        monkeypatch.setattr(shutil, "copy2", in_two_parts)
+        for _ in range(8):
+            shutil.rmtree(other, ignore_errors=True)
+            older.folder.rename(other)
+            assert [*pool.map(fetched, [tmp_path / "cache"] * 4)] == [config.read_text()] * 4
+
+    assert {path.name for path in tmp_path.glob("cache/hub/*/*/*")} == {CONFIG_FILE}
+
+
+def refused(source: Path, target: Path) -> None:
+    raise OSError(errno.EPERM, "Operation not permitted")
 
 
 def test_a_text_tower_s_config_may_leave_out_what_is_the_default_of_its_kind() -> None:
