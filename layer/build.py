@@ -19,6 +19,7 @@ from layer.files.directory_lock import held
 from layer.files.own_samples import check as check_samples
 from layer.progress import bar
 from layer.sources import lock as locks
+from layer.sources import own_state
 from layer.spec import ModelSpec, Spec
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def _cache_held(cache: Path) -> AbstractContextManager[None]:
 
 def _all_finished(spec: Spec, cache: Path, pins: locks.Lock, own_samples: Path | None) -> list[Built] | None:
     """Return every model's bundle if all are finished; decided by the lock and the cache, without asking the hub."""
-    if any(model.id not in pins for model in spec.models):
+    if any(model.id not in pins or not own_state.unchanged(model, cache, pins[model.id]) for model in spec.models):
         return None
     found = [build_cache.find(cache, m, build_cache.fingerprint(m, pins[m.id], own_samples)) for m in spec.models]
     complete = [one for one in found if one]

@@ -17,7 +17,6 @@ from layer.bundle.records import Manifest
 from layer.errors import BuildError, VerifyError
 from layer.files.own_samples import files as own_samples_files
 from layer.naming import image_formats
-from layer.sources import own_files
 from layer.sources.lock import LockedSource
 from layer.spec import ModelSpec
 from layer.versions import installed
@@ -61,11 +60,13 @@ class Built:
 
 
 def fingerprint(model: ModelSpec, sources: Sequence[LockedSource], own_samples: Path | None) -> str:
-    """Return the digest, 64 hex digits, of everything that the model's bundle depends on."""
+    """Return the digest, 64 hex digits, of everything that the model's bundle depends on.
+
+    It does not matter where the same files were found, nor when they were written: `sources` have their hashes.
+    """
     samples = own_samples_files(own_samples) if own_samples else []
-    own = own_files.read(model)
     known = {
-        "model": _without(asdict(model), "cache"),  # it does not matter where the same files were found
+        "model": _without(asdict(model), "cache", "checkpoint", "config"),
         "sources": [
             {**_without(asdict(source), "as_found"), "files": {n: f.sha256 for n, f in source.files.items()}}
             for source in sources
@@ -75,13 +76,12 @@ def fingerprint(model: ModelSpec, sources: Sequence[LockedSource], own_samples: 
         "schema": manifest.SCHEMA,
         "code": code_digest(),
         "samples": [(path.name, hashlib.sha256(path.read_bytes()).hexdigest()) for path in samples],
-        "own": [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in own],  # may be gigabytes
     }
     return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
 
 
-def _without(known: dict[str, Any], key: str) -> dict[str, Any]:
-    return {name: value for name, value in known.items() if name != key}
+def _without(known: dict[str, Any], *keys: str) -> dict[str, Any]:
+    return {name: value for name, value in known.items() if name not in keys}
 
 
 def find(cache: Path, model: ModelSpec, digest: str) -> Built | None:

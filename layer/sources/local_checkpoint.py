@@ -13,7 +13,7 @@ from typing import Any
 from layer.errors import CheckpointError
 from layer.naming import validate
 from layer.progress import file_sha256
-from layer.sources import own_config, resolve
+from layer.sources import own_config, own_state, resolve
 from layer.sources.expected import Expected
 from layer.sources.fetch import Located, download_url
 from layer.sources.own_files import is_address
@@ -44,13 +44,17 @@ def repository(model: ModelSpec, cache: Path, roles: Sequence[str] = resolve.ROL
     Without "weights" among the `roles`, only configs are written, and nothing is downloaded. Raises CheckpointError,
     for a config before its checkpoint is downloaded.
     """
-    place, repo = cache / "local" / model.slug, model.name.removeprefix("hf-hub:")
+    place, repo = own_state.place(model, cache), model.name.removeprefix("hf-hub:")
+    before = own_state.state(model)
     weights = _chosen(model, place)
     config, directory = own_config.config_of(model, weights)
     files = dict(own_config.text_files(config, directory, repo))
     needs = resolve.merge([need for need in resolve.text_needs(config["model_cfg"]) if need.repo != repo])
-    written = _complete if "weights" in roles else _configs
-    return Own(written(model, place, weights, config, files), tuple(needs))
+    if "weights" not in roles:
+        return Own(_configs(model, place, weights, config, files), tuple(needs))
+    located = _complete(model, place, weights, config, files)
+    own_state.record(model, cache, before, located.revision)
+    return Own(located, tuple(needs))
 
 
 def _complete(
@@ -112,7 +116,7 @@ def fetch_again(models: Sequence[ModelSpec], cache: Path) -> None:
     for model in models:
         given = str(model.checkpoint)
         if is_address(given) and not resolve.checksum(given):
-            download_url(given, _of_address(given, cache / "local" / model.slug), "")
+            download_url(given, _of_address(given, own_state.place(model, cache)), "")
 
 
 def refuse_missing(model: ModelSpec) -> None:

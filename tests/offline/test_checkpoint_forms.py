@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from layer.errors import FetchError
 from layer.sources import local_checkpoint
@@ -15,6 +15,8 @@ from layer.sources.download import CONFIGS, NOTHING_PREPARED, gather_configs
 from layer.sources.fetch import download
 from layer.spec import ModelSpec
 from tests.hub import repositories
+from tests.hub.builder import Builder
+from tests.hub.server import serving
 from tests.offline.test_checkpoint import own, training_checkpoint
 
 
@@ -56,7 +58,7 @@ def test_an_interrupted_removal_or_build_leaves_nothing_that_is_taken_or_kept(
     again = local_checkpoint.repository(model, tmp_path / "cache").located
 
     assert (again.folder, again.expected) == (first.folder, first.expected)
-    assert [path.name for path in first.folder.parent.iterdir()] == [first.folder.name]
+    assert [path.name for path in first.folder.parent.iterdir() if path.is_dir()] == [first.folder.name]
 
 
 def with_text_tower(folder: Path, width: int) -> ModelSpec:
@@ -94,3 +96,31 @@ def test_what_was_written_of_an_own_checkpoint_is_not_asked_of_the_hub(tmp_path:
     assert located.missing() == ["config.json"]
     with pytest.raises(FetchError, match=r"config\.json of acme/own has gone since it was written"):
         download(located, "config.json", lambda _: None)
+
+
+def test_a_checkpoint_is_built_anew_for_other_bytes_and_not_for_another_time_or_place(tmp_path: Path) -> None:
+    """A checkout, a copy and a restored cache write the same bytes with new times, and elsewhere."""
+    folder = repositories.small_clip(tmp_path / "own")
+    spec = '[[model]]\nname = "acme/own"\ncheckpoint = "{}"\nengine = "torch"\n'
+
+    def built(place: Path) -> dict[str, int]:
+        run = builder.run(spec.format(place))
+        assert run.returncode == 0, run.stderr
+        return {one.parent.name: one.stat().st_mtime_ns for one in tmp_path.glob("work/cache/built/*/*/report.json")}
+
+    with serving() as hub:
+        builder = Builder(tmp_path / "work", hub)
+        first = built(folder)
+        for path in folder.iterdir():
+            path.touch()
+        assert built(folder) == first
+        assert built(folder.rename(tmp_path / "moved")) == first
+        folder = tmp_path / "moved"
+        weights = load_file(folder / "open_clip_model.safetensors")
+        weights["logit_scale"] += 1
+        save_file(weights, folder / "open_clip_model.safetensors", metadata={"format": "pt"})
+        other = built(folder)
+
+    assert other.keys() != first.keys()
+    manifest = json.loads(builder.manifest)
+    assert manifest["models"][0]["logit_scale"] == pytest.approx(float(weights["logit_scale"].exp()))
