@@ -38,35 +38,58 @@ def _command(arguments: Sequence[str] | None) -> None:
         session = Session(profile=options.profile)
         region = region_of(session)
         client = session.create_client("s3", region_name=region)
-        _check_region(client, options.bucket, region)
+        where = _check_region(client, options.bucket, region)
+        account = session.create_client("sts", region_name=where).get_caller_identity()["Account"]
+        _check_owner(client, options.bucket, account)
         others = turn_on(client, options.bucket)
     except ClientError as error:
         code = error.response.get("Error", {}).get("Code", "")
         raise BucketEventsError(
             f"S3 answered {code} for {options.bucket}: this needs s3:GetBucketLocation, s3:GetBucketNotification and "
-            "s3:PutBucketNotification on the bucket, by credentials of the account that owns it"
+            "s3:PutBucketNotification on the bucket, by credentials of the account that owns it. The stack has to be "
+            "in that account, too: no other gets the events"
         ) from error
     except BotoCoreError as error:
         raise BucketEventsError(
             f"AWS cannot be asked ({error}): check ~/.aws/config, AWS_PROFILE and the network"
         ) from error
-    what = "sends its events to EventBridge already" if others is None else "sends its events to EventBridge now"
+    when = "already" if others is None else "now"
     kept = f"; {others} other notifications are as before" if others else ""
-    print(f"{options.bucket} {what}{kept}")
+    print(f"{options.bucket} sends its events to EventBridge {when}, to account {account} alone{kept}")
 
 
-def _check_region(client: Any, bucket: str, ours: str | None) -> None:
-    """Raise BucketEventsError where the bucket's events cannot reach a stack of this region.
+def _check_region(client: Any, bucket: str, ours: str | None) -> str:
+    """Return the bucket's region. Raises BucketEventsError where its events cannot reach a stack of this region.
 
     Amazon S3, "Using EventBridge": events go to the default bus of the bucket's own region.
     """
     told = client.get_bucket_location(Bucket=bucket).get("LocationConstraint")
-    theirs = {None: "us-east-1", "EU": "eu-west-1"}.get(told, told)  # older names: S3, GetBucketLocation
+    theirs: str = {None: "us-east-1", "EU": "eu-west-1"}.get(told, told)  # older names: S3, GetBucketLocation
     if ours and theirs != ours:
         raise BucketEventsError(
             f"{bucket} is in {theirs}, and this is for a stack in {ours}: S3 sends events within the bucket's region "
             f"alone. Deploy the stack there (AWS_REGION={theirs}), and give AWS_REGION={theirs} to this command, too"
         )
+    return theirs
+
+
+def _check_owner(client: Any, bucket: str, account: str) -> None:
+    """Raise BucketEventsError for a bucket of another account, whose policy may allow all the same to write to it.
+
+    Amazon S3, GetBucketLocation, which was allowed just now: with another ExpectedBucketOwner than the owner it is not.
+    """
+    from botocore.exceptions import ClientError
+
+    try:
+        client.get_bucket_location(Bucket=bucket, ExpectedBucketOwner=account)
+    except ClientError as error:
+        if error.response.get("Error", {}).get("Code") != "AccessDenied":
+            raise
+        raise BucketEventsError(
+            f"{bucket} is of another account than these credentials ({account}): S3 sends events to the account that "
+            "owns the bucket alone. Deploy the stack there, and run this with credentials of that account; or leave "
+            "this out, and start runs with `since` for what is new"
+        ) from error
 
 
 def turn_on(client: Any, bucket: str) -> int | None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 from moto import mock_aws
 from moto.s3.models import s3_backends
@@ -67,7 +68,7 @@ def test_a_bucket_whose_events_stay_in_another_region_is_refused(
 ) -> None:
     """Amazon S3, GetBucketLocation: no constraint is us-east-1, and EU is eu-west-1."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", region)
-    answer = {"LocationConstraint": constraint}
+    answer = {"LocationConstraint": constraint, "Account": "123456789012"}
     monkeypatch.setattr("botocore.client.BaseClient._make_api_call", lambda *_: answer)
     assert bucket_events.main([BUCKET]) == 1
     told = capsys.readouterr().err
@@ -78,13 +79,36 @@ def test_a_bucket_whose_events_stay_in_another_region_is_refused(
     assert bucket_events.main([BUCKET]) == 0
 
 
+def test_a_bucket_of_another_account_is_refused_and_left_as_it_is(
+    s3: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its policy may allow to change its notifications. Amazon S3: events go to the account that owns the bucket.
+
+    GetBucketLocation: with another ExpectedBucketOwner than the owner, the request is answered with 403, AccessDenied.
+    """
+    call = BaseClient._make_api_call
+
+    def answered(client: Any, operation: str, asked: dict[str, Any]) -> Any:
+        if asked.get("ExpectedBucketOwner", "111122223333") != "111122223333":
+            raise ClientError({"Error": {"Code": "AccessDenied"}}, operation)
+        return call(client, operation, asked)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", answered)
+
+    assert bucket_events.main([BUCKET]) == 1
+    told = capsys.readouterr()
+    assert "photos is of another account than these credentials (123456789012)" in told.err  # as moto names its own
+    assert told.out == ""
+    assert notifications(s3) == {}
+
+
 def test_it_is_turned_on_and_a_second_time_changes_nothing(s3: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert bucket_events.main([BUCKET]) == 0
     assert notifications(s3) == {"EventBridgeConfiguration": {}}
     assert bucket_events.main([BUCKET]) == 0
     assert capsys.readouterr().out.splitlines() == [
-        "photos sends its events to EventBridge now",
-        "photos sends its events to EventBridge already",
+        "photos sends its events to EventBridge now, to account 123456789012 alone",
+        "photos sends its events to EventBridge already, to account 123456789012 alone",
     ]
 
 
