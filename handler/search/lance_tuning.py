@@ -21,18 +21,22 @@ CANDIDATES = 2  # for each hit, compared again with their whole vectors: each is
 LEAST_CANDIDATES = 20  # of a query, however few hits: what the default of ten has
 EVERY = 16  # writes after which somebody looks whether the table needs care
 FRAGMENTS = 64  # files of rows, above which they are put together: LanceDB writes all up to a million rows anew
+SEGMENTS = 8  # of an index, at which it is made anew
+MOST_ROWS = 1_000_000  # of which an index is made anew between two writes: 100,000 of 512 dimensions took 8 s on two cores
+EMPTY_PART = ("/ivf_", "KMeans cannot train")  # a part's file that was never written; a part without vectors to split
 CACHE_SHARE = 0.25  # of a function's memory: LanceDB's own limit is 6 GB
 KEPT = timedelta(hours=1)  # for which a reader may go on with what was replaced
 
 
-def create_index(table: Any) -> None:
-    """Index a table that is large enough to need it."""
+def create_index(table: Any) -> bool:
+    """Index a table, or index it anew, if it is large enough to need it; returns whether it is."""
     rows = table.count_rows("gone = false")  # a key that is gone has no vector to learn from
     if rows < FLAT_ROWS:
-        return
+        return False
     from lancedb.index import IvfSq
 
     table.create_index("vector", config=IvfSq(distance_type="cosine", num_partitions=partitions(rows)))
+    return True
 
 
 def reach(asked: Any, rows: int, k: int, filtered: bool) -> Any:
@@ -69,9 +73,31 @@ def maintain(table: Any, version: int) -> None:
         if not table.list_indices():
             create_index(table)
         if table.stats()["fragment_stats"]["num_fragments"] > FRAGMENTS or _unindexed(table) > FLAT_ROWS:
-            table.optimize(cleanup_older_than=KEPT)
+            _optimize(table)
     except Exception as error:  # noqa: BLE001 - what was written is written
-        log.warning("the index was not optimized this time: %s", type(error).__name__)
+        reason = str(error).partition(", /")[0][:200]  # what follows is a place in LanceDB's own source
+        log.warning("the index was not optimized this time: %s: %s", type(error).__name__, reason)
+
+
+def _optimize(table: Any) -> None:
+    """Put files together, with an index made anew where LanceDB 0.40 cannot go on with the one that there is.
+
+    It fails, each time, once all vectors of a part of the index are gone. And it adds a segment to the index each time:
+    a query reads all of them, and files of two segments are never put together.
+    """
+    segments = max((one.num_segments or 0 for one in table.list_indices()), default=0)
+    small = table.count_rows() <= MOST_ROWS
+    if segments < SEGMENTS or not small:
+        try:
+            table.optimize(cleanup_older_than=KEPT)
+            return
+        except RuntimeError as error:
+            if not small or not any(words in str(error) for words in EMPTY_PART):
+                raise
+    if not create_index(table):
+        for one in table.list_indices():
+            table.drop_index(one.name)
+    table.optimize(cleanup_older_than=KEPT)
 
 
 def _unindexed(table: Any) -> int:
