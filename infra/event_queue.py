@@ -56,11 +56,11 @@ class EventQueue(Construct):
             )
         )
 
-    def take(self, rule_id: str, description: str, *, bucket: str, kinds: list[str], prefixes: list[str]) -> None:
-        """Send events of a bucket here: of these kinds, and of keys with one of these prefixes, if there are any."""
-        keys = {"object": {"key": [{"prefix": prefix} for prefix in prefixes]}} if prefixes else {}
+    def take(self, rule_id: str, description: str, *, bucket: str, kinds: list[str], keys: list[Any]) -> None:
+        """Send events of a bucket here: of these kinds, and of keys that fit one of the patterns, if there are any."""
+        of_keys = {"object": {"key": keys}} if keys else {}
         pattern = events.EventPattern(
-            source=["aws.s3"], detail_type=kinds, detail={"bucket": {"name": [bucket]}, **keys}
+            source=["aws.s3"], detail_type=kinds, detail={"bucket": {"name": [bucket]}, **of_keys}
         )
         rule = events.Rule(self, rule_id, description=description, event_pattern=pattern)
         rule.add_target(targets.SqsQueue(self.queue))

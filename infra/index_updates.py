@@ -37,7 +37,7 @@ class IndexUpdates(EventQueue):
             "Vectors that the index does not have yet",
             bucket=bucket.bucket_name,
             kinds=["Object Created"],
-            prefixes=[f"{kind}/model={vectors_id}/run=arrivals/" for kind in ("vectors", "deletions")],
+            keys=[{"prefix": f"{kind}/model={vectors_id}/run=arrivals/"} for kind in ("vectors", "deletions")],
         )
 
 

@@ -22,7 +22,7 @@ LEAST_CANDIDATES = 20  # of a query, however few hits: what the default of ten h
 EVERY = 16  # writes after which somebody looks whether the table needs care
 FRAGMENTS = 64  # files of rows, above which they are put together: LanceDB writes all up to a million rows anew
 SEGMENTS = 8  # of an index, at which it is made anew
-MOST_ROWS = 1_000_000  # of which an index is made anew between two writes: 100,000 of 512 dimensions took 8 s on two cores
+MOST_ROWS = 1_000_000  # of which an index is made anew between two writes: 8 s for 100,000 of 512 dimensions
 EMPTY_PART = ("/ivf_", "KMeans cannot train")  # a part's file that was never written; a part without vectors to split
 CACHE_SHARE = 0.25  # of a function's memory: LanceDB's own limit is 6 GB
 KEPT = timedelta(hours=1)  # for which a reader may go on with what was replaced
