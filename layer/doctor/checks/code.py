@@ -92,10 +92,21 @@ def _read_module(code: Code, path: str, module: ast.Module) -> None:
 
 
 def _run(node: ast.AST) -> Iterable[ast.AST]:
-    """Return the parts of a node that run: all but what is below `if TYPE_CHECKING`."""
-    if isinstance(node, ast.If) and "TYPE_CHECKING" in (getattr(node.test, "id", ""), getattr(node.test, "attr", "")):
-        return node.orelse
+    """Return the parts of a node that run: all but what is below `if TYPE_CHECKING` or `if __name__ == "__main__"`."""
+    if isinstance(node, ast.If):
+        of_types = "TYPE_CHECKING" in (getattr(node.test, "id", ""), getattr(node.test, "attr", ""))
+        if of_types or _is_of_a_script(node.test):
+            return node.orelse
     return ast.iter_child_nodes(node)
+
+
+def _is_of_a_script(test: ast.expr) -> bool:
+    """Tell whether a condition is that of a script: Lambda imports a function's modules, and runs none as one."""
+    if not (isinstance(test, ast.Compare) and len(test.ops) == 1 and isinstance(test.ops[0], ast.Eq)):
+        return False
+    sides = [test.left, *test.comparators]
+    named = any(isinstance(side, ast.Name) and side.id == "__name__" for side in sides)
+    return named and any(isinstance(side, ast.Constant) and side.value == "__main__" for side in sides)
 
 
 def _call_problems(path: str, call: ast.Call) -> Iterator[Finding]:

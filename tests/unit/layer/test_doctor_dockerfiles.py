@@ -110,6 +110,16 @@ def test_an_import_that_runs_before_the_flag_is_not(tmp_path: Path, where: str) 
     assert "offline-set-too-late" in found(tmp_path, BASE)
 
 
+@pytest.mark.parametrize("test", ["__name__ == '__main__'", '"__main__" == __name__'])
+def test_what_a_module_does_as_a_script_is_not_done_in_lambda(tmp_path: Path, test: str) -> None:
+    script = f"if {test}:\n    os.environ['HF_HUB_OFFLINE'] = '1'\n    import open_clip\n    Pool(4)\n"
+    (tmp_path / "app.py").write_text(f"import os\nfrom multiprocessing import Pool\n{script}")
+    assert found(tmp_path, BASE) == ["offline-unset"]
+
+    (tmp_path / "app.py").write_text(f"import os\nos.environ['HF_HUB_OFFLINE'] = '1'\nimport open_clip\n{script}")
+    assert found(tmp_path, BASE) == []
+
+
 def test_code_that_switches_the_flag_off_is_not_taken_as_setting_it(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text("import os\nos.environ['HF_HUB_OFFLINE'] = '0'\nimport open_clip\n")
     assert found(tmp_path, BASE) == ["offline-unset"]
