@@ -5,10 +5,12 @@ from handler import offline  # noqa: F401, I001 - before all else: a process beg
 import multiprocessing
 import os
 import signal
+import sys
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -127,13 +129,28 @@ def _start(source: Path, output: Path, max_failed: float) -> _Worker:
     context = multiprocessing.get_context("spawn")  # engines keep threads, which a fork would lose
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(theirs, source, output, max_failed), daemon=True)
-    process.start()
+    with _without_ctrl_c():
+        process.start()
     theirs.close()  # so that the pipe ends when the process does
     return _Worker(process, ours)
 
 
+@contextmanager
+def _without_ctrl_c() -> Iterator[None]:
+    """Hold Ctrl-C back; a process that starts meanwhile never gets it, also not while it imports its modules."""
+    if sys.platform == "win32":
+        yield
+        return
+    resource_tracker.ensure_running()  # which lets it through when it is started
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _serve(connection: Connection, source: Path, output: Path, max_failed: float) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one that started this
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one that started this, also on Windows
     try:
         work = _prepare(source, output)
         connection.send(READY)

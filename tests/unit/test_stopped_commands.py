@@ -78,7 +78,7 @@ def test_ctrl_c_while_python_runs_text_ends_with_the_status_too(tmp_path: Path) 
     assert (ended.returncode, ended.stderr) == (128 + signal.SIGINT, "stopped\n")
 
 
-@pytest.mark.parametrize("module", ["layer.demo.tour", "benchmarks", "client"])
+@pytest.mark.parametrize("module", ["layer.demo.tour", "benchmarks", "client", "handler.batch"])
 def test_ctrl_c_while_a_command_is_imported_ends_it_in_one_line(module: str, tmp_path: Path) -> None:
     """The drawings of `make demo` import for seconds on a slow machine: it was a traceback of wherever they were."""
     slow = "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nimport time\ntime.sleep(9)\n"

@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from handler.batch import __main__ as command
-from handler.batch import folder_plan, shard
+from handler.batch import command, folder_plan, shard
 from handler.batch.reader import FolderReader, Found, now
 from handler.batch.rows import Row
 from handler.batch.store import Directory

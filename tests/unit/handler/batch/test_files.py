@@ -11,7 +11,7 @@ import pytest
 from openclip_lambda.batch import places, sample
 from openclip_lambda.cli import main as cli
 
-from handler.batch import __main__ as command
+from handler.batch import command
 from handler.batch.files import files_below
 from handler.batch.folder_plan import plan
 from handler.batch.store import Directory

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from handler.batch import __main__ as command
+from handler.batch import command
 from handler.batch.folder_plan import plan
 from handler.batch.store import Directory
 from tests.unit.batch_world import png

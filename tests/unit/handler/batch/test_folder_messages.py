@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from handler.batch import __main__ as command
+from handler.batch import command
 from handler.batch.changes import Changes
 from handler.batch.folder_plan import Since
 from tests.unit.batch_world import png
