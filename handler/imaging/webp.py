@@ -1,8 +1,11 @@
 """WebP's chunks: the still image, or the first frame alone, reaches the decoder."""
 
+from collections.abc import Sequence
+
 from PIL import Image
 
-from handler.imaging.container import PROFILE_HEAD, Container, check_profile, damaged, too_complex
+from handler.errors import ImageError
+from handler.imaging.container import FILL, PROFILE_HEAD, Container, check_profile, damaged, filled, too_complex
 
 MAX_CHUNKS = 20_000
 FRAME_HEAD = 16  # bytes of ANMF before the chunks of the frame
@@ -13,6 +16,8 @@ PIXELS = (b"VP8 ", b"VP8L", b"ANMF")
 # and libwebp's own encoder stops before that; 1.3 microseconds for each code that is read to know the number of groups.
 GROUP_WORK, CACHED_GROUPS, READ_WORK = 700, 2_600, 140
 MAX_GROUPS, GROUP_BLOCK, GROUP_BITS = 65_536, 4, 20  # by the format: a group for each block of 4x4 pixels
+OWN = 4  # zeros at the end that are taken for the image's own: its last byte, one that makes it even, and two more
+SPARSE = 50  # pixels for each byte: an image of fewer bytes is flat, and decoded in half of the time
 MIN_READS, PIXELS_READ = 1_000, 200  # libwebp's encoder takes one for each 250 pixels at most
 
 
@@ -42,8 +47,11 @@ def read(data: bytes) -> Container:
     body = _body(found, pixels)
     width, height = _size(body)
     exif = found.get(b"EXIF", b"")
+    lossless = _lossless_work(body, width, height)
     # Transparency is flattened, which takes half as long as decoding.
-    work = width * height * (3 if b"VP8X" in found else 2) // 2 + _lossless_work(body, width, height)
+    work = width * height * (3 if b"VP8X" in found else 2) // 2 + lossless
+    if zeros := _zeros(body):  # decoded up to three times
+        work += width * height * (1 if (len(body) - zeros) * SPARSE < width * height else 2) + 2 * lossless
     parts = [b"RIFF", (len(body) + 4).to_bytes(4, "little"), b"WEBP", body]
     return Container("WEBP", width, height, work, parts, _load, exif.removeprefix(b"Exif\0\0"))
 
@@ -132,15 +140,61 @@ def _chunk(kind: bytes, body: bytes) -> bytes:
 
 
 def _load(container: Container) -> Image.Image:
+    """Decode the image, and refuse it where zeros stand in the place of its pixels: libwebp decodes some from them.
+
+    A flat image may end in zeros, too. It needs the last ones, or none. A file that is filled has more than it needs.
+    """
+    from handler.imaging.flatten import flatten
+
+    parts, zeros = container.parts, _zeros(container.parts[-1])
+    if zeros and _is_complete(_shorter(parts, FILL // 2)) and not _is_complete(_shorter(parts, zeros - OWN)):
+        filled("WebP")
+    mode, size, pixels = _decoded(parts)
+    return flatten(Image.frombytes("RGB" if mode == "RGBX" else mode, size, pixels, "raw", mode))
+
+
+def _zeros(body: bytes | memoryview) -> int:
+    """Return how many zeros the pixels, which come last, end in, if a disk or a download may have left them; else 0."""
+    if bytes(body[-FILL:]) != bytes(FILL):
+        return 0
+    return len(body) - len(bytes(body).rstrip(b"\0"))
+
+
+def _shorter(parts: Sequence[bytes | memoryview], count: int) -> list[bytes | memoryview]:
+    """Return the parts without about `count` bytes at the end of the pixels: libwebp tells where it needs them."""
+    body = bytearray(parts[-1])
+    count -= count % 2  # chunks are padded to an even length
+    at = _last(body, 0)
+    heads = [at] if body[at : at + 4] != b"ANMF" else [at, _last(body, at + 8 + FRAME_HEAD)]
+    for head in heads:
+        length = int.from_bytes(body[head + 4 : head + 8], "little")
+        body[head + 4 : head + 8] = (length - count).to_bytes(4, "little")
+    shorter = bytes(body[: len(body) - count])
+    return [parts[0], (len(shorter) + 4).to_bytes(4, "little"), parts[2], shorter]
+
+
+def _last(body: bytearray, at: int) -> int:
+    """Return where the last of the chunks begins that begin at `at`."""
+    while (end := at + 8 + int.from_bytes(body[at + 4 : at + 8], "little") + body[at + 4] % 2) < len(body):
+        at = end
+    return at
+
+
+def _is_complete(parts: Sequence[bytes | memoryview]) -> bool:
+    try:
+        _decoded(parts)
+    except (OSError, ImageError):
+        return False
+    return True
+
+
+def _decoded(parts: Sequence[bytes | memoryview]) -> tuple[str, tuple[int, int], bytes]:
     """Decode as Pillow's own `load` does it, which holds libwebp's two canvases, 8 bytes a pixel, beside the image."""
     from PIL import _webp
 
-    from handler.imaging.flatten import flatten
-
-    decoder = _webp.WebPAnimDecoder(b"".join(container.parts))
+    decoder = _webp.WebPAnimDecoder(b"".join(parts))
     size, _, _, _, mode = decoder.get_info()
     frame = decoder.get_next()
     if frame is None:
         damaged("WebP", "its pixels")
-    del decoder
-    return flatten(Image.frombytes("RGB" if mode == "RGBX" else mode, size, frame[0], "raw", mode))
+    return mode, size, frame[0]

@@ -142,6 +142,11 @@ def groups(width: int, height: int, count: int, alpha: bool = False) -> Maker:
     return make
 
 
+def padded_webp(data: bytes) -> bytes:
+    """A WebP of one chunk, which ends in zeros that no pixel needs."""
+    return riff(b"RIFF", b"WEBP" + riff(data[12:16], data[20:] + bytes(1_000)))
+
+
 BOMB = zlib.compress(bytes(1 << 20), 9)
 HOSTILE: dict[str, Maker] = {
     "JPEG, EXIF segments": jpeg_of(segment(0xE1, b"Exif\0\0x")),
@@ -218,6 +223,7 @@ HOSTILE: dict[str, Maker] = {
     "WebP, Huffman groups of all pixels": groups(2_300, 1_700, 65_536),
     "WebP, Huffman groups of transparency": groups(1_024, 1_024, 65_536, alpha=True),
     "WebP, few Huffman groups": groups(1_024, 1_024, 4_000),
+    "WebP, zeros behind its pixels": lambda pixels, _: padded_webp(encoded(noise(pixels), "WEBP", quality=30)),
     "BMP, short runs": bmp_rle(1, 1),
     "BMP, runs": bmp_rle(1, 200),
     "BMP, runs of 4 bits": bmp_rle(2, 200),

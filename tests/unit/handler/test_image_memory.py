@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from tests.unit.fake_bundle import encoded
+from tests.unit.hostile_images import padded_webp
 
 SIDE = 2_500
 MOST = 14  # bytes a pixel: docs/api.md, "Cost"; AVIF and HEIC are in test_hostile_heif.py
@@ -80,6 +81,7 @@ IMAGES: dict[str, Callable[[int], bytes]] = {
     "PNG, gray of 16 bits": gray_16,
     "WebP, alpha": of("WEBP", "RGBA", lossless=True, method=0),
     "WebP": of("WEBP", "RGB"),
+    "WebP, alpha, zeros": lambda side: padded_webp(of("WEBP", "RGBA", lossless=True, method=0)(side)),
     "GIF, a small frame": lambda side: gif(side, 64),
     "GIF, a frame without the last row": lambda side: gif(side, side - 1),
     "BMP, alpha": of("BMP", "RGBA"),
