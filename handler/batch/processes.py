@@ -137,7 +137,7 @@ def _start(source: Path, output: Path, max_failed: float) -> _Worker:
 
 @contextmanager
 def _without_ctrl_c() -> Iterator[None]:
-    """Hold Ctrl-C back; a process that starts meanwhile never gets it, also not while it imports its modules."""
+    """Hold Ctrl-C back in this thread: a process that it starts never gets it, not even while it is imported."""
     if sys.platform == "win32":
         yield
         return

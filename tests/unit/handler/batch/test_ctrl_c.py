@@ -1,8 +1,8 @@
 """Ctrl-C goes to all processes of a terminal: that of the command answers it, and the others print nothing."""
 
 import multiprocessing
-import os
 import signal
+import threading
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -29,7 +29,7 @@ def test_the_command_gets_it_right_after_it_has_started_a_process(monkeypatch: p
     start, started = multiprocessing.get_context("spawn").Process.start, []
 
     def interrupted(process: multiprocessing.Process) -> None:
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)
         start(process)
         started.append(process)
 
