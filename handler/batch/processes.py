@@ -137,7 +137,7 @@ def _start(source: Path, output: Path, max_failed: float) -> _Worker:
 
 @contextmanager
 def _without_ctrl_c() -> Iterator[None]:
-    """Hold Ctrl-C back in this thread: a process that it starts never gets it, not even while it is imported."""
+    """Hold Ctrl-C back in this thread: a process that it starts never gets it, not even while it imports."""
     if sys.platform == "win32":
         yield
         return
