@@ -5,6 +5,8 @@ PY := $(VENV)/bin/python
 # A folder of your own, made by `python -m layer init`: make build package deploy PROJECT=../my-search
 PROJECT ?=
 ifneq ($(PROJECT),)
+# zsh leaves the ~ of PROJECT=~/my-search as it is, and no shell replaces it within the quotes below.
+override PROJECT := $(patsubst ~/%,$(HOME)/%,$(PROJECT))
 ifneq ($(words $(PROJECT)),1)
 $(error PROJECT=$(PROJECT) has a space in it, which make cannot take: rename the folder, or run the commands in its README.md)
 endif

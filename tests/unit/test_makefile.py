@@ -84,6 +84,20 @@ def test_commands_of_one_line_run_in_their_order_whatever_makeflags_has(checkout
     ]  # fmt: skip
 
 
+def test_a_project_below_the_home_directory_is_found_by_every_command(checkout: Path) -> None:
+    """zsh passes the ~ of PROJECT=~/my-search on."""
+    home = checkout.parent / "home"
+    (home / "my-search").mkdir(parents=True)
+    (home / "my-search" / "models.toml").touch()
+    program(checkout.parent / "bin" / "npm", CDK.replace('cdk "$1"', "in $(pwd)"))
+
+    synth = make(checkout, "synth", "PROJECT=~/my-search", f"HOME={home}")
+    build = make(checkout, "--dry-run", "build", "PROJECT=~/my-search", f"HOME={home}")
+
+    assert (synth.returncode, synth.stdout.splitlines()[-1]) == (0, f"in {home}/my-search"), synth.stderr
+    assert f"--models {home}/my-search/models.toml --output {home}/my-search/build/bundle" in build.stdout
+
+
 def test_ci_names_targets_that_the_makefile_has(checkout: Path) -> None:
     """A directory that is there, as node_modules after a first run, would pass as a target without a rule."""
     database = make(checkout, "--print-data-base", "--dry-run", "help").stdout.partition("\n# Files\n")[2]
