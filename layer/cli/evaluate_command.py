@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from console.parser import Parser, count
-from layer.cli import sources
+from layer.cli import models_file, sources
 from layer.cli.printer import BUNDLE, CACHE, printer
 from layer.errors import EvaluationError
 from layer.gate.settings import LIMIT, TEMPLATE, Evaluation, templates
-from layer.spec import DEFAULT_SPEC, read_spec
+from layer.spec import DEFAULT_SPEC
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +45,7 @@ def add(commands: "argparse._SubParsersAction[Parser]") -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    spec = read_spec(options.models)
+    spec = models_file.read(options.models)
     sources.check_endpoint()
     asked = _asked(options, spec.evaluation)
     if options.chart:

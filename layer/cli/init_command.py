@@ -4,8 +4,9 @@ import argparse
 from pathlib import Path
 
 from console.parser import Parser
+from layer.cli import models_file
 from layer.cli.printer import printer
-from layer.spec import DEFAULT_SPEC, read_spec
+from layer.spec import DEFAULT_SPEC
 
 
 def add(commands: "argparse._SubParsersAction[Parser]") -> None:
@@ -23,7 +24,7 @@ def add(commands: "argparse._SubParsersAction[Parser]") -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    read_spec(options.models)  # one that cannot be built is told here
+    models_file.read(options.models)  # one that cannot be built is told here
     from layer.files.project import init, left_behind
     from layer.sources.lock import lock_path
 

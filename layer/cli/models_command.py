@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from console.counts import counted
 from console.parser import Parser
-from layer.cli import sources
+from layer.cli import models_file, sources
 from layer.cli.printer import printer
 from layer.errors import RegistryError
-from layer.spec import CHOICES, DEFAULT_SPEC, read_spec
+from layer.spec import CHOICES, DEFAULT_SPEC
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -89,7 +89,7 @@ def _run(options: argparse.Namespace) -> None:
         stated = sources.licenses(table.repositories(pairs), options) if options.licenses else None
         show.show_registry(pairs, stated, options.wide)
     else:
-        spec = read_spec(options.models)
+        spec = models_file.read(options.models)
         show.show_spec(spec, sources.pinned(spec, options))
 
 

@@ -8,13 +8,13 @@ from pathlib import Path
 from console import preflight
 from console.parser import Parser
 from console.run import run
-from layer.cli import doctor_command, evaluate_command, init_command, models_command, outputs, sources
+from layer.cli import doctor_command, evaluate_command, init_command, models_command, models_file, outputs, sources
 from layer.cli.printer import BUNDLE as BUNDLE
 from layer.cli.printer import CACHE as CACHE
 from layer.cli.printer import printer as _printer
 from layer.errors import BuildError, SourceError, SpecError
 from layer.package import EXTRAS
-from layer.spec import DEFAULT_SPEC, read_spec
+from layer.spec import DEFAULT_SPEC
 
 OWN = "a directory with code of your own: routes, authentication, preprocessing, metrics (docs/extending.md)"
 STOPPED = {
@@ -119,7 +119,7 @@ def _add_fetch(commands: "argparse._SubParsersAction[Parser]") -> None:
 
 
 def _build(options: argparse.Namespace) -> None:
-    spec = read_spec(options.models)
+    spec = models_file.read(options.models)
     sources.check_endpoint()
     outputs.check(spec, options)
     from layer.build import build
@@ -134,7 +134,7 @@ def _build(options: argparse.Namespace) -> None:
 
 
 def _fetch(options: argparse.Namespace) -> None:
-    spec = outputs.made_by(read_spec(options.models), options.output)
+    spec = outputs.made_by(models_file.read(options.models), options.output)
     sources.check_endpoint()
     outputs.check(spec, options)
     show_fetched = _printer(options).show_fetched
@@ -164,11 +164,11 @@ def _inspect(options: argparse.Namespace) -> None:
     if options.sources and not options.models:
         raise SourceError("a bundle takes nothing of --from: add --models <models.toml>, or leave --from out")
     if options.models:
+        spec = models_file.read(options.models)
         sources.check_endpoint()
         from layer.registry.estimate import estimate
         from layer.sources.lock import lock_path, read
 
-        spec = read_spec(options.models)
         pins, given = read(lock_path(options.models)), sources.of(options)
         show.show_estimate(spec, estimate(spec, options.cache, pins, given))
     else:
