@@ -24,6 +24,7 @@ WORDS = {
     BUCKET: "a bucket's name alone, as in my-photos: no s3://, no path",
 }
 
+DISCOVERY = "/.well-known/"  # API Gateway adds it to the issuer, and asks that address when it makes an authorizer
 PORTS = {"http": 80, "https": 443}  # that a browser leaves out
 MAX_PORT = 65_535
 
@@ -38,4 +39,12 @@ def check_origin(value: str) -> str:
         raise ValueError(f"browsers leave out the port {port[1]} of {scheme}: write {value[: port.start()]}")
     if port[1].startswith("0") or int(port[1]) > MAX_PORT:
         raise ValueError(f"{port[1]} is not a port: write one of 1 to {MAX_PORT} without zeros before it, or none")
+    return value
+
+
+def check_issuer(value: str) -> str:
+    """Return an address that matches ISSUER. Raises ValueError for that of an issuer's own description."""
+    issuer, found, _ = value.partition(DISCOVERY)
+    if found:
+        raise ValueError(f"API Gateway adds {DISCOVERY}openid-configuration itself: write {issuer}")
     return value

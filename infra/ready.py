@@ -7,6 +7,7 @@ stack has the name of this one, and whether the region has S3 Vectors where the 
 `python -m layer doctor --setup` tells more.
 """
 
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -40,7 +41,7 @@ def _command(arguments: Sequence[str] | None) -> None:
     parser.add_argument("--destroying", action="store_true", help="neither Docker nor room for code is needed")
     given = command_line.read(parser, arguments)
     options = given.options
-    build = Path(str(given.context.get("build_dir", "build")))
+    build = Path(os.path.expanduser(str(given.context.get("build_dir", "build"))))  # noqa: PTH111 - as StackSettings
     types = (VECTORS,) if given.context.get("search") == "s3vectors" else ()
     stacks = stack_names.described(given.context) if options.deploying or options.destroying else ()
     asked = Asked(build / "bundle", profile=given.profile, region=given.region, seconds=SECONDS)

@@ -1,6 +1,6 @@
 """The stack's settings: `context` of cdk.json, or `-c name=value`; each default is written here and nowhere else."""
 
-import re
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
@@ -16,21 +16,21 @@ from pydantic import (
     model_validator,
 )
 
-from console.suggest import did_you_mean, nearest
 from infra import patterns
+from infra.context_keys import ours
 from infra.errors import SettingsError
 from infra.source_prefix import BUCKET, check_source
 
 Names = Annotated[tuple[str, ...], BeforeValidator(lambda value: _split(value))]
 Dialect = Literal["bedrock", "cohere", "immich", "jina", "tei", "voyage", "weaviate"]
 Dialects = Annotated[tuple[Dialect, ...], BeforeValidator(lambda value: _split(value))]
+Directory = Annotated[Path, BeforeValidator(lambda value: os.path.expanduser(value))]  # noqa: PTH111 - no home: as it is
+Issuer = Annotated[str, StringConstraints(pattern=patterns.ISSUER), AfterValidator(patterns.check_issuer)]
 Bucket = Annotated[str, StringConstraints(pattern=BUCKET)]
 Source = Annotated[str, AfterValidator(check_source)]
 Origin = Annotated[str, StringConstraints(pattern=patterns.ORIGIN), AfterValidator(patterns.check_origin)]
 Origins = Annotated[tuple[Origin, ...], BeforeValidator(lambda value: _split(value))]
 Buckets = Annotated[tuple[Bucket, ...], BeforeValidator(lambda value: _split(value))]
-CDKS_KEYS = re.compile(r".*[:@/-].*", re.DOTALL)  # every other key is one of ours, or a slip for one
-HYPHENATED = re.compile(r"[A-Za-z][A-Za-z0-9_]*(-[A-Za-z0-9_]+)+")  # some of CDK's, and a slip for ours
 MIN_MEMORY, MAX_MEMORY = 512, 10_240  # MB of a function: what the handler needs at least, and Lambda's most
 LANCE_MB = 1_024  # LanceDB takes 350 MB beside the model
 GATEWAY_SECONDS = 29  # an HTTP API gives up at 30 in any case
@@ -70,7 +70,7 @@ class StackSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     stack_name: Annotated[str, StringConstraints(pattern=patterns.STACK)] = "openclip"
-    build_dir: Path = Path("build")  # where `make package` wrote
+    build_dir: Directory = Path("build")  # where `make package` wrote
     # Of the names of what CDK uploads, so that a stack's uploads can be told apart and deleted. None: they are shared.
     asset_prefix: Annotated[str, StringConstraints(pattern=patterns.PREFIX)] | None = None
 
@@ -90,7 +90,7 @@ class StackSettings(BaseModel):
     provisioned_concurrency: int | None = Field(default=None, ge=1)  # kept warm, and paid for by the hour
 
     auth: Literal["api_key", "iam", "jwt", "none"] = "api_key"
-    jwt_issuer: Annotated[str, StringConstraints(pattern=patterns.ISSUER)] | None = None
+    jwt_issuer: Issuer | None = None
     jwt_audience: Names = ()
     throttle_rate: float = Field(default=50, gt=0)  # requests per second, of all callers together
     throttle_burst: int = Field(default=100, ge=1)
@@ -145,18 +145,9 @@ class StackSettings(BaseModel):
 
         Raises SettingsError naming the key, its value and what may stand there.
         """
-        for key in filter(HYPHENATED.fullmatch, context):
-            if meant := nearest(key, cls.model_fields):
-                raise SettingsError(f"{key} is not a setting: names have no hyphen, say {meant[0]}")
-        ours = {key: value for key, value in context.items() if not CDKS_KEYS.fullmatch(key)}
-        if unknown := sorted(set(ours) - set(cls.model_fields)):
-            name = unknown[0] if unknown[0].isidentifier() else repr(unknown[0])  # a space is not seen otherwise
-            near = did_you_mean(unknown[0], cls.model_fields)
-            raise SettingsError(
-                f"{name} is not a setting{near or ': there are ' + ', '.join(sorted(cls.model_fields))}"
-            )
+        found = ours(context, {name: field.default for name, field in cls.model_fields.items()})
         try:
-            return cls(**ours)
+            return cls(**found)
         except ValidationError as error:
             raise SettingsError("\n".join(_explain(problem) for problem in error.errors())) from error
 

@@ -8,6 +8,9 @@ import pytest
 from infra.errors import SettingsError
 from infra.settings import NEEDS, StackSettings
 
+JWT = {"auth": "jwt", "jwt_issuer": "https://a.example", "jwt_audience": "a"}
+COLD = {"snap_start": "false"}
+
 
 def test_values_of_the_command_line_are_texts() -> None:
     context = {"memory": "2048", "snap_start": "false", "allowed_buckets": "images, more", "throttle_rate": "2.5"}
@@ -86,6 +89,10 @@ def test_the_default_is_closed_and_fast() -> None:
         ({"stack_name": "1st"}, "stack_name=1st"),
         ({"auth": "jwt", "jwt_issuer": "https://", "jwt_audience": "a"}, "jwt_issuer=https://"),
         ({"auth": "jwt", "jwt_issuer": "https://a.example b", "jwt_audience": "a"}, "jwt_issuer=https://a.example b"),
+        (
+            {**JWT, "jwt_issuer": "https://a.example/x/.well-known/openid-configuration"},
+            "API Gateway adds /.well-known/openid-configuration itself: write https://a.example/x (in",
+        ),
         ({"cors_origins": "https://A.example"}, "cors_origins.0=https://A.example"),
         ({"cors_origins": "https://a.example?b"}, "cors_origins.0=https://a.example?b"),
         ({"alarm_topic_arn": "arn:aws:sns:eu-west-1:111122223333:"}, "alarm_topic_arn=arn:aws:sns:"),
@@ -97,10 +104,6 @@ def test_what_cannot_be_meant_is_named_with_its_value(context: dict[str, Any], s
         StackSettings.from_context(context)
 
     assert says in str(caught.value)
-
-
-JWT = {"auth": "jwt", "jwt_issuer": "https://a.example", "jwt_audience": "a"}
-COLD = {"snap_start": "false"}
 
 
 # AWS Lambda, quotas: 128 to 10,240 MB of memory and 512 to 10,240 of /tmp, 900 seconds, 6,291,456 bytes; an HTTP API
@@ -140,6 +143,31 @@ def test_the_last_that_aws_takes_is_taken_and_what_is_past_it_refused(
 def test_a_key_that_is_not_cdks_is_one_of_ours_or_refused(key: str) -> None:
     with pytest.raises(SettingsError, match="is not a setting"):
         StackSettings.from_context({key: "2048"})
+
+
+UNSET = [name for name, field in StackSettings.model_fields.items() if field.default in (None, ())]
+
+
+@pytest.mark.parametrize("name", UNSET)
+@pytest.mark.parametrize("value", ["none", "None", "null"])
+def test_the_default_none_of_the_page_is_not_taken_for_a_name(name: str, value: str) -> None:
+    """`batch_source=none` would give the worker's role the bucket "none", which is somebody's."""
+    with pytest.raises(
+        SettingsError, match=f"{name}={value} would be a value: (leave {name} out for none|write {name}=)"
+    ):
+        StackSettings.from_context({"batch_source": "photos", "search": "lance", **JWT, name: value})
+
+
+def test_none_is_a_value_where_the_page_says_so() -> None:
+    settings = StackSettings.from_context({"auth": "none", "vpc": "none", "batch_source": None, "dialects": ""})
+
+    assert (settings.auth, settings.vpc, settings.batch_source, settings.dialects) == ("none", "none", None, ())
+
+
+def test_the_build_directory_may_be_below_the_home_directory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+
+    assert StackSettings.from_context({"build_dir": "~/photos/build"}).build_dir == Path("/home/me/photos/build")
 
 
 NUMBERS = [name for name, field in StackSettings.model_fields.items() if field.annotation is float]
