@@ -1,19 +1,17 @@
 """models.toml: which models, for which target. Read strictly, since a misspelled key would build something else."""
 
 import re
-import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from console.suggest import did_you_mean
 from layer.engines import ENGINES, fastest
 from layer.errors import SpecError
 from layer.files import toml_file
 from layer.files.user_paths import path_in
 from layer.gate import settings as gate
-from layer.naming import addresses, host_blob, image_formats, memory, model_names, validate
+from layer.naming import addresses, host_blob, image_formats, memory, model_names, tables, validate
 
 DEFAULT_SPEC = Path(__file__).with_name("models.toml")
 CHOICES = {
@@ -85,6 +83,13 @@ class Spec:
     evaluation: gate.Evaluation | None = None
 
 
+def _keys(kind: type) -> tuple[str, ...]:
+    return tuple(kind.__dataclass_fields__)  # type: ignore[attr-defined]
+
+
+PLACES = {"[target]": _keys(Target), "[[model]]": _keys(ModelSpec), **gate.PLACES}
+
+
 def read_spec(path: Path = DEFAULT_SPEC) -> Spec:
     """Read models.toml. Raises SpecError naming the file, the key and the fix."""
     try:
@@ -93,14 +98,16 @@ def read_spec(path: Path = DEFAULT_SPEC) -> Spec:
         raise SpecError(f"{path} cannot be read ({error.strerror}): name another with --models") from error
     except ValueError as error:
         raise SpecError(f"{path} {error}") from error
-    _refuse_unknown(path, "the file", data, ("target", "model", "cache", *gate.TABLES))
+    tables.refuse_unknown(path, "the file", data, ("target", "model", "cache", *gate.TABLES), PLACES)
     cache = _fields(path, "the file", {"cache": data["cache"]}, Spec)["cache"] if "cache" in data else None
     if (target := _target(path, data.get("target", {}))).python not in PYTHONS:
         raise SpecError(f"{path}: python = {target.python!r} in [target]: set one of {', '.join(PYTHONS)}")
-    tables = data.get("model")
-    if not isinstance(tables, list) or not tables:
+    named = data.get("model")
+    if isinstance(named, dict):
+        raise SpecError(f"{path}: [model] is one table, and there may be several: write [[model]]")
+    if not isinstance(named, list) or not named:
         raise SpecError(f'{path} names no model: add a table [[model]] with name = "..."')
-    models = tuple(_model(path, number, table, target) for number, table in enumerate(tables, 1))
+    models = tuple(_model(path, number, table, target) for number, table in enumerate(named, 1))
     _refuse_twins(path, models)
     if target.host_blob and (problem := host_blob.problem(target.package, target.architecture, models)):
         raise SpecError(f"{path}: host_blob = true in [target], but {problem}")
@@ -129,12 +136,13 @@ def _beside(path: Path, directory: str | None) -> str | None:
     return f"{repo}={path_in(path, place)}"
 
 
-def _model(path: Path, number: int, table: Mapping[str, Any], target: Target) -> ModelSpec:
+def _model(path: Path, number: int, table: Any, target: Target) -> ModelSpec:
     where = f"[[model]] number {number}"
-    if "name" not in table:
+    given = _fields(path, where, table, ModelSpec)
+    if "name" not in given:
         raise SpecError(f'{path}: {where} has no name: add name = "ViT-B-32" or name = "hf-hub:<org>/<name>"')
     try:
-        fields = addresses.taken(_fields(path, where, table, ModelSpec))
+        fields = addresses.taken(given)
     except ValueError as error:
         raise SpecError(f"{path}: {where} {error}") from error
     if fields.setdefault("engine", "auto") == "auto":
@@ -209,20 +217,10 @@ def _check_pair(path: Path, where: str, pair: str) -> None:
 
 def _fields(path: Path, where: str, table: Any, kind: type) -> dict[str, str]:
     if not isinstance(table, dict):
-        raise SpecError(f"{path}: {where} is not a table")
-    _refuse_unknown(path, where, table, tuple(kind.__dataclass_fields__))  # type: ignore[attr-defined]
-    for key, value in table.items():
-        if value == "":
-            raise SpecError(f"{path}: {key} in {where} is empty: give it a value, or remove the line")
-        if not isinstance(value, str):
-            raise SpecError(f'{path}: {key} = {value!r} in {where} is not a text: write {key} = "{value}"')
-        if any(unicodedata.category(char) in ("Cc", "Cs") for char in value):
-            value_shown = validate.shown(value)
-            raise SpecError(f"{path}: {key} = {value_shown} in {where} has control characters: write it without them")
-        if key in CHOICES and value not in CHOICES[key]:
-            hint = did_you_mean(value, CHOICES[key])
-            raise SpecError(f"{path}: {key} = {value!r} in {where}: set one of {', '.join(CHOICES[key])}{hint}")
-    return dict(table)
+        line = where.partition(" number")[0]
+        raise SpecError(f"{path}: {where} is not a table: write {line} alone on a line, and its keys below it")
+    tables.refuse_unknown(path, where, table, _keys(kind), PLACES)
+    return tables.texts(path, where, table, CHOICES)
 
 
 def _check(path: Path, what: str, sound: Callable[[object], str], value: str) -> None:
@@ -230,12 +228,6 @@ def _check(path: Path, what: str, sound: Callable[[object], str], value: str) ->
         sound(value)
     except ValueError as error:
         raise SpecError(f"{path}: {what}: {error}") from error
-
-
-def _refuse_unknown(path: Path, where: str, table: Mapping[str, Any], known: tuple[str, ...]) -> None:
-    if unknown := sorted(set(table) - set(known)):
-        hint = did_you_mean(unknown[0], known)
-        raise SpecError(f"{path}: {where} has an unknown key {unknown[0]!r}: known are {', '.join(known)}{hint}")
 
 
 def _refuse_twins(path: Path, models: tuple[ModelSpec, ...]) -> None:

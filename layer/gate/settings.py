@@ -5,15 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from console.suggest import did_you_mean
 from layer.errors import SpecError
 from layer.files.user_paths import path_in
+from layer.naming import tables
 from layer.naming.validate import shown
 
 TABLES = ("evaluate", "gate")
 TEMPLATE = "a photo of a {}"
 LIMIT = 10_000  # images of `evaluate`; a larger set is sampled
 LOSSES = {"pairs": "max_recall_loss", "labels": "max_accuracy_loss"}  # keys of [gate], by the data they are measured on
+PLACES = {"[evaluate]": (*LOSSES, "template"), "[gate]": (*LOSSES.values(),)}
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ def read(path: Path, data: Mapping[str, Any]) -> Evaluation | None:
     """Read both tables; None where there is neither. Raises SpecError naming the key and the fix."""
     if not any(name in data for name in TABLES):
         return None
-    asked, gate = _table(path, data, "evaluate", (*LOSSES, "template")), _table(path, data, "gate", (*LOSSES.values(),))
+    asked, gate = _table(path, data, "evaluate"), _table(path, data, "gate")
     places = {key: _place(path, key, asked[key]) for key in LOSSES if key in asked}
     if not places:
         raise SpecError(f'{path}: [gate] has nothing to measure on: add [evaluate] with pairs = "captions.csv"')
@@ -59,13 +60,11 @@ def templates(value: object, where: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _table(path: Path, data: Mapping[str, Any], name: str, known: tuple[str, ...]) -> Mapping[str, Any]:
+def _table(path: Path, data: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     table = data.get(name, {})
     if not isinstance(table, dict):
         raise SpecError(f"{path}: {name} is not a table: write [{name}]")
-    if unknown := sorted(set(table) - set(known)):
-        hint = did_you_mean(unknown[0], known)
-        raise SpecError(f"{path}: [{name}] has an unknown key {unknown[0]!r}: known are {', '.join(known)}{hint}")
+    tables.refuse_unknown(path, f"[{name}]", table, PLACES[f"[{name}]"], PLACES)
     return table
 
 
