@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from openclip_lambda import os_errors
 from openclip_lambda.bulk import parquet
 from openclip_lambda.bulk.tables import EMBEDDINGS
 from openclip_lambda.counts import counted
@@ -52,9 +53,11 @@ def load(path: Path) -> Saved:
     if suffix not in EMBEDDINGS:
         raise SavedError(f"{path} has no ending of an output: {', '.join(EMBEDDINGS)}")
     try:
+        with path.open("rb"):  # or what lies beside it, or a library, is blamed for a wrong name
+            pass
         saved = _array(path) if suffix == ".npy" else _rows(path, _read(path, suffix))
     except OSError as error:
-        raise SavedError(f"{path} cannot be read: {error.strerror or error}") from error
+        raise SavedError(f"{path} cannot be read: {os_errors.reason(error)}") from error
     except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
         raise SavedError(f"{path} is no output of `embed`: embed again with --output {path.name}") from error
     if saved.vectors.ndim != 2 or not saved.vectors.size:
