@@ -2,12 +2,14 @@
 
 import argparse
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from console.parser import Parser
+from infra import passed_over
 
 CDK_JSON = Path("cdk.json")  # of the directory in which CDK runs
 OUTPUT = "cdk.out"  # CDK's own default
@@ -25,12 +27,16 @@ class CommandLine:
 
 
 def read(parser: Parser, arguments: Sequence[str] | None) -> CommandLine:
-    """Read the CDK CLI's arguments and cdk.json. What CDK alone understands is left to it."""
+    """Read the CDK CLI's arguments and cdk.json. What CDK alone understands is left to it.
+
+    Raises SettingsError for a setting that CDK, or make, would pass over.
+    """
     parser.add_argument("--profile", help="of the AWS configuration")
     parser.add_argument("--region", help="as the CDK CLI takes it")
     parser.add_argument("-c", "--context", action="append", default=[], help="as the CDK CLI takes it")
     parser.add_argument("-o", "--output", help="as the CDK CLI takes it")
-    options, _ = parser.parse_known_args(arguments)
+    options, rest = parser.parse_known_args(arguments)
+    passed_over.refuse(options.context, rest, os.environ)
     written = _cdk_json()
     context = written.get("context")
     given = dict(pair.partition("=")[::2] for pair in options.context)
