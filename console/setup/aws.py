@@ -1,6 +1,7 @@
 """The AWS account: credentials, region, quotas, CDK's bootstrap. Only calls that cost nothing, and none that write."""
 
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
@@ -16,6 +17,7 @@ FEW = 100  # executions at once, which Lambda keeps unreserved; a new account ha
 NO_RESERVE = "Lambda keeps as many unreserved: reserved_concurrency cannot be set until it is raised"
 RESOURCE_TYPE = "resource type"
 STACK = "stack"
+REGION = re.compile(r"[a-z]+(-[a-z]+)+-[0-9]+")
 NO_RESOURCES = "REVIEW_IN_PROGRESS"  # of a stack of which nothing but a change set was ever made
 BOOTSTRAP = "/cdk-bootstrap/hnb659fds/version"  # of CDK's default qualifier
 
@@ -47,6 +49,10 @@ def account(
     if not where:
         yield ok("credentials", found.method)
         yield missing("region", "none is set", "set AWS_REGION, as in export AWS_REGION=eu-central-1")
+        return
+    if not REGION.fullmatch(where):
+        fix = "write it as in AWS_REGION=eu-central-1: not a zone of it (eu-central-1a), no name in words, no quotes"
+        yield missing("region", f"{where!r} is no region", fix)
         return
     yield ok("region", where)
     yield from _asked(session, where, types, stacks)

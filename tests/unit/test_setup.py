@@ -71,6 +71,22 @@ def test_no_region(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (found.state, found.fix) == (MISSING, "set AWS_REGION, as in export AWS_REGION=eu-central-1")
 
 
+@pytest.mark.parametrize("region", ["eu-west-1a", "Ireland", "EU-WEST-1", "eu_west_1", '"eu-west-1"', "eu-west-1 "])
+def test_what_is_no_region_is_told(account: Account, monkeypatch: pytest.MonkeyPatch, region: str) -> None:
+    """Its address does not resolve, which looks like a network that is down, and CDK then fails with that."""
+    monkeypatch.setenv("AWS_REGION", region)
+
+    found = looked()["region"]
+    assert (found.state, found.found) == (MISSING, f"{region!r} is no region")
+
+
+@pytest.mark.parametrize("region", ["us-gov-west-1", "cn-northwest-1", "ap-southeast-7", "us-iso-east-1"])
+def test_regions_of_every_partition_are_taken(account: Account, monkeypatch: pytest.MonkeyPatch, region: str) -> None:
+    monkeypatch.setenv("AWS_REGION", region)
+
+    assert looked()["region"].state == OK
+
+
 def test_the_region_is_the_one_that_cdk_deploys_to(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its README, "Region resolution": AWS_REGION, then AWS_DEFAULT_REGION, then the profile's."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
