@@ -23,6 +23,7 @@ def warning(what: str, fix: str) -> Entry:
     return Entry("warning", what, fix)
 
 
+NAME_IT = "write the name of the directory in snapshots/ into refs/main, without a newline"
 FETCH = "fetch it again with HF_HUB_DISABLE_SHARED_BLOBS=1 and copy with links followed (cp -rL), or build a bundle"
 OFFLINE = "set HF_HUB_OFFLINE=1 in the function's environment, and ship what the model needs: `doctor` the cache"
 SET_OFFLINE = "ENV HF_HUB_OFFLINE=1"
@@ -33,13 +34,13 @@ CACHE = {
     "no-snapshot": error("the repository has no snapshots/: only parts of the cache were copied", FETCH),
     "refs-missing": error(
         "offline, huggingface_hub cannot tell which snapshot is meant: refs/main is missing",
-        "write the name of the directory in snapshots/ into refs/main, without a newline",
+        NAME_IT,
     ),
     "refs-newline": error(
         "refs/main has white space around the commit: offline, huggingface_hub looks for a snapshot of that exact name",
         "write the commit without a newline (printf, not echo)",
     ),
-    "refs-unknown": error("refs/main names a commit that is not in snapshots/", FETCH),
+    "refs-unknown": error("refs/main names a commit that is not in snapshots/", f"{NAME_IT}; or {FETCH}"),
     "dangling-link": error("the link leads to a file that is not here", FETCH),
     "link-out-of-repository": warning(
         "the content is outside the model's directory: copying that directory leaves it behind", FETCH
@@ -243,8 +244,7 @@ EXAMINATION = {
     ),
     "too-much-to-examine": error(
         "the examination stopped at one of its limits: what was found until then is above, and there may be more",
-        "point the doctor to the part that matters (the cache, the function's code), or give it more time: "
-        "--timeout <seconds>",
+        "point the doctor to the part that matters (the cache, the function's code), or give a longer --timeout",
     ),
 }
 CATALOGUE: dict[str, Entry] = {**CACHE, **ENVIRONMENT, **CODE, **PACKAGE, **FUNCTION, **EXAMINATION}

@@ -116,6 +116,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], set[tuple[str, str]]]] = {
         lambda cache: reference(cache).write_text("1" * 40),
         {("refs-unknown", "refs/main")},
     ),
+    "an empty refs/main": (lambda cache: reference(cache).write_text(""), {("refs-unknown", "refs/main")}),
     "two snapshots and no reference": (second_snapshot, {("refs-missing", "refs/main")}),
     "no snapshots": (
         lambda cache: shutil.rmtree(snapshot(cache, "tokenizer").parent),

@@ -21,7 +21,7 @@ from layer.spec import Spec, Target
 from tests.hub import prepared, repositories
 from tests.hub.odd import forget
 from tests.hub.server import serving
-from tests.offline.test_prepared_damage import TINY, WEIGHTS, blob, named, replace
+from tests.offline.test_prepared_damage import TINY, WEIGHTS, blob, named, reference, replace
 from tests.offline.test_prepared_damage import whole as whole
 
 NOBODY = 65534
@@ -236,3 +236,13 @@ def test_blobs_that_a_proxy_named_by_sha1_of_their_content_are_taken_and_held_to
     replace(blob(cache), blob(cache).read_bytes()[:-1] + b"x")
     with pytest.raises(SourceError, match="hash-mismatch"):
         gather([TINY], tmp_path / "work", {}, Prepared([Place(cache)]))
+
+
+def test_a_reference_that_names_nothing_is_to_be_written(whole: Path) -> None:
+    """The snapshot is there: an editor or a copy left refs/main empty, in capitals, or with a byte order mark."""
+    with copied(whole) as cache:
+        commit = reference(cache).read_text()
+        reference(cache).write_text(f"\ufeff{commit}", encoding="utf-8")
+
+        with pytest.raises(SourceError, match=f"snapshots/ has {commit}\n  fix: write the name of the directory in"):
+            gather([TINY], cache.parent / "build", {}, Prepared([Place(cache)]))
