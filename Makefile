@@ -51,6 +51,14 @@ ifneq ($(shell $(PYTHON) console/preflight.py --made $(VENV) 2>/dev/null && echo
 endif
 endif
 
+# A checkout that was moved: `activate` and Python's path file still name the place that it had.
+ACTIVATE := $(VENV)/bin/activate
+PLACE := $(realpath $(VENV))
+ifeq ($(shell test -f $(ACTIVATE) && { grep -qF -e 'VIRTUAL_ENV="$(PLACE)"' -e "VIRTUAL_ENV='$(PLACE)'" -e 'VIRTUAL_ENV=$(PLACE)' $(ACTIVATE) || echo moved; }),moved)
+.PHONY: moved
+$(VENV)/.workstation: | moved
+endif
+
 # What is typed in one line is done in its order, where MAKEFLAGS has -j too: `make build package deploy` deploys what it built.
 ifeq ($(filter containers,$(MAKECMDGOALS)),)
 .NOTPARALLEL:
@@ -140,7 +148,7 @@ beside-containers:
 lint: $(VENV)/.dev ## ruff, ruff format, mypy --strict
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
-	$(VENV)/bin/mypy
+	$(PY) -m mypy
 
 # What an image costs is measured first: beside other tests it would cost more.
 unit: $(VENV)/.dev ## Tests that need nothing
@@ -252,6 +260,10 @@ SIZE := about 7 GB on disk, most of it CUDA, which nothing here uses: with TORCH
 else
 SIZE := about 1.3 GB on disk
 endif
+
+moved:
+	$(PY) -m venv --without-pip $(VENV)
+	@$(PY) console/environment.py
 
 $(VENV)/.workstation: requirements.txt
 	@$(PYTHON) -c '' 2>/dev/null || { echo "error: $(PYTHON) does not start here: name another, as in PYTHON=python3.12" >&2; exit 1; }

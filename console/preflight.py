@@ -71,7 +71,20 @@ def _environment_fix() -> "str | None":
     made = os.path.exists(os.path.join(environment, ".workstation"))  # noqa: PTH110, PTH118
     if not made or os.path.realpath(sys.prefix) == os.path.realpath(environment):
         return None
-    return "this project's packages are in its .venv: run `source " + environment + "/bin/activate` first"
+    activate = environment + "/bin/activate"
+    if _was_moved(os.path.realpath(environment), activate):
+        return "this checkout was moved, and its .venv not told: run `make venv` there, then `source " + activate + "`"
+    return "this project's packages are in its .venv: run `source " + activate + "` first"
+
+
+def _was_moved(environment: str, activate: str) -> bool:
+    """Tell whether what activates an environment names another place than where it is, so that it does nothing."""
+    try:
+        with open(activate, encoding="utf-8", errors="replace") as file:  # noqa: PTH123
+            text = file.read()
+    except OSError:
+        return False
+    return not any("VIRTUAL_ENV=" + mark + environment + mark in text for mark in ('"', "'", ""))
 
 
 def _another() -> str:

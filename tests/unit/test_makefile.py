@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,24 @@ def test_a_project_below_the_home_directory_is_found_by_every_command(checkout: 
 
     assert (synth.returncode, synth.stdout.splitlines()[-1]) == (0, f"in {home}/my-search"), synth.stderr
     assert f"--models {home}/my-search/models.toml --output {home}/my-search/build/bundle" in build.stdout
+
+
+def test_an_environment_of_a_checkout_that_was_moved_is_told_its_place(checkout: Path) -> None:
+    """Its packages stay: `activate` alone is written again, and the path file of this project."""
+    (checkout / "console").mkdir()
+    shutil.copyfile(ROOT / "console" / "environment.py", checkout / "console" / "environment.py")
+    shutil.rmtree(checkout / ".venv")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", checkout / ".venv"], check=True)
+    (checkout / ".venv" / ".workstation").touch()
+    assert "Nothing to be done" in make(checkout, "venv").stdout
+
+    moved = checkout.rename(checkout.with_name("another place"))
+    assert make(moved, "venv").returncode == 0
+
+    script = f"source '{moved}/.venv/bin/activate' && python -c 'import console.environment as e; print(e.__file__)'"
+    run = subprocess.run(["bash", "-c", script], cwd=moved.parent, capture_output=True, text=True, check=False)
+    assert run.stdout.strip() == str(moved / "console" / "environment.py"), run.stderr
+    assert "Nothing to be done" in make(moved, "venv").stdout
 
 
 def test_ci_names_targets_that_the_makefile_has(checkout: Path) -> None:

@@ -75,6 +75,23 @@ def test_where_the_environment_is_there_it_says_to_activate_it(tmp_path: Path, m
     assert told.endswith(f"run `source {tmp_path}/.venv/bin/activate` first")
 
 
+def test_an_environment_that_was_moved_is_not_told_to_be_activated_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What activates it names its old place, so that the system's Python goes on being found."""
+    (tmp_path / "old").mkdir()
+    venv.create(tmp_path / "old" / ".venv")
+    (tmp_path / "old" / ".venv" / ".workstation").touch()
+    monkeypatch.setattr(preflight, "ROOT", str(tmp_path / "old"))
+    assert str(preflight.package_problem(("no_such_package",))).endswith(".venv/bin/activate` first")
+
+    (tmp_path / "old").rename(tmp_path / "new")
+    monkeypatch.setattr(preflight, "ROOT", str(tmp_path / "new"))
+
+    told = str(preflight.package_problem(("no_such_package",)))
+    assert told.endswith(f"run `make venv` there, then `source {tmp_path}/new/.venv/bin/activate`")
+
+
 def test_the_environment_starts_in_the_c_locale_where_a_folder_has_letters_beyond_ascii(tmp_path: Path) -> None:
     folder = tmp_path / "Élan 项目"
     for package in ("console", "client/src"):
