@@ -1,9 +1,10 @@
-"""argparse with two additions: a wrong word names the nearest right one, and `--version`."""
+"""argparse with three additions: a wrong word names the nearest right one, `--version`, and no address for a path."""
 
 import argparse
 import re
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NoReturn
 
 from console.suggest import did_you_mean
@@ -18,6 +19,7 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self.register("type", Path, path)  # for every `type=Path`
         is_program = " " not in self.prog.removeprefix("python -m ")  # and not one of its commands
         if is_program and options.get("add_help", True):
             self.add_argument("--version", action="version", version=f"{self.prog} {version()}")
@@ -49,6 +51,13 @@ class Parser(argparse.ArgumentParser):
             return ""
         command = commands[0] if len(commands) == 1 else "<command>"
         return f"; {word} stands after the command: {self.prog} {command} {word}"
+
+
+def path(text: str) -> Path:
+    """Read a path: of an address, a directory called `s3:` would be made here."""
+    if "://" in text:
+        raise argparse.ArgumentTypeError(f"{text!r} is an address: name a path on this machine")
+    return Path(text)
 
 
 def count(text: str) -> int:

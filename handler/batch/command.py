@@ -78,6 +78,8 @@ def _parser() -> argparse.ArgumentParser:
 def _folder(text: str) -> Path:
     if not text:  # as of a variable that is not set: it would be the working directory
         raise argparse.ArgumentTypeError("an empty name is no folder: name one")
+    if "://" in text:  # a directory called `s3:` would be made here
+        raise argparse.ArgumentTypeError(f"{text!r} is an address: name a folder of this machine")
     return Path(text)
 
 

@@ -1,10 +1,11 @@
-"""argparse with `--version`, and with the nearest right word where one is wrong."""
+"""argparse with `--version`, with the nearest right word where one is wrong, and with no address for a path."""
 
 import argparse
 import difflib
 import re
 import sys
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any, NoReturn
 
 import shtab
@@ -17,6 +18,7 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self.register("type", Path, path)  # for every `type=Path`
         is_program = " " not in self.prog.removeprefix("python -m ")  # and not one of its commands
         if is_program and options.get("add_help", True):
             self.add_argument("--version", action="version", version=f"{self.prog} {__version__}")
@@ -47,6 +49,13 @@ class Parser(argparse.ArgumentParser):
             return ""
         command = commands[0] if len(commands) == 1 else "<command>"
         return f"; {word} stands after the command: {self.prog} {command} {word}"
+
+
+def path(text: str) -> Path:
+    """Read a path: of an address, a directory called `s3:` would be made here."""
+    if "://" in text:
+        raise argparse.ArgumentTypeError(f"{text!r} is an address: name a path on this machine")
+    return Path(text)
 
 
 def number(least: int, most: int) -> Any:

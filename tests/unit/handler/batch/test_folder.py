@@ -72,6 +72,7 @@ def test_the_slower_of_two_listings_removes_what_it_wrote(tmp_path: Path, monkey
         (["photos"], "--output"),
         (["photos", "--output", ""], "argument --output: an empty name is no folder"),
         (["", "--output", "out"], "argument source: an empty name is no folder"),
+        (["photos", "--output", "s3://bucket/out"], "argument --output: 's3://bucket/out' is an address"),
     ],
 )
 def test_what_cannot_be_meant_is_told_before_anything_is_written(
@@ -83,7 +84,7 @@ def test_what_cannot_be_meant_is_told_before_anything_is_written(
         command.main(arguments)
     assert ended.value.code == 2
     assert says in capsys.readouterr().err
-    assert not (tmp_path / "out").exists()
+    assert {path.name for path in tmp_path.iterdir()} == {"photos"}
 
 
 def test_a_share_that_is_none_and_a_run_of_another_folder_are_told(

@@ -10,7 +10,7 @@ from openclip_lambda.batch.places import Bucket, Directory, Place
 from openclip_lambda.batch.state_machine import Machine
 from openclip_lambda.bulk.tables import to_json
 from openclip_lambda.bulk.terminal import print_bytes
-from openclip_lambda.cli.parser import Parser, number
+from openclip_lambda.cli.parser import Parser, number, path
 from openclip_lambda.errors import ClientError
 
 ARCHITECTURES = ("x86_64", "arm64")
@@ -150,7 +150,7 @@ def show(options: argparse.Namespace, document: dict[str, Any], lines: list[str]
 def _directory(text: str) -> Path:
     if not text:
         raise argparse.ArgumentTypeError("an empty name is no directory: name one")
-    return Path(text)
+    return path(text)
 
 
 def _positive(text: str) -> float:
