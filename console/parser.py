@@ -1,6 +1,7 @@
 """argparse with three additions: a wrong word names the nearest right one, `--version`, and no address for a path."""
 
 import argparse
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -54,10 +55,10 @@ class Parser(argparse.ArgumentParser):
 
 
 def path(text: str) -> Path:
-    """Read a path: of an address, a directory called `s3:` would be made here."""
+    """Read a path. No shell replaces the ~ of `--output=~/x`, and of an address a directory would be made here."""
     if "://" in text:
         raise argparse.ArgumentTypeError(f"{text!r} is an address: name a path on this machine")
-    return Path(text)
+    return Path(os.path.expanduser(text))  # noqa: PTH111 - Path's raises where there is no such user
 
 
 def count(text: str) -> int:

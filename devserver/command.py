@@ -43,6 +43,7 @@ def _parser(prog: str) -> Parser:
     parser.add_argument("--api-key", type=_key, help="ask for `Authorization: Bearer ...` as a deployed API does")
     parser.add_argument(
         "--index",
+        type=os.path.expanduser,
         default=os.environ.get("OPENCLIP_INDEX", ""),
         help="serve /v1/search and /v1/index too, over this directory or s3://bucket/prefix (OPENCLIP_INDEX)",
     )

@@ -80,7 +80,7 @@ def _folder(text: str) -> Path:
         raise argparse.ArgumentTypeError("an empty name is no folder: name one")
     if "://" in text:  # a directory called `s3:` would be made here
         raise argparse.ArgumentTypeError(f"{text!r} is an address: name a folder of this machine")
-    return Path(text)
+    return Path(os.path.expanduser(text))  # noqa: PTH111 - no shell replaces the ~ of `--output=~/x`
 
 
 def _positive(text: str) -> int:

@@ -3,6 +3,7 @@
 from handler import offline  # noqa: F401, I001 - before all else: libraries freeze their network settings when imported
 
 import argparse
+import os
 import sys
 import time
 
@@ -14,8 +15,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser("python -m handler.search", description="The index of a search.")
     commands = parser.add_subparsers(dest="command", required=True)
     command = commands.add_parser("rebuild", help="make the index anew from what batches wrote, and switch to it")
-    command.add_argument("--vectors", required=True, help="directory or s3://bucket that holds vectors/ and deletions/")
-    command.add_argument("--index", required=True, help="directory, s3://bucket/prefix or s3vectors:<bucket>/<index>")
+    place = os.path.expanduser  # no shell replaces the ~ of `--index=~/x`
+    told = "directory or s3://bucket that holds vectors/ and deletions/"
+    command.add_argument("--vectors", type=place, required=True, help=told)
+    told = "directory, s3://bucket/prefix or s3vectors:<bucket>/<index>"
+    command.add_argument("--index", type=place, required=True, help=told)
     command.add_argument("--manifest", default="", help="which vectors, by the beginning of their vectors_sha256")
     command.add_argument(
         "--exif-orientation", choices=("true", "false"), help="which vectors, by the setting of their images"

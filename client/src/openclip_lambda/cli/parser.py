@@ -2,6 +2,7 @@
 
 import argparse
 import difflib
+import os
 import re
 import sys
 from collections.abc import Iterable, Iterator
@@ -52,10 +53,10 @@ class Parser(argparse.ArgumentParser):
 
 
 def path(text: str) -> Path:
-    """Read a path: of an address, a directory called `s3:` would be made here."""
+    """Read a path. No shell replaces the ~ of `--output=~/x`, and of an address a directory would be made here."""
     if "://" in text:
         raise argparse.ArgumentTypeError(f"{text!r} is an address: name a path on this machine")
-    return Path(text)
+    return Path(os.path.expanduser(text))  # noqa: PTH111 - Path's raises where there is no such user
 
 
 def number(least: int, most: int) -> Any:
