@@ -1,11 +1,14 @@
 """Refuse settings that the CDK CLI and make pass over: the default stack would be deployed to, or destroyed."""
 
+import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from infra.errors import SettingsError
 
 OF_MAKE = re.compile(r"(?<=(?<!\\)\s)([A-Za-z_][A-Za-z0-9_-]*)=")  # GNU make escapes the spaces within a value
+
+VARIABLES = ("ARGS", "PROJECT")  # of the Makefile, which decide what is deployed; another spelling does nothing
 
 
 def refuse(pairs: Iterable[str], rest: Iterable[str], environ: Mapping[str, str]) -> None:
@@ -27,6 +30,8 @@ def refuse(pairs: Iterable[str], rest: Iterable[str], environ: Mapping[str, str]
         if ours := names.get(_plain(name)):
             raise SettingsError(f"CDK has no option --{name}, and passes over it: write -c {ours}={value or '<value>'}")
     for name, value in variables:
+        if name not in VARIABLES and (meant := difflib.get_close_matches(name.upper(), VARIABLES, cutoff=0.8)):
+            raise SettingsError(f'make passes {name}={value} on to nobody: write {meant[0]}="{value}"')
         if ours := names.get(_plain(name)):
             raise SettingsError(f'make passes {name}={value} on to nobody: write ARGS="-c {ours}={value}"')
 

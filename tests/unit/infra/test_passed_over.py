@@ -53,10 +53,29 @@ def test_a_setting_that_is_given_to_make_is_refused(
         read()
 
 
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [("args=-c memory=2048", "ARGS"), ("ARG=-c memory=2048", "ARGS"), ("project=../mine", "PROJECT")],
+)
+def test_a_variable_that_the_makefile_does_not_have_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str, meant: str
+) -> None:
+    name, _, value = given.partition("=")
+    monkeypatch.setenv(name, value)
+    monkeypatch.setenv("MAKEFLAGS", flags(tmp_path, "ARGS=--force", given))
+
+    with pytest.raises(SettingsError, match=f'write {meant}="{value}"$'):
+        read()
+
+
 def test_what_make_is_given_for_others_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("memory", "stack_name"):
+    for name in ("memory", "stack_name", "args"):
         monkeypatch.setenv(name, "of the user's own environment")
-    monkeypatch.setenv("MAKEFLAGS", flags(tmp_path, "ARGS=-c stack_name=x -c memory=2048", "AWS_PROFILE=me"))
+    others = {"AWS_PROFILE": "me", "PYTHON": "python3.13", "PROJECT": "../mine", "PYTHONPATH": "x", "E2E_ARGS": "y"}
+    for name, value in others.items():
+        monkeypatch.setenv(name, value)
+    given = (f"{name}={value}" for name, value in others.items())
+    monkeypatch.setenv("MAKEFLAGS", flags(tmp_path, "ARGS=-c stack_name=x -c memory=2048", *given))
 
     assert read("-c", "stack_name=x").context["stack_name"] == "x"
     assert "stack_name" in StackSettings.model_fields
