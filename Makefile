@@ -54,7 +54,7 @@ endif
 # A checkout that was moved: `activate` and Python's path file still name the place that it had.
 ACTIVATE := $(VENV)/bin/activate
 PLACE := $(realpath $(VENV))
-ifeq ($(shell test -f $(ACTIVATE) && { grep -qF -e 'VIRTUAL_ENV="$(PLACE)"' -e "VIRTUAL_ENV='$(PLACE)'" -e 'VIRTUAL_ENV=$(PLACE)' $(ACTIVATE) || echo moved; }),moved)
+ifeq ($(shell test -f $(ACTIVATE) && test -x $(PY) && { grep -qF -e 'VIRTUAL_ENV="$(PLACE)"' -e "VIRTUAL_ENV='$(PLACE)'" -e 'VIRTUAL_ENV=$(PLACE)' $(ACTIVATE) || echo moved; }),moved)
 .PHONY: moved
 $(VENV)/.workstation: | moved
 endif
