@@ -33,6 +33,7 @@ from layer.demo.shapes import Thing, draw
 from layer.engines import ENGINES
 from layer.errors import BuildError, DemoError
 from layer.files.directory_lock import held
+from layer.spec import DEFAULT_SPEC, read_spec
 
 MODEL = "openclip-lambda/shapes-i18n"
 IMAGE_SIZE = 256  # pixels; drawn larger than the 64 that the model sees, for people
@@ -143,14 +144,28 @@ def _save_images(folder: Path, drawn: Sequence[Image.Image]) -> None:
 
 
 def _bring_bundle(bundle: Path) -> None:
-    """Verify the bundle where there is one, build it (which verifies it) where there is none."""
+    """Verify the bundle where there is one, build it (which verifies it) where there is none.
+
+    Raises DemoError where it is of models of the user's own.
+    """
     if (bundle / "manifest.json").exists():
         command = ["verify", "--bundle", str(bundle)]
+        _refuse_another(bundle, manifest.read(bundle).models[0].id)
     else:
         command = ["build", "--output", str(bundle)]
+        _refuse_another(DEFAULT_SPEC, read_spec().models[0].id)
     run = subprocess.run([sys.executable, "-m", "layer", *command], check=False)
     if run.returncode:
         sys.exit(run.returncode)  # it said why, and the fix
+
+
+def _refuse_another(place: Path, first: str) -> None:
+    """Raise DemoError if the default model is another one: the captions and the search are made for the demo's."""
+    if first != MODEL:
+        raise DemoError(
+            f"{place} has {first} as its first model, and the demo is of {MODEL}: ask yours with `make serve`, "
+            f'or put [[model]] name = "hf-hub:{MODEL}" first in {DEFAULT_SPEC} and run `make build`'
+        )
 
 
 @contextmanager
