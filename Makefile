@@ -148,7 +148,7 @@ beside-containers:
 lint: $(VENV)/.dev ## ruff, ruff format, mypy --strict
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
-	$(PY) -m mypy
+	$(VENV)/bin/mypy
 
 # What an image costs is measured first: beside other tests it would cost more.
 unit: $(VENV)/.dev ## Tests that need nothing
