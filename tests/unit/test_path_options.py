@@ -11,7 +11,7 @@ from openclip_lambda.cli import main as client
 from openclip_lambda.cli.parser import Parser
 
 from devserver import command as devserver
-from handler.batch import __main__ as batch
+from handler.batch import command as batch
 from layer.cli import parser as layer
 
 ADDRESS = "s3://bucket/a"
