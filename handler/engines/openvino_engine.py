@@ -134,7 +134,8 @@ class Tower:
             except RuntimeError as error:
                 if not self._configs:
                     raise
-                log.warning("%s: this processor refuses a setting, the next is tried: %s", self._path.name, error)
+                graph = self.taken.path(self._path).name
+                log.warning("%s: this processor refuses a setting, the next is tried: %s", graph, error)
                 self._request = self._compile_next()
             else:
                 vectors: NDArray[np.float32] = found[0]
@@ -183,9 +184,8 @@ class Tower:
             except RuntimeError as error:
                 if not self._configs:
                     raise
-                log.warning(
-                    "%s: this processor refuses %s, the next is tried: %s", self._path.name, self.taken.settings, error
-                )
+                graph = self.taken.path(self._path).name
+                log.warning("%s: this processor refuses %s, the next is tried: %s", graph, self.taken.name, error)
 
 
 def _check_vnni(found: Any) -> None:

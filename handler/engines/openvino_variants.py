@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-GROUP = "DYNAMIC_QUANTIZATION_GROUP_SIZE"
-GROUPED = ".grouped.xml"  # a tower's second graph, over the same weights
+GROUP_SIZE = "DYNAMIC_QUANTIZATION_GROUP_SIZE"
+GROUPED_SUFFIX = ".grouped.xml"  # a tower's second graph, over the same weights
 
 
 class Variant(NamedTuple):
@@ -13,11 +13,11 @@ class Variant(NamedTuple):
 
     name: str
     settings: Mapping[str, Any]
-    graph: str = ".xml"
+    suffix: str = ".xml"
 
     def path(self, tower: Path) -> Path:
         """Return the graph of this variant, for a tower's first graph."""
-        return tower.with_suffix(self.graph)
+        return tower.with_suffix(self.suffix)
 
 
 def variants_of(
@@ -40,14 +40,17 @@ def variants_of(
     common["INFERENCE_NUM_THREADS"] = threads
     common["SNIPPETS_MODE"] = "DISABLE"  # fused attention takes a quarter of the compilation, and gains little
     exact = {"INFERENCE_PRECISION_HINT": "f32", "LP_TRANSFORMS_MODE": "NO"}  # no product of integers
-    slow = [Variant("f32, no 8-bit products", {**common, **exact, GROUP: 0}), Variant("f32, plain settings", exact)]
+    slow = [
+        Variant("f32, no 8-bit products", {**common, **exact, GROUP_SIZE: 0}),
+        Variant("f32, plain settings", exact),
+    ]
     if inexact and recipe["activation_group"]:
         return slow
     grouped = recipe.get("grouped") if by_avx512 else None
     found = []
-    for graph, suffix, named in ((grouped, GROUPED, ", in groups"), (recipe, ".xml", "")):
+    for graph, suffix, named in ((grouped, GROUPED_SUFFIX, ", in groups"), (recipe, ".xml", "")):
         if graph:
-            settings = {**common, GROUP: graph["activation_group"]}
+            settings = {**common, GROUP_SIZE: graph["activation_group"]}
             if has_bf16 and graph.get("bf16_cosine"):
                 found.append(Variant(f"bf16{named}", {**settings, "INFERENCE_PRECISION_HINT": "bf16"}, suffix))
             found.append(Variant(f"f32{named}", settings, suffix))

@@ -48,5 +48,5 @@ def named(entry: ModelEntry, sources: Sequence[LockedSource], own_samples: Path 
 
 
 def _recipes(export: Export | None) -> list[Any]:
-    """Return how each tower is stored. Whether a host may use bfloat16 is left out: hosts of one bundle differ, too."""
+    """Return how each tower is stored. bfloat16 and second graphs are left out: hosts of one bundle differ, too."""
     return [(tower.recipe, tower.activation_group) for tower in (export.image, export.text)] if export else []

@@ -14,7 +14,7 @@ from layer.export.bounds import MOST_BF16_LOSS
 from layer.export.comparison import TOWERS, Compared, Comparison
 from layer.export.ir_file import grouped_path
 
-BF16 = "bf16"  # a variant in the handler's report (handler/engines/openvino_engine.py)
+BF16 = "bf16"  # a variant in the handler's report (handler/engines/openvino_variants.py)
 
 
 def with_variants(

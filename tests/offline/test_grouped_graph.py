@@ -16,7 +16,7 @@ from layer.engines import PER_TOKEN, ROWS, STATIC, Recipe
 from layer.export.grouped_graph import write_grouped
 from layer.export.ir_file import grouped_path
 from layer.export.openvino_ir import write_ir
-from layer.export.static_ranges import write_static_ranges
+from layer.export.static_ranges import read_static_ranges, write_static_ranges
 
 TOKENS = 5
 ALL_STATIC = Recipe("every product static", 128, 8, per_token=True, static_noise=float("inf"))
@@ -110,12 +110,70 @@ def test_the_first_graph_stays_and_no_matrix_is_there_twice(made: Made, recipe: 
     ]
 
 
+def test_what_has_a_fixed_range_keeps_it(made: Made) -> None:
+    made.write(STATIC)
+    fixed = read_static_ranges(made.fp32, STATIC)
+    second = openvino.Core().read_model(grouped_path(made.tower), made.tower.with_suffix(".bin"))
+    kinds = [node.get_type_name() for node in second.get_ordered_ops()]
+    assert 0 < len(fixed) < 3
+    assert kinds.count("FakeQuantize") == len(fixed) + 1, "one for each fixed range, one in the check for VNNI"
+
+
+def tower(made: Made) -> Tower:
+    facts = {"activation_group": 128, "grouped": {"activation_group": made.write(PER_TOKEN), "min_cosine": 1.0}}
+    variants = variants_of(facts, 1, has_bf16=False, inexact=saturates(), by_avx512=True)
+    return Tower(openvino.Core(), made.tower, variants, lambda: None)
+
+
+def test_an_input_that_no_graph_takes_changes_nothing(made: Made) -> None:
+    found = tower(made)
+    before, expected = found.variant, found({"x": made.x})
+    with pytest.raises(RuntimeError):
+        found({"other": made.x})
+    assert found.variant == before
+    assert np.array_equal(found({"x": made.x}), expected)
+
+
+def test_a_second_graph_that_cannot_be_read_is_named_and_the_first_runs(
+    made: Made, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    size = made.write(PER_TOKEN)
+    monkeypatch.setattr(made, "write", lambda _: size)
+    grouped_path(made.tower).write_text("damaged")
+    found = tower(made)
+    assert found.variant == ("f32, no 8-bit products" if saturates() else "f32")
+    assert worst_cosine(found({"x": made.x}), made.expected) > 0.9995
+    assert saturates() or "image.grouped.xml: this processor refuses f32, in groups" in caplog.text
+
+
 @pytest.mark.parametrize("recipe", [ROWS, ALL_STATIC], ids=["rows already", "every range is fixed"])
 def test_there_is_none_where_no_token_has_a_scale_of_its_own(made: Made, recipe: Recipe) -> None:
     grouped_path(made.tower).unlink(missing_ok=True)
     assert (made.write(recipe), grouped_path(made.tower).exists()) == (0, False)
 
 
-@pytest.mark.parametrize(("width", "expected"), [(128, 0), (384, 384), (768, 768), (1024, 0)])
+@pytest.mark.parametrize(("width", "expected"), [(128, 0), (384, 384), (392, 0), (768, 768), (1024, 0)])
 def test_it_is_for_the_widths_that_gain(tmp_path: Path, width: int, expected: int) -> None:
     assert Made(tmp_path, width).write(PER_TOKEN) == expected
+
+
+class Stages(nn.Module):
+    """Two stages of different widths, as in ConvNeXt and Swin."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.narrow, self.wide = nn.Linear(256, 512), nn.ModuleList(nn.Linear(512, 512) for _ in range(3))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.narrow(x)
+        for layer in self.wide:
+            x = layer(nn.functional.gelu(x))
+        return x
+
+
+def test_there_is_none_where_a_row_is_shorter_than_a_group(tmp_path: Path) -> None:
+    program = torch.onnx.export(Stages().eval(), (torch.randn(2, TOKENS, 256),), dynamo=True, input_names=["x"])
+    assert program is not None
+    program.save(str(tmp_path / "image.onnx"))
+    write_ir(tmp_path / "image.onnx", PER_TOKEN, tmp_path / "image.xml")
+    assert write_grouped(tmp_path / "image.onnx", PER_TOKEN, tmp_path / "image.xml") == 0

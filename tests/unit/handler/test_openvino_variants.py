@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from handler.engines import host_kind
-from handler.engines.openvino_variants import GROUP, measured_in_bf16, variants_of
+from handler.engines.openvino_variants import GROUP_SIZE, measured_in_bf16, variants_of
 
 FIRST: dict[str, Any] = {"recipe": "per-token int8", "activation_group": 128}
 GROUPED: dict[str, Any] = {"activation_group": 768, "min_cosine": 0.9995}
@@ -50,7 +50,7 @@ def test_a_tower_without_a_second_graph_runs_as_before() -> None:
 def test_each_variant_has_its_graph_and_its_group() -> None:
     tower = Path("models/a/openvino/image.xml")
     found = {
-        variant.name: (variant.path(tower).name, variant.settings.get(GROUP))
+        variant.name: (variant.path(tower).name, variant.settings.get(GROUP_SIZE))
         for variant in variants_of(FIRST | {"grouped": GROUPED}, 2, has_bf16=False, by_avx512=True)
     }
     assert found == {

@@ -7,8 +7,8 @@ from typing import Any, cast
 import pytest
 
 from layer.bundle.export_records import Export, Parity, TowerRecipe, Trial
-from layer.export import variants as ways
 from layer.export.comparison import Compared, Comparison
+from layer.export.variants import in_bf16
 from layer.spec import ModelSpec
 from tests.unit.manifests import model
 
@@ -17,7 +17,7 @@ EXPORT = Export(causal_text=True, end_id=None, token_table=False, image=TOWER, t
 
 
 @pytest.mark.parametrize(
-    ("in_fp32", "in_bf16", "variants", "taken", "refused"),
+    ("fp32", "bf16", "variants", "taken", "refused"),
     [
         (0.99971, 0.99964, {"image": "bf16"}, 0.99964, []),
         (0.99935, 0.99926, {"image": "bf16"}, 0.99926, []),
@@ -31,8 +31,8 @@ EXPORT = Export(causal_text=True, end_id=None, token_table=False, image=TOWER, t
 )
 def test_bfloat16_is_taken_where_it_adds_little(
     monkeypatch: pytest.MonkeyPatch,
-    in_fp32: float,
-    in_bf16: float,
+    fp32: float,
+    bf16: float,
     variants: dict[str, str],
     taken: float | None,
     refused: list[float],
@@ -44,14 +44,14 @@ def test_bfloat16_is_taken_where_it_adds_little(
 
     def measured(_: Comparison, export: Export, __: str) -> tuple[Compared, dict[str, str]]:
         assert export.image.bf16_cosine, "or the handler would not run it so"
-        return compared(export, in_bf16), variants
+        return compared(export, bf16), variants
 
     monkeypatch.setattr(Comparison, "measured", measured)
     spec = ModelSpec("hf-hub:org/model", engine="openvino")
     gate = Comparison(Path(), cast("Any", None), spec, [], cast("Any", None), Path())
     tried: list[Trial] = []
 
-    passed = ways.in_bf16(gate, compared(EXPORT, in_fp32), tried)
+    passed = in_bf16(gate, compared(EXPORT, fp32), tried)
 
     assert passed.export.image == replace(TOWER, bf16_cosine=taken)
     assert [row.min_cosine for row in tried] == refused

@@ -1,6 +1,7 @@
 """When the parity gate lets a tower run from its second graph, and what it records."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -8,7 +9,9 @@ import pytest
 
 from layer.bundle.export_records import Export, GroupedGraph, Parity, TowerRecipe, Trial
 from layer.engines import PER_TOKEN, STATIC, Engine, Recipe
+from layer.errors import ExportError
 from layer.export.comparison import Compared, Comparison
+from layer.export.parity_gate import number_of_steps
 from layer.export.variants import BF16, with_variants
 from layer.spec import ModelSpec
 from tests.unit.manifests import model
@@ -114,6 +117,26 @@ def test_a_building_machine_without_bfloat16_records_none(monkeypatch: pytest.Mo
     export, tried = finished(monkeypatch, gate, {"image": 768})
     assert export.image == TowerRecipe(STATIC.name, 128, None, GroupedGraph(768, 0.9998))
     assert tried == []
+
+
+def test_the_first_graphs_are_back_where_the_comparison_fails(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def fail(*_: object) -> Compared:
+        raise ExportError("the handler died")
+
+    gate = Gate(tmp_path, FIRST, None)
+    monkeypatch.setattr(Gate, "compare", fail)
+    with pytest.raises(ExportError, match="the handler died"):
+        finished(monkeypatch, gate, {"image": 768})
+    assert gate.words() == {"image.xml": "first", "image.grouped.xml": "second", "text.xml": "first"}
+
+
+def test_the_steps_are_as_many_as_are_announced(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    steps: list[str] = []
+    gate = Gate(tmp_path, FIRST, None)
+    monkeypatch.setattr(Engine, "load_grouped_writer", lambda _: lambda *_: 0)
+    with_variants(gate, gate._compared(EXPORT, FIRST), RECIPES, dict.fromkeys(RECIPES, Path()), [], steps.append)
+    announced = {name: number_of_steps(replace(gate.model, engine=name)) for name in ("openvino", "onnx")}
+    assert len(steps) == announced["openvino"] - announced["onnx"] == 2
 
 
 def test_towers_that_need_none_stay_as_they_are(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
