@@ -12,7 +12,7 @@ from handler.telemetry.invocation import current
 
 PACKAGE = "handler_ext"
 CODE = "extension_failed"
-HEADER = re.compile(r"[a-z0-9-]{1,64}")
+HEADER = re.compile(r"[A-Za-z0-9-]{1,64}")
 log = logging.getLogger(__name__)
 
 
@@ -26,11 +26,24 @@ def call(extension: Extension, name: str, function: Callable[..., Any], *argumen
     except KeyboardInterrupt:
         raise
     except ApiError as error:
-        if problem := _problem(error):
-            failed(extension, name, f"an ApiError that has {problem}", error)
+        _check(extension, name, error)
         raise
     except BaseException as error:  # noqa: BLE001 - also sys.exit(): it would end the execution environment
         failed(extension, name, type(error).__name__, error)
+
+
+def _check(extension: Extension, name: str, error: ApiError) -> None:
+    """Write an error's headers as a gateway takes them. Raises ApiError `extension_failed` for what cannot be sent."""
+    try:
+        problem = _problem(error)
+        if not problem:
+            error.headers = plain_headers(error.headers)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as broken:  # noqa: BLE001 - what an error is made of may have code of its own
+        failed(extension, name, f"an ApiError that cannot be read ({type(broken).__name__})", broken)
+    if problem:
+        failed(extension, name, f"an ApiError that has {problem}", error)
 
 
 def _problem(error: ApiError) -> str | None:
@@ -46,12 +59,23 @@ def header_problem(headers: Any) -> str | None:
     """Say what is wrong with headers, where a gateway would refuse them, or a value could end its line."""
     if not isinstance(headers, Mapping):
         return "headers that are no mapping"
+    seen = set()
     for name, value in headers.items():
         if not (isinstance(name, str) and HEADER.fullmatch(name)):
-            return f"the header {name!r:.60}: write its name in lower case"
-        if not (isinstance(value, str) and value.isascii() and value.isprintable()):
+            return f"the header {name!r:.60}: a name has letters of ASCII, digits and -, 64 at most"
+        if name.lower() in seen:
+            return f"the header {name} twice: upper and lower case are the same"
+        seen.add(name.lower())
+        if isinstance(value, bool) or not isinstance(value, str | int):
+            return f"a value of the header {name} that is no text and no int"
+        if not (str(value).isascii() and str(value).isprintable()):
             return f"a value of the header {name} that is not printable ASCII"
     return None
+
+
+def plain_headers(headers: Mapping[str, Any]) -> dict[str, str]:
+    """Return headers of which `header_problem` says nothing: names in lower case, numbers as text."""
+    return {name.lower(): str(value) for name, value in headers.items()}
 
 
 def failed(extension: Extension, name: str, what: str, error: BaseException | None = None) -> NoReturn:

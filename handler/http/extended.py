@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from handler.endpoints import embeddings
 from handler.errors import ApiError
 from handler.extensions import Extension, Model
-from handler.extensions.calls import CODE, call, failed, header_problem
+from handler.extensions.calls import CODE, call, failed, header_problem, plain_headers
 from handler.extensions.preprocessing import facts
 from handler.http.routes import PAGES, Endpoint, Table
 from handler.messages import Request, Response
@@ -112,7 +112,7 @@ def _finished(extension: Extension, route: str, made: Any) -> Response:
     most, limit = response_limit()
     if size > most:
         raise ApiError("answer_too_large", f"the response takes {size:,} bytes, and {limit}: ask for less")
-    return response._replace(body=body, headers=dict(response.headers))
+    return response._replace(body=body, headers=plain_headers(response.headers))
 
 
 def _problem(response: Any) -> str | None:
@@ -125,6 +125,8 @@ def _problem(response: Any) -> str | None:
         return f"a body that is {type(response.body).__name__}: give an object, a list or a text"
     if isinstance(response.body, str) and not _is_unicode(response.body):
         return "a text that is not Unicode: half a surrogate pair"
+    if not isinstance(response.media_type, str):
+        return "a media_type that is no text"
     return header_problem(response.headers) or header_problem({"content-type": response.media_type})
 
 

@@ -9,10 +9,14 @@ import pytest
 from tests.unit.handler.extensions.own_code import Extended
 
 METRICS = """
+from handler.extensions import ApiError
+
 def metrics(request, response):
     return eval(request.query["own"])
 routes = {}
 """
+THROW = "(_ for _ in ()).throw"
+BROKEN = "type('Broken', (dict,), {'items': lambda self: 1 / 0})(A=1)"
 
 
 def line(
@@ -63,8 +67,9 @@ def test_a_number_of_numpy_is_a_number(
         "{'A': -(10**400)}",  # no float holds it
         "{f'M{n}': n for n in range(21)}",
         "1 / 0",
-        "type('Broken', (dict,), {'items': lambda self: 1 / 0})(A=1)",
+        BROKEN,
         "{type('Broken', (), {'__repr__': lambda self: 1 / 0})(): 1}",
+        f"{THROW}(ApiError('not_permitted', 'x', headers={BROKEN}))",
     ],
 )
 def test_a_metric_that_is_wrong_costs_nobody_the_response_and_is_counted(

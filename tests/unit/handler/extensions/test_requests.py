@@ -43,6 +43,8 @@ routes = {
 }
 """
 
+THROW = "(_ for _ in ()).throw"
+
 
 @pytest.fixture
 def routes(tmp_path: Path) -> Extended:
@@ -118,10 +120,13 @@ def test_a_code_of_ours_passes_and_anything_else_is_extension_failed_without_a_s
         "Response(200, b'bytes')",
         "Response(200, {'a': float('nan')})",
         "Response(200, {'a': object()})",
-        "Response(200, {}, {'X-Upper': 'a'})",
+        "Response(200, {}, {'X_Upper': 'a'})",
+        "Response(200, {}, {'x-a': 'a', 'X-A': 'b'})",
+        "Response(200, {}, {'x-a': 1.5})",
         "Response(200, {}, {'x-a': 'b\\r\\nset-cookie: c'})",
         "Response(200, {}, None)",
         "Response(200, 'text', {}, 'text/plain\\n')",
+        "Response(200, 'text', {}, 5)",
         "Response(200, '\\ud800' * 1000, {}, 'text/plain')",
         "__import__('sys').exit(0)",
         "(_ for _ in ()).throw(ApiError('my_code', 'x'))",
@@ -130,8 +135,8 @@ def test_a_code_of_ours_passes_and_anything_else_is_extension_failed_without_a_s
         "(_ for _ in ()).throw(ApiError(['not_permitted'], 'x'))",
         "(_ for _ in ()).throw(ApiError('not_permitted', 'x', param=b'x'))",
         "(_ for _ in ()).throw(ApiError('not_permitted', 'x', headers=['x-a']))",
-        "(_ for _ in ()).throw(ApiError('not_permitted', 'x', headers={'x-a': 1}))",
-        "(_ for _ in ()).throw(ApiError('not_permitted', 'x', headers={'X-Upper': 'a'}))",
+        "(_ for _ in ()).throw(ApiError('not_permitted', 'x', headers={'x-a': True}))",
+        "(_ for _ in ()).throw(ApiError('not_permitted', 'x', headers={'X-\\u00dcpper': 'a'}))",
         "(_ for _ in ()).throw(ApiError('not_permitted', 'x', headers={'x-a': 'b\\r\\nset-cookie: c'}))",
         "type('Broken', (dict,), {'items': lambda self: 1 / 0})(a=1)",
         "Response(200, {}, type('Broken', (dict,), {'items': lambda self: 1 / 0})(a=1))",
@@ -144,6 +149,46 @@ def test_what_no_gateway_could_send_is_extension_failed(routes: Extended, what: 
     zipped = {"accept-encoding": "gzip"}
     status, body = routes.ask("GET", "/ext/odd", query=f"what={quote(what)}", headers=zipped)
     assert (status, body["error"]["code"]) == (500, "extension_failed")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        "ApiError('not_permitted', 'x', headers=type('Broken', (dict,), {'items': lambda self: _secret()})(a=1))",
+        "ApiError('not_permitted', 'x', headers={type('Broken', (), {'__repr__': lambda self: _secret()})(): 'a'})",
+        "ApiError(type('Broken', (), {'__repr__': lambda self: _secret()})(), 'x')",
+        "ApiError(type('Broken', (str,), {'__hash__': lambda self: _secret()})('not_permitted'), 'x')",
+    ],
+)
+def test_an_error_that_fails_where_it_is_read_is_extension_failed_without_a_source_line(
+    tmp_path: Path, error: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    init = f"""
+from handler.extensions import ApiError
+def _secret():
+    return {{}}["hunter2"]
+def refuse(request, service):
+    raise {error}
+routes = {{("GET", "/ext/refuse"): refuse}}
+"""
+    status, body = Extended(tmp_path, init).ask("GET", "/ext/refuse")
+    assert (status, body["error"]["code"]) == (500, "extension_failed")
+    assert (
+        "GET /ext/refuse of handler_ext/__init__.py failed with an ApiError that cannot be read (KeyError)"
+        in caplog.text
+    )
+    assert "handler_ext/__init__.py:4 in _secret" in caplog.text
+    assert "hunter2" not in caplog.text + json.dumps(body)
+
+
+@pytest.mark.parametrize(
+    "made", ["Response(403, {}, HEADERS)", f"{THROW}(ApiError('not_permitted', 'x', headers=HEADERS))"]
+)
+def test_a_header_is_sent_whatever_the_case_of_its_name_and_a_number_as_text(routes: Extended, made: str) -> None:
+    what = made.replace("HEADERS", "{'WWW-Authenticate': 'Bearer', 'retry-after': 5}")
+    answer = dispatch.handle(routes.service, routes.event("GET", "/ext/odd", query="what=" + quote(what)), None)
+    assert answer["statusCode"] == 403
+    assert (answer["headers"]["www-authenticate"], answer["headers"]["retry-after"]) == ("Bearer", "5")
 
 
 def test_a_text_has_the_limit_of_ours_where_code_of_your_own_embeds_it(tmp_path: Path) -> None:
