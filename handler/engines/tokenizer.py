@@ -43,8 +43,6 @@ class Tokenizer:
             settings["mode"] or settings["kind"]
         ]
         self._whole = self._mapped_whole if mapped else self._library_whole
-        if self._encode == self._encode_hf and not mapped:
-            self._tokenizer.no_truncation()  # tokenizer.json may have it: `_library_whole` cuts
 
     def __call__(self, texts: Sequence[str], cut: str | None = None) -> NDArray[np.int64]:
         """Return token ids, int64 [N, context_length]; `cut` is one of tokenizer.CUTS.

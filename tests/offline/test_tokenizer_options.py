@@ -84,6 +84,20 @@ def test_an_option_of_a_tokenizer_is_exported_exactly(tmp_path: Path, kind: str,
     assert ours(texts).tolist() == theirs(texts).tolist()
 
 
+def test_an_exported_tokenizer_neither_cuts_nor_pads(tmp_path: Path) -> None:
+    """The handler does both, with the manifest's settings. A tokenizer that was called has the library do it."""
+    theirs = open_clip.tokenizer.HFTokenizer(str(made(BERT, tmp_path / "theirs")), context_length=LENGTH)
+    theirs(["a red circle " * LENGTH])
+    before = json.loads(theirs.tokenizer.backend_tokenizer.to_str())
+    assert (before["truncation"]["max_length"], before["padding"]["strategy"]) == (LENGTH, {"Fixed": LENGTH})
+    facts = records.Tokenizer("hf", BERT, LENGTH, "whitespace", False, None, theirs.tokenizer.pad_token_id)
+
+    export_tokenizer(theirs, facts, tmp_path)
+
+    written = json.loads((tmp_path / "tokenizer.json").read_text(encoding="utf-8"))
+    assert (written["truncation"], written["padding"]) == (None, None)
+
+
 def test_every_option_that_passes_the_check_is_tried_here() -> None:
     passing = {name for name, field in HF_TOKENIZER.items() if field.treatment in (MANIFEST, NO_EFFECT)}
     assert {option for _, option, _ in OPTIONS} == passing
