@@ -107,7 +107,7 @@ def _worker(service: "Service", files: Sequence[bytes], seconds: float) -> Turn:
     from handler.batch.store import Directory
 
     class Source:
-        def read(self, row: Row) -> Found:
+        def read(self, row: Row, _: int) -> Found:
             time.sleep(seconds)
             return Found(files[int(row.key)], row.key, 0)
 

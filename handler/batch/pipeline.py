@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from handler.batch.reader import AT_ONCE, Found, Reader
+from handler.batch.reader import AT_ONCE, Found, LargerError, Reader
 from handler.batch.rows import Embedded, Failed, Row
 from handler.endpoints.embeddings import unit
 from handler.engines.threads import thread_count
@@ -24,6 +24,7 @@ from handler.settings import Settings
 
 AHEAD = 64  # images that are downloaded or decoded before the engine wants them
 HELD_BYTES = 96_000_000  # of downloaded files that are not decoded yet
+UNLISTED_BYTES = HELD_BYTES // AHEAD  # kept for a file whose size nobody said: so AHEAD of them fit
 DECODED_PIXELS = 80_000_000  # of the images that are decoded at once: up to 10 bytes each, with what decoders need
 
 
@@ -101,14 +102,12 @@ class Pipeline:
         waiting: deque[tuple[int, Row, Future[Found]]] = deque()
         held, most = 0, self._settings.max_object_bytes
         for row in rows:
-            size = min(
-                row.size or most, most
-            )  # the event of a deletion says no size, and the object may be there again
+            size = min(row.size or UNLISTED_BYTES, most)
             while waiting and (len(waiting) >= AHEAD or held + size > HELD_BYTES):
                 bytes_, first, file = waiting.popleft()
                 held -= bytes_
                 yield first, file
-            waiting.append((size, row, pool.submit(self._reader.read, row)))
+            waiting.append((size, row, pool.submit(self._reader.read, row, size)))
             held += size
         while waiting:
             yield waiting.popleft()[1:]
@@ -132,7 +131,7 @@ class Pipeline:
         limit, model = self._settings.max_image_pixels, self._model
         begun = time.perf_counter()
         try:
-            found = file.result()
+            found = self._file(row, file)
             self.seconds["downloading"] += (time.perf_counter() - begun) / self._threads
             header = read_header(found.data, limit, model.fit, model.image_formats)
             with self._pixels.hold(header.held or header.width * header.height):
@@ -141,6 +140,13 @@ class Pipeline:
         except ApiError as error:
             return Failed(row, error.code, error.message)
         return Prepared(row, Found(b"", found.etag, found.modified), len(found.data), *image.size)
+
+    def _file(self, row: Row, file: Future[Found]) -> Found:
+        """Return a file. One with more bytes than were kept for it is read only now, when a decoder wants it."""
+        try:
+            return file.result()
+        except LargerError:
+            return self._reader.read(row, self._settings.max_object_bytes)
 
     def _embedded(self, group: Sequence[Prepared | Failed], room: NDArray[np.float32]) -> Iterator[Embedded | Failed]:
         vectors = iter(self._vectors(room[: len(group)], [isinstance(item, Prepared) for item in group]))

@@ -2,6 +2,7 @@
 
 import hashlib
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -17,6 +18,10 @@ class TransientError(Exception):
     """S3 did not give an object now, and may later: the shard or the message has to be tried again."""
 
 
+class LargerError(Exception):
+    """An object has more bytes than there is room for: it was replaced since it was listed, or nobody said its size."""
+
+
 class Found(NamedTuple):
     """The bytes of an image, and what its source says of them; `modified` in milliseconds since 1970."""
 
@@ -28,8 +33,11 @@ class Found(NamedTuple):
 class Reader(Protocol):
     """Reads one image of a row."""
 
-    def read(self, row: Row) -> Found:
-        """Return it. Raises ApiError for what will not get better, TransientError for what may."""
+    def read(self, row: Row, room: int, /) -> Found:
+        """Return it. Raises ApiError for what will not get better, TransientError for what may.
+
+        Of more than `room` bytes nothing is read: raises LargerError.
+        """
 
 
 class FolderReader:
@@ -39,12 +47,15 @@ class FolderReader:
         self._root = root
         self._max_bytes = max_bytes
 
-    def read(self, row: Row) -> Found:
-        """Return the file. Raises ApiError object_not_found, object_not_readable, object_too_large or empty_input."""
+    def read(self, row: Row, room: int) -> Found:
+        """Return the file.
+
+        Raises LargerError, and ApiError object_not_found, object_not_readable, object_too_large or empty_input.
+        """
         path = self._root / row.key
         try:
             facts = path.stat()
-            _check_size(row, facts.st_size, self._max_bytes)
+            _check_size(row, facts.st_size, self._max_bytes, room)
             data = path.read_bytes()
         except FileNotFoundError as error:
             raise ApiError("object_not_found", f"{row.key} is not there") from error
@@ -60,14 +71,15 @@ class BucketReader:
         self._client = client
         self._max_bytes = max_bytes
 
-    def read(self, row: Row) -> Found:
-        """Return the object as it is now. Raises ApiError as FolderReader does, or TransientError."""
+    def read(self, row: Row, room: int) -> Found:
+        """Return the object as it is now. Raises ApiError and LargerError as FolderReader does, or TransientError."""
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
             answer = self._client.get_object(Bucket=row.bucket, Key=row.key)
-            _check_size(row, int(answer["ContentLength"]), self._max_bytes)
-            data = answer["Body"].read()
+            with closing(answer["Body"]) as body:  # or one that is not read would keep its connection
+                _check_size(row, int(answer["ContentLength"]), self._max_bytes, room)
+                data = body.read()
         except ClientError as error:
             raise _explain(row, error.response.get("Error", {}).get("Code", "")) from error
         except (BotoCoreError, OSError) as error:
@@ -85,12 +97,12 @@ class OneByOne:
         self._reader = reader
         self._failures: list[TransientError] = []
 
-    def read(self, row: Row) -> Found:
-        """Return the object. Raises ApiError as `reader` does, or s3_unavailable."""
+    def read(self, row: Row, room: int) -> Found:
+        """Return the object. Raises ApiError and LargerError as `reader` does, or ApiError s3_unavailable."""
         if len(self._failures) >= PATIENCE:
             raise ApiError("s3_unavailable", f"{row.key} was not asked for: {self._failures[-1]}")
         try:
-            return self._reader.read(row)
+            return self._reader.read(row, room)
         except TransientError as error:
             self._failures.append(error)
             raise ApiError("s3_unavailable", str(error)) from error
@@ -111,11 +123,13 @@ def now() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _check_size(row: Row, size: int, max_bytes: int) -> None:
+def _check_size(row: Row, size: int, max_bytes: int, room: int) -> None:
     if size > max_bytes:
         raise ApiError("object_too_large", f"{row.key} has {size:,} bytes: at most {max_bytes:,} are read")
     if size == 0:
         raise ApiError("empty_input", f"{row.key} has no bytes")
+    if size > room:
+        raise LargerError(f"{row.key} has {size:,} bytes, and there is room for {room:,}")
 
 
 def _explain(row: Row, code: str) -> Exception:

@@ -38,9 +38,9 @@ class Folder:
         reader, read = FolderReader(source, service.settings.max_object_bytes), self.read
 
         class Reader:
-            def read(self, row: Row) -> Found:
+            def read(self, row: Row, room: int) -> Found:
                 read.append(row.key)
-                return reader.read(row)
+                return reader.read(row, room)
 
         model, digest = service.model(None), service.models.vectors_sha256()
         work = shard.Work(model, digest, service.settings, Reader(), Directory(output))

@@ -2,16 +2,19 @@
 
 import threading
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from handler.batch import pipeline
 from handler.batch.pipeline import Pipeline
-from handler.batch.reader import Found
-from handler.batch.rows import Embedded, Row
+from handler.batch.reader import AT_ONCE, BucketReader, FolderReader, Found, LargerError, OneByOne
+from handler.batch.rows import Embedded, Failed, Row
 from handler.engines.threads import thread_count
+from handler.errors import ApiError
 from handler.imaging.decode import decode_container
 from tests.unit.batch_world import png
 from tests.unit.fake_bundle import FakeFunction
@@ -24,7 +27,9 @@ class Slow:
         self._data, self._size, self._lock = data, size, threading.Lock()
         self.given = self.most = 0
 
-    def read(self, row: Row) -> Found:
+    def read(self, row: Row, room: int) -> Found:
+        if self._size > room:
+            raise LargerError(row.key)
         with self._lock:
             self.given += self._size
             self.most = max(self.most, self.given)
@@ -32,8 +37,13 @@ class Slow:
 
 
 @pytest.mark.parametrize(
-    "listed", [20_000_000, 0]
-)  # 0 as in the event of an object that was deleted, and is there again
+    "listed",
+    [
+        20_000_000,
+        0,  # as in the event of an object that was deleted, and is there again
+        1000,  # as in the event of a small object that was replaced by a large one
+    ],
+)
 def test_files_wait_for_a_decoder_within_the_bytes_that_are_held(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, listed: int
 ) -> None:
@@ -53,6 +63,40 @@ def test_files_wait_for_a_decoder_within_the_bytes_that_are_held(
     assert all(isinstance(item, Embedded) for item in results)
     decoders = thread_count(service.settings)
     assert source.most <= pipeline.HELD_BYTES + (2 * decoders + 2) * size
+
+
+class Away:
+    """A source without objects, that lets nobody in until many have asked."""
+
+    def __init__(self, together: int) -> None:
+        self._barrier = threading.Barrier(together)
+
+    def read(self, row: Row, _: int) -> Found:
+        self._barrier.wait(60)  # breaks, as an error, where fewer are asked for at once
+        raise ApiError("object_not_found", f"{row.key} is not there")
+
+
+def test_objects_that_are_gone_are_asked_for_together(tmp_path: Path) -> None:
+    """The event of a deletion says no size, and there are no bytes to wait for."""
+    service = FakeFunction(tmp_path / "bundle").service
+    rows = [Row("", str(number), 0, 0) for number in range(2 * AT_ONCE)]
+    results = Pipeline(service.model(None), Away(AT_ONCE), service.settings).embed(rows)
+    assert [item.code for item in results if isinstance(item, Failed)] == ["object_not_found"] * len(rows)
+
+
+@pytest.mark.parametrize("place", ["folder", "bucket"])
+def test_a_reader_reads_nothing_of_an_object_for_which_there_is_no_room(tmp_path: Path, place: str) -> None:
+    (tmp_path / "a.png").write_bytes(b"0123456789")
+    body = Mock(read=Mock(return_value=b"0123456789"))
+    answer = {"Body": body, "ContentLength": 10, "ETag": '"e"', "LastModified": datetime.now(UTC)}
+    client = Mock(get_object=Mock(return_value=answer))
+    reader: Any = FolderReader(tmp_path, 100) if place == "folder" else BucketReader(client, 100)
+    row = Row("bucket", "a.png", 0, 0)
+    with pytest.raises(LargerError):
+        OneByOne(reader).read(row, 9)
+    assert not body.read.called
+    assert place == "folder" or body.close.called  # or its connection would be of no use to another
+    assert reader.read(row, 10).data == b"0123456789"
 
 
 def test_so_many_pixels_are_decoded_at_once_and_one_image_of_more_gets_in(monkeypatch: pytest.MonkeyPatch) -> None:
