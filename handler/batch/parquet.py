@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from handler.batch.rows import Embedded, Row
 
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
     from arro3.core import Array, Table
 
 MAGIC = b"PAR1"  # begins and ends a file
+TEXTS = ("bucket", "key", "etag")
+TIMES = ("last_modified", "seen_at")
+PIXELS = ("width", "height")
+NUMBERS = ("size", *TIMES, *PIXELS)
 METADATA_KEY = "openclip"  # one key that holds JSON: several come out in an order that differs from run to run
 
 
@@ -49,8 +54,10 @@ def write(rows: Sequence[Embedded], dimensions: int, about: dict[str, Any]) -> b
 
 
 def read(data: bytes) -> tuple[list[Embedded], dict[str, Any]]:
-    """Return what `write` was given: the rows and `about`. Raises ValueError for what is no such file."""
-    from arro3.core import list_flatten
+    """Return what `write` was given: the rows and `about`. Raises ValueError for what is no such file.
+
+    Other programs may have written the same rows again: what handler.search.source takes is taken here.
+    """
     from arro3.io import read_parquet
 
     if len(data) < 12 or data[:4] != MAGIC or data[-4:] != MAGIC:
@@ -59,11 +66,11 @@ def read(data: bytes) -> tuple[list[Embedded], dict[str, Any]]:
         table = read_parquet(io.BytesIO(data)).read_all()
         about: dict[str, Any] = json.loads(dict(table.schema.metadata)[METADATA_KEY.encode()])
         _check(table, about)
-        columns = {name: table[name].combine_chunks() for name in table.column_names} if table.num_rows else {}
-        vectors = list_flatten(columns["vector"]).to_numpy().reshape(table.num_rows, -1) if columns else ()
-        texts = [columns[name].to_pylist() if columns else () for name in ("bucket", "key", "etag")]
-        names = ("size", "last_modified", "seen_at", "width", "height")
-        numbers = [_integers(columns[name]) if columns else () for name in names]
+        if not table.num_rows:
+            return [], about
+        columns = {name: _column(table, name) for name in (*TEXTS, *NUMBERS)}
+        texts, numbers = [columns[name].to_pylist() for name in TEXTS], [_integers(columns[name]) for name in NUMBERS]
+        vectors = _matrix(table)
     except BaseException as error:
         if isinstance(error, Exception) or type(error).__name__ == "PanicException":  # how Rust reports a damaged file
             raise ValueError(f"not a Parquet file of a batch: {error}") from error
@@ -76,20 +83,55 @@ def read(data: bytes) -> tuple[list[Embedded], dict[str, Any]]:
 
 
 def _check(table: "Table", about: Any) -> None:
-    """Raise ValueError for columns of other types than `write` gives them, or without a value somewhere."""
+    """Raise ValueError where a column is not there, or it is not known what the vectors are of."""
+    if wrong := [name for name in (*TEXTS, *NUMBERS, "vector") if table.column_names.count(name) != 1]:
+        raise ValueError(f"it does not have one column {wrong[0]}")
+    if not isinstance(about, dict) or not isinstance(about.get("settings"), dict):
+        raise ValueError("its metadata does not say what the vectors are of")
+
+
+def _column(table: "Table", name: str) -> "Array":
+    """Return a column as `write` has it: other writers have other types for the same texts, times and numbers.
+
+    Raises ValueError where a row has no value, or one that the type of `write` does not hold exactly.
+    """
     from arro3.core import DataType
 
-    texts, sizes = dict.fromkeys(("bucket", "key", "etag"), "utf8"), dict.fromkeys(("width", "height"), "int32")
-    types = {name: getattr(DataType, kind)() for name, kind in {**texts, "size": "int64", **sizes}.items()}
-    types |= dict.fromkeys(("last_modified", "seen_at"), DataType.timestamp("ms", tz="UTC"))
-    for name, wanted in types.items():
-        if table.schema.field(name).type != wanted or table[name].null_count:
-            raise ValueError(f"the column {name} has another type, or rows without a value")
-    vector = table.schema.field("vector").type
-    if not DataType.is_fixed_size_list(vector) or vector.value_type not in (DataType.float32(), DataType.int8()):
-        raise ValueError("the column vector has another type")
-    if not isinstance(about, dict) or not isinstance(about.get("settings"), dict):
-        raise TypeError("its metadata does not say what the vectors are of")
+    wanted = DataType.utf8() if name in TEXTS else DataType.int32() if name in PIXELS else DataType.int64()
+    if name in TIMES:
+        wanted = DataType.timestamp("ms", tz="UTC")
+    given = table[name].combine_chunks()
+    found = given.cast(wanted)  # what it cannot cast has no value
+    if found.null_count or (name not in TEXTS and (_numbers(found.cast(given.type)) != _numbers(given)).any()):
+        raise ValueError(f"its column {name} has rows without a value, or with one that a batch's type cannot hold")
+    return found
+
+
+def _numbers(column: "Array") -> NDArray[Any]:
+    from arro3.core import DataType
+
+    found: NDArray[Any] = (column.cast(DataType.int64()) if DataType.is_timestamp(column.type) else column).to_numpy()
+    return found
+
+
+def _matrix(table: "Table") -> NDArray[Any]:
+    """Return the vectors, [N, D]: int8, or float32. Raises ValueError for one that is not there or has no direction."""
+    from arro3.core import DataType, list_flatten
+
+    kind = table.schema.field("vector").type
+    numbers = kind.value_type
+    if not DataType.is_fixed_size_list(kind) or numbers is None or not DataType.is_numeric(numbers):
+        raise ValueError("its column vector is no fixed_size_list of numbers")
+    column = table["vector"].combine_chunks()
+    flat = list_flatten(column)
+    if column.null_count or flat.null_count:
+        raise ValueError("it has rows without a vector")
+    flat = flat if numbers == DataType.int8() else flat.cast(DataType.float32())
+    matrix: NDArray[Any] = flat.to_numpy().reshape(table.num_rows, -1)
+    squares = np.einsum("nd,nd->n", matrix, matrix, dtype=np.float32)
+    if not (np.isfinite(squares).all() and squares.all()):
+        raise ValueError("it has a vector that has no direction")
+    return matrix
 
 
 def _integers(column: "Array") -> list[int]:

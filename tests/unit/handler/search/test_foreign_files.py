@@ -11,11 +11,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from handler.batch import changes, compaction
+from handler.batch.reader import now
 from handler.batch.store import Directory
 from handler.errors import StartError
 from handler.search import __main__ as command
 from handler.search import updates_app
 from handler.search.lance import LanceIndex
+from handler.search.records import Item
 from tests.unit.handler.search.test_search_apps import Files, message, returned
 from tests.unit.search_files import parquet, save
 from tests.unit.search_world import ABOUT, DIMENSIONS, QUERY, content, expected, item, made
@@ -24,6 +26,7 @@ MODEL = ABOUT.manifest_sha256[:12]
 FOREIGN = f"vectors/model={MODEL}/run=arrivals/foreign.parquet"
 GONE = f"deletions/model={MODEL}/run=arrivals/foreign.jsonl"
 GOOD = [item(f"{number}.png", np.roll(QUERY, number)) for number in range(9)]
+LATER = GOOD[0]._replace(seen_at=2)  # so that its vector is read
 NUMBERS = pa.array([1.0] * DIMENSIONS)
 COLUMNS: dict[str, pa.Array] = {  # of one row, which other writers make of the same facts
     "a missing key": ("key", pa.array([None], pa.string())),
@@ -35,6 +38,13 @@ COLUMNS: dict[str, pa.Array] = {  # of one row, which other writers make of the 
     "a time in nanoseconds": ("seen_at", pa.array([1], pa.timestamp("ns", "UTC"))),
     "a number as text": ("size", pa.array(["large"])),
     "a width of 64 bits": ("width", pa.array([2**40], pa.int64())),
+    "no vector": ("vector", pa.array([None], pa.list_(pa.float32(), DIMENSIONS))),
+    "a vector with a hole": (
+        "vector",
+        pa.array([[None, *[1.0] * (DIMENSIONS - 1)]], pa.list_(pa.float32(), DIMENSIONS)),
+    ),
+    "a vector of zeros": ("vector", pa.array([[0.0] * DIMENSIONS], pa.list_(pa.float32(), DIMENSIONS))),
+    "a vector that is not finite": ("vector", pa.array([[np.nan] * DIMENSIONS], pa.list_(pa.float64(), DIMENSIONS))),
     "a vector of texts": ("vector", pa.FixedSizeListArray.from_arrays(NUMBERS.cast(pa.string()), DIMENSIONS)),
 }
 METADATA: dict[str, Any] = {
@@ -51,9 +61,9 @@ LINES = {
 }
 
 
-def changed(column: str = "", values: Any = None, metadata: dict[str, str] | None = None) -> bytes:
+def changed(column: str = "", values: Any = None, metadata: dict[str, str] | None = None, of: Item = GOOD[0]) -> bytes:
     """Return a batch's file of one row with another column, or other metadata."""
-    table = pq.read_table(pa.BufferReader(parquet(GOOD[:1])))
+    table = pq.read_table(pa.BufferReader(parquet([of])))
     if column:
         table = table.set_column(table.column_names.index(column), column, values)
     out = pa.BufferOutputStream()
@@ -69,7 +79,7 @@ def damaged() -> bytes:
 
 
 CASES: list[Any] = [
-    *(pytest.param(FOREIGN, changed(*columns), id=name) for name, columns in COLUMNS.items()),
+    *(pytest.param(FOREIGN, changed(name, values, of=LATER), id=it) for it, (name, values) in COLUMNS.items()),
     *(pytest.param(FOREIGN, changed(metadata={"openclip": json.dumps(it)}), id=name) for name, it in METADATA.items()),
     pytest.param(FOREIGN, damaged(), id="damaged pages"),
     *(pytest.param(GONE, line + b"\n", id=name) for name, line in LINES.items()),
@@ -105,20 +115,43 @@ def test_small_files_beside_it_are_compacted_and_changes_name_it(tmp_path: Path,
         changes.embedded_before(store, ["arrivals"], MODEL, {})
 
 
-def test_columns_that_say_the_same_in_another_type_are_taken(tmp_path: Path) -> None:
+EXACT = item("0.png", np.eye(DIMENSIONS)[0], seen_at=2)  # whose vector is the same in any type
+VECTOR = pa.array(np.asarray(EXACT.vector, np.float64))
+KEYS = pa.array([EXACT.key])
+SAME: dict[str, Any] = {
+    "64 bits of offsets": ("key", KEYS.cast(pa.large_string())),
+    "a dictionary": ("key", KEYS.dictionary_encode()),
+    "a dictionary with 64 bits of offsets": ("bucket", pa.array([EXACT.bucket], pa.large_string()).dictionary_encode()),
+    "a view": ("etag", pa.array([EXACT.etag]).cast(pa.string_view())),
+    "microseconds": ("seen_at", pa.array([EXACT.seen_at * 1000], pa.timestamp("us", "UTC"))),
+    "nanoseconds": ("last_modified", pa.array([EXACT.last_modified * 10**6], pa.timestamp("ns", "UTC"))),
+    "a width of 64 bits": ("width", pa.array([EXACT.width], pa.int64())),
+    "float64": ("vector", pa.FixedSizeListArray.from_arrays(VECTOR, DIMENSIONS)),
+    "float16": ("vector", pa.FixedSizeListArray.from_arrays(VECTOR.cast(pa.float16()), DIMENSIONS)),
+}
+
+
+@pytest.mark.parametrize("column", SAME.values(), ids=SAME)
+def test_columns_that_say_the_same_in_another_type_are_taken(tmp_path: Path, column: tuple[str, pa.Array]) -> None:
     """pandas, DuckDB and Polars write texts with offsets of 64 bits, or in a dictionary; DuckDB, microseconds."""
-    keys = pa.array([GOOD[0].key])
-    for number, column in enumerate(
-        [
-            ("key", keys.cast(pa.large_string())),
-            ("key", keys.dictionary_encode()),
-            ("seen_at", pa.array([GOOD[0].seen_at * 1000], pa.timestamp("us", "UTC"))),
-        ]
-    ):
-        folder = save({f"vectors/m/r/{number}.parquet": changed(*column)}, tmp_path / f"of-{number}")
-        place = tmp_path / f"index-{number}"
-        assert command.main(["rebuild", "--vectors", str(folder), "--index", str(place)]) == 0
-        assert content(LanceIndex(str(place))) == expected(GOOD[:1])
+    (name, values), folder, place = column, tmp_path / "of", tmp_path / "index"
+    save({FOREIGN: changed(name, values, of=EXACT)}, folder)
+    assert command.main(["rebuild", "--vectors", str(folder), "--index", str(place)]) == 0
+    assert content(LanceIndex(str(place))) == expected([EXACT])
+
+    look = os.stat_result((0, 0, 0, 0, 0, 0, EXACT.size, 0, 0, 0, 0, 0, 0, 0, EXACT.last_modified * 10**6, 0))
+    known = changes.embedded_before(Directory(folder), ["arrivals"], MODEL, {})
+    assert not known.takes(EXACT.key, look)
+
+    save({FOREIGN.replace("foreign", one.key): parquet([one]) for one in GOOD}, folder)  # the first one is older
+    for path in folder.rglob("*.parquet"):
+        os.utime(path, (1, 1))
+    done = compaction.run(Directory(folder), MODEL, compaction.MARGIN * 2)
+    assert (done["compacted"], done["unread"]) == (len(GOOD) + 1, [])
+    compaction.run(Directory(folder), MODEL, now() + 2 * compaction.GRACE)
+    assert [path.name[:9] for path in folder.rglob("vectors/**/*.parquet")] == ["compacted"]
+    assert command.main(["rebuild", "--vectors", str(folder), "--index", str(place)]) == 0
+    assert content(LanceIndex(str(place))) == expected([EXACT, *GOOD[1:]])
 
 
 def test_a_name_that_is_not_utf_8_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
