@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from handler.batch import parquet
-from handler.batch.rows import read_deletions
+from handler.batch.rows import read_deletions, unusable
 from handler.batch.store import Directory
 from handler.errors import StartError, counted
 
@@ -102,7 +102,7 @@ def embedded_before(store: Directory, runs: Iterable[str], model: str, settings:
             try:
                 rows, about = parquet.read(data)
             except ValueError as error:
-                raise StartError(f"{name} of the output: {error}: remove it, and give --run {run}") from error
+                raise StartError(f"{name} of the output: {error}: {unusable(name)}") from error
             if {**about["settings"], **settings} != about["settings"]:
                 continue
             for row, _, size, modified, *_ in rows:
@@ -113,7 +113,7 @@ def embedded_before(store: Directory, runs: Iterable[str], model: str, settings:
         try:
             gone = read_deletions(data)
         except ValueError as error:
-            raise StartError(f"{name} of the output, {error}: no batch wrote it, so remove it") from error
+            raise StartError(f"{name} of the output, {error}: {unusable(name)}") from error
         for _, key, at in gone:
             latest = max(latest, at)
             if key in known and at >= seen_at[key]:

@@ -95,6 +95,14 @@ def _read_line(number: int, line: bytes, *numbers: str) -> Any:
     return *texts, *found
 
 
+def unusable(name: str) -> str:
+    """Say what to do with a file of vectors or deletions that cannot be taken.
+
+    To remove it is no advice: a list of deletions that is damaged keeps images out of an index, and can be restored.
+    """
+    return f"no batch wrote it, or it is damaged: move it out of {name.partition('/')[0]}/, or restore it"
+
+
 def deletion_lines(gone: Iterable[tuple[str, str, int]]) -> bytes:
     """Write what is gone: bucket, key and seen_at a line."""
     return json_lines({"bucket": bucket, "key": key, "seen_at": seen_at} for bucket, key, seen_at in gone)

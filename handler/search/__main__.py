@@ -48,6 +48,7 @@ def _rebuild(options: argparse.Namespace) -> int:
         made = rebuild_index(options.vectors, options.index, options.manifest, settings, bars.show)
     late = f", {counted(made.late, 'file')} came meanwhile" if made.late else ""
     late += f", {counted(made.other_settings, 'file')} of another setting left out" if made.other_settings else ""
+    late += f", {counted(made.left_out, 'file')} with a name that no batch writes left out" if made.left_out else ""
     gone = f"{made.gone:,} {'is' if made.gone == 1 else 'are'} gone"
     print(
         f"{counted(made.rows, 'image')} can be found and {gone}, of {counted(made.read, 'row')}{late}; "

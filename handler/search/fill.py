@@ -74,4 +74,4 @@ def _fill(source: Source, index: S3VectorsIndex, plan: Plan, progress: Progress)
         put += count
         progress("rows", put, sum(plan.counts))
     late = catch_up(source, index, plan.about, set(plan.names))
-    return Rebuilt(*index.counts(), sum(plan.counts), late, plan.others)
+    return Rebuilt(*index.counts(), sum(plan.counts), late, plan.others, plan.left_out)

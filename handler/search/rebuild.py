@@ -28,7 +28,8 @@ Progress = Callable[[str, int, int], None]  # what is done, how many rows of it,
 class Rebuilt(NamedTuple):
     """What a rebuild made: rows that can be found, keys that are gone, rows read, and files that came meanwhile.
 
-    `other_settings` are files of the bundle that were left out, because their images were read otherwise.
+    `other_settings` are files of the bundle that were left out, because their images were read otherwise,
+    and `left_out` are those with a name that no batch writes.
     """
 
     rows: int
@@ -36,15 +37,17 @@ class Rebuilt(NamedTuple):
     read: int
     late: int
     other_settings: int
+    left_out: int
 
 
 class Plan(NamedTuple):
-    """The files of one model: vectors and deletions, the rows of each, and how many have other settings."""
+    """The files of one model: vectors and deletions, the rows of each; how many were left out, as Rebuilt has it."""
 
     about: About
     names: list[str]
     counts: list[int]
     others: int
+    left_out: int
 
 
 def rebuild(
@@ -103,12 +106,12 @@ def _rebuild(
     late += catch_up(source, index, plan.about, known)  # what was applied to the old one just before the switch
     _withdraw(index, name)
     _clean(index, older)
-    return Rebuilt(*index.counts(), sum(plan.counts), late, plan.others)
+    return Rebuilt(*index.counts(), sum(plan.counts), late, plan.others, plan.left_out)
 
 
 def choose(source: Source, manifest: str, settings: Mapping[str, Any], progress: Progress) -> Plan:
     """Return the files of one bundle and of one kind of settings. Raises SourceError for none, or those of several."""
-    names = source.names()
+    names, left_out = source.listed()
     abouts, counts, kept, others = {}, [], [], 0
     for place, name in enumerate(names):
         progress("files", place, len(names))
@@ -129,7 +132,7 @@ def choose(source: Source, manifest: str, settings: Mapping[str, Any], progress:
     about = same(abouts)
     # A file may record no setting: the index has what any of them records, and what was chosen.
     known = {name: found[0] for name, found in values(its.settings for its in abouts.values()).items()}
-    return Plan(about._replace(settings={**known, **settings, **about.settings}), kept, counts, others)
+    return Plan(about._replace(settings={**known, **settings, **about.settings}), kept, counts, others, left_out)
 
 
 def _check_choice(source: Source, manifest: str, settings: Mapping[str, Any], abouts: dict[str, About]) -> None:
@@ -198,7 +201,7 @@ def _batches(source: Source, plan: Plan, marks: Sequence[Marks], progress: Progr
 
 def catch_up(source: Source, index: Index, about: About, known: set[str]) -> int:
     """Apply the files that came since they were listed; returns how many."""
-    new = [name for name in source.names() if name not in known]
+    new = [name for name in source.listed().names if name not in known]
     known.update(new)
     mine = [name for name in new if name.endswith(".jsonl") or comparable(source.parquet(name).about(), about)]
     updates.apply(source, mine, index)

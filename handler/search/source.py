@@ -9,10 +9,11 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
-from handler.batch.rows import read_deletions
+from handler.batch.rows import read_deletions, unusable
 from handler.errors import ApiError, StartError
 from handler.search.lance_pointer import S3
 from handler.search.lance_table import ABOUT, schema, vectors
+from handler.search.names import ENDINGS, is_ours, is_utf8, listed_path
 from handler.search.records import About, Gone, Item, identity
 
 BATCH_ROWS = 4_096  # read at once: 8 MB of vectors at 512 dimensions
@@ -35,6 +36,13 @@ class Looks(NamedTuple):
     etags: list[str]
 
 
+class Listed(NamedTuple):
+    """The files of a source, and how many were left out: of the same kind, with a name that no batch writes."""
+
+    names: list[str]
+    left_out: int
+
+
 class Source:
     """A directory or `s3://bucket[/prefix]` that holds `vectors/` and `deletions/`."""
 
@@ -45,7 +53,7 @@ class Source:
         scheme, mark, rest = place.partition("://")
         if not place or (mark and (scheme != "s3" or not rest.partition("/")[0])):  # nothing is the working directory
             raise SourceError(f"the vectors at {place!r} cannot be read: name a directory or s3://bucket[/prefix]")
-        if place.encode(errors="replace").decode() != place:
+        if not is_utf8(place):
             raise SourceError(
                 f"the vectors at {place!r} cannot be read: the name is not UTF-8, so rename the directory"
             )
@@ -56,22 +64,20 @@ class Source:
             system, root = fs.LocalFileSystem(), str(Path(place).absolute())
         self._files = fs.SubTreeFileSystem(root, system)
 
-    def names(self) -> list[str]:
-        """List the files in order: `vectors/*/*/*.parquet` and `deletions/*/*/*.jsonl`.
-
-        Without keys that pyarrow cannot ask for, as `vectors//a/b.parquet`: no batch wrote them. Raises SourceError.
-        """
+    def listed(self) -> Listed:
+        """List the files in order: `vectors/*/*/*.parquet` and `deletions/*/*/*.jsonl`. Raises SourceError."""
         from pyarrow import fs
 
-        found = []
-        for folder, ending in (("vectors", ".parquet"), ("deletions", ".jsonl")):
-            listed = self._files.get_file_info(fs.FileSelector(folder, allow_not_found=True, recursive=True))
-            try:
-                names = [info.path for info in listed if info.type == fs.FileType.File]
-            except UnicodeDecodeError as error:
-                raise SourceError(f"{folder} of {self.place} has a name that is not UTF-8: rename it") from error
-            found += sorted(name for name in names if name.endswith(ending) and _has_four_parts(name))
-        return found
+        names, left_out = list[str](), 0
+        for folder, ending in ENDINGS.items():
+            infos = self._files.get_file_info(fs.FileSelector(folder, allow_not_found=True, recursive=True))
+            found = [name for name in map(listed_path, (i for i in infos if i.is_file)) if name.endswith(ending)]
+            ours = sorted(name for name in found if is_ours(name))
+            if strange := [name for name in ours if not is_utf8(name)]:
+                raise SourceError(f"{folder} of {self.place} has a name that is not UTF-8: rename {strange[0]!r}")
+            names += ours
+            left_out += len(found) - len(ours)
+        return Listed(names, left_out)
 
     def read(self, name: str) -> bytes:
         """Return a file's bytes. Raises FileNotFoundError."""
@@ -100,17 +106,15 @@ class ParquetSource:
     def about(self) -> About:
         """Return what the file's metadata says of its vectors. Raises SourceError."""
         if wrong := [name for name in sorted(NEEDED) if self._columns.names.count(name) != 1]:
-            raise SourceError(f"{self.name} does not have one column {wrong[0]}: no batch wrote it")
+            raise self._refused(f"does not have one column {wrong[0]}")
         dimensions = _dimensions(self._columns.field("vector").type)
         if dimensions is None:
-            raise SourceError(
-                f"{self.name} has a column vector that is no fixed_size_list of numbers: no batch wrote it"
-            )
+            raise self._refused("has a column vector that is no fixed_size_list of numbers")
         try:
             fields = json.loads(self._parquet.metadata.metadata[ABOUT])
             about = About(str(fields["model"]), str(fields["manifest_sha256"]), {**fields["settings"]}, dimensions)
         except (TypeError, KeyError, ValueError, RecursionError) as error:
-            raise SourceError(f"{self.name} does not say which model its vectors are of: no batch wrote it") from error
+            raise self._refused("does not say which model its vectors are of") from error
         return about
 
     def count(self) -> int:
@@ -159,20 +163,20 @@ class ParquetSource:
         if name == "vector":
             return column
         if column.null_count:
-            raise SourceError(f"{self.name} has rows without {name}: no batch wrote it")
+            raise self._refused(f"has rows without {name}")
         try:
             known = column.cast(pa.timestamp("ms", tz="UTC")) if name in TIMES else column
             return known.cast(schema(NOTHING).field(name).type)
         except pa.ArrowException as error:
-            raise SourceError(f"{self.name}: its column {name} cannot be taken ({error}): no batch wrote it") from error
+            raise self._refused(f"has a column {name} that cannot be taken ({error})") from error
 
     def _unreadable(self, error: Exception) -> Exception:
         if isinstance(error, FileNotFoundError):
             return error
-        return SourceError(
-            f"{self.name} is no Parquet file, or cannot be read now ({error}): try again; if it stays so, remove it "
-            "and embed its shard again"
-        )
+        return self._refused(f"is no Parquet file, or cannot be read now ({error}): try again. If that stays so")
+
+    def _refused(self, why: str) -> SourceError:
+        return SourceError(f"{self.name} {why}: {unusable(self.name)}")
 
     def _as_rows(self, batch: Any, about: About) -> Any:
         import pyarrow as pa
@@ -192,21 +196,16 @@ class ParquetSource:
         """Return the vectors at unit length: an option of batches writes them as small whole numbers."""
         column = batch["vector"]
         if getattr(column.type, "list_size", None) != dimensions:
-            raise SourceError(f"{self.name} has vectors of another length than {dimensions}: no batch of it wrote it")
+            raise self._refused(f"has vectors of another length than {dimensions}")
         flat = column.flatten().to_numpy(zero_copy_only=False).astype(np.float32)
         if flat.size != batch.num_rows * dimensions:
-            raise SourceError(f"{self.name} has rows without a vector: embed its shard again")
+            raise self._refused("has rows without a vector")
         matrix = flat.reshape(batch.num_rows, dimensions)
         lengths = np.linalg.norm(matrix, axis=1, keepdims=True)
         if not (np.isfinite(lengths).all() and lengths.all()):
             bad = int(np.argmin(np.where(np.isfinite(lengths[:, 0]), lengths[:, 0], 0)))
-            raise SourceError(f"{self.name}: the vector of {batch['key'][bad]} has no direction: embed its shard again")
+            raise self._refused(f"has a vector without a direction, of {batch['key'][bad]}")
         return np.asarray(matrix / lengths, np.float32)
-
-
-def _has_four_parts(name: str) -> bool:
-    parts = name.split("/")
-    return len(parts) == 4 and not {"", ".", ".."} & set(parts)
 
 
 def deletions(name: str, data: bytes) -> list[Gone]:
@@ -214,7 +213,7 @@ def deletions(name: str, data: bytes) -> list[Gone]:
     try:
         return [Gone(*facts) for facts in read_deletions(data)]
     except ValueError as error:
-        raise SourceError(f"{name}, {error}: no batch wrote it") from error
+        raise SourceError(f"{name}, {error}: {unusable(name)}") from error
 
 
 def same(abouts: dict[str, About]) -> About:

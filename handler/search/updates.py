@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from handler.search.index import Index
+from handler.search.names import FORMS, is_ours
 from handler.search.source import ParquetSource, SourceError, deletions
 
 
@@ -24,15 +25,15 @@ def apply(store: Readable, names: Iterable[str], index: Index) -> dict[str, int]
     """
     counts = {"put": 0, "deleted": 0}
     for name in sorted(names, key=lambda name: not name.endswith(".parquet")):
+        if not is_ours(name):
+            raise SourceError(f"{name} is neither {FORMS}: no batch writes it, and a rebuild leaves it out")
         data = store.read(name)
         if name.endswith(".parquet"):
             counts["put"] += _put(name, data, index)
-        elif name.endswith(".jsonl"):
+        else:
             gone = deletions(name, data)
             index.delete(gone)
             counts["deleted"] += len(gone)
-        else:
-            raise SourceError(f"{name} is neither vectors (.parquet) nor deletions (.jsonl)")
     return counts
 
 

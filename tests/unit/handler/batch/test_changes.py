@@ -229,4 +229,4 @@ def test_a_file_of_vectors_that_cannot_be_read_is_named(folder: Folder, capsys: 
     assert folder.run("--changes") == 1
     told = capsys.readouterr().err
     assert f"{path.relative_to(folder.output)} of the output: no Parquet file, or not all of one" in told
-    assert "remove it, and give --run local" in told
+    assert "no batch wrote it, or it is damaged: move it out of vectors/, or restore it" in told

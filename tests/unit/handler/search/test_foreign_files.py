@@ -47,6 +47,8 @@ COLUMNS: dict[str, pa.Array] = {  # of one row, which other writers make of the 
     "a vector that is not finite": ("vector", pa.array([[np.nan] * DIMENSIONS], pa.list_(pa.float64(), DIMENSIONS))),
     "a vector of texts": ("vector", pa.FixedSizeListArray.from_arrays(NUMBERS.cast(pa.string()), DIMENSIONS)),
 }
+# Not to remove it: without its list of deletions a batch's deleted images are found again.
+WHAT_TO_DO = "no batch wrote it, or it is damaged: move it out of {}/, or restore it"
 METADATA: dict[str, Any] = {
     "null": None,
     "a list": [],
@@ -90,7 +92,9 @@ CASES: list[Any] = [
 def test_a_rebuild_names_it(tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, data: bytes) -> None:
     folder = save({f"vectors/model={MODEL}/run=r/0.parquet": parquet(GOOD), name: data}, tmp_path / "vectors")
     assert command.main(["rebuild", "--vectors", str(folder), "--index", str(tmp_path / "index")]) == 1
-    assert capsys.readouterr().err.startswith(f"error: {name}")
+    told = capsys.readouterr().err
+    assert told.startswith(f"error: {name}")
+    assert told.endswith(WHAT_TO_DO.format(name.partition("/")[0]) + "\n")
 
 
 @pytest.mark.parametrize(("name", "data"), CASES)
@@ -111,8 +115,9 @@ def test_small_files_beside_it_are_compacted_and_changes_name_it(tmp_path: Path,
     outcome = compaction.run(store, MODEL, compaction.MARGIN * 2)
 
     assert (outcome["compacted"], outcome["unread"]) == (len(GOOD), [name])
-    with pytest.raises(StartError, match=name):
+    with pytest.raises(StartError, match=name) as told:
         changes.embedded_before(store, ["arrivals"], MODEL, {})
+    assert str(told.value).endswith(WHAT_TO_DO.format(name.partition("/")[0]))
 
 
 EXACT = item("0.png", np.eye(DIMENSIONS)[0], seen_at=2)  # whose vector is the same in any type
@@ -154,9 +159,29 @@ def test_columns_that_say_the_same_in_another_type_are_taken(tmp_path: Path, col
     assert content(LanceIndex(str(place))) == expected([EXACT, *GOOD[1:]])
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["vectors/m//x.parquet", "vectors/x.parquet", "vectors/a/b/c/x.parquet", "x/m/r/x.parquet", "vectors/m/r/x.jsonl"],
+)
+def test_a_name_that_a_rebuild_leaves_out_is_no_update(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    """Its rows would be found until the next rebuild."""
+    index, files = made(tmp_path), Files({name: parquet(GOOD[:1]), FOREIGN: parquet(GOOD[1:])})
+    assert returned(updates_app.run([message(one) for one in files], files, index, ABOUT)) == {f"0-{name}"}
+    assert content(index) == expected(GOOD[1:])
+    assert f"{name} is neither vectors/<model>/<run>/<file>.parquet nor deletions/" in capsys.readouterr().out
+
+
 def test_a_name_that_is_not_utf_8_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "vectors").mkdir()
-    Path(os.fsdecode(bytes(tmp_path / "vectors") + b"/\xff.txt")).touch()
+    folder = save({FOREIGN: parquet(GOOD)}, tmp_path) / Path(FOREIGN).parent
+    for left_out in ("\udcff.txt", "../\udcff.parquet"):
+        (folder / left_out).touch()
+    assert command.main(["rebuild", "--vectors", str(tmp_path), "--index", str(tmp_path / "index")]) == 0
+    assert ", 1 file with a name that no batch writes left out; " in capsys.readouterr().out
+    assert content(LanceIndex(str(tmp_path / "index"))) == expected(GOOD)
+
+    (folder / "\udcff.parquet").touch()
     assert command.main(["rebuild", "--vectors", str(tmp_path), "--index", str(tmp_path / "index")]) == 1
     assert capsys.readouterr().err.startswith(f"error: vectors of {tmp_path} has a name that is not UTF-8")
 

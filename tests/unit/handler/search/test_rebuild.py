@@ -169,7 +169,7 @@ def test_a_file_that_cannot_be_read_for_the_moment_is_not_said_to_be_worth_nothi
         def read(self, *_: Any) -> bytes:
             raise OSError("AWS Error NETWORK_CONNECTION")
 
-    with pytest.raises(SourceError, match=r"NETWORK_CONNECTION\): try again; if it stays so, remove it"):
+    with pytest.raises(SourceError, match=r"NETWORK_CONNECTION\): try again. If that stays so: no batch"):
         ParquetSource("vectors/m/r/x.parquet", Away(b"PAR1" * 9))
 
 

@@ -96,7 +96,7 @@ def test_a_rebuild_that_fails_leaves_the_old_index_and_nothing_beside_it(tmp_pat
     rebuild.rebuild(Source(str(folder)), LanceIndex(place))
     broken = item("zero", QUERY)._replace(vector=np.zeros(DIMENSIONS, np.float32))
     save({"vectors/model=x/run=r/broken.parquet": parquet([*some(10), broken])}, folder)
-    with pytest.raises(SourceError, match=r"broken.parquet: the vector of zero has no direction"):
+    with pytest.raises(SourceError, match=r"broken.parquet has a vector without a direction, of zero"):
         rebuild.rebuild(Source(str(folder)), LanceIndex(place))
     assert content(LanceIndex(place)) == expected(good)
     assert len([path for path in (tmp_path / "index").iterdir() if path.is_dir()]) == 1

@@ -24,7 +24,7 @@ from tests.unit.search_world import ABOUT, item
 index = LanceIndex("s3://{BUCKET}/snapshot")
 index.prepare(ABOUT)
 index.put([item("a.png", [1] * 8)], ABOUT)
-Source("s3://{BUCKET}").names()
+Source("s3://{BUCKET}").listed()
 print(index.count())
 """
 
