@@ -64,8 +64,7 @@ def read(data: bytes) -> tuple[list[Embedded], dict[str, Any]]:
         raise ValueError("no Parquet file, or not all of one")
     try:
         table = read_parquet(io.BytesIO(data)).read_all()
-        about: dict[str, Any] = json.loads(dict(table.schema.metadata)[METADATA_KEY.encode()])
-        _check(table, about)
+        about = _about(table)
         if not table.num_rows:
             return [], about
         columns = {name: _column(table, name) for name in (*TEXTS, *NUMBERS)}
@@ -82,12 +81,17 @@ def read(data: bytes) -> tuple[list[Embedded], dict[str, Any]]:
     ], about
 
 
-def _check(table: "Table", about: Any) -> None:
-    """Raise ValueError where a column is not there, or it is not known what the vectors are of."""
+def _about(table: "Table") -> dict[str, Any]:
+    """Return what the metadata says. Raises ValueError where it does not, or where a column is not there."""
     if wrong := [name for name in (*TEXTS, *NUMBERS, "vector") if table.column_names.count(name) != 1]:
         raise ValueError(f"it does not have one column {wrong[0]}")
+    try:
+        about: Any = json.loads(dict(table.schema.metadata).get(METADATA_KEY.encode(), b"null"))
+    except (ValueError, RecursionError):
+        about = None
     if not isinstance(about, dict) or not isinstance(about.get("settings"), dict):
         raise ValueError("its metadata does not say what the vectors are of")
+    return about
 
 
 def _column(table: "Table", name: str) -> "Array":

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from handler.batch import changes, compaction
+from handler.batch import parquet as batch_parquet
 from handler.batch.reader import now
 from handler.batch.store import Directory
 from handler.errors import StartError
@@ -73,6 +74,12 @@ def changed(column: str = "", values: Any = None, metadata: dict[str, str] | Non
     return bytes(out.getvalue().to_pybytes())
 
 
+def without(column: str) -> bytes:
+    out = pa.BufferOutputStream()
+    pq.write_table(pq.read_table(pa.BufferReader(parquet(GOOD))).drop_columns(column), out)
+    return bytes(out.getvalue().to_pybytes())
+
+
 def damaged() -> bytes:
     """Return a file whose end is whole, and whose pages are not."""
     data = bytearray(parquet(GOOD))
@@ -83,6 +90,7 @@ def damaged() -> bytes:
 CASES: list[Any] = [
     *(pytest.param(FOREIGN, changed(name, values, of=LATER), id=it) for it, (name, values) in COLUMNS.items()),
     *(pytest.param(FOREIGN, changed(metadata={"openclip": json.dumps(it)}), id=name) for name, it in METADATA.items()),
+    pytest.param(FOREIGN, changed(metadata={"pandas": "{}"}), id="other metadata"),
     pytest.param(FOREIGN, damaged(), id="damaged pages"),
     *(pytest.param(GONE, line + b"\n", id=name) for name, line in LINES.items()),
 ]
@@ -121,6 +129,23 @@ def test_small_files_beside_it_are_compacted_and_changes_name_it(tmp_path: Path,
 
 
 EXACT = item("0.png", np.eye(DIMENSIONS)[0], seen_at=2)  # whose vector is the same in any type
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (changed(metadata={"pandas": "{}"}), "its metadata does not say what the vectors are of"),
+        (changed(metadata={"openclip": "["}), "its metadata does not say what the vectors are of"),
+        (changed(metadata={"openclip": "[]"}), "its metadata does not say what the vectors are of"),
+        (without("etag"), "it does not have one column etag"),
+    ],
+    ids=["other", "cut", "a list", "no etag"],
+)
+def test_changes_and_compaction_are_told_what_is_missing(data: bytes, why: str) -> None:
+    with pytest.raises(ValueError, match=f"^not a Parquet file of a batch: {why}$"):
+        batch_parquet.read(data)
+
+
 VECTOR = pa.array(np.asarray(EXACT.vector, np.float64))
 KEYS = pa.array([EXACT.key])
 SAME: dict[str, Any] = {
