@@ -16,7 +16,7 @@ _SCRATCH = "[a-z0-9_]{8}"  # as tempfile names a directory
 
 
 def place(output: Path) -> Path:
-    """Return the real directory that `output` names: the target of a link, and the full path for `.` and `..`."""
+    """Return the real path that `output` names: the target of a link, and the full path for `.` and `..`."""
     return Path(os.path.realpath(output)) if output.is_symlink() or output.name in ("", "..") else output
 
 

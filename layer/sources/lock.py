@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from layer.errors import LockError
-from layer.files import text_file
+from layer.files import replace, text_file
 from layer.naming import validate
 
 VERSION = 1
@@ -66,10 +66,10 @@ def check_writable(path: Path | None, pins: Lock, models: Iterable[str]) -> None
     """Raise LockError if the lock lacks a model and cannot be written; called before anything is downloaded."""
     if path is None or all(model in pins for model in models):
         return
-    with _explained(path):
-        aside = _aside(path.resolve())
-        aside.touch()
-        aside.unlink()
+    real = replace.place(path)
+    with _explained(path, real):
+        _aside(real).touch()
+        _aside(real).unlink()
 
 
 def write(path: Path, lock: Lock) -> None:
@@ -82,8 +82,8 @@ def write(path: Path, lock: Lock) -> None:
     text = json.dumps({"version": VERSION, "models": models}, indent=1, ensure_ascii=False) + "\n"
     if path.exists() and path.read_bytes() == text.encode():
         return
-    with _explained(path):
-        real = path.resolve()
+    real = replace.place(path)
+    with _explained(path, real):
         _aside(real).write_text(text, encoding="utf-8")
         _aside(real).rename(real)
 
@@ -93,15 +93,17 @@ def _aside(path: Path) -> Path:
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def _explained(path: Path, real: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise  # no directory is to blame
+        shown = path if real == path else f"{path} leads to {real}, which"
+        made = f"make the directory {real.parent}" if error.errno == errno.ENOENT else "make its directory writable"
         raise LockError(
-            f"{path} cannot be written ({error.strerror}), and it has to pin what is built: make its directory "
-            "writable, or copy models.toml into one that is, and name it by --models"
+            f"{shown} cannot be written ({error.strerror}), and it has to pin what is built: {made}, or copy "
+            "models.toml into one that is writable, and name it by --models"
         ) from error
 
 

@@ -72,7 +72,7 @@ def test_a_lock_that_cannot_be_written_is_told_before_anything_is_asked_or_downl
         finally:
             os.seteuid(user)
 
-    assert "copy models.toml into one that is, and name it by --models" in str(told.value)
+    assert "copy models.toml into one that is writable, and name it by --models" in str(told.value)
     assert hub.asked == []
 
 
@@ -91,13 +91,25 @@ def test_a_lock_that_is_a_link_stays_one_and_its_target_has_the_commits(tmp_path
         pins = {**pins, "acme/other": pins["acme/clip"]}
 
 
+def test_the_target_of_a_lock_that_is_a_link_is_named_where_it_cannot_be_written(tmp_path: Path) -> None:
+    """The directory of the link may be as it should be."""
+    path, gone = tmp_path / "project" / "models.lock", tmp_path / "gone"
+    path.parent.mkdir()
+    path.symlink_to("../gone/models.lock")
+    says = rf"project/models.lock leads to {gone}/models.lock, which cannot be .*: make the directory {gone}, or copy"
+    with pytest.raises(LockError, match=says):
+        lock.check_writable(path, {}, ["acme/clip"])
+    with pytest.raises(LockError, match=says):
+        lock.write(path, {})
+
+
 def test_a_lock_of_another_version_is_refused_and_one_that_has_not_changed_is_not_written(tmp_path: Path) -> None:
     path = tmp_path / "models.lock"
     path.write_text('{"version": 2, "models": {}}')
     with pytest.raises(LockError, match=r"models.lock has version 2, this builder knows 1: remove it and build"):
         lock.read(path)
     lock.write(path, {})
-    path.chmod(0o600)
+    written = path.stat().st_ino
     lock.write(path, {})
-    assert path.stat().st_mode & 0o777 == 0o600  # another file would have the umask's
+    assert path.stat().st_ino == written
     assert lock.read(path) == {}
