@@ -81,15 +81,18 @@ def test_another_commit_that_lacks_a_file_of_the_locks_is_not_taken_for_it(tmp_p
         gather([TINY], tmp_path / "again", pins, Prepared([Place(source)]))
 
 
+@pytest.mark.parametrize("known", [True, False], ids=["a cache", "files of no known commit"])
 @pytest.mark.parametrize("roles", [("weights", "config"), ("weights", "config", "tokenizer")])
 def test_weights_of_another_commit_are_not_taken_where_the_lock_has_the_repositorys_tokenizer_alone(
-    tmp_path: Path, roles: tuple[str, ...]
+    tmp_path: Path, roles: tuple[str, ...], known: bool
 ) -> None:
     """As of a model whose tokenizer another model of the lock uses: also where that is the same in both commits."""
-    snapshot = whole(tmp_path / "models--acme--tiny" / "snapshots" / OTHER)
-    (tmp_path / "models--acme--tiny" / "refs").mkdir()
-    (tmp_path / "models--acme--tiny" / "refs" / "main").write_text(OTHER)
-    copy = Copy(tmp_path / "models--acme--tiny", True, "acme/tiny", frozenset())
+    folder = tmp_path / "models--acme--tiny" if known else tmp_path / "tiny"
+    snapshot = whole(folder / "snapshots" / OTHER if known else folder)
+    if known:
+        (folder / "refs").mkdir()
+        (folder / "refs" / "main").write_text(OTHER)
+    copy = Copy(folder, known, "acme/tiny", frozenset())
     files = {
         name: LockedFile((snapshot / name).stat().st_size, file_sha256(snapshot / name))
         for name in repositories.TOKENIZER_NAMES
@@ -97,13 +100,14 @@ def test_weights_of_another_commit_are_not_taken_where_the_lock_has_the_reposito
     pin = LockedSource("acme/tiny", None, ASKED, ("tokenizer",), None, files)
     need = Need("acme/tiny", roles, DEFAULT_WEIGHTS)
 
-    assert check_copy.located(copy, need, None, None).revision == OTHER
+    assert (check_copy.located(copy, need, None, None).revision == OTHER) == known
     tokenizer = check_copy.located(copy, Need("acme/tiny", ("tokenizer",)), None, pin)
     assert tokenizer.revision == ASKED  # by its files
     with pytest.raises(check_copy.LackingError) as lacking:
         check_copy.located(copy, need, None, pin)
     [finding] = lacking.value.findings
-    assert (finding.code, finding.detail) == ("revision-missing", f"models.lock has {ASKED}, here is {OTHER}")
+    there = OTHER if known else "files of no known commit"
+    assert (finding.code, finding.detail) == ("revision-missing", f"models.lock has {ASKED}, here is {there}")
 
 
 def whole(folder: Path) -> Path:

@@ -67,8 +67,8 @@ def located(copy: Copy, need: Need, asked: str | None, pin: LockedSource | None)
         raise LackingError([_other_commit(snapshot, pin)])
     if pin and not found and _is_for(pin, need):
         names, found = _pinned(snapshot, need, pin)
-    elif pin and not found and snapshot.revision not in (None, pin.revision) and set(names) - set(pin.files):
-        found = [_other_commit(snapshot, pin)]  # the lock has no hash of these, by which they would be the pin's
+    elif pin and not found and snapshot.revision != pin.revision and set(names) - set(pin.files):
+        found = [_other_commit(snapshot, pin)]  # the lock has no hash of these: they may be of any commit
     files = {}
     for name in names:
         files[name], problems = _checked(snapshot, name, pin)
