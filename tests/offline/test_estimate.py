@@ -24,6 +24,7 @@ from tests.hub.repositories import demo_snapshot
 from tests.hub.server import serving
 
 ROOT = Path(__file__).parents[2]
+ACME = ModelSpec("hf-hub:acme/tiny")
 
 
 def write(folder: Path, *models: str, target: str = "") -> Path:
@@ -77,23 +78,29 @@ def test_of_a_checkpoint_of_one_s_own_the_config_alone_is_read(tmp_path: Path, c
     assert not [*(tmp_path / "cache").rglob("*.safetensors")]
 
 
+def four_configs(cache: Path) -> list[str]:
+    """Return what four read that fetch the config of one repository at the same moment."""
+    together = threading.Barrier(4)
+
+    def fetched(_: int) -> str:
+        together.wait()
+        [[located]] = gather_configs([ACME], cache, {}, NOTHING_PREPARED)
+        return (located.folder / CONFIG_FILE).read_text()
+
+    with ThreadPoolExecutor(4) as pool:
+        return [*pool.map(fetched, range(4))]
+
+
 def test_several_may_fetch_the_config_of_one_repository_at_once(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """`inspect --models` takes no lock of the cache."""
     forget(monkeypatch)
-    model, together = ModelSpec("hf-hub:acme/tiny"), threading.Barrier(4)
-
-    def fetched(cache: Path) -> str:
-        together.wait()
-        [[located]] = gather_configs([model], cache, {}, NOTHING_PREPARED)
-        return (located.folder / CONFIG_FILE).read_text()
-
-    with serving() as hub, ThreadPoolExecutor(4) as pool:
+    with serving() as hub:
         monkeypatch.setenv("HF_ENDPOINT", hub.url)
         config = hub.add("acme/tiny", repositories.small_clip(tmp_path / "tiny")).folder / CONFIG_FILE
         for number in range(8):
-            assert [*pool.map(fetched, [tmp_path / str(number)] * 4)] == [config.read_text()] * 4
+            assert four_configs(tmp_path / str(number)) == [config.read_text()] * 4
 
     assert {path.name for path in tmp_path.glob("[0-9]/hub/*/*/*")} == {CONFIG_FILE}
 
@@ -103,7 +110,6 @@ def test_several_may_copy_the_config_of_an_older_commit_at_once(
 ) -> None:
     """Where the file system has no hard links, each copies it: no process may see or move another's half of a copy."""
     forget(monkeypatch)
-    model, together = ModelSpec("hf-hub:acme/tiny"), threading.Barrier(4)
     copy = shutil.copy2
 
     def in_two_parts(source: Path, target: Path) -> None:
@@ -113,23 +119,18 @@ def test_several_may_copy_the_config_of_an_older_commit_at_once(
         time.sleep(0.02)
         target.write_bytes(whole)
 
-    def fetched(cache: Path) -> str:
-        together.wait()
-        [[located]] = gather_configs([model], cache, {}, NOTHING_PREPARED)
-        return (located.folder / CONFIG_FILE).read_text()
-
-    with serving() as hub, ThreadPoolExecutor(4) as pool:
+    with serving() as hub:
         monkeypatch.setenv("HF_ENDPOINT", hub.url)
         folder = repositories.small_clip(tmp_path / "tiny")
         config = hub.add("acme/tiny", folder).folder / CONFIG_FILE
-        [[older]] = gather_configs([model], tmp_path / "cache", {}, NOTHING_PREPARED)
+        [[older]] = gather_configs([ACME], tmp_path / "cache", {}, NOTHING_PREPARED)
         other = older.folder.with_name("0" * 40)
         monkeypatch.setattr(os, "link", refused)
         monkeypatch.setattr(shutil, "copy2", in_two_parts)
         for _ in range(8):
             shutil.rmtree(other, ignore_errors=True)
             older.folder.rename(other)
-            assert [*pool.map(fetched, [tmp_path / "cache"] * 4)] == [config.read_text()] * 4
+            assert four_configs(tmp_path / "cache") == [config.read_text()] * 4
 
     assert {path.name for path in tmp_path.glob("cache/hub/*/*/*")} == {CONFIG_FILE}
 
