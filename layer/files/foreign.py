@@ -1,6 +1,7 @@
-"""Check files that others wrote before they are used: Git LFS pointers, and JSON that is too large or too deep."""
+"""Check files that others wrote before they are used: LFS pointers, web pages, JSON that is too large or too deep."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,25 @@ POINTER = b"version https://git-lfs.github.com/spec/"
 MAX_JSON = 4 << 20  # bytes: of a config. The largest in open_clip's registry has 1 KB
 MAX_DEPTH = 32
 MARK = "\ufeff"
+# A vocabulary may begin with `<pad>`: one token on a line of its own that is no element of a page.
+_PAGE = re.compile(
+    rb"<(?:[!?]|(?:html|head|body|script|noscript|style|title|meta|link|center|div|form|frameset)(?:[\s/>]|\Z)"
+    rb"|[^<>\n]*[ \t<]|[^<>\s]+>[ \t]*[^\s])",
+    re.IGNORECASE,
+)
+_BINARY = 64  # bytes: the length with which safetensors begin may read as `<!`, with zeros behind it
 
 
 def is_pointer(path: Path) -> bool:
     """Tell whether a file is only a pointer to a large file that Git LFS did not fetch."""
     with path.open("rb") as stream:
         return stream.read(len(POINTER)) == POINTER
+
+
+def is_page(beginning: bytes) -> bool:
+    """Tell by its beginning whether a file is a web page or other markup, and not weights, JSON or a vocabulary."""
+    start = beginning.removeprefix(MARK.encode()).lstrip()
+    return b"\0" not in start[:_BINARY] and _PAGE.match(start) is not None
 
 
 def refuse_pointer(path: Path, error: type[BuildError]) -> None:

@@ -7,14 +7,13 @@ import stat
 from pathlib import Path
 
 from layer.errors import BuildError
-from layer.files.foreign import is_pointer
+from layer.files.foreign import is_page, is_pointer
 from layer.findings.finding import Finding
 from layer.sources.hub import WEIGHTS, limit
 from layer.weights.checkpoint import open_tensors
 
 _LINK = re.compile(rb"(?:\.\./)+blobs/[0-9a-f/]{40,200}")  # where a system without links wrote its goal instead
 MAX_LINK = 300  # bytes
-_PAGE = re.compile(r"\s*<(?:!doctype|!--|html|\?xml)", re.IGNORECASE)  # a vocabulary may begin with `<pad>`
 _NOTHING = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
 
@@ -46,7 +45,7 @@ def unreadable(path: Path) -> str | None:
             return f"it has {path.stat().st_size:,} bytes, and such a file has at most {limit(path.name):,}"
         elif path.suffix == ".json":
             json.loads(path.read_text(encoding="utf-8"))
-        elif path.suffix == ".txt" and _PAGE.match(path.read_text(encoding="utf-8")):
+        elif path.suffix == ".txt" and is_page(path.read_text(encoding="utf-8").encode()):
             return "it is a web page"
     except BuildError as error:
         return str(error)
