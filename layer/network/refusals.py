@@ -8,10 +8,10 @@ from typing import Any
 from urllib.request import getproxies
 
 from layer.errors import FetchError, UnauthorizedError, UnreachableError
+from layer.files.foreign import POINTER, is_page
 from layer.network import environment
 
 _TITLE = re.compile(rb"(?is)<title[^>]*>([^<]{1,200})")
-_LFS = b"version https://git-lfs"
 FINE_GRAINED = "a fine-grained token needs the right to read this repository, and gated ones, on " + environment.TOKENS
 
 
@@ -129,12 +129,12 @@ def one_line(text: str, limit: int = 200) -> str:
 
 def unexpected(response: Any, beginning: bytes, where: str, wanted: str) -> FetchError:
     """Return the error for a response of status 200 with other contents than asked for, by its beginning."""
-    if beginning.startswith(_LFS):
+    if beginning.startswith(POINTER):
         return FetchError(
             f"{where} is a Git LFS pointer in place of the file: the mirror was copied without `git lfs pull`; tell "
             "whoever runs it, or unset HF_ENDPOINT"
         )
-    if is_page(response, beginning):
+    if is_page(beginning) or _is_html(response):
         title = _TITLE.search(beginning)
         named = f" ({one_line(title[1].decode('utf-8', 'replace'), 60)!r})" if title else ""
         host = environment.without_password(str(response.url))
@@ -152,15 +152,13 @@ def _page(response: Any) -> str:
     return "Is it a network's login page? Sign in by a browser; else check HF_ENDPOINT, which has to be a hub's address"
 
 
-def is_other(response: Any, beginning: bytes) -> bool:
-    """Tell whether a response is a web page or a Git LFS pointer in place of a file."""
-    return beginning.startswith(_LFS) or is_page(response, beginning)
+def is_other(response: Any, beginning: bytes, typed: bool) -> bool:
+    """Tell whether a response is a web page, if `typed` also by its content type, or a Git LFS pointer."""
+    return beginning.startswith(POINTER) or is_page(beginning) or (typed and _is_html(response))
 
 
-def is_page(response: Any, beginning: bytes) -> bool:
-    """Tell whether a response is a web page."""
-    kind = response.headers.get("content-type", "").lower()
-    return "text/html" in kind or beginning.lstrip()[:9].lower().startswith((b"<!doctype", b"<html"))
+def _is_html(response: Any) -> bool:
+    return "text/html" in response.headers.get("content-type", "").lower()
 
 
 def unreachable(error: Exception, url: str, where: str) -> UnreachableError:

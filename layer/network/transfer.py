@@ -4,13 +4,13 @@ import json
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any, BinaryIO
 
 from layer.errors import FetchError
 from layer.network import environment, refusals, versions
+from layer.network.announced import Announced, announced, check
 
 MAX_RESPONSE = 32 << 20  # bytes of JSON: a repository of 100,000 files
 RESPONSE_SECONDS = 30.0  # for all of a response
@@ -20,14 +20,6 @@ CHUNK = 1 << 20
 WINDOW_SECONDS = 30.0  # a download that brings less than WINDOW_BYTES in this time has stopped
 WINDOW_BYTES = 30_000
 AGAIN = (408, 429, 502, 503, 504)
-
-
-@dataclass(frozen=True)
-class Announced:
-    """What the server stated about a file that it sent; None if it did not."""
-
-    size: int | None
-    sha256: str | None
 
 
 def get_json(url: str, where: str) -> Any:
@@ -101,22 +93,22 @@ def download(
 ) -> Announced:
     """Append the rest of a file to `stream`, and reconnect if the connection breaks.
 
-    It must have `size` bytes, or as many as announced, and at most `limit`. `tag`, if the hash is not known, stores the
-    server's version mark: for another version, this starts from zero. Raises FetchError (`where` first) or OSError.
+    It has at most `limit` bytes, and `size` unless the server has fewer, which the caller refuses. `tag` keeps the
+    version's mark if no hash is known: another version starts from zero. Raises FetchError (`where` first) or OSError.
     """
     import httpx2
 
-    announced, tries, furthest = Announced(size, None), TRIES, stream.tell()
-    if size is not None and stream.tell() > size:
-        _restart(stream, advance)
-    while size is None or stream.tell() < size:
-        rest = _rest(stream, tag, advance)
+    stated, tries, furthest, ends = Announced(size, None), TRIES, stream.tell(), set[int]()
+    while stream.tell() != size:
+        rest = _rest(stream, tag, size, advance)
         try:
             with _stream(url, {**(headers or {}), **rest}) as response:
                 if response.status_code < 400 and _is_same(tag, response, rest, where):
-                    announced = _receive(response, stream, where, min(limit, size or limit), size, advance, tag)
+                    stated = _receive(response, stream, where, limit, size, advance, tag, ends)
                     break
                 body = _read(response, where) if response.status_code >= 400 else b""
+            if response.status_code == 416 and stream.tell() in ends:  # the file ends there
+                break
             if response.status_code < 400 or (response.status_code == 416 and rest):
                 _restart(stream, advance)
             elif not (tries := tries - 1) or not _wait(response):
@@ -127,7 +119,7 @@ def download(
             if not tries or not _is_break(error):
                 raise refusals.unreachable(error, url, where) from error
             sleep(1)
-    return announced
+    return stated
 
 
 def _is_same(tag: Path | None, response: Any, rest: dict[str, str], where: str) -> bool:
@@ -145,9 +137,9 @@ def _is_break(error: Exception) -> bool:
     return ended and not isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout)
 
 
-def _rest(stream: BinaryIO, tag: Path | None, advance: Callable[[int], object]) -> dict[str, str]:
+def _rest(stream: BinaryIO, tag: Path | None, size: int | None, advance: Callable[[int], object]) -> dict[str, str]:
     """Return the headers that ask for the part of the file that is missing."""
-    if tag and not versions.known(tag):
+    if (tag and not versions.known(tag)) or (size is not None and stream.tell() > size):
         _restart(stream, advance)
     offset = stream.tell()
     return {"range": f"bytes={offset}-", **versions.condition(tag)} if offset else {}
@@ -167,29 +159,32 @@ def _receive(
     size: int | None,
     advance: Callable[[int], object],
     tag: Path | None,
+    ends: set[int],  # where responses ended that stated no length, and may have been broken off
 ) -> Announced:
     import httpx2
 
     chunks = response.iter_bytes()
     chunk = next(chunks, b"")
-    announced = _announced(response)
-    _check_announced(response, announced, size, chunk, where)
+    stated = announced(response)
+    check(response, stated, size, chunk, where)
     if not _goes_on(response, stream.tell(), where):  # the server sends all of it, whatever it was asked
         _restart(stream, advance)  # not before: a network's login page is no reason to remove what is there
         versions.store(tag, response)
     pace = _Pace(where)
     while chunk:
-        if stream.tell() + len(chunk) > limit:
-            raise FetchError(f"{where} is longer than {limit} bytes, the limit for this file: it was not stored")
+        if stream.tell() + len(chunk) > (most := min(limit, size or limit)):
+            raise FetchError(f"{where} is longer than {most} bytes, the limit for this file: it was not stored")
         stream.write(chunk)
         advance(len(chunk))
         pace.count(len(chunk))
         chunk = next(chunks, b"")
     # RFC 9110: a server may send less than it was asked for. One that says no length ends as a broken connection does.
     unsaid = not {"content-length", "transfer-encoding"} & response.headers.keys()
-    if stream.tell() < (wanted := announced.size or (size if unsaid else None) or 0):
+    wanted = stated.size or (size if unsaid and stream.tell() not in ends else None) or 0
+    if stream.tell() < wanted:
+        ends.update({stream.tell()} if unsaid else ())
         raise httpx2.RemoteProtocolError(f"{stream.tell()} of {wanted} bytes were sent")
-    return announced
+    return stated
 
 
 def _goes_on(response: Any, offset: int, where: str) -> bool:
@@ -199,34 +194,6 @@ def _goes_on(response: Any, offset: int, where: str) -> bool:
     if not str(response.headers.get("content-range")).startswith(f"bytes {offset}-"):
         raise FetchError(f"{where}: the server sends another part than the requested one. Run the build again")
     return True
-
-
-def _check_announced(response: Any, announced: Announced, size: int | None, beginning: bytes, where: str) -> None:
-    """Raise FetchError, before anything is written, for a response that cannot be the file."""
-    if (size is None or announced.size != size) and refusals.is_other(response, beginning):
-        raise refusals.unexpected(response, beginning, where, "the file")
-    if size is not None and announced.size not in (None, size):
-        raise FetchError(
-            f"{where}: {announced.size} bytes are sent, the hub says {size}. Run the build again; if it is a mirror, "
-            "tell whoever runs it, or unset HF_ENDPOINT"
-        )
-    if size is None and announced.size is None and response.headers.get("transfer-encoding") != "chunked":
-        raise FetchError(f"{where}: the server does not say where the file ends. Use another HF_ENDPOINT")
-
-
-def _announced(response: Any) -> Announced:
-    """Return what the hub, and the host that it redirected to, state about the file."""
-    sha256, size = None, None
-    for answer in (*response.history, response):
-        etag = answer.headers.get("x-linked-etag", answer.headers.get("etag", "")).removeprefix("W/").strip('"')
-        if sha256 is None and len(etag) == 64 and all(char in "0123456789abcdef" for char in etag):
-            sha256 = etag
-    length = response.headers.get("content-length", "")
-    if response.status_code == 206:
-        length = response.headers.get("content-range", "").rpartition("/")[2]
-    if length.isdigit() and response.headers.get("content-encoding", "identity") == "identity":
-        size = int(length)
-    return Announced(size, sha256)
 
 
 class _Pace:

@@ -9,7 +9,9 @@ import pytest
 from layer.errors import FetchError
 from layer.network import transfer
 from layer.sources import fetch
-from tests.hub.odd import PAGE, Reply, closing, forget, odd_hub
+from layer.sources.expected import Expected
+from layer.sources.resolve import Need
+from tests.hub.odd import COMMIT, PAGE, Reply, closing, forget, odd_hub, serving
 
 
 @pytest.fixture(autouse=True)
@@ -158,6 +160,31 @@ def test_a_part_behind_which_nothing_is_left_is_fetched_anew_and_a_whole_file_is
     ):
         fetch.download_url(f"{odd.url}/epoch_10.pt", tmp_path / "another.pt", "")
     assert len(odd.asked) == 1
+
+
+@pytest.mark.parametrize(("ranged", "left", "asked"), [(True, 0, 2), (False, 0, 2), (True, 30, 2), (True, 50, 3)])
+def test_a_file_that_is_too_short_is_told_at_once_where_its_length_is_not_said(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ranged: bool, left: int, asked: int
+) -> None:
+    """The rest is asked for, as the connection may have broken, and the server says that there is none."""
+
+    def answer(_path: str, headers: Mapping[str, str]) -> Reply:
+        start = int(headers.get("range", "bytes=0-")[6:-1]) if ranged else 0
+        if start == 30:
+            return closing(Reply(206, OLD[30:50], {"content-range": "bytes 30-49/*"}, length=""))
+        return closing(Reply(416) if start else Reply(body=OLD[:50], length=""))
+
+    folder = tmp_path / "hub"
+    want = {"config.json": Expected(100, "0" * 64)}
+    located = fetch.Located(Need("acme/tiny", ("config",)), None, COMMIT, None, folder, want)
+    folder.mkdir()
+    if left:
+        fetch.partial_of(folder / "config.json").write_bytes(OLD[:left])
+    says = "config.json of acme/tiny has 50 bytes, the hub says 100: it was removed"
+    with serving(monkeypatch, answer) as odd, pytest.raises(FetchError, match=says):
+        fetch.download(located, "config.json", lambda _: None)
+    assert len(odd.asked) == asked
+    assert [*folder.iterdir()] == []
 
 
 def _interrupted(_: float) -> None:
