@@ -63,7 +63,7 @@ def _parser() -> Parser:
 
 def _command(arguments: Sequence[str] | None) -> None:
     options = _parser().parse_args(arguments)
-    with stopping() as state:
+    with stopping(ends_process=True) as state:
         account = accounts.find(options.profile, options.region)
         if options.clean:
             _clean(options, account, state)

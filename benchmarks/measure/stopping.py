@@ -60,8 +60,12 @@ class Stopping:
 
 
 @contextlib.contextmanager
-def stopping() -> Iterator[Stopping]:
-    """Install Stopping as the signals' handler, and the previous handlers at the end."""
+def stopping(ends_process: bool = False) -> Iterator[Stopping]:
+    """Install Stopping as the signals' handler, and the previous handlers at the end.
+
+    Where the process ends after it, later signals are ignored once one has come: a closed terminal sends two, and the
+    second would end the process by a signal, and not with the status of an interruption.
+    """
     state = Stopping()
     heard = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]  # as `nohup` has it
     before: dict[signal.Signals, Any] = {number: signal.signal(number, state.handle) for number in heard}
@@ -69,4 +73,4 @@ def stopping() -> Iterator[Stopping]:
         yield state
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if ends_process and state.stopped else handler)
