@@ -31,9 +31,9 @@ def refuse(pairs: Iterable[str], rest: Iterable[str], environ: Mapping[str, str]
             raise SettingsError(f"CDK has no option --{name}, and passes over it: write -c {ours}={value or '<value>'}")
     for name, value in variables:
         if name not in VARIABLES and (meant := difflib.get_close_matches(name.upper(), VARIABLES, cutoff=0.8)):
-            raise SettingsError(f'make passes {name}={value} on to nobody: write {meant[0]}="{value}"')
+            raise SettingsError(f'no target of make reads {name}={value}: write {meant[0]}="{value}"')
         if ours := names.get(_plain(name)):
-            raise SettingsError(f'make passes {name}={value} on to nobody: write ARGS="-c {ours}={value}"')
+            raise SettingsError(f'no target of make reads {name}={value}: write ARGS="-c {ours}={value}"')
 
 
 def _of_make(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:

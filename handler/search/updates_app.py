@@ -69,7 +69,7 @@ def _applied(name: str, store: updates.Readable, index: Index) -> bool:
         updates.apply(store, [name], index)
     except FileNotFoundError:
         return True  # small files were put together meanwhile: the rows are in another one
-    except Exception as error:  # noqa: BLE001 - whatever it is, the other files of the batch are not to suffer for it
+    except Exception as error:  # noqa: BLE001 - whatever it is, the other files of the batch are applied
         code = getattr(error, "code", type(error).__name__)
         print(json.dumps({"index_update_failed": {"file": name, "code": code, "message": str(error)}}))
         return code in NOT_NOW

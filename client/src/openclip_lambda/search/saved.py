@@ -53,7 +53,7 @@ def load(path: Path) -> Saved:
     if suffix not in EMBEDDINGS:
         raise SavedError(f"{path} has no ending of an output: {', '.join(EMBEDDINGS)}")
     try:
-        with path.open("rb"):  # or what lies beside it, or a library, is blamed for a wrong name
+        with path.open("rb"):  # else a wrong name is told as what lies beside it, or by a library
             pass
         saved = _array(path) if suffix == ".npy" else _rows(path, _read(path, suffix))
     except OSError as error:
