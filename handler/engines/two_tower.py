@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from handler.engines.packed_texts import pack
 from handler.engines.parallel_load import Started, load_in_parallel
-from handler.engines.sequence_buckets import run_by_length
 from handler.engines.token_table import TokenTable, text_inputs
 from handler.manifest import IMAGE, TEXT, ModelEntry
 
@@ -22,14 +22,14 @@ class Tower(Protocol):
 
     @property
     def inputs(self) -> Container[str]:
-        """The names of its inputs: `pixels`, or some of `ids` and `rows`."""
+        """The names of its inputs: `pixels`; or `ids`, `rows` or both, a causal text tower's with those of `Packed`."""
 
     @property
     def variant(self) -> str:
         """How this processor computes it."""
 
     def __call__(self, feed: "Mapping[str, NDArray[Any]]") -> NDArray[np.float32]:
-        """Run the tower on a batch, an array for each name of `inputs`; returns float32 [N, D]."""
+        """Run the tower on an array for each name of `inputs`; returns float32 [N, D], or [B, K, D] (`Packed`)."""
 
 
 class TwoTowerEngine:
@@ -90,14 +90,15 @@ class TwoTowerEngine:
 
     def encode_tokens(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
         """Embed token ids [N, context_length] as float32 [N, D]."""
-        if not self._export["causal_text"]:
-            return self._embed_ids(ids)
-        return run_by_length(ids, self._export["end_id"], self._embed_ids)
+        text = self._tower(TEXT)
+        if "ends" not in text.inputs:
+            return text(text_inputs(ids, self._table, text.inputs))
+        packed = pack(ids, self._export["end_id"])
+        feed = text_inputs(packed.ids, self._table, text.inputs)
+        feed |= {"positions": packed.positions, "mask": packed.mask, "ends": packed.ends}
+        vectors = text(feed)
+        return vectors.reshape(-1, vectors.shape[-1])[packed.picked]
 
     def encode_images(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
         """Embed normalized pixels, float32 [N, 3, H, W], as float32 [N, D]."""
         return self._tower(IMAGE)({"pixels": np.ascontiguousarray(pixels)})
-
-    def _embed_ids(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
-        text = self._tower(TEXT)
-        return text(text_inputs(ids, self._table, text.inputs))

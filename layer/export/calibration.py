@@ -85,5 +85,12 @@ def run_each(graph: Path, outputs: list[str], samples: Path) -> Iterator[tuple[F
     for row in range(len(next(iter(feeds.values())))):
         feed = {name: values[row : row + 1] for name, values in feeds.items()}
         if lengths is not None:
-            feed = {name: values[:, : lengths[row]] for name, values in feed.items()}
+            feed = {name: _cut(name, values, lengths[row]) for name, values in feed.items()}
         yield feed, session.run(outputs, feed)
+
+
+def _cut(name: str, values: NDArray[Any], length: int) -> NDArray[Any]:
+    """Leave the padding of a causal text out of an input of its tower (layer/export/towers.py)."""
+    if name == "mask":
+        return values[..., :length, :length]
+    return values if name == "ends" else values[:, :length]

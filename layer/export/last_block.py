@@ -15,11 +15,12 @@ from torch.nn import functional
 
 from layer.openclip import open_clip
 
-Place = int | torch.Tensor  # of the pooled token: the same in each sequence, or int64 [N]
+# Of the pooled tokens: the same in each sequence, or int64 [N, K], places in all N * L tokens.
+Place = int | torch.Tensor
 
 
 class PooledTransformer(nn.Module):
-    """open_clip's `Transformer`, of which one token of each sequence is asked for."""
+    """open_clip's `Transformer`, of which some tokens are asked for."""
 
     def __init__(self, transformer: Any) -> None:
         super().__init__()
@@ -28,7 +29,7 @@ class PooledTransformer(nn.Module):
         self.blocks = nn.ModuleList(blocks)
 
     def forward(self, x: torch.Tensor, attn_mask: torch.Tensor | None, place: Place) -> torch.Tensor:
-        """Return the token at `place` of `transformer(x, attn_mask)`: [N, L, W] to [N, 1, W]."""
+        """Return the tokens at `place` of `transformer(x, attn_mask)`: [N, L, W] to [N, K, W]."""
         for block in self.blocks:
             x = block(x, attn_mask=attn_mask)
         one: torch.Tensor = self.last(x, attn_mask, place) if self.last else _pick(x, place)
@@ -75,12 +76,14 @@ def _linear(weights: torch.Tensor, biases: torch.Tensor | None) -> nn.Linear:
 
 
 def _pick(x: torch.Tensor, place: Place) -> torch.Tensor:
-    """Return one token of each sequence: [N, L, W] to [N, 1, W]."""
-    return (x[:, place] if isinstance(place, int) else x[torch.arange(x.shape[0]), place]).unsqueeze(1)
+    """Return the pooled tokens of each sequence: [N, L, W] to [N, K, W]."""
+    return x[:, place].unsqueeze(1) if isinstance(place, int) else functional.embedding(place, x.flatten(0, 1))
 
 
 def _row(mask: torch.Tensor, place: Place, heads: int) -> torch.Tensor:
-    """Return the mask of one query: of [L, L], or [N * heads, L, L], as scores [N, heads, 1, L] take it."""
+    """Return the mask of the pooled tokens: of [L, L], [N * heads, L, L] or [N, 1, L, L], as scores take it."""
+    if not isinstance(place, int):
+        return functional.embedding(place, mask.flatten(0, 2)).unsqueeze(1)
     if mask.dim() == 2:
         return mask[place].reshape(-1, 1, 1, mask.shape[1])
     found: torch.Tensor = mask[:, place].unflatten(0, (-1, heads)).unsqueeze(2)

@@ -10,37 +10,44 @@ import torch
 from layer.errors import ExportError
 from layer.export.attention import export_friendly_attention
 from layer.export.patch_embedding import patches_as_product
-from layer.export.towers import CausalTextTower, ImageTower, TextTower, is_causal
+from layer.export.towers import CausalTextTower, ImageTower, TextTower, inputs_of, is_causal
 
-INPUTS = {"image": "pixels", "text": "ids"}
-MAX_BATCH = 4096
+MAX_BATCH = MAX_ROW = 4096
 
 
 def export_fp32(model: Any, image_size: tuple[int, int], context_length: int, folder: Path) -> None:
     """Write image.onnx and text.onnx with their weights in fp32."""
     batch = torch.export.Dim("batch", min=1, max=MAX_BATCH)
-    _export(ImageTower(model), torch.zeros(2, 3, *image_size), {0: batch}, folder, "image")
+    pixels = torch.zeros(2, 3, *image_size)
+    _export(ImageTower(model), {"pixels": pixels}, {"pixels": {0: batch}}, folder, "image")
     # Two different ids above 0: a traced argmax must not meet a row that is all the same.
     ids = torch.arange(2 * context_length).reshape(2, context_length) % 97 + 1
-    if is_causal(model):
-        length = torch.export.Dim("length", min=2, max=context_length)
-        _export(CausalTextTower(model), ids[:, : context_length - 1], {0: batch, 1: length}, folder, "text")
-    else:
-        _export(TextTower(model), ids, {0: batch}, folder, "text")
+    if not is_causal(model):
+        _export(TextTower(model), {"ids": ids}, {"ids": {0: batch}}, folder, "text")
+        return
+    row = torch.export.Dim("length", min=2, max=MAX_ROW)
+    texts = torch.export.Dim("texts", min=1, max=MAX_ROW)
+    given = inputs_of(ids, None)
+    given["ends"] = given["ends"].expand(2, 3)
+    tokens, ends = {0: batch, 1: row}, {0: batch, 1: texts}
+    sizes = {"positions": tokens, "mask": {0: batch, 2: row, 3: row}, "ends": ends, "ids": tokens}
+    _export(CausalTextTower(model), given, sizes, folder, "text")
 
 
-def _export(tower: torch.nn.Module, example: torch.Tensor, dynamic: dict[int, Any], folder: Path, name: str) -> None:
+def _export(
+    tower: torch.nn.Module, example: dict[str, torch.Tensor], sizes: dict[str, Any], folder: Path, name: str
+) -> None:
     with warnings.catch_warnings(), export_friendly_attention(), patches_as_product(tower):
         warnings.simplefilter("ignore")  # of torch's exporter about itself
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         try:
             program = torch.onnx.export(
                 tower.eval(),
-                (example,),
+                tuple(example.values()),
                 dynamo=True,
                 external_data=True,
-                dynamic_shapes=(dynamic,),
-                input_names=[INPUTS[name]],
+                dynamic_shapes=tuple(sizes.values()),
+                input_names=list(example),
                 output_names=["vectors"],  # "embedding" is what the exporter calls the table
                 verbose=False,
             )

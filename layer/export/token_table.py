@@ -25,7 +25,7 @@ def externalize_table(graph: Path) -> bool:
     [lookup] = lookups
     table = tensors[lookup.input[0]]
     np.save(graph.parent / "text.table.npy", onnx.numpy_helper.to_array(table, str(graph.parent)))
-    [ids] = model.graph.input
+    [ids] = [port for port in model.graph.input if port.name == "ids"]
     axes = [axis.dim_param or axis.dim_value for axis in ids.type.tensor_type.shape.dim]
     rows = onnx.helper.make_tensor_value_info("rows", onnx.TensorProto.FLOAT, [*axes, table.dims[1]])
     model.graph.node.remove(lookup)

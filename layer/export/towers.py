@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 from layer.export.last_block import PooledTower, PooledTransformer
 
@@ -45,30 +46,47 @@ class TextTower(nn.Module):
 
 
 class CausalTextTower(nn.Module):
-    """A text tower in which no token attends to later ones. Its ids, int64 [N, L], may be cut after the last end token.
+    """A text tower in which no token attends to later ones: a row of its input may hold several texts.
 
-    open_clip's own forward refuses a shorter input, so this one slices the positional embedding and the mask.
+    Texts in one row do not see each other, and padding is what no text is followed by. handler/engines/packed_texts.py
+    makes the inputs; `inputs_of` makes those of one text a row.
     """
 
     def __init__(self, model: Any) -> None:
         super().__init__()
         self.text = _text_part(model)
         self.transformer = PooledTransformer(self.text.transformer)
-        self.eos = end_id(model)
 
-    def forward(self, ids: torch.Tensor) -> torch.Tensor:
-        """Embed token ids; not normalized."""
-        length = ids.shape[1]
+    def forward(
+        self, positions: torch.Tensor, mask: torch.Tensor, ends: torch.Tensor, ids: torch.Tensor
+    ) -> torch.Tensor:
+        """Embed the texts of token ids [B, L] whose end is at `ends` [B, K], as [B, K, D]; not normalized.
+
+        `positions` [B, L] are within the token's own text, `ends` are places in all B * L tokens, and `mask`
+        [B, 1, L, L] is added to the scores. The ids are last, because a graph reads its sizes from its first input, and
+        the ids leave it with the token table.
+        """
         part = self.text
-        x = part.token_embedding(ids) + part.positional_embedding[:length]
-        end = ids.argmax(dim=-1) if self.eos is None else torch.eq(ids, self.eos).int().argmax(dim=-1)
-        x = part.ln_final(self.transformer(x, part.attn_mask[:length, :length], end)).squeeze(1)
+        x = part.token_embedding(ids) + functional.embedding(positions, part.positional_embedding)
+        x = part.ln_final(self.transformer(x, mask, ends))
         if isinstance(part.text_projection, nn.Linear):
             x = part.text_projection(x)
         elif part.text_projection is not None:
             x = x @ part.text_projection
         embedding: torch.Tensor = x
         return embedding
+
+
+def inputs_of(ids: torch.Tensor, end: int | None) -> dict[str, torch.Tensor]:
+    """Return the inputs of a causal text tower for ids [N, L], one text a row; `end` as `end_id` returns it."""
+    count, length = ids.shape
+    ends = ids.argmax(dim=-1) if end is None else torch.eq(ids, end).int().argmax(dim=-1)
+    return {
+        "positions": torch.arange(length).expand(count, length),
+        "mask": torch.full((length, length), -torch.inf).triu(1).expand(count, 1, length, length),
+        "ends": (torch.arange(count) * length + ends).unsqueeze(1),
+        "ids": ids,
+    }
 
 
 def is_causal(model: Any) -> bool:

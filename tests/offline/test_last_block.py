@@ -9,9 +9,9 @@ from torch import nn
 
 from layer.config.field_table import TOWER, VISION
 from layer.export.onnx_graph import export_fp32
-from layer.export.towers import CausalTextTower, ImageTower, TextTower, is_causal
+from layer.export.towers import ImageTower
 from layer.openclip import open_clip
-from tests.offline.test_tower_options import BLOCK, CONFIG
+from tests.offline.test_tower_options import BLOCK, CONFIG, embed
 
 OPTIONS: list[tuple[str, Any]] = [
     ("mlp_ratio", 2.0),
@@ -46,10 +46,10 @@ def made_of(field: str, value: Any, section: str = "vision_cfg") -> Any:
 
 
 def tokens_of_last_layer(part: Any, run: Any) -> int:
-    """Return for how many tokens of a sequence `run` computes the last layer of a transformer."""
+    """Return for how many tokens `run` computes the last layer of a transformer."""
     seen: list[int] = []
     last = part.transformer.resblocks[-1].mlp.c_fc
-    handle = last.register_forward_hook(lambda module, given, found: seen.append(found.shape[1]))
+    handle = last.register_forward_hook(lambda module, given, found: seen.append(found.shape[:2].numel()))
     run()
     handle.remove()
     [count] = seen
@@ -87,12 +87,11 @@ def test_the_last_layer_of_an_image_tower_is_of_the_pooled_token_alone(field: st
 def test_the_last_layer_of_a_text_tower_is_of_the_pooled_token_alone(field: str, value: Any, causal: bool) -> None:
     model = made_of(field, value, "text_cfg")
     model.text.attn_mask = model.text.attn_mask if causal else None
-    tower = CausalTextTower(model) if is_causal(model) else TextTower(model)
     ids = torch.randint(1, 97, (2, 16))
-    count = tokens_of_last_layer(model.text, lambda: tower(ids))
-    assert count == (16 if value == "argmax" and not causal else 1)
+    count = tokens_of_last_layer(model.text, lambda: embed(model, ids))
+    assert count == 2 * (16 if value == "argmax" and not causal else 1)
     with torch.inference_mode():
-        torch.testing.assert_close(tower(ids), model.encode_text(ids), rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(embed(model, ids), model.encode_text(ids), rtol=1e-4, atol=1e-4)
 
 
 def test_open_clips_own_is_back_afterwards() -> None:
