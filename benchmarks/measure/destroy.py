@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 from benchmarks.measure.account import Account
 from benchmarks.measure.errors import MeasureError
 from benchmarks.measure.leftovers import Record
+from console.setup.machine import container_client
 
 MINUTES = 30  # that CloudFormation may take: a function in a network takes 20
 PAUSE = 1.0
@@ -97,14 +98,15 @@ def _delete_images(client: Any, repository: str, prefix: str) -> None:
 
 def _remove_local_images(name: str) -> None:
     """Remove what `cdk deploy` built and tagged here; the layers below stay, as Docker's cache."""
-    if not shutil.which("docker"):
+    client = container_client()
+    if not shutil.which(client):
         return
     listed = subprocess.run(
-        ["docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}"], capture_output=True, text=True, check=False
+        [client, "image", "ls", "--format", "{{.Repository}}:{{.Tag}}"], capture_output=True, text=True, check=False
     )
     ours = [image for image in listed.stdout.split() if f":{name}-" in image or f"cdkasset-{name}-" in image]
     if ours:
-        subprocess.run(["docker", "rmi", "--force", "--no-prune", *ours], capture_output=True, check=False)
+        subprocess.run([client, "rmi", "--force", "--no-prune", *ours], capture_output=True, check=False)
 
 
 def _batches(items: list[dict[str, str]], size: int) -> Iterator[list[dict[str, str]]]:

@@ -15,6 +15,7 @@ from console.setup.check import Check, missing, ok, unknown
 
 ROOT = Path(preflight.ROOT)
 MIN_NODE = 18  # of the CDK CLI
+DOCKER = "docker"  # which that calls, unless CDK_DOCKER names another program
 MIN_BYTES = 500_000_000  # a package of the demo model, copied for CDK; a build of it is smaller
 LARGE_BYTES = 5_000_000_000  # a ViT-L: checkpoint, export, bundle
 PROBE_SECONDS = 1.5
@@ -43,31 +44,50 @@ def node() -> Check:
     return ok("Node", f"Node.js {done}")
 
 
+def container_client() -> str:
+    """Name the program that builds and pushes images: the CDK CLI's variable may name finch, podman or another one."""
+    return os.environ.get("CDK_DOCKER", DOCKER)
+
+
 def docker(build: Path, seconds: float) -> Check:
-    """Look for a Docker engine that answers. Only a package with an image needs one."""
-    roles = _roles(build)
+    """Look for a Docker engine that answers, or what CDK_DOCKER names. Only a package with an image needs one."""
+    roles, client = _roles(build), container_client()
     if roles is not None and not roles & {"image", "search"}:
         return ok("Docker", "not needed: the package is layers")
-    if roles is None and shutil.which("docker") is None:
+    if shutil.which(client) is None and roles is None:
         return unknown(
-            "Docker", "docker is not installed", 'install it, if the package is to be an image (not "layer")'
+            "Docker", f"{client} is not installed", 'install it, if the package is to be an image (not "layer")'
         )
-    fix = 'start it, or set package = "layer" in [target] of layer/models.toml, which needs none'
+    instead = 'set package = "layer" in [target] of layer/models.toml, which needs none'
     if roles is not None and "image" not in roles:
-        fix = "start it, or package without `--with search`, which needs none"
-    if shutil.which("docker") is None:
-        return missing("Docker", "the package has an image, and docker is not installed", f"install Docker and {fix}")
+        instead = "package without `--with search`, which needs none"
+    if shutil.which(client) is None:
+        fix = f"install {_program(client)} and start it, or {instead}"
+        return missing("Docker", f"the package has an image, and {client} is not installed", fix)
+    return _engine(client, seconds, instead)
+
+
+def _engine(client: str, seconds: float, instead: str) -> Check:
+    """Ask the engine behind a client. Of its version Docker's own client alone is asked: others differ in that."""
+    asked = [client, "version", "--format", "{{.Server.Version}}"] if client == DOCKER else [client, "info"]
+    fix = f"start it, or {instead}"
     try:
-        asked = ["docker", "version", "--format", "{{.Server.Version}}"]
         done = subprocess.run(asked, capture_output=True, text=True, timeout=seconds, check=False)
     except subprocess.TimeoutExpired:
-        return missing("Docker", f"the Docker engine does not answer within {seconds:g} s", fix)
+        return missing("Docker", f"the {_program(client)} engine does not answer within {seconds:g} s", fix)
     except OSError as error:
-        return missing("Docker", f"docker does not start ({error.strerror})", f"install Docker anew and {fix}")
-    if done.returncode != 0:
-        said = (done.stderr.strip() or done.stdout.strip()).partition("\n")[0]
-        return missing("Docker", f"the Docker engine does not answer ({said})", fix)
-    return ok("Docker", f"engine {done.stdout.strip()}")
+        again = f"install {_program(client)} anew and {fix}"
+        return missing("Docker", f"{client} does not start ({error.strerror})", again)
+    if done.returncode == 0:
+        return ok("Docker", f"engine {done.stdout.strip()}" if client == DOCKER else f"{client} answers")
+    said = (done.stderr.strip() or done.stdout.strip()).partition("\n")[0]
+    if "permission denied" in said:  # it has been started
+        fix = f"let this user ask it (sudo usermod -aG docker $USER, then log in again), or {instead}"
+    return missing("Docker", f"the {_program(client)} engine does not answer ({said})", fix)
+
+
+def _program(client: str) -> str:
+    return "Docker" if client == DOCKER else client
 
 
 def _roles(build: Path) -> set[str] | None:
