@@ -7,6 +7,7 @@ cost comes first, and nothing is created where it is over the budget. docs/measu
 import os
 import subprocess
 import sys
+import tempfile
 from argparse import ArgumentTypeError, Namespace
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -124,12 +125,15 @@ def _estimate(wanted: Wanted, account: accounts.Account, state: Stopping) -> Non
 
 
 def _check_machine(options: Namespace, wanted: Wanted, account: accounts.Account) -> None:
-    """Look for what a deployment needs, as `make deploy` does."""
-    command = [sys.executable, "-m", "infra.ready", "--deploying", "-c", f"build_dir={options.build.absolute()}"]
-    command += ["-c", "search=none"]  # cdk.json's is of the user's own stack
-    command += [f"-c{pair}" for pair in wanted.context]
-    environ = {**os.environ, **account.environ}
-    if subprocess.run(command, cwd=ROOT, env=environ, check=False).returncode:
+    """Look for what a deployment needs, as `make deploy` does: of the measured stack, and not of the user's own."""
+    ours = [f"build_dir={options.build.absolute()}", f"stack_name={stack.new_name()}"]
+    command = [sys.executable, "-m", "infra.ready", "--deploying", *(f"-c{pair}" for pair in (*ours, *wanted.context))]
+    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    environ = {**account.environ(os.environ), "PYTHONPATH": path}
+    with tempfile.TemporaryDirectory() as folder:
+        stack.configure(Path(folder))
+        status = subprocess.run(command, cwd=folder, env=environ, check=False).returncode
+    if status:
         raise MeasureError("the machine or the account is not ready, see above; nothing was created")
 
 

@@ -1,5 +1,6 @@
 """The AWS account that is measured on: its identity, region and free concurrency, and whether it is real AWS."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -13,6 +14,10 @@ from console.setup.aws import region_of
 AWS, EMULATOR = "aws", "emulator"
 HOSTS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws")  # of every service of AWS, in all partitions
 ASKED = ("lambda", "cloudformation")
+# Of credentials. The CDK CLI reads the second form, too.
+KEYS = tuple(
+    f"{of}_{key}" for of in ("AWS", "AMAZON") for key in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN")
+)
 
 
 class Account(NamedTuple):
@@ -35,11 +40,16 @@ class Account(NamedTuple):
         )
         return self.session.create_client(service, region_name=self.region, config=config)
 
-    @property
-    def environ(self) -> dict[str, str]:
-        """The environment variables that give another program the same account and region."""
-        profile = {"AWS_PROFILE": self.profile} if self.profile else {}
-        return {**profile, "AWS_REGION": self.region, "AWS_DEFAULT_REGION": self.region}
+    def environ(self, inherited: Mapping[str, str]) -> dict[str, str]:
+        """Return the environment in which another program finds the same account and region.
+
+        Keys among the variables would count before the profile: the stack would be made in their account, and looked
+        for, and destroyed, in the profile's.
+        """
+        names = KEYS if self.profile else ()
+        kept = {name: value for name, value in inherited.items() if name not in names}
+        profile = dict.fromkeys(("AWS_PROFILE", "AWS_DEFAULT_PROFILE"), self.profile) if self.profile else {}
+        return {**kept, **profile, "AWS_REGION": self.region, "AWS_DEFAULT_REGION": self.region}
 
 
 def find(profile: str | None, region: str | None) -> Account:

@@ -42,7 +42,7 @@ class Cdk:
         When interrupted, the command is ended first.
         """
         python = str(Path(sys.executable).parent)
-        environ = {**os.environ, **self.account.environ, "PATH": f"{python}{os.pathsep}{os.environ['PATH']}"}
+        environ = {**self.account.environ(os.environ), "PATH": f"{python}{os.pathsep}{os.environ['PATH']}"}
         with tempfile.TemporaryFile() as said:
             self._stopping.hold()  # or a process that has just begun might be left to itself
             # A session of its own: a terminal's Ctrl-C is for this process, which ends the CLI and destroys the stack.
@@ -96,10 +96,15 @@ def synthesize(cdk: Cdk, folder: Path, name: str, build: Path, memory: int, cont
     ours = {"stack_name": name, "asset_prefix": name, "build_dir": str(build.absolute()), "memory": str(memory)}
     given = [f"{key}={value}" for key, value in {**SETTINGS, **ours}.items()] + list(context)
     out = folder.absolute() / OUT
-    app = shlex.join([sys.executable, str(APP)])
-    (folder / "cdk.json").write_text(json.dumps({"app": app, "context": _flags()}))
+    configure(folder)
     cdk.run(folder, "synth", "--quiet", "--output", str(out), *(part for pair in given for part in ("-c", pair)))
     return _record(json.loads((out / f"{name}.assets.json").read_text()), name, cdk.account)
+
+
+def configure(folder: Path) -> None:
+    """Write a cdk.json into a folder, in which CDK and what reads that file find nothing of the user's own stack."""
+    app = shlex.join([sys.executable, str(APP)])
+    (folder / "cdk.json").write_text(json.dumps({"app": app, "context": _flags()}), encoding="utf-8")
 
 
 def _flags() -> dict[str, Any]:
