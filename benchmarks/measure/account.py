@@ -9,7 +9,7 @@ from botocore.exceptions import BotoCoreError
 from botocore.session import Session
 
 from benchmarks.measure.errors import MeasureError
-from console.setup.aws import region_of
+from console.setup.aws import credentials_of, export, region_of
 
 AWS, EMULATOR = "aws", "emulator"
 HOSTS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws")  # of every service of AWS, in all partitions
@@ -57,8 +57,11 @@ def find(profile: str | None, region: str | None) -> Account:
     try:
         session = Session(profile=profile)
         where = region_of(session, region)
+        _, unread = credentials_of(session)
     except BotoCoreError as error:
         raise MeasureError(f"{error}: check ~/.aws/config, and --profile") from error
+    if unread:
+        raise MeasureError(f"the credentials are of {unread}, and not read here: {export(profile)}")
     if not where:
         raise MeasureError("no region is set: give --region, as in --region eu-central-1, or set AWS_REGION")
     account = Account(session, where, "", EMULATOR, 0, profile)

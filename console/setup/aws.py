@@ -7,12 +7,15 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from console.setup.check import Check, missing, ok, unknown
+from console.setup.check import OK, Check, missing, ok, unknown
 
 SECONDS = 1.5  # to connect, and to answer
 NO_CREDENTIALS = (
-    "run `aws configure` or `aws sso login`, or set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+    "run `aws login`, `aws sso login` or `aws configure`, or set AWS_PROFILE, or AWS_ACCESS_KEY_ID and "
+    "AWS_SECRET_ACCESS_KEY"
 )
+# botocore's errors of a sign-in that has ended, or never was. They come with the first request.
+ENDED = ("CredentialRetrievalError", "LoginError", "SSOError", "TokenRetrievalError")
 FEW = 100  # executions at once, which Lambda keeps unreserved; a new account has 10 or 50
 NO_RESERVE = "Lambda keeps as many unreserved: reserved_concurrency cannot be set until it is raised"
 RESOURCE_TYPE = "resource type"
@@ -38,24 +41,68 @@ def account(
 
     try:
         session = Session(profile=profile)
-        found = session.get_credentials()
-        where = region_of(session, region)
+        where = _region(region_of(session, region))
+        found, unread = credentials_of(session)
     except BotoCoreError as error:
         yield missing("credentials", str(error), "check ~/.aws/config and AWS_PROFILE")
+        return
+    if unread:
+        yield unknown("credentials", f"those of {unread}, which are not read here", f"for all checks {export(profile)}")
+        yield where
         return
     if found is None:
         yield missing("credentials", "no AWS credentials found", NO_CREDENTIALS)
         return
-    if not where:
+    yield where
+    if where.state == OK:
+        yield from _asked(session, where.found, types, stacks)
+    else:
         yield ok("credentials", found.method)
-        yield missing("region", "none is set", "set AWS_REGION, as in export AWS_REGION=eu-central-1")
-        return
-    if not REGION.fullmatch(where):
+
+
+def credentials_of(session: Any) -> tuple[Any, str | None]:
+    """Return credentials, None without any; and what they are of where CDK reads them and botocore here does not."""
+    from botocore.exceptions import MissingDependencyException
+
+    try:
+        found = session.get_credentials()
+    except MissingDependencyException:  # a library for them alone
+        return None, "`aws login`"
+    if found is not None and found.method == "assume-role" and _wants_code(session):
+        return found, "a role that wants an MFA code"
+    return found, None
+
+
+def _wants_code(session: Any) -> bool:
+    """Tell whether the profile's role, or one that it is taken by, wants an MFA code, for which CDK asks.
+
+    botocore would ask for it, too, at the first request. A check that ends before the answer leaves the terminal
+    without echo, and no code is taken twice.
+    """
+    profiles, name, seen = session.full_config.get("profiles", {}), session.profile or "default", set[str]()
+    while name and name not in seen:
+        seen.add(name)
+        profile = profiles.get(name, {})
+        if "role_arn" in profile and "mfa_serial" in profile:
+            return True
+        name = profile.get("source_profile")
+    return False
+
+
+def export(profile: str | None) -> str:
+    """Say how credentials of every kind come into the environment: AWS CLI, "configure export-credentials"."""
+    of = f" --profile {profile}" if profile else ""
+    then = ", and name no profile then" if profile else ""
+    return f'run `eval "$(aws configure export-credentials{of} --format env)"` first{then}'
+
+
+def _region(name: str | None) -> Check:
+    if not name:
+        return missing("region", "none is set", "set AWS_REGION, as in export AWS_REGION=eu-central-1")
+    if not REGION.fullmatch(name):
         fix = "write it as in AWS_REGION=eu-central-1: not a zone of it (eu-central-1a), no name in words, no quotes"
-        yield missing("region", f"{where!r} is no region", fix)
-        return
-    yield ok("region", where)
-    yield from _asked(session, where, types, stacks)
+        return missing("region", f"{name!r} is no region", fix)
+    return ok("region", name)
 
 
 def region_of(session: Any, given: str | None = None) -> str | None:
@@ -66,6 +113,7 @@ def region_of(session: Any, given: str | None = None) -> str | None:
 def _asked(
     session: Any, region: str, types: Sequence[tuple[str, str]], stacks: Sequence[tuple[str, str]]
 ) -> Iterator[Check]:
+    from botocore import exceptions
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -79,6 +127,9 @@ def _asked(
     except ClientError as error:
         code = error.response["Error"]["Code"]
         yield missing("credentials", f"AWS refuses them ({code})", f"they are wrong or have ended: {NO_CREDENTIALS}")
+        return
+    except tuple(getattr(exceptions, name) for name in ENDED) as error:
+        yield missing("credentials", str(error), NO_CREDENTIALS)
         return
     except (BotoCoreError, ValueError) as error:
         yield unknown("credentials", f"AWS is not reached in {region} ({type(error).__name__})", "check the network")
