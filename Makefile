@@ -97,6 +97,7 @@ IN_PROJECT := cd "$(or $(PROJECT),.)" && PATH="$(CURDIR)/$(VENV)/bin:$$PATH" OPE
 CDK := $(IN_PROJECT) "$(CURDIR)/node_modules/.bin/cdk"
 
 synth: have-node $(VENV)/.workstation $(NODE) ## The CloudFormation template in cdk.out, checked by cdk-nag; needs no account
+	@$(IN_PROJECT) python -m infra.command_line $(ARGS)
 	$(CDK) synth --quiet $(ARGS)
 	@$(IN_PROJECT) python -m infra.summary $(ARGS)
 
@@ -120,7 +121,7 @@ prepared: $(VENV)/.dev ## Prepared caches of true size in every form, built with
 
 # ARGS="--budget 2 --shapes image,layer": docs/measurements.md.
 measure: have-node $(VENV)/.workstation $(NODE) ## Cold start, latency and cost on your AWS account, in a stack that is destroyed again (under a dollar)
-	@$(PY) -m benchmarks.measure $(ARGS)
+	@$(PY) -m benchmarks.measure $(if $(PROJECT),--build $(BUILD)) $(MODELS) $(ARGS)
 
 trained: $(VENV)/.dev ## The tests' ViT trained again from its seed, its outliers, and every 8-bit recipe on it (40 minutes)
 	$(PY) -m layer.demo.train_vit

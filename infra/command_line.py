@@ -1,15 +1,21 @@
-"""Read the CDK CLI's arguments and cdk.json, for the commands that a target of the Makefile runs beside it."""
+"""Read the CDK CLI's arguments and cdk.json, for the commands that a target of the Makefile runs beside it.
+
+`python -m infra.command_line`, with the CDK CLI's arguments, refuses those that it would pass over.
+"""
 
 import argparse
 import json
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from console.parser import Parser
+from console.run import run
 from infra import passed_over
+from infra.errors import InfraError
 
 CDK_JSON = Path("cdk.json")  # of the directory in which CDK runs
 OUTPUT = "cdk.out"  # CDK's own default
@@ -24,6 +30,15 @@ class CommandLine:
     profile: str | None
     region: str | None
     options: argparse.Namespace
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Say nothing where no setting would be passed over; returns the exit status."""
+    return run(lambda: _command(arguments), (InfraError,))
+
+
+def _command(arguments: Sequence[str] | None) -> None:
+    read(Parser(prog="python -m infra.command_line", description=__doc__, allow_abbrev=False), arguments)
 
 
 def read(parser: Parser, arguments: Sequence[str] | None) -> CommandLine:
@@ -56,3 +71,7 @@ def _cdk_json() -> dict[str, Any]:
     except (OSError, ValueError, RecursionError):
         return {}
     return written if isinstance(written, dict) else {}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

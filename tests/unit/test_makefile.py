@@ -85,6 +85,32 @@ def test_commands_of_one_line_run_in_their_order_whatever_makeflags_has(checkout
     ]  # fmt: skip
 
 
+def test_a_setting_that_cdk_would_pass_over_stops_make_synth_before_cdk_writes_a_template_without_it(
+    checkout: Path,
+) -> None:
+    program(checkout / ".venv" / "bin" / "python", f'exec "{sys.executable}" "$@"\n')
+    for name in ("console", "infra"):
+        (checkout / name).symlink_to(ROOT / name)
+    program(checkout.parent / "bin" / "npm", CDK)
+
+    stopped = make(checkout, "synth", "ARGS=--stack-name another")
+
+    assert "write -c stack_name=<value>" in stopped.stderr
+    assert "cdk" not in stopped.stdout.split()
+
+
+def test_make_measure_measures_the_package_of_the_project(checkout: Path) -> None:
+    """Or another model than the one that is meant is deployed, paid for and reported."""
+    (checkout / "mine").mkdir()
+    (checkout / "mine" / "models.toml").touch()
+    program(checkout.parent / "bin" / "npm", CDK)
+    program(checkout / ".venv" / "bin" / "python", 'echo "$@"\n')
+
+    measured = make(checkout, "measure", "PROJECT=mine", "ARGS=--estimate").stdout.splitlines()[-1]
+    assert measured == "-m benchmarks.measure --build mine/build --models mine/models.toml --estimate"
+    assert make(checkout, "measure").stdout.splitlines()[-1] == "-m benchmarks.measure"
+
+
 def test_a_project_below_the_home_directory_is_found_by_every_command(checkout: Path) -> None:
     """zsh passes the ~ of PROJECT=~/my-search on."""
     home = checkout.parent / "home"
