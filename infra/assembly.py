@@ -6,7 +6,8 @@ from aws_cdk import Annotations, App, Validations
 from cdk_nag import AwsSolutionsChecks
 
 from infra import source_prefix
-from infra.package import Package, read_package
+from infra.errors import PackageError
+from infra.package import OWN, Package, read_package
 from infra.settings import MAX_MEMORY, StackSettings
 from infra.stack import OpenClipStack
 
@@ -18,8 +19,22 @@ TWO_THREADS = 2654  # MB, which buy one and a half processors: from there on an 
 def synthesize() -> None:
     """Synthesize with the context that the CDK CLI hands on. Raises what `assemble` raises."""
     app = App()
-    assemble(app)
+    try:
+        assemble(app)
+    except PackageError as error:
+        raise PackageError(f"{error}{_of_project(Path.cwd())}") from error
     app.synth()
+
+
+def _of_project(folder: Path) -> str:
+    """Say where the commands of a message run, in a folder that `make` was given as PROJECT; nothing in the checkout.
+
+    Typed in the checkout they would package its own bundle, and the next deployment would say the same.
+    """
+    if folder == HANDLER.parent or not (folder / "models.toml").is_file():
+        return ""
+    own = f" with --extensions {OWN}" if (folder / OWN / "__init__.py").is_file() else ""
+    return f" (of the project {folder}: `python -m layer` there{own}, and `make` with PROJECT={folder})"
 
 
 def assemble(app: App) -> OpenClipStack:

@@ -22,6 +22,13 @@ def test_a_file_that_a_document_names_is_there(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_cdk_cli_is_called_by_its_path(path: Path) -> None:
+    """`npm ci` puts it into node_modules: `cdk` alone is not found, or is another version."""
+    text = path.read_text(encoding="utf-8")
+    assert re.findall(r"(?m)(?:^(?:\$ )?|`)cdk (?:[a-z]+ -.*|diff.*)", text) == []
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_link_leads_to_a_file(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     targets = {link.partition("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in link}
