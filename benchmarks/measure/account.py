@@ -9,7 +9,7 @@ from botocore.exceptions import BotoCoreError
 from botocore.session import Session
 
 from benchmarks.measure.errors import MeasureError
-from console.setup.aws import credentials_of, export, region_of
+from console.setup.aws import NO_CREDENTIALS, credentials_of, ended, export, region_of
 
 AWS, EMULATOR = "aws", "emulator"
 HOSTS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws")  # of every service of AWS, in all partitions
@@ -57,15 +57,20 @@ def find(profile: str | None, region: str | None) -> Account:
     try:
         session = Session(profile=profile)
         where = region_of(session, region)
-        _, unread = credentials_of(session)
+        credentials, unread = credentials_of(session)
     except BotoCoreError as error:
         raise MeasureError(f"{error}: check ~/.aws/config, and --profile") from error
     if unread:
         raise MeasureError(f"the credentials are of {unread}, and not read here: {export(profile)}")
+    if credentials is None:
+        raise MeasureError(f"no AWS credentials found: {NO_CREDENTIALS}")
     if not where:
         raise MeasureError("no region is set: give --region, as in --region eu-central-1, or set AWS_REGION")
     account = Account(session, where, "", EMULATOR, 0, profile)
-    number = account.client("sts").get_caller_identity()["Account"]
+    try:
+        number = account.client("sts").get_caller_identity()["Account"]
+    except ended() as error:
+        raise MeasureError(f"{error}: {NO_CREDENTIALS}") from error
     limits = account.client("lambda").get_account_settings()["AccountLimit"]
     free = limits.get("UnreservedConcurrentExecutions") or limits["ConcurrentExecutions"]
     return account._replace(number=number, platform=_platform(account), free=free)

@@ -14,8 +14,6 @@ NO_CREDENTIALS = (
     "run `aws login`, `aws sso login` or `aws configure`, or set AWS_PROFILE, or AWS_ACCESS_KEY_ID and "
     "AWS_SECRET_ACCESS_KEY"
 )
-# botocore's errors of a sign-in that has ended, or never was. They come with the first request.
-ENDED = ("CredentialRetrievalError", "LoginError", "SSOError", "TokenRetrievalError")
 FEW = 100  # executions at once, which Lambda keeps unreserved; a new account has 10 or 50
 NO_RESERVE = "Lambda keeps as many unreserved: reserved_concurrency cannot be set until it is raised"
 RESOURCE_TYPE = "resource type"
@@ -89,6 +87,13 @@ def _wants_code(session: Any) -> bool:
     return False
 
 
+def ended() -> tuple[type[Exception], ...]:
+    """Return botocore's errors of a sign-in that has ended, or never was. They come with the first request."""
+    from botocore.exceptions import CredentialRetrievalError, LoginError, SSOError, TokenRetrievalError
+
+    return CredentialRetrievalError, LoginError, SSOError, TokenRetrievalError
+
+
 def export(profile: str | None) -> str:
     """Say how credentials of every kind come into the environment: AWS CLI, "configure export-credentials"."""
     of = f" --profile {profile}" if profile else ""
@@ -113,7 +118,6 @@ def region_of(session: Any, given: str | None = None) -> str | None:
 def _asked(
     session: Any, region: str, types: Sequence[tuple[str, str]], stacks: Sequence[tuple[str, str]]
 ) -> Iterator[Check]:
-    from botocore import exceptions
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -128,7 +132,7 @@ def _asked(
         code = error.response["Error"]["Code"]
         yield missing("credentials", f"AWS refuses them ({code})", f"they are wrong or have ended: {NO_CREDENTIALS}")
         return
-    except tuple(getattr(exceptions, name) for name in ENDED) as error:
+    except ended() as error:
         yield missing("credentials", str(error), NO_CREDENTIALS)
         return
     except (BotoCoreError, ValueError) as error:

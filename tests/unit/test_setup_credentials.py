@@ -97,3 +97,12 @@ def test_a_sign_in_that_has_ended_is_not_told_as_a_network_that_is_down() -> Non
     assert found.state == MISSING
     assert "SSO" in found.found
     assert "`aws sso login`" in found.fix
+    with pytest.raises(MeasureError, match=r"SSO .*: run .*`aws sso login`"):
+        measured.find("sso", None)
+
+
+def test_measuring_without_credentials_says_how_to_have_some(tmp_path: Path) -> None:
+    (tmp_path / "config").write_text("[default]\nregion = eu-central-1\n")
+
+    with pytest.raises(MeasureError, match="no AWS credentials found: run `aws login`"):
+        measured.find(None, None)
