@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
@@ -96,7 +97,7 @@ def ended() -> tuple[type[Exception], ...]:
 
 def export(profile: str | None) -> str:
     """Say how credentials of every kind come into the environment: AWS CLI, "configure export-credentials"."""
-    of = f" --profile {profile}" if profile else ""
+    of = f" --profile {shlex.quote(profile)}" if profile else ""
     then = ", and name no profile then" if profile else ""
     return f'run `eval "$(aws configure export-credentials{of} --format env)"` first{then}'
 

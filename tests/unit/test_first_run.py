@@ -151,7 +151,7 @@ def test_8_a_port_in_use() -> None:
 
 def test_9_no_credentials(tmp_path: Path) -> None:
     told = answer([*PYTHON, "infra.ready", "-c", f"build_dir={packaged(tmp_path / 'build', 'function')}"])
-    assert "no AWS credentials found: run `aws configure` or `aws sso login`, or set AWS_PROFILE" in told
+    assert "no AWS credentials found: run `aws login`, `aws sso login` or `aws configure`, or set AWS_PROFILE" in told
 
 
 @pytest.mark.parametrize("command", ["layer package --bundle nowhere", "devserver", "layer verify --bundle nowhere"])
