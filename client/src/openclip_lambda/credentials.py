@@ -18,6 +18,7 @@ AWS_HOST = re.compile(
     r"(?:https?://)?[^/?#]+\.(execute-api|lambda-url)\.([a-z0-9-]+)\.(?:vpce\.)?(?:amazonaws\.com|on\.aws)"
 )
 SERVICES = {"execute-api": "execute-api", "lambda-url": "lambda"}
+LOGIN = '"botocore[crt]"'  # in quotes, or zsh takes the brackets for a pattern
 WRAPPING = " \t\r\n\v\f'\"`“”‘’\ufeff\u200b\xa0"  # characters that are often copied with a token, at its ends
 
 
@@ -78,7 +79,8 @@ def signature(region: str | None, url: str = "") -> Sign:
         where = region or (host[2] if host else environment)
         frozen = found.get_frozen_credentials() if found else None
     except BotoCoreError as error:
-        raise ClientError(f"AWS credentials cannot be read: {error}. Look at AWS_PROFILE and ~/.aws") from error
+        told = sign_in(error) or f"AWS credentials cannot be read: {error}. Look at AWS_PROFILE and ~/.aws"
+        raise ClientError(told) from error
     _check_usable(frozen, where)
 
     def sign(method: str, url: str, headers: Headers, body: bytes | None) -> Headers:
@@ -86,10 +88,20 @@ def signature(region: str | None, url: str = "") -> Sign:
         try:
             SigV4Auth(found, service, where).add_auth(request)
         except BotoCoreError as error:  # they have expired, and could not be renewed
-            raise ClientError(f"AWS credentials cannot be renewed: {error}. Sign in again") from error
+            raise ClientError(sign_in(error) or f"AWS credentials cannot be renewed: {error}. Sign in again") from error
         return dict(request.headers.items())
 
     return sign
+
+
+def sign_in(error: Exception) -> str | None:
+    """Say what to do about botocore's error of a sign-in, by `aws login` or `aws sso login`; None for another error."""
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    if "MissingDependencyException" in kinds:
+        return f"the AWS credentials are of `aws login`, which needs one more package: {install_command(LOGIN)}"
+    if kinds & {"SSOError", "LoginError", "TokenRetrievalError"}:
+        return f"{error}. Sign in again: `aws sso login`, or `aws login`"
+    return None
 
 
 def _check_usable(frozen: Any, region: Any) -> None:

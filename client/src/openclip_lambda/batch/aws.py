@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+from openclip_lambda.credentials import sign_in
 from openclip_lambda.errors import ClientError
 from openclip_lambda.extras import install_command
 
@@ -147,6 +148,8 @@ def _fix(error: Any) -> str:
 
 
 def _trouble(error: Exception) -> str:
+    if told := sign_in(error):
+        return told
     kind = type(error).__name__
     if kind in ("NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError"):
         return "no AWS credentials found: run `aws configure`, or set AWS_ACCESS_KEY_ID and its secret"
