@@ -28,12 +28,10 @@ def event_source(event: Any) -> str | None:
 
     Not of a schedule, by which functions are kept warm: there is nothing in it to lose.
     """
-    if not isinstance(event, Mapping):
-        return None
-    records = event.get("Records")
+    records = event.get("Records") if isinstance(event, Mapping) else event  # EventBridge's pipes send the list alone
     first = records[0] if isinstance(records, list) and records else event
     name = first.get("eventSource") or first.get("EventSource") if isinstance(first, Mapping) else None
-    if name is None and "detail-type" in event and event.get("source") not in SCHEDULES:
+    if name is None and isinstance(event, Mapping) and "detail-type" in event and event.get("source") not in SCHEDULES:
         name = event.get("source")
     return name if isinstance(name, str) else None
 

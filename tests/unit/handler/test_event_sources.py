@@ -11,13 +11,15 @@ from tests.unit.fake_bundle import FakeFunction
 
 BODY = json.dumps({"input": "a"})
 # The beginnings of the examples in docs.aws.amazon.com, Lambda: "Using Lambda with ..." each service.
-EVENTS: dict[str, dict[str, Any]] = {
+EVENTS: dict[str, Any] = {
     "aws:sqs": {"Records": [{"messageId": "1", "body": BODY, "attributes": {}, "eventSource": "aws:sqs"}]},
     "aws:sns": {"Records": [{"EventVersion": "1.0", "EventSource": "aws:sns", "Sns": {"Message": BODY}}]},
     "aws:s3": {"Records": [{"eventSource": "aws:s3", "eventName": "ObjectCreated:Put", "s3": {}}]},
     "aws:kinesis": {"Records": [{"kinesis": {"data": "SGVsbG8="}, "eventSource": "aws:kinesis"}]},
     "aws:dynamodb": {"Records": [{"eventID": "1", "eventName": "INSERT", "eventSource": "aws:dynamodb"}]},
     "aws:kafka": {"eventSource": "aws:kafka", "records": {"mytopic-0": [{"value": "SGVsbG8="}]}},
+    # EventBridge "Pipes sources": a batch is a JSON array, and also one of a single message.
+    "aws:amq": [{"messageID": "1", "data": "SGVsbG8=", "eventSource": "aws:amq", "eventSourceARN": "arn:aws:mq:..."}],
     "aws.s3": {"version": "0", "detail-type": "Object Created", "source": "aws.s3", "detail": {}},
 }
 SCHEDULE = {"version": "0", "detail-type": "Scheduled Event", "source": "aws.events", "detail": {}}
@@ -43,6 +45,11 @@ def test_the_invocation_fails_so_that_the_message_stays(
 )
 def test_a_schedule_or_a_caller_s_mistake_is_answered(event: dict[str, Any], tmp_path: Path) -> None:
     assert FakeFunction(tmp_path).invoke(event)["error"]["code"] == "unknown_field"
+
+
+@pytest.mark.parametrize("event", [[], [7], ["a red circle"], [{"input": "a"}], 7, "a red circle", None])
+def test_a_caller_s_event_that_is_no_object_is_answered(event: Any, tmp_path: Path) -> None:
+    assert FakeFunction(tmp_path).invoke(event)["error"]["code"] == "invalid_type"
 
 
 # docs.aws.amazon.com: VPC Lattice "Lambda functions as targets" (both versions), API Gateway "WebSocket APIs"; and what
