@@ -17,6 +17,7 @@ PROMPT_CHARACTERS = 400  # on average, of as many prompts as a request may have;
 MODEL = Field(Scalar(str), "A model of `GET /v1/models`; without it, the bundle's first")
 USER = Field(Scalar(str), "OpenAI's: who the end user is. Taken, and not kept")
 INPUT_TYPE = Field(Scalar(str), "Whether these are queries or documents. Taken, and the same to CLIP's models")
+DROP_PARAMS = Field(Scalar(bool), "LiteLLM's, which RAGFlow sends to every API. Taken, and without a meaning here")
 EXIF_ORIENTATION = Field(
     Scalar(bool),
     "Whether images are turned upright as their EXIF says. Without it, as the deployment is set: open_clip does not",
@@ -117,6 +118,7 @@ def _embeddings(name: str, strings: str | None, about: str) -> Body:
     fields = {
         "user": USER,
         "input_type": INPUT_TYPE,
+        "drop_params": DROP_PARAMS,
         "modality": Field(
             Scalar(str, (strings,)) if strings else AbsentModality(), "What plain strings are", bool(strings)
         ),

@@ -203,6 +203,15 @@ def test_jina_s_published_request(gateway: Gateway) -> None:
     assert answer["usage"]["total_tokens"] > 0
 
 
+def test_jina_s_fields_come_through_openai_s_client(gateway: Gateway) -> None:
+    client = OpenAI(base_url=f"{gateway.url}/v1", api_key=KEY, max_retries=0)
+    expected = openai_vectors(gateway, {"input": TEXTS, "encoding_format": "float"})
+    asked: Any = {"model": MODEL, "input": TEXTS}
+    for extra in ({"task": "retrieval.query"}, {"late_chunking": False, "embedding_type": "float"}):
+        answer = client.embeddings.create(**asked, extra_body=extra)
+        np.testing.assert_allclose([row.embedding for row in answer.data], expected, atol=1e-5)
+
+
 def test_immich_s_forms_as_its_server_sends_them(gateway: Gateway) -> None:
     assert httpx.get(f"{gateway.url}/ping", timeout=SECONDS).text == "pong"
     url, red = f"{gateway.url}/predict", drawn("red")

@@ -2,7 +2,8 @@
 
 jina.ai/embeddings. Inputs `{"text": ...}` and `{"image": ...}` are our own; `task` is taken and changes nothing, since
 CLIP's towers have no adapters for tasks. LlamaIndex's clients, in Python and JavaScript, have older names:
-`encoding_type`, and `{"bytes": ...}` and `{"url": ...}` for an image.
+`encoding_type`, and `{"bytes": ...}` and `{"url": ...}` for an image. openai's packages, which people point to that API
+with its fields in `extra_body`, add an `encoding_format` of their own: it counts where the request has neither name.
 """
 
 from collections.abc import Mapping
@@ -74,6 +75,7 @@ REQUEST = Body(
         "model": MODEL,
         "embedding_type": Field(EmbeddingType(), "The format of the numbers; without it, float"),
         "encoding_type": Field(EmbeddingType(), "The same, by its older name"),
+        "encoding_format": Field(EmbeddingType(), "The same, by OpenAI's name, where neither of the others is there"),
         "normalized": Field(Scalar(bool), "Whether vectors have unit length", default=True),
         "task": Field(Scalar(str), "Taken, and the same to CLIP's models"),
         "dimensions": Field(Scalar(int), "Nothing but the model's own number"),
@@ -93,7 +95,7 @@ def embeddings(service: Service, body: Any, query: Mapping[str, str]) -> Respons
     request = EmbeddingsRequest(
         fields["input"],
         fields["model"],
-        fields["embedding_type"] or fields["encoding_type"] or "float",
+        fields["embedding_type"] or fields["encoding_type"] or fields["encoding_format"] or "float",
         fields["dimensions"],
         fields["normalized"],
         cut=None if fields["truncate"] else "none",

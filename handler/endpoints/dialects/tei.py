@@ -13,10 +13,32 @@ from handler.messages import Request, Response
 from handler.schemas.fields import refuse_token_ids
 from handler.schemas.limits import check_response_size
 from handler.schemas.requests import MODEL, Either, check_parts
-from handler.schemas.validation import Body, Field, ListOf, Scalar
+from handler.schemas.validation import Body, Field, ListOf, Scalar, check_object
 from handler.service import Service
+from handler.settings import Settings
 
 SIDES = {"Right": "end", "right": "end", "Left": "start", "left": "start"}
+
+
+class Options:
+    """`options` of Hugging Face's Inference API, which clients of it send to that server, too: it looks at none.
+
+    Weaviate's text2vec-huggingface does, and LangChain's HuggingFaceInferenceAPIEmbeddings. No vector depends on them.
+    """
+
+    NAMES = ("use_cache", "use_gpu", "wait_for_model")
+
+    def read(self, value: Any, param: str, settings: Settings) -> None:
+        """Check them. Raises ApiError."""
+        for name, one in check_object(value, self.NAMES, param).items():
+            Scalar(bool).read(one, f"{param}.{name}", settings)
+
+    def schema(self, settings: Settings) -> dict[str, Any]:
+        """Describe them."""
+        known = dict.fromkeys(self.NAMES, Scalar(bool).schema(settings))
+        return {"type": "object", "properties": known, "additionalProperties": False}
+
+
 REQUEST = Body(
     "TeiEmbedRequest",
     "The request of text-embeddings-inference",
@@ -27,6 +49,7 @@ REQUEST = Body(
         "truncation_direction": Field(Scalar(str, tuple(SIDES)), "At which side it is cut"),
         "prompt_name": Field(Only(False), "CLIP's models have no prompts"),
         "dimensions": Field(Scalar(int), "Nothing but the model's own number"),
+        "options": Field(Options(), "The Inference API's. Taken, and not looked at"),
         "model": MODEL,  # that server has one, and no such field: @huggingface/inference sends it up to version 2
     },
     check_parts("inputs"),

@@ -57,6 +57,8 @@ WRONG: list[tuple[str, Any, int, str]] = [
     ("/embed", {"inputs": "a", "prompt_name": "query"}, 400, "invalid_value"),
     ("/embed", {"inputs": "b" * 17, "truncate": False}, 400, "text_too_long"),
     ("/embed", {"inputs": "a", "colour": 1}, 400, "unknown_field"),
+    ("/embed", {"inputs": "a", "options": {"dimensions": 3}}, 400, "unknown_field"),
+    ("/embed", {"inputs": "a", "options": {"use_cache": 1}}, 400, "invalid_type"),
     ("/embed", {"inputs": "a", "model": "BAAI/bge-base-en-v1.5"}, 404, "model_not_found"),
     ("/vectorize", {"texts": [1]}, 400, "invalid_type"),
     ("/vectorize", {"texts": ["a"], "colour": 1}, 400, "unknown_field"),

@@ -133,6 +133,17 @@ def test_jina_s_fields_are_understood_beside_our_own(function: FakeFunction) -> 
     assert answer["data"][0]["embedding"] == [1, 1, 1, 0]
 
 
+def test_jina_s_fields_in_the_extra_body_of_openai_s_client(function: FakeFunction) -> None:
+    """It adds encoding_format, "base64" unless it is told, and takes lists as well; Jina's API has another name."""
+    body = {"model": FIRST, "input": ["abc"], "encoding_format": "base64", "task": "retrieval.query"}
+    _, answer = function.post(body)
+    packed = base64.b64decode(answer["data"][0]["embedding"])
+    np.testing.assert_allclose(np.frombuffer(packed, "<f4"), ABC_UNIT, atol=1e-6)
+    for name in ("embedding_type", "encoding_type"):
+        _, answer = function.post({**body, name: "float"})
+        np.testing.assert_allclose(answer["data"][0]["embedding"], ABC_UNIT, atol=1e-6)
+
+
 def test_the_request_of_llamaindex_s_jina_client(function: FakeFunction) -> None:
     """What llama_index.embeddings.jinaai 0.7 sends for texts, and for a local image and one at an address."""
     base = {"model": FIRST, "encoding_type": "float"}
@@ -167,6 +178,13 @@ def test_vectors_are_not_compressed(tmp_path: Path, path: str, body: Any) -> Non
     answer = FakeFunction(tmp_path / "bundle", max_items=1_000).invoke({**event, "body": json.dumps(body)})
     assert (answer["statusCode"], answer["isBase64Encoded"], len(answer["body"]) > 1_000) == (200, False, True)
     assert "content-encoding" not in answer["headers"]
+
+
+# What the Go client of Weaviate's text2vec-huggingface writes where no option is set, and where all are; LangChain's
+# HuggingFaceInferenceAPIEmbeddings has the first and the last.
+@pytest.mark.parametrize("options", [{}, {"wait_for_model": True, "use_gpu": True, "use_cache": True}, None])
+def test_tei_s_server_looks_at_no_options_of_the_inference_api(function: FakeFunction, options: Any) -> None:
+    assert post(function, "/embed", {"inputs": ["abc"], "options": options}) == (200, [pytest.approx(ABC_UNIT)])
 
 
 def test_tei_answers_a_bare_list(function: FakeFunction) -> None:

@@ -44,6 +44,12 @@ def test_a_text_gives_a_vector_of_unit_length_in_openai_shape(function: FakeFunc
     }
 
 
+def test_the_request_of_ragflow(function: FakeFunction) -> None:
+    """What its releases of before August 2026 send to every provider that is like OpenAI, by openai's package."""
+    asked = {"input": ["abc", "d"], "model": FIRST, "encoding_format": "float"}
+    assert function.post({**asked, "drop_params": True}) == function.post(asked)
+
+
 def test_texts_and_images_in_any_order_keep_it_and_share_a_batch_each(function: FakeFunction) -> None:
     answer = function.post(
         {

@@ -15,7 +15,7 @@ JINA, VOYAGE = {"input": "abc", "task": "x"}, {"input": "abc", "truncation": Tru
 COHERE = {"texts": ["abc"], "input_type": "search_query"}
 OPTIONS = ["model", "encoding_format", "dimensions", "normalize", "exif_orientation"]
 ELSEWHERE: list[tuple[str, dict[str, Any], list[str]]] = [
-    (EMBEDDINGS, OWN, ["modality", "input", "input_type", "user"]),
+    (EMBEDDINGS, OWN, ["modality", "input", "input_type", "user", "drop_params"]),
     (EMBEDDINGS, CHAT, ["messages", "add_special_tokens", "user"]),
     (EMBEDDINGS, JINA, [*OPTIONS, "embedding_type", "normalized", "task", "truncate"]),
     (EMBEDDINGS, VOYAGE, [*OPTIONS, "output_dimension", "output_dtype", "truncation", "input_type"]),
