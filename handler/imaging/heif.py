@@ -51,6 +51,14 @@ def read(data: bytes, kind: str) -> Container:
     return _Reading(Meta(kind, data, meta)).container()
 
 
+class Coded(NamedTuple):
+    """What is read once of an item that a decoder decodes, in however many places of a grid it is."""
+
+    size: Size
+    pixels: int
+    turned: bool  # or cropped
+
+
 class _Reading:
     """The items of one image: `items` are those that a decoder needs, in the order in which they are written."""
 
@@ -59,7 +67,7 @@ class _Reading:
         self._items: dict[int, None] = {}
         self._links: list[heif_file.Link] = []
         self._codec = ""
-        self._pixels_of: dict[int, int] = {}  # by coded item
+        self._coded: dict[int, Coded] = {}
         self._parts = MAX_PARTS
         self._pixels = self._bytes = self._decoders = 0
         self._deep = self._filled = False
@@ -89,10 +97,9 @@ class _Reading:
 
     def _add(self, item: int) -> Size:
         """Take an item, and the tiles of a grid. Raises ImageError."""
-        kind = self._meta.types.get(item)
+        if self._meta.types.get(item) != GRID:
+            return self._add_coded(item).size
         self._check(item)
-        if kind != GRID:
-            return self._add_coded(item)
         size = self._size(item)
         rows, columns, whole = self._grid(item)
         tiles = self._meta.references.get((b"dimg", item), ())
@@ -103,12 +110,23 @@ class _Reading:
         self._items[item] = None
         self._links.append(heif_file.Link(b"dimg", item, tiles))
         self._bytes += self._meta.size(item)
-        each = {self._add_coded(tile, tile=True) for tile in tiles}
-        if len(each) > 1 or any(one.width * columns < size.width or one.height * rows < size.height for one in each):
+        each = {self._add_coded(tile) for tile in tiles}
+        if any(one.turned for one in each):
+            unsupported(f"a {self._kind} image whose tiles are turned or cropped", "save it anew")
+        sizes = {one.size for one in each}
+        if len(sizes) > 1 or any(one.width * columns < size.width or one.height * rows < size.height for one in sizes):
             damaged(self._kind, "the tiles of its grid")
         return size
 
-    def _add_coded(self, item: int, tile: bool = False) -> Size:
+    def _add_coded(self, item: int) -> Coded:
+        """Take an item once more. It is read once: a file may name it 20,000 times, and list 8,000 properties of it."""
+        if item not in self._coded:
+            self._coded[item] = self._read_coded(item)
+        self._pixels += self._coded[item].pixels
+        self._decoders += 1
+        return self._coded[item]
+
+    def _read_coded(self, item: int) -> Coded:
         kind = self._meta.types.get(item)
         codec = CODECS.get(kind or b"")
         if kind is None:
@@ -116,22 +134,14 @@ class _Reading:
         if codec is None or codec != (self._codec or codec):
             unsupported(f"a {self._kind} image of the kind {kind!a}", "save it anew")
         self._codec = codec
-        if tile:
-            self._check(item)
-            if any(one.type in heif_file.TURNS for one in self._meta.properties.get(item, ())):
-                unsupported(f"a {self._kind} image whose tiles are turned or cropped", "save it anew")
-        size, length = self._size(item), self._meta.size(item)
-        if item not in self._items:
-            self._bytes += length
-            if self._bytes > len(self._meta.data):
-                too_complex(self._kind, "items that share their bytes")
-            self._items[item] = None
-            self._pixels_of[item] = self._coded_pixels(item, size)
-        elif item not in self._pixels_of:
-            damaged(self._kind, "its grid")
-        self._pixels += self._pixels_of[item]
-        self._decoders += 1
-        return size
+        self._check(item)
+        size = self._size(item)
+        self._bytes += self._meta.size(item)
+        if self._bytes > len(self._meta.data):
+            too_complex(self._kind, "items that share their bytes")
+        self._items[item] = None
+        turned = any(one.type in heif_file.TURNS for one in self._meta.properties.get(item, ()))
+        return Coded(size, self._coded_pixels(item, size), turned)
 
     def _coded_pixels(self, item: int, size: Size) -> int:
         """Return how many pixels are decoded for an item, by what its stream says itself."""
@@ -167,13 +177,14 @@ class _Reading:
             for (name, item), of in self._meta.references.items()
             if name == b"auxl" and len(of) == 1 and of[0] in sizes and self._is_alpha(item)
         ]
+        premultiplied = {(to, of) for (name, of), tos in self._meta.references.items() if name == b"prem" for to in tos}
         for item, of in alphas:
             if item in self._items:
                 damaged(self._kind, "its transparency")
             if self._add(item) != sizes[of]:
                 unsupported(f"a {self._kind} image whose transparency has another size", "save it anew")
             self._links.append(heif_file.Link(b"auxl", item, [of]))
-            if item in self._meta.references.get((b"prem", of), ()):
+            if (item, of) in premultiplied:
                 self._links.append(heif_file.Link(b"prem", of, [item]))
 
     def _is_alpha(self, item: int) -> bool:

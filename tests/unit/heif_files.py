@@ -40,11 +40,12 @@ class Item:
 def file(items: Sequence[Item], brand: bytes = b"avif", primary: int = 1) -> bytes:
     """Return a file of items, the first of which has number 1."""
     known: list[bytes] = []
-    rows = b""
+    rows: list[bytes] = []
     for number, item in enumerate(items, 1):
-        known += [one for one in item.properties if one not in known]
+        known += [one for one in dict.fromkeys(item.properties) if one not in known]
         places = [known.index(one) + 1 | (0x8000 if item.essential else 0) for one in item.properties]
-        rows += struct.pack(f">HB{len(places)}H", number, len(places), *places)
+        for some in [places[start : start + 255] for start in range(0, len(places), 255)] or [[]]:
+            rows.append(struct.pack(f">HB{len(some)}H", number, len(some), *some))
     references = b"".join(
         box(name, struct.pack(f">HH{len(to)}H", number, len(to), *to))
         for number, item in enumerate(items, 1)
@@ -56,7 +57,7 @@ def file(items: Sequence[Item], brand: bytes = b"avif", primary: int = 1) -> byt
         full(b"pitm", struct.pack(">H", primary)),
         full(b"iinf", struct.pack(">H", len(items)), *infos),
         full(b"iref", references),
-        box(b"iprp", box(b"ipco", *known), full(b"ipma", struct.pack(">I", len(items)), rows, flags=1)),
+        box(b"iprp", box(b"ipco", *known), full(b"ipma", struct.pack(">I", len(rows)), *rows, flags=1)),
     )
     hdlr = full(b"hdlr", bytes(4), b"pict", bytes(13))
     start = len(head) + len(full(b"meta", hdlr, _places(items, 0), *tail)) + 8

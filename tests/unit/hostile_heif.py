@@ -76,6 +76,14 @@ def parts(tiles: int, count: int) -> bytes:
     )
 
 
+def described(grids: int) -> bytes:
+    """Grids of one tile, of which 7,600 properties are listed: the image, and what says that it is its transparency."""
+    tile = replace(SMALL, properties=[*[box(b"pasp", bytes(8))] * 7_600, *SMALL.properties])
+    image = grid(4, 250, 250 * 64, 4 * 64, [2] * 1_000, *PROPERTIES)
+    alpha = replace(image, properties=[*image.properties, auxiliary()], references={**image.references, b"auxl": [1]})
+    return file([image, tile, *[alpha] * (grids - 1)])
+
+
 def sharing(count: int) -> bytes:
     """Tiles of their own that are all the same bytes."""
     big = Item(SMALL.type, SMALL.data + bytes((0x7A, 0xC0, 0x84, 0x3D)) + bytes(1_000_000), SMALL.properties)
@@ -138,6 +146,7 @@ FILES: dict[str, tuple[Callable[[], bytes], str]] = {
     "62,500 tiles": (lambda: tiled(62_500), "complex"),
     "1,000 tiles that are one": (lambda: tiled(1_000), "truncated"),  # libavif takes each once
     "1,000 HEVC tiles that are one": (lambda: tiled(1_000, HEVC), "embedded"),
+    "19,000 tiles that are one, of 7,600 properties": (lambda: described(19), "complex"),
     "tiles of one another's bytes": (lambda: sharing(200), "complex"),
     "a grid of itself": (lambda: file([grid(1, 1, 64, 64, [1])]), "unsupported"),
     "a grid of grids": (lambda: file([grid(1, 1, 64, 64, [2]), grid(1, 1, 64, 64, [1])]), "unsupported"),
