@@ -36,14 +36,17 @@ def images_a_run(threads: int) -> int:
 def read_headers(items: Sequence[ImageItem], model: "LoadedModel", settings: Settings) -> list[Container]:
     """Read every image's header before the first image is decoded, so that refusing a request costs little.
 
+    None is read after those that are too much together: a header takes up to half a second itself, a lossless WebP's.
     Raises ImageError.
     """
-    headers = []
+    headers: list[Container] = []
+    work = 0
     for _, data, param in items:
         with _error_context(param), stage("decode"):
             headers.append(read_header(data, settings.max_image_pixels, model.fit, model.image_formats))
-    if len(items) > 1:  # a single image has its own limit
-        check_pixels(sum(header.work for header in headers), len(items), settings.max_request_pixels)
+        work += headers[-1].work
+        if len(items) > 1:  # a single image has its own limit
+            check_pixels(work, len(headers), len(items), settings.max_request_pixels)
     return headers
 
 

@@ -102,22 +102,24 @@ def read_header(data: bytes, max_pixels: int, fit: Fit | None = None, added: Seq
 def _checked_header(data: bytes, max_pixels: int, fit: Fit | None, added: Sequence[str]) -> "Container":
     kind = kind_of(data, added)
     with _map_pillow_errors(kind, max_pixels):
-        container = _read(kind, data, fit, added)
+        container = _read(kind, data, max_pixels, fit, added)
         _check_size(container.width, container.height, max_pixels, container.held)
         _check_work(container, max_pixels)
     return container
 
 
-def _read(kind: str, data: bytes, fit: Fit | None, added: Sequence[str]) -> "Container":
+def _read(kind: str, data: bytes, max_pixels: int, fit: Fit | None, added: Sequence[str]) -> "Container":
     """Call the reader of a format. It is imported here, so that a cold start imports only the one that it needs."""
     if kind == "JPEG":
         from handler.imaging import jpeg
 
         return jpeg.read(data, fit)
+    if kind == "WEBP":
+        from handler.imaging import webp
+
+        return webp.read(data, max_pixels)
     if kind == "PNG":
         from handler.imaging.png import read
-    elif kind == "WEBP":
-        from handler.imaging.webp import read
     elif kind == "GIF":
         from handler.imaging.gif import read
     elif kind == "BMP":

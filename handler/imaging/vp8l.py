@@ -6,6 +6,7 @@ the groups are read here without their colors being kept.
 
 _ORDER = (17, 18, 0, 1, 2, 3, 4, 5, 16, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
 _LITERALS, _LENGTHS, _DISTANCES, _LONGEST = 256, 24, 40, 15
+_MOST_CACHE_BITS = 11  # more are an error: their codes would have 32,768 symbols, and take a tenth of a second
 _PREDICTOR, _COLOR, _GREEN, _INDEXING = range(4)
 _REPEATS = {16: (2, 3), 17: (3, 3), 18: (7, 11)}  # bits that say how often, and the fewest times
 
@@ -74,7 +75,10 @@ class Stream:
         return ((2 + (symbol & 1)) << extra) + self._bits(extra) + 1
 
     def _cache_bits(self) -> int:
-        return self._bits(4) if self._bits(1) else 0
+        bits = self._bits(4) if self._bits(1) else 0
+        if bits > _MOST_CACHE_BITS:
+            raise UnreadError
+        return bits
 
     def _code(self, size: int) -> _Code:
         if self._bits(1):

@@ -21,8 +21,11 @@ SPARSE = 50  # pixels for each byte: an image of fewer bytes is flat, and decode
 MIN_READS, PIXELS_READ = 1_000, 200  # libwebp's encoder takes one for each 250 pixels at most
 
 
-def read(data: bytes) -> Container:
-    """Read the chunks up to the first that has pixels, and the EXIF. Raises ImageError."""
+def read(data: bytes, max_pixels: int) -> Container:
+    """Read the chunks up to the first that has pixels, and the EXIF. Raises ImageError.
+
+    What a lossless image costs is not read where it has more than `max_pixels`: it is refused in any case.
+    """
     found: dict[bytes, bytes] = {}
     pixels, at = b"", 12
     for _ in range(MAX_CHUNKS):
@@ -47,7 +50,7 @@ def read(data: bytes) -> Container:
     body = _body(found, pixels)
     width, height = _size(body)
     exif = found.get(b"EXIF", b"")
-    lossless = _lossless_work(body, width, height)
+    lossless = _lossless_work(body, width, height) if width * height <= max_pixels else 0
     # Transparency is flattened, which takes half as long as decoding.
     work = width * height * (3 if b"VP8X" in found else 2) // 2 + lossless
     if zeros := _zeros(body):  # decoded up to three times
@@ -83,16 +86,23 @@ def _body(found: dict[bytes, bytes], pixels: bytes) -> bytes:
 
 
 def _lossless_work(body: bytes, width: int, height: int) -> int:
-    """Return what a lossless image, or lossless transparency, costs beside its pixels."""
+    """Return what a lossless image, or lossless transparency, costs beside its pixels. Raises ImageError.
+
+    Its pixels say how many they are, as libwebp takes it. They are refused if they are not within the canvas.
+    """
     chunks = _chunks(body)
-    if frame := chunks.get(b"ANMF"):
-        width, height = (int.from_bytes(frame[at : at + 3], "little") + 1 for at in (6, 9))
-        chunks = _chunks(frame[FRAME_HEAD:])
-    work = 0
-    if (alpha := chunks.get(b"ALPH", b"\0"))[:1] and alpha[0] & 3 == 1:
-        work += _groups_work(alpha[1:], width, height)
-    if (lossless := chunks.get(b"VP8L")) and lossless[:1] == b"\x2f":
-        work += _groups_work(lossless[5:], *_size(_chunk(b"VP8L", lossless)))
+    chunks = _chunks(chunks[b"ANMF"][FRAME_HEAD:]) if b"ANMF" in chunks else chunks
+    alpha, work = chunks.get(b"ALPH", b""), 0
+    for kind in (b"VP8 ", b"VP8L"):
+        if (coded := chunks.get(kind)) is None:
+            continue
+        across, down = _size(_chunk(kind, coded))
+        if across > width or down > height:
+            damaged("WebP", f"{across:,}x{down:,} pixels where it says {width:,}x{height:,}")
+        if kind == b"VP8L":
+            work += _groups_work(coded[5:], across, down)
+        elif alpha and alpha[0] & 3 == 1:
+            work += _groups_work(alpha[1:], across, down)
     return work
 
 

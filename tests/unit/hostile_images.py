@@ -7,7 +7,7 @@ from collections.abc import Callable
 from PIL import Image
 
 from tests.unit.fake_bundle import encoded
-from tests.unit.lossless_webp import stream
+from tests.unit.lossless_webp import cached, read_slowly, stream
 
 Maker = Callable[[int, int], bytes]
 
@@ -142,6 +142,33 @@ def groups(width: int, height: int, count: int, alpha: bool = False) -> Maker:
     return make
 
 
+def lossless(width: int, height: int, pixels: bytes) -> bytes:
+    """A WebP of a lossless stream."""
+    size = struct.pack("<I", width - 1 | height - 1 << 14)
+    return riff(b"RIFF", b"WEBP" + riff(b"VP8L", b"\x2f" + size + pixels))
+
+
+def slow_webp(width: int, height: int) -> bytes:
+    """A lossless WebP that takes a code for every 200th pixel to be read."""
+    return lossless(width, height, read_slowly(width * height // 1_600))
+
+
+def small_frame(*_: int) -> bytes:
+    """An animation whose first frame says that it has one pixel, and has a million of so many transparent groups."""
+    alpha = riff(b"ALPH", b"\1" + stream(1_024, 1_024, 65_536))
+    frame = riff(b"ANMF", bytes(16) + alpha + encoded(Image.new("RGB", (1_024, 1_024)), "WEBP")[12:])
+    canvas = riff(b"VP8X", struct.pack("<BxxxHBHB", 0x12, 1_023, 0, 1_023, 0))
+    return riff(b"RIFF", b"WEBP" + canvas + riff(b"ANIM", bytes(6)) + frame)
+
+
+def vast_frame(_: int, size: int) -> bytes:
+    """An animation of 8x8 pixels whose first frame says that it has 16,777,216x16,777,216, and is transparent."""
+    alpha = riff(b"ALPH", b"\1" + read_slowly(size - 500))
+    frame = riff(b"ANMF", bytes(6) + b"\xff" * 6 + bytes(4) + alpha + WEBP[12:])
+    canvas = riff(b"VP8X", struct.pack("<BxxxHBHB", 0x12, 7, 0, 7, 0))
+    return riff(b"RIFF", b"WEBP" + canvas + riff(b"ANIM", bytes(6)) + frame)
+
+
 def padded_webp(data: bytes) -> bytes:
     """A WebP of one chunk, which ends in zeros that no pixel needs."""
     return riff(b"RIFF", b"WEBP" + riff(data[12:16], data[20:] + bytes(1_000)))
@@ -222,6 +249,10 @@ HOSTILE: dict[str, Maker] = {
     "WebP, 65,536 Huffman groups": groups(1_024, 1_024, 65_536),
     "WebP, Huffman groups of all pixels": groups(2_300, 1_700, 65_536),
     "WebP, Huffman groups of transparency": groups(1_024, 1_024, 65_536, alpha=True),
+    "WebP, Huffman groups of a frame that says it is small": small_frame,
+    "WebP, a frame that says it is larger than all": vast_frame,
+    "WebP, larger than the limit, read slowly": lambda *_: slow_webp(16_384, 16_384),
+    "WebP, a cache of 2^15 colors": lambda *_: lossless(512, 512, cached(15)),
     "WebP, few Huffman groups": groups(1_024, 1_024, 4_000),
     "WebP, zeros behind its pixels": lambda pixels, _: padded_webp(encoded(noise(pixels), "WEBP", quality=30)),
     "BMP, short runs": bmp_rle(1, 1),

@@ -68,3 +68,31 @@ def stream(width: int, height: int, groups: int) -> bytes:
     one.only(1)
     bits.bits += one.bits * 5 * groups
     return np.packbits(np.array(bits.bits, np.uint8), bitorder="little").tobytes() + bytes(8)
+
+
+def read_slowly(size: int) -> bytes:
+    """Return a stream whose first transform has a bit for each of its blocks, as many as so many bytes hold."""
+    bits = Bits()
+    bits.number(1, 3)  # a transform, which predicts
+    bits.number(0, 3)  # each 4x4 pixels
+    bits.number(0, 1)  # no cache
+    bits.number(0b0011, 4)  # a code of two symbols: 0, and one of 8 bits
+    bits.number(1, 8)
+    for _ in range(4):
+        bits.only(0)
+    return np.packbits(np.array(bits.bits, np.uint8), bitorder="little").tobytes() + b"\x55" * size
+
+
+@cache
+def cached(cache_bits: int) -> bytes:
+    """Return a stream whose groups' image has a code for each color of a cache of so many bits."""
+    bits = Bits()
+    bits.number(0b100, 3)  # no transform, no cache, several groups
+    bits.number(7, 3)  # for each 512x512 pixels
+    bits.number(1, 1)
+    bits.number(cache_bits, 4)
+    bits.lengths([cache_bits] * 2**cache_bits + [0] * 280)
+    for _ in range(4):
+        bits.only(0)
+    bits.number(0, cache_bits)  # the first color
+    return np.packbits(np.array(bits.bits, np.uint8), bitorder="little").tobytes() + bytes(64)

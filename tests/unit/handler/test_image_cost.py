@@ -12,7 +12,7 @@ from handler.settings import Settings
 from tests.unit.costly_heif import COSTLY
 from tests.unit.fake_bundle import FakeFunction, encoded
 from tests.unit.honest_images import BYTES, HONEST, PIXELS, cost, photo, request_cost
-from tests.unit.hostile_images import HOSTILE, Maker, narrow, scans, sides
+from tests.unit.hostile_images import HOSTILE, Maker, narrow, scans, sides, slow_webp
 
 pytestmark = pytest.mark.no_cover  # a tracer changes what code costs
 
@@ -118,6 +118,8 @@ BATCHES: dict[str, tuple[Maker, int]] = {
     "as many white ones on nothing as count": (HOSTILE["PNG, white on nothing"], 6),
     "as many gray ones as count": (HOSTILE["JPEG, gray progressive"], 6),
     "15 of 65,536 Huffman groups": (HOSTILE["WebP, 65,536 Huffman groups"], 15),
+    "256 lossless ones that are read slowly": (lambda pixels, _: slow_webp(*sides(pixels // 2)), 256),
+    "256 of a cache of 2^15 colors": (HOSTILE["WebP, a cache of 2^15 colors"], 256),
     "256 of 500 segments": (lambda _, size: HOSTILE["JPEG, EXIF segments"](0, 5_500), 256),
     "256 of 100 scans": (scans(0.002, 100), 256),
 }

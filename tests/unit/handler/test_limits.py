@@ -89,6 +89,18 @@ def test_the_pixels_of_all_images_together_are_counted_before_one_is_decoded(tmp
     assert len(function.loader.engine.image_batches) == done
 
 
+def test_no_header_is_read_after_those_that_are_too_much_together(tmp_path: Path) -> None:
+    """A header may take half a second itself, and a request has 256 of them: the broken one behind is never seen."""
+    function = FakeFunction(tmp_path / "bundle", max_image_pixels=1_000_000, max_request_pixels=2_500_000)
+    large = {"image": as_base64(encoded(Image.new("1", (1000, 1000)), "PNG"))}
+    broken = {"image": as_base64(b"no image")}
+
+    assert function.post({"input": [large, large, broken]})[1]["error"]["code"] == "not_an_image"
+    status, answer = function.post({"input": [large, large, large, broken]})
+    assert (status, answer["error"]["code"]) == (413, "image_too_large")
+    assert answer["error"]["message"].startswith("the first 3 of 4 images have 3,000,000 pixels together")
+
+
 LARGE = 3_000_000
 WRONG = {
     "field": {"input": "a", "x" * LARGE: 1},

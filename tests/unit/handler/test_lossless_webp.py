@@ -12,7 +12,7 @@ from handler.imaging.vp8l import Stream, UnreadError
 from tests.unit.fake_bundle import encoded
 from tests.unit.honest_images import drawing, photo
 from tests.unit.hostile_images import HOSTILE, groups, riff
-from tests.unit.lossless_webp import stream
+from tests.unit.lossless_webp import cached, stream
 
 LIMIT = 40_000_000
 HONEST = {
@@ -46,13 +46,27 @@ def test_what_libwebp_writes_is_read_whole_and_counts_as_little_more_than_its_pi
     assert decode(data, LIMIT).size == image.size
 
 
+@pytest.mark.parametrize("bits", [1, 11])
+def test_a_cache_has_as_many_colors_as_the_format_allows(bits: int) -> None:
+    assert Stream(cached(bits), 10_000).groups(512, 512) == 1
+    with pytest.raises(UnreadError):
+        Stream(cached(12), 10_000).groups(512, 512)
+
+
 @pytest.mark.parametrize("cut", [1, 20, 2_000])
 def test_a_stream_that_ends_early_is_given_up(cut: int) -> None:
     with pytest.raises(UnreadError):
         Stream(stream(1_024, 1_024, 65_536)[:cut], 70_000).groups(1_024, 1_024)
 
 
-@pytest.mark.parametrize("kind", ["WebP, 65,536 Huffman groups", "WebP, Huffman groups of transparency"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "WebP, 65,536 Huffman groups",
+        "WebP, Huffman groups of transparency",
+        "WebP, Huffman groups of a frame that says it is small",
+    ],
+)
 def test_many_groups_count_as_the_pixels_that_would_take_as_long(kind: str) -> None:
     data = HOSTILE[kind](0, 0)
     assert len(data) < 310_000
