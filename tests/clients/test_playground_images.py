@@ -57,6 +57,27 @@ def test_two_drops_at_once_are_no_more_than_the_page_takes(browser: Browser, gat
     assert len(browser.all("#thumbs img")) == 24
 
 
+@pytest.mark.parametrize("suffix", ["png", "gif"])
+def test_a_drawing_of_few_bytes_and_many_pixels_is_scaled_down(
+    browser: Browser, gateway: Gateway, tmp_path: Path, suffix: str
+) -> None:
+    """As a scanned plan, or a page that was saved whole: the API takes 40 million pixels by default."""
+    plan = tmp_path / f"plan.{suffix}"
+    image = Image.new("P", (8_000, 6_000), 0)
+    image.putpalette([255, 255, 255, 255, 0, 0])
+    ImageDraw.Draw(image).ellipse((2_000, 1_000, 6_000, 5_000), fill=1)
+    image.save(plan)
+    assert plan.stat().st_size < 300_000
+
+    browser.open(gateway.url)
+    browser.drop("#drop", plan)
+    browser.wait(lambda: browser.all("#thumbs img"), "the thumbnail")
+    browser.find("#captions").send_keys("a red circle")
+    browser.find("#run").click()
+    browser.wait(lambda: browser.all("#heatmap td.best") or browser.find("#error").is_displayed(), "a response")
+    assert browser.find("#error").text == ""
+
+
 @pytest.mark.parametrize("suffix", ["jpg", "png"])
 def test_an_image_that_exif_turns_is_embedded_as_it_is_shown(
     browser: Browser, gateway: Gateway, tmp_path: Path, suffix: str

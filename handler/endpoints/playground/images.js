@@ -1,6 +1,7 @@
 // The images: taken in, kept as they are where they are small, scaled down where Lambda's 6 MB would not take them.
 
 const LARGE_BYTES = 700_000; // of one file; models look at a few hundred pixels a side
+const LARGE_PIXELS = 40_000_000; // what the API decodes by default; a drawing of so many may have few bytes
 const LARGE_SIDE = 1024;
 const MAX_IMAGES = 24; // a page of them; the API takes more
 const MOST_BYTES = 3_000_000; // of one file that this browser cannot read, and so cannot scale down
@@ -81,7 +82,8 @@ function unreadable(file) {
 async function toImage(file) {
   if (isHeic(file) && taken.has("image/heic") && file.size <= MOST_BYTES) return asItIs(file); // few browsers read it
   const bitmap = await createImageBitmap(file);
-  const small = file.size <= LARGE_BYTES && taken.has(file.type);
+  const large = file.size > LARGE_BYTES || bitmap.width * bitmap.height > LARGE_PIXELS;
+  const small = !large && taken.has(file.type);
   const uri = small ? await asDataUri(file) : scaledDown(bitmap);
   bitmap.close();
   const turned = small && (await mayBeTurned(file));
