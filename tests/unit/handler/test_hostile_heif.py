@@ -4,6 +4,7 @@ import io
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,8 @@ from handler.errors import STATUS, ImageError
 from handler.imaging import heif_pixels
 from handler.imaging.decode import decode, read_header
 from tests.unit.handler.test_added_formats import BOTH, sample_image
-from tests.unit.heif_files import coded, file
-from tests.unit.hostile_heif import FILES, MEANING
+from tests.unit.heif_files import Item, auxiliary, box, coded, file, full, grid, size
+from tests.unit.hostile_heif import ALPHA, FILES, HEVC, MEANING, PROPERTIES, SMALL
 
 ROOT = Path(__file__).parents[3]
 LIMIT = 40_000_000
@@ -83,3 +84,42 @@ def test_every_beginning_of_a_file_is_refused(kind: str) -> None:
         with pytest.raises(ImageError) as refused:
             read_header(data[:end], LIMIT, added=BOTH)
         assert refused.value.code in ("truncated_image", "not_an_image", "unsupported_image_format"), end
+
+
+SAYS_MORE = replace(grid(1, 2, 128, 64, [2, 2], *PROPERTIES), data=grid(1, 2, 60_000, 60_000, []).data)
+WIDER = coded(sample_image(128, 64))
+TURNED = replace(SMALL, properties=[*SMALL.properties, box(b"irot", b"\1")])
+SMALL_ALPHA = Item(ALPHA.type, ALPHA.data, [size(64, 64), *ALPHA.properties[1:], auxiliary()], {b"auxl": [1]})
+OWN_ALPHA = replace(SMALL, properties=[*SMALL.properties, auxiliary()], references={b"auxl": [1]})
+CONTRADICTIONS = {
+    "a grid of other pixels than its size": [SAYS_MORE, SMALL],
+    "a grid with a tile too few": [grid(2, 2, 128, 128, [2] * 3, *PROPERTIES), SMALL],
+    "a grid with a tile too many": [grid(1, 2, 128, 64, [2] * 3, *PROPERTIES), SMALL],
+    "a grid wider than its tiles": [grid(1, 2, 129, 64, [2] * 2, *PROPERTIES), SMALL],
+    "a grid higher than its tiles": [grid(1, 2, 128, 65, [2] * 2, *PROPERTIES), SMALL],
+    "a grid of tiles of two sizes": [grid(1, 2, 128, 64, [2, 3], *PROPERTIES), SMALL, WIDER],
+    "a grid of 1,008 tiles": [grid(8, 126, 64 * 126, 64 * 8, [2] * 1_008, *PROPERTIES), SMALL],
+    "a grid of two codecs": [grid(1, 2, 128, 64, [2, 3], *PROPERTIES), SMALL, HEVC],
+    "a grid of tiles that are turned": [grid(1, 2, 128, 64, [2, 2], *PROPERTIES), TURNED],
+    "transparency of another size": [coded(sample_image(128, 64)), SMALL_ALPHA],
+    "transparency that is the image": [OWN_ALPHA],
+}
+
+
+@pytest.mark.parametrize("name", CONTRADICTIONS)
+def test_what_contradicts_itself_reaches_no_decoder(name: str) -> None:
+    with pytest.raises(ImageError) as caught:
+        read_header(file(CONTRADICTIONS[name]), LIMIT, added=BOTH)
+    assert STATUS[caught.value.code] in (400, 415)
+
+
+def work(*items: Item) -> int:
+    return read_header(file(items), LIMIT, added=BOTH).work
+
+
+def test_deep_samples_and_tiles_cost_more_than_their_pixels() -> None:
+    says = full(b"pixi", bytes((3, 10, 10, 10)))
+    deep = [size(64, 64), *(one if one[4:8] != b"pixi" else says for one in SMALL.properties[1:])]
+    assert work(replace(SMALL, properties=deep)) - work(SMALL) == (work(SMALL) - 50_000) // 2
+    tiles = [work(grid(1, count, 64 * count, 64, [2] * count, *PROPERTIES), SMALL) for count in (1, 11)]
+    assert tiles[1] - tiles[0] == 10 * (50_000 + 2 * 64 * 64)
