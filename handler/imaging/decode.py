@@ -99,6 +99,13 @@ def read_header(data: bytes, max_pixels: int, fit: Fit | None = None, added: Seq
         raise
 
 
+def read_size(data: bytes, added: Sequence[str]) -> "Container":
+    """Read an image's format and size, of one that was embedded: within no limits, and without what it costs."""
+    kind = kind_of(data, added)
+    with _map_pillow_errors(kind, 0):
+        return _read(kind, data, 0, None, added)
+
+
 def _checked_header(data: bytes, max_pixels: int, fit: Fit | None, added: Sequence[str]) -> "Container":
     kind = kind_of(data, added)
     with _map_pillow_errors(kind, max_pixels):

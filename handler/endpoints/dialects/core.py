@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from handler.endpoints.embeddings import Vectors, embed, modalities, unit
 from handler.errors import ApiError
-from handler.imaging.decode import FORMATS, MAX_SIDE, read_header
+from handler.imaging.decode import FORMATS, read_size
 from handler.manifest import ModelEntry
 from handler.schemas.fields import Item
 from handler.schemas.limits import check_response_size
@@ -70,8 +70,7 @@ def _facts(data: bytes) -> ImageFacts:
     """Read an image as it was read to be embedded: without its metadata, for whose damage Pillow refuses a file."""
     from handler.imaging.added_formats import ADDED
 
-    # It was embedded, so the settings' limits hold, and it is of a format that this bundle has.
-    header = read_header(data, MAX_SIDE**2, None, tuple(ADDED))
+    header = read_size(data, tuple(ADDED))
     bits = 24
     if header.kind in FORMATS:
         with header.open() as image:

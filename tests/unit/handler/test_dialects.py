@@ -15,8 +15,10 @@ from PIL import Image
 
 from handler.endpoints.dialects.core import image_facts
 from handler.errors import ImageError
+from handler.imaging import vp8l
+from handler.imaging.decode import read_header
 from handler.schemas.fields import Item
-from tests.unit.fake_bundle import FIRST, SECOND, FakeFunction, as_base64, data_uri, image_bytes
+from tests.unit.fake_bundle import FIRST, SECOND, FakeFunction, as_base64, data_uri, encoded, image_bytes
 from tests.unit.handler.dialect_requests import COHERE, CONTENT, RED, entries, post, predict
 from tests.unit.handler.test_image_damage import SOUND
 
@@ -238,6 +240,21 @@ def test_an_images_facts_are_read_by_no_other_decoder_than_those_that_may_see_a_
 @pytest.mark.parametrize(("data", "plain"), SOUND.values(), ids=SOUND)
 def test_an_image_that_our_own_route_embeds_has_facts_whatever_its_metadata(data: bytes, plain: bytes) -> None:
     assert image_facts([Item(data, None)]) == image_facts([Item(plain, None)])
+
+
+def test_an_images_facts_are_read_without_what_it_costs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That takes up to half a second, and was done before the image was embedded."""
+    groups: list[tuple[int, int]] = []
+
+    def counted(_: vp8l.Stream, width: int, height: int) -> int:
+        groups.append((width, height))
+        return 1
+
+    monkeypatch.setattr(vp8l.Stream, "groups", counted)
+    data = encoded(Image.new("RGB", (9, 7)), "WEBP", lossless=True)
+    read_header(data, 1_000)
+    [facts] = image_facts([Item(data, None)])
+    assert (facts, groups) == ((9, 7, "webp", 24), [(9, 7)])
 
 
 def test_metadata_that_pillow_refuses_fails_no_vendor_s_request(tmp_path: Path) -> None:
