@@ -46,7 +46,7 @@ def read_headers(items: Sequence[ImageItem], model: "LoadedModel", settings: Set
             headers.append(read_header(data, settings.max_image_pixels, model.fit, model.image_formats))
         work += headers[-1].work
         if len(items) > 1:  # a single image has its own limit
-            check_pixels(work, len(headers), len(items), settings.max_request_pixels)
+            check_pixels(work, len(headers), len(items), settings.max_request_pixels, param)
     return headers
 
 

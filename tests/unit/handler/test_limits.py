@@ -14,7 +14,7 @@ from PIL import Image
 from handler.endpoints import embeddings
 from handler.errors import ApiError
 from handler.schemas.limits import check_response_size
-from tests.unit.fake_bundle import FakeFunction, as_base64, encoded, image_bytes
+from tests.unit.fake_bundle import FIRST, FakeFunction, as_base64, data_uri, encoded, image_bytes
 from tests.unit.handler.test_events import HTTP_API, LOAD_BALANCER
 
 BALANCER_LIMIT = 1_000_000  # docs.aws.amazon.com: elasticloadbalancing "Lambda functions as targets", 1 MB of JSON
@@ -99,6 +99,27 @@ def test_no_header_is_read_after_those_that_are_too_much_together(tmp_path: Path
     status, answer = function.post({"input": [large, large, large, broken]})
     assert (status, answer["error"]["code"]) == (413, "image_too_large")
     assert answer["error"]["message"].startswith("the first 3 of 4 images have 3,000,000 pixels together")
+
+
+@pytest.mark.parametrize(
+    ("path", "fields", "many", "found"),
+    [
+        ("/v2/embed", {"model": FIRST, "input_type": "image"}, "images", "image_too_large: the first 3 of 4 images"),
+        ("/vectorize", {}, "images", "image_too_large: the first 3 of 4 images"),
+        ("/embed", {}, "inputs", "image_too_large: inputs: the first 3 of 4"),
+        ("/v1/similarity", {"texts": ["a"]}, "images", "the first 3 of 4"),
+    ],
+)
+def test_the_images_that_are_too_much_together_are_named_as_the_request_names_them(
+    tmp_path: Path, path: str, fields: dict[str, Any], many: str, found: str
+) -> None:
+    function = FakeFunction(tmp_path / "bundle", max_image_pixels=1_000_000, max_request_pixels=2_500_000)
+    large = encoded(Image.new("1", (1000, 1000)), "PNG")
+    image = as_base64(large) if path == "/vectorize" else data_uri(large)
+    status, answer = function.http("POST", path, json.dumps({**fields, many: [image] * 4}).encode())
+    assert (status, found in str(answer)) == (413, True), answer
+    if path.startswith("/v1/"):
+        assert answer["error"]["param"] == many
 
 
 LARGE = 3_000_000
