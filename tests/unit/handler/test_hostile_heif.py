@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from handler.errors import STATUS, ImageError
 from handler.imaging import heif_pixels
 from handler.imaging.decode import decode, read_header
 from tests.unit.handler.test_added_formats import BOTH, sample_image
 from tests.unit.heif_files import Item, auxiliary, box, coded, file, full, grid, size
-from tests.unit.hostile_heif import ALPHA, FILES, HEVC, MEANING, PROPERTIES, SMALL
+from tests.unit.hostile_heif import ALPHA, FILES, HEVC, MEANING, PROPERTIES, SMALL, frame_of, hevc_of
 
 ROOT = Path(__file__).parents[3]
 LIMIT = 40_000_000
@@ -99,6 +100,11 @@ CONTRADICTIONS = {
     "a grid higher than its tiles": [grid(1, 2, 128, 65, [2] * 2, *PROPERTIES), SMALL],
     "a grid of tiles of two sizes": [grid(1, 2, 128, 64, [2, 3], *PROPERTIES), SMALL, WIDER],
     "a grid of 1,008 tiles": [grid(8, 126, 64 * 126, 64 * 8, [2] * 1_008, *PROPERTIES), SMALL],
+    "HEVC of more than a block beyond its size": [hevc_of(64 + 65, 64)],
+    "AV1 that is wider than its size": [replace(SMALL, data=frame_of(65, 64))],
+    "AV1 that is higher than its size": [replace(SMALL, data=frame_of(64, 65))],
+    "AV1 that is narrower than its size": [replace(SMALL, data=frame_of(63, 64))],
+    "AV1 that is lower than its size": [replace(SMALL, data=frame_of(64, 63))],
     "a grid of two codecs": [grid(1, 2, 128, 64, [2, 3], *PROPERTIES), SMALL, HEVC],
     "a grid of tiles that are turned": [grid(1, 2, 128, 64, [2, 2], *PROPERTIES), TURNED],
     "transparency of another size": [coded(sample_image(128, 64)), SMALL_ALPHA],
@@ -111,6 +117,22 @@ def test_what_contradicts_itself_reaches_no_decoder(name: str) -> None:
     with pytest.raises(ImageError) as caught:
         read_header(file(CONTRADICTIONS[name]), LIMIT, added=BOTH)
     assert STATUS[caught.value.code] in (400, 415)
+
+
+@pytest.mark.parametrize("kind", ["AVIF", "HEIF"])
+def test_zeros_in_the_place_of_any_tile_s_pixels_are_seen(kind: str) -> None:
+    noise = coded(Image.effect_noise((64, 64), 60).convert("RGB"), kind)
+    filled = replace(noise, data=noise.data[:-600] + bytes(600))
+    brand = b"avif" if kind == "AVIF" else b"heic"
+    for tiles in ([noise, filled], [filled, noise]):
+        with pytest.raises(ImageError, match="zeros stand in the place of pixels"):
+            read_header(file([grid(1, 2, 128, 64, [2, 3], *noise.properties[1:]), *tiles], brand), LIMIT, added=BOTH)
+
+
+def test_hevc_codes_whole_blocks_of_64_pixels_of_which_a_part_is_shown() -> None:
+    header = read_header(file([hevc_of(64 + 64, 64 + 64)], b"heic"), LIMIT, added=BOTH)
+    assert (header.width, header.height) == (64, 64)
+    assert header.work >= 2 * 128 * 128
 
 
 def work(*items: Item) -> int:
