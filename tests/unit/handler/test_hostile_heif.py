@@ -139,9 +139,32 @@ def work(*items: Item) -> int:
     return read_header(file(items), LIMIT, added=BOTH).work
 
 
-def test_deep_samples_and_tiles_cost_more_than_their_pixels() -> None:
-    says = full(b"pixi", bytes((3, 10, 10, 10)))
-    deep = [size(64, 64), *(one if one[4:8] != b"pixi" else says for one in SMALL.properties[1:])]
-    assert work(replace(SMALL, properties=deep)) - work(SMALL) == (work(SMALL) - 50_000) // 2
+def configured(item: Item, name: bytes, at: int, bits: int) -> Item:
+    """Return an item without `pixi` whose configuration has these bits set."""
+    known = [one for one in item.properties if one[4:8] not in (b"pixi", name)]
+    [own] = [bytearray(one) for one in item.properties if one[4:8] == name]
+    own[8 + at] |= bits
+    return replace(item, properties=[*known, bytes(own)])
+
+
+SAMPLES = [one for one in SMALL.properties if one[4:8] != b"pixi"] + [full(b"pixi", bytes((3, 8, 8, 10)))]
+DEEP = {
+    "by its samples": replace(SMALL, properties=SAMPLES),
+    "by AV1's configuration": configured(SMALL, b"av1C", 2, 0x40),
+    "by HEVC's configuration": configured(HEVC, b"hvcC", 17, 2),
+}
+
+
+@pytest.mark.parametrize("name", DEEP)
+def test_deep_samples_cost_half_as_much_again(name: str) -> None:
+    deep, plain = DEEP[name], HEVC if "HEVC" in name else SMALL
+    assert work(deep) - work(plain) == (work(plain) - 50_000) // 2
+    rest = plain.properties[1:]
+    of_both = {work(grid(1, 2, 128, 64, places, *rest), deep, plain) for places in ([2, 3], [3, 2])}
+    assert len(of_both) == 1
+    assert of_both.pop() > work(grid(1, 2, 128, 64, [2, 3], *rest), plain, plain)
+
+
+def test_tiles_cost_more_than_their_pixels() -> None:
     tiles = [work(grid(1, count, 64 * count, 64, [2] * count, *PROPERTIES), SMALL) for count in (1, 11)]
     assert tiles[1] - tiles[0] == 10 * (50_000 + 2 * 64 * 64)
