@@ -164,6 +164,15 @@ def test_transparency_of_each_tile_counts() -> None:
     assert same(decode(data, LIMIT, added=BOTH), white)
 
 
+@pytest.mark.parametrize("kind", ["AVIF", "HEIF"])
+def test_transparency_of_an_image_that_is_left_out_is_left_out(kind: str) -> None:
+    first, other = (coded(sample_image(64, 64, seed=seed), kind) for seed in (1, 9))
+    alpha = coded(sample_image(64, 64, mode="L"), kind)
+    alpha.properties, alpha.references = [*alpha.properties, auxiliary()], {b"auxl": [2]}
+    data = file([first, other, alpha], b"avif" if kind == "AVIF" else b"heic")
+    assert same(decode(data, LIMIT, added=BOTH), opened(data))
+
+
 @pytest.mark.parametrize("name", [b"abcd", b"irot"])
 def test_what_is_essential_and_unknown_is_refused(name: bytes) -> None:
     item = coded(sample_image())
