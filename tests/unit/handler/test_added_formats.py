@@ -186,9 +186,10 @@ def test_what_is_essential_and_unknown_is_refused(name: bytes) -> None:
     assert refused.value.code == "unsupported_image_format"
 
 
-def test_a_profile_of_another_space_is_refused_as_in_other_formats() -> None:
+@pytest.mark.parametrize("kind", [b"prof", b"rICC"])
+def test_a_profile_of_another_space_is_refused_as_in_other_formats(kind: bytes) -> None:
     item = coded(sample_image())
-    item.properties = [*item.properties, box(b"colr", b"prof", bytes(16) + b"Lab " + bytes(16) + b"acsp" + bytes(90))]
+    item.properties = [*item.properties, box(b"colr", kind, bytes(16) + b"Lab " + bytes(16) + b"acsp" + bytes(90))]
     with pytest.raises(ImageError, match="Lab"):
         decode(file([item]), LIMIT, added=BOTH)
 
