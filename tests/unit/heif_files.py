@@ -2,7 +2,7 @@
 
 import io
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ from tests.unit.fake_bundle import encoded
 
 register_heif_opener()
 
+LONG = 70_000  # the number of the first item: more than 2 bytes hold
 AUXILIARY = "urn:mpeg:mpegB:cicp:systems:auxiliary:alpha"
 
 
@@ -62,6 +63,57 @@ def file(items: Sequence[Item], brand: bytes = b"avif", primary: int = 1) -> byt
     hdlr = full(b"hdlr", bytes(4), b"pict", bytes(13))
     start = len(head) + len(full(b"meta", hdlr, _places(items, 0), *tail)) + 8
     return head + full(b"meta", hdlr, _places(items, start), *tail) + box(b"mdat", *(item.data for item in items))
+
+
+def long_file(items: Sequence[Item], brand: bytes = b"avif", to_end: bool = False, source: int = 0) -> bytes:
+    """Return the same in the longest forms that ISO/IEC 14496-12 has, with grids in `idat` as phones write them.
+
+    `to_end`: the last box and the last item go on to the end of the file, without a length. `source` is the file that
+    has the bytes: 0 is this one.
+    """
+    known = list(dict.fromkeys(one for item in items for one in item.properties))
+    numbered = list(enumerate(items, LONG))
+    properties = b"".join(
+        struct.pack(
+            f">IB{len(item.properties)}B", number, len(item.properties), *map(_place_in(known), item.properties)
+        )
+        for number, item in numbered
+    )
+    references = b"".join(
+        box(name, struct.pack(f">IH{len(to)}I", number, len(to), *(LONG - 1 + one for one in to)))
+        for number, item in numbered
+        for name, to in item.references.items()
+    )
+    infos = [full(b"infe", struct.pack(">IH", number, 0), item.type, b"\0", version=3) for number, item in numbered]
+    grids = b"".join(item.data for item in items if item.type == b"grid")
+    pixels = b"".join(item.data for item in items if item.type != b"grid")
+    head = box(b"ftyp", brand, bytes(4), b"mif1", b"miaf", brand)
+
+    def meta(start: int) -> bytes:
+        rows, at = b"", {0: 0, 1: 0}
+        for number, item in numbered:
+            method = int(item.type == b"grid")
+            length = 0 if to_end and item is items[-1] else len(item.data)
+            rows += struct.pack(">IHHQHIQQ", number, method, source, 0 if method else start, 1, 0, at[method], length)
+            at[method] += len(item.data)
+        return full(
+            b"meta",
+            full(b"hdlr", bytes(4), b"pict", bytes(13)),
+            full(b"pitm", struct.pack(">I", LONG), version=1),
+            full(b"iloc", b"\x88\x84", struct.pack(">I", len(items)), rows, version=2),
+            full(b"iinf", struct.pack(">I", len(items)), *infos, version=1),
+            full(b"iref", references, version=1),
+            box(b"iprp", box(b"ipco", *known), full(b"ipma", struct.pack(">I", len(items)), properties, version=1)),
+            box(b"idat", grids),
+        )
+
+    size = b"" if to_end else struct.pack(">Q", len(pixels) + 16)
+    last = struct.pack(">I4s", 0 if to_end else 1, b"mdat") + size
+    return head + meta(len(head) + len(meta(0)) + len(last)) + last + pixels
+
+
+def _place_in(known: Sequence[bytes]) -> Callable[[bytes], int]:
+    return lambda one: known.index(one) + 1
 
 
 def _places(items: Sequence[Item], start: int) -> bytes:

@@ -14,7 +14,7 @@ from handler.errors import ImageError
 from handler.imaging import heif_pixels
 from handler.imaging.decode import decode, read_header
 from tests.unit.fake_bundle import encoded
-from tests.unit.heif_files import auxiliary, box, coded, file, full, grid, opened
+from tests.unit.heif_files import auxiliary, box, coded, file, full, grid, long_file, opened
 
 ROOT = Path(__file__).parents[3]
 BOTH = ("avif", "heic")
@@ -95,6 +95,19 @@ def test_a_grid_is_put_together_and_cut_as_the_library_does_it(kind: str) -> Non
     data = file([grid(2, 3, 180, 120, range(2, 8), *tiles[0].properties[1:]), *tiles], brand)
     assert opened(data).size == (180, 120)
     assert same(decode(data, LIMIT, added=BOTH), opened(data))
+
+
+@pytest.mark.parametrize("to_end", [False, True])
+@pytest.mark.parametrize("kind", ["AVIF", "HEIF"])
+def test_the_longest_forms_of_a_container_are_read_as_its_shortest(kind: str, to_end: bool) -> None:
+    tiles = [coded(sample_image(64, 64, seed=seed), kind) for seed in range(2)]
+    items, brand = (
+        [grid(1, 2, 128, 64, [2, 3], *tiles[0].properties[1:]), *tiles],
+        b"avif" if kind == "AVIF" else b"heic",
+    )
+    assert same(decode(long_file(items, brand, to_end), LIMIT, added=BOTH), opened(file(items, brand)))
+    with pytest.raises(ImageError, match="no bytes"):
+        decode(long_file(items, brand, to_end, source=1), LIMIT, added=BOTH)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
