@@ -87,7 +87,7 @@ def long_file(items: Sequence[Item], brand: bytes = b"avif", to_end: bool = Fals
     infos = [full(b"infe", struct.pack(">IH", number, 0), item.type, b"\0", version=3) for number, item in numbered]
     grids = b"".join(item.data for item in items if item.type == b"grid")
     pixels = b"".join(item.data for item in items if item.type != b"grid")
-    head = box(b"ftyp", brand, bytes(4), b"mif1", b"miaf", brand)
+    head = box(b"ftyp", brand, bytes(4), b"mif1", b"miaf", brand) + struct.pack(">I4sQ4x", 1, b"free", 20)
 
     def meta(start: int) -> bytes:
         rows, at = b"", {0: 0, 1: 0}
