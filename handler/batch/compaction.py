@@ -36,7 +36,7 @@ Key = tuple[str, str]
 class Found(NamedTuple):
     """What some files say: the latest vector of each key by what it is of, and the latest deletion of each key."""
 
-    vectors: dict[str, dict[Key, Embedded]]
+    vectors: dict[tuple[str, int], dict[Key, Embedded]]  # what it is of: the metadata, and the number of dimensions
     deletions: dict[Key, int]
     read: list[str]
     unread: list[str]
@@ -48,8 +48,8 @@ def run(store: Store, model: str, at: int, enough: Callable[[], bool] = lambda: 
     `at` is the time in milliseconds since 1970. `enough` is asked between two steps whether to stop. Any number may
     run at once.
     """
-    removed, pending = _remove(store, model, at)
-    compacted, written, unread = 0, 0, set[str]()
+    removed, pending, unread = _remove(store, model, at)
+    compacted, written = 0, 0
     while not enough():
         names = list(_small(store, model, at, pending | unread))
         if len(names) < LEAST:
@@ -65,23 +65,41 @@ def run(store: Store, model: str, at: int, enough: Callable[[], bool] = lambda: 
     return {"compacted": compacted, "written": written, "removed": removed, "unread": sorted(unread)}
 
 
-def _remove(store: Store, model: str, at: int) -> tuple[int, set[str]]:
-    """Remove what was compacted GRACE ago; returns how many files, and the names that wait for it."""
-    removed, pending = 0, set[str]()
+def _remove(store: Store, model: str, at: int) -> tuple[int, set[str], set[str]]:
+    """Remove what was compacted GRACE ago; returns how many files, the names that wait for it, and damaged records.
+
+    What a damaged record named is compacted once more, with its copies, and removed by the record of that.
+    """
+    removed, pending, damaged = 0, set[str](), set[str]()
     for entry in list(store.list(f"compactions/model={model}/")):
         try:
-            record = json.loads(store.read(entry.name))
+            sources, written = _record(store.read(entry.name))
         except FileNotFoundError:
             continue  # another run was faster
-        if entry.modified > at - GRACE:
-            pending |= {*record["sources"], *record["written"]}
+        except ValueError:
+            damaged.add(entry.name)
             continue
-        if all(store.exists(name) for name in record["written"]):
-            for name in record["sources"]:
+        if entry.modified > at - GRACE:
+            pending |= {*sources, *written}
+            continue
+        if all(store.exists(name) for name in written):
+            for name in sources:
                 store.remove(name)
-            removed += len(record["sources"])
+            removed += len(sources)
         store.remove(entry.name)
-    return removed, pending
+    return removed, pending, damaged
+
+
+def _record(data: bytes) -> tuple[list[str], list[str]]:
+    """Read which files were compacted into which. Raises ValueError."""
+    try:
+        record = json.loads(data)
+        sources, written = record["sources"], record["written"]
+    except (LookupError, TypeError, RecursionError) as error:
+        raise ValueError("not the record of a compaction") from error
+    if not (isinstance(sources, list) and isinstance(written, list)):
+        raise ValueError("not lists of names")
+    return [str(name) for name in sources], [str(name) for name in written]
 
 
 def _small(store: Store, model: str, at: int, without: set[str]) -> Iterator[str]:
@@ -128,10 +146,13 @@ def _contents(store: Store, names: Sequence[str]) -> list[bytes | None]:
         return list(pool.map(read, names))
 
 
-def _add_vectors(vectors: dict[str, dict[Key, Embedded]], rows: list[Embedded], about: dict[str, Any]) -> None:
-    latest = vectors.setdefault(json.dumps(about, sort_keys=True), {})
+def _add_vectors(
+    vectors: dict[tuple[str, int], dict[Key, Embedded]], rows: list[Embedded], about: dict[str, Any]
+) -> None:
+    of = json.dumps(about, sort_keys=True)
     for item in rows:
         key = item.row.bucket, item.row.key
+        latest = vectors.setdefault((of, len(item.vector)), {})
         if key not in latest or _order(item) > _order(latest[key]):
             latest[key] = item
 
@@ -150,10 +171,10 @@ def _write(store: Store, model: str, found: Found) -> list[str]:
     sources = sorted(found.read)
     base = "compacted-" + hashlib.sha256(json.dumps(sources).encode()).hexdigest()[:20]
     outputs: dict[str, bytes] = {}
-    kept = {about: _kept(rows.values(), found.deletions) for about, rows in sorted(found.vectors.items())}
-    for number, (about, items) in enumerate((about, items) for about, items in kept.items() if items):
+    kept = [(of, _kept(rows.values(), found.deletions)) for of, rows in sorted(found.vectors.items())]
+    for number, ((about, dimensions), items) in enumerate((of, items) for of, items in kept if items):
         name = f"vectors/model={model}/{ARRIVALS}/{base}-{number}.parquet"
-        outputs[name] = parquet.write(items, len(items[0].vector), json.loads(about))
+        outputs[name] = parquet.write(items, dimensions, json.loads(about))
     # Also of a key that has a later vector: whoever reads the vectors of other settings alone does not see that one.
     if found.deletions:
         lines = deletion_lines((*key, at) for key, at in sorted(found.deletions.items()))

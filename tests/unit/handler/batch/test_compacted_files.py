@@ -49,6 +49,41 @@ def test_what_cannot_be_read_is_named_and_stays_and_holds_up_no_other(tmp_path: 
     assert newest(tmp_path) == wanted
 
 
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"null", b'{"written": []}', b'{"sources": null, "written": []}', b"\xff", b"[" * 100_000],
+    ids=["empty", "cut", "null", "no sources", "null in it", "another encoding", "too many brackets"],
+)
+def test_a_damaged_record_is_named_and_what_it_named_is_compacted_again(tmp_path: Path, content: bytes) -> None:
+    """Nothing is lost by that: the small files are there yet, or their copies are."""
+    wanted = fill(tmp_path, 6)
+    compact(Directory(tmp_path), WRITTEN + MARGIN)
+    [record] = [entry.name for entry in Directory(tmp_path).list("compactions/")]
+    Directory(tmp_path).write(record, content)
+
+    for _ in range(2):
+        age(tmp_path, WRITTEN)
+        assert compact(Directory(tmp_path), WRITTEN + GRACE)["unread"] == [record]
+        assert newest(tmp_path) == wanted
+
+    assert sorted(name.split("/")[0] for name in small(tmp_path)) == ["deletions", "vectors"]
+    assert [entry.name for entry in Directory(tmp_path).list("compactions/")] == [record]
+
+
+def test_vectors_of_another_length_end_no_compaction(tmp_path: Path) -> None:
+    """No model gives both; a rebuild says so of the files."""
+    wanted = fill(tmp_path, 6)
+    odd = embedded("odd.png", 1_790_000_000_000, 0.5)._replace(vector=np.array([1.0, 2.0, 3.0], np.float32))
+    name = f"vectors/model={MODEL}/run=arrivals/odd.parquet"
+    Directory(tmp_path).write(name, parquet.write([odd], 3, ABOUT))
+    age(tmp_path, WRITTEN)
+
+    assert compact(Directory(tmp_path), WRITTEN + MARGIN)["compacted"] == 31
+    age(tmp_path, WRITTEN)
+    assert compact(Directory(tmp_path), WRITTEN + GRACE)["removed"] == 31
+    assert newest(tmp_path) == {**wanted, "odd.png": [1.0, 2.0, 3.0]}
+
+
 def test_arrivals_of_a_bucket_are_compacted_and_the_state_is_the_buckets(tmp_path: Path) -> None:
     with world(tmp_path / "bundle") as made:
         for number in range(20):
