@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from handler.batch.rows import Embedded, Row
+from handler.batch.rows import Embedded, Row, read_about
 
 if TYPE_CHECKING:
     from arro3.core import Array, Table
@@ -85,13 +85,7 @@ def _about(table: "Table") -> dict[str, Any]:
     """Return what the metadata says. Raises ValueError where it does not, or where a column is not there."""
     if wrong := [name for name in (*TEXTS, *NUMBERS, "vector") if table.column_names.count(name) != 1]:
         raise ValueError(f"it does not have one column {wrong[0]}")
-    try:
-        about: Any = json.loads(dict(table.schema.metadata).get(METADATA_KEY.encode(), b"null"))
-    except (ValueError, RecursionError):
-        about = None
-    if not isinstance(about, dict) or not isinstance(about.get("settings"), dict):
-        raise ValueError("its metadata does not say what the vectors are of")
-    return about
+    return read_about(dict(table.schema.metadata).get(METADATA_KEY.encode()))
 
 
 def _column(table: "Table", name: str) -> "Array":

@@ -76,6 +76,18 @@ def read_plan(data: bytes) -> list[Row]:
     return [Row(*_read_line(number, line, "size", "seen_at")) for number, line in enumerate(data.splitlines(), 1)]
 
 
+def read_about(text: bytes | None) -> dict[str, Any]:
+    """Read a file's metadata of its vectors. Raises ValueError where it lacks model, manifest_sha256 or settings."""
+    try:
+        about = json.loads(text or b"null")
+    except (ValueError, RecursionError):
+        about = None
+    kinds = {"model": str, "manifest_sha256": str, "settings": dict}
+    if not isinstance(about, dict) or not all(isinstance(about.get(name), kind) for name, kind in kinds.items()):
+        raise ValueError("its metadata does not say what the vectors are of")
+    return about
+
+
 def read_deletions(data: bytes) -> list[tuple[str, str, int]]:
     """Read a list of what is gone: bucket, key and seen_at. Raises ValueError."""
     return [_read_line(number, line, "seen_at") for number, line in enumerate(data.splitlines(), 1)]

@@ -1,6 +1,5 @@
 """Read what a batch wrote: Parquet files of vectors, and lists of deleted objects. As columns, not single records."""
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,7 +8,7 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
-from handler.batch.rows import read_deletions, unusable
+from handler.batch.rows import read_about, read_deletions, unusable
 from handler.errors import ApiError, StartError
 from handler.search.lance_pointer import S3
 from handler.search.lance_table import ABOUT, schema, vectors
@@ -111,11 +110,10 @@ class ParquetSource:
         if dimensions is None:
             raise self._refused("has a column vector that is no fixed_size_list of numbers")
         try:
-            fields = json.loads(self._parquet.metadata.metadata[ABOUT])
-            about = About(str(fields["model"]), str(fields["manifest_sha256"]), {**fields["settings"]}, dimensions)
-        except (TypeError, KeyError, ValueError, RecursionError) as error:
+            fields = read_about((self._parquet.metadata.metadata or {}).get(ABOUT))
+        except ValueError as error:
             raise self._refused("does not say which model its vectors are of") from error
-        return about
+        return About(fields["model"], fields["manifest_sha256"], fields["settings"], dimensions)
 
     def count(self) -> int:
         """Return the number of rows."""

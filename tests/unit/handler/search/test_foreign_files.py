@@ -54,6 +54,9 @@ METADATA: dict[str, Any] = {
     "null": None,
     "a list": [],
     "no settings": {"model": "m", "manifest_sha256": "ab", "settings": None},
+    "no model": {"manifest_sha256": "ab", "settings": {}},
+    "no hash": {"model": "m", "settings": {}},
+    "a hash that is no text": {"model": "m", "manifest_sha256": 12, "settings": {}},
 }
 LINES = {
     "half a surrogate pair": b'{"bucket": "b", "key": "\\ud800", "seen_at": 1}',
