@@ -152,10 +152,15 @@ def _check_settings(run: str, work: Work) -> None:
     name = f"runs/{run}/settings-{work.manifest_sha256[:DIGITS]}.json"
     ours = work.vector_settings
     try:
-        theirs = json.loads(work.store.read(name))
+        theirs = {**json.loads(work.store.read(name))}
     except FileNotFoundError:
         work.store.write(name, json.dumps(ours, sort_keys=True).encode())
         return
+    except (ValueError, TypeError, RecursionError) as error:
+        raise ShardError(
+            f"{name} is damaged, so nobody knows with which settings run {run} was begun: restore it, or start a run "
+            "of another name, which embeds all images anew"
+        ) from error
     if other := [key for key in {**theirs, **ours} if theirs.get(key) != ours.get(key)]:
         raise ShardError(
             f"run {run} was begun with {_told(theirs, other)}, and now it is {_told(ours, other)}: set it back, "

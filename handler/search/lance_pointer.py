@@ -9,10 +9,12 @@ import json
 import secrets
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from handler.batch.reader import make_client
 from handler.batch.store import Bucket, Directory, Store
+from handler.errors import ApiError
+from handler.search.index import rebuild_command
 
 CURRENT, COMING = "current.json", "coming.json"
 PREFIX, STAMP = "items-", "%Y%m%dT%H%M%S"
@@ -35,11 +37,9 @@ class Pointer:
         self._name, self._coming = (f"{prefix}/{name}" if prefix else name for name in (CURRENT, COMING))
 
     def read(self) -> Tables | None:
-        """Return the table that is the index, and the one before; None if no index was made yet."""
-        try:
-            return Tables(**json.loads(self._store.read(self._name)))
-        except FileNotFoundError:
-            return None
+        """Return the table that is the index, and the one before; None if no index was made yet. Raises ApiError."""
+        found = self._found(self._name, "table", "before")
+        return Tables(*found) if found else None
 
     def write(self, tables: Tables) -> None:
         """Make another table the index, in one step."""
@@ -54,16 +54,32 @@ class Pointer:
         self._store.write(self._coming, json.dumps({"table": table}).encode())
 
     def coming(self) -> str | None:
-        """Return the table that was announced; None where none is. A rebuild that was killed leaves its own."""
-        try:
-            return str(json.loads(self._store.read(self._coming))["table"])
-        except FileNotFoundError:
-            return None
+        """Return the table that was announced; None where none is. A rebuild that was killed leaves its own.
+
+        Raises ApiError.
+        """
+        found = self._found(self._coming, "table")
+        return str(found[0]) if found else None
 
     def withdraw(self, table: str) -> None:
         """Remove the announcement of this table; that of another rebuild stays."""
         if self.coming() == table:
             self._store.remove(self._coming)
+
+    def _found(self, name: str, *fields: str) -> list[Any] | None:
+        """Return a file's fields; None where it is not there. Raises ApiError index_unavailable for a damaged one."""
+        try:
+            known = json.loads(self._store.read(name))
+            return [known[field] for field in fields]
+        except FileNotFoundError:
+            return None
+        except (ValueError, LookupError, TypeError, RecursionError) as error:
+            which, again = name.rpartition("/")[2], rebuild_command(self._place)
+            raise ApiError(
+                "index_unavailable",
+                f"{which} of the index at {self._place} is damaged: restore it, or remove it and build the index "
+                f"again: `{again}`",
+            ) from error
 
     @functools.cached_property
     def _store(self) -> Store:

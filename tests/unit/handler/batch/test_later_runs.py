@@ -125,3 +125,16 @@ def test_a_run_that_goes_on_with_other_settings_of_vectors_is_refused(made: Worl
 
     assert {shard.run(name, made.work, 0.5).get("skipped") for name in (first, second)} == {True, False}
     assert len(made.names("vectors/")) == 2
+
+
+@pytest.mark.parametrize("content", [b"", b"null", b"[1]", b'"exif_orientation"'])
+def test_a_run_whose_settings_are_damaged_is_named(made: World, content: bytes) -> None:
+    made.put("a.png", png(1))
+    plan(made, ["a.png"])
+    name = f"runs/first/settings-{made.work.manifest_sha256[:12]}.json"
+    made.work.store.write(name, content)
+
+    with pytest.raises(ShardError, match=rf"^{name} is damaged, .* run first was begun: restore it, or start a run of"):
+        shard.run(PLAN, made.work, 0.5)
+    assert made.work.store.read(name) == content
+    assert made.names("vectors/") == []

@@ -152,3 +152,20 @@ def test_what_is_written_while_the_index_is_switched_is_written_again(
     monkeypatch.setattr(lance, "_repeated", overtaken)
     index.put([item("late", QUERY, 9)], ABOUT)
     assert (LanceIndex(index.place).table().name, other.has("photos", "late")) == (COMING, True)
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"null", b'{"index": "items-1"}', b"\xff"])
+@pytest.mark.parametrize("name", ["current.json", "coming.json"])
+def test_a_damaged_file_beside_the_tables_is_named_with_what_to_do(tmp_path: Path, name: str, content: bytes) -> None:
+    folder, place = save(spread(history(30), 2), tmp_path / "vectors"), str(tmp_path / "index")
+    rebuild.rebuild(Source(str(folder)), LanceIndex(place))
+    (tmp_path / "index" / name).write_bytes(content)
+
+    with pytest.raises(ApiError) as refused:
+        LanceIndex(place).put([item("late", QUERY, 9)], ABOUT)
+    told = f"{name} of the index at {place} is damaged: restore it, or remove it and build the index again: `"
+    assert (refused.value.code, refused.value.message[: len(told)]) == ("index_unavailable", told)
+
+    (tmp_path / "index" / name).unlink()
+    rebuild.rebuild(Source(str(folder)), LanceIndex(place))
+    assert LanceIndex(place).counts() == rebuild.rebuild(Source(str(folder)), LanceIndex(str(tmp_path / "other")))[:2]
