@@ -173,7 +173,7 @@ class LanceIndex:
         coming = self.guard(self.pointer.coming)  # which may have listed its files before this one was there
         if coming and coming != into.name:
             self._write_to_coming(coming, records, about)
-        tuning.maintain(into, version)
+        tuning.maintain(into, version, self.place)
 
     def _write_to_coming(self, name: str, records: Sequence[Item | Gone], about: About | None) -> None:
         """Write to the table of a rebuild, unless that is of another model, or was dropped."""

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+from handler.search.index import rebuild_command
+
 log = logging.getLogger(__name__)
 
 FLAT_ROWS = 10_000  # below, every vector is compared, which is exact: 28 ms of one core at 512 dimensions
@@ -62,10 +64,10 @@ def caches(environ: Mapping[str, str] = os.environ) -> dict[str, int]:
     }
 
 
-def maintain(table: Any, version: int) -> None:
+def maintain(table: Any, version: int, place: str) -> None:
     """Every few writes, put small files together and bring new rows into the index, or make the first one.
 
-    Where this collides with another writer, it is for the next time.
+    Where this collides with another writer, it is for the next time. `place` is the index, for what is logged.
     """
     if version % EVERY:
         return
@@ -73,31 +75,42 @@ def maintain(table: Any, version: int) -> None:
         if not table.list_indices():
             create_index(table)
         if table.stats()["fragment_stats"]["num_fragments"] > FRAGMENTS or _unindexed(table) > FLAT_ROWS:
-            _optimize(table)
+            _optimize(table, place)
     except Exception as error:  # noqa: BLE001 - what was written is written
         reason = str(error).partition(", /")[0][:200]  # what follows is a place in LanceDB's own source
         log.warning("the index was not optimized this time: %s: %s", type(error).__name__, reason)
 
 
-def _optimize(table: Any) -> None:
+def _optimize(table: Any, place: str) -> None:
     """Put files together, with an index made anew where LanceDB 0.40 cannot go on with the one that there is.
 
     It fails, each time, once all vectors of a part of the index are gone. And it adds a segment to the index each time:
-    a query reads all of them, and files of two segments are never put together.
+    a query reads all of them, and files of two segments are never put together. A large index is not made anew between
+    two writes, for which a function may lack the time: a rebuild does it.
     """
     segments = max((one.num_segments or 0 for one in table.list_indices()), default=0)
     small = table.count_rows() <= MOST_ROWS
+    if segments >= SEGMENTS and not small:
+        _tell(place, f"has {segments} segments, all of which a query reads")
     if segments < SEGMENTS or not small:
         try:
             table.optimize(cleanup_older_than=KEPT)
             return
         except RuntimeError as error:
-            if not small or not any(words in str(error) for words in EMPTY_PART):
+            if not any(words in str(error) for words in EMPTY_PART):
                 raise
+            if not small:
+                _tell(place, "has a part without vectors, with which LanceDB cannot go on")
+                return
     if not create_index(table):
         for one in table.list_indices():
             table.drop_index(one.name)
     table.optimize(cleanup_older_than=KEPT)
+
+
+def _tell(place: str, why: str) -> None:
+    again = rebuild_command(place)
+    log.warning("the index at %s %s, so searches take longer and longer: build it again, by `%s`", place, why, again)
 
 
 def _unindexed(table: Any) -> int:

@@ -77,3 +77,22 @@ def test_an_index_that_is_written_for_long_has_few_segments_and_files(
     assert caplog.messages == []
     assert max(most) <= (4, 5)
     as_exact(index, [*items, *new])
+
+
+def test_that_an_index_is_too_large_to_be_made_anew_between_two_writes_is_told(
+    index: LanceIndex, items: list[Item], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A function has five minutes for an update; a rebuild has fifteen, or a machine of its own."""
+    monkeypatch.setattr(lance_tuning, "MOST_ROWS", 1_000)
+    monkeypatch.setenv("OPENCLIP_SEARCH_REBUILD", "batch index --stack photos")
+    again = "so searches take longer and longer: build it again, by `batch index --stack photos`"
+
+    index.delete([Gone(one.bucket, one.key, 3) for one in items[11_000:]])
+    told = f"the index at {index.place} has a part without vectors, with which LanceDB cannot go on, {again}"
+    assert caplog.messages == [told]
+
+    caplog.clear()
+    monkeypatch.setattr(lance_tuning, "SEGMENTS", 1)
+    index.put([item("newer", ALIKE[0])], ABOUT)
+    assert caplog.messages[0] == f"the index at {index.place} has 1 segments, all of which a query reads, {again}"
+    as_exact(index, [*items[:11_000], item("newer", ALIKE[0])])
