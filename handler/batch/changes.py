@@ -48,6 +48,11 @@ class Changes:
             self._changed.add(name)
         return before is None or name in self._changed
 
+    def leaves(self, name: str) -> None:
+        """Count a file that is there and is not to be embedded, as of a format that this bundle does not decode."""
+        if name in self._known:
+            self._found.add(name)
+
     def outdated(self) -> list[str]:
         """Return the names of what was changed or is gone."""
         return sorted(self._changed | (self._known.keys() - self._found))

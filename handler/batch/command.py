@@ -30,8 +30,6 @@ def main(arguments: list[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     options.run = options.run or (_name_by_time() if options.changes else RUN)
-    if options.max_failed is None:
-        options.max_failed = 1.0 if options.changes else 0.5
     if not options.source.is_dir():
         parser.error(f"{options.source} is not a directory: name the folder that holds the images")
     if shard.PLAN.fullmatch(f"runs/{options.run}/plan/00000000.jsonl") is None or options.run == PARTITION:
@@ -39,7 +37,8 @@ def main(arguments: list[str] | None = None) -> int:
             f"--run {options.run!r}: use letters, digits, dots, dashes and underscores, at most 64; not arrivals"
         )
     try:
-        share(str(options.max_failed))
+        if options.max_failed is not None:
+            share(str(options.max_failed))
         if not 0 <= options.tolerated_shards <= 100:
             parser.error(f"--tolerated-shards {options.tolerated_shards:g}: give a number from 0 to 100")
         return _run(options)
@@ -70,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--max-failed",
         type=float,
-        help="share of a shard that may fail (0.5; with --changes 1: it has what failed before)",
+        help="share of a shard that may fail (0.5; with --changes all may: it has what failed before)",
     )
     return parser
 
@@ -102,6 +101,8 @@ def _run(options: argparse.Namespace) -> int:
     found = plan(options.source, store, options.run, options.shard_size, _image_formats, since)
     _check_sources(options, {found["source"]})  # of two at once the other may have planned this run
     _print_plan(found)
+    if options.max_failed is None and not (options.changes or found.get("changes")):  # which has what failed before
+        options.max_failed = 0.5
     if before and not before.get("changes"):  # whose plan has a part of the folder
         _print_changes(options, store, found)
     return _embed(options, [f"{found['prefix']}{number:08d}.jsonl" for number in range(found["shards"])])

@@ -70,8 +70,15 @@ def planned(store: Directory, run: str) -> dict[str, Any] | None:
 
 def compare(source: Path, formats: Iterable[str], changes: Changes) -> None:
     """Show all images below `source` to `changes`. Raises StartError for a directory that cannot be read."""
-    for name, facts in _images(source, endings(formats), lambda _: None, lambda _: None):
+    left_out: list[Path] = []
+    for name, facts in _images(source, endings(formats), left_out.append, lambda _: None):
         changes.takes(name, facts)
+    _leave(changes, source, left_out)
+
+
+def _leave(changes: Changes, source: Path, left_out: Iterable[Path]) -> None:
+    for path in left_out:
+        changes.leaves(path.relative_to(source).as_posix())
 
 
 def _summary(run: str) -> str:
@@ -111,6 +118,8 @@ def _written(
     if rows:
         store.write(f"{prefix}{shards:08d}.jsonl", json_lines(rows))
         shards += 1
+    if changes:
+        _leave(changes, source, left_out)
     counts = {"shards": shards, "images": images, "bytes": size, "left_out": len(left_out), "links": len(links)}
     counts["not_utf8"] = sum(not _is_text(path.relative_to(source)) and _ends_as(path.name, taken) for path in left_out)
     others = Counter(ending for path in left_out if (ending := not_decoded(path.name)) and not _is_hidden(path.name))

@@ -31,7 +31,7 @@ READY = {"ready": True}
 
 
 def outcomes(
-    names: Sequence[str], source: Path, output: Path, max_failed: float, processes: int
+    names: Sequence[str], source: Path, output: Path, max_failed: float | None, processes: int
 ) -> Generator[dict[str, Any]]:
     """Run the plan files `names`, and yield the outcome of each as `shard.run` tells it, or `error` with a message.
 
@@ -125,7 +125,7 @@ class _Crew:
             worker.stop()
 
 
-def _start(source: Path, output: Path, max_failed: float) -> _Worker:
+def _start(source: Path, output: Path, max_failed: float | None) -> _Worker:
     context = multiprocessing.get_context("spawn")  # engines keep threads, which a fork would lose
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(theirs, source, output, max_failed), daemon=True)
@@ -149,7 +149,7 @@ def _without_ctrl_c() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _serve(connection: Connection, source: Path, output: Path, max_failed: float) -> None:
+def _serve(connection: Connection, source: Path, output: Path, max_failed: float | None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one that started this, also on Windows
     try:
         work = _prepare(source, output)
@@ -170,7 +170,7 @@ def _prepare(source: Path, output: Path) -> shard.Work:
     return shard.Work(model, service.models.vectors_sha256(), service.settings, reader, Directory(output), SAVED_EVERY)
 
 
-def _shard(name: str, work: shard.Work, output: Path, max_failed: float, again: bool) -> dict[str, Any]:
+def _shard(name: str, work: shard.Work, output: Path, max_failed: float | None, again: bool) -> dict[str, Any]:
     try:
         return shard.run(name, work, max_failed, again)
     except (shard.ShardError, FloatingPointError) as error:

@@ -97,9 +97,12 @@ class Work(NamedTuple):
         return parquet.write(embedded, entry.embed_dim, about)
 
 
-def run(plan: str, work: Work, max_failed: float, again: bool = False, model: str | None = None) -> dict[str, Any]:
+def run(
+    plan: str, work: Work, max_failed: float | None, again: bool = False, model: str | None = None
+) -> dict[str, Any]:
     """Embed what a plan file names, `runs/<run>/plan/<listing>/<number>.jsonl`; returns what was done.
 
+    `max_failed` is the share of the images that may fail; None where all may, also those that nobody may read.
     Two may run at once, and one may run again: the output has one name, and the first to write it wins. `again` says
     that it was tried before, and that its worker may have been killed by an image. `model` is DIGITS of the bundle that
     the run began with; None where nobody can change it meanwhile.
@@ -199,12 +202,15 @@ def _failed_before(work: Work, errors: str) -> int:
         return 0
 
 
-def _check_failures(plan: str, embedded: list[Embedded], failed: list[Failed], max_failed: float) -> None:
+def _check_failures(plan: str, embedded: list[Embedded], failed: list[Failed], max_failed: float | None) -> None:
+    if max_failed is None:
+        return
     failed = [item for item in failed if item.code != ARCHIVED]  # nothing is wrong with it
     total = len(embedded) + len(failed)
     if failed and all(item.code == DENIED for item in failed) and not embedded:
         raise ShardError(
-            f"{plan}: none of {counted(total, 'image')} may be read ({failed[0].message}): see the worker's role"
+            f"{plan}: none of {counted(total, 'image')} may be read ({failed[0].message}): see the worker's role, or "
+            "who may read the folder"
         )
     if total >= ENOUGH and len(failed) > max_failed * total:
         raise ShardError(
