@@ -1,5 +1,6 @@
 """Search over a saved output: two commands from a folder to a page of thumbnails, and no mixing of models."""
 
+import csv
 import json
 import os
 import re
@@ -193,11 +194,14 @@ def test_an_api_of_another_model_is_refused(
         ("x.csv", b"name,a\nx,y\n", "no vectors in it"),
         ("x.parquet", b"PAR1", "no output of `embed`"),
         ("x.csv", b"\xff\xfe", "no output of `embed`|no vectors"),
+        ("x.csv", b"name,0,1\na,1,2,b,3,4\n", "no output of `embed`"),  # a line break is lost
+        ("x.csv", b'name,0,1\n"a,1,2\n' + b"b,3,4\n" * 30_000, "no output of `embed`"),  # a quote is not closed
     ],
 )
 def test_a_file_that_is_no_output_is_told(
     run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, content: bytes | None, says: str
 ) -> None:
+    csv.field_size_limit(131_072)  # Python's own, which other libraries raise
     if content is not None:
         (tmp_path / name).write_bytes(content)
     assert run("search", tmp_path / name, "a") == 1

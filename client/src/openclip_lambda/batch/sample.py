@@ -62,7 +62,8 @@ def of_folder(root: Path, taken: tuple[str, ...] = ENDINGS) -> Survey:
     objects = images = size = 0
     for path, facts in files_below(root):
         objects += 1
-        told = path.as_posix().encode(errors="replace").decode() == path.as_posix()
+        name = path.relative_to(root).as_posix()
+        told = name.encode(errors="replace").decode() == name
         if path.name.lower().endswith(taken) and not path.name.startswith(".") and told:
             images, size = images + 1, size + facts.st_size
     return Survey(objects, images, size)

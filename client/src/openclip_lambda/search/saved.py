@@ -58,7 +58,7 @@ def load(path: Path) -> Saved:
         saved = _array(path) if suffix == ".npy" else _rows(path, _read(path, suffix))
     except OSError as error:
         raise SavedError(f"{path} cannot be read: {os_errors.reason(error)}") from error
-    except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, csv.Error) as error:
         raise SavedError(f"{path} is no output of `embed`: embed again with --output {path.name}") from error
     if saved.vectors.ndim != 2 or not saved.vectors.size:
         raise SavedError(f"{path} has no vectors in it: embed again with --output {path.name}")

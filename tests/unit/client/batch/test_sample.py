@@ -2,6 +2,7 @@
 
 import bisect
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -98,13 +99,15 @@ def test_where_the_requests_do_not_suffice_the_numbers_are_a_lower_bound() -> No
     assert 2000 <= found.images <= 150_000
 
 
-def test_a_folder_is_counted_as_its_run_plans_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("folder", [b"photos", b"\xd5\xd5\xc6\xac"], ids=["photos", "in GBK"])
+def test_a_folder_is_counted_as_its_run_plans_it(tmp_path: Path, folder: bytes) -> None:
+    photos = tmp_path / os.fsdecode(folder)
     for name in ("a.png", "sub/b.JPG", ".hidden.png", "notes.txt"):
-        (tmp_path / "photos" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "photos" / name).write_bytes(b"1234")
-    (tmp_path / "photos" / b"\xff.png".decode(errors="surrogateescape")).write_bytes(b"1234")
-    planned = plan(tmp_path / "photos", Directory(tmp_path / "out"), "local", 10)
-    found = sample.of_folder(tmp_path / "photos")
+        (photos / name).parent.mkdir(parents=True, exist_ok=True)
+        (photos / name).write_bytes(b"1234")
+    (photos / b"\xff.png".decode(errors="surrogateescape")).write_bytes(b"1234")
+    planned = plan(photos, Directory(tmp_path / "out"), "local", 10)
+    found = sample.of_folder(photos)
     assert (found.images, found.bytes) == (planned["images"], planned["bytes"]) == (2, 8)
 
 
