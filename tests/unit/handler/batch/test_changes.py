@@ -3,12 +3,14 @@
 The output is read as docs/collections.md tells users to read it.
 """
 
+import os
+
 import pytest
 
 from handler.batch import folder_plan
 from handler.batch.reader import now
 from handler.batch.store import Directory
-from tests.unit.batch_world import vector
+from tests.unit.batch_world import png, vector
 from tests.unit.handler.batch.conftest import Folder
 
 
@@ -33,6 +35,15 @@ def test_what_is_found_is_what_the_folder_has_and_only_changes_are_embedded(
     assert folder.run("--changes") == 3
     assert sorted(folder.read) == ["3.png", "4.png"]  # and what failed is tried again
     assert folder.found()["4.png"] == pytest.approx(vector(4))
+
+
+def test_a_file_of_another_size_and_the_same_time_is_changed(folder: Folder) -> None:
+    """As where `cp -p`, or an archive, put another one in its place."""
+    (folder.photos / "5.png").write_bytes(png(105) + b"more")
+    os.utime(folder.photos / "5.png", (1_700_000_000,) * 2)
+    assert folder.run("--changes") == 0
+    assert folder.read == ["5.png"]
+    assert folder.found()["5.png"] == pytest.approx(vector(105))
 
 
 def test_a_run_of_changes_that_was_stopped_is_made_good_by_the_next(folder: Folder) -> None:

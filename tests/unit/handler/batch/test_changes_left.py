@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from handler.batch import changes, folder_plan
+from handler.batch import changes, command, folder_plan
 from handler.batch.reader import FolderReader, Found
 from handler.batch.rows import Row, read_deletions
 from handler.batch.store import Directory
@@ -55,3 +55,9 @@ def test_what_a_bundle_does_not_decode_any_more_keeps_its_vector(folder: Folder,
     again = changes.Changes(known)
     folder_plan.compare(folder.photos, (), again)
     assert again.counts() == found["changes"]
+
+
+def test_a_folder_that_never_had_an_image_has_no_changes(folder: Folder, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for options in ([], ["--changes"]):
+        assert command.main([str(tmp_path / "empty"), "--output", str(tmp_path / "none"), *options]) == 0

@@ -49,6 +49,20 @@ def test_what_cannot_be_read_is_named_and_stays_and_holds_up_no_other(tmp_path: 
     assert newest(tmp_path) == wanted
 
 
+def test_small_files_stay_for_an_hour_after_they_were_compacted(tmp_path: Path) -> None:
+    """For whoever listed them; and nothing compacts them again meanwhile."""
+    wanted, store = fill(tmp_path, 6), Directory(tmp_path)
+    age(tmp_path, WRITTEN)
+    compact(store, WRITTEN + MARGIN)
+    listed = small(tmp_path)
+    age(tmp_path, WRITTEN + MARGIN)
+
+    soon = compact(store, WRITTEN + MARGIN + GRACE - 1)
+    assert (soon["removed"], soon["compacted"], small(tmp_path)) == (0, 0, listed)
+    assert compact(store, WRITTEN + MARGIN + GRACE)["removed"] == 30
+    assert newest(tmp_path) == wanted
+
+
 @pytest.mark.parametrize(
     "content",
     [b"", b"{", b"null", b'{"written": []}', b'{"sources": null, "written": []}', b"\xff", b"[" * 100_000],
