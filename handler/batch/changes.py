@@ -114,14 +114,14 @@ def embedded_before(store: Directory, runs: Iterable[str], model: str, settings:
                 latest = max(latest, row.seen_at)
                 if row.seen_at >= seen_at.get(row.key, 0):
                     known[row.key], seen_at[row.key] = Look(size, modified), row.seen_at
-    for name, data in _files(store, f"deletions/model={model}/", ".jsonl"):
+    for name, data in _files(store, "deletions/", ".jsonl"):  # of every bundle, as a search reads them
         try:
             gone = read_deletions(data)
         except ValueError as error:
             raise StartError(f"{name} of the output, {error}: {unusable(name)}") from error
-        for _, key, at in gone:
+        for bucket, key, at in gone:
             latest = max(latest, at)
-            if key in known and at >= seen_at[key]:
+            if not bucket and key in known and at >= seen_at[key]:
                 del known[key]
     return Changes(known, latest)
 

@@ -3,12 +3,14 @@
 The output is read as docs/collections.md tells users to read it.
 """
 
+import json
 import os
 
 import pytest
 
 from handler.batch import folder_plan
 from handler.batch.reader import now
+from handler.batch.rows import json_lines
 from handler.batch.store import Directory
 from tests.unit.batch_world import png, vector
 from tests.unit.handler.batch.conftest import Folder
@@ -121,6 +123,34 @@ def test_a_deletion_by_a_clock_that_was_ahead_hides_no_image_that_comes_again(
     folder.put("0.png", 90)
     assert folder.run("--changes") == 0
     assert folder.found()["0.png"] == pytest.approx(vector(90))
+
+
+def test_a_vector_by_a_clock_that_was_ahead_hides_no_change(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(folder_plan, "now", lambda: now() + 8 * 3_600_000)
+        folder.put("6.png", 6)
+        assert folder.run("--changes") == 0  # nothing is deleted: the vector alone has that time
+    folder.put("6.png", 60, 1_700_000_001)
+    assert folder.run("--changes") == 0
+    assert folder.found()["6.png"] == pytest.approx(vector(60))
+
+
+@pytest.mark.parametrize("model", ["0123456789ab", None])
+def test_what_a_search_does_not_find_is_embedded_whichever_bundle_recorded_its_deletion(
+    folder: Folder, model: str | None
+) -> None:
+    """An image that was removed while another bundle was used, and came back as it was; and one of a bucket."""
+    [vectors] = folder.output.glob("vectors/*/*")
+    (vectors / ".DS_Store").touch()
+    seen = int(json.loads(next(folder.output.glob("runs/*/plan/*/*.jsonl")).read_text().splitlines()[0])["seen_at"])
+    gone = [{"bucket": bucket, "key": key, "seen_at": seen} for bucket, key in (("", "0.png"), ("photos", "1.png"))]
+    name = f"deletions/{f'model={model}' if model else vectors.parent.name}/run=june/one.jsonl"
+    Directory(folder.output).write(name, json_lines(gone))
+    assert "0.png" not in folder.found()
+
+    assert folder.run("--changes") == 0
+    assert folder.read == ["0.png"]
+    assert folder.found()["0.png"] == pytest.approx(vector(0))
 
 
 def test_other_settings_of_vectors_embed_all_anew(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
