@@ -1,5 +1,6 @@
 """What is compacted: files of one kind and one setting, those that can be read, and a bucket's own arrivals."""
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,40 @@ def test_small_files_stay_for_an_hour_after_they_were_compacted(tmp_path: Path) 
     soon = compact(store, WRITTEN + MARGIN + GRACE - 1)
     assert (soon["removed"], soon["compacted"], small(tmp_path)) == (0, 0, listed)
     assert compact(store, WRITTEN + MARGIN + GRACE)["removed"] == 30
+    assert newest(tmp_path) == wanted
+
+
+@pytest.mark.parametrize("kind", ["vectors", "deletions"])
+def test_small_files_stay_where_what_they_were_merged_into_is_not_there(tmp_path: Path, kind: str) -> None:
+    """As where a record of a compaction is put back from a copy, and its files were merged again meanwhile."""
+    wanted, store = fill(tmp_path, 6), Directory(tmp_path)
+    before = small(tmp_path)
+    age(tmp_path, WRITTEN)
+    compact(store, WRITTEN + MARGIN)
+    [merged] = [name for name in small(tmp_path) if name.startswith(kind) and name not in before]
+    store.remove(merged)
+    age(tmp_path, WRITTEN)
+
+    assert compact(store, WRITTEN + GRACE)["removed"] == 0
+    assert set(before) <= set(small(tmp_path))
+    assert newest(tmp_path) == wanted
+
+
+@pytest.mark.parametrize("limit", ["MOST_FILES", "MOST_BYTES"])
+def test_no_more_is_merged_at_once_than_fits_into_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    wanted, store = fill(tmp_path, 6), Directory(tmp_path)
+    sizes = {name: (tmp_path / name).stat().st_size for name in small(tmp_path)}
+    most = {"MOST_FILES": 10, "MOST_BYTES": sum(sizes.values()) // 2}[limit]
+    monkeypatch.setattr(compaction, limit, most)
+    age(tmp_path, WRITTEN)
+
+    assert compact(store, WRITTEN + MARGIN)["compacted"] > 15
+    records = [json.loads(store.read(entry.name))["sources"] for entry in store.list("compactions/")]
+    assert len(records) > 1
+    for names in records:
+        assert len(names) <= most if limit == "MOST_FILES" else sum(sizes[name] for name in names) <= most
     assert newest(tmp_path) == wanted
 
 
