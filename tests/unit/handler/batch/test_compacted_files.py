@@ -98,6 +98,31 @@ def test_no_more_is_merged_at_once_than_fits_into_memory(
     assert newest(tmp_path) == wanted
 
 
+def test_a_merged_file_that_reads_otherwise_than_it_was_written_replaces_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted, store, read = fill(tmp_path, 6), Directory(tmp_path), Directory.read
+    age(tmp_path, WRITTEN)
+    before = small(tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(Directory, "read", lambda of, name: read(of, name)[: -1 if "compacted" in name else None])
+        with pytest.raises(OSError, match=r"compacted-.* reads other than it was written: nothing is removed"):
+            compact(store, WRITTEN + MARGIN)
+    assert list(store.list("compactions/")) == []
+    assert set(before) <= set(small(tmp_path))
+    assert newest(tmp_path) == wanted
+
+
+def test_many_files_that_cannot_be_read_hold_up_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compaction, "MOST_FILES", 8)
+    fill(tmp_path, 6)
+    for number in range(8):  # the smallest, so that they come first
+        Directory(tmp_path).write(f"deletions/model={MODEL}/run=arrivals/odd-{number}.jsonl", b"?")
+    age(tmp_path, WRITTEN)
+    outcome = compact(Directory(tmp_path), WRITTEN + MARGIN)
+    assert (len(outcome["unread"]), outcome["compacted"] > 20) == (8, True)
+
+
 @pytest.mark.parametrize(
     "content",
     [b"", b"{", b"null", b'{"written": []}', b'{"sources": null, "written": []}', b"\xff", b"[" * 100_000],

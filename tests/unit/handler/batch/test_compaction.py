@@ -229,7 +229,7 @@ def test_small_files_do_not_wait_behind_a_few_that_are_nearly_large(
             return parquet.write([embedded(f"big-{number}-{row}.png", 9, row / 7) for row in range(rows)], 2, ABOUT)
 
         rows = bisect_left(range(10_000), half - min(sizes.values()) // 2, key=lambda rows: len(written(rows)))
-        name = f"vectors/model={MODEL}/run=arrivals/compacted-{number}.parquet"
+        name = f"vectors/model={MODEL}/run=arrivals/00-compacted-{number}.parquet"
         Directory(tmp_path).write(name, written(rows))
         assert (tmp_path / name).stat().st_size < half
         os.utime(tmp_path / name, ((WRITTEN - 1) / 1000,) * 2)
