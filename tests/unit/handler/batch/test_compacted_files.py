@@ -113,6 +113,15 @@ def test_a_merged_file_that_reads_otherwise_than_it_was_written_replaces_nothing
     assert newest(tmp_path) == wanted
 
 
+def test_it_stops_between_two_merges_where_its_time_is_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compaction, "MOST_FILES", 10)
+    wanted, answers = fill(tmp_path, 6), iter([False, True])
+    age(tmp_path, WRITTEN)
+    outcome = compaction.run(Directory(tmp_path), MODEL, WRITTEN + MARGIN, lambda: next(answers))
+    assert outcome["compacted"] == 10
+    assert newest(tmp_path) == wanted
+
+
 def test_many_files_that_cannot_be_read_hold_up_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compaction, "MOST_FILES", 8)
     fill(tmp_path, 6)
