@@ -52,11 +52,12 @@ class Parity:
 
 @dataclass(frozen=True)
 class Trial:
-    """A recipe that the parity gate refused."""
+    """A recipe that the parity gate refused. `error` is why it gave no vectors; `min_cosine` is -1 then."""
 
     tower: str
     recipe: str
     min_cosine: float
+    error: str | None = None
 
 
 @dataclass(frozen=True)

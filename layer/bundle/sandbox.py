@@ -3,6 +3,7 @@
 import functools
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -109,10 +110,16 @@ def reason(run: subprocess.CompletedProcess[str], *written: Path) -> str:
     for folder in (*written, Path(tempfile.gettempdir())):
         if found := disk_errors.disk_reason(run.stderr, folder):
             raise StorageError(f"the build stopped at the disk: {found}. Make room there, or name another directory")
-    if run.returncode < 0:
-        return f"it was killed by signal {-run.returncode}, as a system does that runs out of memory"
     lines = run.stderr.strip().splitlines()
+    if run.returncode == -signal.SIGKILL:
+        return f"it was killed by signal {-run.returncode}, as a system does that runs out of memory"
+    if run.returncode < 0:  # a library's last words may say why it ended the process
+        return ": ".join([f"it crashed with signal {-run.returncode} ({_name(-run.returncode)})", *lines[-1:]])
     return lines[-1] if lines else f"exit status {run.returncode}"
+
+
+def _name(number: int) -> str:
+    return signal.strsignal(number) or "without a name"
 
 
 def own_message(reason: str) -> str | None:

@@ -24,6 +24,14 @@ class OtherIdsError(ExportError):
     """The exported tokenizer gives other token ids than open_clip's."""
 
 
+class NotRunError(ExportError):
+    """The handler died on the towers, or their engine refuses them; `reason` is what it said."""
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
 @dataclass(frozen=True)
 class Compared:
     """The manifest's entry of a model, its `export`, and the cosines that the shipped handler measured."""
@@ -112,11 +120,14 @@ def _measure(trial: Path, entry: ModelEntry, samples: Path) -> tuple[Parity, dic
     try:
         [report] = json.loads(run.stdout)["models"]
     except ValueError as error:
-        raise ExportError(f"the handler died on {entry.id}: {sandbox.reason(run)}") from error
+        reason = sandbox.reason(run)
+        raise NotRunError(f"the handler died on {entry.id}: {reason}", reason) from error
     if report["error"]:
-        raise ExportError(
-            f"the handler cannot run {entry.id} on {entry.engine}: {report['error'].strip()}: "
-            'set another engine for this model in models.toml; every one runs with engine = "torch"'
+        reason = report["error"].strip()
+        raise NotRunError(
+            f"the handler cannot run {entry.id} on {entry.engine}: {reason}: "
+            'set another engine for this model in models.toml; every one runs with engine = "torch"',
+            reason,
         )
     if not report["token_ids_equal"]:
         raise OtherIdsError(

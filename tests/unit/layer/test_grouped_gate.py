@@ -10,7 +10,7 @@ import pytest
 from layer.bundle.export_records import Export, GroupedGraph, Parity, TowerRecipe, Trial
 from layer.engines import PER_TOKEN, STATIC, Engine, Recipe
 from layer.errors import ExportError
-from layer.export.comparison import Compared, Comparison
+from layer.export.comparison import Compared, Comparison, NotRunError
 from layer.export.parity_gate import number_of_steps
 from layer.export.variants import BF16, with_variants
 from layer.spec import ModelSpec
@@ -128,6 +128,43 @@ def test_the_first_graphs_are_back_where_the_comparison_fails(monkeypatch: pytes
     with pytest.raises(ExportError, match="the handler died"):
         finished(monkeypatch, gate, {"image": 768})
     assert gate.words() == {"image.xml": "first", "image.grouped.xml": "second", "text.xml": "first"}
+
+
+@pytest.mark.parametrize("dies_on", [("image",), ("text",), ("image", "text")])
+def test_second_graphs_that_end_the_handler_are_left_out_of_the_bundle(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], dies_on: tuple[str, ...]
+) -> None:
+    """The build failed, though the first graphs had passed."""
+    compare = Gate.compare
+
+    def dies(self: Gate, recipes: Mapping[str, Recipe], decoding: str) -> Compared:
+        if any(recipes[tower].group for tower in dies_on):
+            raise NotRunError("the handler died on org/model: signal 11", "signal\n11\x1b[2J")
+        return compare(self, recipes, decoding)
+
+    monkeypatch.setattr(Gate, "compare", dies)
+    sizes = {"image": 768, "text": 512}
+    gate = Gate(tmp_path, Parity(0.9994, 0.99975, texts=1, images=1), None)
+    export, tried = finished(monkeypatch, gate, sizes)
+    towers = {"image": export.image, "text": export.text}
+    assert [tower for tower in sizes if towers[tower].grouped is None] == list(dies_on), "and the other one keeps its"
+    assert tried == [(tower, f"{RECIPES[tower].name}, groups of {sizes[tower]}", -1) for tower in dies_on]
+    kept = {f"{tower}.grouped.xml": "second" for tower in sizes if tower not in dies_on}
+    assert gate.words() == {"image.xml": "first", "text.xml": "first", **kept}
+    told = capsys.readouterr().err
+    assert all(f"the {tower} tower of org/model is built without" in told for tower in dies_on)
+    assert "signal 11\\x1b[2J" in told
+
+
+def test_a_bfloat16_that_ends_the_handler_costs_no_graph(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def dies(*_: object) -> tuple[Compared, dict[str, str]]:
+        raise NotRunError("the handler cannot run org/model on openvino: refused", "refused")
+
+    monkeypatch.setattr(Gate, "measured", dies)
+    gate = Gate(tmp_path, Parity(0.9994, 0.99975, texts=1, images=1), None)
+    export, tried = finished(monkeypatch, gate, {"image": 768})
+    assert export.image == TowerRecipe(STATIC.name, 128, None, GroupedGraph(768, 0.99975))
+    assert tried == [("image", "static int8, bf16", -1), ("image", "static int8, bf16, groups of 768", -1)]
 
 
 def test_the_steps_are_as_many_as_are_announced(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
