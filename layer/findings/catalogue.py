@@ -33,8 +33,7 @@ READ_LOG = "point the doctor to the function's log (a file, or - for standard in
 CACHE = {
     "no-snapshot": error("the repository has no snapshots/: only parts of the cache were copied", FETCH),
     "refs-missing": error(
-        "offline, huggingface_hub cannot tell which snapshot is meant: refs/main is missing",
-        NAME_IT,
+        "offline, huggingface_hub cannot tell which snapshot is meant: refs/main is missing", NAME_IT
     ),
     "refs-newline": error(
         "refs/main has white space around the commit: offline, huggingface_hub looks for a snapshot of that exact name",
@@ -63,6 +62,9 @@ CACHE = {
     "hash-mismatch": error(
         "the content is not what the source itself, or models.lock, says of the file: it was cut off, or changed",
         "remove it, and fetch the model again",
+    ),
+    "line-ends-converted": error(
+        "its LF became CRLF, as by git with core.autocrlf", "clone with -c core.autocrlf=false, or copy as binary"
     ),
     "revision-missing": error(
         "the commit that is asked for is not here",
@@ -200,8 +202,7 @@ PACKAGE = {
     ),
     "bundle-broken": error("the bundle is not what its manifest says", "python -m layer build"),
     "bundle-outdated": error(
-        "the bundle was built by another version, and the handler of this one refuses it",
-        "build the bundle again with `python -m layer build`",
+        "the bundle was built by another version, and the handler of this one refuses it", "python -m layer build"
     ),
 }
 FUNCTION = {
@@ -218,10 +219,7 @@ FUNCTION = {
         "the disk is full: a function has 512 MB, in /tmp, unless it asks for more",
         "ship the model in the package and read it there, or set the ephemeral storage to more",
     ),
-    "died": error(
-        "the function died, or gave no HTTP response",
-        "the log's lines before the end say why: " + READ_LOG,
-    ),
+    "died": error("the function died, or gave no HTTP response", "the log's lines before the end say why: " + READ_LOG),
     "not-allowed": error(
         "the function refuses this caller",
         "set OPENCLIP_API_KEY to its key; a function URL of type IAM needs a signed request",

@@ -17,7 +17,7 @@ from layer.sources.expected import Expected
 from layer.sources.fetch import Located, repo_folder
 from layer.sources.hub import WEIGHTS
 from layer.sources.lock import LockedFile, LockedSource
-from layer.sources.prepared import damage, git_clone, known_hashes, revisions
+from layer.sources.prepared import damage, git_clone, known_hashes, line_ends, revisions
 from layer.sources.prepared.survey import Copy
 from layer.sources.resolve import Need
 
@@ -215,9 +215,14 @@ def _checked(snapshot: _Snapshot, name: str, pin: LockedSource | None) -> tuple[
     known = snapshot.notes.of(snapshot.folder, name)
     if not known and (told := damage.unreadable(path)):
         problems.append(Finding("incomplete-download", str(path), told))
-    if known and (told := known_hashes.difference(known, path, fact)):
+    told = known_hashes.difference(known, path, fact) if known else None
+    pinned = pin.files.get(name) if pin else None
+    of_pin = Expected(pinned.size, pinned.sha256) if pinned else None
+    if (told or pinned not in (None, fact)) and line_ends.converted(path, known, of_pin):
+        problems.append(line_ends.finding(snapshot.folder, path))
+    elif told:
         problems.append(Finding("hash-mismatch", str(path), told))
-    elif pin and name in pin.files and pin.files[name] != fact:
+    elif pin and pinned not in (None, fact):
         problems.append(_not_pinned(snapshot, path, pin, fact))
     return fact, problems
 
