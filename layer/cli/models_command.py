@@ -75,6 +75,7 @@ def _percent(text: str) -> float:
 
 def _run(options: argparse.Namespace) -> None:
     sources.check_endpoint()
+    sources.of(options)  # a --from that is not there is wrong also where it is not needed
     show = printer(options)
     needs = [name for name in NEEDS if getattr(options, name) is not None]
     if options.pick or needs:

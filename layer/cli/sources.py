@@ -35,9 +35,15 @@ def check_endpoint() -> None:
 
 
 def of(options: argparse.Namespace) -> "Options":
-    """Return the sources that the command line names."""
+    """Return the sources that the command line names. Raises SourceError for one that is not there.
+
+    A wrong name is told also where nothing has to be looked for, as where every model is built.
+    """
+    from layer.sources.prepared import places
     from layer.sources.prepared.chosen import Options
 
+    for text in options.sources:
+        places.given(text, "--from")
     return Options(tuple(options.sources), options.models if options.models != DEFAULT_SPEC else None)
 
 

@@ -58,3 +58,14 @@ def test_every_command_that_reads_one_tells_it(
     assert main(command) == 1
 
     assert NOTE in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [["build"], ["models"], ["models", "--family", "ViT-B-32"]])
+def test_a_source_that_is_not_there_is_told_also_where_it_is_not_needed(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A path with a slip of the pen passed unnoticed where every model was built already."""
+    monkeypatch.setattr("layer.build.build", lambda *_: {"ok": True, "models": []})  # nothing to do
+
+    assert main([*command, "--from", str(tmp_path / "modle_cache")]) == 1
+    assert f"--from: {tmp_path / 'modle_cache'} is not there" in capsys.readouterr().err
