@@ -57,6 +57,7 @@ def _run(options: argparse.Namespace) -> None:
     from layer.sources import lock
 
     bundles = list(dict.fromkeys(map(replace.place, options.bundle or [BUNDLE])))
+    _check_manifests([] if options.keep_manifest else bundles)
     overlap.refuse(options.cache, [(f"--bundle {one}", one) for one in bundles], overlap.CHANGED, overlap.CACHE)
     pins = lock.read(lock.lock_path(options.models))
     places = evaluate.Places(spec, pins, sources.of(options), options.cache)
@@ -78,6 +79,16 @@ def _run(options: argparse.Namespace) -> None:
     printer(options).show_quality(results)
     if spec.evaluation:
         evaluate.refuse_loss(spec.evaluation, results)
+
+
+def _check_manifests(bundles: "Sequence[Path]") -> None:
+    """Raise EvaluationError if the figures cannot be written into a manifest, before they take minutes."""
+    for bundle in bundles:
+        if bundle.is_dir() and not os.access(bundle, os.W_OK):
+            raise EvaluationError(
+                f"{bundle} cannot be written, and the figures go into its manifest: add --keep-manifest to have them "
+                "printed alone"
+            )
 
 
 def _check_chart(chart: Path) -> None:

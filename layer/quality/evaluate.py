@@ -1,6 +1,7 @@
 """Evaluate the models of a bundle, write what was found into its manifest, and hold it to models.toml's gate."""
 
 import os
+import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -87,7 +88,7 @@ def write(bundle: Path, results: Sequence[Result]) -> bool:
     try:
         manifest.write_facts(aside, facts)
         (aside / manifest.NAME).chmod(0o644)
-        (aside / manifest.NAME).replace(bundle / manifest.NAME)
+        shutil.move(aside / manifest.NAME, bundle / manifest.NAME)  # a copy where the bundle is a volume of its own
     finally:
         (aside / manifest.NAME).unlink(missing_ok=True)
         aside.rmdir()

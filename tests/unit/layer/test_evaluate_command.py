@@ -1,15 +1,20 @@
 """`python -m layer evaluate`: what the command line adds to models.toml."""
 
+import errno
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from layer.bundle import manifest
+from layer.bundle.quality_records import Certificate
 from layer.cli.parser import main
 from layer.errors import EvaluationError
 from layer.gate.settings import Evaluation
 from layer.quality import evaluate
 from layer.quality.data import Data
+from layer.quality.evaluate import Result
+from tests.unit import manifests
 
 
 @pytest.mark.parametrize(("given", "used"), [([], "of a {}"), (["a {}", "the {}"], "a {}, the {}")])
@@ -26,3 +31,39 @@ def test_a_template_of_the_command_line_is_used_with_the_images_of_models_toml(
 
     assert main(["evaluate", "--models", str(toml), "--cache", str(tmp_path / "cache"), *options]) == 1
     assert capsys.readouterr().err == f"error: {tmp_path / 'mine'}: {used}\n"
+
+
+@pytest.mark.parametrize(("given", "says"), [([], "add --keep-manifest"), (["--keep-manifest"], "the images are read")])
+def test_a_bundle_that_cannot_be_written_is_told_before_minutes_of_work(
+    given: list[str], says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As a volume that is mounted read-only: the figures were lost when they were to be written."""
+
+    def data_of(*_: Any) -> list[Data]:
+        raise EvaluationError("the images are read")
+
+    monkeypatch.setattr(evaluate, "data_of", data_of)
+    monkeypatch.setattr("os.access", lambda path, _: Path(path) != tmp_path / "bundle")
+    (tmp_path / "bundle").mkdir()
+    places = ["--bundle", str(tmp_path / "bundle"), "--cache", str(tmp_path / "cache"), "--labels", str(tmp_path)]
+
+    assert main(["evaluate", *places, *given]) == 1
+    assert says in capsys.readouterr().err
+
+
+def test_a_bundle_that_is_a_volume_of_its_own_gets_the_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `docker run --volume build/bundle:/bundle`: nothing is renamed from one disk to another."""
+
+    def refused(*_: object) -> None:
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    (tmp_path / "bundle").mkdir()
+    manifest.write_facts(tmp_path / "bundle", manifests.manifest_of([manifests.model("acme/clip")], []))
+    made = Certificate("pairs", "mine.csv", "0" * 64, 2, 2, 2, 0, [], 1, 0, 0.95, "2026-12-01T00:00:00Z", [])
+    with monkeypatch.context() as volume:
+        volume.setattr("os.rename", refused)
+        volume.setattr("os.replace", refused)
+        assert evaluate.write(tmp_path / "bundle", [Result(tmp_path / "bundle", "acme/clip", "onnx int8", made, ())])
+
+    assert manifest.read(tmp_path / "bundle").models[0].quality == [made]
+    assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
