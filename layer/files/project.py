@@ -10,6 +10,7 @@ from pathlib import Path
 
 from layer.errors import ProjectError
 from layer.files import overlap, toml_file
+from layer.files.replace import OF_SYSTEM
 from layer.files.user_paths import at_home
 
 CHECKOUT = Path(__file__).parents[2]
@@ -17,7 +18,8 @@ TEMPLATE = CHECKOUT / "examples" / "project"
 MODELS, LOCK = "models.toml", "models.lock"
 PATHS = ("cache", "checkpoint", "config", "pairs", "labels")  # keys of models.toml whose values may be files
 FILLED_IN = ("README.md", "cdk.json")  # what names this checkout and the project
-MAY_BE_THERE = {".git", ".gitattributes", ".github", "LICENSE"}  # of a repository that is made first
+# Of a repository, or a folder, that is made first.
+MAY_BE_THERE = {".git", ".gitattributes", ".github", "LICENSE", *OF_SYSTEM}
 
 
 def init(folder: Path, models: Path, lock: Path, own: Path | None = None) -> list[str]:

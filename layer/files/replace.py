@@ -10,6 +10,7 @@ from pathlib import Path
 from layer.errors import StorageError
 from layer.files import overlap
 
+OF_SYSTEM = frozenset({".DS_Store"})  # what macOS's Finder puts into each folder that is looked at
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 _SCRATCH = "[a-z0-9_]{8}"  # as tempfile names a directory
@@ -56,7 +57,7 @@ def check_replaceable(target: Path, contents: frozenset[str], marker: str, what:
     if not target.is_dir():
         raise StorageError(f"{target} is a file: name a directory by --output, or remove it")
     _check_movable(target)
-    there = {path.name for path in target.iterdir()}
+    there = {path.name for path in target.iterdir()} - OF_SYSTEM
     if there and (marker not in there or there - contents):
         other = sorted(there - contents) or [f"no {marker}"]
         raise StorageError(f"{target} is not {what}, it has {other[0]}, and would be replaced: name another --output")

@@ -24,8 +24,7 @@ from layer.sources.prepared.search import Prepared
 from layer.spec import Spec
 
 VERSION = 1
-# What `fetch` puts beside the repositories, and what huggingface_hub and macOS's Finder do.
-BESIDE = (CONTENTS, "CACHEDIR.TAG", ".locks", ".DS_Store")
+BESIDE = (CONTENTS, "CACHEDIR.TAG", ".locks")  # what `fetch` puts beside the repositories, and huggingface_hub does
 
 
 def fetch(

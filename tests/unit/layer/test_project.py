@@ -95,6 +95,7 @@ def test_nothing_is_ever_overwritten(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 def test_a_repository_that_is_there_already_is_filled(tmp_path: Path) -> None:
     (tmp_path / "shop" / ".git").mkdir(parents=True)
+    (tmp_path / "shop" / ".DS_Store").touch()  # of macOS's Finder
     assert (made(tmp_path / "shop") / "models.toml").is_file()
 
 

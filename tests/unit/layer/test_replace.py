@@ -102,6 +102,9 @@ def test_a_directory_of_somebodys_own_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     replace.check_replaceable(tmp_path / "empty", CONTENTS, "manifest.json")
     replace.check_replaceable(bundle(tmp_path / "bundle"), CONTENTS, "manifest.json")
+    for seen_in_finder in (tmp_path / "empty", tmp_path / "bundle"):
+        (seen_in_finder / ".DS_Store").write_bytes(b"\0")
+        replace.check_replaceable(seen_in_finder, CONTENTS, "manifest.json")
     (tmp_path / "bundle" / "thesis.tex").touch()
     (tmp_path / "papers").mkdir()
     (tmp_path / "papers" / "models").touch()
