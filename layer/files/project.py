@@ -1,8 +1,10 @@
 """A project folder outside of the checkout: models.toml, models.lock, code and settings of the user's own."""
 
+import hashlib
 import json
 import os
 import re
+import shlex
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -18,6 +20,8 @@ TEMPLATE = CHECKOUT / "examples" / "project"
 MODELS, LOCK = "models.toml", "models.lock"
 PATHS = ("cache", "checkpoint", "config", "pairs", "labels")  # keys of models.toml whose values may be files
 FILLED_IN = ("README.md", "cdk.json")  # what names this checkout and the project
+TITLE = "@NAME@"
+MAX_STACK = 60  # characters
 # Of a repository, or a folder, that is made first.
 MAY_BE_THERE = {".git", ".gitattributes", ".github", "LICENSE", *OF_SYSTEM}
 
@@ -86,19 +90,28 @@ def _check(folder: Path, models: Path, own: Path | None) -> None:
 
 
 def _values(folder: Path) -> Mapping[str, str]:
-    stack = re.sub(r"[^A-Za-z0-9]+", "-", f"openclip-{folder.name}").strip("-")[:60]
     return {
         "@CHECKOUT@": str(CHECKOUT.resolve()),
-        "@STACK@": stack,
-        "@NAME@": folder.name,
+        "@STACK@": _stack(folder.name),
+        TITLE: folder.name,
         "@FOLDER@": str(folder),
     }
+
+
+def _stack(name: str) -> str:
+    """Return a stack's name for a folder's: two folders must not get one stack, which would replace the first's."""
+    plain = re.sub(r"[^A-Za-z0-9]+", "-", f"openclip-{name}").strip("-")
+    if name.isascii() and plain.startswith("openclip-") and len(plain) <= MAX_STACK:
+        return plain  # and not "openclip", which is the stack of a deployment without a project
+    digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:8]
+    return f"{plain[: MAX_STACK - len(digest) - 1].strip('-')}-{digest}"
 
 
 def _fill_in(place: Path, values: Mapping[str, str]) -> None:
     text = place.read_text(encoding="utf-8")
     for mark, value in values.items():
-        text = text.replace(mark, json.dumps(value)[1:-1] if place.suffix == ".json" else value)
+        typed = value if mark == TITLE else shlex.quote(value)  # the page's commands are copied into a shell
+        text = text.replace(mark, json.dumps(value)[1:-1] if place.suffix == ".json" else typed)
     place.write_text(text, encoding="utf-8")
 
 

@@ -1,6 +1,7 @@
 """`python -m layer init`: a project folder that is complete, works as it is, and never costs anybody a file."""
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -49,6 +50,26 @@ def test_its_settings_are_ours_and_name_this_checkout(tmp_path: Path) -> None:
         ["sh", "-c", settings["app"].replace("python", "echo", 1)], capture_output=True, text=True, check=True, env={}
     )
     assert Path(said.stdout.strip()) == ROOT / "app.py"
+
+
+@pytest.mark.parametrize("names", [("商品搜索", "图片搜索"), ("a" * 70, "a" * 80), ("søk", "suk")])
+def test_two_projects_have_two_stacks(tmp_path: Path, names: tuple[str, str]) -> None:
+    """A second deployment of one name replaces the first."""
+    made_of = [json.loads((made(tmp_path / name) / "cdk.json").read_text())["context"] for name in names]
+    stacks = [StackSettings.from_context(context).stack_name for context in made_of]
+    assert len(set(stacks)) == 2
+    assert all(name.startswith("openclip-") and len(name) <= 60 for name in stacks)
+
+
+def test_its_page_s_commands_name_a_checkout_with_a_blank_in_its_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(project, "CHECKOUT", tmp_path / "my code")
+    page = (made(tmp_path / "shoes") / "README.md").read_text()
+    [export] = re.findall("^export .*$", page, re.MULTILINE)
+    typed = ["sh", "-c", f'{export}; echo "$OPENCLIP_LAMBDA"']
+    said = subprocess.run(typed, capture_output=True, text=True, check=True)
+    assert said.stdout == f"{tmp_path / 'my code'}\n"
 
 
 def test_the_page_s_first_commands_work_as_they_stand_there(tmp_path: Path) -> None:
