@@ -56,7 +56,7 @@ def _make(name: str, pretrained: str | None, out: Path, own_samples: Path | None
 
     loaded = reference.load(name, pretrained)
     found = reference.facts(name, loaded)
-    texts, images = samples(own_samples)
+    texts, images = samples(own_samples, found.image_size)
     # `verify` will ask for the golden ones too
     asked = reference.embed(loaded, texts, [*images, *photographs(found.image_size)]).and_then(found.golden)
     export_fp32(loaded.model, found.image_size, found.context_length, out)

@@ -7,6 +7,7 @@ from PIL import Image, ImageDraw
 
 from layer.files import own_samples
 
+ENOUGH = 2  # times the model's image size: what an image of the user's own keeps at its shorter side
 TEXTS = (
     "a photo of a cat",
     "two dogs running on a beach at sunset, oil painting",
@@ -23,15 +24,16 @@ TEXTS = (
 )
 
 
-def samples(own: Path | None) -> tuple[list[str], list[Image.Image]]:
+def samples(own: Path | None, image_size: tuple[int, int]) -> tuple[list[str], list[Image.Image]]:
     """Return texts and images; from `own`, a directory, images and the lines of .txt files are added.
 
+    `image_size` is what the model sees, height and width: images of `own` are scaled down to the double of it.
     Raises SampleError where `own` has none, OSError or ValueError where one cannot be read: `own_samples.check` tells.
     """
     texts, images = list(TEXTS), _drawn()
     if own is not None:
         files = own_samples.files(own)
-        found = [_seen(Image.open(path)) for path in files if not own_samples.is_text(path)]
+        found = [_scaled(_seen(Image.open(path)), image_size) for path in files if not own_samples.is_text(path)]
         own_texts = [line for path in files if own_samples.is_text(path) for line in own_samples.lines(path)]
         texts, images = texts + own_texts[: own_samples.MAX_OWN], images + found
     return texts, images
@@ -48,6 +50,14 @@ def _seen(image: Image.Image) -> Image.Image:
         page = Image.new("RGBA", image.size, "white")
         return Image.alpha_composite(page, image.convert("RGBA")).convert("RGB")
     return image.convert("RGB")
+
+
+def _scaled(image: Image.Image, image_size: tuple[int, int]) -> Image.Image:
+    """Scale a large image down: as PNG, 200 photographs as cameras write them take gigabytes of memory at a time."""
+    factor = min(image.size) / (ENOUGH * max(image_size))
+    if factor <= 1:
+        return image
+    return image.resize((round(image.width / factor), round(image.height / factor)), reducing_gap=3.0)
 
 
 def _drawn() -> list[Image.Image]:
