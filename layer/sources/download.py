@@ -11,7 +11,7 @@ from console.counts import counted
 from layer.errors import LockError, StorageError
 from layer.files import disk_errors
 from layer.files.link import link
-from layer.network import environment
+from layer.network import environment, xet
 from layer.progress import Bar, bar
 from layer.sources import local_checkpoint, resolve
 from layer.sources.fetch import WORKERS, Fetched, Located, download, locate, partial_of
@@ -186,6 +186,8 @@ def _download_all(jobs: Sequence[tuple[Located, str]], hub: Path, by_xet: bool) 
                     done.result()
             except BaseException:
                 stop.set()  # the others end at their next chunk: what they have is kept for the next build
+                if by_xet:
+                    xet.abort()
                 for job in running:
                     job.cancel()
                 raise

@@ -7,8 +7,13 @@ from typing import Any
 
 import pytest
 from huggingface_hub import constants, file_download
+from huggingface_hub.utils import _xet
 
-from layer.network import xet
+from layer.network import environment, xet
+from layer.sources import download
+from layer.sources.expected import Expected
+from layer.sources.fetch import Located
+from layer.sources.resolve import Need
 
 HUB = "https://hub.example"
 SIZE = xet.MIN_BYTES
@@ -23,6 +28,8 @@ def offer(monkeypatch: pytest.MonkeyPatch, route: str | None, written: bytes = b
         request["incomplete_path"].write_bytes(written)
 
     data = SimpleNamespace(refresh_route=route) if route else None
+    offer_storage(monkeypatch, "https://storage.example")
+    monkeypatch.setattr(xet, "_reach", lambda address: asked.append({"reached": address}))
     monkeypatch.setenv("HF_ENDPOINT", HUB)
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", False)
     monkeypatch.setattr(file_download, "get_hf_file_metadata", lambda *_, **__: SimpleNamespace(xet_file_data=data))
@@ -30,12 +37,18 @@ def offer(monkeypatch: pytest.MonkeyPatch, route: str | None, written: bytes = b
     return asked
 
 
+def offer_storage(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    storage = SimpleNamespace(endpoint=address)
+    monkeypatch.setattr(_xet, "refresh_xet_connection_info", lambda **_: storage)
+
+
 def test_a_file_that_the_hub_has_there_comes_by_xet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     asked = offer(monkeypatch, f"{HUB}/api/models/a/b/xet-read-token/1")
 
     assert xet.download(f"{HUB}/x", tmp_path / "x", SIZE, {"authorization": "Bearer t"})
 
-    [request] = asked
+    [reached, request] = asked
+    assert reached == {"reached": "https://storage.example"}
     assert request["expected_size"] == SIZE
     assert (tmp_path / "x").stat().st_size == SIZE
 
@@ -50,6 +63,22 @@ def test_a_hub_that_its_library_cannot_reach_is_left_to_http(
     assert not xet.download("http://127.0.0.1:1/a/b/resolve/main/x", tmp_path / "x", SIZE, {})
     told = capsys.readouterr().err
     assert re.search(r"note: by HTTP, since Xet failed: .*Connection refused", told)  # with a system's own number
+
+
+def test_a_storage_that_cannot_be_reached_is_left_to_http_within_seconds(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A firewall may know the hub alone. The library's client would try for three minutes, and say nothing."""
+    reach = xet._reach
+    asked = offer(monkeypatch, f"{HUB}/token")
+    monkeypatch.setattr(xet, "_reach", reach)
+    for name in environment.OFFLINE:
+        monkeypatch.delenv(name, raising=False)
+    offer_storage(monkeypatch, "http://127.0.0.1:1")
+
+    assert not xet.download(f"{HUB}/x", tmp_path / "x", SIZE, {})
+    assert asked == []
+    assert "note: by HTTP, since Xet failed: http://127.0.0.1:1 cannot be reached" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("route", [None, "https://elsewhere.example/token", f"{HUB}.evil.example/token"])
@@ -67,3 +96,19 @@ def test_a_small_file_one_of_no_known_size_and_half_of_one_come_by_http(
     offer(monkeypatch, f"{HUB}/token")
 
     assert not xet.download(f"{HUB}/x", tmp_path / "x", size, {})
+
+
+def test_what_stops_a_fetch_ends_its_downloads_by_xet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Ctrl-C, or another file that fails: a download by Xet was waited for to its end."""
+    aborted: list[str] = []
+
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(download, "download", stopped)
+    monkeypatch.setattr(xet, "abort", lambda: aborted.append("all"))
+    located = Located(Need("a/b", ("weights",)), None, "0" * 40, None, tmp_path, {"x": Expected(1, None)})
+
+    with pytest.raises(KeyboardInterrupt):
+        download._download_all([(located, "x")], tmp_path, True)
+    assert aborted == ["all"]
