@@ -164,7 +164,8 @@ def _decompressed(source: IO[bytes], where: str, budget: Budget) -> tuple[Any, B
     if magic.startswith(b"\x28\xb5\x2f\xfd"):
         raise UnreadableError(
             where,
-            "compressed with zstd, which is not read here: use gzip (skopeo copy --dest-compress-format gzip), or none",
+            "compressed with zstd, which is not read here: write it with gzip, as skopeo copy "
+            "--dest-compress-format gzip <image> oci-archive:image.tar does (to dir: and docker-archive: it does not)",
         )
     if magic.startswith(b"\x1f\x8b"):
         return gzip.GzipFile(fileobj=source), budget, False
