@@ -13,7 +13,7 @@ _PYTHON = re.compile(r"3\.[0-9]{1,2}")
 
 
 def check(manifest: Manifest) -> None:
-    """Raise ValueError at the first value that becomes a path, a URL or a command, and cannot.
+    """Raise ValueError if no model is named, or at the first value that becomes a path, a URL or a command, and cannot.
 
     A bundle may come from anywhere: `verify`, `inspect` and `package` read its manifest before its hashes are known.
     """
@@ -27,6 +27,8 @@ def check(manifest: Manifest) -> None:
     for name, version in manifest.versions.items():
         _printable(name, version or "")
     _printable(manifest.created_at)
+    if not manifest.models:
+        raise ValueError("it names no model")
     for model in manifest.models:
         validate.file_name(model.slug)
         _printable(model.id, model.name)

@@ -43,6 +43,7 @@ def test_a_sound_manifest_is_read(tmp_path: Path) -> None:
         ({"target": {**TARGET, "package": "zip"}}, "package = 'zip': one of image, layer"),
         ({"target": None}, "damaged"),
         ({"models": {}}, r"'models': Input should be a valid (array|list)"),
+        ({"models": []}, "it names no model"),
         ({"models": [{**MODEL, "slug": "../../etc"}]}, "is a path, not the name of a file"),
         ({"models": [{**MODEL, "engine": "../x"}]}, "engine = '../x'"),
         ({"models": [{**MODEL, "engine": "auto"}]}, "engine = 'auto'"),
@@ -61,7 +62,7 @@ def test_a_sound_manifest_is_read(tmp_path: Path) -> None:
         ({"files": [7]}, "damaged"),
         ({"schema": "\x1b[2J"}, "has schema"),
     ],
-    ids=range(22),
+    ids=range(23),
 )
 def test_what_would_become_a_path_or_a_line_of_a_dockerfile_is_refused(
     tmp_path: Path, changed: dict[str, Any], says: str
