@@ -3,7 +3,7 @@
 import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import replace
 from pathlib import Path
 
@@ -180,8 +180,10 @@ def _download_all(jobs: Sequence[tuple[Located, str]], hub: Path, by_xet: bool) 
     with bar(title, total, done=there) as shown:
         advance = _advance(shown, stop)
         with ThreadPoolExecutor(WORKERS) as pool:
-            running = [pool.submit(download, one, name, advance, by_xet) for one, name in jobs]
-            try:
+            running: list[Future[None]] = []
+            try:  # around the start, too: Ctrl-C may come when the first download has begun
+                for one, name in jobs:
+                    running.append(pool.submit(download, one, name, advance, by_xet))
                 for done in as_completed(running):
                     done.result()
             except BaseException:

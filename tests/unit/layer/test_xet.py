@@ -1,6 +1,9 @@
 """Large files by huggingface_hub's Xet client: only from the hub that was named, only whole."""
 
 import re
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -112,3 +115,29 @@ def test_what_stops_a_fetch_ends_its_downloads_by_xet(monkeypatch: pytest.Monkey
     with pytest.raises(KeyboardInterrupt):
         download._download_all([(located, "x")], tmp_path, True)
     assert aborted == ["all"]
+
+
+def test_ctrl_c_while_downloads_begin_stops_those_that_have_begun(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    begun: list[Future[Any]] = []
+    submit = ThreadPoolExecutor.submit
+
+    def submit_one(pool: ThreadPoolExecutor, *job: Any) -> Future[Any]:
+        if begun:
+            raise KeyboardInterrupt
+        begun.append(submit(pool, *job))
+        return begun[0]
+
+    def slow(_: Located, __: str, advance: Callable[[int], None], ___: bool) -> None:
+        for _step in range(500):
+            advance(0)
+            time.sleep(0.01)
+
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", submit_one)
+    monkeypatch.setattr(download, "download", slow)
+    located = Located(Need("a/b", ("weights",)), None, "0" * 40, None, tmp_path, {"x": Expected(1, None)})
+
+    with pytest.raises(KeyboardInterrupt):
+        download._download_all([(located, "x"), (located, "x")], tmp_path, False)
+    assert isinstance(begun[0].exception(), InterruptedError), "it was waited for to its end"
