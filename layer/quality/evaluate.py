@@ -1,7 +1,6 @@
 """Evaluate the models of a bundle, write what was found into its manifest, and hold it to models.toml's gate."""
 
 import os
-import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -83,12 +82,13 @@ def write(bundle: Path, results: Sequence[Result]) -> bool:
     facts = replace(before, models=[_certified(entry, results) for entry in before.models])
     if facts == before:
         return False
-    aside = bundle.with_name(f".{bundle.name}.{os.getpid()}.manifest")
+    beside = bundle if bundle.is_mount() else bundle.parent  # nothing is renamed from one volume to another
+    aside = beside / f".{bundle.name}.{os.getpid()}.manifest"
     aside.mkdir()
     try:
         manifest.write_facts(aside, facts)
         (aside / manifest.NAME).chmod(0o644)
-        shutil.move(aside / manifest.NAME, bundle / manifest.NAME)  # a copy where the bundle is a volume of its own
+        (aside / manifest.NAME).replace(bundle / manifest.NAME)
     finally:
         (aside / manifest.NAME).unlink(missing_ok=True)
         aside.rmdir()

@@ -1,6 +1,7 @@
 """`python -m layer evaluate`: what the command line adds to models.toml."""
 
 import errno
+import os
 from pathlib import Path
 from typing import Any
 
@@ -53,17 +54,22 @@ def test_a_bundle_that_cannot_be_written_is_told_before_minutes_of_work(
 
 def test_a_bundle_that_is_a_volume_of_its_own_gets_the_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As `docker run --volume build/bundle:/bundle`: nothing is renamed from one disk to another."""
+    rename = os.replace
 
-    def refused(*_: object) -> None:
-        raise OSError(errno.EXDEV, "Invalid cross-device link")
+    def within(source: Path, target: Path) -> None:
+        if not Path(source).is_relative_to(tmp_path / "bundle"):
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        rename(source, target)
 
     (tmp_path / "bundle").mkdir()
     manifest.write_facts(tmp_path / "bundle", manifests.manifest_of([manifests.model("acme/clip")], []))
     made = Certificate("pairs", "mine.csv", "0" * 64, 2, 2, 2, 0, [], 1, 0, 0.95, "2026-12-01T00:00:00Z", [])
     with monkeypatch.context() as volume:
-        volume.setattr("os.rename", refused)
-        volume.setattr("os.replace", refused)
+        volume.setattr(Path, "is_mount", lambda path: path == tmp_path / "bundle")
+        volume.setattr("os.rename", within)
+        volume.setattr("os.replace", within)
         assert evaluate.write(tmp_path / "bundle", [Result(tmp_path / "bundle", "acme/clip", "onnx int8", made, ())])
 
     assert manifest.read(tmp_path / "bundle").models[0].quality == [made]
     assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
+    assert [path.name for path in (tmp_path / "bundle").iterdir()] == [manifest.NAME]
