@@ -49,7 +49,7 @@ class Tower:
         self.inputs = {port.name for port in self._session.get_inputs()}
 
     def __call__(self, feed: "Mapping[str, NDArray[Any]]") -> NDArray[np.float32]:
-        """Run the tower on a batch, given by the names in `inputs`; returns float32 [N, D]."""
+        """Run the tower on a batch, given by the names in `inputs`; returns what `two_tower.Tower` does."""
         vectors: NDArray[np.float32] = self._session.run(None, feed)[0]
         return vectors
 

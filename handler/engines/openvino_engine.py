@@ -117,7 +117,7 @@ class Tower:
         return self._imported is not None and self._request is self._imported
 
     def __call__(self, feed: "Mapping[str, NDArray[Any]]") -> NDArray[np.float32]:
-        """Run the tower on a batch, given by the names in `inputs`; returns float32 [N, D]."""
+        """Run the tower on a batch, given by the names in `inputs`; returns what `two_tower.Tower` does."""
         with self._lock:
             before = self._request, self.taken, list(self._configs)
             try:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from handler.engines.packed_texts import pack
+from handler.engines.packed_texts import cut, pack
 from handler.engines.parallel_load import Started, load_in_parallel
 from handler.engines.token_table import TokenTable, text_inputs
 from handler.manifest import IMAGE, TEXT, ModelEntry
@@ -91,12 +91,13 @@ class TwoTowerEngine:
     def encode_tokens(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
         """Embed token ids [N, context_length] as float32 [N, D]."""
         text = self._tower(TEXT)
+        end_id = self._export["end_id"]
         if "ends" not in text.inputs:
-            return text(text_inputs(ids, self._table, text.inputs))
-        packed = pack(ids, self._export["end_id"])
-        feed = text_inputs(packed.ids, self._table, text.inputs)
-        feed |= {"positions": packed.positions, "mask": packed.mask, "ends": packed.ends}
-        vectors = text(feed)
+            some = cut(ids, end_id) if self._export["causal_text"] else ids
+            return text(text_inputs(some, self._table, text.inputs))
+        packed = pack(ids, end_id)
+        found = [text(text_inputs(some, self._table, text.inputs) | feed) for some, feed in packed.runs()]
+        vectors = np.concatenate(found)
         return vectors.reshape(-1, vectors.shape[-1])[packed.picked]
 
     def encode_images(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -79,18 +79,20 @@ def run_each(graph: Path, outputs: list[str], samples: Path) -> Iterator[tuple[F
     options.add_session_config_entry("session.disable_prepacking", "1")  # it would copy every weight
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+    names = [port.name for port in session.get_inputs()]
     with np.load(samples) as held:
-        feeds = {port.name: held[port.name] for port in session.get_inputs()}
+        feeds = {name: held[name] for name in names if name in held}
         lengths = held["lengths"] if "lengths" in held and TEXT_INPUTS & set(feeds) else None
     for row in range(len(next(iter(feeds.values())))):
         feed = {name: values[row : row + 1] for name, values in feeds.items()}
         if lengths is not None:
-            feed = {name: _cut(name, values, lengths[row]) for name, values in feed.items()}
+            alone = _alone(int(lengths[row]))
+            feed = {name: values[:, : lengths[row]] for name, values in feed.items()}
+            feed |= {name: alone[name] for name in names if name in alone}
         yield feed, session.run(outputs, feed)
 
 
-def _cut(name: str, values: NDArray[Any], length: int) -> NDArray[Any]:
-    """Leave the padding of a causal text out of an input of its tower (layer/export/towers.py)."""
-    if name == "mask":
-        return values[..., :length, :length]
-    return values if name == "ends" else values[:, :length]
+def _alone(length: int) -> Feed:
+    """Return what a causal text tower takes beside a text of that length (layer/export/towers.py)."""
+    mask = np.triu(np.full((1, 1, length, length), -np.inf, np.float32), 1)
+    return {"positions": np.arange(length)[None], "mask": mask, "ends": np.array([[length - 1]])}

@@ -74,19 +74,13 @@ def _make(name: str, pretrained: str | None, out: Path, own_samples: Path | None
 def _keep_inputs(
     loaded: reference.Loaded, texts: list[str], images: list[Image.Image], towers: TowerFacts, out: Path
 ) -> None:
-    import torch
-
-    from layer.export.towers import inputs_of
-
     ids = loaded.tokenizer(texts).numpy()
     inputs = {"pixels": np.stack([loaded.transform(image).numpy() for image in images]), "ids": ids}
     if (out / "text.table.npy").exists():
         inputs["rows"] = np.load(out / "text.table.npy", mmap_mode="r")[ids]
-    if towers.causal_text:
-        given = {name: values.numpy() for name, values in inputs_of(torch.from_numpy(ids), towers.end_id).items()}
-        inputs |= given  # padding is left out: its range does not matter, because it does not affect the embedding
-        inputs["lengths"] = given["ends"][:, 0] % ids.shape[1] + 1
-        inputs["ends"] = inputs["lengths"][:, None] - 1  # of one row alone
+    if towers.causal_text:  # leave out padding: its range does not matter, because it does not affect the embedding
+        ends = ids.argmax(axis=1) if towers.end_id is None else (ids == towers.end_id).argmax(axis=1)
+        inputs["lengths"] = ends + 1
     np.savez(out / "inputs.npz", **inputs)
     more = [loaded.transform(image).numpy() for image in (*scenes(MORE_IMAGES), Image.new("RGB", (64, 64)))]
     np.savez(out / "calibration.npz", pixels=np.concatenate([inputs["pixels"], np.stack(more)]))

@@ -25,12 +25,12 @@ def export_fp32(model: Any, image_size: tuple[int, int], context_length: int, fo
     if not is_causal(model):
         _export(TextTower(model), {"ids": ids}, {"ids": {0: batch}}, folder, "text")
         return
-    row = torch.export.Dim("length", min=2, max=MAX_ROW)
+    row = torch.export.Dim("length", min=2, max=max(MAX_ROW, 4 * context_length))  # of several texts
     texts = torch.export.Dim("texts", min=1, max=MAX_ROW)
     given = inputs_of(ids, None)
     given["ends"] = given["ends"].expand(2, 3)
     tokens, ends = {0: batch, 1: row}, {0: batch, 1: texts}
-    sizes = {"positions": tokens, "mask": {0: batch, 2: row, 3: row}, "ends": ends, "ids": tokens}
+    sizes = {"ids": tokens, "positions": tokens, "mask": {0: batch, 2: row, 3: row}, "ends": ends}
     _export(CausalTextTower(model), given, sizes, folder, "text")
 
 

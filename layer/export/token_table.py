@@ -34,6 +34,12 @@ def externalize_table(graph: Path) -> bool:
         for place, name in enumerate(node.input):
             if name == lookup.output[0]:
                 node.input[place] = "rows"
+            if (
+                name == "ids"
+                and node.op_type == "Shape"
+                and any(port.name == "positions" for port in model.graph.input)
+            ):
+                node.input[place] = "positions"  # of the same sizes
     if not _uses(model.graph, "ids"):
         model.graph.input.remove(ids)
     model.graph.input.append(rows)

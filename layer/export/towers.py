@@ -48,8 +48,8 @@ class TextTower(nn.Module):
 class CausalTextTower(nn.Module):
     """A text tower in which no token attends to later ones: a row of its input may hold several texts.
 
-    Texts in one row do not see each other, and padding is what no text is followed by. handler/engines/packed_texts.py
-    makes the inputs; `inputs_of` makes those of one text a row.
+    Texts in one row do not see each other, and padding stands after all of them. handler/engines/packed_texts.py makes
+    the inputs; `inputs_of` makes those of one text a row.
     """
 
     def __init__(self, model: Any) -> None:
@@ -58,13 +58,12 @@ class CausalTextTower(nn.Module):
         self.transformer = PooledTransformer(self.text.transformer)
 
     def forward(
-        self, positions: torch.Tensor, mask: torch.Tensor, ends: torch.Tensor, ids: torch.Tensor
+        self, ids: torch.Tensor, positions: torch.Tensor, mask: torch.Tensor, ends: torch.Tensor
     ) -> torch.Tensor:
         """Embed the texts of token ids [B, L] whose end is at `ends` [B, K], as [B, K, D]; not normalized.
 
         `positions` [B, L] are within the token's own text, `ends` are places in all B * L tokens, and `mask`
-        [B, 1, L, L] is added to the scores. The ids are last, because a graph reads its sizes from its first input, and
-        the ids leave it with the token table.
+        [B, 1, L, L] is added to the scores.
         """
         part = self.text
         x = part.token_embedding(ids) + functional.embedding(positions, part.positional_embedding)
@@ -82,10 +81,10 @@ def inputs_of(ids: torch.Tensor, end: int | None) -> dict[str, torch.Tensor]:
     count, length = ids.shape
     ends = ids.argmax(dim=-1) if end is None else torch.eq(ids, end).int().argmax(dim=-1)
     return {
+        "ids": ids,
         "positions": torch.arange(length).expand(count, length),
         "mask": torch.full((length, length), -torch.inf).triu(1).expand(count, 1, length, length),
         "ends": (torch.arange(count) * length + ends).unsqueeze(1),
-        "ids": ids,
     }
 
 

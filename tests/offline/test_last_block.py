@@ -1,6 +1,7 @@
 """The last block of a tower is computed for one token where one is pooled, and the embedding is open_clip's own."""
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from torch import nn
 
 from layer.config.field_table import TOWER, VISION
 from layer.export.onnx_graph import export_fp32
+from layer.export.token_table import externalize_table
 from layer.export.towers import ImageTower
 from layer.openclip import open_clip
 from tests.offline.test_tower_options import BLOCK, CONFIG, embed
@@ -110,3 +112,13 @@ def test_a_graph_holds_each_matrix_of_the_last_block_once(tmp_path: Any) -> None
         graph = onnx.load(tmp_path / name).graph
         numbers = sum(onnx.numpy_helper.to_array(tensor).size for tensor in graph.initializer)
         assert numbers == pytest.approx(held, abs=400), name  # and what else a graph needs: shapes, scales, a mask
+
+
+def test_a_causal_text_graph_is_given_no_ids_where_it_is_given_their_rows(tmp_path: Path) -> None:
+    import onnx
+
+    export_fp32(made_of("pool_type", "argmax", "text_cfg"), (16, 16), 16, tmp_path)
+    assert externalize_table(tmp_path / "text.onnx")
+
+    inputs = {port.name for port in onnx.load(tmp_path / "text.onnx", load_external_data=False).graph.input}
+    assert inputs == {"rows", "positions", "mask", "ends"}

@@ -63,9 +63,11 @@ def embed(made: Any, ids: torch.Tensor) -> torch.Tensor:
     if not is_causal(made):
         found = TextTower(made)(ids)
         return found
-    *given, picked = map(torch.from_numpy, pack(ids.numpy(), end_id(made)))
+    packed = pack(ids.numpy(), end_id(made))
     with export_friendly_attention():
-        found = CausalTextTower(made)(*given).flatten(0, 1)[picked]
+        [(some, feed)] = packed.runs()
+        tokens = {name: torch.from_numpy(values) for name, values in {"ids": some, **feed}.items()}
+        found = CausalTextTower(made)(**tokens).flatten(0, 1)[packed.picked]
     return found
 
 
