@@ -65,14 +65,8 @@ def file(items: Sequence[Item], brand: bytes = b"avif", primary: int = 1) -> byt
     return head + full(b"meta", hdlr, _places(items, start), *tail) + box(b"mdat", *(item.data for item in items))
 
 
-def long_file(items: Sequence[Item], brand: bytes = b"avif", to_end: bool = False, source: int = 0) -> bytes:
-    """Return the same in the longest forms that ISO/IEC 14496-12 has, with grids in `idat` as phones write them.
-
-    `to_end`: the last box and the last item go on to the end of the file, without a length. `source` is the file that
-    has the bytes: 0 is this one.
-    """
-    known = list(dict.fromkeys(one for item in items for one in item.properties))
-    numbered = list(enumerate(items, LONG))
+def _long_links(numbered: Sequence[tuple[int, Item]], known: Sequence[bytes]) -> tuple[bytes, bytes]:
+    """Return the rows of `ipma` and `iref`, with numbers of 32 bits."""
     properties = b"".join(
         struct.pack(
             f">IB{len(item.properties)}B", number, len(item.properties), *map(_place_in(known), item.properties)
@@ -84,6 +78,18 @@ def long_file(items: Sequence[Item], brand: bytes = b"avif", to_end: bool = Fals
         for number, item in numbered
         for name, to in item.references.items()
     )
+    return properties, references
+
+
+def long_file(items: Sequence[Item], brand: bytes = b"avif", to_end: bool = False, source: int = 0) -> bytes:
+    """Return the same in the longest forms that ISO/IEC 14496-12 has, with grids in `idat` as phones write them.
+
+    `to_end`: the last box and the last item go on to the end of the file, without a length. `source` is the file that
+    has the bytes: 0 is this one.
+    """
+    known = list(dict.fromkeys(one for item in items for one in item.properties))
+    numbered = list(enumerate(items, LONG))
+    properties, references = _long_links(numbered, known)
     infos = [full(b"infe", struct.pack(">IH", number, 0), item.type, b"\0", version=3) for number, item in numbered]
     grids = b"".join(item.data for item in items if item.type == b"grid")
     pixels = b"".join(item.data for item in items if item.type != b"grid")

@@ -4,23 +4,15 @@ That the vendors' own clients understand the answers is shown in tests/clients/t
 """
 
 import base64
-import io
 import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from handler.endpoints.dialects.core import image_facts
-from handler.errors import ImageError
-from handler.imaging import vp8l
-from handler.imaging.decode import read_header
-from handler.schemas.fields import Item
-from tests.unit.fake_bundle import FIRST, SECOND, FakeFunction, as_base64, data_uri, encoded, image_bytes
+from tests.unit.fake_bundle import FIRST, SECOND, FakeFunction, as_base64, image_bytes
 from tests.unit.handler.dialect_requests import COHERE, CONTENT, RED, entries, post, predict
-from tests.unit.handler.test_image_damage import SOUND
 
 RED_UNIT = [2**-0.5, 0.0, 0.0, 2**-0.5]  # LetterEngine's (1, 0, 0, 1)
 ABC_UNIT = [3**-0.5, 3**-0.5, 3**-0.5, 0.0]
@@ -228,45 +220,6 @@ def test_immich_s_names_are_the_model_s_with_two_underscores(function: FakeFunct
     assert predict(function, {"entries": entries("textual", "ViT-B-32__openai"), "text": b"abc"})[0] == 200
     status, answer = predict(function, {"entries": entries("textual", "ViT-B-16__openai"), "text": b"abc"})
     assert (status, answer["detail"].partition(":")[0]) == (404, "model_not_found")
-
-
-def test_an_images_facts_are_read_by_no_other_decoder_than_those_that_may_see_a_request() -> None:
-    tiff = io.BytesIO()
-    Image.new("RGB", (9, 7)).save(tiff, "TIFF")
-    with pytest.raises(ImageError, match="TIFF"):
-        image_facts([Item(tiff.getvalue(), None)])
-
-
-@pytest.mark.parametrize(("data", "plain"), SOUND.values(), ids=SOUND)
-def test_an_image_that_our_own_route_embeds_has_facts_whatever_its_metadata(data: bytes, plain: bytes) -> None:
-    assert image_facts([Item(data, None)]) == image_facts([Item(plain, None)])
-
-
-def test_an_images_facts_are_read_without_what_it_costs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """That takes up to half a second, and was done before the image was embedded."""
-    groups: list[tuple[int, int]] = []
-
-    def counted(_: vp8l.Stream, width: int, height: int) -> int:
-        groups.append((width, height))
-        return 1
-
-    monkeypatch.setattr(vp8l.Stream, "groups", counted)
-    data = encoded(Image.new("RGB", (9, 7)), "WEBP", lossless=True)
-    read_header(data, 1_000)
-    [facts] = image_facts([Item(data, None)])
-    assert (facts, groups) == ((9, 7, "webp", 24), [(9, 7)])
-
-
-def test_metadata_that_pillow_refuses_fails_no_vendor_s_request(tmp_path: Path) -> None:
-    function = FakeFunction(tmp_path / "bundle")
-    data = SOUND["iTXt of 2.5 MB"][0]  # as image generators keep their workflow
-    _, answer = post(function, "/v2/embed", {**COHERE, "images": [data_uri(data)]})
-    assert answer["images"] == [{"width": 120, "height": 90, "format": "png", "bit_depth": 24}]
-    part = {"type": "image_base64", "image_base64": data_uri(data)}
-    _, answer = post(function, "/v1/multimodalembeddings", {"inputs": [{"content": [part]}]})
-    assert answer["usage"]["image_pixels"] == 120 * 90
-    _, answer = predict(function, {"entries": entries("visual"), "image": data})
-    assert (answer["imageHeight"], answer["imageWidth"]) == (90, 120)
 
 
 def test_tei_is_posted_to_at_the_root_as_at_its_route(tmp_path: Path, function: FakeFunction) -> None:

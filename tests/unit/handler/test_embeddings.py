@@ -48,6 +48,8 @@ def test_the_request_of_ragflow(function: FakeFunction) -> None:
     """What its releases of before August 2026 send to every provider that is like OpenAI, by openai's package."""
     asked = {"input": ["abc", "d"], "model": FIRST, "encoding_format": "float"}
     assert function.post({**asked, "drop_params": True}) == function.post(asked)
+    status, answer = function.post({**asked, "drop_params": "true"})
+    assert (status, answer["error"]["code"], answer["error"]["param"]) == (400, "invalid_type", "drop_params")
 
 
 def test_texts_and_images_in_any_order_keep_it_and_share_a_batch_each(function: FakeFunction) -> None:

@@ -12,7 +12,7 @@ from tests.unit import honest_images
 from tests.unit.fake_bundle import encoded
 from tests.unit.handler import test_image_damage
 from tests.unit.handler.test_image_damage import LIMIT
-from tests.unit.hostile_images import padded_webp
+from tests.unit.hostile_webp import padded_webp
 
 FORMS: dict[str, tuple[str, dict[str, Any]]] = {
     "lossy": ("RGB", {"quality": 80}),

@@ -12,7 +12,8 @@ from handler.settings import Settings
 from tests.unit.costly_heif import COSTLY
 from tests.unit.fake_bundle import FakeFunction, encoded
 from tests.unit.honest_images import BYTES, HONEST, PIXELS, cost, photo, request_cost
-from tests.unit.hostile_images import HOSTILE, Maker, narrow, scans, sides, slow_webp
+from tests.unit.hostile_images import HOSTILE, Maker, narrow, scans, sides
+from tests.unit.hostile_webp import slow_webp
 
 pytestmark = pytest.mark.no_cover  # a tracer changes what code costs
 

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from tests.unit.fake_bundle import encoded
-from tests.unit.hostile_images import padded_webp
+from tests.unit.hostile_webp import padded_webp
 
 SIDE = 2_500
 MOST = 14  # bytes a pixel: docs/api.md, "Cost"; AVIF and HEIC are in test_hostile_heif.py

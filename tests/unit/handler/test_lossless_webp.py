@@ -11,7 +11,8 @@ from handler.imaging.decode import decode, read_header
 from handler.imaging.vp8l import Stream, UnreadError
 from tests.unit.fake_bundle import encoded
 from tests.unit.honest_images import drawing, photo
-from tests.unit.hostile_images import HOSTILE, groups, riff
+from tests.unit.hostile_images import HOSTILE
+from tests.unit.hostile_webp import groups, riff
 from tests.unit.lossless_webp import cached, stream
 
 LIMIT = 40_000_000
