@@ -9,8 +9,11 @@ from pathlib import Path
 
 from benchmarks import ROOT
 from benchmarks.errors import BenchmarkError
+from layer.bundle.build_cache import code_digest
 from tests.hub import repositories
 from tests.hub.server import serving
+
+CODE = "code.sha256"  # beside a bundle: a start and a tower of older code were measured as if they were today's
 
 
 @dataclass(frozen=True)
@@ -35,9 +38,10 @@ MODELS = (
 
 
 def bundles(model: Model, engines: list[tuple[str, str]], place: Path) -> dict[tuple[str, str], Path]:
-    """Return a bundle for each engine and precision, building those that `place` does not have yet."""
+    """Return a bundle for each engine and precision, building those that `place` lacks, or has of other code."""
     found = {engine: place / model.name / "-".join(engine) / "bundle" for engine in engines}
-    if missing := [engine for engine, bundle in found.items() if not (bundle / "manifest.json").exists()]:
+    code = code_digest()
+    if missing := [engine for engine, bundle in found.items() if _code_of(bundle) != code]:
         repository = place / model.name / "repository"
         shutil.rmtree(repository, ignore_errors=True)
         repositories.random_weights(repository, model.name)
@@ -47,8 +51,15 @@ def bundles(model: Model, engines: list[tuple[str, str]], place: Path) -> dict[t
             hub.add(model.repository, repository)
             for engine in missing:
                 _build(model, engine, found[engine], hub.url)
+                found[engine].with_name(CODE).write_text(code)
         shutil.rmtree(repository)
     return found
+
+
+def _code_of(bundle: Path) -> str | None:
+    """Return the digest of the code that built a bundle; None where there is no bundle, or where nobody wrote it."""
+    mark = bundle.with_name(CODE)
+    return mark.read_text() if (bundle / "manifest.json").exists() and mark.exists() else None
 
 
 def _build(model: Model, engine: tuple[str, str], bundle: Path, hub: str) -> None:
