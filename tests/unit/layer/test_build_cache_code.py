@@ -20,6 +20,7 @@ NO_NUMBERS = {
     "layer/bundle/manifest.py",
     "layer/bundle/sandbox.py",
     "layer/files/link.py",
+    "layer/findings/printable.py",
     "layer/sources/fetch.py",
 }
 
