@@ -54,6 +54,9 @@ def _export(
         except torch.onnx.errors.OnnxExporterError as error:
             cause = error.__cause__ or error  # its own message is an essay, without the reason in its last line
             reason = str(cause).strip().partition("\n")[0]
-            raise ExportError(f"the {name} tower: {type(cause).__name__}: {reason}") from error
+            raise ExportError(
+                f"the {name} tower cannot be exported to ONNX ({type(cause).__name__}: {reason}): "
+                'set engine = "torch" for this model in models.toml'
+            ) from error
     assert program is not None  # noqa: S101 - with dynamo it is
     program.save(str(folder / f"{name}.onnx"), external_data=True)

@@ -22,6 +22,7 @@ from layer.spec import ModelSpec, read_spec
 from tests.hub import repositories
 from tests.hub.builder import ROOT, TINY, Builder, killed_at
 from tests.hub.server import Hub, serving
+from tests.unit import manifests
 
 TWO = TINY + TINY.replace("acme/tiny", "acme/second")
 IMPORTS_TOLD = {"PYTHONPROFILEIMPORTTIME": "1"}
@@ -218,9 +219,9 @@ def test_ten_finished_models_are_neither_loaded_nor_hashed_again(tmp_path: Path)
         with (folder / "image.bin").open("wb") as weights:
             weights.truncate(100_000_000)  # a hole: as large as a real one to stat, nothing to hash twice
         report = {"id": model.id, "token_ids_equal": True, "min_text_cosine": 1.0, "min_image_cosine": 1.0}
-        facts = manifest.joined(spec, [])
         path = f"models/{model.slug}/openvino/image.bin"
-        manifest.write_facts(bundle, replace(facts, files=[BundleFile(path, 100_000_000, "0" * 64)]))
+        files = [BundleFile(path, 100_000_000, "0" * 64)]
+        manifest.write_facts(bundle, manifests.manifest_of([manifests.model(model.id)], files))
         digest = build_cache.fingerprint(model, pins[model.id], None)
         build_cache.store(tmp_path / "cache", model, digest, bundle, {"models": [{**report, "load_seconds": 0.1}]})
     command = [sys.executable, "-m", "layer", "build", "--models", str(tmp_path / "models.toml")]

@@ -8,8 +8,8 @@ from tests.hub.server import serving
 
 
 def test_a_model_that_cannot_be_exported_says_so_and_is_served_by_torch(tmp_path: Path) -> None:
-    # Two tokens a text: the exporter cannot keep a number open between 2 and 2.
-    repositories.small_clip(tmp_path / "short", context_length=2)
+    # One token a text: the exporter keeps a number that is 1 in its example for a constant.
+    repositories.small_clip(tmp_path / "short", context_length=1)
     spec = '[[model]]\nname = "hf-hub:acme/short"\n'
     with serving() as hub:
         hub.add("acme/short", tmp_path / "short")
@@ -19,7 +19,7 @@ def test_a_model_that_cannot_be_exported_says_so_and_is_served_by_torch(tmp_path
 
     assert refused.returncode == 1
     [error] = [line for line in refused.stderr.splitlines() if line.startswith("error: ")]
-    assert error.startswith("error: acme/short cannot be exported to ONNX (")
-    assert "min=2, max=2" in error
+    assert error.startswith("error: acme/short: the text tower cannot be exported to ONNX (")
+    assert "1 not in range" in error
     assert error.endswith('): set engine = "torch" for this model in models.toml')
     assert taken.returncode == 0, taken.stderr
