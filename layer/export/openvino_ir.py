@@ -12,6 +12,7 @@ from openvino._offline_transformations import apply_moc_transformations
 from openvino.passes import ConstantFolding, Manager
 
 from layer.engines import Recipe
+from layer.export.attention_operations import write_out_attention
 from layer.export.ir_file import partition_constants
 from layer.export.query_scale import fold_scales
 from layer.export.split_products import split_products
@@ -33,6 +34,7 @@ def write_ir(fp32: Path, recipe: Recipe, target: Path) -> None:
     if recipe.per_token or recipe.static:
         _add_vnni_check(model)
     apply_moc_transformations(model, cf=True)  # otherwise each load would begin with these
+    write_out_attention(model)
     _share_constants(model)
     openvino.save_model(model, target, compress_to_fp16=False)
     partition_constants(target)
