@@ -28,7 +28,7 @@ def write_out_attention(model: Any) -> None:
 def _scores(query: Any, keys: Any, options: list[Any]) -> Any | None:
     """Return what the softmax takes, for `options`: a mask and a scale, if there are; None where it cannot be told."""
     width = query.get_partial_shape()[-1]
-    if len(options) < 2 and width.is_dynamic:
+    if len(options) > 2 or (len(options) < 2 and width.is_dynamic):  # a third is a sink, which the softmax takes too
         return None
     scale = _number(options[1]) if len(options) > 1 else 1 / math.sqrt(width.get_length())
     mask = options[0] if options else None

@@ -30,16 +30,14 @@ def externalize_table(graph: Path) -> bool:
     rows = onnx.helper.make_tensor_value_info("rows", onnx.TensorProto.FLOAT, [*axes, table.dims[1]])
     model.graph.node.remove(lookup)
     model.graph.initializer.remove(table)
+    has_positions = any(port.name == "positions" for port in model.graph.input)
+    sizes_of = "positions" if has_positions else "ids"  # of the same sizes
     for node in model.graph.node:
         for place, name in enumerate(node.input):
             if name == lookup.output[0]:
                 node.input[place] = "rows"
-            if (
-                name == "ids"
-                and node.op_type == "Shape"
-                and any(port.name == "positions" for port in model.graph.input)
-            ):
-                node.input[place] = "positions"  # of the same sizes
+            elif name == "ids" and node.op_type == "Shape":
+                node.input[place] = sizes_of
     if not _uses(model.graph, "ids"):
         model.graph.input.remove(ids)
     model.graph.input.append(rows)
