@@ -123,7 +123,10 @@ def refuse_missing(model: ModelSpec) -> None:
     """Raise CheckpointError if the model's checkpoint is a path, and there is no file or directory."""
     path = Path(str(model.checkpoint))
     if model.checkpoint and not is_address(model.checkpoint) and not (path.is_file() or path.is_dir()):
-        raise CheckpointError(f"{path}, the checkpoint of {model.id}, is not there: paths are relative to models.toml")
+        raise CheckpointError(
+            f"{path}, the checkpoint of {model.id}, is not there: correct `checkpoint`, whose path is relative to "
+            "models.toml"
+        )
 
 
 def _chosen(model: ModelSpec, place: Path) -> Path:

@@ -165,7 +165,10 @@ def broken(tmp_path: Path) -> dict[str, tuple[ModelSpec, str]]:
     torch.save([1, 2], tmp_path / "list.pt")
     pair = "ViT-B-32/laion2b_s34b_b79k"
     return {
-        "not there": (own(tmp_path / "nothing.pt", pair), "is not there: paths are relative to models.toml"),
+        "not there": (
+            own(tmp_path / "nothing.pt", pair),
+            "is not there: correct `checkpoint`, whose path is relative to models.toml",
+        ),
         "two checkpoints": (own(tmp_path / "two", pair), "has to have one checkpoint .* it has a.pt, b.pt"),
         "no config": (own(tmp_path / "bare"), "open_clip_config.json is not there: say what acme/own was made from"),
         "no preprocessing": (own(tmp_path / "plain"), "lacks .*preprocess_cfg"),

@@ -145,7 +145,8 @@ def test_a_folder_becomes_files_an_index_and_hits(shell: Shell) -> None:
         found_here = json.loads(here.run(ask.replace(PORT, there)))
     on_the_page = json.loads(answer)
     assert shape_of(found_here) == shape_of(on_the_page)
-    assert found_here["data"][0]["key"].startswith("red-circle-")
+    # added.png is a copy of a red circle: of two vectors that are alike, either may come first.
+    assert found_here["data"][0]["key"].startswith(("red-circle-", "added.png"))
 
 
 def shape_of(value: Any) -> Any:

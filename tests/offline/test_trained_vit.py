@@ -30,7 +30,8 @@ ROOT = Path(__file__).parents[2]
 TRAINED = snapshot.current(vit.REPOSITORY)
 SEED, PAIRS = 6, 400
 MOST_RECALL_LOST = 0.02  # of the mean recall; 400 images tell no less apart
-LEAST_OF_ANY_IMAGE = 0.9985  # with every product in a fixed range, the worst image falls to 0.997
+# 0.9987 on Zen 4, 0.9983 on a processor with AMX. With every product in a fixed range, the worst falls to 0.997.
+LEAST_OF_ANY_IMAGE = 0.998
 LIFTED = {outliers.ATTENTION, outliers.MIXED, outliers.MLP, outliers.POOLED}
 
 
