@@ -5,8 +5,8 @@ from layer.engines import ENGINES
 MIN_COSINE = {"fp32": 0.99999, "int8": 0.999}  # by precision
 MOST_BF16_LOSS = 1.5  # of what the same tower loses in fp32
 # Of what the bound allows. Some samples are images that the fixed ranges were measured on, and those suit them: on
-# others SigLIP-i18n-256 lost 1.28 times as much.
-MOST_STATIC_LOSS = 0.75
+# others SigLIP-i18n-256 lost 1.28 times as much, and a trained ViT with large channels 2.3 times as much.
+MOST_STATIC_LOSS = 0.7
 STATIC = {recipe.name for engine in ENGINES.values() for recipe in engine.recipes.get("int8", ()) if recipe.static}
 
 

@@ -30,8 +30,7 @@ ROOT = Path(__file__).parents[2]
 TRAINED = snapshot.current(vit.REPOSITORY)
 SEED, PAIRS = 6, 400
 MOST_RECALL_LOST = 0.02  # of the mean recall; 400 images tell no less apart
-# 0.9987 on Zen 4, 0.9983 on a processor with AMX. With every product in a fixed range, the worst falls to 0.997.
-LEAST_OF_ANY_IMAGE = 0.998
+LEAST_OF_ANY_IMAGE = 0.9985  # with every product in a fixed range, the worst image falls to 0.997
 LIFTED = {outliers.ATTENTION, outliers.MIXED, outliers.MLP, outliers.POOLED}
 
 
@@ -145,7 +144,7 @@ def test_a_recipe_passes_the_gate_or_the_next_one_is_tried(built: Built) -> None
         names = [recipe.name for recipe in recipes]
         refused = [row for row in export["tried"] if row["tower"] == tower and row["recipe"] in names]
         static = {recipe.name for recipe in recipes if recipe.static}
-        assert all(row["min_cosine"] < (0.99925 if row["recipe"] in static else 0.999) for row in refused)
+        assert all(row["min_cosine"] < (0.9993 if row["recipe"] in static else 0.999) for row in refused)
         assert [*(row["recipe"] for row in refused), export[tower]["recipe"]] == names[: len(refused) + 1]
 
 
