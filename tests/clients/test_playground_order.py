@@ -30,6 +30,7 @@ TWO_MODELS = """window.fetch = async (url, options) => {
     const more = { scores: [texts.map(() => 0.2)], activation: model === "two" ? "softmax" : "sigmoid" };
     return new Response(JSON.stringify({ model, data: [{ predictions }], logit_scale: 9, ...more }));
 };"""
+FOCUSED = "return document.activeElement.ariaLabel || document.activeElement.id"
 NAMES = "return [...document.querySelectorAll('#classified .name')].map((one) => one.textContent)"
 
 
@@ -102,15 +103,31 @@ def test_another_models_activation_decides_what_stands_for_none_of_these(
 def test_the_focus_stays_with_what_was_pressed(browser: Browser, gateway: Gateway, files: list[Path]) -> None:
     browser.open(gateway.url)
     compare(browser, files)
+    browser.run(HELD, "v1/similarity")
     browser.run("document.querySelector('#run').focus()")
     browser.press(Keys.ENTER)
-    browser.wait(lambda: browser.run("return document.activeElement.id") == "run", "the focus where it was")
+    browser.wait(lambda: browser.run("return window.held.length") == 1, "the request")
+    browser.run(RELEASE)
+    browser.wait(lambda: browser.find("#run").is_enabled(), "the response")
+    browser.wait(lambda: browser.run(FOCUSED) == "run", "the focus where it was")
     browser.run("document.querySelector('#thumbs button').focus()")
-    label = "return document.activeElement.ariaLabel || document.activeElement.id"
     browser.press(Keys.ENTER)
-    assert browser.run(label) == "Remove blue.jpg"
+    assert browser.run(FOCUSED) == "Remove blue.jpg"
     browser.press(Keys.ENTER)
-    assert browser.run(label) == "add"
+    assert browser.run(FOCUSED) == "add"
+
+
+def test_a_response_does_not_take_the_focus(browser: Browser, gateway: Gateway, files: list[Path]) -> None:
+    browser.open(gateway.url)
+    compare(browser, files)
+    browser.run(HELD, "v1/similarity")
+    browser.run("document.querySelector('#run').focus()")
+    browser.press(Keys.ENTER)
+    browser.wait(lambda: browser.run("return window.held.length") == 1, "the request")
+    browser.run("document.querySelectorAll('#thumbs button')[1].focus()")
+    browser.run(RELEASE)
+    browser.wait(lambda: browser.find("#run").is_enabled(), "the response")
+    assert browser.run(FOCUSED) == "Remove blue.jpg"
 
 
 def test_labels_that_nobody_typed_go_with_the_captions(browser: Browser, gateway: Gateway) -> None:

@@ -137,21 +137,22 @@ function element(tag, className, ...content) {
   return made;
 }
 
-// `items` are shown in `list`, each with a button that takes it out of them.
+// `items` are shown in `list`, each with a button that takes it out of them. The focus stays at its place, also where
+// the item that had it is gone, and where a response shows them anew.
 function showThumbs(list, items, onChange) {
   const rows = items.map((item, index) => {
     const remove = element("button", "", "×");
     remove.type = "button";
     remove.setAttribute("aria-label", t("images.remove", { name: item.name }));
     remove.addEventListener("click", () => {
-      const byKey = remove.matches(":focus-visible");
       items.splice(index, 1);
       onChange();
-      if (!byKey) return;
-      const left = [...list.querySelectorAll("button")]; // the focus was on what is gone
-      (left[index] ?? left.at(-1) ?? list.parentElement.querySelector("button, input"))?.focus({ preventScroll: true });
     });
     return element("li", "", image(item), remove);
   });
+  const place = [...list.querySelectorAll("button")].findIndex((one) => one.matches(":focus-visible"));
   list.replaceChildren(...rows);
+  if (place < 0) return;
+  const left = [...list.querySelectorAll("button")];
+  (left[place] ?? left.at(-1) ?? list.parentElement.querySelector("button, input"))?.focus({ preventScroll: true });
 }
