@@ -105,7 +105,7 @@ def _compare_own(model: "LoadedModel", golden: Golden) -> dict[str, Any]:
 
 
 def _pixels(encoded: str, model: "LoadedModel", own: bool = False) -> "NDArray[np.float32]":
-    """Return the pixels of a PNG, or of a JPEG decoded as those of requests are: float32 [3, H, W].
+    """Return the pixels of a PNG or JPEG, decoded and resized as those of requests are: float32 [3, H, W].
 
     The deployment's own preprocessing runs only if `own` is set.
     """
@@ -117,7 +117,10 @@ def _pixels(encoded: str, model: "LoadedModel", own: bool = False) -> "NDArray[n
         return model.pixels(decoded) if own else model.preprocess.of(decoded)
     from PIL import Image
 
-    return model.preprocess(Image.open(io.BytesIO(data), formats=["PNG"]))
+    from handler.imaging.reduced import Decoded
+
+    image = Image.open(io.BytesIO(data), formats=["PNG"])
+    return model.preprocess.of(Decoded(image, image.size, (0, 0, *image.size)))
 
 
 def _lowest_cosine(embeddings: "NDArray[np.float32]", golden: Sequence[str]) -> float:

@@ -161,9 +161,9 @@ class Models:
             entry = entry._replace(tokenizer={**entry.tokenizer, **facts})
         from handler.imaging.preprocess import Preprocess  # late: Pillow can be imported while the engine loads
 
-        preprocess = Preprocess(entry.preprocess, entry.image_size)
         own = self._own(entry)
         reduced = (self._settings.jpeg_decoding or entry.jpeg_decoding) == "reduced" and own is None
+        preprocess = Preprocess(entry.preprocess, entry.image_size, reduced)
         fit = preprocess.fitted if reduced else None
         seconds = time.perf_counter() - start
         return LoadedModel(entry, engine, preprocess, seconds, fit, self.manifest.image_formats, own)

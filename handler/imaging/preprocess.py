@@ -14,13 +14,22 @@ from handler.imaging.reduced import Box, Decoded, Size
 PREMULTIPLIED = {"LA": "La", "RGBA": "RGBa"}
 RESAMPLING = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 PIXELS_AT_ONCE = 8_000_000  # of an intermediate image: 32 MB at 4 bytes
+ONE_STEP = (
+    "RGB",
+    "L",
+)  # modes in which a part of an image is resized as the whole is: by weights, with no transparency
 
 
 class Preprocess:
     """`open_clip.transform.image_transform_v2(cfg, is_train=False)` for one model's configuration."""
 
-    def __init__(self, config: Mapping[str, Any], image_size: tuple[int, int]) -> None:
-        """Take the manifest's `preprocess` object, and the image's (height, width) as the model wants it."""
+    def __init__(self, config: Mapping[str, Any], image_size: tuple[int, int], one_step: bool = False) -> None:
+        """Take the manifest's `preprocess` object, and the image's (height, width) as the model wants it.
+
+        With `one_step`, `of` computes only the pixels that the crop keeps. Some are one or two levels of 255 off:
+        Pillow places them with 24 bits, and for some sizes resizes rows first, and of the whole image columns first.
+        """
+        self._one_step = one_step
         self._target: Size = (image_size[1], image_size[0])
         self._resize_mode: str = config["resize_mode"]
         self._fill: int = config["fill_color"]
@@ -44,12 +53,18 @@ class Preprocess:
     def of(self, decoded: Decoded, out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
         """Return the same for an image that may have been decoded at a reduced scale; then it is not bit-identical.
 
-        It is written into `out`, float32 [3, H, W], if that is given.
+        Nor is it with `one_step`. It is written into `out`, float32 [3, H, W], if that is given.
         """
         out = self.empty(1)[0] if out is None else out
-        if not decoded.reduced:
-            return self._pixels(decoded.image, self._fit, out)
-        return self._pixels(decoded.image, lambda image: self._fit_reduced(image, decoded), out)
+        if decoded.reduced or self._is_cropped(decoded.image):
+            return self._pixels(decoded.image, lambda image: self._fit_in_one_step(image, decoded), out)
+        return self._pixels(decoded.image, self._fit, out)
+
+    def _is_cropped(self, image: Image.Image) -> bool:
+        """Whether one step saves work: the image is resized, and some of what that would compute is cut off."""
+        if not self._one_step or self._resize_mode != "shortest" or image.mode not in ONE_STEP:
+            return False
+        return self.fitted(*image.size) not in (self._target, image.size)
 
     def _pixels(
         self, image: Image.Image, fit: Callable[[Image.Image], Image.Image], out: NDArray[np.float32]
@@ -62,7 +77,7 @@ class Preprocess:
             np.take(levels, rgb[:, :, band], out=out[band], mode="clip")
         return out
 
-    def _fit_reduced(self, image: Image.Image, decoded: Decoded) -> Image.Image:
+    def _fit_in_one_step(self, image: Image.Image, decoded: Decoded) -> Image.Image:
         """Crop and resize in one step, so that only the kept pixels are computed."""
         size = self.fitted(*decoded.size)
         left, top, right, bottom = decoded.box

@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw, ImageOps
 
 from handler.imaging.decode import decode_for
 from handler.imaging.preprocess import Preprocess
+from handler.imaging.reduced import Decoded
 from handler.settings import Settings
 from layer.bundle import reference
 from layer.bundle.records import as_json
@@ -23,6 +24,7 @@ ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "layer/demo/hub/models--openclip-lambda--shapes-i18n/snapshots"
 LIMIT = Settings().max_image_pixels
 LEAST = 0.9999  # cosine, of the worst
+LEAST_OF_SMALL = 0.99999
 QUALITIES = (30, 50, 75, 90, 100)
 SUBSAMPLINGS = (0, 1, 2)
 SIZES = ((1480, 1111), (1107, 1400), (1701, 1103), (2500, 2001))  # decoded at a half, the last at a quarter
@@ -75,6 +77,14 @@ def loaded() -> reference.Loaded:
     return reference.Loaded(model.eval(), transform, None)
 
 
+@pytest.fixture(scope="module")
+def vit_b_32() -> reference.Loaded:
+    torch.manual_seed(0)
+    model = open_clip.create_model("ViT-B-32", load_weights=False).eval()
+    config = open_clip.transform.PreprocessCfg(**model.visual.preprocess_cfg)
+    return reference.Loaded(model, open_clip.transform.image_transform_v2(config, is_train=False), None)
+
+
 def _embed(loaded: reference.Loaded, pixels: list[Any]) -> NDArray[np.float64]:
     with torch.inference_mode():
         vectors = loaded.model.encode_image(torch.stack([torch.as_tensor(one) for one in pixels]), normalize=True)
@@ -84,9 +94,8 @@ def _embed(loaded: reference.Loaded, pixels: list[Any]) -> NDArray[np.float64]:
 def _ours(loaded: reference.Loaded) -> Preprocess:
     config = loaded.model.visual.preprocess_cfg
     size = config["size"]
-    return Preprocess(
-        as_json(reference.preprocess_facts(config)), (size, size) if isinstance(size, int) else tuple(size)
-    )
+    target = (size, size) if isinstance(size, int) else tuple(size)
+    return Preprocess(as_json(reference.preprocess_facts(config)), target, one_step=True)
 
 
 def test_over_200_varied_jpegs_have_the_embedding_of_all_their_pixels(loaded: reference.Loaded) -> None:
@@ -105,16 +114,23 @@ def test_over_200_varied_jpegs_have_the_embedding_of_all_their_pixels(loaded: re
     assert cosines[worst] >= LEAST, f"{cosines[worst]:.6f}: {files[worst][0]}"
 
 
-def test_a_model_of_224_pixels_sees_the_same_of_the_gates_own_photographs() -> None:
+def test_a_model_of_224_pixels_sees_the_same_of_the_gates_own_photographs(vit_b_32: reference.Loaded) -> None:
     """Each is the smallest that is decoded at its scale: no image of a camera loses as much."""
-    torch.manual_seed(0)
-    model = open_clip.create_model("ViT-B-32", load_weights=False).eval()
-    config = open_clip.transform.PreprocessCfg(**model.visual.preprocess_cfg)
-    loaded = reference.Loaded(model, open_clip.transform.image_transform_v2(config, is_train=False), None)
-    files, ours = photographs.photographs((224, 224)), _ours(loaded)
+    files, ours = photographs.photographs((224, 224)), _ours(vit_b_32)
     assert {
         round(Image.open(io.BytesIO(f)).width / decode_for(f, LIMIT, False, ours.fitted).image.width) for f in files
     } == {2, 4, 8}
     found = [ours.of(decode_for(file, LIMIT, False, ours.fitted)) for file in files]
-    expected = [loaded.transform(Image.open(io.BytesIO(file))) for file in files]
-    assert (_embed(loaded, found) * _embed(loaded, expected)).sum(axis=1).min() >= LEAST
+    expected = [vit_b_32.transform(Image.open(io.BytesIO(file))) for file in files]
+    assert (_embed(vit_b_32, found) * _embed(vit_b_32, expected)).sum(axis=1).min() >= LEAST
+
+
+def test_small_images_cropped_while_they_are_resized_have_open_clips_embedding(vit_b_32: reference.Loaded) -> None:
+    """Of all sizes, those among them of which Pillow resizes a part in the other order, and enlarged ones."""
+    ours, scene, rng = _ours(vit_b_32), _scene(0, 900, 900), np.random.default_rng(0)
+    images = [scene.resize((width, height)) for width, height in rng.integers(40, 800, (60, 2)).tolist()]
+    found = [ours.of(Decoded(image, image.size, (0, 0, *image.size))) for image in images]
+    expected = [vit_b_32.transform(image) for image in images]
+    assert sum(not np.array_equal(one, other) for one, other in zip(found, expected, strict=True)) > 30
+    cosines = (_embed(vit_b_32, found) * _embed(vit_b_32, expected)).sum(axis=1)
+    assert cosines.min() >= LEAST_OF_SMALL
