@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from handler.errors import ApiError
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
+LONG_BASE64 = 50_000  # characters: below, importing pybase64 (2 ms, once) costs more than it soon saves
 MODEL_PREFIX = "/v1/models/"  # followed by a model's id, which may contain slashes: `ViT-B-32/openai`
 MODEL_PATH = f"{MODEL_PREFIX}{{model}}"
 
@@ -74,11 +75,7 @@ class Request(NamedTuple):
         if size > self.max_body_bytes:
             raise too_large(self.max_body_bytes)
         try:
-            body = (
-                binascii.a2b_base64(self.text, strict_mode=True)
-                if self.encoded
-                else self.text.encode("utf-8", "surrogatepass")
-            )
+            body = decode_base64(self.text) if self.encoded else self.text.encode("utf-8", "surrogatepass")
         except ValueError as error:
             raise ApiError("invalid_base64", "the event says that its body is base64, but it is not") from error
         if len(body) > self.max_body_bytes:
@@ -120,3 +117,19 @@ def without_key(path: str) -> str:
     """Return the rest of a path below `/k/<key>`; an empty string for any other path."""
     _, first, key, below = [*path.split("/", 3), "", "", "", ""][:4]
     return f"/{below}" if first == "k" and key and below else ""
+
+
+def decode_base64(text: str) -> bytes:
+    """Decode base64 without a character or padding that does not belong there. Raises ValueError.
+
+    A long text is decoded 40 times as fast by pybase64, which uses the processor's vector instructions: 0.3 ms for an
+    image of 3 MB. What it refuses is asked of binascii, whose verdict and message count.
+    """
+    if len(text) >= LONG_BASE64:
+        import pybase64  # late: see LONG_BASE64
+
+        try:
+            return pybase64.b64decode(text, validate=True)
+        except ValueError:
+            pass  # which of its characters is wrong, binascii says
+    return binascii.a2b_base64(text, strict_mode=True)

@@ -1,13 +1,12 @@
 """The rules for texts and images: what may be embedded, and where an image may come from."""
 
-import binascii
 import re
 from typing import Any, NamedTuple
 
 from handler.errors import ApiError, shorten
 from handler.imaging import s3
 from handler.imaging.s3 import S3Object
-from handler.messages import too_large
+from handler.messages import decode_base64, too_large
 from handler.schemas.validation import wrong_type
 from handler.settings import Settings
 
@@ -131,9 +130,9 @@ def _strict_base64(text: str) -> bytes:
     A space within is refused: where a form was decoded it was a plus. Raises ValueError.
     """
     try:
-        return binascii.a2b_base64(text, strict_mode=True)
+        return decode_base64(text)
     except ValueError:
         joined = "".join(text.strip().splitlines())
         if joined == text:
             raise
-        return binascii.a2b_base64(joined, strict_mode=True)
+        return decode_base64(joined)
