@@ -10,6 +10,7 @@ from handler.schemas.validation import Body, Field, ListOf, Rule, Scalar, check_
 from handler.settings import Settings
 
 FORMATS = ("float", "base64", "int8", "uint8", "binary", "ubinary")
+CUTS = {"NONE": "none", "START": "start", "END": "end"}  # Cohere's words, and NVIDIA NIM's -> tokenizer.CUTS
 TEMPLATE = "a photo of a {}"
 LABEL = Text(1_000)
 PROMPT_CHARACTERS = 400  # on average, of as many prompts as a request may have; models read some 300

@@ -1,8 +1,9 @@
-"""LangChain's and LlamaIndex's own embeddings classes for OpenAI's API."""
+"""LangChain's and LlamaIndex's own embeddings classes for OpenAI's API, and LangChain's for NVIDIA NIM's."""
 
 import numpy as np
 import openai
 import pytest
+from langchain_nvidia_ai_endpoints import NVIDIAEmbeddings
 from langchain_openai import OpenAIEmbeddings
 from llama_index.embeddings.openai_like import OpenAILikeEmbedding
 from pydantic import SecretStr
@@ -55,3 +56,18 @@ def test_llama_index_embeds_texts_and_queries(gateway: Gateway) -> None:
     assert found.shape == (3, 64)
     np.testing.assert_allclose(query, found[0], atol=1e-5)
     assert np.argmax(found[1:] @ query) == 1
+
+
+def test_langchain_s_client_of_nvidia_nim_embeds_and_reads_why_a_long_text_is_refused(gateway: Gateway) -> None:
+    embeddings = NVIDIAEmbeddings(model=MODEL, base_url=f"{gateway.url}/v1", api_key=KEY)
+
+    found = np.array(embeddings.embed_documents(DOCUMENTS))
+    query = np.array(embeddings.embed_query("a photo of a red circle"))
+
+    assert found.shape == (3, 64)
+    np.testing.assert_allclose(query, found[0], atol=1e-5)
+    assert np.argmax(found[1:] @ query) == 1
+    with pytest.raises(Exception, match="text_too_long: input"):
+        embeddings.embed_query("a photo " * 200)
+    cut = NVIDIAEmbeddings(model=MODEL, base_url=f"{gateway.url}/v1", api_key=KEY, truncate="END")
+    assert len(cut.embed_query("a photo " * 200)) == 64

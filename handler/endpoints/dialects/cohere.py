@@ -14,7 +14,7 @@ from handler.errors import ApiError
 from handler.manifest import ModelEntry
 from handler.messages import Request, Response
 from handler.schemas.fields import IMAGE, TEXT
-from handler.schemas.requests import FORMATS, MODEL, check_parts
+from handler.schemas.requests import CUTS, FORMATS, MODEL, check_parts
 from handler.schemas.validation import Body, Field, ListOf, Scalar
 from handler.service import Service
 from handler.settings import Settings
@@ -23,7 +23,6 @@ from handler.telemetry.invocation import current
 INPUT_TYPES = ("search_document", "search_query", "classification", "clustering", "image")
 TYPES = ListOf(Scalar(str, FORMATS), most=len(FORMATS))
 SOURCES = ("texts", "images", "inputs")
-CUTS = {"NONE": "none", "START": "start", "END": "end"}
 
 
 def _check(values: Mapping[str, Any], settings: Settings) -> None:

@@ -4,6 +4,9 @@ jina.ai/embeddings. Inputs `{"text": ...}` and `{"image": ...}` are our own; `ta
 CLIP's towers have no adapters for tasks. LlamaIndex's clients, in Python and JavaScript, have older names:
 `encoding_type`, and `{"bytes": ...}` and `{"url": ...}` for an image. openai's packages, which people point to that API
 with its fields in `extra_body`, add an `encoding_format` of their own: it counts where the request has neither name.
+
+NVIDIA NIM's embeddings API shares the route and the field `truncate`, with the words of Cohere's: its clients send one
+with every request. They read the errors of this shape, too.
 """
 
 from collections.abc import Mapping
@@ -16,7 +19,7 @@ from handler.endpoints.embeddings import respond as respond_embeddings
 from handler.errors import ApiError
 from handler.messages import Response
 from handler.schemas.fields import IMAGE, Item, refuse_token_ids
-from handler.schemas.requests import FORMATS, MODEL, USER, Either, check_parts
+from handler.schemas.requests import CUTS, FORMATS, INPUT_TYPE, MODEL, USER, Either, check_parts
 from handler.schemas.requests import OPTIONS as OUR_OPTIONS
 from handler.schemas.validation import Body, Field, ListOf, Scalar, check_query
 from handler.service import Service
@@ -58,6 +61,20 @@ class Input:
         return {"anyOf": [*Either().schema(settings)["anyOf"], *older]}
 
 
+class Truncate:
+    """Jina's true or false, or a word of NVIDIA NIM's."""
+
+    def read(self, value: Any, param: str, settings: Settings) -> str | None:
+        """Return what becomes of a text that is too long, as in tokenizer.CUTS; None: as open_clip. Raises ApiError."""
+        if isinstance(value, str):
+            return CUTS[Scalar(str, tuple(CUTS)).read(value, param, settings)]
+        return None if Scalar(bool).read(value, param, settings) else "none"
+
+    def schema(self, settings: Settings) -> dict[str, Any]:
+        """Describe it."""
+        return {"anyOf": [rule.schema(settings) for rule in (Scalar(bool), Scalar(str, tuple(CUTS)))]}
+
+
 def _check(values: Mapping[str, Any], settings: Settings) -> None:
     if None not in (new := values["embedding_type"], old := values["encoding_type"]) and new != old:
         message = f"embedding_type is {new} and encoding_type, its older name, is {old}: send one of them"
@@ -79,7 +96,8 @@ REQUEST = Body(
         "normalized": Field(Scalar(bool), "Whether vectors have unit length", default=True),
         "task": Field(Scalar(str), "Taken, and the same to CLIP's models"),
         "dimensions": Field(Scalar(int), "Nothing but the model's own number"),
-        "truncate": Field(Scalar(bool), "Whether a text that is too long is cut; false: it is refused", default=True),
+        "truncate": Field(Truncate(), "Whether, or where, a text too long is cut; false or NONE: it is refused"),
+        "input_type": INPUT_TYPE,
         "late_chunking": Field(Only(False), "Nothing but false"),
         "return_multivector": Field(Only(False), "Nothing but false"),
         "user": USER,
@@ -98,7 +116,7 @@ def embeddings(service: Service, body: Any, query: Mapping[str, str]) -> Respons
         fields["embedding_type"] or fields["encoding_type"] or fields["encoding_format"] or "float",
         fields["dimensions"],
         fields["normalized"],
-        cut=None if fields["truncate"] else "none",
+        cut=fields["truncate"],
         names={"encoding_format": "embedding_type", "normalize": "normalized"},
     )
     return respond_embeddings(service, request)

@@ -110,6 +110,7 @@ def test_errors_raised_before_the_dialect_have_its_form_too(function: FakeFuncti
     [
         ({"input": "b" * 17, "truncation": False}, "text_too_long"),
         ({"input": "b" * 17, "truncate": False}, "text_too_long"),
+        ({"input": "a", "truncate": "none"}, "invalid_value"),
         ({"input": "a", "output_dtype": "int4"}, "invalid_value"),
         ({"input": "a", "embedding_type": "int4"}, "invalid_value"),
         ({"input": "a", "late_chunking": True}, "invalid_value"),

@@ -138,6 +138,15 @@ def test_jina_s_fields_in_the_extra_body_of_openai_s_client(function: FakeFuncti
         np.testing.assert_allclose(answer["data"][0]["embedding"], ABC_UNIT, atol=1e-6)
 
 
+@pytest.mark.parametrize(("truncate", "expected"), [("START", A_LEFT_OUT), ("END", D_LEFT_OUT)])
+def test_the_request_of_nvidia_nim_s_clients(function: FakeFunction, truncate: str, expected: list[float]) -> None:
+    body = {"model": FIRST, "input": ["abc", LONG], "input_type": "passage", "encoding_format": "float"}
+    _, answer = function.post({**body, "truncate": truncate})
+    np.testing.assert_allclose([row["embedding"] for row in answer["data"]], [ABC_UNIT, expected], atol=1e-6)
+    status, answer = function.post({**body, "truncate": "NONE"})  # what they send unless they are told
+    assert (status, answer["detail"].partition(":")[0]) == (400, "text_too_long")
+
+
 def test_the_request_of_llamaindex_s_jina_client(function: FakeFunction) -> None:
     """What llama_index.embeddings.jinaai 0.7 sends for texts, and for a local image and one at an address."""
     base = {"model": FIRST, "encoding_type": "float"}
