@@ -51,10 +51,12 @@ ifneq ($(shell $(PYTHON) console/preflight.py --made $(VENV) 2>/dev/null && echo
 endif
 endif
 
-# A checkout that was moved: `activate` and Python's path file still name the place that it had.
+# A checkout that was moved: `activate` and Python's path file still name the place that it had. Newer Pythons quote it as
+# a shell wants it, so an apostrophe in it is '"'"' there. Within the quotes below each apostrophe is '\''.
 ACTIVATE := $(VENV)/bin/activate
-PLACE := $(realpath $(VENV))
-ifeq ($(shell test -f $(ACTIVATE) && test -x $(PY) && { grep -qF -e 'VIRTUAL_ENV="$(PLACE)"' -e "VIRTUAL_ENV='$(PLACE)'" -e 'VIRTUAL_ENV=$(PLACE)' $(ACTIVATE) || echo moved; }),moved)
+PLACE := $(subst ','\'',$(realpath $(VENV)))
+QUOTED := $(subst ','\''"'\''"'\'',$(realpath $(VENV)))
+ifeq ($(shell test -f $(ACTIVATE) && test -x $(PY) && { grep -qF -e 'VIRTUAL_ENV="$(PLACE)"' -e 'VIRTUAL_ENV='\''$(QUOTED)'\''' -e 'VIRTUAL_ENV=$(PLACE)' $(ACTIVATE) || echo moved; }),moved)
 .PHONY: moved
 $(VENV)/.workstation: | moved
 endif

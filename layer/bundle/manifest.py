@@ -137,12 +137,23 @@ def with_quality_of(facts: Manifest, bundle: Path) -> Manifest:
 def with_certificates(model: ModelEntry, new: Sequence[Certificate]) -> ModelEntry:
     """Return the model with these certificates, in the place of its older ones of the same data.
 
+    Data is the same by its name. Where its contents are others, that is told: another folder may have the same name.
     An older one with the same figures stays: another time would be another bundle to deploy.
     """
     known = [replace(one, created_at="") for one in model.quality or ()]
     new = [one for one in new if replace(one, created_at="") not in known]
-    replaced = {(one.kind, one.data) for one in new}
-    older = [one for one in model.quality or () if (one.kind, one.data) not in replaced]
+    by_data = {(one.kind, one.data): one for one in new}
+    older = []
+    for one in model.quality or ():
+        in_place = by_data.get((one.kind, one.data))
+        if in_place is None:
+            older.append(one)
+        elif in_place.sha256 != one.sha256:
+            print(
+                f"note: the earlier figures of {model.id} on {one.data} were of other images or texts, and are "
+                "replaced: rename one of the two to have both",
+                file=sys.stderr,
+            )
     return replace(model, quality=[*older, *new] or None)
 
 

@@ -10,6 +10,7 @@ from console.counts import counted
 from layer.errors import SampleError
 from layer.files import text_file
 from layer.findings.printable import printable
+from layer.progress import each
 
 IMAGES = (".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp")
 MAX_OWN = 200  # images, and lines of text, that are compared
@@ -34,7 +35,8 @@ def is_text(path: Path) -> bool:
 def check(folder: Path) -> None:
     """Read every sample as the comparison will. Raises SampleError naming each that cannot be read, and why."""
     found = files(folder)
-    problems = [*_subfolders(folder), *(f"{path.name} {why}" for path in found if (why := _problem(path)))]
+    shown = each(found, "reading samples", "file")  # an image of 12 megapixels takes a tenth of a second
+    problems = [*_subfolders(folder), *(f"{path.name} {why}" for path in shown if (why := _problem(path)))]
     if problems:
         more = [f"and {len(problems) - MAX_SHOWN} more"] if len(problems) > MAX_SHOWN else []
         listing = "\n  ".join([*problems[:MAX_SHOWN], *more])

@@ -12,7 +12,7 @@ MIN_BYTES = 10 << 20  # a smaller file is not worth the questions
 
 
 def download(url: str, target: Path, size: int | None, headers: dict[str, str]) -> bool:
-    """Write the file at a URL to `target`, without checking it; return False if Xet is not available.
+    """Write the file at a URL to `target`, a new file, without checking it; return False if Xet is not available.
 
     The token is sent only to the hub, whatever address the hub's response names.
     """
@@ -24,7 +24,6 @@ def download(url: str, target: Path, size: int | None, headers: dict[str, str]) 
 
     if constants.HF_HUB_DISABLE_XET or find_spec("hf_xet") is None or size is None or size < MIN_BYTES:
         return False
-    target.unlink(missing_ok=True)
     try:
         offered = get_hf_file_metadata(url, token=False, headers=headers).xet_file_data
         if offered is None or not offered.refresh_route.startswith(f"{environment.endpoint()}/"):

@@ -172,6 +172,7 @@ def download(located: Located, name: str, advance: Callable[[int], object], by_x
     partial.parent.mkdir(parents=True, exist_ok=True)
     headers = environment.token_headers(url)
     whole = target.with_name(f"{name}.xet")  # not the partial file: HTTP goes on at that one's end
+    whole.unlink(missing_ok=True)  # of a download that was killed
     if by_xet and not partial.exists() and xet.download(url, whole, want.size, headers):
         whole.rename(partial)
         advance(partial.stat().st_size)

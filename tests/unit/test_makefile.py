@@ -1,6 +1,7 @@
 """The Makefile where something ends in the middle, and where MAKEFLAGS says that jobs run side by side."""
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -125,7 +126,8 @@ def test_a_project_below_the_home_directory_is_found_by_every_command(checkout: 
     assert f"--models {home}/my-search/models.toml --output {home}/my-search/build/bundle" in build.stdout
 
 
-def test_an_environment_of_a_checkout_that_was_moved_is_told_its_place(checkout: Path) -> None:
+@pytest.mark.parametrize("place", ["another place", "Anna's place"])
+def test_an_environment_of_a_checkout_that_was_moved_is_told_its_place(checkout: Path, place: str) -> None:
     """Its packages stay: `activate` alone is written again, and the path file of this project."""
     (checkout / "console").mkdir()
     shutil.copyfile(ROOT / "console" / "environment.py", checkout / "console" / "environment.py")
@@ -134,10 +136,12 @@ def test_an_environment_of_a_checkout_that_was_moved_is_told_its_place(checkout:
     (checkout / ".venv" / ".workstation").touch()
     assert "Nothing to be done" in make(checkout, "venv").stdout
 
-    moved = checkout.rename(checkout.with_name("another place"))
-    assert make(moved, "venv").returncode == 0
+    moved = checkout.rename(checkout.with_name(place))
+    made = make(moved, "venv")
+    assert (made.returncode, made.stderr) == (0, "")
 
-    script = f"source '{moved}/.venv/bin/activate' && python -c 'import console.environment as e; print(e.__file__)'"
+    activate = shlex.quote(str(moved / ".venv" / "bin" / "activate"))
+    script = f"source {activate} && python -c 'import console.environment as e; print(e.__file__)'"
     run = subprocess.run(["bash", "-c", script], cwd=moved.parent, capture_output=True, text=True, check=False)
     assert run.stdout.strip() == str(moved / "console" / "environment.py"), run.stderr
     assert "Nothing to be done" in make(moved, "venv").stdout

@@ -2,6 +2,7 @@
 
 import errno
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,23 @@ def test_a_bundle_that_cannot_be_written_is_told_before_minutes_of_work(
     assert says in capsys.readouterr().err
 
 
+def certificate(of: str = "0") -> Certificate:
+    return Certificate("pairs", "mine.csv", of * 64, 2, 2, 2, 0, [], 1, 0, 0.95, "2026-12-01T00:00:00Z", [])
+
+
+def test_figures_of_other_data_with_the_same_name_are_replaced_with_a_note(capsys: pytest.CaptureFixture[str]) -> None:
+    """Two folders have the name `photos`, as two projects': the figures of the first went without a word."""
+    model = replace(manifests.model("acme/clip"), quality=[certificate()])
+    again = replace(certificate(), left_out=1)
+    assert manifest.with_certificates(model, [again]).quality == [again]
+    assert capsys.readouterr().err == ""
+
+    assert manifest.with_certificates(model, [certificate("f")]).quality == [certificate("f")]
+
+    told = capsys.readouterr().err
+    assert "the earlier figures of acme/clip on mine.csv were of other images or texts, and are replaced" in told
+
+
 def test_a_bundle_that_is_a_volume_of_its_own_gets_the_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As `docker run --volume build/bundle:/bundle`: nothing is renamed from one disk to another."""
     rename = os.replace
@@ -63,7 +81,7 @@ def test_a_bundle_that_is_a_volume_of_its_own_gets_the_figures(tmp_path: Path, m
 
     (tmp_path / "bundle").mkdir()
     manifest.write_facts(tmp_path / "bundle", manifests.manifest_of([manifests.model("acme/clip")], []))
-    made = Certificate("pairs", "mine.csv", "0" * 64, 2, 2, 2, 0, [], 1, 0, 0.95, "2026-12-01T00:00:00Z", [])
+    made = certificate()
     with monkeypatch.context() as volume:
         volume.setattr(Path, "is_mount", lambda path: path == tmp_path / "bundle")
         volume.setattr("os.rename", within)

@@ -6,14 +6,15 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 from huggingface_hub import constants, file_download
 from huggingface_hub.utils import _xet
 
-from layer.network import environment, xet
-from layer.sources import download
+from layer.network import environment, transfer, xet
+from layer.network.announced import Announced
+from layer.sources import download, fetch
 from layer.sources.expected import Expected
 from layer.sources.fetch import Located
 from layer.sources.resolve import Need
@@ -99,6 +100,22 @@ def test_a_small_file_one_of_no_known_size_and_half_of_one_come_by_http(
     offer(monkeypatch, f"{HUB}/token")
 
     assert not xet.download(f"{HUB}/x", tmp_path / "x", size, {})
+
+
+def test_what_a_killed_download_by_xet_left_does_not_stay(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Its next download may be by HTTP, which knows nothing of that file."""
+
+    def get(_url: str, stream: BinaryIO, *_: object, **__: object) -> Announced:
+        stream.write(b"whole")
+        return Announced(5, None)
+
+    monkeypatch.setattr(transfer, "download", get)
+    located = Located(Need("a/b", ("weights",)), None, "0" * 40, None, tmp_path, {"x": Expected(5, None)})
+    (tmp_path / "x.xet").write_bytes(b"hal")
+
+    fetch.download(located, "x", lambda _: None)
+
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"x": b"whole"}
 
 
 def test_what_stops_a_fetch_ends_its_downloads_by_xet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
