@@ -49,7 +49,8 @@ def handle(service: Service, event: Any, context: Any, table: Table = API) -> di
         if source := event_source(event):
             raise EventSourceError(_refused_source(source))
         return dict(response.body) if isinstance(response.body, Mapping) else {}
-    return shape(response._replace(headers=_told(service, call, response)), event, request)
+    told = response._replace(headers=_told(service, call, response))
+    return shape(told, event, request, call.texts + call.images if response.status == 200 else 0)
 
 
 def _told(service: Service, call: Call, response: Response) -> dict[str, str]:

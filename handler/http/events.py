@@ -1,13 +1,12 @@
 """Every way in which a Lambda function is called over HTTP, or invoked directly, as one Request; and the way back."""
 
 import base64
-import json
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, unquote, unquote_plus
 
 from handler.errors import ApiError
-from handler.messages import MODEL_PREFIX, Request, Response, without_prefix
+from handler.messages import MODEL_PREFIX, Request, Response, encode_json, without_prefix
 
 Event = Mapping[str, Any]
 NO_CONTENT = 204
@@ -91,9 +90,9 @@ def _inflate(body: bytes, coding: str, max_bytes: int) -> bytes:
     return inflate(body, coding, max_bytes)
 
 
-def shape(response: Response, event: Event, request: Request | None) -> dict[str, Any]:
-    """Put a response into the envelope that the event's sender reads."""
-    content, encoded, more = _content(response, request, _passes_bytes(event))
+def shape(response: Response, event: Event, request: Request | None, vectors: int = 0) -> dict[str, Any]:
+    """Put a response, of so many vectors, into the envelope that the event's sender reads."""
+    content, encoded, more = _content(response, request, _passes_bytes(event), vectors)
     headers = {**more, **response.headers}
     if both := [some["vary"] for some in (more, response.headers) if "vary" in some]:
         headers["vary"] = ", ".join(both)
@@ -127,7 +126,9 @@ def _of_http_api(event: Event) -> bool:
     return "http" in event["requestContext"] or event.get("version") == "1.0"
 
 
-def _content(response: Response, request: Request | None, bytes_: bool) -> tuple[str, bool, dict[str, str]]:
+def _content(
+    response: Response, request: Request | None, bytes_: bool, vectors: int
+) -> tuple[str, bool, dict[str, str]]:
     """Return the body, whether it is base64, and the headers that say what it is."""
     if response.status == NO_CONTENT:
         return "", False, {}
@@ -139,7 +140,7 @@ def _content(response: Response, request: Request | None, bytes_: bool) -> tuple
     if request and request.method == "HEAD":  # what a GET would have said of itself, and no body
         return "", False, headers
     if not isinstance(response.body, str):
-        return json.dumps(response.body, allow_nan=False, separators=(",", ":")), False, headers
+        return encode_json(response.body, vectors), False, headers
     if not packed:
         return response.body, False, headers
     import gzip  # late, as above: no response with embeddings needs them
