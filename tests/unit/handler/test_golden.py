@@ -38,9 +38,8 @@ def report_of(
     vectors, shown = [little_endian(GOLDEN)] * 2, [as_base64(image_bytes())] * 2
     samples = Golden(["a", "b"], IDS, vectors, shown, vectors, *((["a <red>"], [[1, 2]]) if told else ()))
     entry = SimpleNamespace(id="m", precision=precision, golden=None if told else samples)
-    model = SimpleNamespace(
-        engine=engine, entry=entry, preprocess=lambda _: np.zeros((3, 2, 2)), load_seconds=0.0, own=None
-    )
+    preprocess = SimpleNamespace(of=lambda _: np.zeros((3, 2, 2)))
+    model = SimpleNamespace(engine=engine, entry=entry, preprocess=preprocess, load_seconds=0.0, own=None)
     models: Any = SimpleNamespace(get=lambda _: model, engine_facts=lambda _: {})
     report = golden.compare(Manifest(Path(), b"", (entry,), ()), models, samples if told else None)  # type: ignore[arg-type]
     assert report["ok"] is report["models"][0]["ok"]
