@@ -223,8 +223,10 @@ def _batches(items: Sequence[V]) -> Iterator[Sequence[V]]:
 
 def encoded(vectors: Vectors, encoding_format: str) -> list[Any]:
     """Return each vector in its JSON form: a list of numbers, or base64 of little-endian float32."""
-    if encoding_format in ("float", "base64"):
-        return [_base64(vector) if encoding_format == "base64" else floats(vector) for vector in vectors]
+    if encoding_format == "float":
+        return floats(vectors)
+    if encoding_format == "base64":
+        return [_base64(vector) for vector in vectors]
     from handler.endpoints.quantize import quantized  # late: most requests do not need it
 
     numbers: list[Any] = quantized(vectors, encoding_format).tolist()
@@ -235,13 +237,13 @@ def _base64(vector: Vectors) -> str:
     return base64.b64encode(vector.astype("<f4").tobytes()).decode("ascii")
 
 
-def floats(vector: Vectors) -> list[float]:
-    """Round to 9 significant digits, which identify a float32: the 17 of a float64 would double the response's size.
+def floats(vectors: Vectors) -> list[Any]:
+    """Return the numbers of a vector [D], or of each of several [N, D], in 9 digits, which identify a float32.
 
-    Numbers nearer to 0 than 1e-14 are rounded to 22 decimals.
+    The 17 of a float64 would double the response's size. Numbers nearer to 0 than 1e-14 are rounded to 22 decimals.
     """
-    numbers = vector.astype(np.float64)
+    numbers = vectors.astype(np.float64)
     decimals = 8 - np.floor(np.log10(np.maximum(np.abs(numbers), 1e-14)))
     tens = TENS[np.clip(decimals, 0, len(TENS) - 1).astype(np.int64)]
-    rounded: list[float] = (np.rint(numbers * tens) / tens).tolist()
+    rounded: list[Any] = (np.rint(numbers * tens) / tens).tolist()
     return rounded

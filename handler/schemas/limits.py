@@ -9,7 +9,7 @@ MAX_RESPONSE_BYTES = 6_291_456  # Lambda's synchronous payload limit, 6 MB as AW
 MAX_BALANCER_BYTES = 1_000_000
 ENVELOPE_BYTES = 2_000  # status, headers, and the fields around the list
 ITEM_BYTES = 100  # an item's own fields; the quotes are escaped once more inside the envelope
-FLOAT_BYTES = 16  # the longest float32 in nine digits, `-1.23456789e-05`, and its comma
+FLOAT_BYTES = 17  # the longest float32 in nine digits, `-0.0000123456789` of orjson, and its comma
 
 
 def response_limit() -> tuple[int, str]:

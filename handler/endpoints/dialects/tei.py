@@ -66,7 +66,7 @@ def respond(service: Service, request: Request) -> Response:
     cut = SIDES.get(fields["truncation_direction"]) if fields["truncate"] else "none"
     model = service.model(fields["model"], modalities(fields["inputs"]))
     vectors, _ = embed(fields["inputs"], model, service.settings, cut)
-    return Response(200, [floats(row) for row in (unit(vectors) if fields["normalize"] else vectors)])
+    return Response(200, floats(unit(vectors) if fields["normalize"] else vectors))
 
 
 def error_body(error: ApiError) -> dict[str, Any]:

@@ -29,7 +29,7 @@ def vectorize(service: Service, request: Request) -> dict[str, Any]:
     """Embed `texts` and `images` with the bundle's first model, at unit length. Raises ApiError."""
     fields = VECTORIZE.of(request, service.settings)
     texts, images = fields["texts"], fields["images"]
-    rows = [floats(row) for row in embedded(service, [*texts, *images], None, "float").vectors]
+    rows = floats(embedded(service, [*texts, *images], None, "float").vectors)
     return {"textVectors": rows[: len(texts)], "imageVectors": rows[len(texts) :]}
 
 

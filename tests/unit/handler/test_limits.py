@@ -13,6 +13,7 @@ from PIL import Image
 
 from handler.endpoints import embeddings
 from handler.errors import ApiError
+from handler.messages import encode_json
 from handler.schemas.limits import check_response_size
 from tests.unit.fake_bundle import FIRST, FakeFunction, as_base64, data_uri, encoded, image_bytes
 from tests.unit.handler.test_events import HTTP_API, LOAD_BALANCER
@@ -70,7 +71,7 @@ def test_the_most_that_is_let_through_fits(dimensions: int, encoding: str) -> No
                 most += step
     row = np.full(dimensions, -1.2345678e-05, np.float32)
     encode: Any = embeddings._base64 if encoding == "base64" else embeddings.floats
-    item = json.dumps({"object": "embedding", "index": most, "embedding": encode(row)}, separators=(",", ":"))
+    item = encode_json({"object": "embedding", "index": most, "embedding": encode(row)}, most)
     in_envelope = len(json.dumps(item)) - 2 + 1  # inside the envelope's string, with its comma
 
     assert most * in_envelope + 1_000 <= LAMBDA_LIMIT
