@@ -3,6 +3,7 @@
 1. `handler.offline` sets the environment, before any library can read it.
 2. `handler.service` imports what loading a model needs, and starts the load in a thread.
 3. `handler.http` imports the rest, while the model loads.
+4. Where init may be long, what requests import late is imported, too.
 """
 
 from handler import offline  # noqa: F401, I001 - before all else: libraries freeze their network settings when imported
@@ -15,11 +16,16 @@ from typing import Any
 STARTED = time.monotonic()
 
 gc.disable()  # an import leaves hardly any garbage, and looking for it takes a tenth of the import's time
-from handler.service import Service  # noqa: E402 - what is imported is part of the cold start
+from handler.service import Service, loads_at_init  # noqa: E402 - what is imported is part of the cold start
 
 SERVICE = Service.start(os.environ, STARTED)
 
 from handler.http import dispatch  # noqa: E402 - meanwhile the model loads
+
+if loads_at_init(os.environ):
+    from handler.http.late import import_late
+
+    import_late(SERVICE.settings)
 
 gc.freeze()
 gc.enable()

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 BESIDE = f"{os.path.dirname(os.path.dirname(os.path.abspath(__file__)))}/handler_ext"  # noqa: PTH100, PTH120
+INITIALIZATION = "AWS_LAMBDA_INITIALIZATION_TYPE"  # Lambda sets it: one of these, or `on-demand`
 SNAP_START = "snap-start"
 LOAD_AT_INIT = (SNAP_START, "provisioned-concurrency")  # up to 15 minutes of init, which no request waits for
 
@@ -59,12 +60,12 @@ class Service:
             log.error("openclip cannot start: %s", error)
             return cls(settings, None, str(error))
         service.init_seconds = time.monotonic() - since if since else 0.0
-        service._load_ahead(environ.get("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand"))
+        service._load_ahead(environ)
         return service
 
-    def _load_ahead(self, initialization: str) -> None:
-        self._in_snapshot = initialization == SNAP_START
-        if initialization not in LOAD_AT_INIT:
+    def _load_ahead(self, environ: Mapping[str, str]) -> None:
+        self._in_snapshot = environ.get(INITIALIZATION) == SNAP_START
+        if not loads_at_init(environ):
             self.models.start_in_background()  # past 10 s of init on demand, Lambda kills the load and starts again
             return
         try:
@@ -137,6 +138,11 @@ class Service:
         """
         load = self._models.first_load_seconds if self._models else None
         return None if load is None else round(self.init_seconds + load, 3)
+
+
+def loads_at_init(environ: Mapping[str, str]) -> bool:
+    """Tell whether init may be long, so that everything is loaded in it."""
+    return environ.get(INITIALIZATION) in LOAD_AT_INIT
 
 
 def load_extension(settings: Settings) -> "Extension | None":
