@@ -5,21 +5,43 @@ a disk that nothing has read yet.
 """
 
 from importlib import import_module
+from importlib.util import find_spec
 
 from handler.settings import Settings
 
 LATE = (
-    "handler.engines.counted_ftfy", "handler.engines.host_kind", "pybase64", "orjson",
-    *(f"handler.imaging.{name}" for name in ("added_formats", "bmp", "complete_pixels", "flatten", "gif")),
-    *(f"handler.imaging.{name}" for name in ("jpeg", "jpeg_pixels", "png", "png_pixels", "webp")),
-    *(f"handler.endpoints.{name}" for name in ("quantize", "zero_shot")),
-    *(f"handler.endpoints.dialects.{name}" for name in ("bedrock", "chat", "cohere", "core", "form", "immich")),
-    *(f"handler.endpoints.dialects.{name}" for name in ("jina", "tei", "voyage", "weaviate")),
+    "orjson",
+    "pybase64",
+    "handler.engines.counted_ftfy",
+    "handler.engines.host_kind",
+    "handler.imaging.added_formats",
+    "handler.imaging.bmp",
+    "handler.imaging.complete_pixels",
+    "handler.imaging.flatten",
+    "handler.imaging.gif",
+    "handler.imaging.jpeg",
+    "handler.imaging.jpeg_pixels",
+    "handler.imaging.png",
+    "handler.imaging.png_pixels",
+    "handler.imaging.webp",
     "handler.schemas.parts",
-)  # fmt: skip
+    "handler.endpoints.quantize",
+    "handler.endpoints.zero_shot",
+    "handler.endpoints.dialects.bedrock",
+    "handler.endpoints.dialects.chat",
+    "handler.endpoints.dialects.cohere",
+    "handler.endpoints.dialects.form",
+    "handler.endpoints.dialects.immich",
+    "handler.endpoints.dialects.jina",
+    "handler.endpoints.dialects.tei",
+    "handler.endpoints.dialects.voyage",
+    "handler.endpoints.dialects.weaviate",
+)
 
 
 def import_late(settings: Settings) -> None:
     """Import all that requests of this deployment may import late, but for the pages and their documents."""
-    for name in (*LATE, *(("boto3",) if settings.allowed_buckets else ())):
+    for name in LATE:
         import_module(name)
+    if settings.allowed_buckets and find_spec("boto3"):  # where it is missing, a request for s3:// says so
+        import_module("boto3")

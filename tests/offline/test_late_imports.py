@@ -52,5 +52,19 @@ def test_no_request_imports_a_module(bundle: Path, initialization: str) -> None:
     assert [one for one in asked(bundle, initialization) if one["new"]] == []
 
 
+def test_where_buckets_may_be_read_their_library_is_imported_too() -> None:
+    program = """
+import sys
+from handler.http.late import import_late
+from handler.settings import Settings
+import_late(Settings())
+before = "boto3" in sys.modules
+import_late(Settings(allowed_buckets=("photos",)))
+print(before, "boto3" in sys.modules)
+"""
+    run = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert run.stdout.split() == ["False", "True"]
+
+
 def test_on_demand_the_first_request_imports_what_it_needs(bundle: Path) -> None:
     assert "handler.engines.counted_ftfy" in asked(bundle, "on-demand")[0]["new"]
