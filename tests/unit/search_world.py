@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from handler import manifest
 from handler.http import dispatch
 from handler.models import Models
 from handler.search.lance import LanceIndex
+from handler.search.lance_pointer import PREFIX, STAMP
 from handler.search.records import About, Gone, Item, identity
 from handler.search.routes import table
 from handler.search.settings import SearchSettings
@@ -129,3 +131,13 @@ def newest_of(records: Sequence[Item | Gone]) -> dict[str, Item]:
         items = [record for record in final if isinstance(record, Item)]
         found[name] = max(items, key=lambda one: one.etag)
     return found
+
+
+def two_tables() -> tuple[str, str]:
+    """Name tables of two rebuilds, the earlier first, as of now: one of yesterday is removed as a killed rebuild's.
+
+    The last letters alone would have the later one first.
+    """
+    now = datetime.now(UTC)
+    earlier, later = ((now - timedelta(seconds=ago)).strftime(STAMP) for ago in (2, 1))
+    return f"{PREFIX}{earlier}-ffffffff", f"{PREFIX}{later}-00000000"

@@ -20,7 +20,7 @@ from handler.search.source import Source, SourceError
 from tests.unit import fake_bundle
 from tests.unit.fake_bundle import data_uri, image_bytes
 from tests.unit.search_files import lines, parquet, save
-from tests.unit.search_world import ABOUT, QUERY, SearchFunction, content, item
+from tests.unit.search_world import ABOUT, QUERY, SearchFunction, content, item, two_tables
 
 OLD = ABOUT._replace(settings={"exif_orientation": False, "normalize": True})
 NEW = ABOUT._replace(settings={"exif_orientation": True, "normalize": True})
@@ -210,7 +210,7 @@ def test_a_rebuild_that_began_before_one_of_other_settings_is_dropped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source, place = Source(str(save(files(OLD, NEW), tmp_path / "vectors"))), str(tmp_path / "index")
-    names = iter(["items-20261130T120000-ffffffff", "items-20261130T120001-00000000"])
+    names = iter(two_tables())
     monkeypatch.setattr(rebuild, "new_name", lambda: next(names))
 
     def faster(name: str, done: int, of: int) -> None:

@@ -17,7 +17,7 @@ from handler.search.lance import LanceIndex
 from handler.search.records import Gone
 from handler.search.source import Source, SourceError
 from tests.unit.search_files import history, lines, parquet, save, spread
-from tests.unit.search_world import ABOUT, DIMENSIONS, QUERY, content, expected, item, some
+from tests.unit.search_world import ABOUT, DIMENSIONS, QUERY, content, expected, item, some, two_tables
 
 ROOT = Path(__file__).parents[4]
 OTHER = ABOUT._replace(manifest_sha256="cd" * 32)
@@ -168,7 +168,8 @@ def test_the_index_is_of_the_bundle_whose_rebuild_began_later(
     if there:
         rebuild.rebuild(source, LanceIndex(place))
     save({"vectors/model=y/run=r/new.parquet": parquet([item("new", QUERY)], OTHER)}, folder)
-    names = iter(["items-20261130T120000-ffffffff", "items-20261130T120001-00000000"])
+    tables = two_tables()
+    names = iter(tables)
     monkeypatch.setattr(rebuild, "new_name", lambda: next(names))
 
     def faster(name: str, done: int, of: int) -> None:
@@ -179,7 +180,7 @@ def test_the_index_is_of_the_bundle_whose_rebuild_began_later(
         rebuild.rebuild(source, LanceIndex(place), ABOUT.manifest_sha256, faster)
     assert refused.value.code == "index_of_another_model"
     assert set(content(LanceIndex(place))) == {"photos/new"}
-    assert not (tmp_path / "index" / "items-20261130T120000-ffffffff.lance").exists()
+    assert not (tmp_path / "index" / f"{tables[0]}.lance").exists()
 
 
 def test_a_rebuild_that_began_earlier_and_is_done_first_does_not_stop_the_later_one(
@@ -188,7 +189,7 @@ def test_a_rebuild_that_began_earlier_and_is_done_first_does_not_stop_the_later_
     place, folder = str(tmp_path / "index"), tmp_path / "vectors"
     save({"vectors/model=x/run=r/old.parquet": parquet([item("old", QUERY)])}, folder)
     save({"vectors/model=y/run=r/new.parquet": parquet([item("new", QUERY)], OTHER)}, folder)
-    names = iter(["items-20261130T120001-00000000", "items-20261130T120000-ffffffff"])
+    names = reversed(two_tables())
     monkeypatch.setattr(rebuild, "new_name", lambda: next(names))
 
     def earlier(name: str, done: int, of: int) -> None:
