@@ -1,7 +1,7 @@
-"""What requests import late: a cold start on demand imports what its own request needs, and no more.
+"""Import at init, where it may be long, what requests otherwise import late.
 
-Where init may be long all of it is imported at init, so that a snapshot has it: after a restore, a module is read from
-a disk that nothing has read yet.
+A snapshot has these modules then. After a restore they would be read from a disk that nothing has read yet. A cold
+start on demand does without: it imports what its own request needs, and no more.
 """
 
 from importlib import import_module
@@ -17,6 +17,7 @@ LATE = (
     "handler.imaging.added_formats",
     "handler.imaging.bmp",
     "handler.imaging.complete_pixels",
+    "handler.imaging.enlarge",
     "handler.imaging.flatten",
     "handler.imaging.gif",
     "handler.imaging.jpeg",
@@ -36,11 +37,15 @@ LATE = (
     "handler.endpoints.dialects.tei",
     "handler.endpoints.dialects.voyage",
     "handler.endpoints.dialects.weaviate",
+    "handler.http.inflate",
 )
 
 
 def import_late(settings: Settings) -> None:
-    """Import all that requests of this deployment may import late, but for the pages and their documents."""
+    """Import what requests for vectors may import late.
+
+    Left out are the decoders of HEIC and AVIF, and what the pages, a deep health check and errors need.
+    """
     for name in LATE:
         import_module(name)
     if settings.allowed_buckets and find_spec("boto3"):  # where it is missing, a request for s3:// says so

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from handler.search.index import S3_VECTORS, Index
 from handler.search.records import ANY
-from handler.service import LOAD_AT_INIT
 
 if TYPE_CHECKING:
     from handler.search.rebuild import Progress, Rebuilt
@@ -23,11 +22,11 @@ def open_index(place: str) -> Index:
     return LanceIndex(place)
 
 
-def import_ahead(place: str, initialization: str) -> None:
-    """Import what keeps the index while nobody waits: before a snapshot is taken, else beside the model's load."""
+def import_ahead(place: str, at_init: bool) -> None:
+    """Import what keeps the index while nobody waits: `at_init`, where it may be long, else beside the model's load."""
     if place.startswith(S3_VECTORS):
         return
-    if initialization in LOAD_AT_INIT:
+    if at_init:
         import_module("lancedb")
     else:
         threading.Thread(target=import_module, args=("lancedb",), name="openclip-import", daemon=True).start()
