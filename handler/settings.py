@@ -50,6 +50,36 @@ def _names(_: str, value: str, __: str) -> tuple[str, ...]:
     return tuple(part for part in (word.strip() for word in value.split(",")) if part)
 
 
+def _origins(name: str, value: str, default: str) -> tuple[str, ...]:
+    origins = _names(name, value, default)
+    for origin in origins:
+        if origin not in ("*", "null") and not _is_origin(origin):
+            raise SettingsError(
+                f"{name} has {origin!r}, which no browser sends: write an origin as https://app.example, in small "
+                "letters of ASCII, without a path, a slash at its end or the scheme's own port; `*` alone allows all"
+            )
+    return origins
+
+
+def _is_origin(text: str) -> bool:
+    """Tell whether a browser may send it (RFC 6454, "ASCII serialization of an origin"). Any other never matches."""
+    scheme, _, host = text.partition("://")
+    own_port = {"http": ":80", "https": ":443"}.get(scheme)
+    plain = text.isascii() and text == text.lower() and not any(one in host for one in "/*?#@ ")
+    return bool(scheme and host) and plain and not (own_port and host.endswith(own_port))
+
+
+def bucket_names(name: str, value: str, default: str = "none") -> tuple[str, ...]:
+    """Return the buckets in the value of a variable. Raises SettingsError for an address, an ARN or a pattern."""
+    buckets = _names(name, value, default)
+    for bucket in buckets:
+        if "/" in bucket or "*" in bucket or ":::" in bucket:
+            raise SettingsError(
+                f"{name} has {bucket!r}: write a bucket's name alone, as my-photos, without s3://, arn:, path or `*`"
+            )
+    return buckets
+
+
 def _base(name: str, value: str, _: str) -> str:
     if value and (not value.startswith("/") or value.endswith("/") or not value.isprintable()):
         raise SettingsError(f"{name} is {value!r}: begin it with a slash and end it without one, as /clip")
@@ -92,7 +122,11 @@ class Settings(NamedTuple):
     max_items: Annotated[int, Declared(_positive, "items in one request")] = 256
     # 160 MB as RGBA.
     max_image_pixels: Annotated[
-        int, Declared(_positive, "width x height of one image, checked before it is decoded")
+        int,
+        Declared(
+            _positive,
+            "width x height of one image, checked before it is decoded; at most `OPENCLIP_MAX_REQUEST_PIXELS`",
+        ),
     ] = 40 * MB
     # Some ten seconds of decoding.
     max_request_pixels: Annotated[
@@ -104,7 +138,7 @@ class Settings(NamedTuple):
     cors_origins: Annotated[
         tuple[str, ...],
         Declared(
-            _names,
+            _origins,
             "origins whose pages may call from a browser, separated by commas; `*` allows all. "
             "In a deployment the gateway does this: `cors_origins`",
             "none",
@@ -112,7 +146,7 @@ class Settings(NamedTuple):
     ] = ()
     allowed_buckets: Annotated[
         tuple[str, ...],
-        Declared(_names, "buckets that `s3://` may name, separated by commas; no other is ever read", "none"),
+        Declared(bucket_names, "buckets that `s3://` may name, separated by commas; no other is ever read", "none"),
     ] = ()
     max_object_bytes: Annotated[
         int, Declared(_positive, "size of one object in S3; all objects of one request may have 8 times that")
@@ -159,7 +193,6 @@ class Settings(NamedTuple):
     exif_orientation: Annotated[
         bool, Declared(_flag, "`true` turns images upright by their EXIF, unless a request says otherwise")
     ] = False
-
     extensions: Annotated[
         str,
         Declared(
@@ -176,11 +209,19 @@ class Settings(NamedTuple):
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
-        """Read the `OPENCLIP_` variables. Raises SettingsError if one has an invalid value."""
+        """Read the `OPENCLIP_` variables. Raises SettingsError if one is invalid, or two contradict each other."""
         given = {name: value for name in cls._fields if (value := environ.get(variable(name))) is not None}
-        return cls(
+        settings = cls(
             **{name: declared(name).read(variable(name), value, default_of(name)) for name, value in given.items()}
         )
+        names = ("max_image_pixels", "max_request_pixels")
+        if settings.max_image_pixels > settings.max_request_pixels:
+            first, second = (f"{variable(name)} is {getattr(settings, name):,}" for name in names)
+            raise SettingsError(
+                f"{first} and {second}: one image may not have more pixels than all of a request. Lower the first, or "
+                f"raise the second (their defaults are {default_of(names[0])} and {default_of(names[1])})"
+            )
+        return settings
 
 
 def variable(name: str) -> str:

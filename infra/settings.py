@@ -34,6 +34,7 @@ Buckets = Annotated[tuple[Bucket, ...], BeforeValidator(lambda value: _split(val
 MIN_MEMORY, MAX_MEMORY = 512, 10_240  # MB of a function: what the handler needs at least, and Lambda's most
 LANCE_MB = 1_024  # LanceDB takes 350 MB beside the model
 GATEWAY_SECONDS = 29  # an HTTP API gives up at 30 in any case
+IMAGE_PIXELS, REQUEST_PIXELS = 40_000_000, 400_000_000  # the handler's defaults, as tests/contracts compares them
 DIRECT_SECONDS = 60  # of an Invoke that no gateway waits for, unless `timeout` says otherwise
 # CloudWatch Logs takes these and no other (PutRetentionPolicy).
 # fmt: off
@@ -220,9 +221,11 @@ class StackSettings(BaseModel):
     def _check_limits(self) -> None:
         if (self.model_memory_mb or 0) > self.memory:
             raise ValueError(f"model_memory_mb={self.model_memory_mb} is more than memory={self.memory}")
-        if (self.max_image_pixels or 0) > (self.max_request_pixels or float("inf")):
+        image, request = self.max_image_pixels or IMAGE_PIXELS, self.max_request_pixels or REQUEST_PIXELS
+        if image > request:
             raise ValueError(
-                f"max_image_pixels={self.max_image_pixels} is more than max_request_pixels={self.max_request_pixels}"
+                f"max_image_pixels={image} is more than max_request_pixels={request}: lower the first, or raise the "
+                f"second (their defaults are {IMAGE_PIXELS} and {REQUEST_PIXELS})"
             )
 
 

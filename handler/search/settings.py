@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from handler.errors import SettingsError
+from handler.settings import bucket_names
 
+URL_BUCKETS = "OPENCLIP_SEARCH_URL_BUCKETS"
 MAX_URL_SECONDS = 7 * 24 * 3600  # S3's own limit, docs.aws.amazon.com: AmazonS3 "Sharing objects with presigned URLs"
 
 
@@ -29,9 +31,9 @@ class SearchSettings(NamedTuple):
                 "s3vectors:<bucket>/<index>"
             )
         check_place(index, "OPENCLIP_INDEX")
-        buckets = (name.strip() for name in environ.get("OPENCLIP_SEARCH_URL_BUCKETS", "").split(","))
+        buckets = bucket_names(URL_BUCKETS, environ.get(URL_BUCKETS, ""))
         seconds = environ.get("OPENCLIP_SEARCH_URL_SECONDS")
-        return cls(index, tuple(filter(None, buckets)), cls.url_seconds_of(seconds))
+        return cls(index, buckets, cls.url_seconds_of(seconds))
 
     @classmethod
     def url_seconds_of(cls, text: str | None) -> int:

@@ -12,7 +12,7 @@ from handler.search.settings import SearchSettings
 from handler.settings import Settings, declared, default_of, variable
 from infra.environment import environment
 from infra.errors import SettingsError
-from infra.settings import DIRECT_SECONDS, GATEWAY_SECONDS, StackSettings
+from infra.settings import DIRECT_SECONDS, GATEWAY_SECONDS, IMAGE_PIXELS, REQUEST_PIXELS, StackSettings
 from tests.contracts.agreement import agree
 
 ROOT = Path(__file__).parents[2]
@@ -109,6 +109,68 @@ def test_what_the_handler_would_refuse_stops_the_synth(name: str, value: str) ->
         Settings.from_env({variable(name): value})
     with pytest.raises(SettingsError, match=re.escape(f"{name}={value}: ")):
         StackSettings.from_context({name: value})
+
+
+def test_a_deployment_knows_the_handler_s_limits_of_pixels() -> None:
+    agree(
+        "the default pixels of one image, and of all images of a request",
+        {
+            "handler/settings.py": {"image": Settings().max_image_pixels, "request": Settings().max_request_pixels},
+            "infra/settings.py": {"image": IMAGE_PIXELS, "request": REQUEST_PIXELS},
+        },
+    )
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"max_image_pixels": "9", "max_request_pixels": "8"},
+        {"max_image_pixels": str(REQUEST_PIXELS + 1)},
+        {"max_request_pixels": str(IMAGE_PIXELS - 1)},
+        {"allowed_buckets": "photos,s3://more"},
+        {"allowed_buckets": "arn:aws:s3:::photos"},
+        {"allowed_buckets": "photos/2026"},
+        {"allowed_buckets": "*"},
+    ],
+    ids=str,
+)
+def test_the_handler_and_a_deployment_refuse_the_same(given: dict[str, str]) -> None:
+    with pytest.raises(HandlerSettingsError):
+        Settings.from_env({variable(name): value for name, value in given.items()})
+    with pytest.raises(SettingsError):
+        StackSettings.from_context(given)
+
+
+# Of RFC 6454, "ASCII serialization of an origin", and what people write for one.
+@pytest.mark.parametrize(
+    ("origin", "taken"),
+    [
+        ("https://app.example", True),
+        ("http://localhost:3000", True),
+        ("https://app.example:8443", True),
+        ("https://xn--mnchen-3ya.example", True),
+        ("*", True),
+        ("https://app.example/", False),
+        ("https://app.example/shop", False),
+        ("https://App.example", False),
+        ("https://münchen.example", False),
+        ("https://app.example:443", False),
+        ("http://app.example:80", False),
+        ("https://*.example", False),
+        ("app.example", False),
+        ("//app.example", False),
+        ("https://", False),
+    ],
+)
+def test_an_origin_that_no_browser_sends_is_refused_by_both(origin: str, taken: bool) -> None:
+    if taken:
+        assert Settings.from_env({variable("cors_origins"): origin}).cors_origins == (origin,)
+        assert StackSettings.from_context({"cors_origins": origin}).cors_origins == (origin,)
+        return
+    with pytest.raises(HandlerSettingsError, match=re.escape(f"{variable('cors_origins')} has {origin!r}")):
+        Settings.from_env({variable("cors_origins"): origin})
+    with pytest.raises(SettingsError):
+        StackSettings.from_context({"cors_origins": origin})
 
 
 def documented(document: str, heading: str) -> dict[str, str]:

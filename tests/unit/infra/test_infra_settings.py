@@ -82,6 +82,9 @@ def test_the_default_is_closed_and_fast() -> None:
         ({"max_body_bytes": "6291457"}, "max_body_bytes=6291457"),
         ({"model_memory_mb": "4096"}, "model_memory_mb=4096 is more than memory=3008"),
         ({"max_image_pixels": "9", "max_request_pixels": "8"}, "max_image_pixels=9 is more than max_request_pixels=8"),
+        # more than the handler's default of all images of a request, and less than its default of one
+        ({"max_image_pixels": "400000001"}, "max_image_pixels=400000001 is more than max_request_pixels=400000000"),
+        ({"max_request_pixels": "39999999"}, "max_image_pixels=40000000 is more than max_request_pixels=39999999"),
         ({"previous_key_minutes": "-1"}, "previous_key_minutes=-1"),
         ({"pages": "perhaps"}, "pages=perhaps"),
         ({"pages_rate": "0"}, "pages_rate=0"),
