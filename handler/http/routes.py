@@ -91,7 +91,10 @@ def _post_embeddings(service: Service, request: Request) -> Response:
 
 def _embed(service: Service, body: Any, query: Mapping[str, str]) -> Response:
     """Embed what a JSON body asks for: one of ours, of a chat, or of another vendor who has the same route."""
-    if dialect := _dialect_of(body, FIELDS, service.settings):
+    dialect = _dialect_of(body, FIELDS, service.settings)
+    if "jina" in service.settings.dialects and isinstance(body, dict) and isinstance(body.get("modality"), list):
+        dialect = dialect or "jina"  # NVIDIA NIM's: our own `modality` is one word
+    if dialect:
         current().dialect = dialect
         answered: Response = dialect_module(dialect).embeddings(service, body, query)
         return answered

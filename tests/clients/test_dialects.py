@@ -182,7 +182,7 @@ def test_hugging_face_s_client_asks_tei_s_route(gateway: Gateway) -> None:
     expected = openai_vectors(gateway, {"input": TEXTS[:1], "encoding_format": "float"})
     for address in (f"{gateway.url}/embed", gateway.url, f"{gateway.url}/"):
         client = InferenceClient(model=address, token=KEY)
-        found = client.feature_extraction(TEXTS[0], normalize=True, truncate=True)
+        found = client.feature_extraction(TEXTS[0], normalize=True, truncate=True, encoding_format="float")
         np.testing.assert_allclose(found, expected, atol=1e-5)
 
 

@@ -6,7 +6,8 @@ CLIP's towers have no adapters for tasks. LlamaIndex's clients, in Python and Ja
 with its fields in `extra_body`, add an `encoding_format` of their own: it counts where the request has neither name.
 
 NVIDIA NIM's embeddings API shares the route and the field `truncate`, with the words of Cohere's: its clients send one
-with every request. They read the errors of this shape, too.
+with every request. They read the errors of this shape, too. Its `modality` says what plain strings are, in one word or
+in a list: docs.nvidia.com, "API Reference for NVIDIA NeMo Retriever Embedding NIM".
 """
 
 from collections.abc import Mapping
@@ -16,7 +17,8 @@ from handler.endpoints.dialects import core
 from handler.endpoints.dialects.rules import Only
 from handler.endpoints.embeddings import EmbeddingsRequest
 from handler.endpoints.embeddings import respond as respond_embeddings
-from handler.errors import ApiError
+from handler.errors import ApiError, counted
+from handler.manifest import MODALITIES
 from handler.messages import Response
 from handler.schemas.fields import IMAGE, Item, refuse_token_ids
 from handler.schemas.requests import CUTS, FORMATS, INPUT_TYPE, MODEL, USER, Either, check_parts
@@ -26,6 +28,7 @@ from handler.service import Service
 from handler.settings import Settings
 
 OLDER_NAMES = ("bytes", "url")
+WORDS = ListOf(Scalar(str, MODALITIES), or_one=True)
 
 
 class EmbeddingType:
@@ -75,6 +78,39 @@ class Truncate:
         return {"anyOf": [rule.schema(settings) for rule in (Scalar(bool), Scalar(str, tuple(CUTS)))]}
 
 
+class Modality:
+    """NVIDIA NIM's: what plain strings are. A word, or a list of one word for all of them or of one for each."""
+
+    def read(self, value: Any, param: str, settings: Settings) -> list[str]:
+        """Return the words. Raises ApiError."""
+        if value == "text_image" or (isinstance(value, list) and "text_image" in value):
+            fix = 'send {"text": ..., "image": ...} in the place of the string, and leave modality out'
+            raise ApiError("invalid_value", f"modality is text_image, a text and an image in one string: {fix}", param)
+        return WORDS.read(value, param, settings)
+
+    def schema(self, settings: Settings) -> dict[str, Any]:
+        """Describe it."""
+        return WORDS.schema(settings)
+
+
+def _with_kinds(body: Mapping[str, Any], settings: Settings) -> Mapping[str, Any]:
+    """Return the body with the plain strings of `input` as the texts and images that `modality` says they are.
+
+    Raises ApiError.
+    """
+    given = body.get("input")
+    items = given if isinstance(given, list) else [given]
+    if body.get("modality") is None or given is None or len(items) > settings.max_items:
+        return body  # without `input`, or with too many, its own rule refuses it
+    kinds = Modality().read(body["modality"], "modality", settings)
+    if len(kinds) not in (1, len(items)):
+        message = f"modality has {counted(len(kinds), 'word')} for {counted(len(items), 'item')}: send one, or as many"
+        raise ApiError("invalid_value", message, "modality")
+    of_each = kinds * len(items) if len(kinds) == 1 else kinds
+    typed = [{kind: item} if isinstance(item, str) else item for kind, item in zip(of_each, items, strict=True)]
+    return {**body, "input": typed if isinstance(given, list) else typed[0]}
+
+
 def _check(values: Mapping[str, Any], settings: Settings) -> None:
     if None not in (new := values["embedding_type"], old := values["encoding_type"]) and new != old:
         message = f"embedding_type is {new} and encoding_type, its older name, is {old}: send one of them"
@@ -98,6 +134,7 @@ REQUEST = Body(
         "dimensions": Field(Scalar(int), "Nothing but the model's own number"),
         "truncate": Field(Truncate(), "Whether, or where, a text too long is cut; false or NONE: it is refused"),
         "input_type": INPUT_TYPE,
+        "modality": Field(Modality(), "What plain strings are: a word for all of them, or a list with one for each"),
         "late_chunking": Field(Only(False), "Nothing but false"),
         "return_multivector": Field(Only(False), "Nothing but false"),
         "user": USER,
@@ -109,7 +146,7 @@ REQUEST = Body(
 def embeddings(service: Service, body: Any, query: Mapping[str, str]) -> Response:
     """Answer a body with fields of Jina's. Raises ApiError."""
     check_query(query, {*OUR_OPTIONS, *REQUEST.fields})
-    fields = REQUEST.read(body, service.settings)
+    fields = REQUEST.read(_with_kinds(body, service.settings), service.settings)
     request = EmbeddingsRequest(
         fields["input"],
         fields["model"],

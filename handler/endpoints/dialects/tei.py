@@ -49,6 +49,8 @@ REQUEST = Body(
         "truncation_direction": Field(Scalar(str, tuple(SIDES)), "At which side it is cut"),
         "prompt_name": Field(Only(False), "CLIP's models have no prompts"),
         "dimensions": Field(Scalar(int), "Nothing but the model's own number"),
+        # Of huggingface_hub's and @huggingface/inference's `feature_extraction`, who read numbers.
+        "encoding_format": Field(Scalar(str, ("float",)), "Nothing but float"),
         "options": Field(Options(), "The Inference API's. Taken, and not looked at"),
         "model": MODEL,  # that server has one, and no such field: @huggingface/inference sends it up to version 2
     },

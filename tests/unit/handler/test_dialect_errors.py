@@ -114,7 +114,7 @@ def test_errors_raised_before_the_dialect_have_its_form_too(function: FakeFuncti
         ({"input": "a", "output_dtype": "int4"}, "invalid_value"),
         ({"input": "a", "embedding_type": "int4"}, "invalid_value"),
         ({"input": "a", "late_chunking": True}, "invalid_value"),
-        ({"input": "a", "task": "x", "modality": "text"}, "unknown_field"),
+        ({"input": "a", "task": "x", "exif_orientation": True}, "unknown_field"),
     ],
 )
 def test_jina_s_and_voyage_s_errors_of_our_own_route(function: FakeFunction, body: Any, code: str) -> None:
@@ -143,7 +143,7 @@ def test_titan_s_errors_have_its_message_and_the_error_of_every_direct_invoke(
 
 def test_a_direct_invoke_has_its_error_in_one_place_whatever_its_fields(function: FakeFunction) -> None:
     for body in (
-        {"input": "a", "task": "x", "modality": "text"},
+        {"input": "a", "task": "x", "colour": 1},
         {"input": "b" * 17, "truncation": False},
         {"input": ""},
     ):

@@ -194,7 +194,10 @@ def test_tei_answers_a_bare_list(function: FakeFunction) -> None:
     status, answer = post(function, "/embed", {"inputs": ["abc", "d"], "truncate": True, "normalize": None})
     assert status == 200, answer
     np.testing.assert_allclose(answer, [ABC_UNIT, D_UNIT], atol=1e-6)
-    assert post(function, "/embed", {"inputs": "abc", "normalize": False, "model": SECOND}) == (200, [[1, 1, 1, 0]])
+    plain = {"inputs": "abc", "normalize": False, "model": SECOND}
+    assert post(function, "/embed", {**plain, "encoding_format": "float"}) == (200, [[1, 1, 1, 0]])
+    assert post(function, "/embed", plain) == (200, [[1, 1, 1, 0]])
+    assert post(function, "/embed", {**plain, "encoding_format": "base64"})[0] == 400  # its clients read numbers alone
     assert function.get("/health")[1]["loaded"] == [FIRST, SECOND]
 
 
