@@ -24,6 +24,12 @@ UNREADABLE = (
     "InvalidRequest",  # encrypted with a key of the caller's (SSE-C), which nobody here has
     "KMS.DisabledException", "KMS.KMSInvalidStateException", "KMS.NotFoundException",
 )  # fmt: skip
+# What botocore and S3 call credentials that are not there, or that do not hold, as on a workstation.
+CREDENTIALS = (
+    "NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError",
+    "UnauthorizedSSOTokenError", "SSOTokenLoadError", "TokenRetrievalError",
+    "ExpiredToken", "InvalidToken", "InvalidAccessKeyId", "SignatureDoesNotMatch",
+)  # fmt: skip
 
 _connections = threading.BoundedSemaphore(AT_ONCE)  # of all requests together, as many as the client keeps open
 _making = threading.Lock()
@@ -109,11 +115,14 @@ def _in_time(future: "Future[bytes]", where: S3Object, param: str, deadline: flo
 
 def _get(where: S3Object, param: str, budget: Budget, deadline: float) -> bytes:
     try:
-        client = _client()
         from botocore.exceptions import BotoCoreError, ClientError
+
+        client = _client()
     except ModuleNotFoundError as error:  # Lambda has it; another machine may not
         fix = "s3:// needs boto3, which is not installed here: run `pip install boto3`"
         raise ApiError("s3_not_enabled", fix, param) from error
+    except (BotoCoreError, ValueError) as error:  # as of AWS_PROFILE, AWS_REGION or AWS_ENDPOINT_URL
+        raise no_access(f"{where} cannot be fetched", type(error).__name__, param) from error
     version = {"VersionId": where.version} if where.version else {}
     if not _connections.acquire(timeout=max(0.0, deadline - time.monotonic())):
         raise _late(where, param)
@@ -124,7 +133,10 @@ def _get(where: S3Object, param: str, budget: Budget, deadline: float) -> bytes:
     except ClientError as error:
         raise _refusal(error.response.get("Error", {}).get("Code", ""), where, param) from error
     except (BotoCoreError, OSError) as error:
-        raise ApiError("s3_unavailable", f"{where} cannot be fetched: {type(error).__name__}", param) from error
+        what, name = f"{where} cannot be fetched", type(error).__name__
+        if name in CREDENTIALS:
+            raise no_access(what, name, param) from error
+        raise ApiError("s3_unavailable", f"{what}: {name}", param) from error
     finally:
         _connections.release()
 
@@ -141,6 +153,8 @@ def _read(body: Any, where: S3Object, param: str, deadline: float) -> bytes:
 
 
 def _refusal(code: str, where: S3Object, param: str) -> ApiError:
+    if code in CREDENTIALS:
+        return no_access(f"S3 refuses {where}", code, param)
     if code in MISSING:
         return ApiError("object_not_found", f"{where} is not there", param)
     if code == ARCHIVED:
@@ -149,6 +163,12 @@ def _refusal(code: str, where: S3Object, param: str) -> ApiError:
         fix = "it is not there, has a key that cannot be used, or the function's role may not read it"
         return ApiError("object_not_readable", f"S3 refuses {where} ({code}): {fix}", param)
     return ApiError("s3_unavailable", f"S3 answered {code} for {where}: try again", param)
+
+
+def no_access(what: str, reason: str, param: str) -> ApiError:
+    """Return the error for credentials or settings of AWS with which nothing can be asked of S3, or signed for it."""
+    fix = "correct the AWS credentials and settings where this runs (AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL)"
+    return ApiError("s3_unavailable", f"{what} ({reason}): {fix}", param)
 
 
 def _late(where: S3Object, param: str) -> ApiError:

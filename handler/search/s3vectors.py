@@ -223,8 +223,13 @@ def _client() -> Any:
     except ImportError as error:  # Lambda's Python has it, a workstation may not
         raise StartError("an index in S3 Vectors needs boto3: run `pip install boto3`") from error
     from botocore.config import Config
+    from botocore.exceptions import BotoCoreError
 
     # Past 1,000 requests or 2,500 vectors a second the service answers 429, which passes.
     retries: Any = {"mode": "adaptive", "max_attempts": 8}
     config = Config(connect_timeout=2, read_timeout=20, retries=retries, max_pool_connections=SEGMENTS)
-    return boto3.client("s3vectors", config=config)
+    try:
+        return boto3.client("s3vectors", config=config)
+    except (BotoCoreError, ValueError) as error:  # of the environment's, as without a region
+        fix = "correct the AWS settings where this runs (AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL)"
+        raise StartError(f"an index in S3 Vectors cannot be opened ({error}): {fix}") from error
