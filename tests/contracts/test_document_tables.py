@@ -4,10 +4,13 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from handler.errors import STATUS
+import pytest
+
+from handler.errors import STATUS, ApiError
+from handler.schemas.limits import check_response_size
 from handler.search import openapi
 from handler.settings import Settings
-from handler.telemetry.invocation import STAGES, Call
+from handler.telemetry.invocation import STAGES, Call, active
 from handler.telemetry.metrics import describe
 from tests.contracts.agreement import agree
 
@@ -49,3 +52,24 @@ def test_the_index_of_all_documents() -> None:
     index = (ROOT / "docs/README.md").read_text(encoding="utf-8")
     pages = {path.name for path in (ROOT / "docs").glob("*.md")} - {"README.md"}
     agree("pages", {"docs/": pages, "docs/README.md": set(re.findall(r"\]\(([\w-]+\.md)\)", index))})
+
+
+# What stands in the document, where it stands, the format, and whether a load balancer passes it on.
+FITTING = [
+    (r"([\d,]+) vectors of 512 dimensions fit as base64", "base64", False),
+    (r"asks for, and ([\d,]+) as float", "float", False),
+    (r"which is AWS's: ([\d,]+) vectors of 512 dimensions as float", "float", True),
+    (r"512 dimensions as float, ([\d,]+) as\sbase64", "base64", True),
+]
+
+
+@pytest.mark.parametrize(("pattern", "kind", "balanced"), FITTING)
+def test_as_many_vectors_as_the_document_says_fit_into_a_response(pattern: str, kind: str, balanced: bool) -> None:
+    [written] = re.findall(pattern, (ROOT / "docs/api.md").read_text(encoding="utf-8"))
+    most = int(written.replace(",", ""))
+    call = Call()
+    call.balanced = balanced
+    with active(call):
+        check_response_size(most, 512, kind)
+        with pytest.raises(ApiError, match="send at most"):
+            check_response_size(round(1.05 * most), 512, kind)
