@@ -1,5 +1,6 @@
 """Content parts as chat APIs send them: `{"type": "text", ...}`, `{"type": "image_url", ...}`, and lists of them."""
 
+from collections.abc import Collection
 from typing import Any
 
 from handler.errors import ApiError, shorten
@@ -31,8 +32,8 @@ def read_object(value: dict[Any, Any], param: str, settings: Settings) -> Item:
     return joined(read_content(fields["content"], f"{param}.content", settings), param)
 
 
-def read_content(value: Any, param: str, settings: Settings) -> list[Item]:
-    """Read a text, or a list of at least one part. Raises ApiError."""
+def read_content(value: Any, param: str, settings: Settings, without: Collection[Any] = ()) -> list[Item]:
+    """Read a text, or a list of at least one part, of which those in `without` are passed over. Raises ApiError."""
     if isinstance(value, str):
         return [TEXT.read(value, param, settings)]
     if not isinstance(value, list):
@@ -42,7 +43,7 @@ def read_content(value: Any, param: str, settings: Settings) -> list[Item]:
     if len(value) > settings.max_items:
         message = f"{len(value):,} parts: send at most {settings.max_items:,} at once. OPENCLIP_MAX_ITEMS raises that"
         raise ApiError("too_many_items", message, param)
-    return [read_part(part, f"{param}[{index}]", settings) for index, part in enumerate(value)]
+    return [read_part(part, f"{param}[{index}]", settings) for index, part in enumerate(value) if part not in without]
 
 
 def read_part(value: Any, param: str, settings: Settings) -> Item:

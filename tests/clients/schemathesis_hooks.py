@@ -14,6 +14,7 @@ MODEL = "openclip-lambda/shapes-i18n"
 KINDS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
 JINA = {"embedding_type", "encoding_type", "late_chunking", "normalized", "return_multivector", "task", "truncate"}
 THEIRS = {*JINA, "output_dimension", "output_dtype", "output_encoding", "truncation"}
+IMAGES = ("data:", "iVBOR", "/9j/", "UklGR", "R0lGOD", "Qk")  # how images begin in base64, of KINDS
 SOURCES = ("texts", "images", "inputs")
 FORM = ("entries", "text", "image")
 CONTEXT_LENGTH = 32  # of the model, in tokens
@@ -60,6 +61,7 @@ def filter_case(context: Any, case: Any) -> bool:
     wrong = (
         _two_formats,
         _texts_as_images,
+        _nothing_said,
         _too_many_prompts,
         _not_one_source,
         _too_many_parts,
@@ -72,7 +74,7 @@ def filter_case(context: Any, case: Any) -> bool:
 
 def _of_another_vendor(body: dict[str, Any]) -> bool:
     """Tell a body of `/v1/embeddings` that has a field of Jina's or Voyage's, be it null."""
-    return "input" in body and bool(THEIRS & body.keys())
+    return "input" in body and (bool(THEIRS & body.keys()) or isinstance(body.get("modality"), list))
 
 
 def _integers_of_any_length(body: dict[str, Any]) -> bool:
@@ -100,9 +102,23 @@ def _too_many_parts(body: dict[str, Any]) -> bool:
 
 
 def _texts_as_images(body: dict[str, Any]) -> bool:
-    """Tell a body that puts one example's texts beside another's `modality`: both are strings."""
-    strings = [item for item in _listed(body.get("input")) if isinstance(item, str)]
-    return body.get("modality") == "image" and any(" " in string for string in strings)
+    """Tell a `modality` beside strings that it does not fit, or beside more or fewer items than it has words."""
+    kinds, items = _listed(body.get("modality")), _listed(body.get("input"))
+    if body.get("modality") is None or len(kinds) not in (1, len(items)):
+        return body.get("modality") is not None
+    of_each = kinds * len(items) if len(kinds) == 1 else kinds
+    strings = [item for kind, item in zip(of_each, items, strict=True) if kind == "image" and isinstance(item, str)]
+    return not all(string.startswith(IMAGES) for string in strings)
+
+
+def _nothing_said(body: dict[str, Any]) -> bool:
+    """Tell messages that have nothing but texts of no characters."""
+    contents = [one.get("content") for one in _listed(body.get("messages")) if isinstance(one, dict)]
+    return bool(contents) and all(
+        part == "" or (isinstance(part, dict) and part.get("text") == "")
+        for content in contents
+        for part in _listed(content)
+    )
 
 
 def _too_many_prompts(body: dict[str, Any]) -> bool:

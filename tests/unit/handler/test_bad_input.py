@@ -39,7 +39,7 @@ BAD_BODIES: list[tuple[Any, int, str, str | None]] = [
     ({"input": {"text": 1}}, 400, "invalid_type", "input.text"),
     ({"input": [{"image": None}]}, 400, "invalid_type", "input[0].image"),
     ({"input": "a", "model": 1}, 400, "invalid_type", "model"),
-    ({"input": "a", "modality": ["text"]}, 400, "invalid_type", "modality"),
+    ({"input": "a", "modality": 1}, 400, "invalid_type", "modality"),
     ({"input": "a", "encoding_format": 1}, 400, "invalid_type", "encoding_format"),
     ({"input": "a", "dimensions": "4"}, 400, "invalid_type", "dimensions"),
     ({"input": "a", "dimensions": True}, 400, "invalid_type", "dimensions"),
