@@ -33,7 +33,7 @@ def vector_bytes(dimensions: int, encoding_format: str) -> int:
 def check_response_size(
     items: int, dimensions: int, *formats: str, more: int = 0, base64: str = "", param: str | None = None
 ) -> None:
-    """Raise ApiError if vectors in these formats, and `more` bytes, may be over the limit.
+    """Raise ApiError if vectors in these formats, and `more` bytes of the items' own texts, may be over the limit.
 
     `base64` is the advice for getting base64 from the caller's API, "" if it has none; `param` is the field with the
     items, if it is a single one.
@@ -43,13 +43,16 @@ def check_response_size(
     total = items * each + ENVELOPE_BYTES + more
     if total <= most:
         return
-    fit = max(0, most - ENVELOPE_BYTES - more) // each
-    smaller = f"{base64}, which is a third of that, or " if base64 and "float" in formats else ""
+    fit = (most - ENVELOPE_BYTES) // (each + -(-more // items))  # the texts go with the items, by their average
+    # Where the texts are most of it, smaller vectors would not help.
+    smaller = (
+        f"{base64}, which is a third of that, or " if base64 and "float" in formats and more < items * each else ""
+    )
+    texts = f", the texts that the response repeats up to {more:,} more" if more > ENVELOPE_BYTES else ""
     raise ApiError(
         "answer_too_large",
         f"{items:,} vectors of {dimensions:,} dimensions as {', '.join(formats)} take up to {items:,} x {each:,} = "
-        f"{items * each:,} bytes, and {limit}: {smaller}"
-        f"send at most {fit:,} at once",
+        f"{items * each:,} bytes{texts}, and {limit}: {smaller}send at most {fit:,} at once",
         param,
     )
 
