@@ -1,6 +1,6 @@
 """Limits for the size of a response, checked before anything is computed."""
 
-from handler.errors import ApiError
+from handler.errors import ApiError, counted
 from handler.telemetry.invocation import current
 
 MAX_RESPONSE_BYTES = 6_291_456  # Lambda's synchronous payload limit, 6 MB as AWS counts it
@@ -63,10 +63,10 @@ def check_matrix_size(rows: int, columns: int, text_bytes: int, param: str) -> N
     each = ITEM_BYTES + text_bytes + FLOAT_BYTES * columns
     total = rows * each + ENVELOPE_BYTES
     if total > most:
-        fit = max(1, (most - ENVELOPE_BYTES) // each)
+        fit = (most - ENVELOPE_BYTES) // each
+        fix = f"send at most {counted(fit, 'image')} at once" if fit else "send fewer texts, or shorter ones"
         raise ApiError(
             "answer_too_large",
-            f"{rows:,} x {columns:,} scores take up to {rows:,} x {each:,} = {total:,} bytes, and {limit}: "
-            f"send at most {fit:,} images at once",
+            f"{rows:,} x {columns:,} scores take up to {rows:,} x {each:,} = {total:,} bytes, and {limit}: {fix}",
             param,
         )

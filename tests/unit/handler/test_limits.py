@@ -60,6 +60,21 @@ def test_a_matrix_that_lambda_would_refuse_is_refused_before_an_image_is_read(tm
     assert function.loader.loads == []
 
 
+def test_scores_that_are_too_many_for_one_image_are_told_to_have_fewer_texts(tmp_path: Path) -> None:
+    function = FakeFunction(tmp_path / "bundle")
+
+    def classify(images: int, labels: int) -> tuple[int, str]:
+        body = {"input": [as_base64(image_bytes())] * images, "labels": [f"{n} " + "a" * 340 for n in range(labels)]}
+        answer = function.invoke({**LOAD_BALANCER, "path": "/v1/classify", "body": json.dumps(body)})
+        return answer["statusCode"], json.loads(answer["body"]).get("error", {}).get("message", "")
+
+    status, message = classify(1, 256)
+    assert (status, message.rpartition(": ")[2]) == (413, "send fewer texts, or shorter ones")
+    assert classify(1, 200) == (200, "")
+    status, message = classify(2, 200)
+    assert (status, message.rpartition(": ")[2]) == (413, "send at most 1 image at once")
+
+
 @pytest.mark.parametrize("encoding", ["float", "base64"])
 @pytest.mark.parametrize("dimensions", [1, 2, 3, 64, 512, 1152, 4096])
 def test_the_most_that_is_let_through_fits(dimensions: int, encoding: str) -> None:
