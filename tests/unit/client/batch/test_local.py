@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from handler.batch import command
 from tests.unit.client.batch.documents import ENDED, FOLDER, STATUS, check
 
 ROOT = Path(__file__).parents[4]
@@ -101,6 +102,15 @@ def test_the_repositorys_own_code_runs_with_its_bundle_and_the_status_is_its(rep
 def test_a_folder_alone_is_enough(repository: Path) -> None:
     assert ended(repository, "start", "./photos")[0] == 3
     assert (repository / "vectors" / "runs" / "local" / "plan.json").is_file()
+
+
+def test_folders_whose_names_begin_as_options_do_are_folders(repository: Path) -> None:
+    (repository / "-photos").mkdir()
+    status, _, err = ended(repository, "start", "./-photos", "--output", "./-out")
+    assert status == 3, err
+    plan = json.loads((repository / "-out/runs/local/plan.json").read_text())
+    parsed = command._parser().parse_args(plan["arguments"])  # as the command does that is started
+    assert (parsed.source, parsed.output) == (Path("-photos"), Path("-out"))
 
 
 def test_changes_are_a_run_of_their_own(repository: Path) -> None:

@@ -133,7 +133,7 @@ def _folder(options: argparse.Namespace, source: Path, run: str) -> int:
     if getattr(options, "since", None):
         raise ClientError("--since is for a bucket: of a folder, --changes takes what is new or changed")
     output: Path = options.output or OUTPUT
-    arguments = [str(source), "--output", str(output), "--run", checked_run(run)]
+    arguments = [_named(source), "--output", _named(output), "--run", checked_run(run)]
     for name in ("shard_size", "processes"):
         if value := getattr(options, name, None):
             arguments += [f"--{name.replace('_', '-')}", str(value)]
@@ -155,6 +155,11 @@ def _folder(options: argparse.Namespace, source: Path, run: str) -> int:
     failed = sum(row.images for row in results.failures(place, run, 0))
     show(options, {**found.document(), "failed": failed, "exit_status": status}, _ended(found, failed, output))
     return status if status >= 0 else 1  # a signal ended it
+
+
+def _named(path: Path) -> str:
+    """Write a path as an argument: `Path("./-photos")` is `-photos`, which would be taken for an option."""
+    return f"./{path}" if str(path).startswith("-") else str(path)
 
 
 def _is(source: Path, planned: str) -> bool:
