@@ -219,3 +219,14 @@ def test_a_file_of_vectors_that_cannot_be_read_is_named(folder: Folder, capsys: 
     told = capsys.readouterr().err
     assert f"{path.relative_to(folder.output)} of the output: no Parquet file, or not all of one" in told
     assert "no batch wrote it, or it is damaged: move it out of vectors/, or restore it" in told
+
+
+def test_what_macos_writes_beside_a_file_is_no_file_of_a_batch(folder: Folder) -> None:
+    """As on a drive of another system: its notes (AppleDouble), under the same name behind `._`."""
+    (folder.photos / "0.png").unlink()
+    assert folder.run("--changes") == 0
+    for path in [path for path in folder.output.rglob("*") if path.is_file()]:
+        (path.parent / f"._{path.name}").write_bytes(b"\0\5\x16\7\0\2\0\0Mac OS X        ")
+    folder.put("new.png", 9)
+    assert folder.run("--changes") == 0
+    assert folder.read == ["new.png"]
