@@ -128,5 +128,5 @@ def embedded_before(store: Directory, runs: Iterable[str], model: str, settings:
 
 def _files(store: Directory, folder: str, ending: str) -> Iterator[tuple[str, bytes]]:
     for entry in store.list(folder):
-        if entry.name.endswith(ending):
+        if entry.name.endswith(ending) and "/." not in entry.name:  # as `._x.parquet`, macOS's notes on another file
             yield entry.name, store.read(entry.name)

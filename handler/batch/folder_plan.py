@@ -5,6 +5,7 @@ import os
 import secrets
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -49,7 +50,7 @@ def plan(
         return known
     listing, compared = secrets.token_hex(4), since() if since else None
     prefix, taken = f"runs/{run}/plan/{listing}/", endings(formats())
-    found = _written(source, store, prefix, shard_size, taken, compared.changes if compared else None)
+    found = _written(source, store, prefix, shard_size, taken, compared.changes if compared else None, _latest(store))
     outdated = f"{compared.deletions}{listing}.jsonl" if compared else ""
     if compared:
         found = _recorded(found, compared, outdated, store)
@@ -97,12 +98,18 @@ def _recorded(found: dict[str, Any], since: Since, name: str, store: Directory) 
 
 
 def _written(
-    source: Path, store: Directory, prefix: str, shard_size: int, taken: tuple[str, ...], changes: Changes | None
+    source: Path,
+    store: Directory,
+    prefix: str,
+    shard_size: int,
+    taken: tuple[str, ...],
+    changes: Changes | None,
+    latest: int,
 ) -> dict[str, Any]:
-    """Write the plan files, and return the summary."""
+    """Write the plan files, and return the summary. `latest` is the look of the runs before."""
     shards, images, size = 0, 0, 0
     # The latest look counts: also behind one by a clock that was ahead then. One millisecond is for what is outdated.
-    listed_at = max(now(), changes.latest + 2 if changes else 0)
+    listed_at = max(now(), latest + 2, changes.latest + 2 if changes else 0)
     rows: list[dict[str, Any]] = []
     left_out: list[Path] = []
     links: list[Path] = []
@@ -127,10 +134,20 @@ def _written(
     return {**found, "source": str(source.absolute())}
 
 
+def _latest(store: Directory) -> int:
+    """Return the latest look of the runs that were planned; of one whose summary is none, nobody can say."""
+    looks = [0]
+    for run in store.folders("runs/"):
+        with suppress(StartError):
+            looks.append(found["listed_at"] if (found := planned(store, run)) else 0)
+    return max(looks)
+
+
 def _known(data: bytes, run: str) -> dict[str, Any]:
     try:
-        found = {"prefix": f"runs/{run}/plan/", "links": 0, "not_utf8": 0, "not_decoded": {}, **json.loads(data)}
-        counts = {name: int(found[name]) for name in ("shards", "images", "left_out", "links", "not_utf8")}
+        unsaid = {"listed_at": 0, "links": 0, "not_utf8": 0, "not_decoded": {}}  # by earlier versions
+        found = {"prefix": f"runs/{run}/plan/", **unsaid, **json.loads(data)}
+        counts = {name: int(found[name]) for name in ("shards", "images", "left_out", "links", "not_utf8", "listed_at")}
         return {**found, **counts, "source": str(found["source"])}
     except (ValueError, TypeError, KeyError) as error:
         raise StartError(f"runs/{run}/plan.json of the output is no plan of a folder: give another --run") from error

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from handler.batch import shard
 from handler.batch.files import explained
-from handler.batch.reader import FolderReader
+from handler.batch.reader import FolderReader, TransientError
 from handler.batch.store import Directory
 from handler.errors import ApiError, StartError
 from handler.manifest import IMAGE
@@ -175,5 +175,7 @@ def _shard(name: str, work: shard.Work, output: Path, max_failed: float | None, 
         return shard.run(name, work, max_failed, again)
     except (shard.ShardError, FloatingPointError) as error:
         return {"error": str(error)}
+    except TransientError as error:
+        return {"error": f"{name}: {error}"}
     except OSError as error:
         return {"error": f"{name}: {explained(error, output)}"}

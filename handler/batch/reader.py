@@ -1,21 +1,24 @@
 """Where the images of a batch come from: S3, or a folder on this machine."""
 
+import errno
 import hashlib
 import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from handler.batch.files import GONE
 from handler.batch.rows import Row
 from handler.errors import ApiError
 from handler.imaging.s3 import ARCHIVED, MISSING, UNREADABLE
 
 AT_ONCE = 32  # downloads: a small object takes 50 to 100 ms, nearly all of it waiting
+NO_FILE = GONE | {errno.EISDIR}  # where there is no file of a name, as when a folder is listed
 PATIENCE = 3  # objects that S3 does not give, of many that are independent of each other
 
 
 class TransientError(Exception):
-    """S3 did not give an object now, and may later: the shard or the message has to be tried again."""
+    """S3, or a folder, did not give an image now, and may later: the shard or the message has to be tried again."""
 
 
 class LargerError(Exception):
@@ -50,18 +53,28 @@ class FolderReader:
     def read(self, row: Row, room: int) -> Found:
         """Return the file.
 
-        Raises LargerError, and ApiError object_not_found, object_not_readable, object_too_large or empty_input.
+        Raises LargerError, and ApiError object_not_found, object_not_readable, object_too_large or empty_input; and
+        TransientError where the folder itself is away or empty, which says nothing of its images.
         """
         path = self._root / row.key
         try:
             facts = path.stat()
             _check_size(row, facts.st_size, self._max_bytes, room)
             data = path.read_bytes()
-        except FileNotFoundError as error:
-            raise ApiError("object_not_found", f"{row.key} is not there") from error
         except OSError as error:
+            if error.errno in NO_FILE:
+                self._check_root(row)
+                raise ApiError("object_not_found", f"{row.key} is not there") from error
             raise ApiError("object_not_readable", f"{row.key} cannot be read: {error.strerror}") from error
         return Found(data, hashlib.md5(data, usedforsecurity=False).hexdigest(), facts.st_mtime_ns // 1_000_000)
+
+    def _check_root(self, row: Row) -> None:
+        if self._root.is_dir() and any(self._root.iterdir()):
+            return
+        raise TransientError(
+            f"{row.key} is not there, and {self._root} is away or empty: see that its drive is mounted, and run this "
+            "again. If all images are gone, remove the output"
+        )
 
 
 class BucketReader:

@@ -9,11 +9,13 @@ FORMS = " nor ".join(f"{folder}/<model>/<run>/<file>{ending}" for folder, ending
 def is_ours(name: str) -> bool:
     """Tell whether a batch may have written a name.
 
-    S3 takes others, as `vectors//a/b.parquet`, and pyarrow cannot ask for them.
+    S3 takes others, as `vectors//a/b.parquet`, and pyarrow cannot ask for them. macOS writes `._b.parquet` beside
+    `b.parquet`, on a drive of another system and in archives: its notes on that file.
     """
     parts = name.split("/")
     ending = ENDINGS.get(parts[0])
-    return ending is not None and name.endswith(ending) and len(parts) == 4 and not {"", ".", ".."} & set(parts)
+    named = all(part and not part.startswith(".") for part in parts)
+    return ending is not None and name.endswith(ending) and len(parts) == 4 and named
 
 
 def listed_path(info: Any) -> str:

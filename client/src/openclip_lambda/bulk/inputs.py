@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from openclip_lambda.bulk import files
+from openclip_lambda.bulk import files, patterns
 from openclip_lambda.errors import InputError
 from openclip_lambda.exchange import MAX_JSON_BYTES
 from openclip_lambda.images import Scaling, prepared
@@ -129,10 +129,10 @@ class Inputs:
         elif os.path.isdir(name):  # noqa: PTH112 - paths stay strings
             yield from self._inside(name)
         elif glob.has_magic(name) and not os.path.lexists(name):
-            matches = sorted(glob.glob(name, recursive=True))  # noqa: PTH207
-            for match in matches:
+            found = patterns.matches(name)
+            for match in found:
                 yield from [] if os.path.isdir(match) and "**" in name else self._named(match)  # noqa: PTH112
-            if not matches:
+            if not found:
                 yield Source(name, problem="no file matches this pattern")
         else:
             yield Source(name, path=name)

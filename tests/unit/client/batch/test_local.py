@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from handler.batch import command
 from tests.unit.client.batch.documents import ENDED, FOLDER, STATUS, check
 
 ROOT = Path(__file__).parents[4]
@@ -101,6 +102,39 @@ def test_the_repositorys_own_code_runs_with_its_bundle_and_the_status_is_its(rep
 def test_a_folder_alone_is_enough(repository: Path) -> None:
     assert ended(repository, "start", "./photos")[0] == 3
     assert (repository / "vectors" / "runs" / "local" / "plan.json").is_file()
+
+
+def test_resume_goes_on_with_the_latest_run_of_a_folder(repository: Path) -> None:
+    """As docs/client.md says; the run of a folder has another name than `local` where one is given, or --changes is."""
+    runs = repository / "out" / "runs"
+    for number, run in enumerate(("of-a-bucket", "changes-1", "local", "damaged", "unplanned")):
+        (runs / run).mkdir(parents=True)
+        facts = {"shards": 3, "images": 250, "bytes": 9, "source": str(repository / "photos"), "listed_at": number}
+        (runs / run / "plan.json").write_text(json.dumps(facts))
+    bucket = {"shards": 1, "images": 1, "bytes": 1, "source": "s3://photos/", "listed_at": 10**13}
+    (runs / "of-a-bucket" / "plan.json").write_text(json.dumps(bucket))
+    (runs / "damaged" / "plan.json").write_text("null")
+    (runs / "unplanned" / "plan.json").unlink()  # of one that was killed while it listed
+
+    status, out, err = ended(repository, "resume", "--output", "out")
+    assert (status, out.partition(":")[0]) == (3, "run local"), err
+    latest = json.loads((runs / "changes-1" / "plan.json").read_text())
+    (runs / "changes-1" / "plan.json").write_text(json.dumps({**latest, "listed_at": 9}))
+    status, out, err = ended(repository, "resume", "--output", "out")
+    assert (status, out.partition(":")[0]) == (3, "run changes-1"), err
+    status, _, err = ended(repository, "resume", "--output", "out", "--run", "june")
+    assert status == 1
+    there = "changes-1, damaged, local, of-a-bucket, unplanned"
+    assert f"no run june was planned in out (there: {there}): give --run, or `batch start" in err
+
+
+def test_folders_whose_names_begin_as_options_do_are_folders(repository: Path) -> None:
+    (repository / "-photos").mkdir()
+    status, _, err = ended(repository, "start", "./-photos", "--output", "./-out")
+    assert status == 3, err
+    plan = json.loads((repository / "-out/runs/local/plan.json").read_text())
+    parsed = command._parser().parse_args(plan["arguments"])  # as the command does that is started
+    assert (parsed.source, parsed.output) == (Path("-photos"), Path("-out"))
 
 
 def test_changes_are_a_run_of_their_own(repository: Path) -> None:

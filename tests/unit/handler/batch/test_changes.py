@@ -135,6 +135,22 @@ def test_a_vector_by_a_clock_that_was_ahead_hides_no_change(folder: Folder, monk
     assert folder.found()["6.png"] == pytest.approx(vector(60))
 
 
+def test_a_run_of_all_images_counts_behind_one_by_a_clock_that_was_ahead(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(folder_plan, "now", lambda: now() + 8 * 3_600_000)
+        assert folder.run("--run", "ahead") == 0
+    folder.put("1.png", 101)
+    (folder.photos / "3.png").write_bytes(b"no image")
+    (folder.output / "runs" / "damaged").mkdir()
+    (folder.output / "runs" / "damaged" / "plan.json").write_bytes(b"null")  # of which nobody can say when it was
+    assert folder.run("--run", "second") == 3
+    found = folder.found()
+    assert sorted(found) == [f"{number}.png" for number in (0, 1, 2, 4, 5)]
+    assert found["1.png"] == pytest.approx(vector(101))
+
+
 @pytest.mark.parametrize("model", ["0123456789ab", None])
 def test_what_a_search_does_not_find_is_embedded_whichever_bundle_recorded_its_deletion(
     folder: Folder, model: str | None
@@ -203,3 +219,14 @@ def test_a_file_of_vectors_that_cannot_be_read_is_named(folder: Folder, capsys: 
     told = capsys.readouterr().err
     assert f"{path.relative_to(folder.output)} of the output: no Parquet file, or not all of one" in told
     assert "no batch wrote it, or it is damaged: move it out of vectors/, or restore it" in told
+
+
+def test_what_macos_writes_beside_a_file_is_no_file_of_a_batch(folder: Folder) -> None:
+    """As on a drive of another system: its notes (AppleDouble), under the same name behind `._`."""
+    (folder.photos / "0.png").unlink()
+    assert folder.run("--changes") == 0
+    for path in [path for path in folder.output.rglob("*") if path.is_file()]:
+        (path.parent / f"._{path.name}").write_bytes(b"\0\5\x16\7\0\2\0\0Mac OS X        ")
+    folder.put("new.png", 9)
+    assert folder.run("--changes") == 0
+    assert folder.read == ["new.png"]

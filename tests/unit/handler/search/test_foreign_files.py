@@ -18,9 +18,9 @@ from handler.errors import StartError
 from handler.search import __main__ as command
 from handler.search import updates_app
 from handler.search.lance import LanceIndex
-from handler.search.records import Item
+from handler.search.records import Gone, Item
 from tests.unit.handler.search.test_search_apps import Files, message, returned
-from tests.unit.search_files import parquet, save
+from tests.unit.search_files import lines, parquet, save
 from tests.unit.search_world import ABOUT, DIMENSIONS, QUERY, content, expected, item, made
 
 MODEL = ABOUT.manifest_sha256[:12]
@@ -189,7 +189,10 @@ def test_columns_that_say_the_same_in_another_type_are_taken(tmp_path: Path, col
 
 @pytest.mark.parametrize(
     "name",
-    ["vectors/m//x.parquet", "vectors/x.parquet", "vectors/a/b/c/x.parquet", "x/m/r/x.parquet", "vectors/m/r/x.jsonl"],
+    [
+        *("vectors/m//x.parquet", "vectors/x.parquet", "vectors/a/b/c/x.parquet", "x/m/r/x.parquet"),
+        *("vectors/m/r/x.jsonl", "vectors/m/r/._x.parquet"),
+    ],
 )
 def test_a_name_that_a_rebuild_leaves_out_is_no_update(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
@@ -199,6 +202,18 @@ def test_a_name_that_a_rebuild_leaves_out_is_no_update(
     assert returned(updates_app.run([message(one) for one in files], files, index, ABOUT)) == {f"0-{name}"}
     assert content(index) == expected(GOOD[1:])
     assert f"{name} is neither vectors/<model>/<run>/<file>.parquet nor deletions/" in capsys.readouterr().out
+
+
+def test_what_macos_writes_beside_a_file_is_left_out_of_a_rebuild(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save({FOREIGN: parquet(GOOD), GONE: lines([Gone("photos", GOOD[0].key, GOOD[0].seen_at)])}, tmp_path)
+    for name in (FOREIGN, GONE):
+        path = tmp_path / name
+        (path.parent / f"._{path.name}").write_bytes(b"\0\5\x16\7\0\2\0\0Mac OS X        ")
+    assert command.main(["rebuild", "--vectors", str(tmp_path), "--index", str(tmp_path / "index")]) == 0
+    assert ", 2 files with a name that no batch writes left out; " in capsys.readouterr().out
+    assert content(LanceIndex(str(tmp_path / "index"))) == expected(GOOD[1:])
 
 
 def test_a_name_that_is_not_utf_8_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

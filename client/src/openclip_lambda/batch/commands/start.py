@@ -1,6 +1,7 @@
 """`openclip-lambda batch start` and `resume`: a run on AWS, or on this machine for a folder."""
 
 import argparse
+import contextlib
 import functools
 from datetime import UTC, datetime
 from pathlib import Path
@@ -66,7 +67,7 @@ def add_resume(commands: Any) -> None:
     parser = commands.add_parser(
         "resume", parents=[common(), deployed(), priced()], help="go on with a run that ended early"
     )
-    parser.add_argument("--run", dest="name", help="its name; default: the latest, or `local`")
+    parser.add_argument("--run", dest="name", help="its name; default: the latest")
     parser.add_argument("--wait", action="store_true", help="stay until a run on AWS is over")
     _local(parser)
     parser.set_defaults(run=_resume)
@@ -104,11 +105,14 @@ def _start(options: argparse.Namespace) -> int:
 
 def _resume(options: argparse.Namespace) -> int:
     if options.output:
-        run = options.name or LOCAL
-        planned = results.plan(Directory(options.output), run)
+        place = Directory(options.output)
+        run = options.name or _latest(place)
+        planned = results.plan(place, run)
         if planned is None or not planned.source:
+            known = ", ".join(results.runs(place))
+            there = f" (there: {known}): give --run, or" if known else ":"
             raise ClientError(
-                f"no run {run} was planned in {options.output}: `batch start <folder> --output {options.output}`"
+                f"no run {run} was planned in {options.output}{there} `batch start <folder> --output {options.output}`"
             )
         return _folder(options, folder_of(planned.source), run)
     target = deployed_of(options)
@@ -133,7 +137,7 @@ def _folder(options: argparse.Namespace, source: Path, run: str) -> int:
     if getattr(options, "since", None):
         raise ClientError("--since is for a bucket: of a folder, --changes takes what is new or changed")
     output: Path = options.output or OUTPUT
-    arguments = [str(source), "--output", str(output), "--run", checked_run(run)]
+    arguments = [_named(source), "--output", _named(output), "--run", checked_run(run)]
     for name in ("shard_size", "processes"):
         if value := getattr(options, name, None):
             arguments += [f"--{name.replace('_', '-')}", str(value)]
@@ -155,6 +159,22 @@ def _folder(options: argparse.Namespace, source: Path, run: str) -> int:
     failed = sum(row.images for row in results.failures(place, run, 0))
     show(options, {**found.document(), "failed": failed, "exit_status": status}, _ended(found, failed, output))
     return status if status >= 0 else 1  # a signal ended it
+
+
+def _latest(place: Directory) -> str:
+    """Return the run of a folder that was planned last."""
+    planned = [(0.0, LOCAL)]
+    for run in results.runs(place):
+        with contextlib.suppress(ClientError):  # of another one: the plan of a run that is given is told
+            found = results.plan(place, run)
+            if found and found.source and not found.source.startswith("s3://"):
+                planned.append((found.planned, run))
+    return max(planned)[1]
+
+
+def _named(path: Path) -> str:
+    """Write a path as an argument: `Path("./-photos")` is `-photos`, which would be taken for an option."""
+    return f"./{path}" if str(path).startswith("-") else str(path)
 
 
 def _is(source: Path, planned: str) -> bool:
