@@ -14,7 +14,6 @@ from pathlib import Path
 
 from console.parser import Parser
 from console.run import run
-from console.setup.aws import NO_RESERVE
 from console.setup.check import MISSING, OK, Check, missing
 from console.setup.examine import Asked, examine, stops
 from infra import command_line, stack_names
@@ -23,6 +22,8 @@ from infra.errors import InfraError
 SECONDS = 20  # a Docker engine may have to wake up
 # What CloudFormation has to know for search=s3vectors, and what to do where it does not.
 VECTORS = ("AWS::S3Vectors::VectorBucket", "set search=lance, or deploy to a region that has S3 Vectors")
+KEPT = ("reserved_concurrency", "provisioned_concurrency")
+DIGITS = 20  # of a number: more than any account's concurrency has
 TO_DESTROY = ("Node", "credentials", "region", "stack")  # CloudFormation deletes: nothing is built, uploaded or kept
 
 
@@ -45,7 +46,7 @@ def _command(arguments: Sequence[str] | None) -> None:
     types = (VECTORS,) if given.context.get("search") == "s3vectors" else ()
     stacks = stack_names.described(given.context) if options.deploying or options.destroying else ()
     asked = Asked(build / "bundle", profile=given.profile, region=given.region, seconds=SECONDS)
-    checks = examine(asked._replace(types=types, stacks=stacks))
+    checks = examine(asked._replace(types=types, stacks=stacks, kept=_kept(given.context)))
     known = {check.name: check for check in checks}
     # The app says more exactly what is wrong with a package, and which of its own libraries are missing.
     problems = [check for check in stops(checks, "deploy") if check.name not in ("package", "Python")]
@@ -56,7 +57,6 @@ def _command(arguments: Sequence[str] | None) -> None:
         problems.append(found)
     if not options.destroying:
         problems += _other_region(given.context.get("alarm_topic_arn"), known.get("region"))
-        problems += _no_reserve(given.context, known.get("quotas"))
     if problems:
         raise NotReadyError("\n".join(f"{check.found}: {check.fix}" for check in problems))
 
@@ -73,13 +73,10 @@ def _other_region(topic: object, region: Check | None) -> list[Check]:
     return [missing("alarm topic", found, f"name one in {region.found}: CloudWatch notifies topics of its own region")]
 
 
-def _no_reserve(context: Mapping[str, object], quotas: Check | None) -> list[Check]:
-    """Return the settings that a new account cannot have: Lambda wants all that it may run left unreserved."""
-    named = [name for name in ("reserved_concurrency", "provisioned_concurrency") if context.get(name)]
-    if quotas is None or quotas.fix != NO_RESERVE or not named:
-        return []
-    fix = f"leave {' and '.join(named)} out until Service Quotas has raised it"
-    return [missing("quotas", f"the account may run {quotas.found}", fix)]
+def _kept(context: Mapping[str, object]) -> tuple[tuple[str, int], ...]:
+    """Return the settings that keep executions for the function, with how many; what is no number, synth names."""
+    found = {name: str(context.get(name, "")).strip() for name in KEPT}
+    return tuple((name, int(text[:DIGITS])) for name, text in found.items() if text.isdecimal())
 
 
 if __name__ == "__main__":
