@@ -3,11 +3,13 @@
 It takes the CDK CLI's arguments and heeds `--profile`, `--region` and, given with `-c` or in cdk.json, the settings
 with which a deployment to this account or region would fail after some minutes.
 AWS is asked what costs nothing: whose the credentials are, Lambda's quotas, whether CDK was set up, whether another
-stack has the name of this one, and whether the region has S3 Vectors where the search is kept there.
+stack has the name of this one, and whether the region has S3 Vectors where the search is kept there. A note
+says where a region may have no SnapStart.
 `python -m layer doctor --setup` tells more.
 """
 
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,6 +26,10 @@ SECONDS = 20  # a Docker engine may have to wake up
 VECTORS = ("AWS::S3Vectors::VectorBucket", "set search=lance, or deploy to a region that has S3 Vectors")
 KEPT = ("reserved_concurrency", "provisioned_concurrency")
 DIGITS = 20  # of a number: more than any account's concurrency has
+# AWS Lambda, "Supported Regions" of SnapStart, and "Feature Availability" in China. No call tells it, and the list may
+# have become shorter since, so that nothing is refused by it.
+NO_SNAP_START, LISTED = re.compile(r"(cn|us-gov)-.+|ap-east-2|ap-southeast-6"), "December 2026"
+OFF = ("0", "false", "off", "no", "n", "f")  # as pydantic reads a setting
 TO_DESTROY = ("Node", "credentials", "region", "stack")  # CloudFormation deletes: nothing is built, uploaded or kept
 
 
@@ -59,6 +65,18 @@ def _command(arguments: Sequence[str] | None) -> None:
         problems += _other_region(given.context.get("alarm_topic_arn"), known.get("region"))
     if problems:
         raise NotReadyError("\n".join(f"{check.found}: {check.fix}" for check in problems))
+    if options.deploying and (note := _snap_start_note(given.context.get("snap_start", True), known.get("region"))):
+        print(note, file=sys.stderr)
+
+
+def _snap_start_note(wanted: object, region: Check | None) -> str | None:
+    """Say that the region may have no snapshots of Python functions; None where it has them, or none are wanted."""
+    if region is None or not NO_SNAP_START.fullmatch(region.found) or str(wanted).lower() in OFF:
+        return None
+    return (
+        f"note: AWS's list of {LISTED} has no SnapStart for Python in {region.found}. If CloudFormation refuses the "
+        "function for it, deploy with -c snap_start=false"
+    )
 
 
 def _other_region(topic: object, region: Check | None) -> list[Check]:

@@ -127,6 +127,19 @@ def test_concurrency_that_a_new_account_cannot_reserve_is_told_first(
     assert (told in capsys.readouterr().err) == bool(status)
 
 
+@pytest.mark.parametrize(("region", "given", "noted"), [
+    ("cn-north-1", [], True), ("ap-east-2", [], True), ("ap-southeast-6", ["-csnap_start=true"], True),
+    ("us-gov-west-1", [], True), ("cn-north-1", ["-csnap_start=false"], False), ("ap-east-1", [], False),
+])  # fmt: skip
+def test_a_region_that_may_have_no_snap_start_gets_a_note_and_is_deployed_to(
+    region: str, given: list[str], noted: bool, account: Account, packaged: Path, capsys: Any
+) -> None:
+    """AWS Lambda, SnapStart: all commercial regions but New Zealand and Taipei; in China, none for Python."""
+    assert ready.main(["--deploying", "-cbuild_dir=.", "--region", region, *given]) == 0
+    told = f"no SnapStart for Python in {region}. If CloudFormation refuses the function for it, deploy with -c snap"
+    assert (told in capsys.readouterr().err) == noted
+
+
 @pytest.mark.parametrize("setting", ["reserved_concurrency", "provisioned_concurrency"])
 @pytest.mark.parametrize("place", ["cdk.json", "-c"])
 @pytest.mark.parametrize(("kept", "status"), [("900", 0), ("901", 1), ("1000", 1), ("9" * 5000, 1), ("many", 0)])
