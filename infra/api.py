@@ -6,6 +6,7 @@ from typing import Any
 
 from aws_cdk import Duration
 from aws_cdk import aws_apigatewayv2 as api
+from aws_cdk import aws_apigatewayv2_authorizers as authorizers
 from aws_cdk import aws_apigatewayv2_integrations as integrations
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
@@ -113,8 +114,7 @@ class HttpApi(Construct):
         stage.access_log_settings = api.CfnStage.AccessLogSettingsProperty(
             destination_arn=log_group.log_group_arn, format=json.dumps(ACCESS_LOG)
         )
-        if settings.pages:
-            stage.route_settings = _page_limits(settings)
+        stage.route_settings = _page_limits(settings)
 
     def _add_routes(
         self,
@@ -128,7 +128,7 @@ class HttpApi(Construct):
             "Live", alias, timeout=INTEGRATION_TIMEOUT, scope_permission_to_route=False
         )
         for path, methods in _routes(settings).items():
-            self._add_route(path, methods, integration)
+            self._add_route(path, methods, integration, settings.pages)
         for path, names in own_routes.items():
             if path in ROUTES or path in SEARCH_ROUTES:
                 raise PackageError(f"the package's own route {path} is one of ours: rename it, and package again")
@@ -148,16 +148,26 @@ class HttpApi(Construct):
             self.api.add_routes(path=path, methods=list(methods), integration=integration)
 
     def _add_route(
-        self, path: str, methods: tuple[api.HttpMethod, ...], integration: integrations.HttpLambdaIntegration
+        self,
+        path: str,
+        methods: tuple[api.HttpMethod, ...],
+        integration: integrations.HttpLambdaIntegration,
+        opens: bool = True,
     ) -> None:
-        opened = [method for method in methods if path in PAGES and method in READ]
-        if guarded := [method for method in methods if method not in opened]:
+        """Add a path. Where it is a page's, its routes are open, or, without `opens`, closed.
+
+        A closed one stays: CloudFormation leaves a route's settings on the stage, and API Gateway refuses every later
+        change of a stage with settings of a route that is gone. No key or token passes it, and the handler has no page.
+        """
+        pages = [method for method in methods if path in PAGES and method in READ]
+        if guarded := [method for method in methods if method not in pages]:
             self.api.add_routes(path=path, methods=guarded, integration=integration)
-        if not opened:
+        if not pages:
             return
-        page = {"authorizer": api.HttpNoneAuthorizer()}
-        for route in self.api.add_routes(path=path, methods=opened, integration=integration, **page):
-            acknowledge(route, "APIG4", "a page without data, which a browser opens without a credential")
+        page = {"authorizer": api.HttpNoneAuthorizer() if opens else authorizers.HttpIamAuthorizer()}
+        for route in self.api.add_routes(path=path, methods=pages, integration=integration, **page):
+            if opens:
+                acknowledge(route, "APIG4", "a page without data, which a browser opens without a credential")
             self.stage.node.add_dependency(route)  # its settings name the route, which has to be there
 
     @property
@@ -171,7 +181,6 @@ def _routes(settings: StackSettings) -> dict[str, tuple[api.HttpMethod, ...]]:
     off = {path for name, paths in DIALECTS.items() if name not in settings.answered_dialects for path in paths}
     gone = {(path, method) for path in off for method in ROUTES[path]}
     gone |= {(path, api.HttpMethod.POST) for path, other in SAME.items() if other in off}
-    gone |= {(path, method) for path in PAGES for method in READ if not settings.pages}
     left = {path: tuple(one for one in methods if (path, one) not in gone) for path, methods in ROUTES.items()}
     return {path: methods for path, methods in left.items() if methods}
 

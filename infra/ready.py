@@ -3,18 +3,19 @@
 It takes the CDK CLI's arguments and heeds `--profile`, `--region` and, given with `-c` or in cdk.json, the settings
 with which a deployment to this account or region would fail after some minutes.
 AWS is asked what costs nothing: whose the credentials are, Lambda's quotas, whether CDK was set up, whether another
-stack has the name of this one, and whether the region has S3 Vectors where the search is kept there.
+stack has the name of this one, and whether the region has S3 Vectors where the search is kept there. A note
+says where a region may have no SnapStart.
 `python -m layer doctor --setup` tells more.
 """
 
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from console.parser import Parser
 from console.run import run
-from console.setup.aws import NO_RESERVE
 from console.setup.check import MISSING, OK, Check, missing
 from console.setup.examine import Asked, examine, stops
 from infra import command_line, stack_names
@@ -23,6 +24,12 @@ from infra.errors import InfraError
 SECONDS = 20  # a Docker engine may have to wake up
 # What CloudFormation has to know for search=s3vectors, and what to do where it does not.
 VECTORS = ("AWS::S3Vectors::VectorBucket", "set search=lance, or deploy to a region that has S3 Vectors")
+KEPT = ("reserved_concurrency", "provisioned_concurrency")
+DIGITS = 20  # of a number: more than any account's concurrency has
+# AWS Lambda, "Supported Regions" of SnapStart, and "Feature Availability" in China. No call tells it, and the list may
+# have become shorter since, so that nothing is refused by it.
+NO_SNAP_START, LISTED = re.compile(r"(cn|us-gov)-.+|ap-east-2|ap-southeast-6"), "December 2026"
+OFF = ("0", "false", "off", "no", "n", "f")  # as pydantic reads a setting
 TO_DESTROY = ("Node", "credentials", "region", "stack")  # CloudFormation deletes: nothing is built, uploaded or kept
 
 
@@ -45,7 +52,7 @@ def _command(arguments: Sequence[str] | None) -> None:
     types = (VECTORS,) if given.context.get("search") == "s3vectors" else ()
     stacks = stack_names.described(given.context) if options.deploying or options.destroying else ()
     asked = Asked(build / "bundle", profile=given.profile, region=given.region, seconds=SECONDS)
-    checks = examine(asked._replace(types=types, stacks=stacks))
+    checks = examine(asked._replace(types=types, stacks=stacks, kept=_kept(given.context)))
     known = {check.name: check for check in checks}
     # The app says more exactly what is wrong with a package, and which of its own libraries are missing.
     problems = [check for check in stops(checks, "deploy") if check.name not in ("package", "Python")]
@@ -56,9 +63,20 @@ def _command(arguments: Sequence[str] | None) -> None:
         problems.append(found)
     if not options.destroying:
         problems += _other_region(given.context.get("alarm_topic_arn"), known.get("region"))
-        problems += _no_reserve(given.context, known.get("quotas"))
     if problems:
         raise NotReadyError("\n".join(f"{check.found}: {check.fix}" for check in problems))
+    if options.deploying and (note := _snap_start_note(given.context.get("snap_start", True), known.get("region"))):
+        print(note, file=sys.stderr)
+
+
+def _snap_start_note(wanted: object, region: Check | None) -> str | None:
+    """Say that the region may have no snapshots of Python functions; None where it has them, or none are wanted."""
+    if region is None or not NO_SNAP_START.fullmatch(region.found) or str(wanted).lower() in OFF:
+        return None
+    return (
+        f"note: AWS's list of {LISTED} has no SnapStart for Python in {region.found}. If CloudFormation refuses the "
+        "function for it, deploy with -c snap_start=false"
+    )
 
 
 def _other_region(topic: object, region: Check | None) -> list[Check]:
@@ -73,13 +91,10 @@ def _other_region(topic: object, region: Check | None) -> list[Check]:
     return [missing("alarm topic", found, f"name one in {region.found}: CloudWatch notifies topics of its own region")]
 
 
-def _no_reserve(context: Mapping[str, object], quotas: Check | None) -> list[Check]:
-    """Return the settings that a new account cannot have: Lambda wants all that it may run left unreserved."""
-    named = [name for name in ("reserved_concurrency", "provisioned_concurrency") if context.get(name)]
-    if quotas is None or quotas.fix != NO_RESERVE or not named:
-        return []
-    fix = f"leave {' and '.join(named)} out until Service Quotas has raised it"
-    return [missing("quotas", f"the account may run {quotas.found}", fix)]
+def _kept(context: Mapping[str, object]) -> tuple[tuple[str, int], ...]:
+    """Return the settings that keep executions for the function, with how many; what is no number, synth names."""
+    found = {name: str(context.get(name, "")).strip() for name in KEPT}
+    return tuple((name, int(text[:DIGITS])) for name, text in found.items() if text.isdecimal())
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from infra.source_prefix import BUCKET, check_source
 Names = Annotated[tuple[str, ...], BeforeValidator(lambda value: _split(value))]
 Dialect = Literal["bedrock", "cohere", "immich", "jina", "tei", "voyage", "weaviate"]
 Dialects = Annotated[tuple[Dialect, ...], BeforeValidator(lambda value: _split(value))]
-Directory = Annotated[Path, BeforeValidator(lambda value: os.path.expanduser(value))]  # noqa: PTH111 - no home: as it is
+Directory = Annotated[Path, BeforeValidator(lambda value: _home(value))]
 Issuer = Annotated[str, StringConstraints(pattern=patterns.ISSUER), AfterValidator(patterns.check_issuer)]
 Bucket = Annotated[str, StringConstraints(pattern=BUCKET)]
 Source = Annotated[str, AfterValidator(check_source)]
@@ -136,9 +136,10 @@ class StackSettings(BaseModel):
     tracing: bool = True  # by X-Ray, which bills each trace; Lambda's sampling rate cannot be changed
 
     alarm_topic_arn: Annotated[str, StringConstraints(pattern=patterns.TOPIC)] | None = None
-    alarm_p99: float = Field(default=10, gt=0)  # seconds
+    alarm_p99: float = Field(default=10, gt=0)  # seconds, and no more than an invocation may take
     alarm_server_errors: float = Field(default=5, gt=0, le=100)  # percent of the requests of five minutes
-    alarm_cold_start: float = Field(default=8, gt=0)  # seconds of restore or init; past 10 Lambda starts an init again
+    # Seconds of restore or init: past 10 Lambda starts an init on demand again, and none takes over 15 minutes
+    alarm_cold_start: float = Field(default=8, gt=0, le=900)
 
     @classmethod
     def from_context(cls, context: Mapping[str, Any]) -> Self:
@@ -227,6 +228,12 @@ class StackSettings(BaseModel):
                 f"max_image_pixels={image} is more than max_request_pixels={request}: lower the first, or raise the "
                 f"second (their defaults are {IMAGE_PIXELS} and {REQUEST_PIXELS})"
             )
+        if self.alarm_p99 > (most := self.function_timeout):
+            raise ValueError(f"alarm_p99={self.alarm_p99:g} is over the timeout and never reached: give {most} at most")
+
+
+def _home(value: Any) -> Any:
+    return os.path.expanduser(value) if isinstance(value, str) else value  # noqa: PTH111 - no home: as it is
 
 
 def _split(value: Any) -> Any:

@@ -90,7 +90,10 @@ def _delete_images(client: Any, repository: str, prefix: str) -> None:
         tags = [one["imageTag"] for page in pages for one in page["imageIds"] if "imageTag" in one]
         ours = [{"imageTag": tag} for tag in tags if tag.startswith(prefix)]
         for batch in _batches(ours, 100):
-            client.batch_delete_image(repositoryName=repository, imageIds=batch)
+            answer = client.batch_delete_image(repositoryName=repository, imageIds=batch)
+            if left := [one for one in answer.get("failures", ()) if one["failureCode"] != "ImageNotFound"]:
+                why = f"{left[0]['failureCode']}, {left[0].get('failureReason', '')}"
+                raise MeasureError(f"{repository}:{left[0]['imageId'].get('imageTag')} cannot be deleted: {why}")
     except ClientError as error:
         if error.response["Error"]["Code"] != "RepositoryNotFoundException":
             raise

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from console.setup.check import OK, Check, missing, ok, unknown
 
@@ -16,6 +16,7 @@ NO_CREDENTIALS = (
     "AWS_SECRET_ACCESS_KEY"
 )
 FEW = 100  # executions at once, which Lambda keeps unreserved; a new account has 10 or 50
+CODE = 300_000_000  # bytes: zips of any package, whose layers and function have 262 MB unpacked at most
 NO_RESERVE = "Lambda keeps as many unreserved: reserved_concurrency cannot be set until it is raised"
 RESOURCE_TYPE = "resource type"
 STACK = "stack"
@@ -24,11 +25,19 @@ NO_RESOURCES = "REVIEW_IN_PROGRESS"  # of a stack of which nothing but a change 
 BOOTSTRAP = "/cdk-bootstrap/hnb659fds/version"  # of CDK's default qualifier
 
 
+class Room(NamedTuple):
+    """What a deployment takes of Lambda's quotas: bytes of zips, and for each setting executions that it keeps."""
+
+    code: int = CODE
+    kept: tuple[tuple[str, int], ...] = ()
+
+
 def account(
     profile: str | None,
     region: str | None,
     types: Sequence[tuple[str, str]] = (),
     stacks: Sequence[tuple[str, str]] = (),
+    room: Room = Room(),  # noqa: B008 - it cannot be changed
 ) -> Iterator[Check]:
     """Look for credentials and a region, then ask the account: who it is, Lambda's quotas, whether CDK was set up.
 
@@ -54,7 +63,7 @@ def account(
         return
     yield where
     if where.state == OK:
-        yield from _asked(session, where.found, types, stacks)
+        yield from _asked(session, where.found, types, stacks, room)
     else:
         yield ok("credentials", found.method)
 
@@ -117,7 +126,7 @@ def region_of(session: Any, given: str | None = None) -> str | None:
 
 
 def _asked(
-    session: Any, region: str, types: Sequence[tuple[str, str]], stacks: Sequence[tuple[str, str]]
+    session: Any, region: str, types: Sequence[tuple[str, str]], stacks: Sequence[tuple[str, str]], room: Room
 ) -> Iterator[Check]:
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError
@@ -140,7 +149,10 @@ def _asked(
         yield unknown("credentials", f"AWS is not reached in {region} ({type(error).__name__})", "check the network")
         return
     yield ok("credentials", f"account {identity['Account']}, {identity['Arn'].rpartition(':')[2]}")
-    looks: list[tuple[str, Callable[[Any, str], Check]]] = [("quotas", _quotas), ("bootstrap", _bootstrap)]
+    looks: list[tuple[str, Callable[[Any, str], Check]]] = [
+        ("quotas", partial(_quotas, room)),
+        ("bootstrap", _bootstrap),
+    ]
     looks += [(RESOURCE_TYPE, partial(_resource_type, *one)) for one in types]
     looks += [(STACK, partial(_stack, *one)) for one in stacks]
     for name, look in looks:
@@ -153,13 +165,19 @@ def _asked(
             yield unknown(name, f"not told ({type(error).__name__})")
 
 
-def _quotas(client: Any, region: str) -> Check:
+def _quotas(room: Room, client: Any, region: str) -> Check:
     settings = client("lambda").get_account_settings()
     at_once = settings["AccountLimit"]["ConcurrentExecutions"]
     left = settings["AccountLimit"]["TotalCodeSize"] - settings["AccountUsage"]["TotalCodeSize"]
     found = f"{at_once:,} executions at once, {left / 1e9:,.1f} GB left for code, in {region}"
-    if left < 300_000_000:
+    if left < room.code:
         return missing("quotas", found, "delete old functions and versions, or raise it in Service Quotas")
+    most = max(0, at_once - FEW)  # PutFunctionConcurrency refuses more, whatever else is reserved
+    if names := " and ".join(name for name, kept in room.kept if kept > most):
+        fix = f"leave {names} out until Service Quotas has raised it"
+        if most:
+            fix = f"Lambda keeps {FEW} unreserved: set {names} to {most} at most, or have Service Quotas raise it"
+        return missing("quotas", f"the account may run {found}", fix)
     if at_once <= FEW:
         return unknown("quotas", found, NO_RESERVE)
     return ok("quotas", found)

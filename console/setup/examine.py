@@ -10,6 +10,7 @@ from console.setup import aws, machine
 from console.setup.check import MISSING, Check, unknown
 
 SECONDS = 2.5
+HELPERS = 20_000_000  # bytes: the deployment's own small functions, and a batch's, which are the same zip once more
 PURPOSES = ("build", "serve", "package", "deploy")
 # What each purpose cannot do without; the rest is told, and refuses nothing.
 NEEDED = {
@@ -28,6 +29,7 @@ class Asked(NamedTuple):
 
     `types` are CloudFormation's of resources, which not every region has, each with what to do where it has not.
     `stacks` are names that another stack may have, each with the description of ours.
+    `kept` are settings that keep executions of the account's concurrency, each with how many.
     """
 
     bundle: Path = Path("build/bundle")
@@ -37,6 +39,7 @@ class Asked(NamedTuple):
     seconds: float = SECONDS
     types: tuple[tuple[str, str], ...] = ()
     stacks: tuple[tuple[str, str], ...] = ()
+    kept: tuple[tuple[str, int], ...] = ()
 
 
 Look = Callable[[], "Iterable[Check] | Check"]
@@ -55,7 +58,9 @@ def examine(asked: Asked) -> list[Check]:
         "Node": machine.node,
         "package": lambda: machine.package(build),
         "Docker": lambda: machine.docker(build, asked.seconds - 0.3),
-        "credentials": lambda: list(aws.account(asked.profile, asked.region, types=asked.types, stacks=asked.stacks)),
+        "credentials": lambda: list(
+            aws.account(asked.profile, asked.region, asked.types, asked.stacks, _room(build, asked.kept))
+        ),
     }
     found: dict[str, list[Check]] = {}
 
@@ -76,6 +81,11 @@ def examine(asked: Asked) -> list[Check]:
     return [
         check for name in looks for check in found.get(name) or [unknown(name, late, "try again, or check it by hand")]
     ]
+
+
+def _room(build: Path, kept: tuple[tuple[str, int], ...]) -> aws.Room:
+    packaged = machine.code_bytes(build)
+    return aws.Room(kept=kept) if packaged is None else aws.Room(packaged + HELPERS, kept)
 
 
 def stops(checks: "Iterable[Check]", purpose: str) -> list[Check]:

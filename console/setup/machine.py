@@ -16,6 +16,7 @@ from console.setup.check import Check, missing, ok, unknown
 ROOT = Path(preflight.ROOT)
 MIN_NODE = 18  # of the CDK CLI
 DOCKER = "docker"  # which that calls, unless CDK_DOCKER names another program
+IMAGES = {"image", "search"}  # roles in a package of what Docker builds
 MIN_BYTES = 500_000_000  # a package of the demo model, copied for CDK; a build of it is smaller
 LARGE_BYTES = 5_000_000_000  # a ViT-L: checkpoint, export, bundle
 PROBE_SECONDS = 1.5
@@ -52,7 +53,7 @@ def container_client() -> str:
 def docker(build: Path, seconds: float) -> Check:
     """Look for a Docker engine that answers, or what CDK_DOCKER names. Only a package with an image needs one."""
     roles, client = _roles(build), container_client()
-    if roles is not None and not roles & {"image", "search"}:
+    if roles is not None and not roles & IMAGES:
         return ok("Docker", "not needed: the package is layers")
     if shutil.which(client) is None and roles is None:
         return unknown(
@@ -97,6 +98,15 @@ def _roles(build: Path) -> set[str] | None:
         return {row["role"] for row in artifacts}
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def code_bytes(build: Path) -> int | None:
+    """Return the bytes of the packaged zips, which Lambda stores (no images); None where nothing is packaged."""
+    if _roles(build) is None:
+        return None
+    rows = json.loads((build / "package.json").read_text(encoding="utf-8"))["artefacts"]
+    stored = [row.get("bytes") for row in rows if row["role"] not in IMAGES]
+    return sum(size for size in stored if isinstance(size, int))
 
 
 def disk(folder: Path) -> Check:

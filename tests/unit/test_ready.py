@@ -108,7 +108,7 @@ def test_a_topic_that_no_alarm_of_this_region_may_notify_is_told_first(
     assert (told in capsys.readouterr().err) == bool(status)
 
 
-@pytest.mark.parametrize(("concurrency", "status"), [(10, 1), (50, 1), (100, 1), (101, 0)])
+@pytest.mark.parametrize(("concurrency", "status"), [(10, 1), (50, 1), (100, 1), (102, 0)])
 @pytest.mark.parametrize("setting", ["reserved_concurrency", "provisioned_concurrency"])
 def test_concurrency_that_a_new_account_cannot_reserve_is_told_first(
     setting: str, concurrency: int, status: int, account: Account, packaged: Path, capsys: pytest.CaptureFixture[str]
@@ -125,6 +125,56 @@ def test_concurrency_that_a_new_account_cannot_reserve_is_told_first(
     found = f"the account may run {concurrency} executions at once, 80.5 GB left for code, in eu-central-1"
     told = f"{found}: leave {setting} out"
     assert (told in capsys.readouterr().err) == bool(status)
+
+
+@pytest.mark.parametrize(("region", "given", "noted"), [
+    ("cn-north-1", [], True), ("ap-east-2", [], True), ("ap-southeast-6", ["-csnap_start=true"], True),
+    ("us-gov-west-1", [], True), ("cn-north-1", ["-csnap_start=false"], False), ("ap-east-1", [], False),
+])  # fmt: skip
+def test_a_region_that_may_have_no_snap_start_gets_a_note_and_is_deployed_to(
+    region: str, given: list[str], noted: bool, account: Account, packaged: Path, capsys: Any
+) -> None:
+    """AWS Lambda, SnapStart: all commercial regions but New Zealand and Taipei; in China, none for Python."""
+    assert ready.main(["--deploying", "-cbuild_dir=.", "--region", region, *given]) == 0
+    told = f"no SnapStart for Python in {region}. If CloudFormation refuses the function for it, deploy with -c snap"
+    assert (told in capsys.readouterr().err) == noted
+
+
+@pytest.mark.parametrize("setting", ["reserved_concurrency", "provisioned_concurrency"])
+@pytest.mark.parametrize("place", ["cdk.json", "-c"])
+@pytest.mark.parametrize(("kept", "status"), [("900", 0), ("901", 1), ("1000", 1), ("9" * 5000, 1), ("many", 0)])
+def test_concurrency_over_what_the_account_can_give_away_is_told_first(
+    kept: str, status: int, place: str, setting: str, account: Account, packaged: Path, capsys: Any
+) -> None:
+    """AWS Lambda, "Configuring reserved concurrency": up to the unreserved account concurrency minus 100."""
+    number = int(kept) if kept in ("900", "901", "1000") else kept
+    if place == "cdk.json":
+        (packaged / "cdk.json").write_text(json.dumps({"context": {"build_dir": ".", setting: number}}))
+    given = [] if place == "cdk.json" else ["-cbuild_dir=.", f"-c{setting}={kept}"]
+
+    assert ready.main(["--deploying", *given]) == status
+    assert (f"Lambda keeps 100 unreserved: set {setting} to 900 at most" in capsys.readouterr().err) == bool(status)
+    assert ready.main(["--destroying", *given]) == 0
+
+
+@pytest.mark.parametrize(("rows", "status"), [
+    ([{"role": "image", "path": "image", "bytes": 900_000_000}], 0),
+    ([{"role": "image", "path": "image", "bytes": 900_000_000}, {"role": "search", "bytes": 900_000_000}], 0),
+    ([{"role": "function", "bytes": 700_000}, {"role": "models", "bytes": 20_000_000}], 0),
+    ([{"role": "function", "bytes": 700_000}, {"role": "models", "bytes": 120_000_000}], 1),
+    ([], 0),
+])  # fmt: skip
+def test_an_account_needs_room_for_the_zips_that_lambda_stores_and_for_no_image(
+    rows: list[dict[str, Any]], status: int, account: Account, packaged: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """AWS Lambda, "Lambda quotas": 75 GB of "uploaded functions (.zip file archives) and layers"; images are in ECR."""
+    monkeypatch.setattr(machine, "docker", lambda *_: Check("Docker", OK, ""))
+    (packaged / "package.json").write_text(json.dumps({"artefacts": rows}))
+    account.used = 80_530_636_800 - 100_000_000
+
+    assert ready.main(["--deploying", "-cbuild_dir=."]) == status
+    account.used = 80_530_636_800
+    assert ready.main(["--deploying", "-cbuild_dir=."]) == 1  # a deployment's own small functions are zips, too
 
 
 def test_make_destroy_needs_no_docker_and_no_room_for_more_code(

@@ -98,6 +98,7 @@ def test_the_default_is_closed_and_fast() -> None:
         ),
         ({"cors_origins": "https://A.example"}, "cors_origins.0=https://A.example"),
         ({"cors_origins": "https://a.example?b"}, "cors_origins.0=https://a.example?b"),
+        ({"alarm_p99": "500"}, "alarm_p99=500 is over the timeout and never reached: give 29 at most"),  # meant as ms
         ({"alarm_topic_arn": "arn:aws:sns:eu-west-1:111122223333:"}, "alarm_topic_arn=arn:aws:sns:"),
         ({"alarm_topic_arn": "arn:aws:sns:eu-west-1:1111:alarms"}, "alarm_topic_arn=arn:aws:sns:"),
     ],
@@ -124,6 +125,10 @@ def test_what_cannot_be_meant_is_named_with_its_value(context: dict[str, Any], s
         ({**COLD, "reserved_concurrency": "3", "provisioned_concurrency": "2"}, {"provisioned_concurrency": "3"}),
         ({**COLD, "provisioned_concurrency": "2"}, {"snap_start": "true"}),
         ({"memory": "2048", "model_memory_mb": "2048"}, {"model_memory_mb": "2049"}),
+        ({"alarm_p99": "29"}, {"alarm_p99": "29.5"}),
+        ({"timeout": "20", "alarm_p99": "20"}, {"alarm_p99": "21"}),
+        ({"direct_invokes": "true", "alarm_p99": "60"}, {"direct_invokes": "false"}),
+        ({"alarm_cold_start": "900"}, {"alarm_cold_start": "8000"}),
         ({"max_image_pixels": "9", "max_request_pixels": "9"}, {"max_image_pixels": "10"}),
         (JWT, {"jwt_audience": ""}),
         (JWT, {"jwt_issuer": None}),
@@ -171,6 +176,20 @@ def test_the_build_directory_may_be_below_the_home_directory(monkeypatch: pytest
     monkeypatch.setenv("HOME", "/home/me")
 
     assert StackSettings.from_context({"build_dir": "~/photos/build"}).build_dir == Path("/home/me/photos/build")
+
+
+@pytest.mark.parametrize("name", sorted(StackSettings.model_fields))
+@pytest.mark.parametrize("value", [{"a": 1}, [["a"]], {}, [None]])
+def test_a_value_of_json_that_no_setting_has_is_named(name: str, value: object) -> None:
+    """cdk.json may hold any: pydantic's validators and ours say what it is, and no traceback ends the synthesis."""
+    with pytest.raises(SettingsError, match=name):
+        StackSettings.from_context({name: value})
+
+
+@pytest.mark.parametrize("value", [5, None, True, ["build"]])
+def test_a_build_directory_that_is_no_text_is_named(value: object) -> None:
+    with pytest.raises(SettingsError, match=r"build_dir=.*not a valid path"):
+        StackSettings.from_context({"build_dir": value})
 
 
 NUMBERS = [name for name, field in StackSettings.model_fields.items() if field.annotation is float]
