@@ -138,8 +138,7 @@ class StackSettings(BaseModel):
     alarm_topic_arn: Annotated[str, StringConstraints(pattern=patterns.TOPIC)] | None = None
     alarm_p99: float = Field(default=10, gt=0)  # seconds, and no more than an invocation may take
     alarm_server_errors: float = Field(default=5, gt=0, le=100)  # percent of the requests of five minutes
-    # Seconds of restore or init: past 10 Lambda starts an init on demand again, and none takes over 15 minutes
-    alarm_cold_start: float = Field(default=8, gt=0, le=900)
+    alarm_cold_start: float = Field(default=8, gt=0, le=900)  # seconds of restore or init; past 10 an init starts again
 
     @classmethod
     def from_context(cls, context: Mapping[str, Any]) -> Self:
