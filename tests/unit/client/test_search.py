@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from openclip_lambda.bulk.tables import EMBEDDINGS
 from openclip_lambda.cli import main as cli
-from openclip_lambda.search.page import PAGE
+from openclip_lambda.search import page
 
 from tests.unit.client.conftest import Recorder, Run, Scripted
 from tests.unit.fake_bundle import image_bytes
@@ -97,6 +97,19 @@ def test_the_page_needs_nothing_but_itself(run: Run, album: Path) -> None:
     assert run("search", "all.npy", "b", "--html", "found.html") == 0  # its own page is replaced
 
 
+@pytest.mark.parametrize(
+    ("scores", "bars"),
+    [((0.5, 0.25, -0.1), ["100.0", "50.0", "0.0"]), ((-0.05, -0.1), ["0.0", "0.0"]), ((0.0,), ["0.0"])],
+)
+def test_a_bar_is_as_long_as_the_score_beside_the_best_and_none_is_shown_under_0(
+    tmp_path: Path, scores: tuple[float, ...], bars: list[str]
+) -> None:
+    found = [page.Found(f"{score}", score, None) for score in scores]
+    page.write(tmp_path / "found.html", "a", None, "", found)
+    styles = [attributes["style"] for tag, attributes in Page((tmp_path / "found.html").read_text()).tags if tag == "i"]
+    assert styles == [f"width:{bar}%" for bar in bars]
+
+
 @pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600)])
 def test_the_umask_decides_who_may_read_the_page(run: Run, album: Path, umask: int, mode: int) -> None:
     assert run("embed", "album", "--output", "all.npy") == 0
@@ -115,7 +128,7 @@ def test_the_quiet_text_of_the_page_has_the_contrast_that_reading_takes() -> Non
     def luminance(level: int) -> float:
         return float(((level / 255 + 0.055) / 1.055) ** 2.4)
 
-    levels = [int(digit * 2, 16) for digit in re.findall(r"--quiet: #(\w)\1\1;", PAGE.template)]
+    levels = [int(digit * 2, 16) for digit in re.findall(r"--quiet: #(\w)\1\1;", page.PAGE.template)]
     for level, ground in zip(levels, (255, 18), strict=True):
         darker, lighter = sorted((luminance(level), luminance(ground)))
         assert (lighter + 0.05) / (darker + 0.05) >= 4.5

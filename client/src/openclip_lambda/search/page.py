@@ -45,7 +45,7 @@ def check(path: Path) -> None:
 
 def write(path: Path, query: str, image: Path | None, about: str, found: Sequence[Found]) -> None:
     """Write the page aside, then rename it. Raises OutputError."""
-    best = max((one.score for one in found), default=1.0) or 1.0
+    best = max((one.score for one in found), default=0.0)
     text = PAGE.substitute(
         mark=MARK,
         title=_text(query),
@@ -70,7 +70,7 @@ def _card(number: int, one: Found, best: float) -> str:
     shown = _thumbnail(one.path) if one.path else f'<p class="text">{name}</p>'
     if one.path:
         shown = f'<a href="{_text(one.path.absolute().as_uri())}">{shown}</a>'
-    width = max(0.0, min(100.0, 100 * one.score / best))
+    width = 100 * max(0.0, one.score) / best if best > 0 else 0.0  # a score under 0, as many of SigLIP's, has no bar
     return (
         f'<li>{shown}<div class="bar"><i style="width:{width:.1f}%"></i></div>'
         f'<p><b>{number}</b> <span class="name" title="{_text(one.name)}">{name}</span>'
