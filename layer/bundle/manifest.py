@@ -1,6 +1,7 @@
 """Write and read manifest.json, the contract with the handler: every model's facts, every file's size and hash."""
 
 import functools
+import hashlib
 import json
 import sys
 from collections.abc import Sequence
@@ -108,7 +109,7 @@ def _timeless(facts: Manifest) -> Manifest:
         replace(model, quality=[replace(made, created_at="") for made in model.quality or ()] or None)
         for model in facts.models
     ]
-    return replace(facts, created_at="", models=models)
+    return replace(facts, created_at="", models=models, facts_sha256=None)
 
 
 def with_quality_of(facts: Manifest, bundle: Path) -> Manifest:
@@ -164,7 +165,21 @@ def _of_vectors(model: ModelEntry) -> ModelEntry:
 
 def write_facts(bundle: Path, facts: Manifest) -> None:
     """Write manifest.json into a bundle, the last of its files."""
-    (bundle / NAME).write_text(json.dumps(as_json(facts), indent=1, ensure_ascii=False), encoding="utf-8")
+    data = as_json(facts)
+    data["facts_sha256"] = _digest(data)
+    (bundle / NAME).write_text(json.dumps(data, indent=1, ensure_ascii=False), encoding="utf-8")
+
+
+def is_as_written(bundle: Path) -> bool:
+    """Tell whether manifest.json has the values that were written; of an earlier builder's, nobody can say: true."""
+    data = json.loads((bundle / NAME).read_bytes())
+    return data.get("facts_sha256") in (None, _digest(data))
+
+
+def _digest(data: dict[str, Any]) -> str:
+    """Return a digest of the values, whatever their order and spacing, and of all but itself."""
+    facts = {name: value for name, value in data.items() if name != "facts_sha256"}
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 def _facts(spec: Spec, models: list[ModelEntry], files: list[BundleFile]) -> Manifest:

@@ -179,7 +179,10 @@ class ModelEntry(ModelFacts, ModelName):
 
 @dataclass(frozen=True)
 class Manifest:
-    """All of manifest.json. `created_at` is UTC, as 2026-11-26T18:40:26Z; `versions` are the builder's libraries."""
+    """All of manifest.json. `created_at` is UTC, as 2026-11-26T18:40:26Z; `versions` are the builder's libraries.
+
+    `facts_sha256` is of all the other values (layer.bundle.manifest); None before they are written.
+    """
 
     schema: int
     created_at: str
@@ -187,6 +190,7 @@ class Manifest:
     versions: dict[str, str | None]
     models: list[ModelEntry]
     files: list[BundleFile]
+    facts_sha256: str | None = None
 
 
 def as_json(value: Any) -> Any:

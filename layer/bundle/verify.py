@@ -33,6 +33,8 @@ def check_files(bundle: Path) -> Manifest:
     """Check that every file is there as it was built, and return the manifest. Raises VerifyError."""
     facts = manifest.read(bundle)
     problems = list(_misplaced(bundle, facts.files))
+    if not manifest.is_as_written(bundle):
+        problems.append(f"{manifest.NAME} was changed: its values have not the sha256 with which they were written")
     for model in facts.models:
         if not ENGINES[model.engine].ships_checkpoint:
             continue  # it has no Hugging Face cache, only files of the manifest
