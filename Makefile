@@ -77,8 +77,9 @@ demo: $(VENV)/.workstation ## Fresh machine -> embedded model built, verified of
 
 venv: $(VENV)/.workstation ## This project's packages, in .venv (PYTHON=python3.12); `source .venv/bin/activate` for its commands
 
+# `exec`, so that the server ends where make is terminated: a shell between them would leave it.
 serve: $(BUNDLE)/manifest.json ## The Lambda handler on http://127.0.0.1:8080 (PORT=...), with a search over what `make demo` indexed
-	OPENCLIP_BUNDLE_DIR=$(BUNDLE) $(PY) -m devserver --port $(PORT) $(DEMO_INDEX) $(OWN)
+	exec env OPENCLIP_BUNDLE_DIR=$(BUNDLE) $(PY) -m devserver --port $(PORT) $(DEMO_INDEX) $(OWN)
 
 build: $(VENV)/.workstation ## The models of layer/models.toml (PROJECT=<folder>: its models.toml) as a verified bundle in build/bundle
 	$(PY) -m layer build $(MODELS) --output $(BUNDLE)

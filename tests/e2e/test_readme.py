@@ -5,6 +5,7 @@ README.md has the same blocks in the same order, which the first test shows; so 
 
 import json
 import re
+import socket
 import subprocess
 import time
 import urllib.request
@@ -204,6 +205,8 @@ def test_the_server_of_the_page_answers_its_requests(read: Reader) -> None:
             server.terminate()
             server.wait(SECONDS)
     assert [len(json.loads(text)["data"][0]["embedding"]) for text in found] == [64, 64]
+    with pytest.raises(ConnectionRefusedError):  # what make started has ended with it
+        socket.create_connection(("127.0.0.1", port), SECONDS).close()
 
 
 def test_the_workflow_that_deploys_builds_evaluates_and_packages(read: Reader) -> None:
