@@ -1,9 +1,11 @@
 """Bundles as tests package them: by the real command, for the Python of a base image that can be had."""
 
-import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+
+from layer.bundle import manifest
 
 ROOT = Path(__file__).parents[2]
 
@@ -23,8 +25,6 @@ def package(bundle: Path, output: Path, *arguments: str) -> Path:
 
 def retarget(bundle: Path, **target: str) -> None:
     """Change what a bundle is built for: nothing in it but this entry depends on it."""
-    path = bundle / "manifest.json"
-    facts = json.loads(path.read_text(encoding="utf-8"))
-    facts["target"] |= target
-    path.unlink()  # may be linked to the builder's cache
-    path.write_text(json.dumps(facts), encoding="utf-8")
+    facts = manifest.read(bundle)
+    (bundle / manifest.NAME).unlink()  # may be linked to the builder's cache
+    manifest.write_facts(bundle, replace(facts, target=replace(facts.target, **target)))
