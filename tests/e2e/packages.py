@@ -4,6 +4,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from layer.bundle import manifest
 
@@ -23,7 +24,7 @@ def package(bundle: Path, output: Path, *arguments: str) -> Path:
     return output
 
 
-def retarget(bundle: Path, **target: str) -> None:
+def retarget(bundle: Path, **target: Any) -> None:
     """Change what a bundle is built for: nothing in it but this entry depends on it."""
     facts = manifest.read(bundle)
     (bundle / manifest.NAME).unlink()  # may be linked to the builder's cache
