@@ -115,13 +115,18 @@ def store(cache: Path, model: ModelSpec, digest: str, bundle: Path, report: dict
 
 
 def unmodified(bundle: Path) -> bool:
-    """Tell whether a bundle has exactly the manifest's files, of their sizes, and none is newer than the manifest."""
+    """Tell whether a bundle has exactly the manifest's files, of their sizes, and its manifest is as it was written.
+
+    No file may be newer than the manifest.
+    """
     try:
         written = (bundle / manifest.NAME).stat().st_mtime_ns
         files = manifest.read(bundle).files
         stats = [((bundle / file.path).stat(), file.size) for file in files]
     except (OSError, VerifyError):
         return False
+    if not manifest.is_as_written(bundle):
+        return False  # `verify` refuses it, and says to build again
     names = sum(path.is_file() for path in bundle.rglob("*"))
     return names == len(files) + 1 and all(stat.st_size == size and stat.st_mtime_ns <= written for stat, size in stats)
 

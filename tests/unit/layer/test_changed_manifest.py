@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from layer.bundle import manifest
+from layer.bundle import build_cache, manifest
 from layer.bundle.records import Golden
 from layer.bundle.verify import check_files
 from layer.errors import VerifyError
@@ -60,6 +60,13 @@ def test_the_message_says_what_was_changed_and_the_fix(bundle: Path) -> None:
     path.write_text(path.read_text().replace('"embed_dim": 2', '"embed_dim": 4'))
     with pytest.raises(VerifyError, match=r"manifest\.json was changed: .*\n.*python -m layer build"):
         check_files(bundle)
+
+
+def test_a_build_does_not_keep_it(bundle: Path) -> None:
+    assert build_cache.unmodified(bundle)
+    path = bundle / "manifest.json"
+    path.write_text(path.read_text().replace('"embed_dim": 2', '"embed_dim": 4'))
+    assert not build_cache.unmodified(bundle)
 
 
 def test_order_and_spacing_are_no_values(bundle: Path) -> None:
